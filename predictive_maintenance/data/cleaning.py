@@ -1,0 +1,174 @@
+"""Validation of canonical rows, and the quarantine: a row that breaks the schema is set aside with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..config import Cleaning
+from ..errors import DataError
+from ..sensors import BINARY_NAMES, COLUMNS, PRODUCT_TYPE, PRODUCT_TYPES, READING_ID, SENSORS
+from .parsing import FAULT_COLUMNS, fault_table
+from .sources import QUARANTINE_COLUMNS, Ingested
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+
+Limits = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """`frame`: the good rows. `quarantine`: one line a faulty cell, with QUARANTINE_COLUMNS. Counts are of rows."""
+
+    frame: pd.DataFrame
+    quarantine: pd.DataFrame
+    ingested_rows: int
+    quarantined_rows: int
+    collapsed_duplicates: int
+
+    @property
+    def quarantined_share(self) -> float:
+        return self.quarantined_rows / max(self.ingested_rows, 1)
+
+    def reasons(self) -> pd.DataFrame:
+        """Rows by column and reason, the most frequent first."""
+        counts = self.quarantine.groupby(["column", "reason"]).size().rename("cells").reset_index()
+        return counts.sort_values("cells", ascending=False, ignore_index=True)
+
+
+def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
+    """Set aside every row with a fault and collapse exact duplicates.
+
+    Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
+    """
+    frame = ingested.frame
+    names = [column.name for column in COLUMNS if column.name in frame]
+    duplicates, faults = _duplicates(frame, names) if ingested.has_ids else (np.zeros(len(frame), bool), fault_table())
+    found = validate(frame, names, limits)
+    all_faults = pd.concat([ingested.faults, found, faults], ignore_index=True)
+    all_faults = all_faults.drop_duplicates(["position", "column"], ignore_index=True)
+    bad = np.zeros(len(frame), dtype=bool)
+    bad[all_faults["position"]] = True
+    quarantine = pd.concat([_quarantine(frame, all_faults, names), ingested.malformed], ignore_index=True)
+    kept = frame[~bad & ~duplicates]
+    # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
+    cleaned = Cleaned(
+        kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
+        quarantine,
+        len(frame) + len(ingested.malformed),
+        int(bad.sum()) + len(ingested.malformed),
+        int((duplicates & ~bad).sum()),
+    )
+    _check_share(cleaned, settings)
+    return cleaned
+
+
+def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
+    """The faults in the canonical columns `names`: infinite, outside of the physical limits, not a known category.
+
+    Cells that are missing are not judged here: parsing has recorded them.
+    """
+    from pandera.errors import SchemaErrors
+
+    schema = _schema(tuple(names), tuple(sorted(limits.items())))
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases
+        faults = pd.DataFrame(
+            {
+                "position": cases["index"].astype("int64"),
+                "column": cases["column"].astype("str"),
+                "value": cases["failure_case"].astype("str"),
+                "reason": cases["check"].astype("str"),
+            },
+            columns=list(FAULT_COLUMNS),
+        )
+        return faults.drop_duplicates(["position", "column"], ignore_index=True)
+    return fault_table()
+
+
+@lru_cache
+def _schema(names: tuple[str, ...], limits: tuple[tuple[str, tuple[float, float]], ...]) -> pandera.DataFrameSchema:
+    import pandera.pandas as pandera
+
+    units = {sensor.name: sensor.unit for sensor in SENSORS}
+    checks: dict[str, list[pandera.Check]] = {
+        PRODUCT_TYPE.name: [pandera.Check.isin(PRODUCT_TYPES, error=f"not one of {', '.join(PRODUCT_TYPES)}")],
+        **{name: [pandera.Check.isin([0, 1], error="not 0 or 1")] for name in BINARY_NAMES},
+    }
+    for name, (low, high) in dict(limits).items():
+        checks[name] = [
+            pandera.Check(lambda cells: ~np.isinf(cells), error="infinite"),
+            pandera.Check.in_range(low, high, error=f"outside of the physical limits {low:g} to {high:g} {units[name]}"),
+        ]
+    return pandera.DataFrameSchema(
+        {name: pandera.Column(checks=checks[name], nullable=True) for name in names if name in checks}
+    )
+
+
+def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other."""
+    key = READING_ID.name
+    identified = frame[key].notna().to_numpy()
+    repeated = frame[key].duplicated(keep=False).to_numpy() & identified
+    if not repeated.any():
+        return repeated, fault_table()
+    rows = frame.loc[repeated, list(names)]
+    exact = np.zeros(len(frame), dtype=bool)
+    exact[np.flatnonzero(repeated)] = rows.duplicated().to_numpy()
+    versions = rows.drop_duplicates().groupby(key).size()
+    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & repeated
+    faults = [
+        {"position": int(position), "column": key, "value": value, "reason": "the same reading with other values"}
+        for position, value in zip(np.flatnonzero(conflicting), frame.loc[conflicting, key], strict=True)
+    ]
+    return exact & ~conflicting, fault_table(faults)
+
+
+def _quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Each fault with its row: where it came from and, as JSON, all of its cells as they were read."""
+    positions = faults["position"].to_numpy()
+    rows = frame.iloc[positions]
+    records = rows[list(names)].to_dict("records")
+    for record, column, value in zip(records, faults["column"], faults["value"], strict=True):
+        record[column] = value
+    return pd.DataFrame(
+        {
+            "source": rows["source"].astype("str").to_numpy(),
+            "row": rows["row"].to_numpy(),
+            "reading_id": rows[READING_ID.name].fillna("").to_numpy(),
+            "column": faults["column"],
+            "value": faults["value"],
+            "reason": faults["reason"],
+            "record": [json.dumps(record, default=str) for record in records],
+        },
+        columns=list(QUARANTINE_COLUMNS),
+    )
+
+
+def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
+    if cleaned.quarantined_share > settings.max_quarantined_share:
+        reasons = "\n".join(
+            f"  {line.cells} cells: {line.column or 'the row'} is {line.reason}"
+            if line.column
+            else f"  {line.cells} rows: {line.reason}"
+            for line in cleaned.reasons().head(5).itertuples()
+        )
+        worst = cleaned.quarantine.iloc[0]
+        raise DataError(
+            f"{cleaned.quarantined_rows} of {cleaned.ingested_rows} rows ({cleaned.quarantined_share:.1%}) are bad, more "
+            f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
+            f"the first: {worst['source']}, row {worst['row']}, {worst['column']} = {worst['value']!r}\n"
+            "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
+            "python -m predictive_maintenance check FILE lists every bad cell of a file"
+        )
+    if cleaned.frame.empty:
+        raise DataError("no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE")

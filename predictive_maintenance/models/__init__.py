@@ -1,0 +1,1 @@
+"""From split rows to a fitted, calibrated, exported model."""

@@ -1,0 +1,99 @@
+"""One candidate from the training rows: tuned, calibrated, given its threshold on out-of-fold rows, and fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..config import Algorithm, Params, Scalar
+from ..features import feature_matrix, feature_names
+from ..scoring import Calibration
+from ..sensors import LABEL
+from .calibration import cross_fitted, fit_calibration, helps
+from .candidates import Vector, build
+from .thresholds import choose_threshold
+from .tuning import Progress, cross_validate, tune
+
+if TYPE_CHECKING:
+    from .candidates import Estimator
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What a candidate says of rows that neither its fold's model, nor its calibration, nor its threshold has seen."""
+
+    probabilities: Vector
+    decisions: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """A fitted estimator with all that turns its output into a decision."""
+
+    algorithm: Algorithm
+    estimator: Estimator
+    features: tuple[str, ...]
+    hyperparameters: dict[str, Scalar]
+    calibration: Calibration
+    threshold: float
+    out_of_fold: OutOfFold
+    trials: pd.DataFrame
+
+
+def train_candidate(
+    algorithm: Algorithm,
+    train: pd.DataFrame,
+    fold: npt.NDArray[np.integer],
+    params: Params,
+    on_trial: Callable[[Progress], None] = lambda progress: None,
+) -> TrainedCandidate:
+    """Tune, calibrate, choose the threshold, fit on all of `train`. The same seed and rows give the same model."""
+    names = feature_names(params.features.published_limit_margins)
+    features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
+    tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
+    calibration, threshold, out_of_fold = decide(labels, tuned.out_of_fold, fold, params)
+    estimator = build(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
+    estimator.fit(features, labels)
+    return TrainedCandidate(
+        algorithm, estimator, names, tuned.hyperparameters, calibration, threshold, out_of_fold, tuned.trials
+    )
+
+
+def train_untuned(
+    algorithm: Algorithm,
+    train: pd.DataFrame,
+    fold: npt.NDArray[np.integer],
+    params: Params,
+) -> TrainedCandidate:
+    """The same with the algorithm's own defaults: for a report on rows that a search has already seen."""
+    names = feature_names(params.features.published_limit_margins)
+    features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
+    hyperparameters = dict(params.candidates[algorithm].fixed)
+    raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
+    calibration, threshold, out_of_fold = decide(labels, raw, fold, params)
+    estimator = build(algorithm, hyperparameters, params.training.seed, params.training.threads).fit(features, labels)
+    return TrainedCandidate(
+        algorithm, estimator, names, hyperparameters, calibration, threshold, out_of_fold, pd.DataFrame()
+    )
+
+
+def decide(
+    labels: npt.NDArray[np.integer], raw: Vector, fold: npt.NDArray[np.integer], params: Params
+) -> tuple[Calibration, float, OutOfFold]:
+    """Calibration and threshold from out-of-fold probabilities, and what they give on rows that did not choose them."""
+    calibrated = cross_fitted(labels, raw, fold)
+    use = helps(params.training.calibration, labels, raw, calibrated)
+    honest = calibrated if use else raw
+    decisions = np.empty(len(labels), dtype=bool)
+    for number in np.unique(fold):
+        judged = fold == number
+        threshold = choose_threshold(labels[~judged], honest[~judged], params.threshold, params.costs)
+        decisions[judged] = honest[judged] >= threshold
+    calibration = fit_calibration(labels, raw) if use else Calibration()
+    threshold = choose_threshold(labels, calibration.apply(raw), params.threshold, params.costs)
+    return calibration, threshold, OutOfFold(honest, decisions)
