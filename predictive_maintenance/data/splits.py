@@ -25,7 +25,7 @@ _SHORT_LIFE_ROWS = 5.0
 
 @dataclass(frozen=True)
 class SplitRows:
-    """The rows of a run, in time order, with a `tool_life` column each.
+    """The rows of a run, in time order, each with its `tool_life` and its `position` in the whole order.
 
     `train` is fitted, tuned and cross-validated on, `fold` (one number a row of `train`) says which fold judges a row.
     `test` is touched by evaluation alone. `notes` are for a person to read.
@@ -53,7 +53,7 @@ def split(frame: pd.DataFrame, settings: Split, seed: int) -> SplitRows:
 
 
 def with_tool_lives(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` in time order, with `tool_life`: the machine and the first reading of each life.
+    """`frame` in time order, with `position` (0, 1, ...) and `tool_life`: the machine and the life's first reading.
 
     A life ends where wear falls. The key of a life does not change when readings are appended after it.
     """
@@ -63,6 +63,7 @@ def with_tool_lives(frame: pd.DataFrame) -> pd.DataFrame:
     begins.iloc[0] = True
     first = rows[READING_ID.name].where(begins).ffill()
     rows["tool_life"] = (machine.astype("str") + "|" + first.astype("str")).astype("category")
+    rows["position"] = np.arange(len(rows))
     return rows
 
 

@@ -15,9 +15,9 @@ from ..features import feature_matrix, feature_names
 from ..scoring import Calibration
 from ..sensors import LABEL
 from .calibration import cross_fitted, fit_calibration, helps
-from .candidates import Vector, build
+from .candidates import Matrix, Vector, build
 from .thresholds import choose_threshold
-from .tuning import Progress, cross_validate, tune
+from .tuning import Progress, Tuned, cross_validate, tune
 
 if TYPE_CHECKING:
     from .candidates import Estimator
@@ -56,30 +56,18 @@ def train_candidate(
     names = feature_names(params.features.published_limit_margins)
     features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
     tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
-    calibration, threshold, out_of_fold = decide(labels, tuned.out_of_fold, fold, params)
-    estimator = build(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
-    estimator.fit(features, labels)
-    return TrainedCandidate(
-        algorithm, estimator, names, tuned.hyperparameters, calibration, threshold, out_of_fold, tuned.trials
-    )
+    return _fit(algorithm, tuned, names, features, labels, fold, params)
 
 
 def train_untuned(
-    algorithm: Algorithm,
-    train: pd.DataFrame,
-    fold: npt.NDArray[np.integer],
-    params: Params,
+    algorithm: Algorithm, train: pd.DataFrame, fold: npt.NDArray[np.integer], params: Params
 ) -> TrainedCandidate:
     """The same with the algorithm's own defaults: for a report on rows that a search has already seen."""
     names = feature_names(params.features.published_limit_margins)
     features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
     hyperparameters = dict(params.candidates[algorithm].fixed)
     raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
-    calibration, threshold, out_of_fold = decide(labels, raw, fold, params)
-    estimator = build(algorithm, hyperparameters, params.training.seed, params.training.threads).fit(features, labels)
-    return TrainedCandidate(
-        algorithm, estimator, names, hyperparameters, calibration, threshold, out_of_fold, pd.DataFrame()
-    )
+    return _fit(algorithm, Tuned(hyperparameters, raw, pd.DataFrame()), names, features, labels, fold, params)
 
 
 def decide(
@@ -88,12 +76,29 @@ def decide(
     """Calibration and threshold from out-of-fold probabilities, and what they give on rows that did not choose them."""
     calibrated = cross_fitted(labels, raw, fold)
     use = helps(params.training.calibration, labels, raw, calibrated)
-    honest = calibrated if use else raw
     decisions = np.empty(len(labels), dtype=bool)
     for number in np.unique(fold):
         judged = fold == number
-        threshold = choose_threshold(labels[~judged], honest[~judged], params.threshold, params.costs)
-        decisions[judged] = honest[judged] >= threshold
+        # On raw probabilities: calibration keeps their order, and a fold's own would know the judged fold's labels.
+        threshold = choose_threshold(labels[~judged], raw[~judged], params.threshold, params.costs)
+        decisions[judged] = raw[judged] >= threshold
     calibration = fit_calibration(labels, raw) if use else Calibration()
     threshold = choose_threshold(labels, calibration.apply(raw), params.threshold, params.costs)
-    return calibration, threshold, OutOfFold(honest, decisions)
+    return calibration, threshold, OutOfFold(calibrated if use else raw, decisions)
+
+
+def _fit(
+    algorithm: Algorithm,
+    tuned: Tuned,
+    names: tuple[str, ...],
+    features: Matrix,
+    labels: npt.NDArray[np.integer],
+    fold: npt.NDArray[np.integer],
+    params: Params,
+) -> TrainedCandidate:
+    calibration, threshold, out_of_fold = decide(labels, tuned.out_of_fold, fold, params)
+    estimator = build(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
+    estimator.fit(features, labels)
+    return TrainedCandidate(
+        algorithm, estimator, names, tuned.hyperparameters, calibration, threshold, out_of_fold, tuned.trials
+    )

@@ -1,0 +1,132 @@
+"""A trained candidate as the files that a Scorer runs, and the proof that both say the same."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..config import Params
+from ..data.splits import row_hashes
+from ..features import feature_matrix
+from ..scoring import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, Scorer, ScorerSpec
+from ..sensors import INPUT_NAMES, LABEL, READING_ID
+from .candidates import failure_probabilities
+from .training import TrainedCandidate
+
+if TYPE_CHECKING:
+    from .candidates import Estimator
+
+GOLDEN_ROWS = 64
+REFERENCE_ROWS = 2000
+_OPSET = {"": 15, "ai.onnx.ml": 3}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the exported scorer is from the fitted estimator over `rows` readings."""
+
+    rows: int
+    max_probability_difference: float
+    decision_flips: int
+
+
+def export_model(trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params) -> dict[str, bytes]:
+    """The files of a scorer, by name. Golden rows come from `test`, the reference sample from `train`."""
+    spec = ScorerSpec(
+        algorithm=trained.algorithm,
+        features=trained.features,
+        calibration=trained.calibration,
+        threshold=trained.threshold,
+        limits=dict(params.columns.limits),
+        missed_failure_cost=params.costs.missed_failure,
+        false_alarm_cost=params.costs.false_alarm,
+        currency=params.costs.currency,
+    )
+    onnx = to_onnx(trained.estimator, len(trained.features))
+    golden = _golden(Scorer(spec, onnx), test)
+    reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
+    return {
+        MODEL_FILE: onnx,
+        SPEC_FILE: spec.to_json().encode(),
+        GOLDEN_FILE: json.dumps(golden).encode(),
+        REFERENCE_FILE: json.dumps(_columnar(reference, (*INPUT_NAMES, LABEL.name))).encode(),
+        TRAINING_ROWS_FILE: _array_file(np.sort(row_hashes(train[READING_ID.name]))),
+    }
+
+
+def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
+    """Compare the fitted estimator and the exported scorer on `rows`: probabilities and decisions."""
+    fitted = estimator_probabilities(trained, rows)
+    exported = scorer.probabilities(rows)
+    flips = (fitted >= trained.threshold) != scorer.decisions(exported)
+    return Agreement(len(rows), float(np.max(np.abs(fitted - exported))), int(flips.sum()))
+
+
+def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """(n,) calibrated probabilities of the fitted estimator itself, not of its export."""
+    features = feature_matrix(rows, trained.features)
+    return trained.calibration.apply(failure_probabilities(trained.estimator, features))
+
+
+def to_onnx(estimator: Estimator, features: int) -> bytes:
+    """The fitted estimator as an ONNX model: (n, features) float32 in, the label and (n, 2) probabilities out."""
+    from lightgbm import LGBMClassifier
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    from skl2onnx import to_onnx as convert
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+
+    update_registered_converter(
+        LGBMClassifier,
+        "LightGbmLGBMClassifier",
+        calculate_linear_classifier_output_shapes,
+        convert_lightgbm,
+        options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
+    )
+    model = convert(
+        estimator,
+        initial_types=[("features", FloatTensorType([None, features]))],
+        options={id(estimator): {"zipmap": False}},
+        target_opset=_OPSET,
+    )
+    return bytes(model.SerializeToString())
+
+
+def _array_file(values: npt.NDArray[np.uint64]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values, allow_pickle=False)
+    return file.getvalue()
+
+
+def _golden(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
+    """Held-out rows spread evenly over the ranks of probability, so that sure and doubtful cases are among them."""
+    probabilities = scorer.probabilities(test)
+    ranked = np.argsort(probabilities, kind="stable")
+    alarms = int(scorer.decisions(probabilities).sum())
+    # Half of the rows from the alarms and as many next to them; half from all.
+    picked = np.unique(
+        np.concatenate(
+            [
+                ranked[np.linspace(0, len(ranked) - 1, GOLDEN_ROWS // 2).astype(int)],
+                ranked[np.linspace(max(len(ranked) - 2 * alarms, 0), len(ranked) - 1, GOLDEN_ROWS // 2).astype(int)],
+            ]
+        )
+    )
+    rows = test.iloc[picked]
+    probabilities = scorer.probabilities(rows)
+    return {
+        "readings": _columnar(rows, INPUT_NAMES),
+        "probabilities": probabilities.tolist(),
+        "decisions": scorer.decisions(probabilities).tolist(),
+    }
+
+
+def _columnar(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, list[Any]]:
+    return {name: rows[name].tolist() for name in names}

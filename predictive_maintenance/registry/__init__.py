@@ -1,0 +1,11 @@
+"""The one place that talks to MLflow: its connection, the runs of a training, the versions of the model.
+
+Only calls that an older, hosted server knows are used: runs, parameters, metrics, artifacts, versions, aliases, tags.
+"""
+
+from .connection import Connection, connect, tracking_uri
+from .packaging import package_version
+from .runs import FlowRun
+from .versions import ModelVersion, Versions
+
+__all__ = ["Connection", "FlowRun", "ModelVersion", "Versions", "connect", "package_version", "tracking_uri"]

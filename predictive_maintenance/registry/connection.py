@@ -1,0 +1,152 @@
+"""How MLflow is reached: a server by MLFLOW_TRACKING_URI, or sqlite in the project's folder with no setting at all."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config import PROJECT_DIR, Registry
+from ..errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow's own defaults retry for minutes: too long for a person who waits, and a step can be retried or resumed.
+_DEFAULTS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the embedded sqlite file in the project's folder, wherever the command is started."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{PROJECT_DIR / 'mlflow.db'}"
+
+
+def is_embedded(uri: str) -> bool:
+    return uri.startswith("sqlite:")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client that has been heard from, and the experiment that runs go to."""
+
+    uri: str
+    client: MlflowClient
+    experiment_id: str
+    settings: Registry
+
+    def errors(self, doing: str) -> _Errors:
+        """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
+        return _errors(self.uri, doing)
+
+    def exclusive(self) -> _Lock:
+        """A block that no other process enters at the same time; only the embedded registry can promise that."""
+        return _file_lock(self.uri) if is_embedded(self.uri) else nullcontext()
+
+
+def connect(settings: Registry) -> Connection:
+    """Reach the tracking server and find or make the experiment. Raises RegistryError with the way out."""
+    uri = tracking_uri()
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if is_embedded(uri):
+        _check_writable(_database(uri))
+    with _errors(uri, "connecting"), _file_lock(uri) if is_embedded(uri) else nullcontext():
+        # The lock matters on the first contact: a fresh sqlite file breaks when several processes migrate it at once.
+        import mlflow
+
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        client = mlflow.MlflowClient(uri, uri)
+        return Connection(uri, client, _experiment(client, uri, settings.experiment), settings)
+
+
+def _experiment(client: MlflowClient, uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # Without a server, artifacts would go to the working directory of whoever comes first.
+        root = (_database(uri).parent / "mlartifacts").as_uri() if is_embedded(uri) else None
+        try:
+            return str(client.create_experiment(name, artifact_location=root))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(name)  # another flow may have made it a moment ago
+            if found is None:
+                raise error
+    if found.lifecycle_stage == "deleted":
+        raise RegistryError(
+            f"{redact(uri)}: experiment {name!r} is deleted: restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}`, or name another in params.yaml, registry.experiment"
+        )
+    return str(found.experiment_id)
+
+
+def redact(uri: str) -> str:
+    """`uri` without a password."""
+    return re.sub(r"://[^/@]*@", "://***@", uri)
+
+
+_Errors = contextmanager[None] if TYPE_CHECKING else object
+_Lock = contextmanager[None] if TYPE_CHECKING else object
+
+
+@contextmanager
+def _errors(uri: str, doing: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        raise RegistryError(f"MLflow at {redact(uri)}, {doing}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "401" in text or "Unauthorized" in text:
+        return "the credentials were refused (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if "403" in text or "PERMISSION_DENIED" in text:
+        return "permission denied (403): the account may not write there"
+    if any(sign in text for sign in ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")):
+        return "the server does not answer: is MLFLOW_TRACKING_URI right, and the server up?"
+    if "out-of-date database schema" in text:
+        return "its database was made by another MLflow version: back it up and run `mlflow db upgrade URI`"
+    return text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///")).absolute()
+
+
+def _check_writable(database: Path) -> None:
+    """That the sqlite file, or the folder that it is to be made in, can be written."""
+    target = database if database.exists() else database.parent
+    if not target.exists():
+        raise RegistryError(f"{target}: no such folder for the MLflow database: see MLFLOW_TRACKING_URI")
+    if not os.access(target, os.W_OK) or not os.access(database.parent, os.W_OK):
+        raise RegistryError(
+            f"{target}: no permission to write the MLflow database there: set MLFLOW_TRACKING_URI to a server or to "
+            "sqlite:///PATH in a folder of yours"
+        )
+
+
+@contextmanager
+def _file_lock(uri: str) -> Iterator[None]:
+    database = _database(uri)
+    with database.with_name(database.name + ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

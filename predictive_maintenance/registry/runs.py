@@ -1,0 +1,108 @@
+"""The MLflow run of a flow, and below it one run for each candidate. A retried or resumed step finds the run it made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .connection import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLOW_RUN_TAG = "flow_run"
+CANDIDATE_TAG = "candidate"
+_MAX_PARAM_CHARACTERS = 500
+_PARAMS_PER_CALL = 100
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """An MLflow run that steps in several processes write to by its id."""
+
+    connection: Connection
+    run_id: str
+
+    @classmethod
+    def start(cls, connection: Connection, flow_run: str, tags: Mapping[str, str]) -> FlowRun:
+        """The run for `flow_run` (such as TrainFlow/17): found if an earlier attempt made it, made otherwise."""
+        return cls._find_or_create(connection, {FLOW_RUN_TAG: flow_run, "mlflow.runName": flow_run, **tags}, None)
+
+    def candidate(self, algorithm: str) -> FlowRun:
+        """The nested run of one candidate."""
+        tags = {CANDIDATE_TAG: algorithm, "mlflow.runName": algorithm, "mlflow.parentRunId": self.run_id}
+        return self._find_or_create(self.connection, tags, self.run_id)
+
+    @classmethod
+    def _find_or_create(cls, connection: Connection, tags: dict[str, str], parent: str | None) -> FlowRun:
+        key = "mlflow.parentRunId" if parent else FLOW_RUN_TAG
+        condition = f"tags.`{key}` = '{tags[key]}'"
+        if parent:
+            condition += f" and tags.`{CANDIDATE_TAG}` = '{tags[CANDIDATE_TAG]}'"
+        with connection.errors("starting a run"):
+            found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
+            if found:
+                return cls(connection, found[0].info.run_id)
+            run = connection.client.create_run(connection.experiment_id, tags=tags)
+        return cls(connection, run.info.run_id)
+
+    def log(
+        self,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Parameters (nested ones get dotted names), metrics and tags."""
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        flat = [Param(name, text[:_MAX_PARAM_CHARACTERS]) for name, text in flatten(params or {}).items()]
+        measured = [Metric(name, float(value), now, 0) for name, value in (metrics or {}).items() if value == value]
+        with self.connection.errors("logging to the run"):
+            client = self.connection.client
+            for start in range(0, len(flat), _PARAMS_PER_CALL):
+                client.log_batch(self.run_id, params=flat[start : start + _PARAMS_PER_CALL])
+            run_tags = [RunTag(name, value) for name, value in (tags or {}).items()]
+            client.log_batch(self.run_id, metrics=measured, tags=run_tags)
+
+    def log_artifacts(self, folder: Path, path: str | None = None) -> None:
+        """Every file of `folder`, under `path` of the run."""
+        with self.connection.errors("logging artifacts"):
+            self.connection.client.log_artifacts(self.run_id, str(folder), path)
+
+    def log_data(self, frame: pd.DataFrame, name: str, source: str, fingerprint: str) -> None:
+        """Name the rows that the run is about: their schema and size, not the rows themselves."""
+        import mlflow.data
+        from mlflow.entities import DatasetInput, InputTag
+
+        # MLflow warns that whole numbers cannot hold missing values; these have none.
+        numbers = frame.astype({column: "float64" for column in frame.select_dtypes("integer")})
+        dataset = mlflow.data.from_pandas(numbers, source=source, name=name, digest=fingerprint[:8])
+        with self.connection.errors("logging the data set"):
+            self.connection.client.log_inputs(
+                self.run_id, datasets=[DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", name)])]
+            )
+
+    def finish(self, status: str = "FINISHED") -> None:
+        with self.connection.errors("ending the run"):
+            self.connection.client.set_terminated(self.run_id, status)
+
+    @property
+    def artifact_uri(self) -> str:
+        with self.connection.errors("reading the run"):
+            return str(self.connection.client.get_run(self.run_id).info.artifact_uri)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names with text values; lists as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat

@@ -1,0 +1,195 @@
+"""The one scorer: evaluation, the command line, the API and plain MLflow all score with it, so all give the same numbers.
+
+It runs a folder of files and needs numpy and the ONNX runtime, nothing that trains and nothing that unpickles:
+
+    model.onnx      features (n, k) float32 in, probabilities (n, 2) out
+    scorer.json     ScorerSpec: features, calibration, threshold, limits, costs
+    golden.json     held-out readings with the probabilities and decisions they must get
+    reference.json  a uniform sample of the training rows, for explanations and drift
+
+Beside them lies training_rows.npy, hashes of the readings trained on, by which an evaluation leaves those out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError, ModelError
+from .features import feature, feature_matrix
+from .sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
+
+MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
+TRAINING_ROWS_FILE = "training_rows.npy"
+FORMAT = 1
+
+GOLDEN_TOLERANCE = 1e-6
+"""How far a golden row's probability may be off: float32 arithmetic on another processor, not another model."""
+
+_BATCH_ROWS = 16_384
+_LOGIT_EDGE = 1e-6
+
+Vector = npt.NDArray[np.float64]
+Columns = Mapping[str, Any]
+
+
+def logit(probabilities: Vector) -> Vector:
+    """log(p / (1 - p)), with p kept 1e-6 away from 0 and 1, where a forest's votes may be."""
+    inner = np.clip(probabilities, _LOGIT_EDGE, 1 - _LOGIT_EDGE)
+    return np.log(inner / (1 - inner))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """p -> sigmoid(slope * logit(p) + intercept). Slope 1 and intercept 0 leave p as it is."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @property
+    def is_identity(self) -> bool:
+        return (self.slope, self.intercept) == (1.0, 0.0)
+
+    def apply(self, probabilities: Vector) -> Vector:
+        if self.is_identity:
+            return probabilities
+        return 1 / (1 + np.exp(-(self.slope * logit(probabilities) + self.intercept)))
+
+
+@dataclass(frozen=True)
+class ScorerSpec:
+    """All that a scorer knows beside the trees. Costs are in `currency`; limits in the sensors' units."""
+
+    algorithm: str
+    features: tuple[str, ...]
+    calibration: Calibration
+    threshold: float
+    limits: Mapping[str, tuple[float, float]]
+    missed_failure_cost: float
+    false_alarm_cost: float
+    currency: str
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> ScorerSpec:
+        values = json.loads(text)
+        if values.get("format") != FORMAT:
+            raise ModelError(f"{SPEC_FILE} has format {values.get('format')!r}, this code reads {FORMAT}")
+        values["features"] = tuple(values["features"])
+        values["calibration"] = Calibration(**values["calibration"])
+        values["limits"] = {name: (low, high) for name, (low, high) in values["limits"].items()}
+        return cls(**values)
+
+
+class Scorer:
+    """A model ready to score. Immutable, and safe to use from several threads at once."""
+
+    def __init__(self, spec: ScorerSpec, onnx: bytes, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime raises its own untyped errors for a file that is not a model
+            raise ModelError(f"{MODEL_FILE} is not a model that the ONNX runtime can run: {error}") from error
+        self.spec = spec
+        self._input = self._session.get_inputs()[0].name
+        self._output = [self._session.get_outputs()[-1].name]
+
+    @classmethod
+    def load(cls, folder: Path | str, threads: int = 1) -> Scorer:
+        """The scorer in `folder`. Raises ModelError where a file is missing or damaged, or the golden rows differ."""
+        folder = Path(folder)
+        try:
+            files = {name: (folder / name).read_bytes() for name in (MODEL_FILE, SPEC_FILE, GOLDEN_FILE)}
+        except OSError as error:
+            raise ModelError(f"{error.filename}: {error.strerror}: the model's files are incomplete") from None
+        return cls.from_files(files, threads)
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> Scorer:
+        """The scorer made of named files' contents. Raises ModelError as `load` does."""
+        try:
+            scorer = cls(ScorerSpec.from_json(files[SPEC_FILE].decode()), files[MODEL_FILE], threads)
+            scorer.verify(json.loads(files[GOLDEN_FILE]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"the model's files are damaged: {error!r}") from error
+        return scorer
+
+    def probabilities(self, columns: Columns) -> Vector:
+        """(n,) calibrated probabilities of failure of n readings.
+
+        `columns` holds INPUT_NAMES, each with n values: a data frame, or a mapping to arrays or lists. Raises DataError
+        that names the column where one is missing or holds a value that cannot be scored.
+        """
+        matrix = feature_matrix(_checked(columns), self.spec.features)
+        bad_rows, bad_columns = np.nonzero(~np.isfinite(matrix))
+        if len(bad_rows):
+            raise DataError(
+                f"row {bad_rows[0] + 1}: {self._cause(columns, int(bad_rows[0]))}: {len(np.unique(bad_rows))} of "
+                f"{len(matrix)} rows cannot be scored"
+            )
+        return self._run(matrix)
+
+    def probability(self, reading: Mapping[str, Any]) -> float:
+        """The same for one reading's plain numbers: the same features and the same arithmetic, without arrays of one."""
+        values = dict(reading) | {"product_type_code": float(PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name]))}
+        row = np.array([[feature(values, name) for name in self.spec.features]], dtype=np.float32)
+        return float(self._run(row)[0])
+
+    def decisions(self, probabilities: Vector) -> npt.NDArray[np.bool_]:
+        """(n,) whether each probability calls for an alarm, at the model's threshold."""
+        return probabilities >= self.spec.threshold
+
+    def verify(self, golden: Mapping[str, Any]) -> None:
+        """Raises ModelError unless the golden rows get the probabilities and the decisions recorded with the model."""
+        probabilities = self.probabilities(golden["readings"])
+        difference = float(np.max(np.abs(probabilities - np.asarray(golden["probabilities"]))))
+        flips = int((self.decisions(probabilities) != np.asarray(golden["decisions"])).sum())
+        if not difference <= GOLDEN_TOLERANCE or flips:
+            raise ModelError(
+                f"golden rows differ: probabilities by up to {difference:.2g} (allowed {GOLDEN_TOLERANCE:g}), "
+                f"{flips} of {len(probabilities)} decisions"
+            )
+
+    def _run(self, matrix: npt.NDArray[np.float32]) -> Vector:
+        raw = np.empty(len(matrix))
+        for start in range(0, len(matrix), _BATCH_ROWS):
+            batch = matrix[start : start + _BATCH_ROWS]
+            raw[start : start + _BATCH_ROWS] = self._session.run(self._output, {self._input: batch})[0][:, 1]
+        return self.spec.calibration.apply(raw)
+
+    @staticmethod
+    def _cause(columns: Columns, row: int) -> str:
+        kind = np.asarray(columns[PRODUCT_TYPE.name], dtype=object)[row]
+        if kind not in PRODUCT_TYPES:
+            return f"{PRODUCT_TYPE.name} is {kind!r}, not one of {', '.join(PRODUCT_TYPES)}"
+        for name in SENSOR_NAMES:
+            if not np.isfinite(value := float(np.asarray(columns[name])[row])):
+                return f"{name} is {value}"
+        return "a feature is too large for float32"
+
+
+def _checked(columns: Columns) -> Columns:
+    """`columns` with every sensor as float64. Raises DataError that names a column which is missing or not numeric."""
+    if missing := [name for name in INPUT_NAMES if name not in columns]:
+        raise DataError(f"no column {', '.join(missing)}; a model reads {', '.join(INPUT_NAMES)}")
+    checked: dict[str, Any] = {PRODUCT_TYPE.name: columns[PRODUCT_TYPE.name]}
+    for name in SENSOR_NAMES:
+        try:
+            checked[name] = np.asarray(columns[name], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"column {name} is not numeric: {error}") from None
+    return checked
