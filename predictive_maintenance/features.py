@@ -77,6 +77,16 @@ PUBLISHED_LIMIT_MARGINS: dict[str, Callable[[Reading], Any]] = {
 }
 """Margins to the rules that label the AI4I data: they give the answer away on that data, so they are off by default."""
 
+FEATURE_LABELS = {
+    "product_type_code": "Product type",
+    "power_w": "Power",
+    "temperature_difference_k": "Temperature difference",
+    "strain_min_nm": "Strain (wear x torque)",
+    "heat_dissipation_margin": "Heat dissipation margin",
+    "power_margin_w": "Power margin",
+    "overstrain_margin_min_nm": "Overstrain margin",
+}
+
 _DEFINITIONS = ENGINEERED | PUBLISHED_LIMIT_MARGINS
 
 
@@ -98,6 +108,11 @@ def product_type_codes(product_types: npt.ArrayLike) -> npt.NDArray[np.float64]:
     for code, name in enumerate(PRODUCT_TYPES):
         codes[values == name] = code
     return codes
+
+
+def with_features(frame: Any) -> Any:
+    """A copy of a data frame with a column for each engineered feature, from the same definitions."""
+    return frame.assign(**{name: definition(frame) for name, definition in ENGINEERED.items()})
 
 
 def feature_matrix(columns: Reading, names: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -17,7 +17,7 @@ import pyarrow.parquet
 
 from ..errors import SourceError
 
-BATCH_BYTES = 8 * 2**20
+BATCH_BYTES = 2 * 2**20
 BATCH_ROWS = 65_536
 SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_BYTES = 64 * 1024

@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from ..features import FEATURE_LABELS
 from ..sensors import LABEL, LABELS, SENSORS
 from .evaluate import Evaluation
 from .metrics import METRICS, GroupRecall, Scores
@@ -54,7 +55,7 @@ def pr_curve(thresholds: pd.DataFrame, chosen: float, scores: Scores) -> alt.Cha
         x=alt.X("low:Q", title="Recall"), x2="high:Q", y="precision:Q"
     )  # fmt: skip
     layers = line.encode(x=x, y=y, order="threshold:Q", tooltip=["threshold:Q", "recall:Q", "precision:Q"]) + interval + dot
-    return _framed(layers, "Precision and recall", f"the chosen threshold {chosen:.3f} and its 95 % interval of recall")
+    return _framed(layers, "Precision and recall", f"the chosen threshold is {chosen:.3f}; the bar is the interval of its recall")
 
 
 def confusion_matrix(scores: Scores) -> alt.Chart:
@@ -64,7 +65,7 @@ def confusion_matrix(scores: Scores) -> alt.Chart:
         [
             ("failed", "alarm", counts.true_positives, "caught"),
             ("failed", "no alarm", counts.false_negatives, "missed"),
-            ("healthy", "alarm", counts.false_positives, "false alarm"),
+            ("healthy", "alarm", counts.false_positives, "false alarms"),
             ("healthy", "no alarm", counts.true_negatives, "left alone"),
         ],
         columns=["actual", "said", "readings", "kind"],
@@ -107,7 +108,7 @@ def cost_over_thresholds(thresholds: pd.DataFrame, chosen: float, currency: str)
 def importances(table: pd.DataFrame) -> alt.Chart:
     """PR-AUC lost when a feature is shuffled."""
     named = table.assign(
-        label=[LABELS.get(name, name) for name in table["feature"]],
+        label=[(LABELS | FEATURE_LABELS).get(name, name) for name in table["feature"]],
         low=table["pr_auc_loss"] - table["deviation"],
         high=table["pr_auc_loss"] + table["deviation"],
     )
@@ -135,7 +136,7 @@ def recall_by_mode(modes: Sequence[GroupRecall]) -> alt.Chart:
     rules = alt.Chart(table).mark_rule(color=HEALTHY).encode(
         x=alt.X("low:Q", title="Recall", scale=alt.Scale(domain=[0, 1])), x2="high:Q", y=y, opacity=opacity
     )  # fmt: skip
-    return _framed(rules + dots, "Recall by failure mode", "95 % intervals; pale: too few failures to assess")
+    return _framed(rules + dots, "Recall by failure mode", "with intervals; pale: too few failures to assess")
 
 
 def candidates(scores: Mapping[str, Scores]) -> alt.Chart:

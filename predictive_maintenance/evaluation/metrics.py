@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 
 from ..config import Costs, Evaluation
 from ..sensors import LABEL, LABELS, MODE_NAMES
@@ -206,6 +205,8 @@ def _group_recall(name: str, of_group: Flags, decisions: Flags, settings: Evalua
 
 
 def _wilson(hits: int, count: int, confidence: float) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
     if not count:
         return float("nan"), float("nan")
     interval = binomtest(hits, count).proportion_ci(confidence, method="wilson")

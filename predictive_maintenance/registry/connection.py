@@ -45,6 +45,11 @@ class Connection:
     experiment_id: str
     settings: Registry
 
+    @property
+    def shown_uri(self) -> str:
+        """The URI without a password."""
+        return redact(self.uri)
+
     def errors(self, doing: str) -> _Errors:
         """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
         return _errors(self.uri, doing)

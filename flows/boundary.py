@@ -1,0 +1,37 @@
+"""Where Metaflow and the package meet: settings come in checked, and a person's mistake goes out without a traceback."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from metaflow import FlowSpec, user_step_decorator
+from metaflow.exception import MetaflowException
+
+from predictive_maintenance.config import read_yaml
+from predictive_maintenance.errors import PredictiveMaintenanceError
+
+
+class RunStopped(MetaflowException):
+    """An error that a person can act on. Metaflow prints its text alone."""
+
+    headline = "The run stopped"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+@user_step_decorator
+def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes: Any = None) -> Iterator[None]:
+    """Show the package's own errors as text, with how to go on; anything else keeps its traceback."""
+    try:
+        yield
+    except PredictiveMaintenanceError as error:
+        way_on = "" if step_name == "start" else "\nonce mended: python flows/train_flow.py resume (finished steps are kept)"
+        raise RunStopped(f"{error}{way_on}") from None
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """The text of a params.yaml as plain values, every one of them checked."""
+    try:
+        return read_yaml(text, "settings")
+    except PredictiveMaintenanceError as error:
+        raise RunStopped(str(error)) from None

@@ -1,0 +1,217 @@
+"""What the cards of the flow show, as lists of Metaflow's card components. Text that comes from data is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from metaflow.cards import Markdown, ProgressBar, Table, VegaChart
+
+from predictive_maintenance.config import Params
+from predictive_maintenance.data.cleaning import Cleaned
+from predictive_maintenance.data.sources import SourceRecord
+from predictive_maintenance.evaluation.evaluate import Evaluation
+from predictive_maintenance.evaluation.gate import as_rows
+from predictive_maintenance.evaluation.metrics import METRICS, Scores
+from predictive_maintenance.models.training import TrainedCandidate
+from predictive_maintenance.models.tuning import Progress
+from predictive_maintenance.sensors import BINARY_NAMES, LABEL, LABELS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Component = Markdown | Table | VegaChart | ProgressBar
+
+MAX_QUARANTINE_LINES = 50
+_BAR_CHARACTERS = 24
+
+
+class TrialProgress:
+    """Shows each trial in the terminal and in the candidate's card as it ends."""
+
+    def __init__(self, algorithm: str, trials: int, card: Any) -> None:
+        self._algorithm, self._card = algorithm, card
+        self._bar = ProgressBar(max=trials, label=algorithm, unit="trials")
+        card.append(self._bar)
+
+    def __call__(self, progress: Progress) -> None:
+        done = round(_BAR_CHARACTERS * progress.trial / progress.trials)
+        print(f"{self._algorithm:<14} [{'#' * done:-<{_BAR_CHARACTERS}}] {progress}", flush=True)
+        self._bar.update(progress.trial, metadata=f"best PR-AUC {progress.best:.4f}" if progress.best else "")
+        self._card.refresh()
+
+
+def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:
+    """Sources, quarantine and distributions."""
+    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+
+    frame = cleaned.frame
+    failures = int(frame[LABEL.name].sum())
+    components = [
+        Markdown("# Data"),
+        Markdown(
+            f"**{len(frame):,} clean rows** with {failures:,} failures ({failures / len(frame):.2%}); "
+            f"{cleaned.quarantined_rows:,} of {cleaned.ingested_rows:,} rows in quarantine "
+            f"({cleaned.quarantined_share:.2%}), {cleaned.collapsed_duplicates:,} exact duplicates collapsed."
+        ),
+        Markdown("## Sources"),
+        _table(
+            ["Source", "Merge", "Rows", "sha256", "DVC md5", "Columns not used"],
+            [
+                [r.name, r.merge, f"{r.rows:,}", r.sha256[:12], r.dvc_md5 or "-", ", ".join(r.ignored_columns) or "-"]
+                for r in records
+            ],
+        ),
+        Markdown("## Quarantine"),
+    ]
+    if cleaned.quarantine.empty:
+        components.append(Markdown("Every row was good."))
+    else:
+        shown = cleaned.quarantine.head(MAX_QUARANTINE_LINES)
+        columns = ["source", "row", "reading_id", "column", "value", "reason"]
+        components += [
+            _table(["Column", "Reason", "Cells"], cleaned.reasons().astype(str).to_numpy().tolist()),
+            Markdown(f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells; all are in the run's artifacts:"),
+            _table([name.replace("_", " ").capitalize() for name in columns], shown[columns].astype(str).to_numpy().tolist()),
+        ]
+    modes = [[LABELS[name], f"{int(frame[name].sum()):,}"] for name in BINARY_NAMES if name in frame]
+    components += [Markdown("## Failures"), _table(["Kind", "Rows"], modes), Markdown("## Distributions")]
+    return components + [_chart(chart) for chart in charts.distributions(frame)]
+
+
+def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
+    """One candidate: its out-of-fold scores, its search, its settings."""
+    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+
+    calibration = trained.calibration
+    calibrated = (
+        "not calibrated: it would not have lowered the out-of-fold log-loss"
+        if calibration.is_identity
+        else f"calibrated by a sigmoid with slope {calibration.slope:.3f} and intercept {calibration.intercept:.3f}"
+    )
+    return [
+        Markdown(f"# {trained.algorithm}"),
+        Markdown(f"Threshold **{trained.threshold:.4f}**, chosen on out-of-fold rows; probabilities {calibrated}."),
+        Markdown(
+            "Hyperparameters were chosen on these folds, so the numbers below are slightly optimistic; the held-out rows "
+            "of the evaluation are not."
+        ),
+        _scores_table({"Out-of-fold": scores}),
+        Markdown("## Search"),
+        _chart(charts.trials(trained.trials)),
+        _table(["Hyperparameter", "Value"], [[name, f"{value}"] for name, value in trained.hyperparameters.items()]),
+        _table(
+            [str(name) for name in trained.trials.columns],
+            trained.trials.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell)).to_numpy().tolist(),
+        ),
+    ]
+
+
+def evaluation_card(
+    evaluation: Evaluation, candidates: Mapping[str, Scores], params: Params, flow_run: str
+) -> list[Component]:
+    """The verdict first, then what it rests on."""
+    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+
+    verdict = evaluation.verdict
+    title = {"production": "Fit for production", "candidate": "A candidate, not for production", None: "Rejected"}
+    figures = charts.figures(evaluation, params.costs.currency)
+    columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
+    if evaluation.forward:
+        columns["Forward in time"] = evaluation.forward
+    if evaluation.oracle:
+        columns["Ceiling: published rules, held-out"] = evaluation.oracle
+    return [
+        Markdown(f"# {title[verdict.level]}"),
+        Markdown(f"The {evaluation.algorithm} of {flow_run} {_escape(verdict.summary())}."),
+        Markdown("## Gate"),
+        _table(["Level", "Check", "Measured", "Required", "Verdict", "Why"], as_rows(verdict.checks)),
+        Markdown("## Metrics"),
+        Markdown(
+            f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples of "
+            f"whole tool lives. Forward in time: {_escape(evaluation.forward_note)}."
+        ),
+        _scores_table(columns),
+        *_champion(evaluation),
+        _chart(figures["confusion_matrix"]),
+        _chart(figures["pr_curve"]),
+        Markdown("## Failure modes"),
+        *_modes(evaluation, figures),
+        Markdown("## Product types"),
+        _scores_table({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
+        Markdown("## Threshold and cost"),
+        Markdown(
+            f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed failure "
+            f"counts {params.costs.missed_failure:,.0f} {params.costs.currency}, a false alarm {params.costs.false_alarm:,.0f}."
+        ),
+        _chart(figures["cost_over_thresholds"]),
+        _chart(figures["calibration"]),
+        Markdown("## What it looks at"),
+        _chart(figures["importances"]),
+        Markdown("## Candidates"),
+        _scores_table(dict(candidates)),
+        _chart(charts.candidates(candidates)),
+    ]
+
+
+def _champion(evaluation: Evaluation) -> list[Component]:
+    comparison = evaluation.comparison
+    if comparison is None:
+        return [Markdown("There is no champion to compare with yet.")]
+    seen = f"{comparison.seen_rows:,} held-out rows left out, which it was trained on" if comparison.seen_rows else ""
+    head = Markdown(f"## Against version {comparison.version} ({comparison.algorithm})\n\n{seen}")
+    if comparison.champion is None or comparison.challenger is None or comparison.f1_difference is None:
+        return [head, Markdown("No row with a failure is new to it: the two cannot be compared.")]
+    difference = comparison.f1_difference
+    return [
+        head,
+        Markdown(f"F1 differs by **{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}] on the same rows."),
+        _scores_table({"Challenger": comparison.challenger, f"Version {comparison.version}": comparison.champion}),
+    ]
+
+
+def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Component]:
+    if not evaluation.modes:
+        return [Markdown("The data records no failure modes.")]
+    rows = [
+        [
+            group.label,
+            f"{group.caught} of {group.failures}",
+            f"{group.recall:.3f} [{group.low:.3f}, {group.high:.3f}]" if group.assessable else "not assessable",
+        ]
+        for group in evaluation.modes
+    ]
+    return [_table(["Mode", "Caught", "Recall"], rows), _chart(figures["recall_by_mode"])]
+
+
+def _scores_table(columns: Mapping[str, Scores]) -> Table:
+    """Metrics down, sets of rows across."""
+    rows = [
+        [label, *(_cell(name, scores) for scores in columns.values())] for name, label in METRICS.items()
+    ]
+    rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
+    rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
+    rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
+    return _table(["Metric", *columns], rows)
+
+
+def _cell(name: str, scores: Scores) -> str:
+    estimate = scores[name]
+    decimals = 0 if name == "expected_cost" else 4 if name == "brier" else 3
+    value, low, high = (f"{number:,.{decimals}f}" for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    return Table([[Markdown(_escape(cell)) for cell in row] for row in rows], headers=[str(header) for header in headers])
+
+
+def _chart(chart: alt.Chart) -> VegaChart:
+    return VegaChart(chart.to_dict())
+
+
+def _escape(text: str) -> str:
+    """`text` as Markdown that shows it literally: cells and names come from files that anyone may have written."""
+    for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(mark, entity)
+    return "".join(f"\\{character}" if character in "\\`*_[]#|~!" else character for character in text)

@@ -1,0 +1,168 @@
+"""Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
+
+import os
+
+from laptop import PROJECT_DIR
+
+# isort: split
+import cards
+from boundary import plain_errors, read_settings
+from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
+from metaflow.cards import get_cards
+
+from predictive_maintenance import tracking
+from predictive_maintenance.config import parse_params
+from predictive_maintenance.data.cleaning import clean
+from predictive_maintenance.data.sources import check_sources, ingest
+from predictive_maintenance.data.splits import split
+from predictive_maintenance.evaluation.evaluate import evaluate, out_of_fold_scores, training_fingerprint
+from predictive_maintenance.features import with_features
+from predictive_maintenance.lineage import git_commit
+from predictive_maintenance.models.export import export_model
+from predictive_maintenance.models.training import train_candidate
+from predictive_maintenance.promotion import Outcome, register_and_promote
+from predictive_maintenance.registry import FlowRun, Versions, connect
+from predictive_maintenance.scoring import Scorer
+
+RETRY_MINUTES = int(os.environ.get("PDM_RETRY_MINUTES", "1"))
+
+
+@package_sources("../predictive_maintenance")
+class TrainFlow(FlowSpec):
+    """From sensor rows to a promoted model.
+
+    start checks the settings, the sources and the registry; ingest and clean bring the rows together; features
+    engineers and splits them; train tunes each candidate in parallel; select takes the better one; evaluate judges it
+    on rows that nothing has seen, beside the model in production; end registers and promotes what passes the gate.
+    """
+
+    settings = Config("settings", default=str(PROJECT_DIR / "params.yaml"), parser=read_settings)
+    sources = Parameter(
+        "sources",
+        help="Your own data instead of params.yaml's: paths, globs, s3://, https://, simulator:// and SQLAlchemy URLs, "
+        "comma-separated; `join:` before one that adds columns by reading id.",
+        default="",
+    )
+    trials = Parameter("trials", help="Trials for each candidate, instead of params.yaml's.", type=int, default=None)
+    seed = Parameter("seed", help="Seed of everything drawn, instead of params.yaml's.", type=int, default=None)
+    promote = Parameter("promote", help="False: register a candidate, leave production alone.", default=True)
+
+    @plain_errors
+    @resources(cpu=1, memory=2048)
+    @step
+    def start(self):
+        """Check everything that the run needs before any work: settings, sources, registry."""
+        self.params = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        check_sources(self.params.data.sources)
+        # What the run's MLflow run and model version are found by: an artifact, so that a resumed run keeps it.
+        self.flow_run = f"{current.flow_name}/{current.run_id}"
+        self.commit = git_commit()
+        run = FlowRun.start(connect(self.params.registry), self.flow_run, {"git_commit": self.commit})
+        self.mlflow_run_id = run.run_id
+        print(f"{len(self.params.data.sources)} sources can be read; MLflow at {run.connection.shown_uri} answers")
+        self.next(self.ingest)
+
+    @plain_errors
+    @resources(cpu=1, memory=4096)
+    @step
+    def ingest(self):
+        """Pull every source and merge the rows."""
+        self.ingested = ingest(self.params.data.sources, self.params.columns)
+        for record in self.ingested.records:
+            print(f"{record.rows:,} rows from {record.name} ({record.merge})")
+        self.next(self.clean)
+
+    @plain_errors
+    @card(type="blank", id="clean")
+    @resources(cpu=1, memory=4096)
+    @step
+    def clean(self):
+        """Set bad rows aside, with the reason."""
+        self.records = self.ingested.records
+        self.cleaned = clean(self.ingested, self.params.columns.limits, self.params.cleaning)
+        print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
+        current.card["clean"].extend(cards.data_card(self.records, self.cleaned))
+        self.next(self.features)
+
+    @plain_errors
+    @resources(cpu=1, memory=4096)
+    @step
+    def features(self):
+        """Engineer the features, hold tool lives out, fold the others."""
+        self.rows = split(with_features(self.cleaned.frame), self.params.split, self.params.training.seed)
+        tracking.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
+        print(f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by tool life", *self.rows.notes)
+        self.algorithms = sorted(self.params.candidates)
+        self.next(self.train, foreach="algorithms")
+
+    @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="train", refresh_interval=10)
+    @resources(cpu=2, memory=8192)
+    @step
+    def train(self):
+        """Tune, calibrate and fit one candidate."""
+        progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
+        self.trained = train_candidate(self.input, self.rows.train, self.rows.fold, self.params, progress)
+        self.out_of_fold = out_of_fold_scores(self.trained, self.rows, self.params)
+        tracking.log_candidate(self.flow_mlflow_run.candidate(self.input), self.trained, self.out_of_fold)
+        current.card["train"].extend(cards.candidate_card(self.trained, self.out_of_fold))
+        self.next(self.select)
+
+    @plain_errors
+    @resources(cpu=1, memory=4096)
+    @step
+    def select(self, inputs):
+        """Take the candidate with the better out-of-fold PR-AUC."""
+        first = inputs[0]
+        self.params, self.commit, self.mlflow_run_id = first.params, first.commit, first.mlflow_run_id
+        self.flow_run, self.rows, self.cleaned, self.records = first.flow_run, first.rows, first.cleaned, first.records
+        self.candidate_scores = {branch.trained.algorithm: branch.out_of_fold for branch in inputs}
+        self.trained = max(inputs, key=lambda branch: branch.out_of_fold["pr_auc"].value).trained
+        for algorithm, scores in self.candidate_scores.items():
+            print(f"{algorithm}: out-of-fold PR-AUC {scores['pr_auc'].value:.3f}, F1 {scores['f1'].value:.3f}")
+        self.next(self.evaluate)
+
+    @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="evaluate")
+    @resources(cpu=2, memory=8192)
+    @step
+    def evaluate(self):
+        """Export the candidate and judge the export on the held-out rows, beside the champion."""
+        self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
+        champion = Versions(self.flow_mlflow_run.connection).champion()
+        self.evaluation = evaluate(self.trained, Scorer.from_files(self.files), self.rows, champion, self.params)
+        tracking.log_evaluation(self.flow_mlflow_run, self.evaluation, self.params.costs.currency)
+        self.evaluate_task = current.pathspec
+        current.card["evaluate"].extend(
+            cards.evaluation_card(self.evaluation, self.candidate_scores, self.params, self.flow_run)
+        )
+        self.next(self.end)
+
+    @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @resources(cpu=1, memory=2048)
+    @step
+    def end(self):
+        """Register and promote what passes the gate."""
+        run = self.flow_mlflow_run
+        for evaluation_card in get_cards(self.evaluate_task):
+            tracking.log_card(run, evaluation_card.get())
+        tags = tracking.version_tags(
+            self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
+        )
+        self.outcome: Outcome = register_and_promote(
+            run, self.files, self.rows.test, self.evaluation, tags, self.params.registry, self.promote
+        )
+        run.finish()
+        print(self.outcome.text())
+
+    @property
+    def flow_mlflow_run(self):
+        """The run's own MLflow run: every step is a process and connects anew."""
+        return FlowRun(connect(self.params.registry), self.mlflow_run_id)
+
+
+if __name__ == "__main__":
+    TrainFlow()

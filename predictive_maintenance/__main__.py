@@ -1,0 +1,272 @@
+"""The command line: python -m predictive_maintenance. Heavy imports happen inside the commands that need them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import PredictiveMaintenanceError
+
+if TYPE_CHECKING:
+    from .config import Params
+    from .registry import ModelVersion, Versions
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Commands(click.Group):
+    """A group that shows the package's own errors as text and leaves with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PredictiveMaintenanceError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--params", "params_file", type=FILE, help="Another params.yaml.")
+@click.version_option(package_name="predictive-maintenance")
+@click.pass_context
+def main(ctx: click.Context, params_file: Path | None) -> None:
+    """Which machine will fail, how sure that is, and which model says so.
+
+    \b
+    Train a model:       python flows/train_flow.py run
+    Look at it:          python -m predictive_maintenance status
+    Score readings:      python -m predictive_maintenance score readings.csv
+    Undo a promotion:    python -m predictive_maintenance rollback
+
+    The registry is the one that MLFLOW_TRACKING_URI names, or mlflow.db in the project's folder.
+    """
+    ctx.obj = params_file
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program: everything, as JSON.")
+@click.pass_obj
+def status(params_file: Path | None, as_json: bool) -> None:
+    """Champion, candidate, gate and lineage."""
+    params = _params(params_file)
+    versions = _versions(params)
+    champion, candidate = versions.production(), versions.candidate()
+    if as_json:
+        click.echo(json.dumps({"production": _as_dict(champion), "candidate": _as_dict(candidate)}, indent=2))
+        return
+    if champion is None:
+        click.echo("production: no version yet; train one with python flows/train_flow.py run")
+    else:
+        _show("production", champion)
+    if candidate is not None and (champion is None or candidate.version != champion.version):
+        click.echo()
+        _show("candidate", candidate)
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, help="CSV, .csv.gz or .parquet.  [default: FILE with .scored before its ending]")
+@click.option("--version", help="A version of the model instead of the one in production.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is already there.")
+@click.pass_obj
+def score(params_file: Path | None, file: Path, output: Path | None, version: str | None, overwrite: bool) -> None:
+    """Score FILE (CSV or Parquet): its rows with probability, decision and model version behind them.
+
+    The file is read and written in batches, so that it may be larger than memory. A row that cannot be scored stays in its
+    place, with the reason in the column `rejected`.
+    """
+    from .data.files import score_file
+
+    output = output or _scored_name(file)
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} is already there: name another with --output, or add --overwrite")
+    params = _params(params_file)
+    versions = _versions(params)
+    version = version or _production(versions).version
+    scorer = versions.scorer(version)
+    with _counter() as count:
+        scored = score_file(file, output, scorer, version, params.columns.aliases, count)
+    click.echo(f"{scored.rows:,} rows scored by version {version}: {scored.alarms:,} alarms, {scored.rejected:,} rejected")
+    click.echo(f"written to {output}")
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.pass_obj
+def check(params_file: Path | None, file: Path) -> None:
+    """Does FILE (CSV or Parquet) fit the schema? Exit code 1 when a cell does not."""
+    from .data.files import check_file
+
+    params = _params(params_file)
+    checked = check_file(file, params.columns.limits, params.columns.aliases)
+    click.echo(f"{file}: {checked.kind}, {checked.rows:,} rows")
+    for name, (header, scale, offset) in checked.match.columns.items():
+        converted = f", converted: x {scale:g} + {offset:g}" if (scale, offset) != (1.0, 0.0) else ""
+        click.echo(f"  {header!r} reads as {name}{converted}")
+    if ignored := ", ".join(repr(name) for name in checked.match.ignored):
+        click.echo(f"  not used: {ignored}")
+    if checked.failures is None:
+        click.echo("  no column of labels: good for scoring, not for training")
+    else:
+        click.echo(f"  {checked.failures:,} failures")
+    if checked.fits:
+        click.echo("every row fits")
+        return
+    click.echo(f"{checked.bad_rows:,} rows do not fit:")
+    for (column, reason), cells in sorted(checked.reasons.items(), key=lambda item: -item[1]):
+        click.echo(f"  {cells:,} cells of {column}: {reason}")
+    click.echo("the first ones:")
+    for row, column, value, reason in checked.first:
+        click.echo(f"  row {row}, {column} = {value!r}: {reason}")
+    sys.exit(1)
+
+
+@main.command()
+@click.option("--rows", default=10_000, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0))
+@click.option("-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help=".csv or .parquet")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is already there.")
+def simulate(rows: int, seed: int, output: Path, overwrite: bool) -> None:
+    """Write simulated readings with labels and failure modes, the same for the same seed."""
+    from .data.simulator import simulate as simulated
+
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} is already there: name another with --output, or add --overwrite")
+    frame = simulated(rows, seed)
+    try:
+        frame.to_parquet(output, index=False) if output.suffix == ".parquet" else frame.to_csv(output, index=False)
+    except OSError as error:
+        raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
+    click.echo(f"{rows:,} rows with {int(frame['machine_failure'].sum()):,} failures written to {output}")
+    click.echo(f"next: python flows/train_flow.py run --sources {output}")
+
+
+@main.command()
+@click.argument("version")
+@click.option("--force", is_flag=True, help="Promote it although the gate stopped it.")
+@click.pass_obj
+def promote(params_file: Path | None, version: str, force: bool) -> None:
+    """Point production to VERSION. Everything that follows production follows it."""
+    versions = _versions(_params(params_file))
+    chosen = versions.get(version)
+    verdict = chosen.verdict
+    if verdict and verdict.level != "production" and not force:
+        raise click.ClickException(f"version {version} {verdict.summary()}\nadd --force to promote it all the same")
+    current = versions.production()
+    promotion = versions.promote(version, current.version if current else None)
+    if not promotion.promoted:
+        raise click.ClickException(promotion.reason)
+    click.echo(f"production is version {version} (before: {promotion.previous or 'none'})")
+    click.echo("undo it with: python -m predictive_maintenance rollback")
+
+
+@main.command()
+@click.pass_obj
+def rollback(params_file: Path | None) -> None:
+    """Point production back to the version that it left."""
+    left, now = _versions(_params(params_file)).rollback()
+    click.echo(f"production is version {now} again; version {left} is kept")
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="[default: the project's folder]")
+def export(output: Path | None) -> None:
+    """Write the newest successful run's tables, model and metrics to data/, models/ and metrics.json."""
+    from .config import PROJECT_DIR
+    from .results import export_results
+
+    target = output or PROJECT_DIR
+    run, written = export_results(target)
+    click.echo(f"{run}:")
+    for path in written:
+        click.echo(f"  {path.relative_to(target)}")
+
+
+def _params(params_file: Path | None) -> Params:
+    from .config import PARAMS_FILE, load_params
+
+    return load_params(params_file or PARAMS_FILE)
+
+
+def _versions(params: Params) -> Versions:
+    from .registry import Versions, connect
+
+    return Versions(connect(params.registry))
+
+
+def _production(versions: Versions) -> ModelVersion:
+    if (champion := versions.production()) is None:
+        raise click.ClickException("no version is in production yet: train one with python flows/train_flow.py run")
+    return champion
+
+
+def _scored_name(file: Path) -> Path:
+    endings = "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
+    return file.with_name(f"{file.name.removesuffix(endings)}.scored{endings}")
+
+
+def _as_dict(version: ModelVersion | None) -> dict[str, object] | None:
+    if version is None:
+        return None
+    tags = {name: _plain(text) for name, text in version.tags.items()}
+    return {
+        "version": version.version,
+        "aliases": list(version.aliases),
+        "created": version.created.isoformat(),
+        "run_id": version.run_id,
+        **tags,
+    }
+
+
+def _plain(text: str) -> object:
+    """A tag's value: some hold JSON."""
+    return json.loads(text) if text[:1] in "[{" and text else text
+
+
+def _show(alias: str, version: ModelVersion) -> None:
+    tags = version.tags
+    click.echo(f"{alias}: version {version.version}, {tags.get('algorithm', 'unknown algorithm')}")
+    click.echo(f"  registered  {version.created:%Y-%m-%d %H:%M} UTC by {tags.get('flow_run', version.run_id)}")
+    if promoted := tags.get("promoted_at"):
+        click.echo(f"  promoted    {promoted}, before: {tags.get('previous_production_version') or 'none'}")
+    if rolled_back := tags.get("rolled_back_at"):
+        click.echo(f"  rolled back {rolled_back}")
+    for side in ("held_out", "out_of_fold"):
+        for metric in ("recall", "precision", "f1", "pr_auc"):
+            if value := tags.get(f"{side}_{metric}"):
+                click.echo(f"  {side.replace('_', ' '):<11} {metric:<9} {value}")
+    click.echo(f"  threshold   {float(tags['threshold']):.4f}" if "threshold" in tags else "  threshold   unknown")
+    click.echo(f"  code        {tags.get('git_commit', 'unknown')}")
+    for source in json.loads(tags.get("data_sources", "[]")):
+        identity = f", sha256 {source['sha256'][:12]}" if source.get("sha256") else ""
+        dvc = f", DVC {source['dvc_md5']}" if source.get("dvc_md5") else ""
+        rows = f", {source['rows']:,} rows" if source.get("rows") else ""
+        click.echo(f"  data        {source['name']}{rows}{identity}{dvc}")
+    if verdict := version.verdict:
+        click.echo(f"  gate        {verdict.level or 'rejected'}")
+        for found in verdict.checks:
+            click.echo(f"    {'passed' if found.passed else 'FAILED':<7} {found.name}: {found.why}")
+
+
+class _counter:
+    """Counts rows on a terminal while they are scored; silent when nobody watches."""
+
+    def __enter__(self) -> _counter:
+        self._rows, self._shown = 0, sys.stderr.isatty()
+        return self
+
+    def __call__(self, rows: int) -> None:
+        self._rows += rows
+        if self._shown:
+            click.echo(f"\r{self._rows:,} rows", nl=False, err=True)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._shown:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m predictive_maintenance")

@@ -1,0 +1,207 @@
+"""A file of readings checked against the schema, or scored row by row, without holding more than one batch of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..errors import SourceError
+from ..scoring import Scorer
+from ..sensors import BINARY_NAMES, INPUT_NAMES, LABEL, HeaderMatch, describe_missing, match_headers
+from .cleaning import Limits, validate
+from .parsing import parse
+from .reading import TableFile
+
+ADDED_COLUMNS = ("failure_probability", "failure", "model_version", "rejected")
+"""What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
+
+Aliases = Mapping[str, Sequence[str]]
+T = TypeVar("T")
+
+
+@dataclass
+class Scored:
+    """Counts of a scored file's rows."""
+
+    rows: int = 0
+    alarms: int = 0
+    rejected: int = 0
+
+
+@dataclass
+class Checked:
+    """What a file is: its columns, its rows, its bad cells (counted by column and reason, the first ones shown)."""
+
+    match: HeaderMatch
+    kind: Literal["CSV", "Parquet"]
+    rows: int = 0
+    bad_rows: int = 0
+    failures: int | None = None
+    reasons: dict[tuple[str, str], int] = field(default_factory=dict)
+    first: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        return self.bad_rows == 0
+
+
+def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> Checked:
+    """Read all of `path` and find every bad cell. Raises SourceError when it cannot be read or lacks a sensor."""
+    table = TableFile.open(path)
+    match = _match(table, aliases)
+    names = [*INPUT_NAMES, *(name for name in BINARY_NAMES if name in match.columns)]
+    checked = Checked(match, "Parquet" if table.dialect is None else "CSV")
+    checked.failures = 0 if LABEL.name in names else None
+    for _, frame, faults in _ahead(_checked_batches(table, match, names, limits)):
+        if LABEL.name in names:
+            checked.failures = (checked.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
+        for (column, reason), cells in faults.groupby(["column", "reason"]).size().items():
+            checked.reasons[column, reason] = checked.reasons.get((column, reason), 0) + int(cells)
+        for fault in faults.head(examples - len(checked.first)).itertuples():
+            checked.first.append((checked.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
+        checked.rows += len(frame)
+        checked.bad_rows += faults["position"].nunique()
+    return checked
+
+
+def score_file(
+    path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
+    on_rows: Callable[[int], None] = lambda rows: None,
+) -> Scored:  # fmt: skip
+    """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
+
+    The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz). A row that cannot be scored keeps its
+    place, with the reason in `rejected`. `output` appears only when it is complete.
+    """
+    table = TableFile.open(path)
+    match = _match(table, aliases)
+    if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
+        raise SourceError(f"{path}: already has a column {clash[0]!r}, which scoring would add: remove or rename it")
+    scored = Scored()
+    with _writer(output) as write:
+        for batch, frame, faults in _ahead(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
+            added = _score(frame, faults, scorer, version)
+            write(_with_columns(batch, added))
+            scored.rows += len(frame)
+            scored.rejected += faults["position"].nunique()
+            scored.alarms += int(np.nansum(added["failure"].to_numpy(zero_copy_only=False).astype(float)))
+            on_rows(len(frame))
+    return scored
+
+
+def _match(table: TableFile, aliases: Aliases) -> HeaderMatch:
+    try:
+        match = match_headers(table.headers, aliases)
+    except SourceError as error:
+        raise SourceError(f"{table.name}: {error}") from None
+    if missing := match.missing(INPUT_NAMES):
+        raise SourceError(
+            f"{table.name}: {describe_missing(missing, match.ignored)}\n"
+            f"columns not recognised: {', '.join(match.ignored) or 'none'}; name your own in params.yaml, columns.aliases"
+        )
+    return match
+
+
+def _checked_batches(
+    table: TableFile, match: HeaderMatch, names: Sequence[str], limits: Limits
+) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
+    """Each batch as it was read, its canonical columns, and their faults, at most one a cell."""
+    decimal = table.dialect.decimal if table.dialect else "."
+    for batch in table.batches():
+        frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, decimal)
+        found = validate(frame, names, limits)
+        faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])
+        yield batch, frame, faults.sort_values("position", ignore_index=True)
+
+
+def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: str) -> dict[str, pa.Array]:
+    good = np.ones(len(frame), dtype=bool)
+    good[faults["position"]] = False
+    probabilities = np.full(len(frame), np.nan)
+    if good.any():
+        probabilities[good] = scorer.probabilities(frame if good.all() else frame[good])
+    decisions = scorer.decisions(probabilities).astype(np.int8)
+    reasons = np.full(len(frame), None, dtype=object)
+    for position, texts in (faults["column"] + ": " + faults["reason"]).groupby(faults["position"]):
+        reasons[position] = "; ".join(texts)
+    bad = ~good
+    return {
+        "failure_probability": pa.array(probabilities, mask=bad),
+        "failure": pa.array(decisions, mask=bad),
+        "model_version": pa.repeat(pa.scalar(version), len(frame)),
+        "rejected": pa.array(reasons, pa.string()),
+    }
+
+
+def _with_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, *(added[name] for name in ADDED_COLUMNS)], [*batch.schema.names, *ADDED_COLUMNS]
+    )
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """`items`, the next one made in a thread while the last one is used: the scorer lets other threads run."""
+    with ThreadPoolExecutor(1) as thread:
+        end = object()
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield cast(T, item)
+
+
+@contextmanager
+def _writer(output: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """A function that writes batches to a file beside `output`, which takes its name when all is written."""
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with _ParquetFile(partial) if output.suffix == ".parquet" else _CsvFile(partial, output.suffix == ".gz") as file:
+            yield file.write
+        partial.replace(output)
+    except OSError as error:
+        raise SourceError(f"{output}: cannot be written: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _ParquetFile(ExitStack):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._writer: pa.parquet.ParquetWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            self._writer = self.enter_context(pa.parquet.ParquetWriter(self._path, batch.schema))
+        self._writer.write_batch(batch)
+
+
+class _CsvFile(ExitStack):
+    def __init__(self, path: Path, packed: bool) -> None:
+        super().__init__()
+        self._stream: Any = self.enter_context(gzip.open(path, "wb", compresslevel=4) if packed else path.open("wb"))
+        self._header = True
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Quotes only where a cell needs them: the text of numbers would otherwise be quoted, too."""
+        for quoting in ("none", "needed"):
+            buffer = io.BytesIO()
+            options = pa.csv.WriteOptions(include_header=self._header, quoting_style=quoting, quoting_header=quoting)
+            try:
+                pa.csv.write_csv(batch, buffer, options)
+            except pa.ArrowInvalid:
+                continue
+            break
+        self._stream.write(buffer.getbuffer())
+        self._header = False

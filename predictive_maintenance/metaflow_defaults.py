@@ -1,0 +1,14 @@
+"""Environment defaults that let Metaflow run and be read anywhere with no setting. To be set before it is imported."""
+
+import os
+
+from .config import PROJECT_DIR
+
+
+def set_metaflow_defaults() -> None:
+    """Keep results in the project's folder and give runs a user's name, unless the environment says otherwise."""
+    # Results stay in the project, wherever a command is started, so that cards, resume and export find them again.
+    os.environ.setdefault("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(PROJECT_DIR))
+    # Metaflow wants a name to file runs under and does not take `root`, which is who runs in most containers.
+    if os.environ.get("USER", "root") == "root":
+        os.environ.setdefault("METAFLOW_USER", "trainer")

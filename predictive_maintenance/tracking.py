@@ -1,0 +1,138 @@
+"""What a training run writes to MLflow: names of parameters, metrics, tags and artifacts are decided here."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from .config import Params
+from .data.cleaning import Cleaned
+from .data.sources import SourceRecord
+from .data.splits import SplitRows
+from .evaluation.evaluate import Evaluation, training_fingerprint
+from .evaluation.metrics import Scores
+from .lineage import package_versions, sources_file, sources_tag
+from .models.candidates import save_estimator
+from .models.training import TrainedCandidate
+from .registry import FlowRun
+from .registry.versions import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG
+
+HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
+
+
+def log_data(run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params) -> None:
+    """The run's parameters, its data set and where that came from."""
+    run.log(
+        params=params.model_dump(mode="json"),
+        metrics={
+            "ingested_rows": cleaned.ingested_rows,
+            "quarantined_rows": cleaned.quarantined_rows,
+            "collapsed_duplicates": cleaned.collapsed_duplicates,
+            "training_rows": len(rows.train),
+            "held_out_rows": len(rows.test),
+        },
+        tags={"data_sources": sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train)},
+    )
+    names = ", ".join(record.name for record in records)
+    run.log_data(rows.train, "training", names, training_fingerprint(rows.train))
+    run.log_data(rows.test, "evaluation", names, training_fingerprint(rows.test))
+    with _folder() as folder:
+        (folder / "sources.json").write_text(sources_file(records))
+        (folder / "packages.txt").write_text(package_versions())
+        run.log_artifacts(folder, "lineage")
+    with _folder() as folder:
+        cleaned.quarantine.to_csv(folder / "quarantine.csv", index=False)
+        run.log_artifacts(folder, "data")
+
+
+def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) -> None:
+    """One candidate's hyperparameters, out-of-fold metrics, trials and fitted estimator, in its nested run."""
+    from .evaluation import charts  # draws with Altair, which takes a while to import
+
+    run.log(
+        params=trained.hyperparameters,
+        metrics={"threshold": trained.threshold, **metric_values("out_of_fold", out_of_fold)},
+        tags={"calibrated": str(not trained.calibration.is_identity).lower()},
+    )
+    with _folder() as folder:
+        trained.trials.to_csv(folder / "trials.csv", index=False)
+        charts.save_pictures({"trials": charts.trials(trained.trials)}, folder)
+        save_estimator(trained.estimator, folder)
+        run.log_artifacts(folder, "candidate")
+
+
+def log_evaluation(run: FlowRun, evaluation: Evaluation, currency: str) -> None:
+    """The evaluation's metrics, figures, tables and gate."""
+    from .evaluation import charts  # draws with Altair, which takes a while to import
+
+    metrics = metric_values("held_out", evaluation.held_out) | metric_values("out_of_fold", evaluation.out_of_fold)
+    for prefix, scores in (("forward", evaluation.forward), ("oracle", evaluation.oracle)):
+        metrics |= metric_values(prefix, scores) if scores else {}
+    if evaluation.comparison and evaluation.comparison.champion:
+        metrics |= metric_values("champion", evaluation.comparison.champion)
+    level = evaluation.verdict.level or "rejected"
+    run.log(metrics=metrics, tags={LEVEL_TAG: level, "verdict": evaluation.verdict.summary()[:1000]})
+    with _folder() as folder:
+        charts.save_pictures(charts.figures(evaluation, currency), folder)
+        run.log_artifacts(folder, "figures")
+    with _folder() as folder:
+        (folder / "gate.json").write_text(evaluation.verdict.to_json())
+        (folder / "modes.json").write_text(json.dumps([asdict(group) for group in evaluation.modes], indent=2))
+        for name in ("thresholds", "calibration", "importances"):
+            getattr(evaluation, name).to_csv(folder / f"{name}.csv", index=False)
+        run.log_artifacts(folder, "evaluation")
+
+
+def log_card(run: FlowRun, html: str) -> None:
+    """The evaluation's card, readable without Metaflow."""
+    with _folder() as folder:
+        (folder / "evaluate.html").write_text(html, encoding="utf-8")
+        run.log_artifacts(folder, "cards")
+
+
+def version_tags(
+    evaluation: Evaluation, fingerprint: str, records: tuple[SourceRecord, ...], flow_run: str, commit: str
+) -> dict[str, str]:
+    """What a model version says of itself: the gate, its metrics with intervals, and its lineage."""
+    metrics = {
+        f"held_out_{name}": _with_interval(evaluation.held_out, name) for name in HEADLINE_METRICS
+    } | {f"out_of_fold_{name}": _with_interval(evaluation.out_of_fold, name) for name in HEADLINE_METRICS}
+    return {
+        "algorithm": evaluation.algorithm,
+        "threshold": repr(evaluation.threshold),
+        LEVEL_TAG: evaluation.verdict.level or "rejected",
+        GATE_TAG: evaluation.verdict.to_json(),
+        "verdict": evaluation.verdict.summary()[:1000],
+        FINGERPRINT_TAG: fingerprint,
+        "data_sources": sources_tag(records),
+        "flow_run": flow_run,
+        "git_commit": commit,
+        **metrics,
+    }
+
+
+def metric_values(prefix: str, scores: Scores) -> Mapping[str, float]:
+    """`prefix_recall`, `prefix_recall_low`, `prefix_recall_high`, ... and the counts of rows and failures."""
+    values: dict[str, float] = {f"{prefix}_rows": scores.rows, f"{prefix}_failures": scores.failures}
+    for name, estimate in scores.estimates.items():
+        values |= {
+            f"{prefix}_{name}": estimate.value,
+            f"{prefix}_{name}_low": estimate.low,
+            f"{prefix}_{name}_high": estimate.high,
+        }
+    return values
+
+
+def _with_interval(scores: Scores, name: str) -> str:
+    estimate = scores[name]
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] on {scores.rows} rows"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="pdm-log-") as folder:
+        yield Path(folder)
