@@ -25,7 +25,9 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
     try:
         yield
     except PredictiveMaintenanceError as error:
-        way_on = "" if step_name == "start" else "\nonce mended: python flows/train_flow.py resume (finished steps are kept)"
+        way_on = (
+            "" if step_name == "start" else "\nonce mended: python flows/train_flow.py resume (finished steps are kept)"
+        )
         raise RunStopped(f"{error}{way_on}") from None
 
 

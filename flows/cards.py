@@ -1,4 +1,8 @@
-"""What the cards of the flow show, as lists of Metaflow's card components. Text that comes from data is escaped."""
+"""What the cards of the flow show, as lists of Metaflow's card components.
+
+Metaflow renders Markdown and HTML without sanitising it, so text that comes from data goes into tables' cells alone,
+which show it literally.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +75,13 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
         columns = ["source", "row", "reading_id", "column", "value", "reason"]
         components += [
             _table(["Column", "Reason", "Cells"], cleaned.reasons().astype(str).to_numpy().tolist()),
-            Markdown(f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells; all are in the run's artifacts:"),
-            _table([name.replace("_", " ").capitalize() for name in columns], shown[columns].astype(str).to_numpy().tolist()),
+            Markdown(
+                f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells; all are in the run's artifacts:"
+            ),
+            _table(
+                [name.replace("_", " ").capitalize() for name in columns],
+                shown[columns].astype(str).to_numpy().tolist(),
+            ),
         ]
     modes = [[LABELS[name], f"{int(frame[name].sum()):,}"] for name in BINARY_NAMES if name in frame]
     components += [Markdown("## Failures"), _table(["Kind", "Rows"], modes), Markdown("## Distributions")]
@@ -102,7 +111,9 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         _table(["Hyperparameter", "Value"], [[name, f"{value}"] for name, value in trained.hyperparameters.items()]),
         _table(
             [str(name) for name in trained.trials.columns],
-            trained.trials.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell)).to_numpy().tolist(),
+            trained.trials.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
+            .to_numpy()
+            .tolist(),
         ),
     ]
 
@@ -123,13 +134,13 @@ def evaluation_card(
         columns["Ceiling: published rules, held-out"] = evaluation.oracle
     return [
         Markdown(f"# {title[verdict.level]}"),
-        Markdown(f"The {evaluation.algorithm} of {flow_run} {_escape(verdict.summary())}."),
+        Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
         Markdown("## Gate"),
         _table(["Level", "Check", "Measured", "Required", "Verdict", "Why"], as_rows(verdict.checks)),
         Markdown("## Metrics"),
         Markdown(
             f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples of "
-            f"whole tool lives. Forward in time: {_escape(evaluation.forward_note)}."
+            f"whole tool lives. Forward in time: {evaluation.forward_note}."
         ),
         _scores_table(columns),
         *_champion(evaluation),
@@ -165,7 +176,9 @@ def _champion(evaluation: Evaluation) -> list[Component]:
     difference = comparison.f1_difference
     return [
         head,
-        Markdown(f"F1 differs by **{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}] on the same rows."),
+        Markdown(
+            f"F1 differs by **{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}] on the same rows."
+        ),
         _scores_table({"Challenger": comparison.challenger, f"Version {comparison.version}": comparison.champion}),
     ]
 
@@ -186,9 +199,7 @@ def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Com
 
 def _scores_table(columns: Mapping[str, Scores]) -> Table:
     """Metrics down, sets of rows across."""
-    rows = [
-        [label, *(_cell(name, scores) for scores in columns.values())] for name, label in METRICS.items()
-    ]
+    rows = [[label, *(_cell(name, scores) for scores in columns.values())] for name, label in METRICS.items()]
     rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
     rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
@@ -203,15 +214,9 @@ def _cell(name: str, scores: Scores) -> str:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    return Table([[Markdown(_escape(cell)) for cell in row] for row in rows], headers=[str(header) for header in headers])
+    """Plain text in each cell: the card shows it literally, whatever a file's author wrote into it."""
+    return Table([[str(cell) for cell in row] for row in rows], headers=[str(header) for header in headers])
 
 
 def _chart(chart: alt.Chart) -> VegaChart:
     return VegaChart(chart.to_dict())
-
-
-def _escape(text: str) -> str:
-    """`text` as Markdown that shows it literally: cells and names come from files that anyone may have written."""
-    for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(mark, entity)
-    return "".join(f"\\{character}" if character in "\\`*_[]#|~!" else character for character in text)

@@ -5,11 +5,11 @@ import os
 from laptop import PROJECT_DIR
 
 # isort: split
-import cards
-from boundary import plain_errors, read_settings
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
 from metaflow.cards import get_cards
 
+import cards
+from boundary import plain_errors, read_settings
 from predictive_maintenance import tracking
 from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import clean
@@ -91,7 +91,10 @@ class TrainFlow(FlowSpec):
         """Engineer the features, hold tool lives out, fold the others."""
         self.rows = split(with_features(self.cleaned.frame), self.params.split, self.params.training.seed)
         tracking.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
-        print(f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by tool life", *self.rows.notes)
+        print(
+            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by tool life",
+            *self.rows.notes,
+        )
         self.algorithms = sorted(self.params.candidates)
         self.next(self.train, foreach="algorithms")
 

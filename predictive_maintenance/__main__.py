@@ -68,7 +68,9 @@ def status(params_file: Path | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("file", type=FILE)
-@click.option("-o", "--output", type=FILE, help="CSV, .csv.gz or .parquet.  [default: FILE with .scored before its ending]")
+@click.option(
+    "-o", "--output", type=FILE, help="CSV, .csv.gz or .parquet.  [default: FILE with .scored before its ending]"
+)
 @click.option("--version", help="A version of the model instead of the one in production.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is already there.")
 @click.pass_obj
@@ -87,9 +89,11 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
     versions = _versions(params)
     version = version or _production(versions).version
     scorer = versions.scorer(version)
-    with _counter() as count:
+    with _RowCounter() as count:
         scored = score_file(file, output, scorer, version, params.columns.aliases, count)
-    click.echo(f"{scored.rows:,} rows scored by version {version}: {scored.alarms:,} alarms, {scored.rejected:,} rejected")
+    click.echo(
+        f"{scored.rows:,} rows scored by version {version}: {scored.alarms:,} alarms, {scored.rejected:,} rejected"
+    )
     click.echo(f"written to {output}")
 
 
@@ -172,7 +176,9 @@ def rollback(params_file: Path | None) -> None:
 
 
 @main.command()
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="[default: the project's folder]")
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="[default: the project's folder]"
+)
 def export(output: Path | None) -> None:
     """Write the newest successful run's tables, model and metrics to data/, models/ and metrics.json."""
     from .config import PROJECT_DIR
@@ -251,10 +257,10 @@ def _show(alias: str, version: ModelVersion) -> None:
             click.echo(f"    {'passed' if found.passed else 'FAILED':<7} {found.name}: {found.why}")
 
 
-class _counter:
+class _RowCounter:
     """Counts rows on a terminal while they are scored; silent when nobody watches."""
 
-    def __enter__(self) -> _counter:
+    def __enter__(self) -> _RowCounter:
         self._rows, self._shown = 0, sys.stderr.isatty()
         return self
 

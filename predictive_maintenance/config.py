@@ -66,7 +66,9 @@ class Columns(_Strict):
             if name not in known:
                 raise ValueError(f"aliases: {name!r} is not a column{_neighbours(name, known)}")
         for name in set(self.limits) ^ set(SENSOR_NAMES):
-            raise ValueError(f"limits: {name!r} is {'unknown' if name in self.limits else 'missing'}: one entry a sensor")
+            raise ValueError(
+                f"limits: {name!r} is {'unknown' if name in self.limits else 'missing'}: one entry a sensor"
+            )
         for name, (low, high) in self.limits.items():
             if not low < high:
                 raise ValueError(f"limits.{name}: {low} is not below {high}")

@@ -68,9 +68,7 @@ def register_and_promote(
     judged_against = evaluation.comparison.version if evaluation.comparison else None
     headline = _headline(evaluation)
     if level is None:
-        current = versions.production()
-        held = f"version {current.version}" if current else None
-        return Outcome(None, None, held, f"the {evaluation.algorithm} {summary}", headline, "")
+        return Outcome(None, None, _held(versions), f"the {evaluation.algorithm} {summary}", headline, "")
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = package_version(files, test.head(_EXAMPLE_ROWS), Path(work))
         version = versions.register(run, folder, tags).version
@@ -85,8 +83,12 @@ def register_and_promote(
         versions.tag(version, {"verdict": promotion.reason})
     elif level == "production":
         reason = f"{reason}, and was not to be promoted (--promote False)"
-    held = versions.production()
-    return Outcome("candidate", version, f"version {held.version}" if held else None, reason, headline, uri)
+    return Outcome("candidate", version, _held(versions), reason, headline, uri)
+
+
+def _held(versions: Versions) -> str | None:
+    current = versions.production()
+    return f"version {current.version}" if current else None
 
 
 def _headline(evaluation: Evaluation) -> str:

@@ -16,7 +16,12 @@ class PredictiveMaintenanceModel(mlflow.pyfunc.PythonModel):
     def load_context(self, context: Any) -> None:
         self.scorer = Scorer.load(context.artifacts["scorer"])
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        context: Any,  # noqa: ARG002  MLflow's signature
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
         probabilities = self.scorer.probabilities(model_input)
         failures = self.scorer.decisions(probabilities).astype("int32")
         return pd.DataFrame({"failure_probability": probabilities, "failure": failures}, index=model_input.index)

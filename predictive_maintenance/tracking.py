@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,9 @@ from .registry.versions import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG
 HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
 
 
-def log_data(run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params) -> None:
+def log_data(
+    run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params
+) -> None:
     """The run's parameters, its data set and where that came from."""
     run.log(
         params=params.model_dump(mode="json"),
@@ -98,9 +100,9 @@ def version_tags(
     evaluation: Evaluation, fingerprint: str, records: tuple[SourceRecord, ...], flow_run: str, commit: str
 ) -> dict[str, str]:
     """What a model version says of itself: the gate, its metrics with intervals, and its lineage."""
-    metrics = {
-        f"held_out_{name}": _with_interval(evaluation.held_out, name) for name in HEADLINE_METRICS
-    } | {f"out_of_fold_{name}": _with_interval(evaluation.out_of_fold, name) for name in HEADLINE_METRICS}
+    metrics = {f"held_out_{name}": _with_interval(evaluation.held_out, name) for name in HEADLINE_METRICS} | {
+        f"out_of_fold_{name}": _with_interval(evaluation.out_of_fold, name) for name in HEADLINE_METRICS
+    }
     return {
         "algorithm": evaluation.algorithm,
         "threshold": repr(evaluation.threshold),
@@ -115,7 +117,7 @@ def version_tags(
     }
 
 
-def metric_values(prefix: str, scores: Scores) -> Mapping[str, float]:
+def metric_values(prefix: str, scores: Scores) -> dict[str, float]:
     """`prefix_recall`, `prefix_recall_low`, `prefix_recall_high`, ... and the counts of rows and failures."""
     values: dict[str, float] = {f"{prefix}_rows": scores.rows, f"{prefix}_failures": scores.failures}
     for name, estimate in scores.estimates.items():

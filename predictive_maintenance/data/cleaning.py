@@ -107,7 +107,9 @@ def _schema(names: tuple[str, ...], limits: tuple[tuple[str, tuple[float, float]
     for name, (low, high) in dict(limits).items():
         checks[name] = [
             pandera.Check(lambda cells: ~np.isinf(cells), error="infinite"),
-            pandera.Check.in_range(low, high, error=f"outside of the physical limits {low:g} to {high:g} {units[name]}"),
+            pandera.Check.in_range(
+                low, high, error=f"outside of the physical limits {low:g} to {high:g} {units[name]}"
+            ),
         ]
     return pandera.DataFrameSchema(
         {name: pandera.Column(checks=checks[name], nullable=True) for name in names if name in checks}
@@ -171,4 +173,6 @@ def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
             "python -m predictive_maintenance check FILE lists every bad cell of a file"
         )
     if cleaned.frame.empty:
-        raise DataError("no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE")
+        raise DataError(
+            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
+        )

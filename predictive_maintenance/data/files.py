@@ -78,7 +78,7 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
 
 def score_file(
     path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
-    on_rows: Callable[[int], None] = lambda rows: None,
+    on_rows: Callable[[int], None] = lambda _: None,
 ) -> Scored:  # fmt: skip
     """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
 
@@ -166,7 +166,9 @@ def _writer(output: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """A function that writes batches to a file beside `output`, which takes its name when all is written."""
     partial = output.with_name(f".{output.name}.partial")
     try:
-        with _ParquetFile(partial) if output.suffix == ".parquet" else _CsvFile(partial, output.suffix == ".gz") as file:
+        with (
+            _ParquetFile(partial) if output.suffix == ".parquet" else _CsvFile(partial, output.suffix == ".gz") as file
+        ):
             yield file.write
         partial.replace(output)
     except OSError as error:

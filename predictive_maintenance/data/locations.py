@@ -149,7 +149,9 @@ def _errors_named(uri: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(code, str(error))
+        reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(
+            code, str(error)
+        )
         raise SourceError(f"{redact(uri)}: {reason}") from None
     except BotoCoreError as error:
         raise SourceError(f"{redact(uri)}: {error} (credentials and AWS_ENDPOINT_URL as for boto3)") from None
@@ -242,9 +244,7 @@ def _sql_statement(uri: str, resolved: str) -> tuple[str, Any]:
         statement: Any = sqlalchemy.text(ours["query"])
     else:
         schema, _, table = ours["table"].rpartition(".")
-        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(
-            sqlalchemy.table(table, schema=schema or None)
-        )
+        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.table(table, schema=schema or None))
     return f"{base}?{theirs}" if theirs else base, statement
 
 

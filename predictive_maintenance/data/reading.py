@@ -118,7 +118,9 @@ class TableFile:
         try:
             return pa.csv.open_csv(
                 stream,
-                read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, block_size=BATCH_BYTES, use_threads=False),
+                read_options=pa.csv.ReadOptions(
+                    column_names=names, skip_rows=1, block_size=BATCH_BYTES, use_threads=False
+                ),
                 parse_options=pa.csv.ParseOptions(delimiter=dialect.separator, invalid_row_handler=set_aside),
                 convert_options=pa.csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True

@@ -82,7 +82,9 @@ def parse_simulator_uri(uri: str) -> tuple[int, int]:
         if name not in options:
             raise SourceError(f"{uri}: {name!r} is not an option of the simulator; known: rows, seed")
         if not text.isdecimal() or (name == "rows" and int(text) == 0):
-            raise SourceError(f"{uri}: {name} must be a whole number{' above 0' if name == 'rows' else ''}, not {text!r}")
+            raise SourceError(
+                f"{uri}: {name} must be a whole number{' above 0' if name == 'rows' else ''}, not {text!r}"
+            )
         options[name] = int(text)
     return options["rows"], options["seed"]
 

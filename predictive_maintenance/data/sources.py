@@ -195,7 +195,9 @@ def _join(left: _Part, right: _Part, name: str) -> _Part:
         raise SourceError(f"{name}: has reading ids but no other column that is recognised: nothing to join")
     table = right.frame[[key, *added]].drop_duplicates()
     if (repeated := table[key].duplicated()).any():
-        raise SourceError(f"{name}: reading {table[key][repeated].iloc[0]!r} is there more than once, with other values")
+        raise SourceError(
+            f"{name}: reading {table[key][repeated].iloc[0]!r} is there more than once, with other values"
+        )
     frame = left.frame.merge(table, on=key, how="left", validate="many_to_one")
     matched = left.frame[key].isin(table[key])
     if matched.mean() < MIN_JOINED_SHARE:

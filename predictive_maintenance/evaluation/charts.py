@@ -54,8 +54,12 @@ def pr_curve(thresholds: pd.DataFrame, chosen: float, scores: Scores) -> alt.Cha
     interval = alt.Chart(point).mark_rule(color=FAILED, strokeWidth=2).encode(
         x=alt.X("low:Q", title="Recall"), x2="high:Q", y="precision:Q"
     )  # fmt: skip
-    layers = line.encode(x=x, y=y, order="threshold:Q", tooltip=["threshold:Q", "recall:Q", "precision:Q"]) + interval + dot
-    return _framed(layers, "Precision and recall", f"the chosen threshold is {chosen:.3f}; the bar is the interval of its recall")
+    layers = (
+        line.encode(x=x, y=y, order="threshold:Q", tooltip=["threshold:Q", "recall:Q", "precision:Q"]) + interval + dot
+    )
+    return _framed(
+        layers, "Precision and recall", f"the chosen threshold is {chosen:.3f}; the bar is the interval of its recall"
+    )
 
 
 def confusion_matrix(scores: Scores) -> alt.Chart:
@@ -86,7 +90,9 @@ def calibration(bins: pd.DataFrame) -> alt.Chart:
     y = alt.Y("observed_share:Q", title="Share that failed", scale=alt.Scale(domain=[0, 1]))
     perfect = pd.DataFrame({"mean_probability": [0.0, 1.0], "observed_share": [0.0, 1.0]})
     diagonal = alt.Chart(perfect).mark_line(color=MUTED, strokeDash=[4, 4]).encode(x=x, y=y)
-    bars = alt.Chart(bins).mark_rule(color=HEALTHY).encode(x=x, y=alt.Y("low:Q", title="Share that failed"), y2="high:Q")
+    bars = (
+        alt.Chart(bins).mark_rule(color=HEALTHY).encode(x=x, y=alt.Y("low:Q", title="Share that failed"), y2="high:Q")
+    )
     dots = alt.Chart(bins).mark_circle(color=HEALTHY, opacity=1).encode(
         x=x, y=y, size=alt.Size("rows:Q", title="Readings", scale=alt.Scale(type="log", range=[30, 300])),
         tooltip=["rows:Q", "mean_probability:Q", "observed_share:Q"],
@@ -101,7 +107,9 @@ def cost_over_thresholds(thresholds: pd.DataFrame, chosen: float, currency: str)
         y=alt.Y("expected_cost:Q", title=f"{currency} for 1,000 readings", axis=alt.Axis(format="~s")),
         tooltip=["threshold:Q", "expected_cost:Q", "recall:Q", "precision:Q"],
     )  # fmt: skip
-    rule = alt.Chart(pd.DataFrame({"threshold": [chosen]})).mark_rule(color=FAILED, strokeWidth=2).encode(x="threshold:Q")
+    rule = (
+        alt.Chart(pd.DataFrame({"threshold": [chosen]})).mark_rule(color=FAILED, strokeWidth=2).encode(x="threshold:Q")
+    )
     return _framed(line + rule, "Cost over thresholds", f"the chosen threshold is {chosen:.3f}")
 
 
@@ -156,7 +164,9 @@ def candidates(scores: Mapping[str, Scores]) -> alt.Chart:
     rules = base.mark_rule().encode(x=alt.X("low:Q", title=None, scale=alt.Scale(zero=False)), x2="high:Q")
     chart = alt.layer(rules, dots, data=table).properties(width=WIDTH - 60, height=50)
     order = [METRICS[metric] for metric in ("pr_auc", "f1", "recall", "precision")]
-    facets = chart.facet(row=alt.Row("metric:N", title=None, sort=order, header=alt.Header(labelAngle=0, labelAlign="left")))
+    facets = chart.facet(
+        row=alt.Row("metric:N", title=None, sort=order, header=alt.Header(labelAngle=0, labelAlign="left"))
+    )
     return facets.properties(title="Candidates on out-of-fold rows").configure_view(stroke=None)
 
 
@@ -196,6 +206,4 @@ def distributions(rows: pd.DataFrame, bins: int = 30) -> list[alt.Chart]:
 
 
 def _framed(chart: alt.Chart | alt.LayerChart, title: str, subtitle: str) -> alt.Chart:
-    return chart.properties(
-        width=WIDTH, height=HEIGHT, title=alt.TitleParams(title, subtitle=subtitle, anchor="start")
-    )
+    return chart.properties(width=WIDTH, height=HEIGHT, title=alt.TitleParams(title, subtitle=subtitle, anchor="start"))

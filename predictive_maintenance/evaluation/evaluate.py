@@ -114,7 +114,9 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
     scores = score(
         future, probabilities, probabilities >= fitted.threshold, params.costs, params.evaluation, params.training.seed
     )
-    note = f"trained on the {len(past):,} earlier readings, judged on the {len(future):,} latest; hyperparameters untuned"
+    note = (
+        f"trained on the {len(past):,} earlier readings, judged on the {len(future):,} latest; hyperparameters untuned"
+    )
     return scores, note
 
 
@@ -147,9 +149,7 @@ def _oracle(test: pd.DataFrame, params: Params) -> Scores | None:
     if not any(name in test for name in MODE_NAMES):
         return None
     decisions = broken_rules(test)
-    return score(
-        test, decisions.astype(float), decisions, params.costs, params.evaluation, params.training.seed
-    )
+    return score(test, decisions.astype(float), decisions, params.costs, params.evaluation, params.training.seed)
 
 
 def _by_product_type(

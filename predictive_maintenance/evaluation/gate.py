@@ -63,7 +63,12 @@ class Verdict:
 
 
 def judge(
-    held_out: Scores, out_of_fold: Scores, agreement: Agreement, comparison: Comparison | None, gate: Gate, min_failures: int
+    held_out: Scores,
+    out_of_fold: Scores,
+    agreement: Agreement,
+    comparison: Comparison | None,
+    gate: Gate,
+    min_failures: int,
 ) -> Verdict:
     """The verdict on a challenger. `comparison` is None when there is no champion yet."""
     minima = (("recall", "Recall", gate.min_recall), ("f1", "F1", gate.min_f1))

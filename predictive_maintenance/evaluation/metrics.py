@@ -80,7 +80,9 @@ class GroupRecall:
         return LABELS.get(self.name, self.name)
 
 
-def score(rows: pd.DataFrame, probabilities: Vector, decisions: Flags, costs: Costs, settings: Evaluation, seed: int) -> Scores:
+def score(
+    rows: pd.DataFrame, probabilities: Vector, decisions: Flags, costs: Costs, settings: Evaluation, seed: int
+) -> Scores:
     """All metrics of `decisions` and `probabilities` (both (n,)) against the labels of `rows`."""
     labels = rows[LABEL.name].to_numpy().astype(bool)
     lives = pd.factorize(rows["tool_life"])[0]

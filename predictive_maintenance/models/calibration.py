@@ -24,9 +24,7 @@ def fit_calibration(labels: npt.NDArray[np.integer], probabilities: Vector) -> C
     return Calibration(slope, intercept) if slope > 0 else Calibration()
 
 
-def cross_fitted(
-    labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]
-) -> Vector:
+def cross_fitted(labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]) -> Vector:
     """(n,) each fold's probabilities calibrated by what the other folds taught."""
     calibrated = np.empty_like(probabilities)
     for number in np.unique(fold):
@@ -35,7 +33,9 @@ def cross_fitted(
     return calibrated
 
 
-def helps(kind: Literal["auto", "sigmoid", "none"], labels: npt.NDArray[np.integer], raw: Vector, calibrated: Vector) -> bool:
+def helps(
+    kind: Literal["auto", "sigmoid", "none"], labels: npt.NDArray[np.integer], raw: Vector, calibrated: Vector
+) -> bool:
     """Whether to calibrate: as told, or by the out-of-fold log-loss."""
     from sklearn.metrics import log_loss
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..config import Algorithm, Scalar
 
-if TYPE_CHECKING:
-    from lightgbm import LGBMClassifier
-    from sklearn.ensemble import RandomForestClassifier
-
-    Estimator = RandomForestClassifier | LGBMClassifier
+Estimator = Any
+"""A scikit-learn RandomForestClassifier or a LightGBM LGBMClassifier; neither library ships types."""
 
 Matrix = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,8 @@ from ..data.splits import row_hashes
 from ..features import feature_matrix
 from ..scoring import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, Scorer, ScorerSpec
 from ..sensors import INPUT_NAMES, LABEL, READING_ID
-from .candidates import failure_probabilities
+from .candidates import Estimator, failure_probabilities
 from .training import TrainedCandidate
-
-if TYPE_CHECKING:
-    from .candidates import Estimator
 
 GOLDEN_ROWS = 64
 REFERENCE_ROWS = 2000
@@ -36,7 +33,9 @@ class Agreement:
     decision_flips: int
 
 
-def export_model(trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params) -> dict[str, bytes]:
+def export_model(
+    trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params
+) -> dict[str, bytes]:
     """The files of a scorer, by name. Golden rows come from `test`, the reference sample from `train`."""
     spec = ScorerSpec(
         algorithm=trained.algorithm,

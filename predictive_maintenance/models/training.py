@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,9 @@ from ..features import feature_matrix, feature_names
 from ..scoring import Calibration
 from ..sensors import LABEL
 from .calibration import cross_fitted, fit_calibration, helps
-from .candidates import Matrix, Vector, build
+from .candidates import Estimator, Matrix, Vector, build
 from .thresholds import choose_threshold
 from .tuning import Progress, Tuned, cross_validate, tune
-
-if TYPE_CHECKING:
-    from .candidates import Estimator
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def train_candidate(
     train: pd.DataFrame,
     fold: npt.NDArray[np.integer],
     params: Params,
-    on_trial: Callable[[Progress], None] = lambda progress: None,
+    on_trial: Callable[[Progress], None] = lambda _: None,
 ) -> TrainedCandidate:
     """Tune, calibrate, choose the threshold, fit on all of `train`. The same seed and rows give the same model."""
     names = feature_names(params.features.published_limit_margins)

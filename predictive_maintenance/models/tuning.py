@@ -50,7 +50,7 @@ def tune(
     labels: npt.NDArray[np.integer],
     fold: npt.NDArray[np.integer],
     training: Training,
-    on_trial: Callable[[Progress], None] = lambda progress: None,
+    on_trial: Callable[[Progress], None] = lambda _: None,
 ) -> Tuned:
     """Draw `candidate.trials` settings and keep the one with the best mean PR-AUC over the folds."""
     import optuna
@@ -111,9 +111,7 @@ def cross_validate(
     return out_of_fold
 
 
-def mean_pr_auc(
-    labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]
-) -> float:
+def mean_pr_auc(labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]) -> float:
     """PR-AUC (average precision) of each fold, averaged: what a trial is judged by."""
     from sklearn.metrics import average_precision_score
 

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,11 +50,11 @@ class Connection:
         """The URI without a password."""
         return redact(self.uri)
 
-    def errors(self, doing: str) -> _Errors:
+    def errors(self, doing: str) -> AbstractContextManager[None]:
         """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
         return _errors(self.uri, doing)
 
-    def exclusive(self) -> _Lock:
+    def exclusive(self) -> AbstractContextManager[None]:
         """A block that no other process enters at the same time; only the embedded registry can promise that."""
         return _file_lock(self.uri) if is_embedded(self.uri) else nullcontext()
 
@@ -102,10 +102,6 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
 def redact(uri: str) -> str:
     """`uri` without a password."""
     return re.sub(r"://[^/@]*@", "://***@", uri)
-
-
-_Errors = contextmanager[None] if TYPE_CHECKING else object
-_Lock = contextmanager[None] if TYPE_CHECKING else object
 
 
 @contextmanager

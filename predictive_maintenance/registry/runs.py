@@ -81,7 +81,9 @@ class FlowRun:
         # Made by hand: MLflow's own constructors know only sources of its own, and no simulator or database.
         columns = [{"name": str(column), "type": str(kind)} for column, kind in frame.dtypes.items()]
         profile = json.dumps({"num_rows": len(frame), "num_elements": int(frame.size)})
-        dataset = Dataset(name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile)
+        dataset = Dataset(
+            name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile
+        )
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
         with self.connection.errors("logging the data set"):
             self.connection.client.log_inputs(self.run_id, datasets=inputs)

@@ -121,7 +121,9 @@ class Versions:
                 return Promotion(True, current.tags.get(PREVIOUS_TAG) or None if current else None, "is in production")
             if held != replaces:
                 return Promotion(
-                    False, held, f"production moved from version {replaces or 'none'} to {held or 'none'} during the run"
+                    False,
+                    held,
+                    f"production moved from version {replaces or 'none'} to {held or 'none'} during the run",
                 )
             with self._connection.errors(f"promoting version {version}"):
                 self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now()})
