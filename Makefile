@@ -1,5 +1,52 @@
+# Two commands for a newcomer: `make train` and `make test`. Each makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-fast check format benchmark requirements clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+train: $(READY)  ## Train, gate and promote a model (on simulated readings; see README for your own)
+	$(BIN)/python flows/train_flow.py run
+
+test: $(READY)  ## Every test that needs no container engine and no browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-fast: $(READY)  ## The tests that run in seconds: no whole flow, no environment of its own
+	$(BIN)/python -m pytest -n 2 -m "not flow and not environment"
+
+check: $(READY)  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## Mend what lint and format can mend by themselves
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(READY)  ## Time training and scoring at 10 thousand, 100 thousand and 1 million rows
+	$(BIN)/python benchmarks/training.py --flow
+	$(BIN)/python benchmarks/scoring.py
+
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make requirements' pyproject.toml
-requirements:
+
+requirements:  ## Pin every package anew from pyproject.toml (needs uv)
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+
+clean:  ## Remove the environment and caches; models, runs and data stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Making the environment in $(VENV): some minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -139,8 +139,8 @@ def evaluation_card(
         _table(["Level", "Check", "Measured", "Required", "Verdict", "Why"], as_rows(verdict.checks)),
         Markdown("## Metrics"),
         Markdown(
-            f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples of "
-            f"whole tool lives. Forward in time: {evaluation.forward_note}."
+            f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples "
+            f"of whole tool lives. Forward in time: {evaluation.forward_note}."
         ),
         _scores_table(columns),
         *_champion(evaluation),
@@ -152,8 +152,9 @@ def evaluation_card(
         _scores_table({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
         Markdown("## Threshold and cost"),
         Markdown(
-            f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed failure "
-            f"counts {params.costs.missed_failure:,.0f} {params.costs.currency}, a false alarm {params.costs.false_alarm:,.0f}."
+            f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
+            f"failure counts {params.costs.missed_failure:,.0f} {params.costs.currency}, "
+            f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
         _chart(figures["cost_over_thresholds"]),
         _chart(figures["calibration"]),

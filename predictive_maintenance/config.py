@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
@@ -252,7 +252,7 @@ def _keys_beside(location: list[str]) -> list[str]:
         case ["candidates", _, "search", _]:
             model = Range
         case [section]:
-            model = Params.model_fields[section].annotation or Params
+            model = cast(type[BaseModel], Params.model_fields[section].annotation)
         case _:
             model = Params
     return list(model.model_fields)

@@ -20,7 +20,7 @@ class PredictiveMaintenanceModel(mlflow.pyfunc.PythonModel):
         self,
         context: Any,  # noqa: ARG002  MLflow's signature
         model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         probabilities = self.scorer.probabilities(model_input)
         failures = self.scorer.decisions(probabilities).astype("int32")

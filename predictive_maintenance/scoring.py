@@ -33,15 +33,17 @@ GOLDEN_TOLERANCE = 1e-6
 """How far a golden row's probability may be off: float32 arithmetic on another processor, not another model."""
 
 _BATCH_ROWS = 16_384
-_LOGIT_EDGE = 1e-6
+_LOGIT_EDGES = (1e-6, 1 - 1e-4)
+"""Where logits end: a forest's votes may all agree, and float32 has few numbers next to 1, so that the last bit of a
+probability there would be worth more than a sensor's reading."""
 
 Vector = npt.NDArray[np.float64]
 Columns = Mapping[str, Any]
 
 
 def logit(probabilities: Vector) -> Vector:
-    """log(p / (1 - p)), with p kept 1e-6 away from 0 and 1, where a forest's votes may be."""
-    inner = np.clip(probabilities, _LOGIT_EDGE, 1 - _LOGIT_EDGE)
+    """log(p / (1 - p)), with p kept away from 0 and 1."""
+    inner = np.clip(probabilities, *_LOGIT_EDGES)
     return np.log(inner / (1 - inner))
 
 
@@ -135,10 +137,10 @@ class Scorer:
         that names the column where one is missing or holds a value that cannot be scored.
         """
         matrix = feature_matrix(_checked(columns), self.spec.features)
-        bad_rows, bad_columns = np.nonzero(~np.isfinite(matrix))
+        bad_rows = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
         if len(bad_rows):
             raise DataError(
-                f"row {bad_rows[0] + 1}: {self._cause(columns, int(bad_rows[0]))}: {len(np.unique(bad_rows))} of "
+                f"row {bad_rows[0] + 1}: {self._cause(columns, int(bad_rows[0]))}: {len(bad_rows)} of "
                 f"{len(matrix)} rows cannot be scored"
             )
         return self._run(matrix)

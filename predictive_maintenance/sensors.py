@@ -75,6 +75,7 @@ INPUT_NAMES = (PRODUCT_TYPE.name, *SENSOR_NAMES)
 MODE_NAMES = tuple(mode.name for mode in FAILURE_MODES)
 BINARY_NAMES = (LABEL.name, *MODE_NAMES)
 NUMERIC_NAMES = (*SENSOR_NAMES, *BINARY_NAMES)
+_COLUMNS_BY_NAME = {column.name: column for column in COLUMNS}
 LABELS = {column.name: column.label for column in COLUMNS}
 
 # The published rules of the four modes that follow from a reading.
@@ -104,10 +105,9 @@ def match_headers(headers: Iterable[str], aliases: Mapping[str, Iterable[str]] |
     """
     known = {_key(header): column for column in COLUMNS for header in (column.name, *column.headers)}
     for name, own in (aliases or {}).items():
-        column = next(column for column in COLUMNS if column.name == name)
-        known |= {_key(header): column for header in own}
+        known |= {_key(header): _COLUMNS_BY_NAME[name] for header in own}
     columns: dict[str, tuple[str, float, float]] = {}
-    ignored = []
+    ignored: list[str] = []
     for header in headers:
         column, unit = _match(header, known)
         if column is None:
@@ -126,7 +126,7 @@ def describe_missing(missing: Iterable[str], headers: Iterable[str]) -> str:
     headers = [header for header in headers if header]
     lines = []
     for name in missing:
-        column = next(column for column in COLUMNS if column.name == name)
+        column = _COLUMNS_BY_NAME[name]
         unit = f" [{column.unit}]" if column.unit else ""
         near = get_close_matches(column.label.lower(), [header.lower() for header in headers], 1, 0.6)
         hint = f"; the nearest header is {near[0]!r}" if near else ""

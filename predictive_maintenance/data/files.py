@@ -192,18 +192,21 @@ class _ParquetFile(ExitStack):
 class _CsvFile(ExitStack):
     def __init__(self, path: Path, packed: bool) -> None:
         super().__init__()
-        self._stream: Any = self.enter_context(gzip.open(path, "wb", compresslevel=4) if packed else path.open("wb"))
+        target: Any = gzip.open(path, "wb", compresslevel=4) if packed else path.open("wb")  # noqa: SIM115  the stack's
+        self._stream = self.enter_context(target)
         self._header = True
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Quotes only where a cell needs them: the text of numbers would otherwise be quoted, too."""
-        for quoting in ("none", "needed"):
-            buffer = io.BytesIO()
-            options = pa.csv.WriteOptions(include_header=self._header, quoting_style=quoting, quoting_header=quoting)
-            try:
-                pa.csv.write_csv(batch, buffer, options)
-            except pa.ArrowInvalid:
-                continue
-            break
-        self._stream.write(buffer.getbuffer())
+        try:
+            content = self._render(batch, "none")
+        except pa.ArrowInvalid:
+            content = self._render(batch, "needed")
+        self._stream.write(content)
         self._header = False
+
+    def _render(self, batch: pa.RecordBatch, quoting: str) -> memoryview:
+        buffer = io.BytesIO()
+        options = pa.csv.WriteOptions(include_header=self._header, quoting_style=quoting, quoting_header=quoting)
+        pa.csv.write_csv(batch, buffer, options)
+        return buffer.getbuffer()

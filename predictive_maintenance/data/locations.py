@@ -130,7 +130,8 @@ def _paths(text: str) -> list[Path]:
         return [path]
     if path.is_dir():
         raise SourceError(f"{path}: a folder: name its files, such as {path / '*.csv'}")
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if Path(match).is_file())
+    found = glob.glob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
+    matches = sorted(Path(match) for match in found if Path(match).is_file())
     if not matches:
         kind = "no file matches" if glob.has_magic(text) else "no such file"
         pointer = path.with_name(path.name + ".dvc")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import codecs
 import gzip
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.csv
@@ -74,7 +76,8 @@ class TableFile:
     def headers(self) -> list[str]:
         if self.dialect is None:
             return list(self._parquet().schema_arrow.names)
-        return list(self._csv(self.dialect).schema.names)
+        with self._csv(self.dialect) as reader:
+            return list(reader.schema.names)
 
     def batches(self, malformed: list[MalformedRow] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, some MiB at a time. Raises SourceError that names the file where it cannot be parsed.
@@ -85,7 +88,8 @@ class TableFile:
             if self.dialect is None:
                 yield from self._parquet().iter_batches(BATCH_ROWS)
             else:
-                yield from self._csv(self.dialect, malformed)
+                with self._csv(self.dialect, malformed) as reader:
+                    yield from reader
         except (pa.ArrowInvalid, OSError, EOFError) as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
@@ -95,18 +99,12 @@ class TableFile:
         except (pa.ArrowInvalid, OSError) as error:
             raise SourceError(f"{self.name}: not a readable Parquet file: {error}") from None
 
-    def _csv(self, dialect: Dialect, malformed: list[MalformedRow] | None = None) -> pa.csv.CSVStreamingReader:
+    @contextmanager
+    def _csv(
+        self, dialect: Dialect, malformed: list[MalformedRow] | None = None
+    ) -> Iterator[pa.csv.CSVStreamingReader]:
         """All columns as text: the reader would otherwise guess types from the first block alone."""
-        with _open_text(self.path) as file:
-            header = file.readline()
-        names = pa.csv.read_csv(
-            pa.py_buffer(header.decode(dialect.encoding).lstrip("\ufeff").encode()),
-            parse_options=pa.csv.ParseOptions(delimiter=dialect.separator),
-        ).column_names
-        names = [name if name.strip() else f"unnamed_{position}" for position, name in enumerate(names, start=1)]
-        stream = _open_text(self.path)
-        if dialect.encoding != "utf-8":
-            stream = codecs.EncodedFile(stream, "utf-8", dialect.encoding)
+        names = self._header(dialect)
 
         def set_aside(row: pa.csv.InvalidRow) -> str:
             if malformed is None:
@@ -115,27 +113,41 @@ class TableFile:
             malformed.append(MalformedRow(row.number - 1, row.text, reason))
             return "skip"
 
-        try:
-            return pa.csv.open_csv(
-                stream,
-                read_options=pa.csv.ReadOptions(
-                    column_names=names, skip_rows=1, block_size=BATCH_BYTES, use_threads=False
-                ),
-                parse_options=pa.csv.ParseOptions(delimiter=dialect.separator, invalid_row_handler=set_aside),
-                convert_options=pa.csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            reason = "it has a header but no rows" if "Empty CSV" in str(error) else str(error)
-            raise SourceError(f"{self.name}: {reason}") from None
+        with _open_text(self.path) as file:
+            recoded: Any = file if dialect.encoding == "utf-8" else codecs.EncodedFile(file, "utf-8", dialect.encoding)
+            try:
+                reader = pa.csv.open_csv(
+                    recoded,
+                    read_options=pa.csv.ReadOptions(
+                        column_names=names, skip_rows=1, block_size=BATCH_BYTES, use_threads=False
+                    ),
+                    parse_options=pa.csv.ParseOptions(delimiter=dialect.separator, invalid_row_handler=set_aside),
+                    convert_options=pa.csv.ConvertOptions(
+                        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
+                    ),
+                )
+            except pa.ArrowInvalid as error:
+                reason = "it has a header but no rows" if "Empty CSV" in str(error) else str(error)
+                raise SourceError(f"{self.name}: {reason}") from None
+            with reader:
+                yield reader
+
+    def _header(self, dialect: Dialect) -> list[str]:
+        """The cells of the first line; a column without a name is named by its place."""
+        with _open_text(self.path) as file:
+            header = file.readline()
+        names = pa.csv.read_csv(
+            pa.py_buffer(header.decode(dialect.encoding).lstrip("\ufeff").encode()),
+            parse_options=pa.csv.ParseOptions(delimiter=dialect.separator),
+        ).column_names
+        return [name if name.strip() else f"unnamed_{position}" for position, name in enumerate(names, start=1)]
 
 
-def _open_text(path: Path) -> gzip.GzipFile:
+def _open_text(path: Path) -> IO[bytes]:
     """The file's bytes, unpacked when it is gzip, whatever its name says."""
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def _sniff(sample: bytes, name: str) -> Dialect:

@@ -96,7 +96,7 @@ def _walk(random: np.random.Generator, rows: int, deviation: float) -> npt.NDArr
 
 
 def _truncated_normal(random: np.random.Generator, rows: int) -> npt.NDArray[np.float64]:
-    torque = random.normal(40, 10, size=rows)
+    torque: npt.NDArray[np.float64] = random.normal(40, 10, size=rows)
     while (low := torque < _MIN_TORQUE_NM).any():
         torque[low] = random.normal(40, 10, size=int(low.sum()))
     return torque
@@ -106,7 +106,7 @@ def _speed(random: np.random.Generator, torque_nm: npt.NDArray[np.float64]) -> n
     """Speed falls as torque rises, along a hyperbola, and along a line near idling."""
     loaded = 1000 + 20_000 / torque_nm + random.normal(0, 50, size=len(torque_nm))
     idle = 2994 - 29.07 * torque_nm + random.normal(0, 6, size=len(torque_nm))
-    return np.round(np.where(torque_nm < _IDLE_TORQUE_NM, idle, loaded))
+    return np.round(np.where(torque_nm < _IDLE_TORQUE_NM, idle, loaded)).astype(np.float64)
 
 
 def _tool_wear(

@@ -145,7 +145,8 @@ def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
     length = len(rows) / rows["tool_life"].nunique()
     if length >= _SHORT_LIFE_ROWS:
         return ()
-    return (
+    note = (
         f"tool wear falls after {length:.1f} readings on average: the rows do not look like machines' readings in time "
-        "order, so rows of one tool life may stand on both sides; add a timestamp or a numeric reading id",
+        "order, so rows of one tool life may stand on both sides; add a timestamp or a numeric reading id"
     )
+    return (note,)

@@ -1,0 +1,88 @@
+"""What several tests share: the real data set, a small trained model, an empty registry that is ready at once."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config import PROJECT_DIR, Params, Source, load_params
+from predictive_maintenance.data.cleaning import clean
+from predictive_maintenance.data.sources import ingest
+from predictive_maintenance.data.splits import SplitRows, split
+from predictive_maintenance.features import with_features
+from predictive_maintenance.models.export import export_model
+from predictive_maintenance.models.training import TrainedCandidate, train_untuned
+from predictive_maintenance.scoring import Scorer
+
+AI4I = Path(os.environ.get("PDM_AI4I_CSV", PROJECT_DIR.parent / "shared" / "data" / "ai4i2020.csv"))
+
+
+@dataclass(frozen=True)
+class Small:
+    """A model good enough to be promoted, trained in a second or two on simulated readings."""
+
+    params: Params
+    rows: SplitRows
+    trained: TrainedCandidate
+    files: dict[str, bytes]
+    scorer: Scorer
+
+
+@pytest.fixture(scope="session")
+def ai4i_csv() -> Path:
+    """The real data set. A skip is a failure where PDM_REQUIRE_AI4I is set, as in CI."""
+    if not AI4I.is_file():
+        message = f"the AI4I 2020 data set is not at {AI4I}: set PDM_AI4I_CSV"
+        pytest.fail(message) if os.environ.get("PDM_REQUIRE_AI4I") else pytest.skip(message)
+    return AI4I
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params()
+
+
+@pytest.fixture(scope="session")
+def read_rows(params: Params) -> Callable[[str], pd.DataFrame]:
+    """Clean rows of a source, by URI."""
+
+    def read(uri: str) -> pd.DataFrame:
+        return clean(ingest((Source(uri=uri),), params.columns), params.columns.limits, params.cleaning).frame
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def small(params: Params, read_rows: Callable[[str], pd.DataFrame]) -> Small:
+    rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
+    trained = train_untuned("lightgbm", rows.train, rows.fold, params)
+    files = export_model(trained, rows.train, rows.test, params)
+    return Small(params, rows, trained, files, Scorer.from_files(files))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with all its tables: making one takes seconds, copying one does not."""
+    from mlflow.store.db.utils import _initialize_tables
+    from sqlalchemy import create_engine
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    engine = create_engine(f"sqlite:///{path}")
+    _initialize_tables(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def registry_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A registry of the test's own, in a folder with spaces in its name, as MLFLOW_TRACKING_URI."""
+    folder = tmp_path / "a registry"
+    folder.mkdir()
+    shutil.copy(empty_database, folder / "mlflow.db")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return uri

@@ -1,0 +1,123 @@
+"""The scorer gives what was recorded with it, or says why it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.errors import DataError, ModelError
+from predictive_maintenance.models.export import agreement, estimator_probabilities, export_model
+from predictive_maintenance.models.training import train_untuned
+from predictive_maintenance.scoring import Calibration, Scorer, logit
+from predictive_maintenance.sensors import INPUT_NAMES
+
+
+def test_one_reading_gets_the_same_bits_as_in_a_table(small):
+    rows = small.rows.test.head(200)
+    many = small.scorer.probabilities(rows)
+    singles = [small.scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
+    np.testing.assert_array_equal(many, singles)
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_the_export_decides_as_the_fitted_estimator_does(small, algorithm):
+    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+    scorer = Scorer.from_files(export_model(trained, small.rows.train, small.rows.test, small.params))
+    found = agreement(trained, scorer, small.rows.test)
+    assert found.decision_flips == 0
+    assert found.max_probability_difference < 1e-5
+    assert found.rows == len(small.rows.test)
+
+
+def test_a_disagreement_between_export_and_estimator_is_found(small):
+    other = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
+    assert agreement(other, small.scorer, small.rows.test).max_probability_difference > 0.01
+
+
+def test_calibration_keeps_the_order_and_the_identity_changes_nothing():
+    probabilities = np.linspace(0, 1, 101)
+    assert (np.diff(Calibration(1.3, -0.2).apply(probabilities)) >= 0).all()
+    np.testing.assert_array_equal(Calibration().apply(probabilities), probabilities)
+    assert np.isfinite(logit(probabilities)).all()
+
+
+def test_a_folder_with_a_missing_file_is_refused(small, tmp_path):
+    for name, content in small.files.items():
+        (tmp_path / name).write_bytes(content)
+    assert Scorer.load(tmp_path).spec == small.scorer.spec
+    (tmp_path / "golden.json").unlink()
+    with pytest.raises(ModelError, match=r"golden.json: No such file or directory: the model's files are incomplete"):
+        Scorer.load(tmp_path)
+
+
+def test_a_damaged_model_is_refused(small):
+    with pytest.raises(ModelError, match="not a model that the ONNX runtime can run"):
+        Scorer.from_files(small.files | {"model.onnx": small.files["model.onnx"][:1000]})
+
+
+def test_damaged_settings_are_refused(small):
+    with pytest.raises(ModelError, match="damaged"):
+        Scorer.from_files(small.files | {"scorer.json": b"{"})
+
+
+def test_a_format_of_the_future_is_refused(small):
+    spec = json.loads(small.files["scorer.json"]) | {"format": 99}
+    with pytest.raises(ModelError, match="has format 99, this code reads 1"):
+        Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
+
+
+@pytest.mark.parametrize(("key", "factor"), [("threshold", 0.01), ("calibration", None)])
+def test_a_model_that_no_longer_gives_its_golden_answers_is_refused(small, key, factor):
+    spec = json.loads(small.files["scorer.json"])
+    spec[key] = {"slope": 0.5, "intercept": 1.0} if factor is None else spec[key] * factor
+    with pytest.raises(ModelError, match="golden rows differ"):
+        Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
+
+
+def test_golden_rows_hold_alarms_and_quiet_rows_from_the_held_out_side(small):
+    golden = json.loads(small.files["golden.json"])
+    assert 0 < sum(golden["decisions"]) < len(golden["decisions"])
+    assert len(golden["probabilities"]) == len(golden["readings"]["torque_nm"]) > 30
+
+
+def test_the_reference_sample_has_healthy_machines_of_each_type(small):
+    reference = json.loads(small.files["reference.json"])
+    healthy = {
+        kind for kind, failed in zip(reference["product_type"], reference["machine_failure"], strict=True) if not failed
+    }
+    assert healthy == {"L", "M", "H"}
+    assert len(reference["torque_nm"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("torque_nm", float("nan"), "row 2: torque_nm is nan: 1 of 3 rows cannot be scored"),
+        ("torque_nm", float("inf"), "row 2: torque_nm is inf"),
+        ("product_type", "X", "row 2: product_type is 'X', not one of L, M, H"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_is_named(small, column, value, message):
+    rows = small.rows.test.head(3).reset_index(drop=True)
+    rows.loc[1, column] = value
+    with pytest.raises(DataError) as error:
+        small.scorer.probabilities(rows)
+    assert message in str(error.value)
+
+
+def test_a_missing_or_textual_column_is_named(small):
+    rows = small.rows.test.head(3)
+    with pytest.raises(DataError, match="no column torque_nm; a model reads product_type, air_temperature_k"):
+        small.scorer.probabilities(rows.drop(columns="torque_nm"))
+    with pytest.raises(DataError, match="column torque_nm is not numeric"):
+        small.scorer.probabilities(rows.assign(torque_nm="much"))
+
+
+def test_the_same_seed_and_rows_give_the_same_files(small):
+    again = train_untuned("lightgbm", small.rows.train, small.rows.fold, small.params)
+    np.testing.assert_array_equal(
+        estimator_probabilities(again, small.rows.test), estimator_probabilities(small.trained, small.rows.test)
+    )
+    files = export_model(again, small.rows.train, small.rows.test, small.params)
+    assert files["scorer.json"] == small.files["scorer.json"]
+    assert files["golden.json"] == small.files["golden.json"]
