@@ -2,7 +2,7 @@
 
 It runs a folder of files and needs numpy and the ONNX runtime, nothing that trains and nothing that unpickles:
 
-    model.onnx      features (n, k) float32 in, probabilities (n, 2) out
+    model.onnx      features (n, k) float32 in, (n, 2) out, for healthy and failure: probabilities or log-odds
     scorer.json     ScorerSpec: features, calibration, threshold, limits, costs
     golden.json     held-out readings with the probabilities and decisions they must get
     reference.json  a uniform sample of the training rows, for explanations and drift
@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,17 +33,16 @@ GOLDEN_TOLERANCE = 1e-6
 """How far a golden row's probability may be off: float32 arithmetic on another processor, not another model."""
 
 _BATCH_ROWS = 16_384
-_LOGIT_EDGES = (1e-6, 1 - 1e-4)
-"""Where logits end: a forest's votes may all agree, and float32 has few numbers next to 1, so that the last bit of a
-probability there would be worth more than a sensor's reading."""
+_EDGE = 1e-6
+_MAX_LOG_ODDS = float(np.log((1 - _EDGE) / _EDGE))
 
 Vector = npt.NDArray[np.float64]
 Columns = Mapping[str, Any]
 
 
 def logit(probabilities: Vector) -> Vector:
-    """log(p / (1 - p)), with p kept away from 0 and 1."""
-    inner = np.clip(probabilities, *_LOGIT_EDGES)
+    """log(p / (1 - p)), with p kept 1e-6 away from 0 and 1, where a forest's votes may be."""
+    inner = np.clip(probabilities, _EDGE, 1 - _EDGE)
     return np.log(inner / (1 - inner))
 
 
@@ -59,16 +58,25 @@ class Calibration:
         return (self.slope, self.intercept) == (1.0, 0.0)
 
     def apply(self, probabilities: Vector) -> Vector:
-        if self.is_identity:
-            return probabilities
-        return 1 / (1 + np.exp(-(self.slope * logit(probabilities) + self.intercept)))
+        return probabilities if self.is_identity else self.apply_to_log_odds(logit(probabilities))
+
+    def apply_to_log_odds(self, log_odds: Vector) -> Vector:
+        """The same for what `logit` would give."""
+        if not self.is_identity:
+            log_odds = self.slope * np.clip(log_odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS) + self.intercept
+        return 1 / (1 + np.exp(-log_odds))
 
 
 @dataclass(frozen=True)
 class ScorerSpec:
-    """All that a scorer knows beside the trees. Costs are in `currency`; limits in the sensors' units."""
+    """All that a scorer knows beside the trees. Costs are in `currency`; limits in the sensors' units.
+
+    `output` says what the trees give. Log-odds where they can: float32 has so few numbers next to 1 that a calibration
+    would turn the last bit of a probability there into a visible difference.
+    """
 
     algorithm: str
+    output: Literal["probability", "log_odds"]
     features: tuple[str, ...]
     calibration: Calibration
     threshold: float
@@ -171,7 +179,8 @@ class Scorer:
         for start in range(0, len(matrix), _BATCH_ROWS):
             batch = matrix[start : start + _BATCH_ROWS]
             raw[start : start + _BATCH_ROWS] = self._session.run(self._output, {self._input: batch})[0][:, 1]
-        return self.spec.calibration.apply(raw)
+        calibration = self.spec.calibration
+        return calibration.apply_to_log_odds(raw) if self.spec.output == "log_odds" else calibration.apply(raw)
 
     @staticmethod
     def _cause(columns: Columns, row: int) -> str:

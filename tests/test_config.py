@@ -77,7 +77,7 @@ def test_text_that_is_no_yaml_is_an_error():
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path):
-    with pytest.raises(ConfigError, match="nosuch.yaml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nosuch\.yaml: cannot be read: No such file"):
         load_params(tmp_path / "nosuch.yaml")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def export_model(
     """The files of a scorer, by name. Golden rows come from `test`, the reference sample from `train`."""
     spec = ScorerSpec(
         algorithm=trained.algorithm,
+        output="log_odds" if trained.algorithm == "lightgbm" else "probability",
         features=trained.features,
         calibration=trained.calibration,
         threshold=trained.threshold,
@@ -74,7 +76,10 @@ def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame) -> np
 
 
 def to_onnx(estimator: Estimator, features: int) -> bytes:
-    """The fitted estimator as an ONNX model: (n, features) float32 in, the label and (n, 2) probabilities out."""
+    """The fitted estimator as an ONNX model: (n, features) float32 in, the label and (n, 2) float32 out.
+
+    A random forest gives probabilities, a LightGBM log-odds.
+    """
     from lightgbm import LGBMClassifier
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
     from skl2onnx import to_onnx as convert
@@ -82,20 +87,60 @@ def to_onnx(estimator: Estimator, features: int) -> bytes:
     from skl2onnx.common.data_types import FloatTensorType
     from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 
-    update_registered_converter(
-        LGBMClassifier,
-        "LightGbmLGBMClassifier",
-        calculate_linear_classifier_output_shapes,
-        convert_lightgbm,
-        options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
-    )
+    boosted = isinstance(estimator, LGBMClassifier)
+    if boosted:
+        estimator = _with_float32_thresholds(estimator)
+        update_registered_converter(
+            LGBMClassifier,
+            "LightGbmLGBMClassifier",
+            calculate_linear_classifier_output_shapes,
+            convert_lightgbm,
+            options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
+        )
     model = convert(
         estimator,
         initial_types=[("features", FloatTensorType([None, features]))],
         options={id(estimator): {"zipmap": False}},
         target_opset=_OPSET,
     )
+    if boosted:
+        _without_sigmoid(model)
     return bytes(model.SerializeToString())
+
+
+def _with_float32_thresholds(estimator: Estimator) -> Estimator:
+    """The same LightGBM model with each threshold rounded down to a float32.
+
+    For float32 features that changes no decision: x <= t holds just when x <= the largest float32 not above t. The
+    converter rounds to the nearest instead, and a threshold midway between two readings that were seen is, rounded up,
+    a reading that may still come: it would then go the other way.
+    """
+    from lightgbm import Booster
+
+    def rounded_down(text: str) -> str:
+        threshold = float(text)
+        nearest = np.float32(threshold)
+        below = np.nextafter(nearest, np.float32(-np.inf)) if float(nearest) > threshold else nearest
+        return repr(float(below))
+
+    lines = [
+        "threshold=" + " ".join(map(rounded_down, line.removeprefix("threshold=").split()))
+        if line.startswith("threshold=")
+        else line
+        for line in estimator.booster_.model_to_string().splitlines()
+    ]
+    # LightGBM reads tree sizes in bytes from a line above the trees; without it, it parses the text instead.
+    text = "\n".join(line for line in lines if not line.startswith("tree_sizes=")) + "\n"
+    rounded = copy.copy(estimator)
+    rounded._Booster = Booster(model_str=text)
+    return rounded
+
+
+def _without_sigmoid(model: Any) -> None:
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "post_transform":
+                attribute.s = b"NONE"
 
 
 def _array_file(values: npt.NDArray[np.uint64]) -> bytes:
