@@ -135,10 +135,15 @@ def _database(uri: str) -> Path:
 
 def _check_writable(database: Path) -> None:
     """That the sqlite file, or the folder that it is to be made in, can be written."""
-    target = database if database.exists() else database.parent
-    if not target.exists():
+    try:
+        target = database if database.exists() else database.parent
+        there = target.exists()
+        writable = os.access(target, os.W_OK) and os.access(database.parent, os.W_OK)
+    except PermissionError:
+        target, there, writable = database, True, False
+    if not there:
         raise RegistryError(f"{target}: no such folder for the MLflow database: see MLFLOW_TRACKING_URI")
-    if not os.access(target, os.W_OK) or not os.access(database.parent, os.W_OK):
+    if not writable:
         raise RegistryError(
             f"{target}: no permission to write the MLflow database there: set MLFLOW_TRACKING_URI to a server or to "
             "sqlite:///PATH in a folder of yours"
