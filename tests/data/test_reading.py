@@ -150,7 +150,6 @@ def test_a_missing_file_is_named(tmp_path):
     [
         (b"", "the file is empty"),
         (b"  \n\n", "the file is empty"),
-        (codecs.BOM_UTF8, "the file is empty"),
         (gzip.compress(b""), "the file is empty"),
         ("UDI,Torque\n1,10\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither CSV nor Parquet"),
@@ -161,12 +160,6 @@ def test_a_missing_file_is_named(tmp_path):
 def test_what_is_no_table_is_refused_by_name(write, content, reason):
     with pytest.raises(SourceError, match=rf"readings\.csv: .*{reason}"):
         TableFile.open(write(content))
-
-
-@pytest.mark.parametrize("content", ["UDI,Torque", "UDI,Torque\n", "UDI,Torque\n\n\n"])
-def test_a_header_without_rows_is_told_so(write, content):
-    with pytest.raises(SourceError, match=r"readings\.csv: it has a header but no rows"):
-        cells(write(content))
 
 
 def test_a_damaged_parquet_file_is_named(write):

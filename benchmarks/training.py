@@ -1,0 +1,182 @@
+"""How the time and memory of training grow with the rows: each stage of the flow, next to a plain script.
+
+    python benchmarks/training.py --rows 10000 100000 1000000 --flow
+
+Each number of rows is a CSV file of simulated readings, read as a user's file would be, in a fresh process, so that
+peak memory is its own. Every stage first runs once on a tiny file: imports and other fixed costs are counted in
+`start-up`, not in the stage. Growth is (time at more rows / time at fewer rows) / (more rows / fewer rows), from one
+size to the next: 1.0 is linear, 10.0 from 10 thousand to 100 thousand rows would be quadratic. A stage of a few
+milliseconds grows by less than 1.0, because its fixed costs do not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from measuring import (
+    Measured,
+    describe_machine,
+    in_child,
+    markdown_table,
+    measure,
+    measure_process,
+    read_peak_mib,
+    write_readings,
+)
+
+BENCHMARKS_DIR = Path(__file__).resolve().parent
+PROJECT_DIR = BENCHMARKS_DIR.parent
+WARM_UP_ROWS = MIN_ROWS = 2_000
+FLOW_ROWS = 10_000
+STAGES = ("ingest", "clean", "features", "split", "fit")
+
+Stages = dict[str, Measured]
+
+
+def main() -> None:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory(prefix="training-benchmark-") as name:
+        folder = Path(name)
+        in_child(write_readings, folder / "warm_up.csv", WARM_UP_ROWS)
+        stages, plain = {}, {}
+        for rows in sorted(set(arguments.rows)):
+            print(f"{rows:,} rows ...", file=sys.stderr, flush=True)
+            stages[rows], plain[rows] = measure_size(folder, rows)
+        print(f"{describe_machine()}\n\n{stage_table(stages)}\n\n{peer_table(stages, plain)}")
+        if arguments.flow:
+            print("the flow ...", file=sys.stderr, flush=True)
+            print(f"\n{flow_table(*measure_flow(folder))}")
+
+
+def measure_size(folder: Path, rows: int) -> tuple[Stages, Measured]:
+    """The stages of the flow and the plain script, each in processes of its own, over one file of `rows` readings."""
+    file, repeats = folder / f"{rows}.csv", 1 if rows >= 1_000_000 else 3
+    in_child(write_readings, file, rows)
+    stages = in_child(measure_stages, file, folder / "warm_up.csv", repeats, time.time())
+    return stages, _plain(file, repeats)
+
+
+def measure_stages(file: Path, warm_up: Path, repeats: int, started: float) -> Stages:
+    """Every stage over `file`, after one over `warm_up`; `start-up` is all that comes before, since `started`."""
+    run_stages(warm_up, 1)
+    start_up = Measured(time.time() - started, read_peak_mib())
+    return {"start-up": start_up} | run_stages(file, repeats)
+
+
+def run_stages(file: Path, repeats: int) -> Stages:
+    """As the flow does it: a stage gets what the one before it made, and nothing older stays in memory."""
+    from predictive_maintenance.config import Source, load_params
+    from predictive_maintenance.data.cleaning import clean
+    from predictive_maintenance.data.sources import ingest
+    from predictive_maintenance.data.splits import split
+    from predictive_maintenance.features import feature_matrix, feature_names
+    from predictive_maintenance.models.candidates import build
+
+    params = load_params()
+    names = feature_names(params.features.published_limit_margins)
+    measured: Stages = {}
+    measured["ingest"], ingested = measure(repeats, ingest, (Source(uri=str(file)),), params.columns)
+    measured["clean"], cleaned = measure(repeats, clean, ingested, params.columns.limits, params.cleaning)
+    frame = cleaned.frame
+    del ingested, cleaned
+    measured["features"], frame = measure(repeats, _features, frame, names)
+    measured["split"], rows = measure(repeats, split, frame, params.split, params.training.seed)
+    features, labels = feature_matrix(rows.train, names), rows.train["machine_failure"].to_numpy()
+    del frame, rows
+    fixed = params.candidates["lightgbm"].fixed
+    estimator = build("lightgbm", fixed, params.training.seed, params.training.threads)
+    measured["fit"], _ = measure(repeats, estimator.fit, features, labels)
+    return measured
+
+
+def measure_flow(folder: Path) -> tuple[Measured, Measured]:
+    """The whole flow with one trial, its registry and its datastore in `folder`, and the plain script on its rows."""
+    file = folder / "flow.csv"
+    in_child(write_readings, file, FLOW_ROWS)
+    flow = measure_process(
+        1, PROJECT_DIR / "flows" / "train_flow.py", "run", "--sources", str(file), "--trials", "1", "--promote", "False",
+        MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}", METAFLOW_DATASTORE_SYSROOT_LOCAL=str(folder),
+    )  # fmt: skip
+    return flow, _plain(file, 3)
+
+
+def stage_table(results: dict[int, Stages]) -> str:
+    """Seconds and peak of each stage at each size, and the growth from each size to the next."""
+    sizes = list(results)
+    headers = ["stage", *(f"{rows:,} rows, s" for rows in sizes), *(f"growth to {rows:,}" for rows in sizes[1:])]
+    headers += [f"peak at {rows:,}, MiB" for rows in sizes]
+    lines = []
+    for stage in ("start-up", *STAGES):
+        measured = [results[rows][stage] for rows in sizes]
+        growths = [
+            "" if stage == "start-up" else f"{after.seconds / before.seconds / (more / fewer):.2f}"
+            for (before, after), (fewer, more) in zip(pairwise(measured), pairwise(sizes), strict=True)
+        ]
+        seconds, peaks = [f"{one.seconds:.3f}" for one in measured], [f"{one.peak_mib:,.0f}" for one in measured]
+        lines.append([stage, *seconds, *growths, *peaks])
+    return markdown_table(headers, lines)
+
+
+def peer_table(results: dict[int, Stages], plain: dict[int, Measured]) -> str:
+    """Start-up and all stages of this project against the plain script's whole process."""
+    lines = []
+    for rows, stages in results.items():
+        seconds, script = sum(stage.seconds for stage in stages.values()), plain[rows]
+        peak_mib = max(stage.peak_mib for stage in stages.values())
+        times = (f"{seconds:.2f}", f"{script.seconds:.2f}", f"{seconds / script.seconds:.2f}")
+        lines.append([f"{rows:,}", *times, f"{peak_mib:,.0f}", f"{script.peak_mib:,.0f}"])
+    headers = ["rows", "all stages, s", "plain script, s", "ratio", "all stages, peak MiB", "plain script, peak MiB"]
+    return markdown_table(headers, lines)
+
+
+def flow_table(flow: Measured, plain: Measured) -> str:
+    """What the whole flow costs where the work itself is small: its processes, tracking, cards, evaluation, registry."""
+    lines = [
+        ["flow, both candidates, one trial", f"{flow.seconds:.1f}", f"{flow.peak_mib:,.0f}"],
+        ["plain script", f"{plain.seconds:.1f}", f"{plain.peak_mib:,.0f}"],
+        ["difference", f"{flow.seconds - plain.seconds:.1f}", ""],
+    ]
+    return markdown_table([f"whole process, {FLOW_ROWS:,} rows", "s", "largest process, MiB"], lines)
+
+
+def _features(frame: Any, names: Sequence[str]) -> Any:
+    from predictive_maintenance.features import feature_matrix, with_features
+
+    feature_matrix(frame, names)
+    return with_features(frame)
+
+
+def _plain(file: Path, repeats: int) -> Measured:
+    script, params_file = BENCHMARKS_DIR / "plain_script.py", PROJECT_DIR / "params.yaml"
+    return measure_process(repeats, script, str(file), str(params_file))
+
+
+def _row_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < MIN_ROWS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a whole number from {MIN_ROWS:,} on, so that each fold has failures"
+        )
+    return int(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--rows", type=_row_count, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N",
+        help="sizes to measure, best of 3 below a million rows  [default: 10000 100000 1000000]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--flow", action="store_true", help=f"also run the whole flow on {FLOW_ROWS:,} rows (about a minute)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
