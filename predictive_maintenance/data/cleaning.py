@@ -53,7 +53,8 @@ def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
     duplicates, faults = _duplicates(frame, names) if ingested.has_ids else (np.zeros(len(frame), bool), fault_table())
     found = validate(frame, names, limits)
     all_faults = pd.concat([ingested.faults, found, faults], ignore_index=True)
-    all_faults = all_faults.drop_duplicates(["position", "column"], ignore_index=True)
+    all_faults = all_faults.drop_duplicates(["position", "column"])
+    all_faults = all_faults.sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
     bad[all_faults["position"]] = True
     quarantine = pd.concat([_quarantine(frame, all_faults, names), ingested.malformed], ignore_index=True)
@@ -140,8 +141,12 @@ def _quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str])
     positions = faults["position"].to_numpy()
     rows = frame.iloc[positions]
     records = rows[list(names)].to_dict("records")
-    for record, column, value in zip(records, faults["column"], faults["value"], strict=True):
-        record[column] = value
+    cells = {
+        position: dict(zip(of_row["column"], of_row["value"], strict=True))
+        for position, of_row in faults.groupby("position")
+    }
+    for record, position in zip(records, positions, strict=True):
+        record |= cells[position]
     return pd.DataFrame(
         {
             "source": rows["source"].astype("str").to_numpy(),
@@ -165,10 +170,11 @@ def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
             for line in cleaned.reasons().head(5).itertuples()
         )
         worst = cleaned.quarantine.iloc[0]
+        cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
         raise DataError(
             f"{cleaned.quarantined_rows} of {cleaned.ingested_rows} rows ({cleaned.quarantined_share:.1%}) are bad, more "
             f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
-            f"the first: {worst['source']}, row {worst['row']}, {worst['column']} = {worst['value']!r}\n"
+            f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
             "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
             "python -m predictive_maintenance check FILE lists every bad cell of a file"
         )

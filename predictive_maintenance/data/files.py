@@ -22,7 +22,7 @@ from ..scoring import Scorer
 from ..sensors import BINARY_NAMES, INPUT_NAMES, LABEL, HeaderMatch, describe_missing, match_headers
 from .cleaning import Limits, validate
 from .parsing import parse
-from .reading import TableFile
+from .reading import MalformedRow, TableFile
 
 ADDED_COLUMNS = ("failure_probability", "failure", "model_version", "rejected")
 """What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
@@ -64,7 +64,8 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
     names = [*INPUT_NAMES, *(name for name in BINARY_NAMES if name in match.columns)]
     checked = Checked(match, "Parquet" if table.dialect is None else "CSV")
     checked.failures = 0 if LABEL.name in names else None
-    for _, frame, faults in _ahead(_checked_batches(table, match, names, limits)):
+    malformed: list[MalformedRow] = []
+    for _, frame, faults in _ahead(_checked_batches(table, match, names, limits, malformed)):
         if LABEL.name in names:
             checked.failures = (checked.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
         for (column, reason), cells in faults.groupby(["column", "reason"]).size().items():
@@ -73,6 +74,16 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
             checked.first.append((checked.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
         checked.rows += len(frame)
         checked.bad_rows += faults["position"].nunique()
+    for bad in malformed:
+        # Rows below it were counted as if it were not there.
+        checked.first = [(row + (row >= bad.row), *fault) for row, *fault in checked.first]
+        checked.reasons["the row", bad.reason] = checked.reasons.get(("the row", bad.reason), 0) + 1
+        checked.first.append((bad.row, "the row", bad.text, bad.reason))
+    checked.rows += len(malformed)
+    checked.bad_rows += len(malformed)
+    if checked.rows == 0:
+        raise SourceError(f"{path}: no rows")
+    checked.first = sorted(checked.first)[:examples]
     return checked
 
 
@@ -98,6 +109,8 @@ def score_file(
             scored.rejected += faults["position"].nunique()
             scored.alarms += int(np.nansum(added["failure"].to_numpy(zero_copy_only=False).astype(float)))
             on_rows(len(frame))
+        if scored.rows == 0:
+            raise SourceError(f"{path}: no rows")
     return scored
 
 
@@ -115,11 +128,15 @@ def _match(table: TableFile, aliases: Aliases) -> HeaderMatch:
 
 
 def _checked_batches(
-    table: TableFile, match: HeaderMatch, names: Sequence[str], limits: Limits
+    table: TableFile,
+    match: HeaderMatch,
+    names: Sequence[str],
+    limits: Limits,
+    malformed: list[MalformedRow] | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
     """Each batch as it was read, its canonical columns, and their faults, at most one a cell."""
     decimal = table.dialect.decimal if table.dialect else "."
-    for batch in table.batches():
+    for batch in table.batches(malformed):
         frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, decimal)
         found = validate(frame, names, limits)
         faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])

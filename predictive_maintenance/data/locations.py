@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pyarrow as pa
 import yaml
@@ -42,12 +42,17 @@ class Arrival:
 
 def redact(uri: str) -> str:
     """`uri` without what must not reach a log or a tag: its password, and the values of a URL's query."""
-    parts = urlsplit(uri)
-    if parts.scheme in ("", "simulator", "file"):
+    # By hand: the standard library's parts do not go back together for sqlite:////path, and refuse some passwords.
+    scheme, found, rest = uri.partition("://")
+    if not found or scheme == "simulator":
         return uri
-    netloc = re.sub(r":[^:@]*@", ":***@", parts.netloc)
-    shown = [(key, value if key in ("table", "query") else "***") for key, value in parse_qsl(parts.query)]
-    return urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="*"), ""))
+    place, _, query = rest.partition("?")
+    server, slash, path = place.partition("/")
+    user, at, host = server.rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = [(key, value if key in ("table", "query") else "***") for key, value in parse_qsl(query)]
+    options = "?" + urlencode(shown, safe="*") if shown else ""
+    return f"{scheme}://{name}{':***' if colon else ''}{at}{host}{slash}{path}{options}"
 
 
 def check(uri: str) -> None:
@@ -100,8 +105,10 @@ def dvc_md5(path: Path) -> str | None:
     for tracked in (path, *path.parents):
         pointer = tracked.parent / f"{tracked.name}.dvc"
         if tracked.name and pointer.is_file():
-            outputs = (yaml.safe_load(pointer.read_text(encoding="utf-8")) or {}).get("outs") or [{}]
-            return outputs[0].get("md5")
+            try:
+                return str(yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"])
+            except (yaml.YAMLError, OSError, LookupError, TypeError):
+                raise SourceError(f"{pointer}: not a file that DVC wrote: mend or remove it") from None
         if (tracked / ".dvc").is_dir():
             return None
     return None
@@ -150,6 +157,8 @@ def _errors_named(uri: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
+        if code == "404" and not _bucket_exists(uri):
+            code = "NoSuchBucket"
         reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(
             code, str(error)
         )
@@ -158,7 +167,7 @@ def _errors_named(uri: str) -> Iterator[None]:
         raise SourceError(f"{redact(uri)}: {error} (credentials and AWS_ENDPOINT_URL as for boto3)") from None
     except httpx.HTTPStatusError as error:
         raise SourceError(f"{redact(uri)}: the server answered {error.response.status_code}") from None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceError(f"{redact(uri)}: cannot be reached: {error}") from None
     except OSError as error:
         raise SourceError(f"{redact(uri)}: cannot be downloaded: {error.strerror or error}") from None
@@ -168,6 +177,16 @@ def _s3() -> Any:
     import boto3
 
     return boto3.client("s3")
+
+
+def _bucket_exists(uri: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        _s3().head_bucket(Bucket=_bucket_and_key(_expand(uri))[0])
+    except ClientError as error:
+        return error.response.get("Error", {}).get("Code") != "404"
+    return True
 
 
 def _bucket_and_key(uri: str) -> tuple[str, str]:
@@ -252,10 +271,12 @@ def _sql_statement(uri: str, resolved: str) -> tuple[str, Any]:
 def _with_database(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:
     """`action(connection, statement)`, its database errors as a SourceError that names the source."""
     import sqlalchemy
+    from pandas.errors import DatabaseError
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-    url, statement = _sql_statement(uri, resolved)
     try:
+        sqlalchemy.make_url(resolved.partition("?")[0]).get_dialect()
+        url, statement = _sql_statement(uri, resolved)
         database = sqlalchemy.make_url(url)
         if database.get_backend_name() == "sqlite" and not Path(database.database or "").is_file():
             # SQLite would make an empty database of a mistyped name.
@@ -269,8 +290,8 @@ def _with_database(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -
     try:
         with engine.connect() as connection:
             return action(connection.execution_options(stream_results=True), statement)
-    except SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or error
+    except (SQLAlchemyError, DatabaseError) as error:
+        reason = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error
         raise SourceError(f"{redact(uri)}: {str(reason).splitlines()[0]}") from None
     finally:
         engine.dispose()
@@ -285,7 +306,7 @@ def _read_sql(uri: str, resolved: str) -> pa.Table:
 
     def read(connection: Any, statement: Any) -> pa.Table:
         chunks = [
-            pa.Table.from_pandas(chunk, preserve_index=False)
+            pa.Table.from_pandas(_without_mixed_columns(chunk), preserve_index=False)
             for chunk in pd.read_sql(statement, connection, chunksize=_SQL_ROWS)
         ]
         return pa.concat_tables(chunks, promote_options="permissive")
@@ -294,3 +315,9 @@ def _read_sql(uri: str, resolved: str) -> pa.Table:
     if table.num_rows == 0:
         raise SourceError(f"{redact(uri)}: the query gives no rows")
     return table
+
+
+def _without_mixed_columns(chunk: Any) -> Any:
+    """A database may hold text among numbers; such a column is read as text, so that its bad cells can be told."""
+    mixed = [name for name in chunk if chunk[name].dtype == object]
+    return chunk.assign(**{name: chunk[name].map(str, na_action="ignore").astype("str") for name in mixed})

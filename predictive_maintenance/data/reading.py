@@ -6,7 +6,10 @@ A CSV's cells stay text, so that what is written back is what was read, and a ba
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
+import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from ..errors import SourceError
 BATCH_BYTES = 2 * 2**20
 BATCH_ROWS = 65_536
 SEPARATORS = (",", ";", "\t", "|")
+_UNREADABLE = (pa.ArrowInvalid, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
 _SAMPLE_BYTES = 64 * 1024
 _PARQUET_MAGIC, _GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -66,7 +70,7 @@ class TableFile:
                 sample = file.read(_SAMPLE_BYTES)
         except FileNotFoundError:
             raise SourceError(f"{name}: no such file") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
         if not sample.strip():
             raise SourceError(f"{name}: the file is empty")
@@ -76,8 +80,10 @@ class TableFile:
     def headers(self) -> list[str]:
         if self.dialect is None:
             return list(self._parquet().schema_arrow.names)
-        with self._csv(self.dialect) as reader:
-            return list(reader.schema.names)
+        try:
+            return self._header(self.dialect)[0]
+        except _UNREADABLE as error:
+            raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
     def batches(self, malformed: list[MalformedRow] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, some MiB at a time. Raises SourceError that names the file where it cannot be parsed.
@@ -90,7 +96,7 @@ class TableFile:
             else:
                 with self._csv(self.dialect, malformed) as reader:
                     yield from reader
-        except (pa.ArrowInvalid, OSError, EOFError) as error:
+        except _UNREADABLE as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
     def _parquet(self) -> pa.parquet.ParquetFile:
@@ -104,13 +110,13 @@ class TableFile:
         self, dialect: Dialect, malformed: list[MalformedRow] | None = None
     ) -> Iterator[pa.csv.CSVStreamingReader]:
         """All columns as text: the reader would otherwise guess types from the first block alone."""
-        names = self._header(dialect)
+        names, header_lines = self._header(dialect)
 
         def set_aside(row: pa.csv.InvalidRow) -> str:
             if malformed is None:
                 return "error"
             reason = f"{row.actual_columns} cells where the header has {row.expected_columns}"
-            malformed.append(MalformedRow(row.number - 1, row.text, reason))
+            malformed.append(MalformedRow(row.number - header_lines, row.text, reason))
             return "skip"
 
         with _open_text(self.path) as file:
@@ -119,7 +125,7 @@ class TableFile:
                 reader = pa.csv.open_csv(
                     recoded,
                     read_options=pa.csv.ReadOptions(
-                        column_names=names, skip_rows=1, block_size=BATCH_BYTES, use_threads=False
+                        column_names=names, skip_rows=header_lines, block_size=BATCH_BYTES, use_threads=False
                     ),
                     parse_options=pa.csv.ParseOptions(delimiter=dialect.separator, invalid_row_handler=set_aside),
                     convert_options=pa.csv.ConvertOptions(
@@ -132,15 +138,12 @@ class TableFile:
             with reader:
                 yield reader
 
-    def _header(self, dialect: Dialect) -> list[str]:
-        """The cells of the first line; a column without a name is named by its place."""
-        with _open_text(self.path) as file:
-            header = file.readline()
-        names = pa.csv.read_csv(
-            pa.py_buffer(header.decode(dialect.encoding).lstrip("\ufeff").encode()),
-            parse_options=pa.csv.ParseOptions(delimiter=dialect.separator),
-        ).column_names
-        return [name if name.strip() else f"unnamed_{position}" for position, name in enumerate(names, start=1)]
+    def _header(self, dialect: Dialect) -> tuple[list[str], int]:
+        """The header's cells, and the lines that it takes: a quoted cell may hold a line break."""
+        encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+        with _open_text(self.path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+            reader = csv.reader(text, delimiter=dialect.separator)
+            return next(reader), reader.line_num
 
 
 def _open_text(path: Path) -> IO[bytes]:

@@ -77,6 +77,8 @@ def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame
 
 def parse_simulator_uri(uri: str) -> tuple[int, int]:
     """(rows, seed) of `simulator://?rows=10000&seed=7`. Raises SourceError for an unknown or wrong option."""
+    if urlsplit(uri).netloc:
+        raise SourceError(f"{uri}: options follow a question mark: simulator://?rows=10000&seed=7")
     options = {"rows": DEFAULT_ROWS, "seed": DEFAULT_SEED}
     for name, text in parse_qsl(urlsplit(uri).query, keep_blank_values=True):
         if name not in options:

@@ -95,7 +95,7 @@ def ingest(sources: Sequence[Source], columns: Columns) -> Ingested:
             f"columns not recognised: {', '.join(ignored) or 'none'}; name your own in params.yaml, columns.aliases"
         )
     for name in MODE_NAMES:
-        if name in merged.frame and merged.frame[name].isna().any() and len(appended) > 1:
+        if name in merged.frame and merged.frame[name].isna().any() and len(merged.records) > 1:
             merged = _without_partial_mode(merged, name)
     malformed = pd.DataFrame(merged.malformed, columns=list(QUARANTINE_COLUMNS))
     return Ingested(merged.frame, merged.faults, malformed, merged.records, merged.has_ids)
@@ -142,7 +142,7 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [arrival.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows
-    unused = tuple(header for header in match.ignored if not header.startswith("unnamed_"))
+    unused = tuple(header for header in match.ignored if header.strip())
     record = SourceRecord(
         arrival.name, source.merge, len(frame), arrival.sha256, arrival.bytes, arrival.dvc_md5, unused
     )
@@ -165,6 +165,7 @@ def _malformed_row(source: str, bad: MalformedRow) -> dict[str, object]:
 def _append(parts: Sequence[_Part]) -> _Part:
     if len(parts) == 1:
         return parts[0]
+    _check_same_columns(parts)
     offsets = np.cumsum([0, *(len(part.frame) for part in parts)])
     faults = [
         part.faults.assign(position=part.faults["position"] + offset)
@@ -180,6 +181,17 @@ def _append(parts: Sequence[_Part]) -> _Part:
         tuple(record for part in parts for record in part.records),
         all(part.has_ids for part in parts),
     )
+
+
+def _check_same_columns(parts: Sequence[_Part]) -> None:
+    """A failure mode may be recorded by some of the parts only; any other column must be in all of them or in none."""
+    for part in parts:
+        for other in parts:
+            if lacking := [name for name in other.frame if name not in part.frame and name not in MODE_NAMES]:
+                raise SourceError(
+                    f"{part.records[0].name}: {describe_missing(lacking, part.records[0].ignored_columns)}, "
+                    f"which {other.records[0].name} has"
+                )
 
 
 def _join(left: _Part, right: _Part, name: str) -> _Part:

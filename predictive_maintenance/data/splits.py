@@ -96,11 +96,16 @@ def assign_folds(train: pd.DataFrame, folds: int, seed: int) -> npt.NDArray[np.i
 
 
 def forward_split(rows: pd.DataFrame, share: float) -> npt.NDArray[np.bool_]:
-    """(n,) True for the latest `share` of rows in time order; the tool life at the border is left to the earlier side."""
-    border = min(int(len(rows) * (1 - share)), len(rows) - 1)
-    lives = rows["tool_life"].to_numpy()
-    later = np.arange(len(rows)) >= border
-    return later & (lives != lives[border])
+    """(n,) True for the latest `share` of rows: by timestamp, without one the latest of each machine.
+
+    A tool life at the border is left to the earlier side, so that none stands on both.
+    """
+    if TIMESTAMP.name in rows:
+        age = rows[TIMESTAMP.name].rank(pct=True, method="first")
+    else:
+        machines = rows.groupby(rows[MACHINE_ID.name] if MACHINE_ID.name in rows else np.zeros(len(rows)))
+        age = (machines.cumcount() + 1) / machines["position"].transform("size")
+    return (age.groupby(rows["tool_life"], observed=True).transform("min") > 1 - share).to_numpy()
 
 
 def row_hashes(reading_ids: Iterable[str]) -> npt.NDArray[np.uint64]:

@@ -306,7 +306,8 @@ def test_an_unknown_scheme_is_refused_with_those_that_are_known(uri):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "driver"), [("postgresql", "psycopg2"), ("oracle+oracledb", "oracledb"), ("mysql+pymysql", "pymysql")]
+    ("scheme", "driver"),
+    [("postgresql+psycopg2", "psycopg2"), ("oracle+oracledb", "oracledb"), ("mysql+pymysql", "pymysql")],
 )
 def test_a_driver_that_is_not_installed_is_named_with_the_way_to_get_it(scheme, driver):
     told = refusal(f"{scheme}://me:s3cret@host/plant?table=readings", check)

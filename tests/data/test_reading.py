@@ -90,9 +90,9 @@ def test_a_header_broken_over_two_lines_within_quotes_is_one_header(write):
     assert cells(path) == [["1", "42.8", "M"]]
 
 
-def test_a_trailing_empty_column_gets_a_name_of_its_own(write):
+def test_a_trailing_empty_column_keeps_its_empty_name(write):
     path = write("UDI,Torque,\n1,42.8,\n")
-    assert TableFile.open(path).headers == ["UDI", "Torque", "unnamed_3"]
+    assert TableFile.open(path).headers == ["UDI", "Torque", ""]
     assert cells(path) == [["1", "42.8", ""]]
 
 

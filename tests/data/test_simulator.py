@@ -60,7 +60,11 @@ def test_heat_fails_only_slow_machines_at_small_temperature_differences():
 
 def test_tools_wear_faster_on_better_products_and_are_replaced_between_200_and_260_min(readings):
     step = readings["tool_wear_min"].diff().shift(-1)[:-1]
-    assert step[step > 0].groupby(readings["product_type"]).unique().map(list).to_dict() == {"H": [5], "L": [2], "M": [3]}
+    assert step[step > 0].groupby(readings["product_type"]).unique().map(list).to_dict() == {
+        "H": [5],
+        "L": [2],
+        "M": [3],
+    }
     last_of_life = readings["tool_wear_min"][:-1][step < 0]
     assert last_of_life.between(200, 260).all()
 

@@ -1,0 +1,45 @@
+"""The stages of the training flow one after the other, as the flow calls them. To be imported in the child process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from measuring import Measured, measure
+
+from predictive_maintenance.config import Source, load_params
+from predictive_maintenance.data.cleaning import clean
+from predictive_maintenance.data.sources import ingest
+from predictive_maintenance.data.splits import split
+from predictive_maintenance.features import feature_matrix, feature_names, with_features
+from predictive_maintenance.models.candidates import build
+from predictive_maintenance.sensors import LABEL
+
+
+def run_stages(file: Path, repeats: int) -> dict[str, Measured]:
+    """Time and peak memory of each stage over `file`.
+
+    A stage gets what the one before it made, and nothing older stays in memory. The fit is one LightGBM on the training
+    rows, with the fixed hyperparameters of params.yaml; their feature matrix is made before its clock starts.
+    """
+    params = load_params()
+    names = feature_names(params.features.published_limit_margins)
+    measured: dict[str, Measured] = {}
+    measured["ingest"], ingested = measure(repeats, ingest, (Source(uri=str(file)),), params.columns)
+    measured["clean"], cleaned = measure(repeats, clean, ingested, params.columns.limits, params.cleaning)
+    frame = cleaned.frame
+    del ingested, cleaned
+    measured["features"], frame = measure(repeats, _features, frame, names)
+    measured["split"], rows = measure(repeats, split, frame, params.split, params.training.seed)
+    features, labels = feature_matrix(rows.train, names), rows.train[LABEL.name].to_numpy()
+    del frame, rows
+    fixed = params.candidates["lightgbm"].fixed
+    estimator = build("lightgbm", fixed, params.training.seed, params.training.threads)
+    measured["fit"], _ = measure(repeats, estimator.fit, features, labels)
+    return measured
+
+
+def _features(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    feature_matrix(frame, names)
+    return with_features(frame)

@@ -1,0 +1,372 @@
+"""Sources of any spelling become one table in canonical columns and units, with a record of where it came from."""
+
+import gzip
+import hashlib
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config import Columns, Source
+from predictive_maintenance.data.sources import check_sources, ingest
+from predictive_maintenance.errors import SourceError
+from predictive_maintenance.sensors import SENSOR_NAMES
+
+
+def refusal(pull, *uris):
+    with pytest.raises(SourceError) as refused:
+        pull(*uris)
+    return str(refused.value)
+
+
+def canonical(ingested):
+    return ingested.frame.drop(columns=["source"])
+
+
+# One source, many spellings
+
+
+def test_the_small_data_set_reads_as_canonical_columns(write, pull):
+    row = pull(write()).frame.iloc[3].to_dict()
+    row.pop("source")
+    assert row == {
+        "reading_id": "4", "product_type": "H", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
+        "rotational_speed_rpm": 2861.0, "torque_nm": 4.6, "tool_wear_min": 143.0, "machine_failure": 1.0,
+        "source_index": 0, "row": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda text: text().encode("utf-8-sig"),
+        lambda text: text(separator=";", decimal=",").encode(),
+        lambda text: text(separator="\t").encode(),
+        lambda text: gzip.compress(text().encode()),
+        lambda text: text().replace("\n", "\r\n").encode(),
+        lambda text: text().replace("\n", ",\n").encode(),
+        lambda text: text().replace("M14860", "Süd").encode("cp1252"),
+        lambda text: text().replace(" [K]", "").replace(" [Nm]", "").replace(" [rpm]", "").encode(),
+        lambda text: text().replace("Machine failure", "Machine_failure").encode(),
+        lambda text: text().replace("298.1", '"298.1"').replace("UDI", '"UDI"').encode(),
+        lambda text: text().replace("M14860", '"M, 14860"').encode(),
+        lambda text: text().replace(",L,", ", l ,").replace(",298.2,", ", 298.2 ,").encode(),
+        lambda text: text().replace("\n2,", "\n\n2,").encode(),
+    ],
+    ids=[
+        "byte order mark", "decimal comma", "tabs", "gzip", "Windows line ends", "trailing empty column", "cp1252",
+        "headers without units", "underscore", "quoted numbers", "quoted separator", "spaces and case", "blank line",
+    ],
+)  # fmt: skip
+def test_the_spelling_of_a_file_does_not_change_its_rows(write, pull, csv_text, spelling):
+    ingested = pull(write(spelling(csv_text), "other.csv"))
+    pd.testing.assert_frame_equal(canonical(ingested), canonical(pull(write())))
+    assert ingested.faults.empty
+
+
+def test_parquet_gives_the_same_rows_as_csv(write, pull, tmp_path):
+    path = tmp_path / "readings.parquet"
+    pd.read_csv(write()).to_parquet(path)
+    pd.testing.assert_frame_equal(canonical(pull(path)), canonical(pull(write())))
+
+
+def test_parquet_with_categories_narrow_numbers_and_booleans_gives_the_same_rows(write, pull, tmp_path):
+    path = tmp_path / "readings.parquet"
+    pd.read_csv(write()).astype(
+        {"Type": "category", "Rotational speed [rpm]": "int16", "Machine failure": bool, "UDI": "string"}
+    ).to_parquet(path)
+    pd.testing.assert_frame_equal(canonical(pull(path)), canonical(pull(write())))
+
+
+def test_a_database_gives_the_same_rows_as_csv(write, pull, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "plant.db")) as connection:
+        pd.read_csv(write()).to_sql("readings", connection, index=False)
+    ingested = pull(f"sqlite:///{tmp_path / 'plant.db'}?table=readings")
+    pd.testing.assert_frame_equal(canonical(ingested), canonical(pull(write())))
+
+
+def test_the_real_data_set_reads_without_a_fault(ai4i_csv, pull):
+    ingested = pull(ai4i_csv)
+    assert ingested.frame["machine_failure"].sum() == 339
+    assert ingested.faults.empty
+    assert ingested.records[0].ignored_columns == ("Product ID",)
+
+
+def test_degrees_celsius_become_kelvin(write, pull, csv_text, with_cell):
+    rows = with_cell({(1, "Air temperature [K]"): "25", (1, "Process temperature [K]"): "35.5"})
+    text = csv_text(rows).replace("temperature [K]", "temperature [°C]")
+    frame = pull(write(text.encode("cp1252"))).frame
+    assert frame["air_temperature_k"][0] == pytest.approx(298.15)
+    assert frame["process_temperature_k"][0] == pytest.approx(308.65)
+
+
+def test_degrees_fahrenheit_become_kelvin(write, pull, csv_text, with_cell):
+    rows = with_cell({(1, "Air temperature [K]"): "32", (2, "Air temperature [K]"): "212"})
+    frame = pull(write(csv_text(rows).replace("Air temperature [K]", "Air temperature (°F)"))).frame
+    assert frame["air_temperature_k"][:2].tolist() == pytest.approx([273.15, 373.15])
+
+
+def test_hours_and_hertz_become_minutes_and_revolutions_a_minute(write, pull, csv_text, with_cell):
+    rows = with_cell({(1, "Tool wear [min]"): "1.5", (1, "Rotational speed [rpm]"): "25"})
+    text = csv_text(rows).replace("Tool wear [min]", "Tool wear [h]").replace("speed [rpm]", "speed [Hz]")
+    assert pull(write(text)).frame.loc[0, ["tool_wear_min", "rotational_speed_rpm"]].tolist() == [90.0, 1500.0]
+
+
+def test_headers_of_one_s_own_come_from_params(write, csv_text, params):
+    columns = Columns(aliases={"torque_nm": ("Drehmoment",)}, limits=params.columns.limits)
+    path = write(csv_text().replace("Torque [Nm]", "Drehmoment [Nm]"))
+    assert ingest((Source(uri=str(path)),), columns).frame["torque_nm"].tolist() == [42.8, 46.3, 49.4, 4.6]
+
+
+def test_two_headers_for_one_column_are_refused_with_both_names(write, pull, csv_text):
+    told = refusal(pull, write(csv_text().replace("Product ID", "torque")))
+    assert "readings.csv: columns 'torque' and 'Torque [Nm]' both read as torque_nm" in told
+
+
+def test_an_unknown_unit_is_refused_with_those_that_are_known(write, pull, csv_text):
+    told = refusal(pull, write(csv_text().replace("Torque [Nm]", "Torque [lbft]")))
+    assert "readings.csv: column 'Torque [lbft]': unit 'lbft' is not known for torque_nm; known: nm, knm, ncm" in told
+
+
+def test_a_missing_column_is_refused_with_the_nearest_header(write, pull, csv_text):
+    told = refusal(pull, write(csv_text().replace("Torque [Nm]", "Torqe")))
+    assert "readings.csv: no column for torque_nm" in told
+    assert "the nearest header is 'torqe'" in told
+    assert "columns not recognised: Product ID, Torqe" in told
+
+
+def test_training_data_without_the_label_is_refused(write, pull, csv_text):
+    assert "no column for machine_failure" in refusal(pull, write(csv_text().replace("Machine failure", "outcome")))
+
+
+def test_a_file_without_any_known_header_is_refused(write, pull):
+    assert "readings.csv: no column is recognised (a, b)" in refusal(pull, write("a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize("rows", ["", "\n\n"])
+def test_a_header_without_rows_is_refused(write, pull, csv_text, rows):
+    assert "rows" in refusal(pull, write(csv_text([]) + rows)).partition("readings.csv: ")[2]
+
+
+def test_a_header_without_even_a_line_end_is_refused_as_having_no_rows(write, pull, csv_text):
+    told = refusal(pull, write(csv_text([]).rstrip("\n")))
+    assert "rows" in told.partition("readings.csv: ")[2]
+
+
+@pytest.mark.parametrize("content", ["UDI,Torque\n1,10\n".encode("utf-16"), b"PK\x03\x04\0\0\0\0", b""])
+def test_what_is_no_table_is_refused_by_name(write, pull, content):
+    assert "readings.csv: " in refusal(pull, write(content))
+
+
+def test_a_gzip_file_cut_off_in_the_middle_is_refused_by_name(write, pull, tmp_path):
+    pull("simulator://?rows=5000").frame.drop(columns=["source"]).to_csv(tmp_path / "whole.csv.gz")
+    content = (tmp_path / "whole.csv.gz").read_bytes()
+    told = refusal(pull, write(content[: len(content) * 3 // 4]))
+    assert "readings.csv: " in told
+
+
+# Malformed and faulty rows
+
+
+def test_malformed_rows_are_kept_for_quarantine_with_their_number_and_text(write, pull, csv_text):
+    lines = csv_text().splitlines()
+    lines[2] += ",one,too,many"
+    ingested = pull(write("\n".join(lines) + "\n"))
+    assert ingested.frame["row"].tolist() == [1, 3, 4]
+    (bad,) = ingested.malformed.to_dict("records")
+    assert bad["row"] == 2
+    assert bad["reason"] == "12 cells where the header has 9"
+    assert "L47181" in bad["record"]
+
+
+def test_blank_lines_do_not_shift_the_number_of_a_malformed_row(write, pull, csv_text):
+    lines = csv_text().splitlines()
+    lines[3] += ",too many"
+    lines.insert(2, "")
+    ingested = pull(write("\n".join(lines) + "\n"))
+    assert ingested.frame["row"].tolist() == [1, 2, 4]
+    assert ingested.malformed["row"].tolist() == [3]
+
+
+def test_cells_that_do_not_parse_are_faults_at_their_place(write, pull, csv_text, with_cell):
+    cells = {(2, "Torque [Nm]"): "broken", (3, "Tool wear [min]"): "N/A", (4, "Type"): ""}
+    faults = pull(write(csv_text(with_cell(cells)))).faults
+    assert sorted(faults.itertuples(index=False, name=None)) == [
+        (1, "torque_nm", "broken", "not a number"),
+        (2, "tool_wear_min", "N/A", "missing"),
+        (3, "product_type", "", "missing"),
+    ]
+
+
+def test_faults_of_a_second_file_point_at_its_own_rows(write, pull, csv_text, with_cell):
+    first = write()
+    second = write(csv_text(with_cell({(2, "Torque [Nm]"): "broken"})), "second.csv")
+    ingested = pull(first, second)
+    (fault,) = ingested.faults.to_dict("records")
+    assert ingested.frame.loc[fault["position"], ["source", "row"]].tolist() == [str(second), 2]
+
+
+# Records
+
+
+def test_a_record_tells_rows_hash_and_ignored_columns(write, pull):
+    path = write()
+    (record,) = pull(path).records
+    assert (record.name, record.merge, record.rows) == (str(path), "append", 4)
+    assert record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record.bytes == path.stat().st_size
+    assert record.ignored_columns == ("Product ID",)
+
+
+def test_an_empty_trailing_column_is_not_told_as_ignored(write, pull, csv_text):
+    assert pull(write(csv_text().replace("\n", ",\n"))).records[0].ignored_columns == ("Product ID",)
+
+
+def test_every_file_of_a_glob_has_a_record_of_its_own(write, pull, tmp_path):
+    write(name="a.csv")
+    write(name="b.csv")
+    ingested = pull(tmp_path / "*.csv")
+    assert [record.name for record in ingested.records] == [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    assert ingested.frame["source"].value_counts().tolist() == [4, 4]
+
+
+def test_a_token_is_in_no_record(web, pull, csv_text):
+    url, contents = web
+    contents["/readings.csv"] = csv_text().encode()
+    ingested = pull(f"{url}/readings.csv?token=s3cret")
+    assert ingested.records[0].name == f"{url}/readings.csv?token=***"
+    assert not ingested.frame["source"].astype(str).str.contains("s3cret").any()
+
+
+def test_the_simulator_s_hash_is_that_of_its_rows(pull):
+    one, again, other = (pull(f"simulator://?rows=50&seed={seed}").records[0].sha256 for seed in (1, 1, 2))
+    assert one == again != other
+
+
+# Append
+
+
+def test_appended_sources_keep_their_order_and_their_number(write, pull):
+    ingested = pull(write(), "simulator://?rows=50&seed=1")
+    assert ingested.frame["source_index"].tolist() == [0] * 4 + [1] * 50
+    assert ingested.frame["row"].tolist() == [*range(1, 5), *range(1, 51)]
+
+
+def test_rows_without_ids_are_named_after_their_file_and_row(write, pull, csv_text):
+    ingested = pull(write(csv_text().replace("UDI", "whatever")))
+    assert ingested.frame["reading_id"].tolist() == [f"readings.csv:{row}" for row in range(1, 5)]
+    assert not ingested.has_ids
+
+
+def test_a_failure_mode_that_only_one_source_records_is_left_out(write, pull):
+    assert "power_failure" not in pull(write(), "simulator://?rows=50&seed=1").frame
+
+
+def test_a_failure_mode_that_only_one_file_of_a_glob_records_is_left_out(write, pull, csv_text, tmp_path):
+    write(name="a.csv")
+    write(csv_text().replace("Product ID", "PWF").replace("M14860", "0"), "b.csv")
+    assert "power_failure" not in pull(tmp_path / "*.csv").frame
+
+
+@pytest.mark.parametrize("header", ["Torque [Nm]", "Type", "Machine failure"])
+def test_a_column_that_one_appended_source_lacks_is_refused_by_that_source(write, pull, csv_text, header):
+    second = write(csv_text().replace(header, "something else"), "second.csv")
+    told = refusal(pull, write(), second)
+    assert "second.csv: no column for" in told
+
+
+# Join
+
+
+@pytest.fixture
+def halves(write, csv_text):
+    """The small data set in two files: sensors, and labels in another order."""
+    headers, *rows = [line.split(",") for line in csv_text().splitlines()]
+    sensors = write(csv_text([row[:8] for row in rows], headers[:8]), "sensors.csv")
+    labels = write(csv_text([[row[0], row[8]] for row in reversed(rows)], [headers[0], headers[8]]), "labels.csv")
+    return sensors, labels
+
+
+def test_a_join_brings_columns_to_the_same_reading(write, pull, halves):
+    sensors, labels = halves
+    joined = pull(sensors, f"join:{labels}")
+    pd.testing.assert_frame_equal(canonical(joined), canonical(pull(write())), check_like=True)
+    assert [record.merge for record in joined.records] == ["append", "join"]
+
+
+def test_readings_that_a_join_does_not_know_are_faults(write, pull, halves):
+    sensors, _ = halves
+    labels = write("UDI,Machine failure\n1,0\n2,0\n4,1\n", "labels.csv")
+    (fault,) = pull(sensors, f"join:{labels}").faults.to_dict("records")
+    assert (fault["position"], fault["column"]) == (2, "machine_failure")
+    assert fault["reason"] == "missing: the join has no such reading"
+
+
+def test_faults_of_a_joined_source_move_to_the_reading_they_belong_to(write, pull, halves):
+    sensors, _ = halves
+    labels = write("UDI,Machine failure\n4,1\n3,broken\n2,0\n1,0\n", "labels.csv")
+    (fault,) = pull(sensors, f"join:{labels}").faults.to_dict("records")
+    assert (fault["position"], fault["value"], fault["reason"]) == (2, "broken", "not a number")
+
+
+def test_exact_repetitions_in_a_joined_source_are_harmless(write, pull, halves):
+    sensors, _ = halves
+    labels = write("UDI,Machine failure\n1,0\n1,0\n2,0\n3,0\n4,1\n", "labels.csv")
+    assert pull(sensors, f"join:{labels}").frame["machine_failure"].tolist() == [0, 0, 0, 1]
+
+
+def test_a_join_that_contradicts_itself_is_refused_with_the_reading(write, pull, halves):
+    sensors, _ = halves
+    labels = write("UDI,Machine failure\n1,0\n3,0\n3,1\n", "labels.csv")
+    assert "labels.csv: reading '3' is there more than once, with other values" in refusal(
+        pull, sensors, f"join:{labels}"
+    )
+
+
+@pytest.mark.parametrize("side", ["sensors.csv", "labels.csv"])
+def test_a_join_without_reading_ids_is_refused_by_the_side_that_lacks_them(pull, halves, side):
+    lacking = next(path for path in halves if path.name == side)
+    lacking.write_text(lacking.read_text().replace("UDI", "whatever"))
+    sensors, labels = halves
+    told = refusal(pull, sensors, f"join:{labels}")
+    assert f"{side}: a join needs a column of reading ids" in told
+
+
+def test_a_join_with_a_column_that_is_already_there_is_refused(write, pull):
+    other = write("UDI,Torque\n1,10\n", "other.csv")
+    told = refusal(pull, write(), f"join:{other}")
+    assert "other.csv: torque_nm is already there" in told
+
+
+def test_a_join_that_brings_nothing_is_refused(write, pull):
+    other = write("UDI,Ort\n1,Ulm\n", "other.csv")
+    assert "nothing to join" in refusal(pull, write(), f"join:{other}")
+
+
+def test_a_join_whose_ids_never_meet_is_refused_with_an_example_of_each(write, pull, halves):
+    sensors, _ = halves
+    labels = write("UDI,Machine failure\nS1,0\nS2,0\n", "labels.csv")
+    told = refusal(pull, sensors, f"join:{labels}")
+    assert "labels.csv: only 0 of 4 reading ids are found in it (here '1', there 'S1')" in told
+
+
+# Checks before a run
+
+
+def test_all_unreachable_sources_are_told_at_once(write, tmp_path):
+    with pytest.raises(SourceError) as refused:
+        check_sources(
+            [Source(uri=str(write())), Source(uri=str(tmp_path / "one.csv")), Source(uri="simulator://?row=1")]
+        )
+    first, second = str(refused.value).splitlines()
+    assert "one.csv: no such file" in first
+    assert "'row' is not an option" in second
+
+
+def test_sources_that_can_be_reached_pass(write):
+    check_sources([Source(uri=str(write())), Source(uri="simulator://?rows=10")])
+
+
+def test_every_sensor_is_float64(write, pull):
+    assert set(pull(write()).frame[list(SENSOR_NAMES)].dtypes.astype(str)) == {"float64"}
