@@ -76,7 +76,7 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
         checked.bad_rows += faults["position"].nunique()
     for bad in malformed:
         # Rows below it were counted as if it were not there.
-        checked.first = [(row + (row >= bad.row), *fault) for row, *fault in checked.first]
+        checked.first = [(bad_cell[0] + (bad_cell[0] >= bad.row), *bad_cell[1:]) for bad_cell in checked.first]
         checked.reasons["the row", bad.reason] = checked.reasons.get(("the row", bad.reason), 0) + 1
         checked.first.append((bad.row, "the row", bad.text, bad.reason))
     checked.rows += len(malformed)

@@ -1,5 +1,8 @@
 """The flow as a person runs it: from rows to a promoted model, twice, and on spoiled labels."""
 
+import base64
+import re
+
 import pytest
 from metaflow import metadata
 
@@ -85,15 +88,16 @@ def test_the_run_is_in_mlflow_with_its_candidates_figures_and_card(finished, reg
 @pytest.mark.parametrize(
     ("step", "texts"),
     [
-        ("evaluate", ["Fit for production", "Recall on held-out rows", "Ceiling: published rules", "vega"]),
+        ("evaluate", ["Fit for production", "Recall on held-out rows", "Ceiling: published rules", "Calibration"]),
         ("clean", ["Quarantine", "simulator://", "Distributions"]),
-        ("train", ["Hyperparameter", "trial"]),
+        ("train", ["Hyperparameter", "Threshold", "Search"]),
     ],
 )
 def test_each_card_is_there(finished, step, texts):
     code, html = finished[0].run("card", "get", step)
     assert code == 0
-    assert all(text in html for text in texts), texts
+    shown = "".join(base64.b64decode(data).decode() for data in re.findall(r'__MF_DATA__\[.*\] = "([^"]+)"', html))
+    assert [text for text in texts if text not in shown] == []
 
 
 def test_the_same_data_again_does_not_replace_an_equal_champion(finished, registry):
@@ -113,7 +117,8 @@ def test_spoiled_labels_are_not_promoted_and_the_registry_is_left_as_it_was(fini
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
     code, output = place.run("run", "--sources", str(tmp_path / "spoiled.csv"), "--trials", "1")
     assert code == 0, output
-    assert "is rejected: Recall on held-out rows: " in output
+    assert "is rejected: " in output
+    assert "F1 on held-out rows: " in output
     assert "nothing was registered; production is version 1" in output
     assert [version.version for version in registry.all()] == before
 
