@@ -108,12 +108,10 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         _scores_table({"Out-of-fold": scores}),
         Markdown("## Search"),
         _chart(charts.trials(trained.trials)),
-        _table(["Hyperparameter", "Value"], [[name, f"{value}"] for name, value in trained.hyperparameters.items()]),
+        _table(["Hyperparameter", "Value"], [[name, _short(value)] for name, value in trained.hyperparameters.items()]),
         _table(
             [str(name) for name in trained.trials.columns],
-            trained.trials.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
-            .to_numpy()
-            .tolist(),
+            trained.trials.map(_short).to_numpy().tolist(),
         ),
     ]
 
@@ -205,6 +203,10 @@ def _scores_table(columns: Mapping[str, Scores]) -> Table:
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
     rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
     return _table(["Metric", *columns], rows)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _cell(name: str, scores: Scores) -> str:

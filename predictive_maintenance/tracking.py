@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .config import Params
 from .data.cleaning import Cleaned
+from .data.locations import redact
 from .data.sources import SourceRecord
 from .data.splits import SplitRows
 from .evaluation.evaluate import Evaluation, training_fingerprint
@@ -28,8 +29,10 @@ def log_data(
     run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params
 ) -> None:
     """The run's parameters, its data set and where that came from."""
+    settings = params.model_dump(mode="json")
+    settings["data"]["sources"] = [f"{source.merge}: {redact(source.uri)}" for source in params.data.sources]
     run.log(
-        params=params.model_dump(mode="json"),
+        params=settings,
         metrics={
             "ingested_rows": cleaned.ingested_rows,
             "quarantined_rows": cleaned.quarantined_rows,

@@ -55,6 +55,17 @@ def redact(uri: str) -> str:
     return f"{scheme}://{name}{':***' if colon else ''}{at}{host}{slash}{path}{options}"
 
 
+def check_no_password(uri: str) -> None:
+    """Raises SourceError for a password written out in `uri`: a run keeps its settings where many may read them."""
+    server = uri.partition("://")[2].partition("?")[0].partition("/")[0]
+    password = server.rpartition("@")[0].partition(":")[2]
+    if password and not re.fullmatch(r"\$\{\w+\}", password):
+        raise SourceError(
+            f"{redact(uri)}: holds a password, which would be kept with the run: put it into the environment and write "
+            "${NAME} in its place"
+        )
+
+
 def check(uri: str) -> None:
     """That `uri` can be reached, reading as little as possible. Raises SourceError with the reason and the way out."""
     resolved = _expand(uri)

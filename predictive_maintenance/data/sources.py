@@ -71,6 +71,7 @@ def check_sources(sources: Sequence[Source]) -> None:
     problems = []
     for source in sources:
         try:
+            locations.check_no_password(source.uri)
             locations.check(source.uri)
         except SourceError as error:
             problems.append(str(error))

@@ -174,13 +174,14 @@ def trials(table: pd.DataFrame) -> alt.Chart:
     """PR-AUC of each completed trial, and the best so far."""
     done = table[table["state"] == "complete"].assign(best=lambda t: t["pr_auc"].cummax())
     x = alt.X("trial:Q", title="Trial", axis=alt.Axis(tickMinStep=1))
-    y = alt.Y("pr_auc:Q", title="PR-AUC, mean over folds", scale=alt.Scale(zero=False))
+    axis = alt.Axis(format=".3f")
+    y = alt.Y("pr_auc:Q", title="PR-AUC, mean over folds", scale=alt.Scale(zero=False), axis=axis)
     dots = alt.Chart(done).mark_circle(size=80, color=HEALTHY, opacity=1).encode(x=x, y=y, tooltip=list(table.columns))
     best = alt.Chart(done).mark_line(interpolate="step-after", color=FAILED).encode(
-        x=x, y=alt.Y("best:Q", title="PR-AUC, mean over folds", scale=alt.Scale(zero=False))
+        x=x, y=alt.Y("best:Q", title="PR-AUC, mean over folds", scale=alt.Scale(zero=False), axis=axis)
     )  # fmt: skip
     pruned = int((table["state"] == "pruned").sum())
-    return _framed(best + dots, "Search", f"{len(done)} trials completed, {pruned} pruned")
+    return _framed(best + dots, "PR-AUC by trial", f"{len(done)} trials completed, {pruned} pruned")
 
 
 def distributions(rows: pd.DataFrame, bins: int = 30) -> list[alt.Chart]:

@@ -87,8 +87,15 @@ class Versions:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
             folder = self._download(current.version, Path(work))
-            rows = np.load(folder / TRAINING_ROWS_FILE, allow_pickle=False)
-            return Champion(current.version, Scorer.load(folder), rows, current.tags.get(FINGERPRINT_TAG, ""))
+            try:
+                rows = np.load(folder / TRAINING_ROWS_FILE, allow_pickle=False)
+                scorer = Scorer.load(folder)
+            except (ModelError, OSError, ValueError) as error:
+                raise ModelError(
+                    f"version {current.version}, which is in production, cannot be compared with: {error}\n"
+                    "way out: python -m predictive_maintenance rollback, or promote a version that is sound"
+                ) from None
+            return Champion(current.version, scorer, rows, current.tags.get(FINGERPRINT_TAG, ""))
 
     def scorer(self, version: str, threads: int = 1) -> Scorer:
         """The scorer of a version, its golden rows checked."""

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from predictive_maintenance.data.locations import check, dvc_md5, fetch, redact
+from predictive_maintenance.config import Source
+from predictive_maintenance.data.locations import check, check_no_password, dvc_md5, fetch, redact
+from predictive_maintenance.data.sources import check_sources
 from predictive_maintenance.errors import SourceError
 
 
@@ -360,3 +362,11 @@ def test_passwords_and_the_values_of_a_query_are_not_shown(uri, shown):
 def test_a_password_with_a_bracket_is_neither_shown_nor_a_crash(password):
     told = refusal(f"postgresql://me:{password}@host/plant?table=t", check)
     assert password not in told
+
+
+def test_a_password_written_out_is_refused_before_it_is_kept():
+    with pytest.raises(SourceError) as error:
+        check_sources((Source(uri="postgresql://me:s3cret@host/plant?table=readings"),))
+    assert "postgresql://me:***@host/plant?table=readings: holds a password" in str(error.value)
+    assert "s3cret" not in str(error.value)
+    check_no_password("postgresql://me:${DB_PASSWORD}@host/plant?table=readings")

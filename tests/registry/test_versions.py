@@ -145,6 +145,14 @@ def test_a_version_whose_files_are_damaged_is_not_promoted(connection, train, ve
     assert versions.production().version == "1"
 
 
+def test_a_damaged_champion_is_named_with_the_way_out(connection, train, versions):
+    train("TrainFlow/1")
+    root = connection.client.get_run(versions.get("1").run_id).info.artifact_uri.removeprefix("file://")
+    Path(root.replace("%20", " "), "model_artifact", "artifacts", "scorer", "training_rows.npy").unlink()
+    with pytest.raises(ModelError, match=r"version 1, which is in production, cannot be compared with[\s\S]*rollback"):
+        versions.champion()
+
+
 def test_the_champion_knows_the_rows_it_was_trained_on(train, versions, small):
     train("TrainFlow/1")
     champion = versions.champion()
