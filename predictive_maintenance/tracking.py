@@ -11,9 +11,9 @@ from pathlib import Path
 
 from .config import Params
 from .data.cleaning import Cleaned
-from .data.locations import redact
 from .data.sources import SourceRecord
 from .data.splits import SplitRows
+from .data.uris import redact
 from .evaluation.evaluate import Evaluation, training_fingerprint
 from .evaluation.metrics import Scores
 from .lineage import package_versions, sources_file, sources_tag

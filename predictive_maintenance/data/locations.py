@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import yaml
 
 from ..errors import SourceError
+from .databases import check_database, read_database
 from .reading import TableFile
 from .simulator import parse_simulator_uri, simulate
+from .uris import expand, redact, scheme_of
 
 _CHUNK_BYTES = 2**20
-_SQL_ROWS = 100_000
 _TIMEOUT_S = 30.0
 
 
@@ -40,36 +39,10 @@ class Arrival:
     dvc_md5: str | None = None
 
 
-def redact(uri: str) -> str:
-    """`uri` without what must not reach a log or a tag: its password, and the values of a URL's query."""
-    # By hand: the standard library's parts do not go back together for sqlite:////path, and refuse some passwords.
-    scheme, found, rest = uri.partition("://")
-    if not found or scheme == "simulator":
-        return uri
-    place, _, query = rest.partition("?")
-    server, slash, path = place.partition("/")
-    user, at, host = server.rpartition("@")
-    name, colon, _ = user.partition(":")
-    shown = [(key, value if key in ("table", "query") else "***") for key, value in parse_qsl(query)]
-    options = "?" + urlencode(shown, safe="*") if shown else ""
-    return f"{scheme}://{name}{':***' if colon else ''}{at}{host}{slash}{path}{options}"
-
-
-def check_no_password(uri: str) -> None:
-    """Raises SourceError for a password written out in `uri`: a run keeps its settings where many may read them."""
-    server = uri.partition("://")[2].partition("?")[0].partition("/")[0]
-    password = server.rpartition("@")[0].partition(":")[2]
-    if password and not re.fullmatch(r"\$\{\w+\}", password):
-        raise SourceError(
-            f"{redact(uri)}: holds a password, which would be kept with the run: put it into the environment and write "
-            "${NAME} in its place"
-        )
-
-
 def check(uri: str) -> None:
     """That `uri` can be reached, reading as little as possible. Raises SourceError with the reason and the way out."""
-    resolved = _expand(uri)
-    scheme = _scheme(resolved)
+    resolved = expand(uri)
+    scheme = scheme_of(resolved)
     if scheme == "simulator":
         parse_simulator_uri(resolved)
     elif scheme == "s3":
@@ -80,7 +53,7 @@ def check(uri: str) -> None:
         with _errors_named(uri), _http_stream(resolved):
             pass
     elif scheme:
-        _check_sql(uri, resolved)
+        check_database(uri, resolved)
     else:
         for path in _paths(resolved):
             TableFile.open(path, str(path))
@@ -89,13 +62,13 @@ def check(uri: str) -> None:
 @contextmanager
 def fetch(uri: str) -> Iterator[Iterator[Arrival]]:
     """The files or tables behind `uri`, one after another; a download is kept until the block ends."""
-    resolved = _expand(uri)
+    resolved = expand(uri)
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         yield _arrivals(uri, resolved, Path(folder))
 
 
 def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[Arrival]:
-    scheme, name = _scheme(resolved), redact(uri)
+    scheme, name = scheme_of(resolved), redact(uri)
     if scheme == "simulator":
         yield _arrived_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
     elif scheme in ("s3", "http", "https"):
@@ -104,7 +77,7 @@ def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[Arrival]:
             _download_s3(resolved, file) if scheme == "s3" else _download_http(resolved, file)
         yield _arrived_file(target, name)
     elif scheme:
-        yield _arrived_table(name, _read_sql(uri, resolved))
+        yield _arrived_table(name, read_database(uri, resolved))
     else:
         for path in _paths(resolved):
             yield _arrived_file(path, str(path), dvc_md5(path))
@@ -123,23 +96,6 @@ def dvc_md5(path: Path) -> str | None:
         if (tracked / ".dvc").is_dir():
             return None
     return None
-
-
-def _scheme(uri: str) -> str:
-    """The URI's scheme: '' for a local path, also one on a Windows drive."""
-    scheme, found, _ = uri.partition("://")
-    return scheme.lower() if found else ""
-
-
-def _expand(uri: str) -> str:
-    """`uri` with ${NAME} taken from the environment. Raises SourceError for a name that is not set."""
-
-    def value(match: re.Match[str]) -> str:
-        if (found := os.environ.get(match[1])) is None:
-            raise SourceError(f"{redact(uri)}: the environment variable {match[1]} is not set")
-        return found
-
-    return re.sub(r"\$\{(\w+)\}", value, uri)
 
 
 def _paths(text: str) -> list[Path]:
@@ -194,7 +150,7 @@ def _bucket_exists(uri: str) -> bool:
     from botocore.exceptions import ClientError
 
     try:
-        _s3().head_bucket(Bucket=_bucket_and_key(_expand(uri))[0])
+        _s3().head_bucket(Bucket=_bucket_and_key(expand(uri))[0])
     except ClientError as error:
         return error.response.get("Error", {}).get("Code") != "404"
     return True
@@ -259,76 +215,3 @@ def _arrived_table(name: str, table: pa.Table) -> Arrival:
     with pa.ipc.new_stream(pa.PythonFile(_Hash(), mode="w"), table.schema) as stream:
         stream.write_table(table)
     return Arrival(name, table, digest.hexdigest(), None)
-
-
-def _sql_statement(uri: str, resolved: str) -> tuple[str, Any]:
-    """(the database's URL, the statement) of a SQLAlchemy URL with ?table= or ?query=."""
-    import sqlalchemy
-
-    base, _, query = resolved.partition("?")
-    options = parse_qsl(query, keep_blank_values=True)
-    ours = {key: value for key, value in options if key in ("table", "query")}
-    if len(ours) != 1:
-        raise SourceError(f"{redact(uri)}: a database needs either ?table=NAME or ?query=SELECT...")
-    theirs = urlencode([(key, value) for key, value in options if key not in ours])
-    if "query" in ours:
-        statement: Any = sqlalchemy.text(ours["query"])
-    else:
-        schema, _, table = ours["table"].rpartition(".")
-        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.table(table, schema=schema or None))
-    return f"{base}?{theirs}" if theirs else base, statement
-
-
-def _with_database(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:
-    """`action(connection, statement)`, its database errors as a SourceError that names the source."""
-    import sqlalchemy
-    from pandas.errors import DatabaseError
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-
-    try:
-        sqlalchemy.make_url(resolved.partition("?")[0]).get_dialect()
-        url, statement = _sql_statement(uri, resolved)
-        database = sqlalchemy.make_url(url)
-        if database.get_backend_name() == "sqlite" and not Path(database.database or "").is_file():
-            # SQLite would make an empty database of a mistyped name.
-            raise SourceError(f"{redact(uri)}: no such file: {database.database}")
-        engine = sqlalchemy.create_engine(database)
-    except (ArgumentError, NoSuchModuleError):
-        known = "a path, s3://, https://, simulator://, or a SQLAlchemy URL with ?table= or ?query="
-        raise SourceError(f"{redact(uri)}: not a source that is known: {known}") from None
-    except ImportError as error:
-        raise SourceError(f"{redact(uri)}: the database's driver is not installed: pip install {error.name}") from None
-    try:
-        with engine.connect() as connection:
-            return action(connection.execution_options(stream_results=True), statement)
-    except (SQLAlchemyError, DatabaseError) as error:
-        reason = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error
-        raise SourceError(f"{redact(uri)}: {str(reason).splitlines()[0]}") from None
-    finally:
-        engine.dispose()
-
-
-def _check_sql(uri: str, resolved: str) -> None:
-    _with_database(uri, resolved, lambda connection, statement: connection.execute(statement).fetchone())
-
-
-def _read_sql(uri: str, resolved: str) -> pa.Table:
-    import pandas as pd
-
-    def read(connection: Any, statement: Any) -> pa.Table:
-        chunks = [
-            pa.Table.from_pandas(_without_mixed_columns(chunk), preserve_index=False)
-            for chunk in pd.read_sql(statement, connection, chunksize=_SQL_ROWS)
-        ]
-        return pa.concat_tables(chunks, promote_options="permissive")
-
-    table: pa.Table = _with_database(uri, resolved, read)
-    if table.num_rows == 0:
-        raise SourceError(f"{redact(uri)}: the query gives no rows")
-    return table
-
-
-def _without_mixed_columns(chunk: Any) -> Any:
-    """A database may hold text among numbers; such a column is read as text, so that its bad cells can be told."""
-    mixed = [name for name in chunk if chunk[name].dtype == object]
-    return chunk.assign(**{name: chunk[name].map(str, na_action="ignore").astype("str") for name in mixed})

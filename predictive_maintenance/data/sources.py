@@ -25,6 +25,7 @@ from ..sensors import (
 from . import locations
 from .parsing import MISSING, fault_table, parse
 from .reading import MalformedRow, TableFile
+from .uris import check_no_password, redact
 
 MIN_JOINED_SHARE = 0.01
 
@@ -71,7 +72,7 @@ def check_sources(sources: Sequence[Source]) -> None:
     problems = []
     for source in sources:
         try:
-            locations.check_no_password(source.uri)
+            check_no_password(source.uri)
             locations.check(source.uri)
         except SourceError as error:
             problems.append(str(error))
@@ -86,7 +87,7 @@ def ingest(sources: Sequence[Source], columns: Columns) -> Ingested:
     merged = _append(appended)
     for source, part in parts:
         if source.merge == "join":
-            merged = _join(merged, part, locations.redact(source.uri))
+            merged = _join(merged, part, redact(source.uri))
     headers = [column for column in merged.frame if column in {known.name for known in COLUMNS}]
     if missing := [name for name in (*INPUT_NAMES, LABEL.name) if name not in merged.frame]:
         names = ", ".join(record.name for record in merged.records)

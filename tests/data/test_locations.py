@@ -13,8 +13,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from predictive_maintenance.config import Source
-from predictive_maintenance.data.locations import check, check_no_password, dvc_md5, fetch, redact
+from predictive_maintenance.data.locations import check, dvc_md5, fetch
 from predictive_maintenance.data.sources import check_sources
+from predictive_maintenance.data.uris import check_no_password, redact
 from predictive_maintenance.errors import SourceError
 
 
