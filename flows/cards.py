@@ -117,7 +117,11 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
 
 
 def evaluation_card(
-    evaluation: Evaluation, candidates: Mapping[str, Scores], params: Params, flow_run: str
+    evaluation: Evaluation,
+    candidates: Mapping[str, Scores],
+    params: Params,
+    flow_run: str,
+    notes: Sequence[str],
 ) -> list[Component]:
     """The verdict first, then what it rests on."""
     from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
@@ -133,6 +137,7 @@ def evaluation_card(
     return [
         Markdown(f"# {title[verdict.level]}"),
         Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
+        *(Markdown(f"**Mind:** {note}.") for note in notes),
         Markdown("## Gate"),
         _table(["Level", "Check", "Measured", "Required", "Verdict", "Why"], as_rows(verdict.checks)),
         Markdown("## Metrics"),

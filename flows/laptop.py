@@ -25,3 +25,17 @@ def _card_root(storage_type: str) -> str:
 
 
 CardDatastore.get_storage_root = staticmethod(_card_root)
+
+
+def check_results_folder() -> None:
+    """Leaves with an error unless the folder of local results can be written: Metaflow itself would show a traceback."""
+    if os.environ.get("METAFLOW_DEFAULT_DATASTORE", "local") != "local":
+        return
+    folder = Path(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], ".metaflow")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "no permission to write"
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
+        sys.exit(f"{folder}: {reason}: set METAFLOW_DATASTORE_SYSROOT_LOCAL to a folder of yours for runs and cards")

@@ -2,7 +2,7 @@
 
 import os
 
-from laptop import PROJECT_DIR
+from laptop import PROJECT_DIR, check_results_folder
 
 # isort: split
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
@@ -139,7 +139,7 @@ class TrainFlow(FlowSpec):
         tracking.log_evaluation(self.flow_mlflow_run, self.evaluation, self.params.costs.currency)
         self.evaluate_task = current.pathspec
         current.card["evaluate"].extend(
-            cards.evaluation_card(self.evaluation, self.candidate_scores, self.params, self.flow_run)
+            cards.evaluation_card(self.evaluation, self.candidate_scores, self.params, self.flow_run, self.rows.notes)
         )
         self.next(self.end)
 
@@ -168,4 +168,5 @@ class TrainFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    check_results_folder()
     TrainFlow()

@@ -74,6 +74,12 @@ def test_a_registry_that_is_down_at_the_start_stops_the_run_before_any_work(plac
     assert "/ingest/" not in output
 
 
+def test_a_folder_for_results_that_cannot_be_written_is_named_with_the_way_out(place, quick_params, tmp_path):
+    (tmp_path / "file").touch()
+    output = stopped(place, quick_params, METAFLOW_DATASTORE_SYSROOT_LOCAL=str(tmp_path / "file"))
+    assert "file/.metaflow: Not a directory: set METAFLOW_DATASTORE_SYSROOT_LOCAL to a folder of yours" in output
+
+
 class Server:
     """An MLflow server of one's own that can be stopped and started again on the same port and data."""
 
