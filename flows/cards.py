@@ -215,6 +215,8 @@ def _short(value: object) -> str:
 
 
 def _cell(name: str, scores: Scores) -> str:
+    if not scores.failures and name not in ("brier", "expected_cost"):
+        return "no failures"
     estimate = scores[name]
     decimals = 0 if name == "expected_cost" else 4 if name == "brier" else 3
     value, low, high = (f"{number:,.{decimals}f}" for number in (estimate.value, estimate.low, estimate.high))
