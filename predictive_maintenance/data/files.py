@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -22,7 +23,7 @@ from ..scoring import Scorer
 from ..sensors import BINARY_NAMES, INPUT_NAMES, LABEL, HeaderMatch, describe_missing, match_headers
 from .cleaning import Limits, validate
 from .parsing import parse
-from .reading import MalformedRow, TableFile
+from .reading import Dialect, MalformedRow, TableFile
 
 ADDED_COLUMNS = ("failure_probability", "failure", "model_version", "rejected")
 """What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
@@ -93,7 +94,8 @@ def score_file(
 ) -> Scored:  # fmt: skip
     """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
 
-    The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz). A row that cannot be scored keeps its
+    The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz), with the separator and the decimal
+    mark of a CSV that came in. A row that cannot be scored keeps its
     place, with the reason in `rejected`. `output` appears only when it is complete.
     """
     table = TableFile.open(path)
@@ -101,9 +103,13 @@ def score_file(
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: already has a column {clash[0]!r}, which scoring would add: remove or rename it")
     scored = Scored()
-    with _writer(output) as write:
+    dialect = table.dialect or Dialect()
+    with _writer(output, dialect) as write:
         for batch, frame, faults in _ahead(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
             added = _score(frame, faults, scorer, version)
+            if dialect.decimal == "," and output.suffix != ".parquet":
+                text = pc.cast(added["failure_probability"], pa.string())
+                added["failure_probability"] = pc.replace_substring(text, ".", ",")
             write(_with_columns(batch, added))
             scored.rows += len(frame)
             scored.rejected += faults["position"].nunique()
@@ -179,12 +185,14 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 @contextmanager
-def _writer(output: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
+def _writer(output: Path, dialect: Dialect) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """A function that writes batches to a file beside `output`, which takes its name when all is written."""
     partial = output.with_name(f".{output.name}.partial")
     try:
         with (
-            _ParquetFile(partial) if output.suffix == ".parquet" else _CsvFile(partial, output.suffix == ".gz") as file
+            _ParquetFile(partial)
+            if output.suffix == ".parquet"
+            else _CsvFile(partial, dialect, output.suffix == ".gz") as file
         ):
             yield file.write
         partial.replace(output)
@@ -207,8 +215,9 @@ class _ParquetFile(ExitStack):
 
 
 class _CsvFile(ExitStack):
-    def __init__(self, path: Path, packed: bool) -> None:
+    def __init__(self, path: Path, dialect: Dialect, packed: bool) -> None:
         super().__init__()
+        self._separator = dialect.separator
         target: Any = gzip.open(path, "wb", compresslevel=4) if packed else path.open("wb")  # noqa: SIM115  the stack's
         self._stream = self.enter_context(target)
         self._header = True
@@ -224,6 +233,8 @@ class _CsvFile(ExitStack):
 
     def _render(self, batch: pa.RecordBatch, quoting: str) -> memoryview:
         buffer = io.BytesIO()
-        options = pa.csv.WriteOptions(include_header=self._header, quoting_style=quoting, quoting_header=quoting)
+        options = pa.csv.WriteOptions(
+            include_header=self._header, delimiter=self._separator, quoting_style=quoting, quoting_header=quoting
+        )
         pa.csv.write_csv(batch, buffer, options)
         return buffer.getbuffer()

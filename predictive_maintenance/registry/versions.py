@@ -100,7 +100,11 @@ class Versions:
     def scorer(self, version: str, threads: int = 1) -> Scorer:
         """The scorer of a version, its golden rows checked."""
         with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
-            return Scorer.load(self._download(version, Path(work)), threads)
+            folder = self._download(version, Path(work))
+            try:
+                return Scorer.load(folder, threads)
+            except ModelError as error:
+                raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
         """The version that holds `folder`, made from `run`. A second call for the same run finds the first one's."""
