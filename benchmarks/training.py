@@ -6,8 +6,8 @@ Each number of rows is a CSV file of simulated readings, read as a user's file w
 peak memory is its own. Every stage first runs once on a tiny file: imports and other fixed costs are counted in
 `start-up`, not in the stage. Growth is (time at more rows / time at fewer rows) / (more rows / fewer rows), from one
 size to the next: 1.0 is linear, 10.0 from 10 thousand to 100 thousand rows would be quadratic. A stage of a few
-milliseconds grows by less than 1.0, because its fixed costs do not grow. The largest size runs once, in memory that the
-system has yet to hand out: on a busy machine that alone can look like growth, and --repeats 3 tells.
+milliseconds grows by less than 1.0, because its fixed costs do not grow. Times are the best of three: a first run in
+memory that the system has yet to hand out can by itself look like growth.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def main() -> None:
             print(f"\n{flow_table(*measure_flow(folder))}")
 
 
-def measure_size(folder: Path, rows: int, repeats: int | None) -> tuple[Stages, Measured]:
+def measure_size(folder: Path, rows: int, repeats: int) -> tuple[Stages, Measured]:
     """The stages of the flow and the plain script, each in processes of its own, over one file of `rows` readings."""
-    file, repeats = folder / f"{rows}.csv", repeats or (1 if rows >= 1_000_000 else 3)
+    file = folder / f"{rows}.csv"
     in_child(write_readings, file, rows)
     stages = in_child(measure_stages, file, folder / "warm_up.csv", repeats, time.time())
     return stages, _plain(file, repeats)
@@ -139,8 +139,8 @@ def _arguments() -> argparse.Namespace:
         help="sizes to measure  [default: 10000 100000 1000000]",
     )  # fmt: skip
     parser.add_argument(
-        "--repeats", type=int, choices=range(1, 10), metavar="N",
-        help="take the best of N runs at every size, on a busy machine  [default: 3, from a million rows on 1]",
+        "--repeats", type=int, choices=range(1, 10), default=3, metavar="N",
+        help="take the best of N runs at every size  [default: 3]",
     )  # fmt: skip
     parser.add_argument(
         "--flow", action="store_true", help=f"also run the whole flow on {FLOW_ROWS:,} rows (about a minute)"
