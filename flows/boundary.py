@@ -7,7 +7,7 @@ from metaflow import FlowSpec, user_step_decorator
 from metaflow.exception import MetaflowException
 
 from predictive_maintenance.config import read_yaml
-from predictive_maintenance.errors import PredictiveMaintenanceError
+from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
 
 
 class RunStopped(MetaflowException):
@@ -25,9 +25,10 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
     try:
         yield
     except PredictiveMaintenanceError as error:
-        way_on = (
-            "" if step_name == "start" else "\nonce mended: python flows/train_flow.py resume (finished steps are kept)"
-        )
+        # A resumed run keeps the settings and rows it began with: what is wrong with those, only a new run reads again.
+        resumable = isinstance(error, RegistryError | ModelError) and step_name != "start"
+        again = "resume (finished steps are kept)" if resumable else "run"
+        way_on = f"\nonce mended: python flows/train_flow.py {again}"
         raise RunStopped(f"{error}{way_on}") from None
 
 

@@ -117,7 +117,7 @@ def _errors(uri: str, doing: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
+    text = redact(str(error))
     if "401" in text or "Unauthorized" in text:
         return "the credentials were refused (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if "403" in text or "PERMISSION_DENIED" in text:
