@@ -30,39 +30,53 @@ Reading = Mapping[str, Any]
 RESOLUTION_DECIMALS = 1
 
 
+def rounded(values: Any, decimals: int = RESOLUTION_DECIMALS) -> Any:
+    """`values` to so many decimals: numpy's rounding, also where a plain number takes the short way."""
+    if isinstance(values, float):
+        # What np.round does, halves to even; it takes ten times as long on a single number.
+        scale = 10**decimals
+        return round(values * scale) / scale
+    return np.round(values, decimals)
+
+
 def power_w(reading: Reading) -> Any:
     """Mechanical power in W: torque times angular speed."""
-    return np.round(reading["torque_nm"] * reading["rotational_speed_rpm"] * WATTS_PER_NM_RPM, RESOLUTION_DECIMALS)
+    return rounded(reading["torque_nm"] * reading["rotational_speed_rpm"] * WATTS_PER_NM_RPM)
 
 
 def temperature_difference_k(reading: Reading) -> Any:
     """Process minus air temperature in K: what drives the dissipation of heat."""
-    return np.round(reading["process_temperature_k"] - reading["air_temperature_k"], RESOLUTION_DECIMALS)
+    return rounded(reading["process_temperature_k"] - reading["air_temperature_k"])
 
 
 def strain_min_nm(reading: Reading) -> Any:
     """Tool wear times torque in min Nm: the load that a worn tool carries."""
-    return np.round(reading["tool_wear_min"] * reading["torque_nm"], RESOLUTION_DECIMALS)
+    return rounded(reading["tool_wear_min"] * reading["torque_nm"])
 
 
 def heat_dissipation_margin(reading: Reading) -> Any:
     """Distance to the published heat dissipation limits, relative: negative when both are broken."""
     difference = temperature_difference_k(reading) / HEAT_DISSIPATION_MIN_DIFFERENCE_K - 1
     speed = reading["rotational_speed_rpm"] / HEAT_DISSIPATION_MIN_SPEED_RPM - 1
-    return np.round(np.maximum(difference, speed), 4)
+    return rounded(np.maximum(difference, speed), 4)
 
 
 def power_margin_w(reading: Reading) -> Any:
     """Distance to the nearer published power limit in W: negative outside of the range."""
     low, high = POWER_RANGE_W
     power = power_w(reading)
-    return np.round(np.minimum(power - low, high - power), RESOLUTION_DECIMALS)
+    return rounded(np.minimum(power - low, high - power))
+
+
+def strain_limit_min_nm(reading: Reading) -> Any:
+    """The published overstrain limit of the product type in min Nm: it rises evenly from L over M to H."""
+    first, step = OVERSTRAIN_LIMIT_MIN_NM["L"], OVERSTRAIN_LIMIT_MIN_NM["M"] - OVERSTRAIN_LIMIT_MIN_NM["L"]
+    return first + step * reading["product_type_code"]
 
 
 def overstrain_margin_min_nm(reading: Reading) -> Any:
     """Distance to the product type's published overstrain limit in min Nm: negative above it."""
-    first, step = OVERSTRAIN_LIMIT_MIN_NM["L"], OVERSTRAIN_LIMIT_MIN_NM["M"] - OVERSTRAIN_LIMIT_MIN_NM["L"]
-    return np.round(first + step * reading["product_type_code"] - strain_min_nm(reading), RESOLUTION_DECIMALS)
+    return rounded(strain_limit_min_nm(reading) - strain_min_nm(reading))
 
 
 ENGINEERED: dict[str, Callable[[Reading], Any]] = {

@@ -42,7 +42,7 @@ Columns = Mapping[str, Any]
 
 def logit(probabilities: Vector) -> Vector:
     """log(p / (1 - p)), with p kept 1e-6 away from 0 and 1, where a forest's votes may be."""
-    inner = np.clip(probabilities, _EDGE, 1 - _EDGE)
+    inner = np.minimum(np.maximum(probabilities, _EDGE), 1 - _EDGE)
     return np.log(inner / (1 - inner))
 
 
@@ -63,7 +63,8 @@ class Calibration:
     def apply_to_log_odds(self, log_odds: Vector) -> Vector:
         """The same for what `logit` would give."""
         if not self.is_identity:
-            log_odds = self.slope * np.clip(log_odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS) + self.intercept
+            inner = np.minimum(np.maximum(log_odds, -_MAX_LOG_ODDS), _MAX_LOG_ODDS)
+            log_odds = self.slope * inner + self.intercept
         return 1 / (1 + np.exp(-log_odds))
 
 
@@ -155,9 +156,11 @@ class Scorer:
 
     def probability(self, reading: Mapping[str, Any]) -> float:
         """The same for one reading's plain numbers: the same features and the same arithmetic, without arrays of one."""
-        values = dict(reading) | {"product_type_code": float(PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name]))}
+        values = {name: float(reading[name]) for name in SENSOR_NAMES}
+        values["product_type_code"] = float(PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name]))
         row = np.array([[feature(values, name) for name in self.spec.features]], dtype=np.float32)
-        return float(self._run(row)[0])
+        raw = self._session.run(self._output, {self._input: row})[0][0, 1]
+        return float(self._calibrated(np.float64(raw)))
 
     def decisions(self, probabilities: Vector) -> npt.NDArray[np.bool_]:
         """(n,) whether each probability calls for an alarm, at the model's threshold."""
@@ -179,6 +182,9 @@ class Scorer:
         for start in range(0, len(matrix), _BATCH_ROWS):
             batch = matrix[start : start + _BATCH_ROWS]
             raw[start : start + _BATCH_ROWS] = self._session.run(self._output, {self._input: batch})[0][:, 1]
+        return self._calibrated(raw)
+
+    def _calibrated(self, raw: Any) -> Any:
         calibration = self.spec.calibration
         return calibration.apply_to_log_odds(raw) if self.spec.output == "log_odds" else calibration.apply(raw)
 
