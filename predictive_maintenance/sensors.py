@@ -78,6 +78,8 @@ NUMERIC_NAMES = (*SENSOR_NAMES, *BINARY_NAMES)
 _COLUMNS_BY_NAME = {column.name: column for column in COLUMNS}
 LABELS = {column.name: column.label for column in COLUMNS}
 
+_UNITS = {column.name: column.unit for column in COLUMNS}
+
 # The published rules of the four modes that follow from a reading.
 HEAT_DISSIPATION_MIN_DIFFERENCE_K = 8.6
 HEAT_DISSIPATION_MIN_SPEED_RPM = 1380.0
@@ -119,6 +121,11 @@ def match_headers(headers: Iterable[str], aliases: Mapping[str, Iterable[str]] |
             )
         columns[column.name] = (header, *_conversion(header, column, unit))
     return HeaderMatch(columns, tuple(ignored))
+
+
+def limit_reason(name: str, low: float, high: float) -> str:
+    """Why a sensor's value is refused that nothing can measure."""
+    return f"outside of the physical limits {low:g} to {high:g} {_UNITS[name]}"
 
 
 def describe_missing(missing: Iterable[str], headers: Iterable[str]) -> str:

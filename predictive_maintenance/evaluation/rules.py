@@ -6,22 +6,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..features import power_w, strain_min_nm
-from ..sensors import (
-    HEAT_DISSIPATION_MIN_DIFFERENCE_K,
-    HEAT_DISSIPATION_MIN_SPEED_RPM,
-    OVERSTRAIN_LIMIT_MIN_NM,
-    POWER_RANGE_W,
-    PRODUCT_TYPE,
-)
+from ..features import power_w, product_type_codes, strain_limit_min_nm, strain_min_nm
+from ..operating_limits import lacks_heat_dissipation
+from ..sensors import POWER_RANGE_W, PRODUCT_TYPE
 
 
 def broken_rules(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """(n,) whether a reading breaks the heat dissipation, power or overstrain rule. Tool wear failures are random."""
     # The labels were made from differences that were not rounded: some readings of 8.6 K count as below it.
-    heat = (rows["process_temperature_k"] - rows["air_temperature_k"] < HEAT_DISSIPATION_MIN_DIFFERENCE_K) & (
-        rows["rotational_speed_rpm"] < HEAT_DISSIPATION_MIN_SPEED_RPM
-    )
+    difference = rows["process_temperature_k"] - rows["air_temperature_k"]
+    heat = lacks_heat_dissipation(difference, rows["rotational_speed_rpm"])
     power = ~power_w(rows).between(*POWER_RANGE_W)
-    overstrain = strain_min_nm(rows) > rows[PRODUCT_TYPE.name].map(OVERSTRAIN_LIMIT_MIN_NM)
+    overstrain = strain_min_nm(rows) > strain_limit_min_nm(
+        {"product_type_code": product_type_codes(rows[PRODUCT_TYPE.name])}
+    )
     return (heat | power | overstrain).to_numpy()

@@ -1,0 +1,131 @@
+"""The operating limits of the machines: which of them readings break, by how much, and what to do about it.
+
+The limits are the published rules of sensors.py. A limit's functions work alike on one reading's numbers and on
+columns. No more than features.py is needed: the serving path imports this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import Reading, power_w, product_type_codes, strain_limit_min_nm, strain_min_nm, temperature_difference_k
+from .sensors import (
+    HEAT_DISSIPATION_MIN_DIFFERENCE_K,
+    HEAT_DISSIPATION_MIN_SPEED_RPM,
+    OVERSTRAIN_LIMIT_MIN_NM,
+    POWER_RANGE_W,
+    PRODUCT_TYPE,
+    PRODUCT_TYPES,
+    SENSOR_NAMES,
+    TOOL_REPLACEMENT_FROM_MIN,
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit: what is measured, whether a reading breaks it, and what a person can do."""
+
+    name: str
+    label: str
+    unit: str
+    allowed: str
+    action: str
+    measure: Callable[[Reading], Any]
+    breaks: Callable[[Reading], Any]
+
+
+@dataclass(frozen=True)
+class BrokenLimit:
+    """One limit that a reading breaks. `measured` is in `unit`, `allowed` says in words what would be right."""
+
+    name: str
+    label: str
+    measured: float
+    unit: str
+    allowed: str
+    action: str
+
+
+def lacks_heat_dissipation(difference_k: Any, speed_rpm: Any) -> Any:
+    """Whether a machine cannot get rid of its heat: a small temperature difference at a low speed."""
+    return (difference_k < HEAT_DISSIPATION_MIN_DIFFERENCE_K) & (speed_rpm < HEAT_DISSIPATION_MIN_SPEED_RPM)
+
+
+LIMITS = (
+    Limit(
+        "heat_dissipation",
+        "Heat dissipation",
+        "K",
+        f"{HEAT_DISSIPATION_MIN_DIFFERENCE_K:g} K or more between process and air, or {HEAT_DISSIPATION_MIN_SPEED_RPM:g} rpm "
+        "or more",
+        f"improve the cooling or run at {HEAT_DISSIPATION_MIN_SPEED_RPM:g} rpm or more",
+        temperature_difference_k,
+        lambda reading: lacks_heat_dissipation(temperature_difference_k(reading), reading["rotational_speed_rpm"]),
+    ),
+    Limit(
+        "power",
+        "Power",
+        "W",
+        f"{POWER_RANGE_W[0]:g} W or more",
+        "raise torque or speed",
+        power_w,
+        lambda reading: power_w(reading) < POWER_RANGE_W[0],
+    ),
+    Limit(
+        "power",
+        "Power",
+        "W",
+        f"{POWER_RANGE_W[1]:g} W or less",
+        "lower torque or speed",
+        power_w,
+        lambda reading: power_w(reading) > POWER_RANGE_W[1],
+    ),
+    Limit(
+        "strain",
+        "Strain",
+        "min Nm",
+        ", ".join(f"{limit:g} min Nm for {kind}" for kind, limit in OVERSTRAIN_LIMIT_MIN_NM.items()) + " or less",
+        "replace the tool or lower the torque",
+        strain_min_nm,
+        lambda reading: strain_min_nm(reading) > strain_limit_min_nm(reading),
+    ),
+    Limit(
+        "tool_wear",
+        "Tool wear",
+        "min",
+        f"less than {TOOL_REPLACEMENT_FROM_MIN:g} min: from there on a tool fails at any time",
+        "replace the tool",
+        lambda reading: reading["tool_wear_min"],
+        lambda reading: reading["tool_wear_min"] >= TOOL_REPLACEMENT_FROM_MIN,
+    ),
+)
+
+
+def broken_limits(reading: Mapping[str, Any]) -> list[BrokenLimit]:
+    """The limits that one reading breaks: plain numbers by canonical name, `product_type` among them."""
+    coded = {**reading, "product_type_code": PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name])}
+    return [
+        BrokenLimit(limit.name, limit.label, limit.measure(coded), limit.unit, limit.allowed, limit.action)
+        for limit in LIMITS
+        if limit.breaks(coded)
+    ]
+
+
+def broken_limit_codes(columns: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+    """(n,) which limits each of n readings breaks, as bits: 1 for the first of LIMITS, 2 for the second, ..."""
+    coded: dict[str, Any] = {name: np.asarray(columns[name], dtype=np.float64) for name in SENSOR_NAMES}
+    coded["product_type_code"] = product_type_codes(columns[PRODUCT_TYPE.name])
+    codes = np.zeros(len(coded["product_type_code"]), dtype=np.uint8)
+    for bit, limit in enumerate(LIMITS):
+        codes |= limit.breaks(coded).astype(np.uint8) << bit
+    return codes
+
+
+def limits_of_code(code: int) -> tuple[Limit, ...]:
+    """The limits that a code of `broken_limit_codes` stands for."""
+    return tuple(limit for bit, limit in enumerate(LIMITS) if code >> bit & 1)
