@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ..config import Cleaning
 from ..errors import DataError
-from ..sensors import BINARY_NAMES, COLUMNS, PRODUCT_TYPE, PRODUCT_TYPES, READING_ID, SENSORS
-from .parsing import FAULT_COLUMNS, fault_table
+from ..readings import Faults, Limits, impossible
+from ..sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
+from .parsing import fault_table
 from .sources import QUARANTINE_COLUMNS, Ingested
-
-if TYPE_CHECKING:
-    import pandera.pandas as pandera
-
-Limits = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -76,45 +70,10 @@ def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.Da
 
     Cells that are missing are not judged here: parsing has recorded them.
     """
-    from pandera.errors import SchemaErrors
-
-    schema = _schema(tuple(names), tuple(sorted(limits.items())))
-    try:
-        schema.validate(frame, lazy=True)
-    except SchemaErrors as error:
-        cases = error.failure_cases
-        faults = pd.DataFrame(
-            {
-                "position": cases["index"].astype("int64"),
-                "column": cases["column"].astype("str"),
-                "value": cases["failure_case"].astype("str"),
-                "reason": cases["check"].astype("str"),
-            },
-            columns=list(FAULT_COLUMNS),
-        )
-        return faults.drop_duplicates(["position", "column"], ignore_index=True)
-    return fault_table()
-
-
-@lru_cache
-def _schema(names: tuple[str, ...], limits: tuple[tuple[str, tuple[float, float]], ...]) -> pandera.DataFrameSchema:
-    import pandera.pandas as pandera
-
-    units = {sensor.name: sensor.unit for sensor in SENSORS}
-    checks: dict[str, list[pandera.Check]] = {
-        PRODUCT_TYPE.name: [pandera.Check.isin(PRODUCT_TYPES, error=f"not one of {', '.join(PRODUCT_TYPES)}")],
-        **{name: [pandera.Check.isin([0, 1], error="not 0 or 1")] for name in BINARY_NAMES},
-    }
-    for name, (low, high) in dict(limits).items():
-        checks[name] = [
-            pandera.Check(lambda cells: ~np.isinf(cells), error="infinite"),
-            pandera.Check.in_range(
-                low, high, error=f"outside of the physical limits {low:g} to {high:g} {units[name]}"
-            ),
-        ]
-    return pandera.DataFrameSchema(
-        {name: pandera.Column(checks=checks[name], nullable=True) for name in names if name in checks}
-    )
+    columns = {name: frame[name].to_numpy() for name in names if name in NUMERIC_NAMES}
+    if PRODUCT_TYPE.name in names:
+        columns[PRODUCT_TYPE.name] = frame[PRODUCT_TYPE.name].to_numpy(dtype=object, na_value=None)
+    return fault_table(impossible(columns, names, limits))
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -129,11 +88,9 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     exact[np.flatnonzero(repeated)] = rows.duplicated().to_numpy()
     versions = rows.drop_duplicates().groupby(key).size()
     conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & repeated
-    faults = [
-        {"position": int(position), "column": key, "value": value, "reason": "the same reading with other values"}
-        for position, value in zip(np.flatnonzero(conflicting), frame.loc[conflicting, key], strict=True)
-    ]
-    return exact & ~conflicting, fault_table(faults)
+    values = frame.loc[conflicting, key].tolist()
+    conflicts = Faults(key, "the same reading with other values", np.flatnonzero(conflicting), values)
+    return exact & ~conflicting, fault_table([conflicts])
 
 
 def _quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -19,9 +19,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import SourceError
+from ..readings import Limits
 from ..scoring import Scorer
 from ..sensors import BINARY_NAMES, INPUT_NAMES, LABEL, HeaderMatch, describe_missing, match_headers
-from .cleaning import Limits, validate
+from .cleaning import validate
 from .parsing import parse
 from .reading import Dialect, MalformedRow, TableFile
 

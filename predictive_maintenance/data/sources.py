@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ..config import Columns, Source
 from ..errors import SourceError
+from ..readings import MISSING, Faults
 from ..sensors import (
     COLUMNS,
     INPUT_NAMES,
@@ -23,7 +24,7 @@ from ..sensors import (
     match_headers,
 )
 from . import locations
-from .parsing import MISSING, fault_table, parse
+from .parsing import fault_table, parse
 from .reading import MalformedRow, TableFile
 from .uris import check_no_password, redact
 
@@ -235,11 +236,8 @@ def _joined_faults(frame: pd.DataFrame, right: _Part, matched: pd.Series, added:
     by_id = faults.assign(**{key: right.frame[key].to_numpy()[faults["position"]]}).drop(columns="position")
     places = pd.DataFrame({key: frame[key], "position": np.arange(len(frame))})
     moved = places.merge(by_id.drop_duplicates(), on=key)[["position", "column", "value", "reason"]]
-    unmatched = [
-        {"position": int(position), "column": column, "value": "", "reason": f"{MISSING}: the join has no such reading"}
-        for position in np.flatnonzero(~matched)
-        for column in added
-    ]
+    lost = np.flatnonzero(~matched)
+    unmatched = [Faults(column, f"{MISSING}: the join has no such reading", lost, [""] * len(lost)) for column in added]
     return pd.concat([moved, fault_table(unmatched)], ignore_index=True)
 
 
