@@ -1,0 +1,50 @@
+"""A version of the model as it is served: its scorer, its explainer, and what readings it knows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from predictive_maintenance.errors import ModelError
+from predictive_maintenance.explaining import Explainer
+from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.scoring import REFERENCE_FILE, Scorer
+from predictive_maintenance.sensors import LABELS, SENSOR_NAMES, SENSORS
+
+Ranges = dict[str, tuple[float, float]]
+_UNITS = {sensor.name: sensor.unit for sensor in SENSORS}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Immutable: a request that began with one champion ends with it. `known` are the sensors' ranges in training."""
+
+    version: ModelVersion
+    scorer: Scorer
+    explainer: Explainer
+    known: Ranges
+    serving_since: datetime
+
+    @classmethod
+    def load(cls, folder: Path, version: ModelVersion) -> Champion:
+        """Raises ModelError where a file is missing or damaged, or a golden row differs."""
+        scorer = Scorer.load(folder)
+        try:
+            reference: dict[str, list[Any]] = json.loads((folder / REFERENCE_FILE).read_bytes())
+            explainer = Explainer(scorer, reference)
+            known = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
+        return cls(version, scorer, explainer, known, datetime.now(UTC))
+
+    def warnings(self, reading: dict[str, Any]) -> list[str]:
+        """What is unusual about a reading that is possible: the model has seen nothing like it."""
+        return [
+            f"{LABELS[name]} {reading[name]:g} {_UNITS[name]} is outside of what the model was trained on "
+            f"({low:g} to {high:g} {_UNITS[name]} in a sample): its answer is a guess there"
+            for name, (low, high) in self.known.items()
+            if not low <= reading[name] <= high
+        ]

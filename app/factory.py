@@ -1,0 +1,63 @@
+"""An application made of its parts: settings, the names in the registry, and where that registry is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from predictive_maintenance.config import Params
+from predictive_maintenance.config import Registry as RegistryNames
+from predictive_maintenance.registry.connection import tracking_uri
+from predictive_maintenance.registry.reading import open_registry
+
+from . import problems
+from .access import Guarded, Observed
+from .champion import Champion
+from .following import Event, Follower, Registry
+from .metrics import Metrics
+from .routes import health, model, predict
+from .service import Service, Workroom
+from .settings import Settings
+from .store import ModelStore
+
+DESCRIPTION = """
+Which machine will fail, how sure that is, and why. The model is the one in production; a promotion is followed
+within seconds, without a restart. Try **POST /predict** with one of its examples.
+"""
+
+
+def create_app(
+    settings: Settings, params: Params, open_registry: Callable[[RegistryNames], Registry] = open_registry
+) -> FastAPI:
+    """An application that follows the model and the alias that `params.registry` names."""
+    metrics = Metrics()
+
+    def followed(event: Event, champion: Champion | None) -> None:
+        serving = (champion.version.version, champion.scorer.spec.algorithm) if champion else None
+        metrics.followed(event, serving)
+
+    store = ModelStore(settings.model_cache, tracking_uri(), params.registry.model_name)
+    follower = Follower(
+        lambda: open_registry(params.registry), store, settings.poll_seconds, settings.max_backoff_seconds, followed
+    )
+    here = Service(settings, params, metrics, follower, Workroom(settings.max_waiting))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(follower.start, settings.registry_wait_seconds)
+        yield
+        follower.stop()
+        here.workroom.close()
+
+    app = FastAPI(title="Predictive maintenance", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.service = here
+    for routes in (predict, model, health):
+        app.include_router(routes.router)
+    problems.install(app)
+    if settings.api_key:
+        app.add_middleware(Guarded, api_key=settings.api_key.get_secret_value())
+    app.add_middleware(Observed, metrics=metrics)
+    return app

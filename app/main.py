@@ -1,0 +1,11 @@
+"""What a server imports: uvicorn app.main:app. Its settings come from the environment, its names from params.yaml."""
+
+from predictive_maintenance.config import load_params
+
+from . import logs
+from .factory import create_app
+from .settings import read_settings
+
+_settings = read_settings()
+logs.configure(_settings.log_level)
+app = create_app(_settings, load_params())

@@ -1,0 +1,67 @@
+"""For machines that look after machines: alive, ready, metrics."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..metrics import CONTENT_TYPE
+from ..problems import ProblemDetails
+from ..service import Service, service
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """How the service is. `degraded` serves all the same, and says in `trouble` what is wrong."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: Literal["ok", "degraded", "not ready"]
+    trouble: str | None = Field(None, description="What a person should know.")
+    serving_version: str | None = Field(None, examples=["3"])
+    production_version: str | None = Field(None, description="What the alias named when the registry last answered.")
+    serving_since: str | None = None
+    restored_from_disk: bool = Field(False, description="Whether the model is one that was kept, not yet confirmed.")
+    registry_answered_seconds_ago: float | None = None
+
+
+@router.get("/health", response_model=Health)
+async def health(request: Request) -> Any:
+    """200 as soon as the process serves; what is wrong stands in the answer."""
+    return describe(service(request))
+
+
+@router.get("/ready", response_model=Health, responses={503: {"model": ProblemDetails}})
+async def ready(request: Request) -> Any:
+    """200 with a champion that passed its golden rows, 503 with the reason otherwise."""
+    service(request).champion()
+    return describe(service(request))
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    here = service(request)
+    return Response(here.metrics.render(here.follower.following.last_success), HTTPStatus.OK, media_type=CONTENT_TYPE)
+
+
+def describe(here: Service) -> Health:
+    """The state of the service, in words for a person and in fields for a program."""
+    champion, following = here.follower.champion, here.follower.following
+    trouble = here.follower.trouble
+    return Health(
+        status="not ready" if champion is None else "degraded" if trouble else "ok",
+        trouble=trouble,
+        serving_version=champion.version.version if champion else None,
+        production_version=following.production,
+        serving_since=champion.serving_since.isoformat(timespec="seconds") if champion else None,
+        restored_from_disk=following.restored and following.last_success is None,
+        registry_answered_seconds_ago=(
+            None if following.last_success is None else round(time.time() - following.last_success, 1)
+        ),
+    )

@@ -1,0 +1,169 @@
+"""A batch scored: the same answer as for one reading, in columns, written in the kind that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic_core import to_json
+
+from predictive_maintenance.operating_limits import broken_limit_codes, limits_of_code
+from predictive_maintenance.sensors import INPUT_NAMES, SENSOR_NAMES
+
+from .assessment import recommended_action
+from .batches import Batch
+from .champion import Champion
+from .schemas import RiskLevel
+from .tables import write_table
+
+_LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """Columns of `good` rows only, in their order; `errors` by position tell of the others."""
+
+    batch: Batch
+    champion: Champion
+    good: npt.NDArray[np.bool_]
+    probabilities: npt.NDArray[np.float64]
+    decisions: npt.NDArray[np.bool_]
+    levels: npt.NDArray[np.int8]
+    limit_codes: npt.NDArray[np.uint8]
+    warnings: dict[int, list[str]]
+
+
+def score_batch(batch: Batch, champion: Champion) -> ScoredBatch:
+    """Score the good rows of `batch`."""
+    good, spec = batch.good(), champion.scorer.spec
+    columns = {name: batch.columns[name][good] for name in INPUT_NAMES}
+    probabilities = champion.scorer.probabilities(columns) if good.any() else np.empty(0)
+    decisions = champion.scorer.decisions(probabilities)
+    elevated = probabilities * spec.missed_failure_cost >= spec.false_alarm_cost
+    levels = np.where(decisions, 2, elevated).astype(np.int8)
+    return ScoredBatch(
+        batch,
+        champion,
+        good,
+        probabilities,
+        decisions,
+        levels,
+        broken_limit_codes(columns),
+        _warnings(columns, champion),
+    )
+
+
+def as_json(scored: ScoredBatch, model_name: str) -> bytes:
+    """Records, or columns where columns came in."""
+    spec = scored.champion.scorer.spec
+    answer: dict[str, Any] = {
+        "model_name": model_name,
+        "model_version": scored.champion.version.version,
+        "threshold": spec.threshold,
+        "currency": spec.currency,
+        "rows": scored.batch.rows,
+        "rejected_rows": len(scored.batch.errors),
+    }
+    answer["predictions"] = _json_columns(scored) if scored.batch.columnar else _json_records(scored)
+    return to_json(answer, inf_nan_mode="null")
+
+
+def as_table(scored: ScoredBatch, kind: str) -> bytes:
+    """One of TABLES, with lists joined to text."""
+    columns = _json_columns(scored)
+    reasons = [
+        None if errors is None else "; ".join(_sentence(error) for error in errors) for errors in columns.pop("errors")
+    ]
+    for name in ("broken_limits", "warnings"):
+        columns[name] = [None if cell is None else "; ".join(cell) for cell in columns[name]]
+    kinds = {
+        "failure_probability": pa.float64(),
+        "expected_cost_of_ignoring": pa.float64(),
+        "predicted_failure": pa.bool_(),
+    }
+    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items() if name != "row"}
+    version = pa.repeat(pa.scalar(scored.champion.version.version), scored.batch.rows)
+    table = pa.table(
+        {"row": columns["row"], **arrays, "model_version": version, "rejected": pa.array(reasons, pa.string())}
+    )
+    return write_table(table, kind)
+
+
+def _json_columns(scored: ScoredBatch) -> dict[str, list[Any]]:
+    """Every row in its place, None where it was rejected."""
+    batch = scored.batch
+    places = np.flatnonzero(scored.good).tolist()
+
+    def spread(values: Sequence[Any]) -> list[Any]:
+        if not batch.errors:
+            return list(values)
+        column: list[Any] = [None] * batch.rows
+        for place, value in zip(places, values, strict=True):
+            column[place] = value
+        return column
+
+    columns: dict[str, list[Any]] = {"row": list(range(1, batch.rows + 1))}
+    if batch.reading_ids is not None:
+        columns["reading_id"] = list(batch.reading_ids)
+    columns |= {name: spread(values) for name, values in _answers(scored).items()}
+    columns["errors"] = [
+        [{"field": field, "reason": reason} for field, reason in batch.errors[row]] if row in batch.errors else None
+        for row in range(batch.rows)
+    ]
+    return columns
+
+
+def _json_records(scored: ScoredBatch) -> list[dict[str, Any]]:
+    """A record a row: its answer, or its errors."""
+    columns = _json_columns(scored)
+    errors = columns.pop("errors")
+    names = list(columns)
+    identity = [name for name in ("row", "reading_id") if name in columns]
+    records = [dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    for row in scored.batch.errors:
+        records[row] = {name: columns[name][row] for name in identity} | {"errors": errors[row]}
+    return records
+
+
+def _answers(scored: ScoredBatch) -> dict[str, Sequence[Any]]:
+    """The answer's columns for the good rows."""
+    levels, codes = scored.levels.tolist(), scored.limit_codes.tolist()
+    return {
+        "failure_probability": scored.probabilities.tolist(),
+        "predicted_failure": scored.decisions.tolist(),
+        "risk_level": [_LEVELS[level] for level in levels],
+        "expected_cost_of_ignoring": (scored.probabilities * scored.champion.scorer.spec.missed_failure_cost).tolist(),
+        "broken_limits": [_limit_names(code) for code in codes],
+        "recommended_action": [_action(level, code) for level, code in zip(levels, codes, strict=True)],
+        "warnings": [scored.warnings.get(row, []) for row in range(len(levels))],
+    }
+
+
+@lru_cache
+def _limit_names(code: int) -> tuple[str, ...]:
+    return tuple(limit.name for limit in limits_of_code(code))
+
+
+@lru_cache
+def _action(level: int, code: int) -> str:
+    return recommended_action(_LEVELS[level], (limit.action for limit in limits_of_code(code)))
+
+
+def _warnings(columns: dict[str, npt.NDArray[Any]], champion: Champion) -> dict[int, list[str]]:
+    """By position among the good rows: only few are unusual, and only those get sentences."""
+    unusual = np.zeros(len(columns[SENSOR_NAMES[0]]), dtype=bool)
+    for name, (low, high) in champion.known.items():
+        unusual |= (columns[name] < low) | (columns[name] > high)
+    return {
+        int(row): champion.warnings({name: float(columns[name][row]) for name in SENSOR_NAMES})
+        for row in np.flatnonzero(unusual)
+    }
+
+
+def _sentence(error: dict[str, str]) -> str:
+    return f"{error['field']}: {error['reason']}" if error["field"] else error["reason"]

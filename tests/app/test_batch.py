@@ -1,0 +1,248 @@
+"""Many readings in one body, of any kind: the good rows are scored, each bad one says why, every row keeps its place."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from predictive_maintenance.data.files import score_file
+from predictive_maintenance.sensors import INPUT_NAMES
+
+from .conftest import READING
+from .test_predict import problem
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+STREAM, FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
+HEADER = "UDI,Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],Tool wear [min]"
+
+
+@pytest.fixture
+def rows(small):
+    """50 readings, some of them failures, with an id each."""
+    frame = pd.concat([small.rows.test.head(30), small.rows.test[small.rows.test["machine_failure"] == 1].head(20)])
+    return frame[["reading_id", *INPUT_NAMES]].reset_index(drop=True)
+
+
+def encode(rows, kind):
+    """(body, content type) of a frame."""
+    table, buffer = pa.Table.from_pandas(rows, preserve_index=False), io.BytesIO()
+    match kind:
+        case "records":
+            return json.dumps(rows.to_dict("records")).encode(), JSON
+        case "columns":
+            return json.dumps(rows.to_dict("list")).encode(), JSON
+        case "csv":
+            return rows.to_csv(index=False).encode(), CSV
+        case "parquet":
+            return rows.to_parquet(index=False), PARQUET
+    make = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
+    with make(buffer, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    return buffer.getvalue(), STREAM if kind == "stream" else FILE
+
+
+def decode(response):
+    """The predictions of an answer of any kind, as a frame."""
+    kind, content = response.headers["content-type"].partition(";")[0], response.content
+    assert response.status_code == 200, response.text
+    match kind:
+        case "application/json":
+            predictions = response.json()["predictions"]
+            return pd.DataFrame(predictions)
+        case "text/csv":
+            return pd.read_csv(io.BytesIO(content), dtype={"model_version": "str", "reading_id": "str"})
+        case "application/vnd.apache.parquet":
+            return pd.read_parquet(io.BytesIO(content))
+    reader = pa.ipc.open_stream(content) if kind == STREAM else pa.ipc.open_file(content)
+    return reader.read_all().to_pandas()
+
+
+def send(client, content, kind, accept="*/*"):
+    return client.post("/predict/batch", content=content, headers={"content-type": kind, "accept": accept})
+
+
+@pytest.mark.parametrize("kind", ["records", "columns", "csv", "parquet", "stream", "file"])
+def test_every_kind_of_body_gets_the_scorers_answers_in_the_same_kind(client, small, rows, kind):
+    content, content_type = encode(rows, kind)
+    response = send(client, content, content_type)
+    answer = decode(response)
+    assert response.headers["content-type"].startswith(content_type)
+    assert response.headers["x-model-version"] == "1"
+    np.testing.assert_array_equal(answer["failure_probability"], small.scorer.probabilities(rows))
+    assert answer["reading_id"].tolist() == rows["reading_id"].tolist()
+    assert answer["row"].tolist() == list(range(1, 51))
+
+
+@pytest.mark.parametrize("accept", [JSON, CSV, PARQUET, STREAM, FILE])
+def test_the_answer_comes_in_the_kind_asked_for(client, small, rows, accept):
+    response = send(client, *encode(rows, "csv"), accept=f"text/html, {accept};q=0.9, */*;q=0.1")
+    assert response.headers["content-type"].startswith(accept)
+    np.testing.assert_array_equal(decode(response)["failure_probability"], small.scorer.probabilities(rows))
+
+
+def test_a_batch_says_what_a_single_answer_says(client, rows):
+    records = json.loads(encode(rows, "records")[0])
+    batch = client.post("/predict/batch", json=records).json()["predictions"]
+    for record, answer in zip(records, batch, strict=True):
+        single = client.post("/predict", json=record).json()
+        single["broken_limits"] = [limit["name"] for limit in single["broken_limits"]]
+        answer.pop("row")
+        assert answer == {name: single[name] for name in answer}
+    assert {answer["risk_level"] for answer in batch} >= {"low", "high"}
+
+
+BAD_CELLS = [
+    ({"torque_nm": "much"}, "torque_nm", "not a number"),
+    ({"torque_nm": None}, "torque_nm", "not a number"),
+    ({"torque_nm": 501}, "torque_nm", "outside of the physical limits 0 to 500 Nm"),
+    ({"product_type": "X"}, "product_type", "should be 'L', 'M' or 'H'"),
+    ({"product_type": None}, "product_type", "should be 'L', 'M' or 'H'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field", "reason"), BAD_CELLS)
+@pytest.mark.parametrize("columnar", [False, True])
+def test_a_bad_row_of_json_has_its_errors_in_its_place(client, changes, field, reason, columnar):
+    records = [READING | {"reading_id": "a"}, READING | changes | {"reading_id": "b"}, READING | {"reading_id": "c"}]
+    body = {name: [record[name] for record in records] for name in records[0]} if columnar else records
+    answer = client.post("/predict/batch", json=body).json()
+    assert (answer["rows"], answer["rejected_rows"]) == (3, 1)
+    frame = pd.DataFrame(answer["predictions"])
+    assert frame["failure_probability"].notna().tolist() == [True, False, True]
+    ((error,),) = [errors for errors in frame["errors"] if isinstance(errors, list)]
+    assert error["field"] == field
+    assert reason in error["reason"]
+    assert frame["reading_id"].tolist() == ["a", "b", "c"]
+
+
+def test_unknown_missing_and_shapeless_records_are_rejected_row_by_row(client):
+    records = [READING, READING | {"torque": 1.0}, {"product_type": "L"}, "text", None, [], READING]
+    predictions = client.post("/predict/batch", json=records).json()["predictions"]
+    assert ["errors" in prediction for prediction in predictions] == [False, True, True, True, True, True, False]
+    assert predictions[1]["errors"] == [{"field": "torque", "reason": "is not a field that is known"}]
+    assert {error["field"] for error in predictions[2]["errors"]} == {*READING} - {"product_type"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "rejected"),
+    [
+        ("2,X,298.2,308.7,1408,46.3,3", "product_type: not one of L, M, H"),
+        ("2,L,25.2,308.7,1408,46.3,3", "air_temperature_k: outside of the physical limits 230 to 350 K"),
+        ("2,L,298.2,308.7,1408,broken,3", "torque_nm: not a number"),
+        ("2,L,298.2,308.7,1408,,3", "torque_nm: missing"),
+        ("2,L,298.2,308.7,1408,inf,3", "torque_nm: infinite"),
+        ("2,L,298.2,308.7", "4 cells where the header has 7"),
+        ("2,L,298.2,308.7,1408,46.3,3,9,9", "9 cells where the header has 7"),
+        ('2,"=1+1",298.2,308.7,1408,46.3,3', "product_type: not one of L, M, H"),
+    ],
+)
+def test_a_bad_row_of_a_csv_says_why_and_the_rows_around_it_are_scored(client, cells, rejected):
+    good = "L,298.1,308.6,1551,42.8,0"
+    answer = decode(send(client, f"{HEADER}\n1,{good}\n{cells}\n3,{good}\n".encode(), CSV))
+    assert answer["rejected"].fillna("").tolist() == ["", rejected, ""]
+    assert answer["failure_probability"].notna().tolist() == [True, False, True]
+
+
+def test_a_file_is_judged_and_scored_as_the_command_line_does(client, small, params, tmp_path, rows):
+    """The same rows rejected for the same reasons, the same probabilities."""
+    frame = rows.astype(dict.fromkeys(rows.columns, "str"))
+    for place, (name, cell) in enumerate(
+        [("torque_nm", "x"), ("torque_nm", ""), ("torque_nm", "-5"), ("product_type", "Q"), ("tool_wear_min", "inf")]
+    ):
+        frame.loc[place, name] = cell
+    path, output = tmp_path / "readings.csv", tmp_path / "scored.csv"
+    frame.to_csv(path, index=False)
+    score_file(path, output, small.scorer, "1", params.columns.aliases)
+    theirs = pd.read_csv(output)
+    ours = decode(send(client, path.read_bytes(), CSV))
+    pd.testing.assert_series_equal(ours["failure_probability"], theirs["failure_probability"])
+    pd.testing.assert_series_equal(ours["rejected"], theirs["rejected"])
+
+
+def test_headers_are_matched_and_units_converted_as_everywhere(client, small):
+    text = "type;Air temperature [°C];Process temperature [K];speed;Torque [Nm];wear\nl;24,95;308,6;1551;42,8;0\n"
+    answer = decode(send(client, text.encode(), CSV))
+    reading = READING | {
+        "product_type": "L", "air_temperature_k": 24.95 + 273.15, "process_temperature_k": 308.6,
+        "rotational_speed_rpm": 1551.0, "torque_nm": 42.8, "tool_wear_min": 0.0,
+    }  # fmt: skip
+    assert answer["failure_probability"].tolist() == [small.scorer.probability(reading)]
+
+
+@pytest.mark.parametrize("body", [[], {name: [] for name in READING}])
+def test_an_empty_batch_is_refused(client, body):
+    assert (
+        problem(client.post("/predict/batch", json=body), 422)["detail"]
+        == "the batch is empty: send at least one reading"
+    )
+
+
+@pytest.mark.parametrize("kind", ["records", "columns", "csv", "parquet", "stream", "file"])
+def test_more_rows_than_allowed_are_refused_in_every_kind(make_client, rows, kind):
+    client = make_client(max_rows=49)
+    body = problem(send(client, *encode(rows, kind)), 413)
+    assert "more than 49 rows (PDM_MAX_ROWS)" in body["detail"]
+
+
+def test_columns_of_different_lengths_are_refused(client):
+    body = {name: [value] for name, value in READING.items()} | {"torque_nm": [1.0, 2.0]}
+    assert "torque_nm has 2" in problem(client.post("/predict/batch", json=body), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        (b"", JSON, 400, "not valid JSON"),
+        (b"[", JSON, 400, "not valid JSON"),
+        (b"[" * 50_000, JSON, 400, "not valid JSON"),
+        (b"\xff", JSON, 400, "not valid JSON"),
+        (b"null", JSON, 422, "should be"),
+        (b'"text"', JSON, 422, "should be"),
+        (b'{"torque_nm": [1]}', JSON, 422, "product_type: is missing"),
+        (
+            json.dumps({name: [value] for name, value in READING.items()} | {"torque_nm": 1}).encode(),
+            JSON,
+            422,
+            "torque_nm: should be a list",
+        ),
+        (b"", CSV, 422, "the file is empty"),
+        (b"just words\n", CSV, 422, "no separator in its first line"),
+        (b"a,b\n1,2\n", CSV, 422, "no column for product_type"),
+        (b"\0\0\0\0", CSV, 422, "zero bytes"),
+        (b"not parquet", PARQUET, 422, "no separator"),
+        (b"a,b\n1,2\n", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
+        (b"PAR1 and then nothing", PARQUET, 422, "not a readable Parquet file"),
+        (b"nonsense", STREAM, 422, "cannot be read as"),
+        (b"", STREAM, 422, "cannot be read as"),
+        (b"ARROW1\0\0nonsense", FILE, 422, "cannot be read as"),
+        (b"<a/>", "application/xml", 415, "content type 'application/xml' is not read"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, content, kind, status, said):
+    assert said in problem(send(client, content, kind), status)["detail"]
+
+
+def test_a_kind_of_answer_that_there_is_not_is_refused(client, rows):
+    assert (
+        "accept application/json or text/csv" in problem(send(client, *encode(rows, "csv"), "text/html"), 406)["detail"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "stream", "file"])
+def test_a_body_damaged_anywhere_never_breaks_the_service(client, rows, kind):
+    """Bytes turned over one after another: an answer or a refusal each time, and the service goes on."""
+    content, content_type = encode(rows.head(8), kind)
+    random = np.random.default_rng(7)
+    for place in random.integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        assert send(client, bytes(damaged), content_type).status_code in (200, 413, 415, 422)
+    assert send(client, content, content_type).status_code == 200
+
+
+def test_a_text_cell_is_never_run_or_interpreted(client):
+    text = f"{HEADER}\n=cmd|' /C calc'!A0,L,298.1,308.6,1551,42.8,0\n"
+    assert decode(send(client, text.encode(), CSV))["reading_id"].tolist() == ["=cmd|' /C calc'!A0"]

@@ -1,0 +1,185 @@
+"""What machines that look after machines are told, and what the champion says of itself."""
+
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.settings import Settings, read_settings
+from predictive_maintenance.errors import ConfigError
+
+from .conftest import READING
+from .test_predict import problem
+
+
+def samples(client):
+    """The metrics by name and labels."""
+    text = client.get("/metrics").text
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_all_is_well(client):
+    body = client.get("/health").json()
+    assert (body["status"], body["trouble"]) == ("ok", None)
+    assert body["serving_version"] == body["production_version"] == "1"
+    assert body["registry_answered_seconds_ago"] < 5
+    assert client.get("/ready").status_code == 200
+
+
+def test_without_a_version_in_production_it_lives_is_not_ready_and_says_why(make_client, shelf):
+    shelf.alias = None
+    client = make_client()
+    assert client.get("/health").json()["status"] == "not ready"
+    refusal = client.get("/ready")
+    assert problem(refusal, 503)["detail"] == (
+        "no model is ready: no version is in production: train one, or promote one"
+    )
+    assert refusal.headers["retry-after"] == "5"
+    problem(client.post("/predict", json=READING), 503)
+    problem(client.post("/predict/batch", json=[READING]), 503)
+    problem(client.get("/model"), 503)
+
+
+def test_metrics_count_requests_readings_and_what_was_refused(client):
+    for changes in ({}, {"torque_nm": 68.0, "tool_wear_min": 210.0}, {"torque_nm": 501.0}):
+        client.post("/predict", json=READING | changes)
+    client.post("/predict/batch", json=[READING, READING | {"torque_nm": "x"}])
+    client.get("/nowhere")
+    found = samples(client)
+    route = ("method", "POST"), ("route", "/predict")
+    assert found["pdm_http_requests_total", *route, ("status", "200")] == 2
+    assert found["pdm_http_requests_total", *route, ("status", "422")] == 1
+    assert found["pdm_http_requests_total", ("method", "any"), ("route", "unmatched"), ("status", "404")] == 1
+    assert found["pdm_readings_total", ("decision", "healthy"), ("version", "1")] == 2
+    assert found["pdm_readings_total", ("decision", "failure"), ("version", "1")] == 1
+    assert found["pdm_readings_rejected_total", ("field", "torque_nm")] == 2
+    assert found["pdm_failure_probability_count",] == 3
+    assert found["pdm_http_request_seconds_count", ("route", "/predict")] == 3
+    assert found["pdm_model_serving", ("algorithm", "lightgbm"), ("version", "1")] == 1
+    assert found["pdm_model_events_total", ("event", "loaded")] == 1
+    assert found["pdm_registry_look_up_age_seconds",] < 5
+
+
+def test_paths_and_methods_of_strangers_make_no_new_series(client):
+    def visit(number):
+        client.get(f"/scan-{number}")
+        client.request("BREW", f"/coffee-{number}")
+        client.request(f"X{number}", "/predict")
+        return len(samples(client))
+
+    visit(0)
+    assert visit(1) == visit(2) == visit(3)
+
+
+def test_the_card_tells_where_the_champion_comes_from(client, shelf, small):
+    check = {
+        "name": "Recall",
+        "level": "candidate",
+        "measured": "0.8",
+        "required": ">= 0.7",
+        "passed": True,
+        "why": "enough",
+    }
+    scores = {"rows": 1505, "failures": 39, "metrics": {"recall": {"value": 0.85, "low": 0.71, "high": 0.93}}}
+    shelf.tags["1"] = {
+        "algorithm": "lightgbm", "gate": json.dumps([check]), "promoted_at": "2026-01-02", "gate_level": "production",
+        "metrics": json.dumps({"held_out": scores, "out_of_fold": scores}), "git_commit": "abc", "flow_run": "TrainFlow/7",
+        "data_sources": json.dumps([{"name": "plant.csv", "rows": 9}]), "previous_production_version": "",
+    }  # fmt: skip
+    client.app.state.service.follower.look()
+    card = client.get("/model").json()
+    assert (card["version"], card["algorithm"], card["threshold"]) == ("1", "lightgbm", small.scorer.spec.threshold)
+    assert card["held_out"]["metrics"]["recall"] == {"value": 0.85, "low": 0.71, "high": 0.93}
+    assert card["gate"] == [check]
+    assert card["data_sources"] == [{"name": "plant.csv", "rows": 9}]
+    assert (card["git_commit"], card["flow_run"], card["promoted"]) == ("abc", "TrainFlow/7", "2026-01-02")
+    assert card["previous_version"] is None
+    assert card["limits"]["torque_nm"] == [0.0, 500.0]
+    assert card["known_ranges"]["torque_nm"][0] < 10 < 60 < card["known_ranges"]["torque_nm"][1]
+
+
+def test_a_version_that_says_little_of_itself_still_has_a_card(client):
+    card = client.get("/model").json()
+    assert (card["held_out"], card["gate"], card["git_commit"]) == (None, [], None)
+
+
+def test_the_history_lists_every_version_the_newest_first(client, shelf, small):
+    shelf.versions["2"] = small.files
+    shelf.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
+    history = client.get("/model/history").json()
+    assert [version["version"] for version in history["versions"]] == ["2", "1"]
+    assert history["versions"][0]["verdict"] == "stays a candidate: Recall"
+    assert history["versions"][1]["aliases"] == ["production"]
+    assert history["serving_version"] == "1"
+
+
+def test_the_history_is_what_the_registry_last_told_when_it_is_away(client, shelf):
+    first = client.get("/model/history").json()
+    shelf.down = "out to lunch"
+    later = client.get("/model/history").json()
+    assert later["versions"] == first["versions"]
+    assert later["trouble"] == "out to lunch"
+
+
+def test_a_history_that_was_never_told_is_a_refusal(client, shelf):
+    shelf.down = "out to lunch"
+    assert "out to lunch" in problem(client.get("/model/history"), 503)["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-api-key": "wrong"}, {"x-api-key": "hush "}, {"authorization": "Bearer no"}]
+)
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/model", "/model/history", "/metrics", "/nowhere"])
+def test_without_the_key_nothing_is_told(make_client, path, headers):
+    client = make_client(api_key="hush")
+    refusal = client.get(path, headers=headers)
+    assert "an API key is needed" in problem(refusal, 401)["detail"]
+    assert refusal.headers["www-authenticate"] == "Bearer"
+    assert len(refusal.headers["x-request-id"]) == 16
+
+
+@pytest.mark.parametrize("headers", [{"x-api-key": "hush"}, {"authorization": "Bearer hush"}])
+def test_with_the_key_all_is_as_without_one(make_client, headers):
+    client = make_client(api_key="hush")
+    assert client.post("/predict", json=READING, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/docs", "/openapi.json"])
+def test_probes_and_documentation_need_no_key(make_client, path):
+    assert make_client(api_key="hush").get(path).status_code == 200
+
+
+def test_the_key_is_never_shown(monkeypatch):
+    monkeypatch.setenv("PDM_API_KEY", "hush")
+    assert "hush" not in repr(read_settings())
+
+
+def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch):
+    monkeypatch.setenv("PDM_POLL_SECONDS", "2.5")
+    assert read_settings().poll_seconds == 2.5
+    monkeypatch.setenv("PDM_POLL_SECONDS", "0")
+    monkeypatch.setenv("PDM_MAX_ROWS", "many")
+    with pytest.raises(ConfigError) as error:
+        read_settings()
+    assert "PDM_POLL_SECONDS: Input should be greater than 0" in str(error.value)
+    assert "PDM_MAX_ROWS: Input should be a valid integer" in str(error.value)
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch):
+    monkeypatch.setenv("PDM_API_KEY", "")
+    assert read_settings() == Settings()
+    assert read_settings().api_key is None
+
+
+def test_the_documentation_holds_examples_that_work_as_they_are(client):
+    for path in ("/predict", "/predict/batch"):
+        bodies = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]
+        for kind, body in bodies.items():
+            given = [example["value"] for example in body.get("examples", {}).values()]
+            for example in [json.dumps(value) for value in given] + ([body["example"]] if "example" in body else []):
+                response = client.post(path, content=example, headers={"content-type": kind})
+                assert response.status_code == 200, response.text
