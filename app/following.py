@@ -87,6 +87,7 @@ class Follower:
     def stop(self) -> None:
         """Ask the thread to end. It is not waited for: it may be in the middle of a download."""
         self._stopping.set()
+        self._store.close()
 
     def look(self) -> bool:
         """Look once, and follow. Whether the registry answered and what it names is served now."""

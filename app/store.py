@@ -28,6 +28,7 @@ class ModelStore:
         key = hashlib.sha256(f"{registry_uri}\n{model_name}".encode()).hexdigest()[:16]
         self._folder = root.expanduser() / key
         self.trouble: str | None = None
+        self._unkept: tempfile.TemporaryDirectory[str] | None = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
@@ -50,6 +51,11 @@ class ModelStore:
                 if not target.is_dir():  # another worker may have brought it meanwhile
                     raise
         return target
+
+    def close(self) -> None:
+        """Remove what was kept for the life of the process only."""
+        if self._unkept:
+            self._unkept.cleanup()
 
     def has(self, version: ModelVersion) -> bool:
         """Whether `fetch` would bring nothing."""

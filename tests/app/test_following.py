@@ -244,6 +244,7 @@ def test_a_disk_that_cannot_be_written_is_told_and_the_champion_serves_all_the_s
     follower.look()
     assert serving(follower) == "1"
     assert "models cannot be kept there (Not a directory)" in follower.trouble
+    follower.stop()
 
 
 def test_a_champion_without_its_reference_sample_is_refused_by_name(small, tmp_path):
