@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -153,3 +155,9 @@ def test_a_mistyped_setting_is_named(tmp_path, params):
     code, output = run("--params", tmp_path / "own.yaml", "check", "x.csv")
     assert code == 1
     assert "gate.min_f is not a setting; did you mean 'min_f1'?" in output
+
+
+def test_the_command_line_starts_without_heavy_imports():
+    code = "import sys, predictive_maintenance.__main__; print([n for n in ('mlflow', 'pandas', 'numpy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

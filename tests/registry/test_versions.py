@@ -1,10 +1,8 @@
 """Versions on a real MLflow: registered once, promoted, rolled back, loaded by plain MLflow."""
 
 import json
-import multiprocessing
 import os
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -14,34 +12,8 @@ import pytest
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
 from predictive_maintenance.promotion import register_and_promote
-from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+from predictive_maintenance.registry import FlowRun, package_version
 from predictive_maintenance.sensors import INPUT_NAMES
-from predictive_maintenance.tracking import version_tags
-
-
-@pytest.fixture
-def connection(registry_uri, params):
-    return connect(params.registry)
-
-
-@pytest.fixture
-def versions(connection):
-    return Versions(connection)
-
-
-@pytest.fixture
-def train(connection, small):
-    """What the last step of the flow does, for a run of the given name."""
-
-    def run(name, promote=True, champion=None):
-        mlflow_run = FlowRun.start(connection, name, {})
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
-        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
-        return register_and_promote(
-            mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
-        )
-
-    return run
 
 
 def test_an_empty_registry_has_no_champion(versions):
@@ -213,91 +185,3 @@ print(json.dumps({"unwanted": absent, "probabilities": predicted["failure_probab
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["unwanted"] == []
     np.testing.assert_array_equal(answer["probabilities"], small.scorer.probabilities(rows))
-
-
-def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connection):
-    run = FlowRun.start(connection, "TrainFlow/1", {"git_commit": "c"})
-    assert FlowRun.start(connection, "TrainFlow/1", {}).run_id == run.run_id
-    assert FlowRun.start(connection, "TrainFlow/2", {}).run_id != run.run_id
-    assert run.candidate("lightgbm").run_id == run.candidate("lightgbm").run_id != run.candidate("random_forest").run_id
-    nested = connection.client.get_run(run.candidate("lightgbm").run_id)
-    assert nested.data.tags["mlflow.parentRunId"] == run.run_id
-
-
-def _connect_and_log(uri, number):
-    from predictive_maintenance.config import load_params
-
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    run = FlowRun.start(connect(load_params().registry), f"TrainFlow/{number}", {})
-    run.log(params={"number": number}, metrics={"number": number})
-
-
-def test_several_processes_make_a_fresh_database_together(tmp_path, params, monkeypatch):
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_connect_and_log, args=(uri, number)) for number in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    connection = connect(params.registry)
-    runs = connection.client.search_runs([connection.experiment_id])
-    assert {run.data.tags["flow_run"]: run.data.metrics["number"] for run in runs} == {
-        f"TrainFlow/{number}": number for number in range(3)
-    }
-
-
-def test_a_server_that_does_not_answer_is_named_with_the_way_out(params, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryError) as error:
-        connect(params.registry)
-    assert "MLflow at http://***@127.0.0.1:9, connecting: the server does not answer" in str(error.value)
-    assert "secret" not in str(error.value)
-
-
-def test_a_folder_that_is_not_there_is_named(params, monkeypatch, tmp_path):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'nosuch' / 'mlflow.db'}")
-    with pytest.raises(RegistryError, match="nosuch: no such folder for the MLflow database"):
-        connect(params.registry)
-
-
-def _connect_as_nobody(uri, answers):
-    from predictive_maintenance.config import load_params
-
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    if os.getuid() == 0:
-        os.setuid(65534)
-    try:
-        connect(load_params().registry)
-    except RegistryError as error:
-        answers.put(str(error))
-
-
-def test_a_folder_without_permission_to_write_is_named_with_the_way_out(tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    folder.chmod(0o555)
-    context = multiprocessing.get_context("fork")
-    answers = context.Queue()
-    process = context.Process(target=_connect_as_nobody, args=(f"sqlite:///{folder / 'mlflow.db'}", answers))
-    process.start()
-    answer = answers.get(timeout=60)
-    process.join()
-    assert "no permission to write the MLflow database there: set MLFLOW_TRACKING_URI" in answer
-
-
-def test_a_deleted_experiment_is_named_with_the_way_back(connection, params):
-    connection.client.delete_experiment(connection.experiment_id)
-    with pytest.raises(
-        RegistryError, match=rf"is deleted: restore it with `mlflow experiments restore -x {connection.experiment_id}`"
-    ):
-        connect(params.registry)
-
-
-def test_the_command_line_starts_without_heavy_imports():
-    code = "import sys, predictive_maintenance.__main__; print([n for n in ('mlflow', 'pandas', 'numpy') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
