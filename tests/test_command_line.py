@@ -67,6 +67,13 @@ def test_status_as_json_is_for_programs(promoted):
     assert found["candidate"]["gate"][-1]["passed"] is False
 
 
+def test_a_tag_that_looks_like_json_and_is_none_is_shown_as_text(promoted, params):
+    connect(params.registry).client.set_model_version_tag("predictive_maintenance", "1", "note", "[x] checked by Ada")
+    code, output = run("status", "--json")
+    assert code == 0, output
+    assert json.loads(output)["production"]["note"] == "[x] checked by Ada"
+
+
 def test_score_adds_columns_to_the_rows(promoted, tmp_path, small):
     rows = simulate(300, 5)
     rows.loc[3, "torque_nm"] = -1.0
