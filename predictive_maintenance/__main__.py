@@ -51,19 +51,20 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 @click.pass_obj
 def status(params_file: Path | None, as_json: bool) -> None:
     """Champion, candidate, gate and lineage."""
-    params = _params(params_file)
-    versions = _versions(params)
+    from .status import as_dict, describe
+
+    versions = _versions(_params(params_file))
     champion, candidate = versions.production(), versions.candidate()
     if as_json:
-        click.echo(json.dumps({"production": _as_dict(champion), "candidate": _as_dict(candidate)}, indent=2))
+        found = {"production": champion, "candidate": candidate}
+        click.echo(json.dumps({alias: version and as_dict(version) for alias, version in found.items()}, indent=2))
         return
     if champion is None:
         click.echo("production: no version yet; train one with python flows/train_flow.py run")
     else:
-        _show("production", champion)
+        click.echo(describe("production", champion))
     if candidate is not None and (champion is None or candidate.version != champion.version):
-        click.echo()
-        _show("candidate", candidate)
+        click.echo(f"\n{describe('candidate', candidate)}")
 
 
 @main.command()
@@ -160,10 +161,10 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
     if verdict and verdict.level != "production" and not force:
         raise click.ClickException(f"version {version} {verdict.summary()}\nadd --force to promote it all the same")
     current = versions.production()
-    promotion = versions.promote(version, current.version if current else None)
+    promotion = versions.promote(chosen.version, current.version if current else None)
     if not promotion.promoted:
         raise click.ClickException(promotion.reason)
-    click.echo(f"production is version {version} (before: {promotion.previous or 'none'})")
+    click.echo(f"production is version {chosen.version} (before: {promotion.previous or 'none'})")
     click.echo("undo it with: python -m predictive_maintenance rollback")
 
 
@@ -212,49 +213,6 @@ def _production(versions: Versions) -> ModelVersion:
 def _scored_name(file: Path) -> Path:
     endings = "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
     return file.with_name(f"{file.name.removesuffix(endings)}.scored{endings}")
-
-
-def _as_dict(version: ModelVersion | None) -> dict[str, object] | None:
-    if version is None:
-        return None
-    tags = {name: _plain(text) for name, text in version.tags.items()}
-    return {
-        "version": version.version,
-        "aliases": list(version.aliases),
-        "created": version.created.isoformat(),
-        "run_id": version.run_id,
-        **tags,
-    }
-
-
-def _plain(text: str) -> object:
-    """A tag's value: some hold JSON."""
-    return json.loads(text) if text[:1] in "[{" and text else text
-
-
-def _show(alias: str, version: ModelVersion) -> None:
-    tags = version.tags
-    click.echo(f"{alias}: version {version.version}, {tags.get('algorithm', 'unknown algorithm')}")
-    click.echo(f"  registered  {version.created:%Y-%m-%d %H:%M} UTC by {tags.get('flow_run', version.run_id)}")
-    if promoted := tags.get("promoted_at"):
-        click.echo(f"  promoted    {promoted}, before: {tags.get('previous_production_version') or 'none'}")
-    if rolled_back := tags.get("rolled_back_at"):
-        click.echo(f"  rolled back {rolled_back}")
-    for side in ("held_out", "out_of_fold"):
-        for metric in ("recall", "precision", "f1", "pr_auc"):
-            if value := tags.get(f"{side}_{metric}"):
-                click.echo(f"  {side.replace('_', ' '):<11} {metric:<9} {value}")
-    click.echo(f"  threshold   {float(tags['threshold']):.4f}" if "threshold" in tags else "  threshold   unknown")
-    click.echo(f"  code        {tags.get('git_commit', 'unknown')}")
-    for source in json.loads(tags.get("data_sources", "[]")):
-        identity = f", sha256 {source['sha256'][:12]}" if source.get("sha256") else ""
-        dvc = f", DVC {source['dvc_md5']}" if source.get("dvc_md5") else ""
-        rows = f", {source['rows']:,} rows" if source.get("rows") else ""
-        click.echo(f"  data        {source['name']}{rows}{identity}{dvc}")
-    if verdict := version.verdict:
-        click.echo(f"  gate        {verdict.level or 'rejected'}")
-        for found in verdict.checks:
-            click.echo(f"    {'passed' if found.passed else 'FAILED':<7} {found.name}: {found.why}")
 
 
 class _RowCounter:

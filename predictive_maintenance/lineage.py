@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import distributions
+from itertools import accumulate
 
 from .config import PROJECT_DIR
 from .data.sources import SourceRecord
@@ -22,7 +23,7 @@ def git_commit() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 
@@ -38,10 +39,12 @@ def sources_tag(records: Sequence[SourceRecord]) -> str:
         {"name": record.name, "rows": record.rows, "sha256": record.sha256, "dvc_md5": record.dvc_md5}
         for record in records
     ]
-    shown = list(lines)
-    while len(text := json.dumps([*shown, *_left_out(len(lines) - len(shown))])) > _MAX_TAG_CHARACTERS:
-        shown.pop()
-    return text
+    if len(text := json.dumps(lines)) <= _MAX_TAG_CHARACTERS:
+        return text
+    room = _MAX_TAG_CHARACTERS - len(json.dumps([_left_out(len(lines))]))
+    ends = accumulate(len(json.dumps(line)) + len(", ") for line in lines)
+    shown = sum(end <= room for end in ends)
+    return json.dumps([*lines[:shown], _left_out(len(lines) - shown)])
 
 
 def sources_file(records: Sequence[SourceRecord]) -> str:
@@ -49,8 +52,8 @@ def sources_file(records: Sequence[SourceRecord]) -> str:
     return json.dumps([asdict(record) for record in records], indent=2)
 
 
-def _left_out(count: int) -> list[dict[str, object]]:
-    return [{"name": f"and {count} more, see lineage/sources.json of the run"}] if count else []
+def _left_out(count: int) -> dict[str, str]:
+    return {"name": f"and {count} more, see lineage/sources.json of the run"}
 
 
 def _git(*arguments: str) -> str:

@@ -19,9 +19,13 @@ _EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a run's model ended. `level` is None for a rejection, which leaves the registry untouched."""
+    """Where a run's model ended. `level` is None for a rejection, which leaves the registry untouched.
+
+    `allowed` is the level that the gate allows: a model that may go to production can stay a candidate all the same.
+    """
 
     level: Level | None
+    allowed: Level | None
     version: str | None
     replaced: str | None
     summary: str
@@ -39,10 +43,11 @@ class Outcome:
                     "      python -m predictive_maintenance score FILE",
                 ]
             case "candidate":
+                force = "" if self.allowed == "production" else " --force"
                 lines += [
                     f"version {self.version} is registered as candidate; production is {self.replaced or 'empty'}",
                     "next: python flows/train_flow.py card view evaluate",
-                    f"      python -m predictive_maintenance promote {self.version}   (if you decide otherwise)",
+                    f"      python -m predictive_maintenance promote {self.version}{force}   (if you decide otherwise)",
                 ]
             case None:
                 lines += [
@@ -68,7 +73,7 @@ def register_and_promote(
     judged_against = evaluation.comparison.version if evaluation.comparison else None
     headline = _headline(evaluation)
     if level is None:
-        return Outcome(None, None, _held(versions), f"the {evaluation.algorithm} {summary}", headline, "")
+        return Outcome(None, None, None, _held(versions), f"the {evaluation.algorithm} {summary}", headline, "")
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = package_version(files, test.head(_EXAMPLE_ROWS), Path(work))
         version = versions.register(run, folder, tags).version
@@ -78,12 +83,12 @@ def register_and_promote(
         promotion = versions.promote(version, judged_against)
         if promotion.promoted:
             before = f", it replaces version {promotion.previous}" if promotion.previous else ""
-            return Outcome("production", version, promotion.previous, f"{reason}{before}", headline, uri)
+            return Outcome("production", level, version, promotion.previous, f"{reason}{before}", headline, uri)
         reason = f"{reason}, but {promotion.reason}: python flows/train_flow.py resume evaluate compares it anew"
         versions.tag(version, {"verdict": promotion.reason})
     elif level == "production":
         reason = f"{reason}, and was not to be promoted (--promote False)"
-    return Outcome("candidate", version, _held(versions), reason, headline, uri)
+    return Outcome("candidate", level, version, _held(versions), reason, headline, uri)
 
 
 def _held(versions: Versions) -> str | None:

@@ -20,7 +20,7 @@ from .lineage import package_versions, sources_file, sources_tag
 from .models.candidates import save_estimator
 from .models.training import TrainedCandidate
 from .registry import FlowRun
-from .registry.versions import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG
+from .registry.entities import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG, SOURCES_TAG
 
 HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
 
@@ -40,7 +40,7 @@ def log_data(
             "training_rows": len(rows.train),
             "held_out_rows": len(rows.test),
         },
-        tags={"data_sources": sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train)},
+        tags={SOURCES_TAG: sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train)},
     )
     names = ", ".join(record.name for record in records)
     run.log_data(rows.train, "training", names, training_fingerprint(rows.train))
@@ -113,7 +113,7 @@ def version_tags(
         GATE_TAG: evaluation.verdict.to_json(),
         "verdict": evaluation.verdict.summary()[:1000],
         FINGERPRINT_TAG: fingerprint,
-        "data_sources": sources_tag(records),
+        SOURCES_TAG: sources_tag(records),
         "flow_run": flow_run,
         "git_commit": commit,
         **metrics,

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -63,6 +65,13 @@ def test_status_as_json_is_for_programs(promoted):
     assert code == 0
     assert found["production"]["version"] == "1"
     assert found["candidate"]["gate"][-1]["passed"] is False
+
+
+def test_a_tag_that_looks_like_json_and_is_none_is_shown_as_text(promoted, params):
+    connect(params.registry).client.set_model_version_tag("predictive_maintenance", "1", "note", "[x] checked by Ada")
+    code, output = run("status", "--json")
+    assert code == 0, output
+    assert json.loads(output)["production"]["note"] == "[x] checked by Ada"
 
 
 def test_score_adds_columns_to_the_rows(promoted, tmp_path, small):
@@ -153,3 +162,9 @@ def test_a_mistyped_setting_is_named(tmp_path, params):
     code, output = run("--params", tmp_path / "own.yaml", "check", "x.csv")
     assert code == 1
     assert "gate.min_f is not a setting; did you mean 'min_f1'?" in output
+
+
+def test_the_command_line_starts_without_heavy_imports():
+    code = "import sys, predictive_maintenance.__main__; print([n for n in ('mlflow', 'pandas', 'numpy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +18,24 @@ from .metrics import Estimate, Flags, GroupRecall, Scores, f1_difference, recall
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that `production` points to. `training_rows` are hashes of the readings it was trained on."""
+    """The version that `production` points to. `training_rows` are hashes of the readings it was trained on.
+
+    `rolled_back` names, by the fingerprint of their training rows, the versions that production was rolled back from.
+    """
 
     version: str
     scorer: Scorer
     training_rows: npt.NDArray[np.uint64]
     training_fingerprint: str
+    rolled_back: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The champion against the challenger. `rows` of the held-out rows are compared, `seen_rows` the champion knows.
 
-    Scores and the difference are None when no row with a failure is left.
+    Scores and the difference are None when no row with a failure is left. `rolled_back_twin` is the version, if any, that
+    was trained on the challenger's rows and rolled back.
     """
 
     version: str
@@ -38,6 +44,7 @@ class Comparison:
     failures: int
     seen_rows: int
     same_training_data: bool
+    rolled_back_twin: str | None
     champion: Scores | None
     challenger: Scores | None
     f1_difference: Estimate | None
@@ -53,10 +60,11 @@ def compare(
     unseen = ~np.isin(row_hashes(test[READING_ID.name]), champion.training_rows)
     rows = test[unseen].reset_index(drop=True)
     same = champion.training_fingerprint == training_fingerprint
+    twin = champion.rolled_back.get(training_fingerprint)
     failures = int(rows["machine_failure"].sum())
     algorithm, seen = champion.scorer.spec.algorithm, int((~unseen).sum())
     if failures == 0:
-        return Comparison(champion.version, algorithm, len(rows), 0, seen, same, None, None, None, (), ())
+        return Comparison(champion.version, algorithm, len(rows), 0, seen, same, twin, None, None, None, (), ())
     champions = champion.scorer.probabilities(rows)
     theirs, ours = champion.scorer.decisions(champions), decisions[unseen]
     settings, seed = params.evaluation, params.training.seed
@@ -67,6 +75,7 @@ def compare(
         failures,
         seen,
         same,
+        twin,
         score(rows, champions, theirs, params.costs, settings, seed),
         score(rows, probabilities[unseen], ours, params.costs, settings, seed),
         f1_difference(rows, ours, theirs, settings, seed),

@@ -75,7 +75,8 @@ def judge(
     checks = [_at_least(name, label, held_out, required) for name, label, required in minima]
     checks += [_surely_at_least(name, label, out_of_fold, required) for name, label, required in minima]
     checks.append(_agrees(agreement, gate))
-    checks += [_no_loss(comparison, gate, min_failures), _no_mode_lost(comparison, gate), _earns_its_place(comparison)]
+    checks += [_no_loss(comparison, gate, min_failures), _no_mode_lost(comparison, gate)]
+    checks += [_was_not_rolled_back(comparison), _earns_its_place(comparison)]
     return Verdict(tuple(checks))
 
 
@@ -139,6 +140,20 @@ def _no_mode_lost(comparison: Comparison | None, gate: Gate) -> Check:
     passed = loss <= gate.max_mode_recall_loss
     why = f"the largest loss is {max(loss, 0):.3f}, in {label}" if loss > 0 else "no assessable mode is worse"
     return Check(name, "production", f"{max(loss, 0):.3f}", required, passed, why)
+
+
+def _was_not_rolled_back(comparison: Comparison | None) -> Check:
+    """What a person took out of production does not come back by itself because the next run trains it again."""
+    name, required = "Not rolled back before", "other rows than a rolled-back version"
+    if comparison is None:
+        return Check(name, "production", "-", required, True, "there is no champion yet")
+    if (twin := comparison.rolled_back_twin) is None:
+        return Check(name, "production", "other rows", required, True, "no version from these rows was rolled back")
+    why = (
+        f"version {twin} was trained on the same rows and rolled back: train on other rows, or `promote {twin} --force` "
+        "if it was sound"
+    )
+    return Check(name, "production", f"the rows of version {twin}", required, False, why)
 
 
 def _earns_its_place(comparison: Comparison | None) -> Check:

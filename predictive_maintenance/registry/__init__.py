@@ -4,8 +4,9 @@ Only calls that an older, hosted server knows are used: runs, parameters, metric
 """
 
 from .connection import Connection, connect, tracking_uri
+from .entities import ModelVersion
 from .packaging import package_version
 from .runs import FlowRun
-from .versions import ModelVersion, Versions
+from .versions import Versions
 
 __all__ = ["Connection", "FlowRun", "ModelVersion", "Versions", "connect", "package_version", "tracking_uri"]

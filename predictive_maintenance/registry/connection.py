@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config import PROJECT_DIR, Registry
 from ..errors import RegistryError
+from .failures import as_registry_errors, redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,7 +52,7 @@ class Connection:
 
     def errors(self, doing: str) -> AbstractContextManager[None]:
         """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
-        return _errors(self.uri, doing)
+        return as_registry_errors(self.uri, doing)
 
     def exclusive(self) -> AbstractContextManager[None]:
         """A block that no other process enters at the same time; only the embedded registry can promise that."""
@@ -66,7 +66,7 @@ def connect(settings: Registry) -> Connection:
         os.environ.setdefault(name, value)
     if is_embedded(uri):
         _check_writable(_database(uri))
-    with _errors(uri, "connecting"), _file_lock(uri) if is_embedded(uri) else nullcontext():
+    with as_registry_errors(uri, "connecting"), _file_lock(uri) if is_embedded(uri) else nullcontext():
         # The lock matters on the first contact: a fresh sqlite file breaks when several processes migrate it at once.
         import mlflow
 
@@ -97,36 +97,6 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
             f"`mlflow experiments restore -x {found.experiment_id}`, or name another in params.yaml, registry.experiment"
         )
     return str(found.experiment_id)
-
-
-def redact(uri: str) -> str:
-    """`uri` without a password."""
-    return re.sub(r"://[^/@]*@", "://***@", uri)
-
-
-@contextmanager
-def _errors(uri: str, doing: str) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-        raise RegistryError(f"MLflow at {redact(uri)}, {doing}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    text = redact(str(error))
-    if "401" in text or "Unauthorized" in text:
-        return "the credentials were refused (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    if "403" in text or "PERMISSION_DENIED" in text:
-        return "permission denied (403): the account may not write there"
-    if any(sign in text for sign in ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")):
-        return "the server does not answer: is MLFLOW_TRACKING_URI right, and the server up?"
-    if "out-of-date database schema" in text:
-        return "its database was made by another MLflow version: back it up and run `mlflow db upgrade URI`"
-    return text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
 
 
 def _database(uri: str) -> Path:

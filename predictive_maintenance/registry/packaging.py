@@ -57,6 +57,16 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
     return folder
 
 
+def files_sha256(folder: Path) -> str:
+    """What a version's answers depend on, the scorer and its code, as one hash. MLflow's own files carry the time."""
+    digest = hashlib.sha256()
+    for path in sorted(path for part in ("artifacts", "code") for path in (folder / part).rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
 def _copy_code(work: Path) -> Path:
     """The scorer's modules as a package named by their content: versions loaded side by side never mix their code."""
     sources = {name: (_PACKAGE / name).read_bytes() for name in _MODULES}

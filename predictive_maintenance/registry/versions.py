@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ModelError, RegistryError
 from ..evaluation.comparison import Champion
-from ..evaluation.gate import Verdict
 from ..scoring import TRAINING_ROWS_FILE, Scorer
 from .connection import Connection
-from .packaging import SCORER_FOLDER
+from .entities import FILES_TAG, FINGERPRINT_TAG, PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, ModelVersion, Promotion
+from .packaging import SCORER_FOLDER, files_sha256
 from .runs import FlowRun
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 ARTIFACT_PATH = "model_artifact"
-GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
-PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One version as the registry knows it. `tags` hold its metrics, its gate and its lineage as text."""
-
-    version: str
-    aliases: tuple[str, ...]
-    run_id: str
-    created: datetime
-    tags: Mapping[str, str]
-
-    @property
-    def verdict(self) -> Verdict | None:
-        return Verdict.from_json(self.tags[GATE_TAG]) if GATE_TAG in self.tags else None
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """What became of a version: whether `production` points to it now, and the version that it replaced."""
-
-    promoted: bool
-    previous: str | None
-    reason: str
+_NO_ALIAS = re.compile(r"Registered model alias \S+ not found")
 
 
 class Versions:
@@ -69,17 +44,26 @@ class Versions:
 
     def get(self, version: str) -> ModelVersion:
         """Raises RegistryError that lists the versions there are."""
-        for known in self.all():
-            if known.version == version:
-                return known
-        known_versions = ", ".join(known.version for known in self.all()) or "none yet"
-        raise RegistryError(f"{self._name} has no version {version!r}; it has: {known_versions}")
+        found = None
+        if version.isdecimal():
+            found = self._unless_missing(
+                f"reading version {version}", lambda: self._client.get_model_version(self._name, version)
+            )
+        if found is None:
+            known = ", ".join(known.version for known in self.all()) or "none yet"
+            raise RegistryError(f"{self._name} has no version {version!r}; it has: {known}")
+        return ModelVersion.of(found, tuple(found.aliases))
 
     def all(self) -> list[ModelVersion]:
         """Newest first."""
         with self._connection.errors("listing versions"):
-            found = self._client.search_model_versions(f"name='{self._name}'")
-        return sorted((self._read(version.version) for version in found), key=lambda v: -int(v.version))
+            found = self._search()
+            aliases = self._client.get_registered_model(self._name).aliases if found else {}
+        versions = [
+            ModelVersion.of(version, tuple(name for name, to in aliases.items() if str(to) == str(version.version)))
+            for version in found
+        ]
+        return sorted(versions, key=lambda version: -int(version.version))
 
     def champion(self) -> Champion | None:
         """The production version, ready to be compared with. Raises ModelError where its files are damaged."""
@@ -95,7 +79,12 @@ class Versions:
                     f"version {current.version}, which is in production, cannot be compared with: {error}\n"
                     "way out: python -m predictive_maintenance rollback, or promote a version that is sound"
                 ) from None
-            return Champion(current.version, scorer, rows, current.tags.get(FINGERPRINT_TAG, ""))
+        rolled_back = {
+            version.tags[FINGERPRINT_TAG]: version.version
+            for version in self.all()
+            if ROLLED_BACK_TAG in version.tags and FINGERPRINT_TAG in version.tags
+        }
+        return Champion(current.version, scorer, rows, current.tags.get(FINGERPRINT_TAG, ""), rolled_back)
 
     def scorer(self, version: str, threads: int = 1) -> Scorer:
         """The scorer of a version, its golden rows checked."""
@@ -107,20 +96,25 @@ class Versions:
                 raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
-        """The version that holds `folder`, made from `run`. A second call for the same run finds the first one's."""
+        """The version that holds `folder`, made from `run`. A second call with the same files finds the first one's."""
+        digest = files_sha256(folder)
+        tags = {**tags, FILES_TAG: digest}
         with self._connection.errors("registering the model"), self._connection.exclusive():
             self._ensure_model()
-            known = self._client.search_model_versions(f"name='{self._name}'")
-            version = next((found.version for found in known if found.run_id == run.run_id), None)
-            if version is None:
-                run.log_artifacts(folder, ARTIFACT_PATH)
-                source = f"{run.artifact_uri.rstrip('/')}/{ARTIFACT_PATH}"
-                version = self._client.create_model_version(self._name, source, run.run_id).version
-            for name, value in tags.items():
-                self._client.set_model_version_tag(self._name, str(version), name, value)
-        self.scorer(str(version))  # an alias must never point to what cannot be loaded
-        self._point(self._candidate, str(version))
-        return self._read(str(version))
+            of_run = [known for known in self._search() if known.run_id == run.run_id]
+            known = next((found for found in of_run if found.tags.get(FILES_TAG) == digest), None)
+            if known is None:
+                path = f"{ARTIFACT_PATH}/{digest[:12]}"
+                run.log_artifacts(folder, path)
+                source = f"{run.artifact_uri.rstrip('/')}/{path}"
+                # With its tags in one request: a version without them, of a step that was killed, would not be found again.
+                known = self._client.create_model_version(self._name, source, run.run_id, tags=tags)
+            else:
+                self._tag(str(known.version), tags)
+        version = str(known.version)
+        self.scorer(version)  # an alias must never point to what cannot be loaded
+        self._point(self._candidate, version)
+        return self.get(version)
 
     def promote(self, version: str, replaces: str | None) -> Promotion:
         """Point `production` to `version`, unless it no longer points to `replaces`, which it was judged against."""
@@ -139,6 +133,7 @@ class Versions:
             with self._connection.errors(f"promoting version {version}"):
                 self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now()})
                 self._client.set_registered_model_alias(self._name, self._production, version)
+                self._client.delete_model_version_tag(self._name, version, ROLLED_BACK_TAG)
         return Promotion(True, held, "is in production now")
 
     def rollback(self) -> tuple[str, str]:
@@ -152,6 +147,7 @@ class Versions:
                 raise RegistryError(
                     f"version {current.version} is the first in production: there is none to roll back to"
                 )
+            self.get(previous)  # which names what there is where it was deleted
             self.scorer(previous)
             with self._connection.errors(f"rolling back to version {previous}"):
                 self._tag(current.version, {ROLLED_BACK_TAG: _now()})
@@ -180,23 +176,32 @@ class Versions:
                 raise
 
     def _by_alias(self, alias: str) -> ModelVersion | None:
+        found = self._unless_missing(
+            f"looking up the alias {alias}", lambda: self._client.get_model_version_by_alias(self._name, alias)
+        )
+        return self.get(str(found.version)) if found else None
+
+    def _unless_missing(self, doing: str, ask: Callable[[], MlflowVersion]) -> MlflowVersion | None:
+        """What the registry answers; None where it says that it has no such model, version or alias."""
         from mlflow.exceptions import MlflowException
 
-        with self._connection.errors(f"looking up the alias {alias}"):
+        with self._connection.errors(doing):
             try:
-                found = self._client.get_model_version_by_alias(self._name, alias)
+                return ask()
             except MlflowException as error:
-                # A server says either, and older ones say both with the same words: no such model, or no such alias.
-                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                # MLflow's own servers have no code for a missing alias: it shares that of an invalid name.
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST" or _NO_ALIAS.search(str(error)):
                     return None
                 raise
-        return self._read(found.version)
 
-    def _read(self, version: Any) -> ModelVersion:
-        with self._connection.errors(f"reading version {version}"):
-            found: MlflowVersion = self._client.get_model_version(self._name, str(version))
-        created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-        return ModelVersion(str(found.version), tuple(found.aliases), found.run_id or "", created, dict(found.tags))
+    def _search(self) -> list[MlflowVersion]:
+        """Every version, page by page. None of them carries its aliases."""
+        found, token = [], None
+        while True:
+            page = self._client.search_model_versions(f"name='{self._name}'", page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
 
     def _download(self, version: str, work: Path) -> Path:
         import mlflow.artifacts

@@ -90,6 +90,16 @@ def test_an_equal_model_from_new_rows_replaces_the_champion(params, small, champ
     assert verdict(params, comparison=compared(small, champion)).level == "production"
 
 
+def test_a_model_from_the_rows_of_a_version_that_was_rolled_back_stays_a_candidate(params, small, champion):
+    regretted = replace(champion, rolled_back={"these rows": "7", "those rows": "9"})
+    found = verdict(params, comparison=compared(small, regretted, fingerprint="these rows"))
+    assert found.level == "candidate"
+    assert failed(found) == {"Not rolled back before"}
+    assert "version 7 was trained on the same rows and rolled back" in found.summary()
+    assert "promote 7 --force" in found.summary()
+    assert verdict(params, comparison=compared(small, regretted, fingerprint="other rows")).level == "production"
+
+
 def test_a_worse_model_does_not_replace_the_champion(params, small, champion):
     comparison = compared(small, champion, decisions=np.zeros(len(small.rows.test), dtype=bool))
     found = verdict(params, comparison=comparison)

@@ -1,47 +1,24 @@
 """Versions on a real MLflow: registered once, promoted, rolled back, loaded by plain MLflow."""
 
 import json
-import multiprocessing
 import os
 import subprocess
-import sys
 import venv
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pytest
+from mlflow.exceptions import RestException
 
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
 from predictive_maintenance.promotion import register_and_promote
-from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+from predictive_maintenance.registry import FlowRun, Versions, package_version
+from predictive_maintenance.registry.packaging import files_sha256
 from predictive_maintenance.sensors import INPUT_NAMES
-from predictive_maintenance.tracking import version_tags
-
-
-@pytest.fixture
-def connection(registry_uri, params):
-    return connect(params.registry)
-
-
-@pytest.fixture
-def versions(connection):
-    return Versions(connection)
-
-
-@pytest.fixture
-def train(connection, small):
-    """What the last step of the flow does, for a run of the given name."""
-
-    def run(name, promote=True, champion=None):
-        mlflow_run = FlowRun.start(connection, name, {})
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
-        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
-        return register_and_promote(
-            mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
-        )
-
-    return run
 
 
 def test_an_empty_registry_has_no_champion(versions):
@@ -77,12 +54,54 @@ def test_a_retry_after_registering_but_before_promoting_finishes_the_work(connec
     assert versions.production().version == "1"
 
 
+def test_other_files_of_the_same_run_are_a_version_of_their_own(connection, small, train, versions):
+    """Such as those of a run that was resumed after its code was mended: the first version keeps what it was judged by."""
+    train("TrainFlow/1")
+    threshold = small.scorer.spec.threshold + 1e-9
+    spec = json.loads(small.files["scorer.json"]) | {"threshold": threshold}
+    evaluation = evaluate(small.trained, small.scorer, small.rows, versions.champion(), small.params)
+    run = FlowRun.start(connection, "TrainFlow/1", {})
+    changed = {**small.files, "scorer.json": json.dumps(spec).encode()}
+    outcome = register_and_promote(
+        run, changed, small.rows.test, evaluation, {"flow_run": "again"}, small.params.registry, True
+    )
+    assert outcome.version == "2"
+    assert versions.scorer("2").spec.threshold == threshold
+    assert versions.scorer("1").spec.threshold == small.scorer.spec.threshold
+    assert versions.get("1").tags["flow_run"] == "TrainFlow/1"
+    assert versions.get("1").tags["files_sha256"] != versions.get("2").tags["files_sha256"]
+
+
+def test_other_code_of_the_scorer_is_other_files_too(small, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        package_version(small.files, small.rows.test.head(2), tmp_path / name)
+    one, two = (tmp_path / name / "model" for name in ("one", "two"))
+    assert files_sha256(one) == files_sha256(two)
+    code = next((two / "code").glob("*/features.py"))
+    code.write_text(code.read_text() + "# mended\n")
+    assert files_sha256(one) != files_sha256(two)
+
+
+def test_a_step_that_is_killed_after_registering_finds_its_version_again(connection, train, versions, monkeypatch):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(connection.client, "set_model_version_tag", killed)
+        broken.setattr(connection.client, "set_registered_model_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train("TrainFlow/1")
+    assert train("TrainFlow/1").version == "1"
+    assert versions.production().tags["flow_run"] == "TrainFlow/1"
+
+
 def test_a_model_not_to_be_promoted_is_a_candidate(train, versions):
     outcome = train("TrainFlow/1", promote=False)
     assert (outcome.level, outcome.version) == ("candidate", "1")
     assert versions.candidate().version == "1"
     assert versions.production() is None
-    assert "promote 1" in outcome.text()
+    assert "promote 1   (if" in outcome.text()
 
 
 def test_a_rejected_model_leaves_the_registry_untouched(connection, small, versions):
@@ -100,6 +119,7 @@ def test_the_same_rows_do_not_replace_an_equal_champion(train, versions):
     outcome = train("TrainFlow/2", champion=versions.champion())
     assert (outcome.level, outcome.version) == ("candidate", "2")
     assert "Earns the place" in outcome.summary
+    assert "promote 2 --force   (if you decide otherwise)" in outcome.text()
     assert versions.production().version == "1"
 
 
@@ -123,6 +143,39 @@ def test_rollback_goes_back_to_the_version_that_production_left(train, versions)
         versions.rollback()
 
 
+def test_a_twin_of_a_version_that_was_rolled_back_is_not_promoted_by_itself(connection, train, versions):
+    train("TrainFlow/1")
+    connection.client.set_model_version_tag("predictive_maintenance", "1", "training_fingerprint", "other rows")
+    train("TrainFlow/2", champion=versions.champion())
+    assert versions.production().version == "2"
+    versions.rollback()
+    outcome = train("TrainFlow/3", champion=versions.champion())
+    assert outcome.level == "candidate"
+    assert "version 2 was trained on the same rows and rolled back" in outcome.summary
+    assert versions.production().version == "1"
+
+
+def test_a_version_that_is_promoted_again_is_no_longer_rolled_back(train, versions):
+    train("TrainFlow/1")
+    train("TrainFlow/2", champion=versions.champion())
+    versions.promote("2", "1")
+    versions.rollback()
+    assert list(versions.champion().rolled_back.values()) == ["2"]
+    versions.promote("2", "1")
+    assert "rolled_back_at" not in versions.get("2").tags
+    assert versions.champion().rolled_back == {}
+
+
+def test_a_version_to_roll_back_to_that_was_deleted_is_named_with_those_there_are(connection, train, versions):
+    train("TrainFlow/1")
+    train("TrainFlow/2", champion=versions.champion())
+    versions.promote("2", "1")
+    connection.client.delete_model_version("predictive_maintenance", "1")
+    with pytest.raises(RegistryError, match="has no version '1'; it has: 2"):
+        versions.rollback()
+    assert versions.production().version == "2"
+
+
 def test_rollback_without_production_is_an_error(versions):
     with pytest.raises(RegistryError, match="no version in production"):
         versions.rollback()
@@ -130,15 +183,68 @@ def test_rollback_without_production_is_an_error(versions):
 
 def test_an_unknown_version_is_named_with_the_known_ones(train, versions):
     train("TrainFlow/1")
-    with pytest.raises(RegistryError, match="has no version '7'; it has: 1"):
-        versions.get("7")
+    for unknown in ("7", "v1", "production"):
+        with pytest.raises(RegistryError, match=f"has no version '{unknown}'; it has: 1"):
+            versions.get(unknown)
+
+
+def refuse(*arguments, **options):
+    raise AssertionError("more requests than needed")
+
+
+def test_one_version_is_one_request_and_all_are_two(connection, train, versions, monkeypatch):
+    train("TrainFlow/1")
+    train("TrainFlow/2", champion=versions.champion())
+    with monkeypatch.context() as frugal:
+        frugal.setattr(connection.client, "search_model_versions", refuse)
+        assert versions.get("2").aliases == ("candidate",)
+    monkeypatch.setattr(connection.client, "get_model_version", refuse)
+    found = {version.version: version for version in versions.all()}
+    assert {number: version.aliases for number, version in found.items()} == {"2": ("candidate",), "1": ("production",)}
+    assert found["1"].tags["flow_run"] == "TrainFlow/1"
+
+
+def test_versions_on_later_pages_are_found(connection, train, versions, monkeypatch):
+    train("TrainFlow/1")
+    train("TrainFlow/2", champion=versions.champion())
+    one_a_page = partial(connection.client.search_model_versions, max_results=1)
+    monkeypatch.setattr(connection.client, "search_model_versions", one_a_page)
+    assert [version.version for version in versions.all()] == ["2", "1"]
+    assert train("TrainFlow/1").version == "1"
+
+
+def test_an_alias_that_the_registry_refuses_is_no_empty_registry(connection, train):
+    train("TrainFlow/1")
+    wrong = connection.settings.model_copy(update={"production_alias": "pro duction"})
+    with pytest.raises(RegistryError, match="looking up the alias pro duction: Invalid alias name: 'pro duction'"):
+        Versions(replace(connection, settings=wrong)).production()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error_code": "INVALID_PARAMETER_VALUE", "message": "Registered model alias production not found."},
+        {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered model alias production not found."},
+        {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered Model with name=x not found"},
+    ],
+)
+def test_whatever_a_server_says_of_a_missing_alias_means_no_champion(connection, versions, monkeypatch, answer):
+    def missing(*arguments):
+        raise RestException(answer)
+
+    monkeypatch.setattr(connection.client, "get_model_version_by_alias", missing)
+    assert versions.production() is None
+
+
+def scorer_folder(connection, version):
+    source = connection.client.get_model_version("predictive_maintenance", version).source
+    return Path(unquote(urlparse(source).path), "artifacts", "scorer")
 
 
 def test_a_version_whose_files_are_damaged_is_not_promoted(connection, train, versions):
     train("TrainFlow/1")
     train("TrainFlow/2", champion=versions.champion())
-    root = Path(connection.client.get_run(versions.get("2").run_id).info.artifact_uri.removeprefix("file://"))
-    model = Path(str(root).replace("%20", " "), "model_artifact", "artifacts", "scorer", "model.onnx")
+    model = scorer_folder(connection, "2") / "model.onnx"
     model.write_bytes(model.read_bytes()[:500])
     with pytest.raises(ModelError, match="not a model that the ONNX runtime can run"):
         versions.promote("2", "1")
@@ -147,8 +253,7 @@ def test_a_version_whose_files_are_damaged_is_not_promoted(connection, train, ve
 
 def test_a_damaged_champion_is_named_with_the_way_out(connection, train, versions):
     train("TrainFlow/1")
-    root = connection.client.get_run(versions.get("1").run_id).info.artifact_uri.removeprefix("file://")
-    Path(root.replace("%20", " "), "model_artifact", "artifacts", "scorer", "training_rows.npy").unlink()
+    (scorer_folder(connection, "1") / "training_rows.npy").unlink()
     with pytest.raises(ModelError, match=r"version 1, which is in production, cannot be compared with[\s\S]*rollback"):
         versions.champion()
 
@@ -213,91 +318,3 @@ print(json.dumps({"unwanted": absent, "probabilities": predicted["failure_probab
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["unwanted"] == []
     np.testing.assert_array_equal(answer["probabilities"], small.scorer.probabilities(rows))
-
-
-def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connection):
-    run = FlowRun.start(connection, "TrainFlow/1", {"git_commit": "c"})
-    assert FlowRun.start(connection, "TrainFlow/1", {}).run_id == run.run_id
-    assert FlowRun.start(connection, "TrainFlow/2", {}).run_id != run.run_id
-    assert run.candidate("lightgbm").run_id == run.candidate("lightgbm").run_id != run.candidate("random_forest").run_id
-    nested = connection.client.get_run(run.candidate("lightgbm").run_id)
-    assert nested.data.tags["mlflow.parentRunId"] == run.run_id
-
-
-def _connect_and_log(uri, number):
-    from predictive_maintenance.config import load_params
-
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    run = FlowRun.start(connect(load_params().registry), f"TrainFlow/{number}", {})
-    run.log(params={"number": number}, metrics={"number": number})
-
-
-def test_several_processes_make_a_fresh_database_together(tmp_path, params, monkeypatch):
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_connect_and_log, args=(uri, number)) for number in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    connection = connect(params.registry)
-    runs = connection.client.search_runs([connection.experiment_id])
-    assert {run.data.tags["flow_run"]: run.data.metrics["number"] for run in runs} == {
-        f"TrainFlow/{number}": number for number in range(3)
-    }
-
-
-def test_a_server_that_does_not_answer_is_named_with_the_way_out(params, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryError) as error:
-        connect(params.registry)
-    assert "MLflow at http://***@127.0.0.1:9, connecting: the server does not answer" in str(error.value)
-    assert "secret" not in str(error.value)
-
-
-def test_a_folder_that_is_not_there_is_named(params, monkeypatch, tmp_path):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'nosuch' / 'mlflow.db'}")
-    with pytest.raises(RegistryError, match="nosuch: no such folder for the MLflow database"):
-        connect(params.registry)
-
-
-def _connect_as_nobody(uri, answers):
-    from predictive_maintenance.config import load_params
-
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    if os.getuid() == 0:
-        os.setuid(65534)
-    try:
-        connect(load_params().registry)
-    except RegistryError as error:
-        answers.put(str(error))
-
-
-def test_a_folder_without_permission_to_write_is_named_with_the_way_out(tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    folder.chmod(0o555)
-    context = multiprocessing.get_context("fork")
-    answers = context.Queue()
-    process = context.Process(target=_connect_as_nobody, args=(f"sqlite:///{folder / 'mlflow.db'}", answers))
-    process.start()
-    answer = answers.get(timeout=60)
-    process.join()
-    assert "no permission to write the MLflow database there: set MLFLOW_TRACKING_URI" in answer
-
-
-def test_a_deleted_experiment_is_named_with_the_way_back(connection, params):
-    connection.client.delete_experiment(connection.experiment_id)
-    with pytest.raises(
-        RegistryError, match=rf"is deleted: restore it with `mlflow experiments restore -x {connection.experiment_id}`"
-    ):
-        connect(params.registry)
-
-
-def test_the_command_line_starts_without_heavy_imports():
-    code = "import sys, predictive_maintenance.__main__; print([n for n in ('mlflow', 'pandas', 'numpy') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"

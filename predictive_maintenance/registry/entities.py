@@ -1,0 +1,48 @@
+"""What the registry holds, as the rest of the package knows it, and the names of the tags that it is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ..evaluation.gate import Verdict
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
+SOURCES_TAG, FILES_TAG = "data_sources", "files_sha256"
+PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
+JSON_TAGS = (GATE_TAG, SOURCES_TAG)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version as the registry knows it. `tags` hold its metrics, its gate and its lineage as text."""
+
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str
+    created: datetime
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: MlflowVersion, aliases: tuple[str, ...]) -> ModelVersion:
+        """`found` with its aliases, which MLflow leaves out of a search."""
+        created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+        return cls(str(found.version), aliases, found.run_id or "", created, dict(found.tags))
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return Verdict.from_json(self.tags[GATE_TAG]) if GATE_TAG in self.tags else None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a version: whether `production` points to it now, and the version that it replaced."""
+
+    promoted: bool
+    previous: str | None
+    reason: str

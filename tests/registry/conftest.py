@@ -1,0 +1,33 @@
+"""An empty registry, and what the last step of the flow does to it."""
+
+import pytest
+
+from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.promotion import register_and_promote
+from predictive_maintenance.registry import FlowRun, Versions, connect
+from predictive_maintenance.tracking import version_tags
+
+
+@pytest.fixture
+def connection(registry_uri, params):
+    return connect(params.registry)
+
+
+@pytest.fixture
+def versions(connection):
+    return Versions(connection)
+
+
+@pytest.fixture
+def train(connection, small):
+    """What the last step of the flow does, for a run of the given name."""
+
+    def run(name, promote=True, champion=None):
+        mlflow_run = FlowRun.start(connection, name, {})
+        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
+        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
+        return register_and_promote(
+            mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
+        )
+
+    return run

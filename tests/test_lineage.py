@@ -1,0 +1,55 @@
+"""Where a model comes from, as tags that a registry takes."""
+
+import json
+import subprocess
+
+import pytest
+
+from predictive_maintenance import lineage
+from predictive_maintenance.data.sources import SourceRecord
+
+
+def records(count):
+    return [
+        SourceRecord(f"readings-{number:06}.csv", "append", 10, f"{number:064}", 900, None, ())
+        for number in range(count)
+    ]
+
+
+def test_a_few_sources_are_all_in_the_tag():
+    assert [source["name"] for source in json.loads(lineage.sources_tag(records(2)))] == [
+        "readings-000000.csv",
+        "readings-000001.csv",
+    ]
+
+
+@pytest.mark.parametrize("count", [40, 500, 100_000])
+def test_as_many_sources_as_fit_are_in_the_tag_and_the_others_are_counted(count):
+    text = lineage.sources_tag(records(count))
+    *shown, last = json.loads(text)
+    assert len(text) <= 4500
+    assert [source["name"] for source in shown] == [f"readings-{number:06}.csv" for number in range(len(shown))]
+    assert last["name"] == f"and {count - len(shown)} more, see lineage/sources.json of the run"
+    assert len(text) + len(json.dumps(shown[0])) > 4400
+
+
+def test_a_tag_of_many_sources_costs_each_of_them_once(monkeypatch):
+    dumped = []
+    dumps = json.dumps
+    monkeypatch.setattr(lineage.json, "dumps", lambda value: dumped.append(value) or dumps(value))
+    lineage.sources_tag(records(2000))
+    assert sum(len(value) if isinstance(value, list) else 1 for value in dumped) < 3 * 2000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("no git"), subprocess.CalledProcessError(128, "git"), subprocess.TimeoutExpired("git", 10)],
+    ids=["no git", "no checkout", "a slow disk"],
+)
+def test_where_git_gives_no_commit_it_is_unknown(monkeypatch, error):
+    def run(*arguments, **options):
+        raise error
+
+    monkeypatch.delenv("PDM_GIT_COMMIT", raising=False)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert lineage.git_commit() == "unknown"
