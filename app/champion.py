@@ -10,7 +10,7 @@ from typing import Any
 
 from predictive_maintenance.errors import ModelError
 from predictive_maintenance.explaining import Explainer
-from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.registry import ModelVersion
 from predictive_maintenance.scoring import REFERENCE_FILE, Scorer
 from predictive_maintenance.sensors import LABELS, SENSOR_NAMES, SENSORS
 

@@ -10,8 +10,7 @@ from fastapi import FastAPI
 
 from predictive_maintenance.config import Params
 from predictive_maintenance.config import Registry as RegistryNames
-from predictive_maintenance.registry.connection import tracking_uri
-from predictive_maintenance.registry.reading import open_registry
+from predictive_maintenance.registry import RegisteredVersions, connect_to_read, tracking_uri
 
 from . import problems
 from .access import Guarded, Observed
@@ -27,6 +26,11 @@ DESCRIPTION = """
 Which machine will fail, how sure that is, and why. The model is the one in production; a promotion is followed
 within seconds, without a restart. Try **POST /predict** with one of its examples.
 """
+
+
+def open_registry(names: RegistryNames) -> Registry:
+    """MLflow's registry, for one who only reads. Raises RegistryError."""
+    return RegisteredVersions(connect_to_read(names))
 
 
 def create_app(

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import structlog
 
 from predictive_maintenance.errors import ModelError, RegistryError
-from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.registry import ModelVersion
 
 from .champion import Champion
 from .store import ModelStore
@@ -52,6 +52,10 @@ class Following:
         if self.last_success is None:
             return "the registry has not answered yet"
         return None if self.production else "no version is in production: train one, or promote one"
+
+
+class RefusedVersionError(ModelError):
+    """The version that production names cannot be served: the champion stays."""
 
 
 class Follower:
@@ -95,21 +99,17 @@ class Follower:
         try:
             self._registry = self._registry or self._open_registry()
             version = self._registry.production()
-            succeeded = replace(self.following, looked_at=now, last_success=now, error=None)
-            if version is None:
-                self.following = replace(succeeded, production=None, refused=None)
-                return True
-            self._follow(version)
+            named = version.version if version else None
+            self.following = Following(looked_at=now, last_success=now, production=named)
+            if version:
+                self._follow(version)
         except (RegistryError, OSError) as error:
             self._failed(now, str(error))
             return False
-        except ModelError as error:
-            self._store.forget(version)
-            refused = f"version {version.version} is refused: {error}"
-            self._tell("refused", reason=refused)
-            self.following = replace(succeeded, production=version.version, refused=refused)
+        except RefusedVersionError as error:
+            self._tell("refused", reason=str(error))
+            self.following = replace(self.following, refused=str(error))
             return False
-        self.following = replace(succeeded, production=version.version, refused=None)
         return True
 
     @property
@@ -144,10 +144,17 @@ class Follower:
     def _load(self, version: ModelVersion) -> Champion:
         if self._store.has(version):
             try:
-                return Champion.load(self._store.fetch(version, self._downloaded), version)
-            except ModelError:
-                self._store.forget(version)  # damaged on this disk, which says nothing of the registry's
-        return Champion.load(self._store.fetch(version, self._downloaded), version)
+                return self._loaded(version)
+            except RefusedVersionError:
+                pass  # damaged on this disk, which says nothing of the registry's files: they are brought anew
+        return self._loaded(version)
+
+    def _loaded(self, version: ModelVersion) -> Champion:
+        try:
+            return Champion.load(self._store.fetch(version, self._downloaded), version)
+        except ModelError as error:
+            self._store.forget(version)
+            raise RefusedVersionError(f"version {version.version} is refused: {error}") from error
 
     def _downloaded(self, version: str, work: Path) -> Path:
         assert self._registry is not None

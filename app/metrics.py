@@ -76,7 +76,7 @@ class Metrics:
         scraped = self._own
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             scraped = CollectorRegistry()
-            MultiProcessCollector(scraped)
+            MultiProcessCollector(scraped)  # type: ignore[no-untyped-call]
         age = CollectorRegistry()
         age.register(_LookUpAge(lambda: last_success))
         return generate_latest(scraped) + generate_latest(age)

@@ -71,4 +71,4 @@ class Service:
 
 def service(request: Request) -> Service:
     """The parts of the application that a request came to."""
-    return request.app.state.service  # type: ignore[no-any-return]
+    return request.app.state.service

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
-from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.registry import ModelVersion
 
 _KEPT = 3
 _LAST_GOOD = "last_good.json"

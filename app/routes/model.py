@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.registry import ModelVersion
 
 from ..champion import Champion
 from ..problems import ProblemDetails

@@ -3,10 +3,21 @@
 Only calls that an older, hosted server knows are used: runs, parameters, metrics, artifacts, versions, aliases, tags.
 """
 
-from .connection import Connection, connect, tracking_uri
+from .connection import Connection, connect, connect_to_read, tracking_uri
 from .entities import ModelVersion
 from .packaging import package_version
+from .reading import RegisteredVersions
 from .runs import FlowRun
 from .versions import Versions
 
-__all__ = ["Connection", "FlowRun", "ModelVersion", "Versions", "connect", "package_version", "tracking_uri"]
+__all__ = [
+    "Connection",
+    "FlowRun",
+    "ModelVersion",
+    "RegisteredVersions",
+    "Versions",
+    "connect",
+    "connect_to_read",
+    "package_version",
+    "tracking_uri",
+]

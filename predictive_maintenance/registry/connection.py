@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,12 @@ def is_embedded(uri: str) -> bool:
 
 @dataclass(frozen=True)
 class Connection:
-    """A client that has been heard from, and the experiment that runs go to."""
+    """A client, and the experiment that runs go to: empty for one who only reads."""
 
     uri: str
     client: MlflowClient
-    experiment_id: str
     settings: Registry
+    experiment_id: str = ""
 
     @property
     def shown_uri(self) -> str:
@@ -61,6 +61,13 @@ class Connection:
 
 def connect(settings: Registry) -> Connection:
     """Reach the tracking server and find or make the experiment. Raises RegistryError with the way out."""
+    reader = connect_to_read(settings)
+    with reader.errors("connecting"), reader.exclusive():
+        return replace(reader, experiment_id=_experiment(reader.client, reader.uri, settings.experiment))
+
+
+def connect_to_read(settings: Registry) -> Connection:
+    """A connection for one who only reads: nothing is made, and a server is first asked when something is read."""
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -74,8 +81,7 @@ def connect(settings: Registry) -> Connection:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        client = mlflow.MlflowClient(uri, uri)
-        return Connection(uri, client, _experiment(client, uri, settings.experiment), settings)
+        return Connection(uri, mlflow.MlflowClient(uri, uri), settings)
 
 
 def _experiment(client: MlflowClient, uri: str, name: str) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..evaluation.gate import Verdict
-
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+    from ..evaluation.gate import Verdict
 
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 SOURCES_TAG, FILES_TAG = "data_sources", "files_sha256"
@@ -36,6 +36,8 @@ class ModelVersion:
 
     @property
     def verdict(self) -> Verdict | None:
+        from ..evaluation.gate import Verdict  # with all of evaluation behind it, which one who only reads has not
+
         return Verdict.from_json(self.tags[GATE_TAG]) if GATE_TAG in self.tags else None
 
 

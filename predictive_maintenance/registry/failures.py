@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import RegistryError
 
+_LIBRARY_ERRORS = (
+    ("mlflow.exceptions", "MlflowException"),
+    ("requests.exceptions", "RequestException"),
+    ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("boto3.exceptions", "Boto3Error"),
+)
 _UNREACHABLE = ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")
 
 
 @contextmanager
 def as_registry_errors(uri: str, doing: str) -> Iterator[None]:
     """A block whose errors from MLflow at `uri` become a RegistryError that says what was being done, and where."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    # A server may hand out artifacts by itself or send its clients to S3: boto's errors come as they are.
-    stores = (Boto3Error, BotoCoreError, ClientError, SQLAlchemyError, OSError)
     try:
         yield
-    except (MlflowException, RequestException, *stores) as error:
+    except Exception as error:
+        if not isinstance(error, _known_errors()):
+            raise
         raise RegistryError(f"MLflow at {redact(uri)}, {doing}: {_reason(error)}") from error
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """The errors of MLflow and of what it reads its files and tables with.
+
+    A server may hand out artifacts by itself or send its clients to S3: boto's errors then come as they are. A library
+    that nobody has imported raises nothing: it need not be there, as on a machine that only serves.
+    """
+    loaded = [(sys.modules[module], name) for module, name in _LIBRARY_ERRORS if module in sys.modules]
+    return (OSError, *(getattr(module, name) for module, name in loaded))
 
 
 def redact(text: str) -> str:

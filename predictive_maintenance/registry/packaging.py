@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..config import PROJECT_DIR
 from ..sensors import INPUT_NAMES, PRODUCT_TYPE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORER_FOLDER = "scorer"
 _PACKAGE = PROJECT_DIR / "predictive_maintenance"

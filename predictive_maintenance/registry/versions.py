@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,65 +11,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ModelError, RegistryError
-from ..evaluation.comparison import Champion
 from ..scoring import TRAINING_ROWS_FILE, Scorer
-from .connection import Connection
 from .entities import FILES_TAG, FINGERPRINT_TAG, PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, ModelVersion, Promotion
-from .packaging import SCORER_FOLDER, files_sha256
+from .packaging import files_sha256
+from .reading import RegisteredVersions
 from .runs import FlowRun
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from ..evaluation.comparison import Champion
 
 ARTIFACT_PATH = "model_artifact"
-_NO_ALIAS = re.compile(r"Registered model alias \S+ not found")
 
 
-class Versions:
-    """The versions of `settings.model_name`. Every method raises RegistryError when the registry does not answer."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._client = connection.client
-        self._name = connection.settings.model_name
-        self._candidate = connection.settings.candidate_alias
-        self._production = connection.settings.production_alias
-
-    def production(self) -> ModelVersion | None:
-        return self._by_alias(self._production)
-
-    def candidate(self) -> ModelVersion | None:
-        return self._by_alias(self._candidate)
-
-    def get(self, version: str) -> ModelVersion:
-        """Raises RegistryError that lists the versions there are."""
-        found = None
-        if version.isdecimal():
-            found = self._unless_missing(
-                f"reading version {version}", lambda: self._client.get_model_version(self._name, version)
-            )
-        if found is None:
-            known = ", ".join(known.version for known in self.all()) or "none yet"
-            raise RegistryError(f"{self._name} has no version {version!r}; it has: {known}")
-        return ModelVersion.of(found, tuple(found.aliases))
-
-    def all(self) -> list[ModelVersion]:
-        """Newest first."""
-        with self._connection.errors("listing versions"):
-            found = self._search()
-            aliases = self._client.get_registered_model(self._name).aliases if found else {}
-        versions = [
-            ModelVersion.of(version, tuple(name for name, to in aliases.items() if str(to) == str(version.version)))
-            for version in found
-        ]
-        return sorted(versions, key=lambda version: -int(version.version))
+class Versions(RegisteredVersions):
+    """The same for those who write: training and the command line."""
 
     def champion(self) -> Champion | None:
         """The production version, ready to be compared with. Raises ModelError where its files are damaged."""
+        from ..evaluation.comparison import Champion  # which one who only reads has not
+
         if (current := self.production()) is None:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
-            folder = self._download(current.version, Path(work))
+            folder = self.download(current.version, Path(work))
             try:
                 rows = np.load(folder / TRAINING_ROWS_FILE, allow_pickle=False)
                 scorer = Scorer.load(folder)
@@ -85,15 +48,6 @@ class Versions:
             if ROLLED_BACK_TAG in version.tags and FINGERPRINT_TAG in version.tags
         }
         return Champion(current.version, scorer, rows, current.tags.get(FINGERPRINT_TAG, ""), rolled_back)
-
-    def scorer(self, version: str, threads: int = 1) -> Scorer:
-        """The scorer of a version, its golden rows checked."""
-        with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
-            folder = self._download(version, Path(work))
-            try:
-                return Scorer.load(folder, threads)
-            except ModelError as error:
-                raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
         """The version that holds `folder`, made from `run`. A second call with the same files finds the first one's."""
@@ -174,44 +128,6 @@ class Versions:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-
-    def _by_alias(self, alias: str) -> ModelVersion | None:
-        found = self._unless_missing(
-            f"looking up the alias {alias}", lambda: self._client.get_model_version_by_alias(self._name, alias)
-        )
-        return self.get(str(found.version)) if found else None
-
-    def _unless_missing(self, doing: str, ask: Callable[[], MlflowVersion]) -> MlflowVersion | None:
-        """What the registry answers; None where it says that it has no such model, version or alias."""
-        from mlflow.exceptions import MlflowException
-
-        with self._connection.errors(doing):
-            try:
-                return ask()
-            except MlflowException as error:
-                # MLflow's own servers have no code for a missing alias: it shares that of an invalid name.
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST" or _NO_ALIAS.search(str(error)):
-                    return None
-                raise
-
-    def _search(self) -> list[MlflowVersion]:
-        """Every version, page by page. None of them carries its aliases."""
-        found, token = [], None
-        while True:
-            page = self._client.search_model_versions(f"name='{self._name}'", page_token=token)
-            found += page
-            if not (token := page.token):
-                return found
-
-    def _download(self, version: str, work: Path) -> Path:
-        import mlflow.artifacts
-
-        with self._connection.errors(f"downloading version {version}"):
-            folder = mlflow.artifacts.download_artifacts(f"models:/{self._name}/{version}", dst_path=str(work))
-        scorer = Path(folder) / "artifacts" / SCORER_FOLDER
-        if not scorer.is_dir():
-            raise ModelError(f"version {version} of {self._name} holds no scorer: it was not made by this system")
-        return scorer
 
 
 def _now() -> str:

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from app.factory import create_app
 from app.settings import Settings
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.registry.reading import ModelVersion
+from predictive_maintenance.registry import ModelVersion
 
 READING = {
     "product_type": "M", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
