@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import pyarrow as pa
 
 from ..errors import SourceError
-from .uris import redact
+from ..uris import redact
 
 _ROWS_AT_A_TIME = 100_000
 

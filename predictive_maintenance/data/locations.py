@@ -16,10 +16,10 @@ import pyarrow as pa
 import yaml
 
 from ..errors import SourceError
+from ..uris import expand, redact, scheme_of
 from .databases import check_database, read_database
 from .reading import TableFile
 from .simulator import parse_simulator_uri, simulate
-from .uris import expand, redact, scheme_of
 
 _CHUNK_BYTES = 2**20
 _TIMEOUT_S = 30.0

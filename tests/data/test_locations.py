@@ -12,10 +12,7 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from predictive_maintenance.config import Source
 from predictive_maintenance.data.locations import check, dvc_md5, fetch
-from predictive_maintenance.data.sources import check_sources
-from predictive_maintenance.data.uris import check_no_password, redact
 from predictive_maintenance.errors import SourceError
 
 
@@ -342,32 +339,7 @@ def test_a_secret_from_the_environment_is_in_no_name(web, csv_text, monkeypatch)
     assert arrivals(url + "/readings.csv?token=${PLANT_TOKEN}")[0].name == f"{url}/readings.csv?token=***"
 
 
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("postgresql://me:s3cret@host:5432/plant?table=t", "postgresql://me:***@host:5432/plant?table=t"),
-        ("postgresql://me:s3:cr:et@host/plant?table=t", "postgresql://me:***@host/plant?table=t"),
-        ("postgresql://me@host/plant?table=t", "postgresql://me@host/plant?table=t"),
-        ("postgresql://host/plant?table=t&password=s3cret", "postgresql://host/plant?table=t&password=***"),
-        ("https://host/r.csv?X-Amz-Signature=s3cret#s3cret", "https://host/r.csv?X-Amz-Signature=***"),
-        ("https://host/r.csv?s3cret", "https://host/r.csv"),
-        ("simulator://?rows=10&seed=1", "simulator://?rows=10&seed=1"),
-        ("data/a file.csv", "data/a file.csv"),
-    ],
-)
-def test_passwords_and_the_values_of_a_query_are_not_shown(uri, shown):
-    assert redact(uri) == shown
-
-
 @pytest.mark.parametrize("password", ["s3[cr]et", "s3[cret"])
 def test_a_password_with_a_bracket_is_neither_shown_nor_a_crash(password):
     told = refusal(f"postgresql://me:{password}@host/plant?table=t", check)
     assert password not in told
-
-
-def test_a_password_written_out_is_refused_before_it_is_kept():
-    with pytest.raises(SourceError) as error:
-        check_sources((Source(uri="postgresql://me:s3cret@host/plant?table=readings"),))
-    assert "postgresql://me:***@host/plant?table=readings: holds a password" in str(error.value)
-    assert "s3cret" not in str(error.value)
-    check_no_password("postgresql://me:${DB_PASSWORD}@host/plant?table=readings")
