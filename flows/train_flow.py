@@ -1,15 +1,13 @@
 """Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
 
-import os
-
-from laptop import PROJECT_DIR, check_results_folder
+from laptop import PROJECT_DIR, check_results_folder, retry_minutes
 
 # isort: split
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
 from metaflow.cards import get_cards
 
 import cards
-from boundary import plain_errors, read_settings
+from boundary import plain_errors, read_settings, read_sources
 from predictive_maintenance import tracking
 from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import clean
@@ -24,7 +22,7 @@ from predictive_maintenance.promotion import Outcome, register_and_promote
 from predictive_maintenance.registry import FlowRun, Versions, connect
 from predictive_maintenance.scoring import Scorer
 
-RETRY_MINUTES = int(os.environ.get("PDM_RETRY_MINUTES", "1"))
+RETRY_MINUTES = retry_minutes()
 
 
 @package_sources("../predictive_maintenance")
@@ -40,8 +38,10 @@ class TrainFlow(FlowSpec):
     sources = Parameter(
         "sources",
         help="Your own data instead of params.yaml's: paths, globs, s3://, https://, simulator:// and SQLAlchemy URLs, "
-        "comma-separated; `join:` before one that adds columns by reading id.",
+        "comma-separated; `join:` before one that adds columns by reading id. A comma within a URL's query is written "
+        'as %2C, or all as a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
+        callback=read_sources,
     )
     trials = Parameter("trials", help="Trials for each candidate, instead of params.yaml's.", type=int, default=None)
     seed = Parameter("seed", help="Seed of everything drawn, instead of params.yaml's.", type=int, default=None)

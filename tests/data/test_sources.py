@@ -231,10 +231,11 @@ def test_every_file_of_a_glob_has_a_record_of_its_own(write, pull, tmp_path):
     assert ingested.frame["source"].value_counts().tolist() == [4, 4]
 
 
-def test_a_token_is_in_no_record(web, pull, csv_text):
+def test_a_token_is_in_no_record(web, pull, csv_text, monkeypatch):
     url, contents = web
     contents["/readings.csv"] = csv_text().encode()
-    ingested = pull(f"{url}/readings.csv?token=s3cret")
+    monkeypatch.setenv("PLANT_TOKEN", "s3cret")
+    ingested = pull(url + "/readings.csv?token=${PLANT_TOKEN}")
     assert ingested.records[0].name == f"{url}/readings.csv?token=***"
     assert not ingested.frame["source"].astype(str).str.contains("s3cret").any()
 
