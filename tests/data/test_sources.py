@@ -371,3 +371,12 @@ def test_sources_that_can_be_reached_pass(write):
 
 def test_every_sensor_is_float64(write, pull):
     assert set(pull(write()).frame[list(SENSOR_NAMES)].dtypes.astype(str)) == {"float64"}
+
+
+def test_a_query_that_a_comma_cut_in_two_is_told_with_the_way_to_write_it(tmp_path, params):
+    sqlite3.connect(tmp_path / "plant.db").close()
+    sources = params.override(f"sqlite:///{tmp_path / 'plant.db'}?query=SELECT a, b FROM t").data.sources
+    with pytest.raises(
+        SourceError, match=r"b FROM t: no such file.*\na comma in a query is written %2C, or --sources as"
+    ):
+        check_sources(sources)
