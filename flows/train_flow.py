@@ -17,6 +17,7 @@ from predictive_maintenance.evaluation.evaluate import evaluate, out_of_fold_sco
 from predictive_maintenance.features import with_features
 from predictive_maintenance.lineage import git_commit
 from predictive_maintenance.models.export import export_model
+from predictive_maintenance.models.hyperparameters import check_hyperparameters
 from predictive_maintenance.models.training import train_candidate
 from predictive_maintenance.promotion import Outcome, register_and_promote
 from predictive_maintenance.registry import FlowRun, Versions, connect
@@ -53,6 +54,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Check everything that the run needs before any work: settings, sources, registry."""
         self.params = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        check_hyperparameters(self.params)
         check_sources(self.params.data.sources)
         # What the run's MLflow run and model version are found by: an artifact, so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"

@@ -71,6 +71,14 @@ def test_a_mistyped_setting_stops_the_launch(place, quick_params, tmp_path):
     assert "gate.min_recal is not a setting; did you mean 'min_recall'?" in stopped(place, broken)
 
 
+def test_a_mistyped_hyperparameter_stops_the_run_before_any_work(place, quick_params, tmp_path):
+    broken = tmp_path / "params.yaml"
+    broken.write_text(Path(quick_params).read_text().replace("num_leaves", "num_leafs"))
+    output = stopped(place, broken)
+    assert "candidates.lightgbm.search.num_leafs: is not a hyperparameter; did you mean 'num_leaves'?" in output
+    assert "/ingest/" not in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
