@@ -9,6 +9,7 @@ from .params import (
     Columns,
     Costs,
     Evaluation,
+    Features,
     Gate,
     Params,
     Range,
@@ -20,7 +21,7 @@ from .params import (
     Training,
     parse_params,
 )
-from .sources import Source, parse_sources
+from .sources import Data, Source, parse_sources
 
 __all__ = [
     "PARAMS_FILE",
@@ -30,7 +31,9 @@ __all__ = [
     "Cleaning",
     "Columns",
     "Costs",
+    "Data",
     "Evaluation",
+    "Features",
     "Gate",
     "Params",
     "Range",
