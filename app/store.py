@@ -34,7 +34,8 @@ class ModelStore:
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
         except OSError as error:
-            self.trouble = f"{root}: models cannot be kept there ({error.strerror}), so that a restart needs the registry: set PDM_MODEL_CACHE"
+            why = f"models cannot be kept there ({error.strerror}), so that a restart needs the registry"
+            self.trouble = f"{root}: {why}: set PDM_MODEL_CACHE"
             self._unkept = tempfile.TemporaryDirectory(prefix="pdm-models-")
             self._folder = Path(self._unkept.name)
 

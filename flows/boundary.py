@@ -6,7 +6,7 @@ from typing import Any
 from metaflow import FlowSpec, user_step_decorator
 from metaflow.exception import MetaflowException
 
-from predictive_maintenance.config import read_yaml
+from predictive_maintenance.config import parse_sources, read_yaml
 from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
 
 
@@ -16,7 +16,8 @@ class RunStopped(MetaflowException):
     headline = "The run stopped"
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        # Metaflow takes every asterisk for a mark of its own and prints none: not that of a glob, nor a hidden password's.
+        super().__init__(text.replace("*", "\N{ASTERISK OPERATOR}"))
 
 
 @user_step_decorator
@@ -38,3 +39,13 @@ def read_settings(text: str) -> dict[str, Any]:
         return read_yaml(text, "settings")
     except PredictiveMaintenanceError as error:
         raise RunStopped(str(error)) from None
+
+
+def read_sources(context: Any, option: Any, text: str) -> str:
+    """The value of --sources, checked while the command line is read: once a run has begun, Metaflow has kept it."""
+    try:
+        if text:
+            parse_sources(text)
+    except PredictiveMaintenanceError as error:
+        raise RunStopped(str(error)) from None
+    return text

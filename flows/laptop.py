@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 if str(PROJECT_DIR) not in sys.path:
@@ -13,6 +14,7 @@ from predictive_maintenance.metaflow_defaults import set_metaflow_defaults  # no
 set_metaflow_defaults()
 
 from metaflow.plugins.cards.card_datastore import CardDatastore  # noqa: E402  reads the defaults above
+from metaflow.user_configs.config_options import ConvertPath  # noqa: E402
 
 # Metaflow 2.19.39 writes cards below the working directory and reads them below the datastore, and its setting for the
 # place, METAFLOW_CARD_LOCALROOT, is read and then not returned. Cards belong beside the runs they are about.
@@ -25,6 +27,27 @@ def _card_root(storage_type: str) -> str:
 
 
 CardDatastore.get_storage_root = staticmethod(_card_root)
+
+_settings_text = ConvertPath.convert_value
+
+
+def _utf8_settings_text(path: str | None, is_default: bool) -> Any:
+    """What Metaflow reads from a settings file, with an error where it would show a traceback."""
+    try:
+        return _settings_text(path, is_default)
+    except UnicodeDecodeError as error:
+        sys.exit(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8")
+
+
+ConvertPath.convert_value = staticmethod(_utf8_settings_text)
+
+
+def retry_minutes() -> int:
+    """The wait before a failed step is tried again, from PDM_RETRY_MINUTES. Leaves with an error for no whole number."""
+    text = os.environ.get("PDM_RETRY_MINUTES", "1")
+    if not text.isdecimal():
+        sys.exit(f"PDM_RETRY_MINUTES: must be a whole number of minutes, not {text!r}")
+    return int(text)
 
 
 def check_results_folder() -> None:

@@ -1,15 +1,13 @@
 """Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
 
-import os
-
-from laptop import PROJECT_DIR, check_results_folder
+from laptop import PROJECT_DIR, check_results_folder, retry_minutes
 
 # isort: split
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
 from metaflow.cards import get_cards
 
 import cards
-from boundary import plain_errors, read_settings
+from boundary import plain_errors, read_settings, read_sources
 from predictive_maintenance import tracking
 from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import clean
@@ -19,12 +17,13 @@ from predictive_maintenance.evaluation.evaluate import evaluate, out_of_fold_sco
 from predictive_maintenance.features import with_features
 from predictive_maintenance.lineage import git_commit
 from predictive_maintenance.models.export import export_model
+from predictive_maintenance.models.hyperparameters import check_hyperparameters
 from predictive_maintenance.models.training import train_candidate
 from predictive_maintenance.promotion import Outcome, register_and_promote
 from predictive_maintenance.registry import FlowRun, Versions, connect
 from predictive_maintenance.scoring import Scorer
 
-RETRY_MINUTES = int(os.environ.get("PDM_RETRY_MINUTES", "1"))
+RETRY_MINUTES = retry_minutes()
 
 
 @package_sources("../predictive_maintenance")
@@ -40,8 +39,10 @@ class TrainFlow(FlowSpec):
     sources = Parameter(
         "sources",
         help="Your own data instead of params.yaml's: paths, globs, s3://, https://, simulator:// and SQLAlchemy URLs, "
-        "comma-separated; `join:` before one that adds columns by reading id.",
+        "comma-separated; `join:` before one that adds columns by reading id. A comma within a URL's query is written "
+        'as %2C, or all as a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
+        callback=read_sources,
     )
     trials = Parameter("trials", help="Trials for each candidate, instead of params.yaml's.", type=int, default=None)
     seed = Parameter("seed", help="Seed of everything drawn, instead of params.yaml's.", type=int, default=None)
@@ -53,6 +54,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Check everything that the run needs before any work: settings, sources, registry."""
         self.params = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        check_hyperparameters(self.params)
         check_sources(self.params.data.sources)
         # What the run's MLflow run and model version are found by: an artifact, so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"

@@ -13,7 +13,6 @@ from .config import Params
 from .data.cleaning import Cleaned
 from .data.sources import SourceRecord
 from .data.splits import SplitRows
-from .data.uris import redact
 from .evaluation.evaluate import Evaluation, training_fingerprint
 from .evaluation.metrics import Scores
 from .lineage import package_versions, sources_file, sources_tag
@@ -21,6 +20,7 @@ from .models.candidates import save_estimator
 from .models.training import TrainedCandidate
 from .registry import FlowRun
 from .registry.entities import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG, SOURCES_TAG
+from .uris import redact
 
 HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
 

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import yaml
 
 from ..errors import SourceError
+from ..uris import expand, redact, scheme_of
 from .databases import check_database, read_database
 from .reading import TableFile
 from .simulator import parse_simulator_uri, simulate
-from .uris import expand, redact, scheme_of
 
 _CHUNK_BYTES = 2**20
 _TIMEOUT_S = 30.0
@@ -46,9 +45,9 @@ def check(uri: str) -> None:
     if scheme == "simulator":
         parse_simulator_uri(resolved)
     elif scheme == "s3":
+        bucket, key = _bucket_and_key(uri, resolved)
         with _errors_named(uri):
-            bucket, key = _bucket_and_key(resolved)
-            _s3().head_object(Bucket=bucket, Key=key)
+            _s3(uri).head_object(Bucket=bucket, Key=key)
     elif scheme in ("http", "https"):
         with _errors_named(uri), _http_stream(resolved):
             pass
@@ -74,7 +73,7 @@ def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[Arrival]:
     elif scheme in ("s3", "http", "https"):
         target = folder / "download"
         with _errors_named(uri), target.open("wb") as file:
-            _download_s3(resolved, file) if scheme == "s3" else _download_http(resolved, file)
+            _download_s3(uri, resolved, file) if scheme == "s3" else _download_http(resolved, file)
         yield _arrived_file(target, name)
     elif scheme:
         yield _arrived_table(name, read_database(uri, resolved))
@@ -99,6 +98,14 @@ def dvc_md5(path: Path) -> str | None:
 
 
 def _paths(text: str) -> list[Path]:
+    try:
+        return _matching_paths(text)
+    except (OSError, RuntimeError) as error:  # too long a name, no permission, the home of a user who is not there
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{text}: cannot be looked for: {reason}") from None
+
+
+def _matching_paths(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if path.is_file():
         return [path]
@@ -118,7 +125,9 @@ def _paths(text: str) -> list[Path]:
 def _errors_named(uri: str) -> Iterator[None]:
     """Turns the errors of boto3 and httpx into a SourceError that names the source."""
     import httpx
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import RetriesExceededError
 
     try:
         yield
@@ -130,42 +139,56 @@ def _errors_named(uri: str) -> Iterator[None]:
             code, str(error)
         )
         raise SourceError(f"{redact(uri)}: {reason}") from None
-    except BotoCoreError as error:
+    except (BotoCoreError, Boto3Error, RetriesExceededError) as error:
         raise SourceError(f"{redact(uri)}: {error} (credentials and AWS_ENDPOINT_URL as for boto3)") from None
     except httpx.HTTPStatusError as error:
         raise SourceError(f"{redact(uri)}: the server answered {error.response.status_code}") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.InvalidURL, UnicodeError):  # their texts may quote a piece of a password
+        raise SourceError(
+            f"{redact(uri)}: not a valid URL: is its port a number, and what is special in it percent-encoded?"
+        ) from None
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.DecodingError) as error:
+        raise SourceError(f"{redact(uri)}: the answer broke off or makes no sense: {error}") from None
+    except httpx.HTTPError as error:
         raise SourceError(f"{redact(uri)}: cannot be reached: {error}") from None
     except OSError as error:
         raise SourceError(f"{redact(uri)}: cannot be downloaded: {error.strerror or error}") from None
 
 
-def _s3() -> Any:
+def _s3(uri: str) -> Any:
     import boto3
 
-    return boto3.client("s3")
+    try:
+        return boto3.client("s3")
+    except ValueError as error:
+        raise SourceError(
+            f"{redact(uri)}: no S3 client: {error} (AWS_ENDPOINT_URL begins with http:// or https://)"
+        ) from None
 
 
 def _bucket_exists(uri: str) -> bool:
-    from botocore.exceptions import ClientError
+    """Whether there is a bucket where there is no object; true when nobody knows."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        _s3().head_bucket(Bucket=_bucket_and_key(expand(uri))[0])
+        _s3(uri).head_bucket(Bucket=_bucket_and_key(uri, expand(uri))[0])
     except ClientError as error:
         return error.response.get("Error", {}).get("Code") != "404"
+    except BotoCoreError:
+        return True
     return True
 
 
-def _bucket_and_key(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri, allow_fragments=False)
-    if not parts.netloc or not parts.path.strip("/"):
-        raise SourceError(f"{uri}: not of the form s3://bucket/key")
-    return parts.netloc, parts.path.lstrip("/")
+def _bucket_and_key(uri: str, resolved: str) -> tuple[str, str]:
+    bucket, _, key = resolved.partition("://")[2].partition("/")
+    if not bucket or not key.strip("/"):
+        raise SourceError(f"{redact(uri)}: not of the form s3://bucket/key")
+    return bucket, key.lstrip("/")
 
 
-def _download_s3(uri: str, file: BinaryIO) -> None:
-    bucket, key = _bucket_and_key(uri)
-    _s3().download_fileobj(bucket, key, file)
+def _download_s3(uri: str, resolved: str, file: BinaryIO) -> None:
+    bucket, key = _bucket_and_key(uri, resolved)
+    _s3(uri).download_fileobj(bucket, key, file)
 
 
 @contextmanager

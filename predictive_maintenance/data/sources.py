@@ -23,10 +23,10 @@ from ..sensors import (
     describe_missing,
     match_headers,
 )
+from ..uris import redact, scheme_of
 from . import locations
 from .parsing import fault_table, parse
 from .reading import MalformedRow, TableFile
-from .uris import check_no_password, redact
 
 MIN_JOINED_SHARE = 0.01
 
@@ -71,12 +71,15 @@ class _Part:
 def check_sources(sources: Sequence[Source]) -> None:
     """Raises SourceError unless every source can be reached: all failures at once, each with its way out."""
     problems = []
+    lost_file = False
     for source in sources:
         try:
-            check_no_password(source.uri)
             locations.check(source.uri)
         except SourceError as error:
             problems.append(str(error))
+            lost_file |= not scheme_of(source.uri)
+    if lost_file and any("query=" in source.uri for source in sources):
+        problems.append('a comma in a query is written %2C, or --sources as a JSON list: ["sqlite:///...", "b.csv"]')
     if problems:
         raise SourceError("\n".join(problems))
 

@@ -231,10 +231,11 @@ def test_every_file_of_a_glob_has_a_record_of_its_own(write, pull, tmp_path):
     assert ingested.frame["source"].value_counts().tolist() == [4, 4]
 
 
-def test_a_token_is_in_no_record(web, pull, csv_text):
+def test_a_token_is_in_no_record(web, pull, csv_text, monkeypatch):
     url, contents = web
     contents["/readings.csv"] = csv_text().encode()
-    ingested = pull(f"{url}/readings.csv?token=s3cret")
+    monkeypatch.setenv("PLANT_TOKEN", "s3cret")
+    ingested = pull(url + "/readings.csv?token=${PLANT_TOKEN}")
     assert ingested.records[0].name == f"{url}/readings.csv?token=***"
     assert not ingested.frame["source"].astype(str).str.contains("s3cret").any()
 
@@ -370,3 +371,12 @@ def test_sources_that_can_be_reached_pass(write):
 
 def test_every_sensor_is_float64(write, pull):
     assert set(pull(write()).frame[list(SENSOR_NAMES)].dtypes.astype(str)) == {"float64"}
+
+
+def test_a_query_that_a_comma_cut_in_two_is_told_with_the_way_to_write_it(tmp_path, params):
+    sqlite3.connect(tmp_path / "plant.db").close()
+    sources = params.override(f"sqlite:///{tmp_path / 'plant.db'}?query=SELECT a, b FROM t").data.sources
+    with pytest.raises(
+        SourceError, match=r"b FROM t: no such file.*\na comma in a query is written %2C, or --sources as"
+    ):
+        check_sources(sources)

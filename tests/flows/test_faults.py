@@ -1,5 +1,6 @@
 """Faults, each one caused: what a person reads, what is lost (nothing), and how to go on."""
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ import pytest
 
 from predictive_maintenance.data.simulator import simulate
 
+SECRET = "postgresql://me:s3cret@host/plant?table=t"
+STAR = "\N{ASTERISK OPERATOR}"
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
 
@@ -66,6 +69,43 @@ def test_a_mistyped_setting_stops_the_launch(place, quick_params, tmp_path):
     broken = tmp_path / "params.yaml"
     broken.write_text(Path(quick_params).read_text().replace("min_recall", "min_recal"))
     assert "gate.min_recal is not a setting; did you mean 'min_recall'?" in stopped(place, broken)
+
+
+def test_a_mistyped_hyperparameter_stops_the_run_before_any_work(place, quick_params, tmp_path):
+    broken = tmp_path / "params.yaml"
+    broken.write_text(Path(quick_params).read_text().replace("num_leaves", "num_leafs"))
+    output = stopped(place, broken)
+    assert "candidates.lightgbm.search.num_leafs: is not a hyperparameter; did you mean 'num_leaves'?" in output
+    assert "/ingest/" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["run", "--sources", f"a.csv,{SECRET}"], {}),
+        (["run"], {"METAFLOW_RUN_SOURCES": SECRET}),
+        (["--config-value", "settings", json.dumps({"data": {"sources": [SECRET]}}), "run"], {}),
+    ],
+    ids=["the option", "the environment", "the settings"],
+)
+def test_a_password_in_a_source_stops_the_launch_and_is_neither_shown_nor_kept(place, arguments, environment):
+    code, output = place.run(*arguments, **environment)
+    assert code != 0
+    assert f"postgresql://me:{STAR * 3}@host/plant?table=t holds a password" in output
+    assert "Traceback" not in output
+    assert "s3cret" not in output
+    assert [path for path in place.root.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
+
+
+def test_settings_that_are_not_utf_8_or_not_there_are_named(place, tmp_path):
+    (tmp_path / "latin.yaml").write_bytes("currency: £".encode("cp1252"))
+    assert "latin.yaml: not UTF-8 text (byte 11)" in stopped(place, tmp_path / "latin.yaml")
+    assert "'nosuch.yaml' could not be read" in stopped(place, "nosuch.yaml")
+
+
+def test_a_wait_that_is_no_number_of_minutes_is_named(place, quick_params):
+    output = stopped(place, quick_params, PDM_RETRY_MINUTES="soon")
+    assert output == "PDM_RETRY_MINUTES: must be a whole number of minutes, not 'soon'\n"
 
 
 def test_a_registry_that_is_down_at_the_start_stops_the_run_before_any_work(place, quick_params):

@@ -1,0 +1,194 @@
+"""The settings of params.yaml, section by section."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from ..sensors import COLUMNS, SENSOR_NAMES
+from .base import Strict, checked
+from .explain import neighbours
+from .sources import Data, parse_sources
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Columns(Strict):
+    aliases: Mapping[str, tuple[str, ...]]
+    limits: Mapping[str, tuple[float, float]]
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Columns:
+        known = [column.name for column in COLUMNS]
+        for name in self.aliases:
+            if name not in known:
+                raise ValueError(f"aliases: {name!r} is not a column{neighbours(name, known)}")
+        for name in set(self.limits) ^ set(SENSOR_NAMES):
+            raise ValueError(
+                f"limits: {name!r} is {'unknown' if name in self.limits else 'missing'}: one entry a sensor"
+            )
+        for name, (low, high) in self.limits.items():
+            if not low < high:
+                raise ValueError(f"limits.{name}: {low} is not below {high}")
+        return self
+
+
+class Cleaning(Strict):
+    max_quarantined_share: Annotated[float, Field(ge=0, le=1)]
+
+
+class Features(Strict):
+    published_limit_margins: bool
+
+
+class Split(Strict):
+    test_share: Share
+    forward_share: Share
+    folds: Annotated[int, Field(ge=2, le=20)]
+    salt: str
+
+
+class Training(Strict):
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    threads: Annotated[int, Field(ge=1)]
+    calibration: Literal["auto", "sigmoid", "none"]
+
+
+class Threshold(Strict):
+    optimise: Literal["f1", "f_beta", "expected_cost"]
+    beta: Positive
+
+
+class Costs(Strict):
+    currency: str
+    missed_failure: Positive
+    false_alarm: Positive
+
+
+class Range(Strict):
+    """An interval that a search draws from: whole numbers when both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log: true needs low above 0, not {self.low}")
+        return self
+
+
+Scalar = bool | int | float | str
+
+
+def _space_kind(value: Any) -> str:
+    return "choice" if isinstance(value, list | tuple) else "range"
+
+
+SearchSpace = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[tuple[Scalar, ...], Field(min_length=1), Tag("choice")],
+    Discriminator(_space_kind),
+]
+"""An interval to draw from, or a list of values to choose among."""
+
+
+class Candidate(Strict):
+    trials: Annotated[int, Field(ge=1)]
+    fixed: Mapping[str, Scalar]
+    search: Mapping[str, SearchSpace]
+
+    @model_validator(mode="after")
+    def _fixed_or_searched(self) -> Candidate:
+        if both := set(self.fixed) & set(self.search):
+            raise ValueError(f"{sorted(both)[0]!r} is both fixed and searched")
+        return self
+
+
+class Evaluation(Strict):
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+    min_assessable_failures: Annotated[int, Field(ge=1)]
+
+
+class Gate(Strict):
+    min_recall: Annotated[float, Field(ge=0, le=1)]
+    min_f1: Annotated[float, Field(ge=0, le=1)]
+    max_f1_loss: Annotated[float, Field(ge=0, le=1)]
+    max_mode_recall_loss: Annotated[float, Field(ge=0, le=1)]
+    max_probability_difference: Positive
+
+
+def _not_blank(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is blank")
+    return name
+
+
+def _model_name(name: str) -> str:
+    if set(name) & set("/:'\"`"):
+        raise ValueError(f"{name!r}: the registry takes no slash, colon or quote in a model's name")
+    return _not_blank(name)
+
+
+def _alias(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name):
+        raise ValueError(f"{name!r}: an alias has letters, digits, _ and - only")
+    if name.lower() == "latest" or re.fullmatch(r"[vV]\d+", name):
+        raise ValueError(f"{name!r} means a version to the registry: take another word")
+    return name
+
+
+class Registry(Strict):
+    experiment: Annotated[str, AfterValidator(_not_blank)]
+    model_name: Annotated[str, AfterValidator(_model_name)]
+    candidate_alias: Annotated[str, AfterValidator(_alias)]
+    production_alias: Annotated[str, AfterValidator(_alias)]
+
+    @model_validator(mode="after")
+    def _aliases_differ(self) -> Registry:
+        if self.candidate_alias == self.production_alias:
+            raise ValueError(f"candidate_alias and production_alias are both {self.candidate_alias!r}")
+        return self
+
+
+Algorithm = Literal["random_forest", "lightgbm"]
+
+
+class Params(Strict):
+    """The whole of params.yaml."""
+
+    data: Data
+    columns: Columns
+    cleaning: Cleaning
+    features: Features
+    split: Split
+    training: Training
+    threshold: Threshold
+    costs: Costs
+    candidates: Annotated[Mapping[Algorithm, Candidate], Field(min_length=1)]
+    evaluation: Evaluation
+    gate: Gate
+    registry: Registry
+
+    def override(self, sources: str | None = None, trials: int | None = None, seed: int | None = None) -> Params:
+        """The same with a run's own sources (as parse_sources takes them), trials or seed."""
+        raw = self.model_dump(mode="json")
+        if sources:
+            raw["data"]["sources"] = [source.model_dump() for source in parse_sources(sources)]
+        if trials is not None:
+            raw["candidates"] = {name: candidate | {"trials": trials} for name, candidate in raw["candidates"].items()}
+        if seed is not None:
+            raw["training"]["seed"] = seed
+        return parse_params(raw, "the run's own settings")
+
+
+def parse_params(raw: Any, origin: str) -> Params:
+    """`raw` as checked parameters. Raises ConfigError that names `origin`, every wrong key, and its neighbours."""
+    return checked(Params, raw, origin)
