@@ -33,11 +33,12 @@ benchmark: $(READY)  ## Time training and scoring at 10 thousand, 100 thousand a
 	$(BIN)/python benchmarks/scoring.py
 
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-	--custom-compile-command 'make requirements' pyproject.toml
+	--custom-compile-command 'make requirements'
 
 requirements:  ## Pin every package anew from pyproject.toml (needs uv)
-	$(UV_COMPILE) --output-file requirements.txt
-	$(UV_COMPILE) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
+	$(UV_COMPILE) pyproject.toml --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(UV_COMPILE) --group serve --constraints requirements.txt --output-file requirements-serve.txt
 
 clean:  ## Remove the environment and caches; models, runs and data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
