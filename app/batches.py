@@ -25,12 +25,10 @@ from predictive_maintenance.sensors import (
 )
 
 from .bodies import json_problem, reason_of
+from .kinds import TABLES
 from .problems import Problem, field_problem
 from .schemas import Reading, Readings
-from .tables import TABLES, BodyTable, check_rows, open_table
-
-JSON = "application/json"
-KINDS = (JSON, *TABLES)
+from .tables import BodyTable, check_rows, open_table
 
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
@@ -63,7 +61,7 @@ class Batch:
 
 
 def read_batch(body: bytes, kind: str, max_rows: int, limits: Limits, aliases: Mapping[str, Sequence[str]]) -> Batch:
-    """The readings of `body`, which is of one of KINDS, checked against the sensors' `limits`.
+    """The readings of `body`, of one of kinds.KINDS, checked against the sensors' `limits`.
 
     Raises Problem where nothing of it can be used, or where it has more than `max_rows` rows.
     """

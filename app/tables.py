@@ -16,11 +16,8 @@ import pyarrow.parquet
 
 from predictive_maintenance.data.reading import MalformedRow, TableFile
 
+from .kinds import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from .problems import Problem
-
-CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
-ARROW_STREAM, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
-TABLES = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
 
 
 @dataclass(frozen=True)
@@ -69,15 +66,14 @@ def open_table(body: bytes, kind: str) -> Iterator[BodyTable]:
 def write_table(table: pa.Table, kind: str) -> bytes:
     """`table` as one of TABLES."""
     buffer = io.BytesIO()
-    match kind:
-        case "text/csv":
-            pa.csv.write_csv(table, buffer)
-        case "application/vnd.apache.parquet":
-            pa.parquet.write_table(table, buffer)
-        case _:
-            make = pa.ipc.new_stream if kind == ARROW_STREAM else pa.ipc.new_file
-            with make(buffer, table.schema) as writer:
-                writer.write_table(table)
+    if kind == CSV:
+        pa.csv.write_csv(table, buffer)
+    elif kind == PARQUET:
+        pa.parquet.write_table(table, buffer)
+    else:
+        make = pa.ipc.new_stream if kind == ARROW_STREAM else pa.ipc.new_file
+        with make(buffer, table.schema) as writer:
+            writer.write_table(table)
     return buffer.getvalue()
 
 

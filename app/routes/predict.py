@@ -11,14 +11,12 @@ from pydantic_core import to_json
 from predictive_maintenance.sensors import SENSOR_NAMES, limit_reason
 
 from ..assessment import assess, explained
-from ..batches import JSON, KINDS, read_batch
-from ..bodies import checked_json, kind_of_answer, kind_of_body, read_body
+from ..bodies import checked_json, read_body
 from ..champion import Champion
+from ..kinds import CSV, JSON, KINDS, TABLES, kind_of_answer, kind_of_body
 from ..problems import ProblemDetails, field_problem
 from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings
-from ..scored import as_json, as_table, score_batch
 from ..service import Service, service
-from ..tables import CSV, TABLES
 
 router = APIRouter(tags=["predict"])
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -111,6 +109,10 @@ async def predict_batch(request: Request) -> Response:
 
 
 def _scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+    # Arrow comes with the first batch: a service that is only asked about single readings goes without its memory.
+    from ..batches import read_batch
+    from ..scored import as_json, as_table, score_batch
+
     limits = champion.scorer.spec.limits
     batch = read_batch(body, kind, here.settings.max_rows, limits, here.params.columns.aliases)
     scored = score_batch(batch, champion)

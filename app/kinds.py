@@ -1,0 +1,45 @@
+"""The kinds of bodies, by content type: what a client sends, and what it wants to have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import Request
+
+from .problems import Problem
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+ARROW_STREAM, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
+TABLES = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
+KINDS = (JSON, *TABLES)
+
+
+def kind_of_body(request: Request, kinds: Sequence[str]) -> str:
+    """The body's content type. Raises Problem 415 unless it is one of `kinds`, the first of which is the default."""
+    kind = request.headers.get("content-type", kinds[0]).partition(";")[0].strip().lower()
+    if kind not in kinds:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {kind!r} is not read: send {' or '.join(kinds)}"
+        )
+    return kind
+
+
+def kind_of_answer(request: Request, kinds: Sequence[str], default: str) -> str:
+    """What the client asks for in Accept; `default` where anything will do. Raises Problem 406 for what is not there."""
+    wanted = request.headers.get("accept", "*/*")
+    ranked = []
+    for part in wanted.split(","):
+        kind, _, parameters = part.strip().lower().partition(";")
+        quality = re.search(r"\bq=([0-9.]+)", parameters)
+        ranked.append(
+            (-float(quality[1]) if quality and quality[1].replace(".", "", 1).isdecimal() else -1.0, kind.strip())
+        )
+    for _, kind in sorted(ranked, key=lambda item: item[0]):
+        if kind in kinds:
+            return kind
+        group, _, rest = kind.partition("/")
+        if kind == "*/*" or (rest == "*" and default.startswith(f"{group}/")):
+            return default
+    raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"no answer of kind {wanted!r}: accept {' or '.join(kinds)}")
