@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 
 import click
@@ -27,6 +29,8 @@ def main(host: str, port: int, workers: int) -> None:
         raise click.ClickException(str(error)) from None
     if settings.api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening at {host} without PDM_API_KEY: everyone who reaches it can ask", err=True)
+    # The server ends gracefully and then passes the signal on, which would leave with an error and skip the clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="pdm-metrics-") as shared:
         if workers > 1:
             # Each worker writes its numbers there, so that /metrics of any of them tells those of all.

@@ -43,21 +43,20 @@ def create_app(
         serving = (champion.version.version, champion.scorer.spec.algorithm) if champion else None
         metrics.followed(event, serving)
 
-    store = ModelStore(settings.model_cache, tracking_uri(), params.registry.model_name)
-    follower = Follower(
-        lambda: open_registry(params.registry), store, settings.poll_seconds, settings.max_backoff_seconds, followed
-    )
-    here = Service(settings, params, metrics, follower, Workroom(settings.max_waiting))
-
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        names = params.registry
+        store = ModelStore(settings.model_cache, tracking_uri(), names.model_name)
+        follower = Follower(
+            lambda: open_registry(names), store, settings.poll_seconds, settings.max_backoff_seconds, followed
+        )
+        app.state.service = Service(settings, params, metrics, follower, Workroom(settings.max_waiting))
         await asyncio.to_thread(follower.start, settings.registry_wait_seconds)
         yield
         follower.stop()
-        here.workroom.close()
+        app.state.service.workroom.close()
 
     app = FastAPI(title="Predictive maintenance", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
-    app.state.service = here
     for routes in (predict, model, health):
         app.include_router(routes.router)
     problems.install(app)

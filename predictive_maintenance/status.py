@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 
 from .registry import ModelVersion
-from .registry.entities import JSON_TAGS, PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, SOURCES_TAG
-from .tracking import HEADLINE_METRICS
+from .registry.entities import JSON_TAGS, METRICS_TAG, PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, SOURCES_TAG
+
+_HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
 
 
 def as_dict(version: ModelVersion) -> dict[str, object]:
@@ -35,10 +36,12 @@ def _lines(alias: str, version: ModelVersion) -> Iterator[str]:
         yield f"  promoted    {promoted}, before: {tags.get(PREVIOUS_TAG) or 'none'}"
     if rolled_back := tags.get(ROLLED_BACK_TAG):
         yield f"  rolled back {rolled_back}"
-    for side in ("held_out", "out_of_fold"):
-        for metric in HEADLINE_METRICS:
-            if value := tags.get(f"{side}_{metric}"):
-                yield f"  {side.replace('_', ' '):<11} {metric:<9} {value}"
+    for side, scores in json.loads(tags.get(METRICS_TAG, "{}")).items():
+        rows = f"on {scores['rows']:,} rows with {scores['failures']:,} failures"
+        for metric in _HEADLINE_METRICS:
+            found = scores["metrics"][metric]
+            interval = f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+            yield f"  {side.replace('_', ' '):<11} {metric:<9} {interval} {rows}"
     yield f"  threshold   {float(tags['threshold']):.4f}" if "threshold" in tags else "  threshold   unknown"
     yield f"  code        {tags.get('git_commit', 'unknown')}"
     for source in json.loads(tags.get(SOURCES_TAG, "[]")):

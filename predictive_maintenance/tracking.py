@@ -19,10 +19,8 @@ from .lineage import package_versions, sources_file, sources_tag
 from .models.candidates import save_estimator
 from .models.training import TrainedCandidate
 from .registry import FlowRun
-from .registry.entities import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG, SOURCES_TAG
+from .registry.entities import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
 from .uris import redact
-
-HEADLINE_METRICS = ("recall", "precision", "f1", "pr_auc")
 
 
 def log_data(
@@ -103,9 +101,6 @@ def version_tags(
     evaluation: Evaluation, fingerprint: str, records: tuple[SourceRecord, ...], flow_run: str, commit: str
 ) -> dict[str, str]:
     """What a model version says of itself: the gate, its metrics with intervals, and its lineage."""
-    metrics = {f"held_out_{name}": _with_interval(evaluation.held_out, name) for name in HEADLINE_METRICS} | {
-        f"out_of_fold_{name}": _with_interval(evaluation.out_of_fold, name) for name in HEADLINE_METRICS
-    }
     return {
         "algorithm": evaluation.algorithm,
         "threshold": repr(evaluation.threshold),
@@ -116,7 +111,9 @@ def version_tags(
         SOURCES_TAG: sources_tag(records),
         "flow_run": flow_run,
         "git_commit": commit,
-        **metrics,
+        METRICS_TAG: json.dumps(
+            {"held_out": _as_json(evaluation.held_out), "out_of_fold": _as_json(evaluation.out_of_fold)}
+        ),
     }
 
 
@@ -132,9 +129,13 @@ def metric_values(prefix: str, scores: Scores) -> dict[str, float]:
     return values
 
 
-def _with_interval(scores: Scores, name: str) -> str:
-    estimate = scores[name]
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] on {scores.rows} rows"
+def _as_json(scores: Scores) -> dict[str, object]:
+    """Counts, and each metric with its interval."""
+    metrics = {
+        name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+        for name, estimate in scores.estimates.items()
+    }
+    return {"rows": scores.rows, "failures": scores.failures, "metrics": metrics}
 
 
 @contextmanager

@@ -10,6 +10,16 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from predictive_maintenance.registry import ModelVersion
+from predictive_maintenance.registry.entities import (
+    FINGERPRINT_TAG,
+    GATE_TAG,
+    LEVEL_TAG,
+    METRICS_TAG,
+    PREVIOUS_TAG,
+    PROMOTED_TAG,
+    ROLLED_BACK_TAG,
+    SOURCES_TAG,
+)
 
 from ..champion import Champion
 from ..problems import ProblemDetails
@@ -122,16 +132,16 @@ def _version(version: ModelVersion) -> dict[str, Any]:
         "aliases": list(version.aliases),
         "algorithm": tags.get("algorithm"),
         "registered": version.created.isoformat(timespec="seconds"),
-        "promoted": tags.get("promoted_at"),
-        "rolled_back": tags.get("rolled_back_at"),
-        "level": tags.get("gate_level"),
+        "promoted": tags.get(PROMOTED_TAG),
+        "rolled_back": tags.get(ROLLED_BACK_TAG),
+        "level": tags.get(LEVEL_TAG),
         "verdict": tags.get("verdict"),
         "held_out": _scores(tags, "held_out"),
     }
 
 
 def _scores(tags: Any, side: str) -> dict[str, Any] | None:
-    return json.loads(tags["metrics"])[side] if "metrics" in tags else None
+    return json.loads(tags[METRICS_TAG])[side] if METRICS_TAG in tags else None
 
 
 def _card(champion: Champion, model_name: str) -> ModelCard:
@@ -148,11 +158,11 @@ def _card(champion: Champion, model_name: str) -> ModelCard:
         limits=dict(spec.limits),
         known_ranges=champion.known,
         out_of_fold=_scores(tags, "out_of_fold"),
-        gate=json.loads(tags.get("gate", "[]")),
-        previous_version=tags.get("previous_production_version") or None,
+        gate=json.loads(tags.get(GATE_TAG, "[]")),
+        previous_version=tags.get(PREVIOUS_TAG) or None,
         flow_run=tags.get("flow_run"),
         run_id=champion.version.run_id,
         git_commit=tags.get("git_commit"),
-        training_fingerprint=tags.get("training_fingerprint"),
-        data_sources=json.loads(tags.get("data_sources", "[]")),
+        training_fingerprint=tags.get(FINGERPRINT_TAG),
+        data_sources=json.loads(tags.get(SOURCES_TAG, "[]")),
     )

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from ..evaluation.gate import Verdict
 
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
-SOURCES_TAG, FILES_TAG = "data_sources", "files_sha256"
+METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
-JSON_TAGS = (GATE_TAG, SOURCES_TAG)
+JSON_TAGS = (GATE_TAG, METRICS_TAG, SOURCES_TAG)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""The API keeps to its own OpenAPI document, whatever is sent to it: bodies by the hundred, made up from the document."""
+
+import threading
+import time
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.factory import create_app
+from app.settings import Settings
+
+from .conftest import Shelf
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+ROUTES = [
+    ("POST", "/predict"),
+    ("POST", "/predict/batch"),
+    *(("GET", path) for path in ("/model", "/model/history", "/health", "/ready", "/metrics")),
+]
+
+
+@pytest.fixture(scope="module")
+def document(small, params, tmp_path_factory):
+    """The document of a server on this machine."""
+    shelf = Shelf({"1": small.files}, alias="1")
+    app = create_app(Settings(model_cache=tmp_path_factory.mktemp("models")), params, lambda _: shelf)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
+    server.should_exit = True
+    thread.join()
+
+
+def test_no_route_is_left_out(document):
+    documented = {(result.ok().method.upper(), result.ok().path) for result in document.get_all_operations()}
+    assert documented == set(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_answer_is_one_that_the_document_promises(document, method, path):
+    @given(document[path][method].as_strategy())
+    @settings(max_examples=150 if method == "POST" else 5, deadline=None, suppress_health_check=list(HealthCheck))
+    def send(case):
+        case.call_and_validate(checks=CHECKS)
+
+    send()
