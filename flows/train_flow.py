@@ -65,6 +65,7 @@ class TrainFlow(FlowSpec):
         self.next(self.ingest)
 
     @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
     @resources(cpu=1, memory=4096)
     @step
     def ingest(self):

@@ -56,12 +56,12 @@ def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) 
     """One candidate's hyperparameters, out-of-fold metrics, trials and fitted estimator, in its nested run."""
     from .evaluation import charts  # draws with Altair, which takes a while to import
 
-    run.log(
-        params=trained.hyperparameters,
-        metrics={"threshold": trained.threshold, **metric_values("out_of_fold", out_of_fold)},
-        tags={"calibrated": str(not trained.calibration.is_identity).lower()},
-    )
-    with _folder() as folder:
+    with run.open(), _folder() as folder:
+        run.log(
+            params=trained.hyperparameters,
+            metrics={"threshold": trained.threshold, **metric_values("out_of_fold", out_of_fold)},
+            tags={"calibrated": str(not trained.calibration.is_identity).lower()},
+        )
         trained.trials.to_csv(folder / "trials.csv", index=False)
         charts.save_pictures({"trials": charts.trials(trained.trials)}, folder)
         save_estimator(trained.estimator, folder)

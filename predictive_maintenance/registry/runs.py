@@ -1,13 +1,18 @@
-"""The MLflow run of a flow, and below it one run for each candidate. A retried or resumed step finds the run it made."""
+"""The MLflow run of a flow, and below it one run for each candidate. A retried or resumed step finds the run it made.
+
+A run that is worked on is RUNNING; it ends FINISHED, or FAILED and may go on from there.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RegistryError
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ class FlowRun:
         return cls._find_or_create(connection, {FLOW_RUN_TAG: flow_run, "mlflow.runName": flow_run, **tags}, None)
 
     def candidate(self, algorithm: str) -> FlowRun:
-        """The nested run of one candidate."""
+        """The nested run of one candidate; a new one where it is trained again after it was FINISHED."""
         tags = {CANDIDATE_TAG: algorithm, "mlflow.runName": algorithm, "mlflow.parentRunId": self.run_id}
         return self._find_or_create(self.connection, tags, self.run_id)
 
@@ -41,7 +46,8 @@ class FlowRun:
         key = "mlflow.parentRunId" if parent else FLOW_RUN_TAG
         condition = f"tags.`{key}` = '{tags[key]}'"
         if parent:
-            condition += f" and tags.`{CANDIDATE_TAG}` = '{tags[CANDIDATE_TAG]}'"
+            # MLflow refuses to change a parameter: what was finished with other hyperparameters stays as it is.
+            condition += f" and tags.`{CANDIDATE_TAG}` = '{tags[CANDIDATE_TAG]}' and attributes.status != 'FINISHED'"
         with connection.errors("starting a run"):
             found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
             if found:
@@ -88,7 +94,29 @@ class FlowRun:
         with self.connection.errors("logging the data set"):
             self.connection.client.log_inputs(self.run_id, datasets=inputs)
 
-    def finish(self, status: str = "FINISHED") -> None:
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """A block in which the run is RUNNING. It is FINISHED after it, or FAILED where the block raises."""
+        self.reopen()
+        try:
+            yield
+        except Exception:
+            with suppress(RegistryError):  # which would hide the error that is on its way
+                self.fail()
+            raise
+        self.finish()
+
+    def reopen(self) -> None:
+        with self.connection.errors("going on with the run"):
+            self.connection.client.update_run(self.run_id, "RUNNING")
+
+    def fail(self) -> None:
+        self._end("FAILED")
+
+    def finish(self) -> None:
+        self._end("FINISHED")
+
+    def _end(self, status: str) -> None:
         with self.connection.errors("ending the run"):
             self.connection.client.set_terminated(self.run_id, status)
 

@@ -35,18 +35,21 @@ class Place:
         return subprocess.Popen(
             [sys.executable, str(FLOW), *options, *arguments],
             cwd=self.root,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW", "MLFLOW"))},
-                "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(self.root),
-                "METAFLOW_USER": "tester",
-                "MLFLOW_TRACKING_URI": self.uri,
-                **environment,
-            },
+            env={**self.variables(), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the flow's processes: this one's, with the place's own settings."""
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW", "MLFLOW"))},
+            "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(self.root),
+            "METAFLOW_USER": "tester",
+            "MLFLOW_TRACKING_URI": self.uri,
+        }
 
     def run(self, *arguments: str, config: Path | None = None, **environment: str) -> tuple[int, str]:
         """(exit code, everything it printed)."""
@@ -83,6 +86,11 @@ class Place:
         """The registry that the flow wrote to."""
         os.environ["MLFLOW_TRACKING_URI"] = self.uri
         return Versions(connect(load_params().registry))
+
+    def run_statuses(self) -> list[str]:
+        """Of every MLflow run that the flow made, candidates' included."""
+        connection = self.versions()._connection
+        return [run.info.status for run in connection.client.search_runs([connection.experiment_id])]
 
 
 @pytest.fixture(scope="session")

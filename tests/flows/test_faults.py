@@ -63,6 +63,7 @@ def test_data_that_cannot_be_learned_from_stops_the_run_with_the_reason(
 ):
     spoil(readings).to_csv(tmp_path / "readings.csv", index=False)
     assert message in stopped(place, quick_params, "--sources", str(tmp_path / "readings.csv"))
+    assert place.run_statuses() == ["FAILED"]
 
 
 def test_a_mistyped_setting_stops_the_launch(place, quick_params, tmp_path):
@@ -167,6 +168,7 @@ def test_a_registry_that_is_down_at_the_end_loses_nothing_and_resume_finishes(pl
         assert "version 1 is in production" in output
         assert "/train/" not in re.sub(r".*Cloning.*", "", output)
         assert [version.version for version in place.versions().all()] == ["1"]
+        assert set(place.run_statuses()) == {"FINISHED"}
     finally:
         server.stop()
 
@@ -181,6 +183,7 @@ def test_a_killed_training_is_retried_and_the_run_succeeds(place, quick_params):
     assert code == 0, output
     assert "Task is starting (retry)" in output
     assert "version 1 is in production" in output
+    assert set(place.run_statuses()) == {"FINISHED"}
 
 
 def test_a_killed_step_without_retry_is_resumed_where_it_stopped(place, quick_params):

@@ -75,7 +75,10 @@ def test_the_run_is_in_mlflow_with_its_candidates_figures_and_card(finished, reg
     assert run.data.metrics["held_out_f1"] == data.evaluation.held_out["f1"].value
     assert {found.dataset.name for found in run.inputs.dataset_inputs} == {"training", "evaluation"}
     nested = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-    assert {found.info.run_name for found in nested} == {"lightgbm", "random_forest"}
+    assert {found.info.run_name: found.info.status for found in nested} == {
+        "lightgbm": "FINISHED",
+        "random_forest": "FINISHED",
+    }
 
     def listed(path):
         return {found.path for found in client.list_artifacts(run.info.run_id, path)}
