@@ -21,7 +21,16 @@ import pyarrow.parquet
 from ..errors import SourceError
 from ..readings import Limits
 from ..scoring import Scorer
-from ..sensors import BINARY_NAMES, INPUT_NAMES, LABEL, HeaderMatch, describe_missing, match_headers
+from ..sensors import (
+    BINARY_NAMES,
+    INPUT_NAMES,
+    LABEL,
+    MACHINE_ID,
+    READING_ID,
+    HeaderMatch,
+    describe_missing,
+    match_headers,
+)
 from .cleaning import validate
 from .parsing import parse
 from .reading import Dialect, MalformedRow, TableFile
@@ -60,10 +69,14 @@ class Checked:
 
 
 def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> Checked:
-    """Read all of `path` and find every bad cell. Raises SourceError when it cannot be read or lacks a sensor."""
+    """Read all of `path` and find every bad cell. Raises SourceError when it cannot be read or lacks a sensor.
+
+    Times are not judged: how they are written shows in the whole of a column only, and this holds one batch of it.
+    """
     table = TableFile.open(path)
     match = _match(table, aliases)
-    names = [*INPUT_NAMES, *(name for name in BINARY_NAMES if name in match.columns)]
+    optional = (READING_ID.name, MACHINE_ID.name, *BINARY_NAMES)
+    names = [*INPUT_NAMES, *(name for name in optional if name in match.columns)]
     checked = Checked(match, "Parquet" if table.dialect is None else "CSV")
     checked.failures = 0 if LABEL.name in names else None
     malformed: list[MalformedRow] = []

@@ -92,6 +92,14 @@ def test_every_bad_cell_is_counted_and_the_first_ones_shown(write, check, csv_te
     assert [row for row, *_ in checked.first] == [2, 2, 4, 4]
 
 
+@pytest.mark.parametrize(("header", "column"), [("UDI", "reading_id"), ("Product ID", "machine_id")])
+def test_a_row_that_training_would_set_aside_for_want_of_an_id_does_not_fit(
+    write, check, csv_text, with_cell, header, column
+):
+    checked = check(write(csv_text(with_cell({(2, header): ""})).replace("Product ID", "Machine")))
+    assert (checked.bad_rows, checked.reasons) == (1, {(column, "missing"): 1})
+
+
 def test_no_more_examples_are_shown_than_asked_for(write, check, csv_text, with_cell):
     path = write(csv_text(with_cell({(row, "Type"): "X" for row in range(1, 5)})))
     checked = check(path, examples=3)
