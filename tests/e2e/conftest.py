@@ -114,9 +114,7 @@ def forest_files(small: Any) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def registered(
-    mlflow_server: MlflowServer, small: Any, forest_files: dict[str, bytes], params: Any
-) -> Iterator[Versions]:
+def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, bytes], params: Any) -> Versions:
     """Version 1, a LightGBM, in production; version 2, a random forest, beside it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)

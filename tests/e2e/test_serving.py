@@ -205,12 +205,14 @@ def test_every_line_of_the_log_is_json_and_holds_no_reading_and_no_key(make_serv
 
 
 def test_the_api_the_command_line_and_the_mlflow_pipeline_agree_on_every_row(
-    make_service, in_production, small, tmp_path, params
+    make_service, in_production, mlflow_server, small, tmp_path, params
 ):
     rows = small.rows.test[list(INPUT_NAMES)].reset_index(drop=True)
     path, output = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
     rows.to_parquet(path)
     score_file(path, output, in_production.scorer("1"), "1", params.columns.aliases)
+    mlflow.set_tracking_uri(mlflow_server.url)
+    mlflow.set_registry_uri(mlflow_server.url)
     pipeline = mlflow.pyfunc.load_model("models:/predictive_maintenance@production").predict(rows)
     service = make_service()
     service.up()
