@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-fast check format benchmark requirements clean
+.PHONY: help train serve test test-fast check format benchmark requirements clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(READY)  ## Train, gate and promote a model (on simulated readings; see README for your own)
 	$(BIN)/python flows/train_flow.py run
+
+serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, after training one if there is none yet
+	@$(BIN)/python -m predictive_maintenance status --require > /dev/null; \
+		if [ $$? -eq 3 ]; then $(MAKE) train; fi
+	$(BIN)/python -m app
 
 test: $(READY)  ## Every test that needs no container engine and no browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .config import Params
     from .registry import ModelVersion, Versions
 
+NOTHING_IN_PRODUCTION = 3
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -48,8 +49,9 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program: everything, as JSON.")
+@click.option("--require", is_flag=True, help="Exit code 3 when no version is in production.")
 @click.pass_obj
-def status(params_file: Path | None, as_json: bool) -> None:
+def status(params_file: Path | None, as_json: bool, require: bool) -> None:
     """Champion, candidate, gate and lineage."""
     from .status import as_dict, describe
 
@@ -58,13 +60,14 @@ def status(params_file: Path | None, as_json: bool) -> None:
     if as_json:
         found = {"production": champion, "candidate": candidate}
         click.echo(json.dumps({alias: version and as_dict(version) for alias, version in found.items()}, indent=2))
-        return
-    if champion is None:
+    elif champion is None:
         click.echo("production: no version yet; train one with python flows/train_flow.py run")
     else:
         click.echo(describe("production", champion))
-    if candidate is not None and (champion is None or candidate.version != champion.version):
+    if not as_json and candidate is not None and (champion is None or candidate.version != champion.version):
         click.echo(f"\n{describe('candidate', candidate)}")
+    if require and champion is None:
+        sys.exit(NOTHING_IN_PRODUCTION)
 
 
 @main.command()

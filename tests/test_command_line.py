@@ -50,6 +50,14 @@ def test_status_of_an_empty_registry_says_how_to_train(registry_uri):
     assert (code, output) == (0, "production: no version yet; train one with python flows/train_flow.py run\n")
 
 
+def test_a_script_can_ask_whether_anything_is_in_production(registry_uri, small):
+    assert run("status", "--require")[0] == run("status", "--require", "--json")[0] == 3
+
+
+def test_a_script_is_told_that_something_is_in_production(promoted):
+    assert run("status", "--require")[0] == 0
+
+
 def test_status_shows_champion_candidate_gate_and_lineage(promoted):
     code, output = run("status")
     assert code == 0
