@@ -18,8 +18,8 @@ from .problems import Problem, problem_response
 QUIET_ROUTES = ("/health", "/ready", "/metrics")
 """Asked every few seconds by machines: in the log at level debug only."""
 
-OPEN_ROUTES = ("/health", "/ready", "/docs", "/openapi.json")
-"""Answered without a key: probes have none, and the documentation says nothing of the model."""
+OPEN_PATHS = ("/health", "/ready", "/", "/docs", "/openapi.json")
+"""Answered without a key, as are the files of the documentation: probes have none, and it says nothing of the model."""
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -79,12 +79,16 @@ class Guarded:
         self._app, self._key = app, api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_ROUTES or self._knows_key(scope):
+        if scope["type"] != "http" or self._is_open(scope["path"]) or self._knows_key(scope):
             await self._app(scope, receive, send)
             return
         detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
         refusal = Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
         await problem_response(scope, refusal)(scope, receive, send)
+
+    @staticmethod
+    def _is_open(path: str) -> bool:
+        return path in OPEN_PATHS or path.startswith("/swagger/")
 
     def _knows_key(self, scope: Scope) -> bool:
         given = {name: value for name, value in scope["headers"] if name in (b"x-api-key", b"authorization")}

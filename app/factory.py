@@ -12,7 +12,7 @@ from predictive_maintenance.config import Params
 from predictive_maintenance.config import Registry as RegistryNames
 from predictive_maintenance.registry import RegisteredVersions, connect_to_read, tracking_uri
 
-from . import problems
+from . import documentation, problems
 from .access import Guarded, Observed
 from .champion import Champion
 from .following import Event, Follower, Registry
@@ -56,10 +56,18 @@ def create_app(
         follower.stop()
         app.state.service.workroom.close()
 
-    app = FastAPI(title="Predictive maintenance", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="Predictive maintenance",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
     for routes in (predict, model, health):
         app.include_router(routes.router)
     problems.install(app)
+    documentation.install(app, needs_key=settings.api_key is not None)
     if settings.api_key:
         app.add_middleware(Guarded, api_key=settings.api_key.get_secret_value())
     app.add_middleware(Observed, metrics=metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -62,8 +62,7 @@ def field_problem(errors: Sequence[tuple[int | None, str, str]]) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Give every error of `app` this shape, and say so in its documentation."""
-    app.openapi = _documented(app)  # type: ignore[method-assign]
+    """Give every error of `app` this shape."""
 
     @app.exception_handler(Problem)
     async def told(request: Request, problem: Problem) -> Response:
@@ -89,21 +88,6 @@ def install(app: FastAPI) -> None:
         _log.error("unexpected error", request_id=request.scope.get("request_id"), exc_info=error)
         detail = "an unexpected error, which is not yours: report it with the request id"
         return problem_response(request.scope, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
-
-
-def _documented(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """The OpenAPI document, in which errors have their own content type: the framework gives them that of the answers."""
-    document = app.openapi
-
-    def corrected() -> dict[str, Any]:
-        made = document()
-        operations = [operation for path in made["paths"].values() for operation in path.values()]
-        for status, response in [item for operation in operations for item in operation["responses"].items()]:
-            if int(status) >= 400 and "application/json" in response["content"]:
-                response["content"][MEDIA_TYPE] = response["content"].pop("application/json")
-        return made
-
-    return corrected
 
 
 def problem_response(scope: Scope, problem: Problem) -> Response:

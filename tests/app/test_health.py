@@ -1,6 +1,7 @@
 """What machines that look after machines are told, and what the champion says of itself."""
 
 import json
+import re
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -148,9 +149,23 @@ def test_with_the_key_all_is_as_without_one(make_client, headers):
     assert client.post("/predict", json=READING, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/docs", "/swagger/swagger-ui.css", "/openapi.json"])
 def test_probes_and_documentation_need_no_key(make_client, path):
     assert make_client(api_key="hush").get(path).status_code == 200
+
+
+def test_the_documentation_needs_no_internet_and_asks_for_the_key_where_one_is_needed(make_client):
+    open_one, locked = make_client(), make_client(api_key="hush")
+    page = open_one.get("/docs").text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(addresses) == 3
+    for address in addresses:
+        assert address.startswith("http://testserver/")
+        assert open_one.get(address).status_code == 200
+    assert "security" not in open_one.get("/openapi.json").json()["paths"]["/predict"]["post"]
+    document = locked.get("/openapi.json").json()
+    assert document["paths"]["/predict"]["post"]["security"] == [{"key": []}]
+    assert "security" not in document["paths"]["/health"]["get"]
 
 
 def test_the_key_is_never_shown(monkeypatch):
