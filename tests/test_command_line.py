@@ -74,7 +74,7 @@ def test_score_adds_columns_to_the_rows(promoted, tmp_path, small):
     assert "300 rows scored by version 1" in output
     assert "1 rejected" in output
     scored = pd.read_csv(tmp_path / "readings.scored.csv")
-    assert list(scored.columns[-4:]) == ["failure_probability", "failure", "model_version", "rejected"]
+    assert list(scored.columns[-4:]) == ["failure_probability", "predicted_failure", "model_version", "rejected"]
     assert scored.loc[3, "rejected"] == "torque_nm: outside of the physical limits 0 to 500 Nm"
     good = scored["rejected"].isna()
     assert scored.loc[good, "failure_probability"].tolist() == small.scorer.probabilities(rows[good]).tolist()

@@ -25,7 +25,7 @@ from .cleaning import Limits, validate
 from .parsing import parse
 from .reading import Dialect, MalformedRow, TableFile
 
-ADDED_COLUMNS = ("failure_probability", "failure", "model_version", "rejected")
+ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
 """What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
 
 Aliases = Mapping[str, Sequence[str]]
@@ -113,7 +113,7 @@ def score_file(
             write(_with_columns(batch, added))
             scored.rows += len(frame)
             scored.rejected += faults["position"].nunique()
-            scored.alarms += int(np.nansum(added["failure"].to_numpy(zero_copy_only=False).astype(float)))
+            scored.alarms += pc.sum(added["predicted_failure"]).as_py() or 0
             on_rows(len(frame))
         if scored.rows == 0:
             raise SourceError(f"{path}: no rows")
@@ -162,7 +162,7 @@ def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: s
     bad = ~good
     return {
         "failure_probability": pa.array(probabilities, mask=bad),
-        "failure": pa.array(decisions, mask=bad),
+        "predicted_failure": pa.array(decisions, mask=bad),
         "model_version": pa.repeat(pa.scalar(version), len(frame)),
         "rejected": pa.array(reasons, pa.string()),
     }

@@ -16,7 +16,7 @@ from predictive_maintenance.data.files import ADDED_COLUMNS, check_file, score_f
 from predictive_maintenance.data.parsing import parse
 from predictive_maintenance.data.simulator import simulate
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.sensors import INPUT_NAMES, match_headers
+from predictive_maintenance.sensors import INPUT_NAMES, HeaderMatch, match_headers
 
 
 @pytest.fixture
@@ -147,6 +147,17 @@ def test_rows_keep_their_order_and_their_text_and_get_columns_behind_them(write,
     assert (counts.rows, counts.rejected) == (4, 0)
 
 
+def test_no_added_column_is_taken_for_one_of_the_schema():
+    """Training on a scored file would otherwise learn the decisions of an old model as labels."""
+    assert match_headers(ADDED_COLUMNS) == HeaderMatch({}, ADDED_COLUMNS)
+
+
+def test_a_labelled_file_whose_label_is_called_failure_can_be_scored(write, score, csv_text):
+    counts, output = score(write(csv_text().replace("Machine failure", "failure")))
+    assert counts.rows == 4
+    assert [row["failure"] for row in added(output)] == ["0", "0", "0", "1"]
+
+
 def test_probabilities_are_those_of_the_scorer_to_the_bit(readings, score, quick_scorer):
     _, output = score(readings, "scored.parquet")
     raw = pyarrow.csv.read_csv(readings)
@@ -154,7 +165,7 @@ def test_probabilities_are_those_of_the_scorer_to_the_bit(readings, score, quick
     probabilities = quick_scorer.probabilities(frame)
     scored = pq.read_table(output)
     assert (scored["failure_probability"].to_numpy() == probabilities).all()
-    assert (scored["failure"].to_numpy() == quick_scorer.decisions(probabilities)).all()
+    assert (scored["predicted_failure"].to_numpy() == quick_scorer.decisions(probabilities)).all()
     assert 0 < probabilities.min() < quick_scorer.spec.threshold <= probabilities.max() < 1
 
 
@@ -167,7 +178,7 @@ def test_csv_loses_no_bit_of_a_probability(readings, score):
 
 def test_alarms_are_counted(readings, score):
     counts, output = score(readings)
-    assert counts.alarms == sum(row["failure"] == "1" for row in added(output)) > 0
+    assert counts.alarms == sum(row["predicted_failure"] == "1" for row in added(output)) > 0
 
 
 def test_a_bad_row_keeps_its_place_with_its_reasons_and_no_probability(write, score, csv_text, with_cell):
@@ -176,7 +187,7 @@ def test_a_bad_row_keeps_its_place_with_its_reasons_and_no_probability(write, sc
     rows = added(output)
     assert [row["UDI"] for row in rows] == ["1", "2", "3", "4"]
     assert rows[1]["Torque [Nm]"] == "broken"
-    assert (rows[1]["failure_probability"], rows[1]["failure"]) == ("", "")
+    assert (rows[1]["failure_probability"], rows[1]["predicted_failure"]) == ("", "")
     assert set(rows[1]["rejected"].split("; ")) == {"torque_nm: not a number", "product_type: not one of L, M, H"}
     assert [row["rejected"] for row in rows if row["UDI"] != "2"] == ["", "", ""]
     assert (counts.rows, counts.rejected) == (4, 1)
@@ -186,7 +197,7 @@ def test_a_bad_row_s_probability_is_null_in_parquet(write, score, csv_text, with
     _, output = score(write(csv_text(with_cell({(2, "Tool wear [min]"): "inf"}))), "scored.parquet")
     scored = pq.read_table(output)
     assert scored["failure_probability"].is_null().to_pylist() == [False, True, False, False]
-    assert scored["failure"].null_count == 1
+    assert scored["predicted_failure"].null_count == 1
     assert scored["rejected"].to_pylist() == [None, "tool_wear_min: infinite", None, None]
 
 
