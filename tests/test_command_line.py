@@ -27,7 +27,7 @@ def promoted(registry_uri, small):
     connection = connect(small.params.registry)
     for number in (1, 2):
         champion = Versions(connection).champion()
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
+        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
         name = f"TrainFlow/{number}"
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")
         mlflow_run = FlowRun.start(connection, name, {})

@@ -35,7 +35,7 @@ def train(connection, small):
 
     def run(name, promote=True, champion=None):
         mlflow_run = FlowRun.start(connection, name, {})
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
+        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
         return register_and_promote(
             mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
@@ -87,7 +87,7 @@ def test_a_model_not_to_be_promoted_is_a_candidate(train, versions):
 
 def test_a_rejected_model_leaves_the_registry_untouched(connection, small, versions):
     strict = small.params.model_copy(update={"gate": small.params.gate.model_copy(update={"min_f1": 1.0})})
-    evaluation = evaluate(small.trained, small.scorer, small.rows, None, strict)
+    evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, strict)
     run = FlowRun.start(connection, "TrainFlow/1", {})
     outcome = register_and_promote(run, small.files, small.rows.test, evaluation, {}, strict.registry, True)
     assert (outcome.level, outcome.version) == (None, None)
