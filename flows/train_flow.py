@@ -138,7 +138,8 @@ class TrainFlow(FlowSpec):
         """Export the candidate and judge the export on the held-out rows, beside the champion."""
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
         champion = Versions(self.flow_mlflow_run.connection).champion()
-        self.evaluation = evaluate(self.trained, Scorer.from_files(self.files), self.rows, champion, self.params)
+        out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
+        self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
         tracking.log_evaluation(self.flow_mlflow_run, self.evaluation, self.params.costs.currency)
         self.evaluate_task = current.pathspec
         current.card["evaluate"].extend(

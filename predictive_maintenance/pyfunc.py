@@ -11,7 +11,7 @@ from .scoring import Scorer
 
 
 class PredictiveMaintenanceModel(mlflow.pyfunc.PythonModel):
-    """Raw sensor columns in, `failure_probability` and `failure` (0 or 1 at the model's threshold) out."""
+    """Raw sensor columns in, `failure_probability` and `predicted_failure` (0 or 1 at the model's threshold) out."""
 
     def load_context(self, context: Any) -> None:
         self.scorer = Scorer.load(context.artifacts["scorer"])
@@ -23,5 +23,7 @@ class PredictiveMaintenanceModel(mlflow.pyfunc.PythonModel):
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         probabilities = self.scorer.probabilities(model_input)
-        failures = self.scorer.decisions(probabilities).astype("int32")
-        return pd.DataFrame({"failure_probability": probabilities, "failure": failures}, index=model_input.index)
+        predicted = self.scorer.decisions(probabilities).astype("int32")
+        return pd.DataFrame(
+            {"failure_probability": probabilities, "predicted_failure": predicted}, index=model_input.index
+        )

@@ -13,6 +13,8 @@ from predictive_maintenance.config import PROJECT_DIR, Params, Source, load_para
 from predictive_maintenance.data.cleaning import clean
 from predictive_maintenance.data.sources import ingest
 from predictive_maintenance.data.splits import SplitRows, split
+from predictive_maintenance.evaluation.evaluate import out_of_fold_scores
+from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.features import with_features
 from predictive_maintenance.models.export import export_model
 from predictive_maintenance.models.training import TrainedCandidate, train_untuned
@@ -28,6 +30,7 @@ class Small:
     params: Params
     rows: SplitRows
     trained: TrainedCandidate
+    out_of_fold: Scores
     files: dict[str, bytes]
     scorer: Scorer
 
@@ -61,7 +64,7 @@ def small(params: Params, read_rows: Callable[[str], pd.DataFrame]) -> Small:
     rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
     files = export_model(trained, rows.train, rows.test, params)
-    return Small(params, rows, trained, files, Scorer.from_files(files))
+    return Small(params, rows, trained, out_of_fold_scores(trained, rows, params), files, Scorer.from_files(files))
 
 
 @pytest.fixture(scope="session")

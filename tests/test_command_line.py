@@ -29,7 +29,7 @@ def promoted(registry_uri, small):
     connection = connect(small.params.registry)
     for number in (1, 2):
         champion = Versions(connection).champion()
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
+        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
         name = f"TrainFlow/{number}"
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")
         mlflow_run = FlowRun.start(connection, name, {})
@@ -91,7 +91,7 @@ def test_score_adds_columns_to_the_rows(promoted, tmp_path, small):
     assert "300 rows scored by version 1" in output
     assert "1 rejected" in output
     scored = pd.read_csv(tmp_path / "readings.scored.csv")
-    assert list(scored.columns[-4:]) == ["failure_probability", "failure", "model_version", "rejected"]
+    assert list(scored.columns[-4:]) == ["failure_probability", "predicted_failure", "model_version", "rejected"]
     assert scored.loc[3, "rejected"] == "torque_nm: outside of the physical limits 0 to 500 Nm"
     good = scored["rejected"].isna()
     assert scored.loc[good, "failure_probability"].tolist() == small.scorer.probabilities(rows[good]).tolist()

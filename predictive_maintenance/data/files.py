@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from ..errors import SourceError
 from ..readings import Limits
@@ -34,8 +29,9 @@ from ..sensors import (
 from .cleaning import validate
 from .parsing import parse
 from .reading import Dialect, MalformedRow, TableFile
+from .writing import is_parquet, writer
 
-ADDED_COLUMNS = ("failure_probability", "failure", "model_version", "rejected")
+ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
 """What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
 
 Aliases = Mapping[str, Sequence[str]]
@@ -109,8 +105,8 @@ def score_file(
     """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
 
     The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz), with the separator and the decimal
-    mark of a CSV that came in. A row that cannot be scored keeps its
-    place, with the reason in `rejected`. `output` appears only when it is complete.
+    mark of a CSV that came in. A row that cannot be scored keeps its place, with the reason in `rejected`. `output`
+    appears only when it is complete.
     """
     table = TableFile.open(path)
     match = _match(table, aliases)
@@ -118,16 +114,16 @@ def score_file(
         raise SourceError(f"{path}: already has a column {clash[0]!r}, which scoring would add: remove or rename it")
     scored = Scored()
     dialect = table.dialect or Dialect()
-    with _writer(output, dialect) as write:
+    with writer(output, dialect) as write:
         for batch, frame, faults in _ahead(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
             added = _score(frame, faults, scorer, version)
-            if dialect.decimal == "," and output.suffix != ".parquet":
+            if dialect.decimal == "," and not is_parquet(output):
                 text = pc.cast(added["failure_probability"], pa.string())
                 added["failure_probability"] = pc.replace_substring(text, ".", ",")
             write(_with_columns(batch, added))
             scored.rows += len(frame)
             scored.rejected += faults["position"].nunique()
-            scored.alarms += int(np.nansum(added["failure"].to_numpy(zero_copy_only=False).astype(float)))
+            scored.alarms += pc.sum(added["predicted_failure"]).as_py() or 0
             on_rows(len(frame))
         if scored.rows == 0:
             raise SourceError(f"{path}: no rows")
@@ -176,7 +172,7 @@ def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: s
     bad = ~good
     return {
         "failure_probability": pa.array(probabilities, mask=bad),
-        "failure": pa.array(decisions, mask=bad),
+        "predicted_failure": pa.array(decisions, mask=bad),
         "model_version": pa.repeat(pa.scalar(version), len(frame)),
         "rejected": pa.array(reasons, pa.string()),
     }
@@ -196,59 +192,3 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := coming.result()) is not end:
             coming = thread.submit(next, items, end)
             yield cast(T, item)
-
-
-@contextmanager
-def _writer(output: Path, dialect: Dialect) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """A function that writes batches to a file beside `output`, which takes its name when all is written."""
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        with (
-            _ParquetFile(partial)
-            if output.suffix == ".parquet"
-            else _CsvFile(partial, dialect, output.suffix == ".gz") as file
-        ):
-            yield file.write
-        partial.replace(output)
-    except OSError as error:
-        raise SourceError(f"{output}: cannot be written: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-class _ParquetFile(ExitStack):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-        self._writer: pa.parquet.ParquetWriter | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        if self._writer is None:
-            self._writer = self.enter_context(pa.parquet.ParquetWriter(self._path, batch.schema))
-        self._writer.write_batch(batch)
-
-
-class _CsvFile(ExitStack):
-    def __init__(self, path: Path, dialect: Dialect, packed: bool) -> None:
-        super().__init__()
-        self._separator = dialect.separator
-        target: Any = gzip.open(path, "wb", compresslevel=4) if packed else path.open("wb")  # noqa: SIM115  the stack's
-        self._stream = self.enter_context(target)
-        self._header = True
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Quotes only where a cell needs them: the text of numbers would otherwise be quoted, too."""
-        try:
-            content = self._render(batch, "none")
-        except pa.ArrowInvalid:
-            content = self._render(batch, "needed")
-        self._stream.write(content)
-        self._header = False
-
-    def _render(self, batch: pa.RecordBatch, quoting: str) -> memoryview:
-        buffer = io.BytesIO()
-        options = pa.csv.WriteOptions(
-            include_header=self._header, delimiter=self._separator, quoting_style=quoting, quoting_header=quoting
-        )
-        pa.csv.write_csv(batch, buffer, options)
-        return buffer.getbuffer()

@@ -54,16 +54,19 @@ class Evaluation:
 
 
 def evaluate(
-    trained: TrainedCandidate, scorer: Scorer, rows: SplitRows, champion: Champion | None, params: Params
-) -> Evaluation:
-    """Judge the exported `scorer` of `trained` on the held-out rows, and against the champion on the same ones."""
+    trained: TrainedCandidate, out_of_fold: Scores, scorer: Scorer, rows: SplitRows, champion: Champion | None,
+    params: Params,
+) -> Evaluation:  # fmt: skip
+    """Judge the exported `scorer` of `trained` on the held-out rows, and against the champion on the same ones.
+
+    `out_of_fold` is what `out_of_fold_scores` gave for `trained`.
+    """
     settings, costs, seed = params.evaluation, params.costs, params.training.seed
     test = rows.test
     probabilities = scorer.probabilities(test)
     decisions = scorer.decisions(probabilities)
     labels = test[LABEL.name].to_numpy().astype(bool)
     held_out = score(test, probabilities, decisions, costs, settings, seed)
-    out_of_fold = out_of_fold_scores(trained, rows, params)
     forward, note = forward_scores(trained, rows, params)
     agrees = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train)

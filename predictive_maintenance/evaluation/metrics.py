@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..sensors import LABEL, LABELS, MODE_NAMES
 
 Flags = npt.NDArray[np.bool_]
 Vector = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 METRICS = {
     "recall": "Recall",
@@ -85,34 +87,37 @@ def score(
 ) -> Scores:
     """All metrics of `decisions` and `probabilities` (both (n,)) against the labels of `rows`."""
     labels = rows[LABEL.name].to_numpy().astype(bool)
-    lives = pd.factorize(rows["tool_life"])[0]
-    weights = _life_weights(int(lives.max()) + 1, settings.bootstrap_samples, seed)
-    counts = np.stack([labels & decisions, ~labels & decisions, labels & ~decisions, ~labels & ~decisions])
-    per_life = np.stack([np.bincount(lives, row, minlength=weights.shape[1]) for row in counts])
-    squared = np.bincount(lives, (probabilities - labels) ** 2, minlength=weights.shape[1])
+    lives, names = pd.factorize(rows["tool_life"])
+    counts = (labels & decisions, ~labels & decisions, labels & ~decisions, ~labels & ~decisions)
+    per_life = _per_life(lives, len(names), (*counts, (probabilities - labels) ** 2))
+    average_precision = _average_precision(labels, probabilities, lives, len(names))
 
-    total, drawn = per_life.sum(axis=1), weights @ per_life.T
-    values = _from_counts(total[None, :], costs)
-    samples = _from_counts(drawn, costs)
-    values["brier"], samples["brier"] = np.array([squared.sum() / len(rows)]), weights @ squared / drawn.sum(axis=1)
-    values["pr_auc"] = _average_precision(labels, probabilities, lives, np.ones((1, weights.shape[1])))
-    samples["pr_auc"] = _average_precision(labels, probabilities, lives, weights)
+    def measured(draws: Iterable[Vector]) -> dict[str, Vector]:
+        sums = np.stack([np.append(per_life @ drawn, average_precision(drawn)) for drawn in draws])
+        readings = sums[:, :4].sum(axis=1)
+        return {**_from_counts(sums[:, :4], costs), "brier": sums[:, 4] / readings, "pr_auc": sums[:, 5]}
+
+    values = measured([np.ones(len(names))])
+    samples = measured(_draws(len(names), settings.bootstrap_samples, seed))
     estimates = {name: _estimate(float(values[name][0]), samples[name], settings.confidence) for name in METRICS}
-    return Scores(len(rows), int(labels.sum()), weights.shape[1], Confusion(*map(int, total)), estimates)
+    confusion = Confusion(*(int(count.sum()) for count in counts))
+    return Scores(len(rows), int(labels.sum()), len(names), confusion, estimates)
 
 
 def f1_difference(rows: pd.DataFrame, challenger: Flags, champion: Flags, settings: Evaluation, seed: int) -> Estimate:
     """F1 of the challenger's decisions minus that of the champion's, both on the same draws of tool lives."""
     labels = rows[LABEL.name].to_numpy().astype(bool)
-    lives = pd.factorize(rows["tool_life"])[0]
-    weights = _life_weights(int(lives.max()) + 1, settings.bootstrap_samples, seed)
-    values, samples = [], []
-    for decisions in (challenger, champion):
-        counts = [labels & decisions, ~labels & decisions, labels & ~decisions]
-        per_life = np.stack([np.bincount(lives, row, minlength=weights.shape[1]) for row in counts])
-        values.append(_f1(*per_life.sum(axis=1)[:, None])[0])
-        samples.append(_f1(*(weights @ per_life.T).T))
-    return _estimate(float(values[0] - values[1]), samples[0] - samples[1], settings.confidence)
+    lives, names = pd.factorize(rows["tool_life"])
+    ours, theirs = ((labels & alarms, ~labels & alarms, labels & ~alarms) for alarms in (challenger, champion))
+    per_life = _per_life(lives, len(names), (*ours, *theirs))
+
+    def differences(draws: Iterable[Vector]) -> Vector:
+        sums = np.stack([per_life @ drawn for drawn in draws]).T
+        return _f1(*sums[:3]) - _f1(*sums[3:])
+
+    value = float(differences([np.ones(len(names))])[0])
+    samples = differences(_draws(len(names), settings.bootstrap_samples, seed))
+    return _estimate(value, samples, settings.confidence)
 
 
 def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: Evaluation) -> tuple[GroupRecall, ...]:
@@ -155,11 +160,16 @@ def calibration_bins(labels: Flags, probabilities: Vector, bins: int = 10) -> pd
     return pd.DataFrame(lines, columns=["mean_probability", "observed_share", "low", "high", "rows"])
 
 
-def _life_weights(lives: int, samples: int, seed: int) -> Vector:
-    """(samples, lives) how often each life is drawn, with replacement, in each bootstrap sample."""
-    drawn = np.random.default_rng(seed).integers(0, lives, size=(samples, lives))
-    flat = drawn + np.arange(samples)[:, None] * lives
-    return np.bincount(flat.ravel(), minlength=samples * lives).reshape(samples, lives).astype(np.float64)
+def _draws(lives: int, samples: int, seed: int) -> Iterator[Vector]:
+    """(lives,) how often each life is drawn, with replacement, for each bootstrap sample: one at a time, to save memory."""
+    random = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield np.bincount(random.integers(0, lives, lives), minlength=lives).astype(np.float64)
+
+
+def _per_life(lives: Places, count: int, values: Iterable[Flags | Vector]) -> Vector:
+    """(len(values), count) sums over the rows of each life."""
+    return np.stack([np.bincount(lives, row, minlength=count) for row in values])
 
 
 def _from_counts(counts: Vector, costs: Costs) -> dict[str, Vector]:
@@ -179,19 +189,27 @@ def _f1(tp: Vector, fp: Vector, fn: Vector) -> Vector:
         return np.where(tp > 0, 2 * tp / (2 * tp + fp + fn), 0.0)
 
 
-def _average_precision(labels: Flags, probabilities: Vector, lives: npt.NDArray[np.integer], weights: Vector) -> Vector:
-    """(samples,) average precision, rows weighted by how often their life was drawn; ties count as one threshold."""
-    order = np.argsort(-probabilities, kind="stable")
-    ranked = probabilities[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    failed, life = labels[order].astype(np.float64), lives[order]
-    values = np.empty(len(weights))
-    for number, weight in enumerate(weights):
-        per_row = weight[life]
-        caught, alarms = np.cumsum(per_row * failed)[last], np.cumsum(per_row)[last]
-        precision = np.divide(caught, alarms, out=np.zeros_like(caught), where=alarms > 0)
-        values[number] = np.sum(np.diff(caught, prepend=0.0) * precision) / caught[-1] if caught[-1] else 0.0
-    return values
+def _average_precision(labels: Flags, probabilities: Vector, lives: Places, count: int) -> Callable[[Vector], float]:
+    """Average precision as a function of how often each of `count` lives is drawn; ties count as one threshold.
+
+    Recall rises only at the probability of a failure: the rows between two such thresholds are counted once for all
+    samples, by life.
+    """
+    from scipy.sparse import csr_array
+
+    thresholds = np.unique(-probabilities[labels])  # the highest probability first
+    reached = np.searchsorted(thresholds, -probabilities)
+    alarms, shape = reached < len(thresholds), (len(thresholds), count)
+    caught_by_life, alarms_by_life = (
+        csr_array((np.ones(inside.sum()), (reached[inside], lives[inside])), shape) for inside in (labels, alarms)
+    )
+
+    def average_precision(drawn: Vector) -> float:
+        caught, raised = caught_by_life @ drawn, np.cumsum(alarms_by_life @ drawn)
+        precision = np.divide(np.cumsum(caught), raised, out=np.zeros_like(raised), where=raised > 0)
+        return float(caught @ precision / caught.sum()) if caught.any() else 0.0
+
+    return average_precision
 
 
 def _estimate(value: float, samples: Vector, confidence: float) -> Estimate:

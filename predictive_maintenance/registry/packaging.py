@@ -51,7 +51,8 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
             code_paths=[str(code)],
             artifacts={SCORER_FOLDER: str(scorer)},
             signature=ModelSignature(
-                Schema(inputs), Schema([ColSpec("double", "failure_probability"), ColSpec("integer", "failure")])
+                Schema(inputs),
+                Schema([ColSpec("double", "failure_probability"), ColSpec("integer", "predicted_failure")]),
             ),
             input_example=example[list(INPUT_NAMES)],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],

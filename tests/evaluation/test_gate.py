@@ -136,8 +136,11 @@ def test_a_verdict_survives_its_tag(params):
 
 
 def test_an_evaluation_holds_every_part_of_the_report(small, champion):
-    evaluation = evaluate(small.trained, Scorer.from_files(small.files), small.rows, champion, small.params)
+    evaluation = evaluate(
+        small.trained, small.out_of_fold, Scorer.from_files(small.files), small.rows, champion, small.params
+    )
     assert evaluation.held_out.rows == len(small.rows.test)
+    assert evaluation.out_of_fold is small.out_of_fold
     assert evaluation.out_of_fold.rows == len(small.rows.train)
     assert evaluation.forward is not None
     assert 0.25 < evaluation.forward.rows / (len(small.rows.train) + len(small.rows.test)) <= 0.3

@@ -1,5 +1,7 @@
 """Metrics agree with scikit-learn; their intervals know that the readings of a tool life resemble each other."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,40 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says(params):
         scores = score(rows_with(labels), decisions.astype(float), decisions, params.costs, settings, seed)
         covered += scores["recall"].low <= 0.8 <= scores["recall"].high
     assert 0.88 <= covered / 200 <= 1.0
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_an_interval_is_that_of_whole_lives_drawn_and_weighed_by_scikit_learn(params, decimals):
+    settings = params.evaluation.model_copy(update={"bootstrap_samples": 20})
+    random = np.random.default_rng(4)
+    labels, probabilities = (random.random(300) < 0.1).astype(int), random.random(300).round(decimals)
+    scores = score(rows_with(labels), probabilities, probabilities >= 0.5, params.costs, settings, seed=11)
+    draws = np.random.default_rng(11).integers(0, 30, size=(20, 30))
+    weights = [np.bincount(drawn, minlength=30)[np.arange(300) // 10] for drawn in draws]
+    pr_aucs = [reference.average_precision_score(labels, probabilities, sample_weight=weight) for weight in weights]
+    f1s = [reference.f1_score(labels, probabilities >= 0.5, sample_weight=weight) for weight in weights]
+    for name, samples in (("pr_auc", pr_aucs), ("f1", f1s)):
+        found = (scores[name].low, scores[name].high, scores[name].lower_bound)
+        assert found == pytest.approx(np.quantile(samples, [0.025, 0.975, 0.05])), name
+
+
+def test_many_tool_lives_need_little_memory(params):
+    """1000 samples of 5000 lives are 40 MB at once."""
+    random = np.random.default_rng(6)
+    labels = (random.random(10_000) < 0.1).astype(int)
+    decisions = random.random(10_000) < 0.1
+    rows = rows_with(labels, np.arange(10_000) // 2)
+    tracemalloc.start()
+    score(rows, random.random(10_000), decisions, params.costs, params.evaluation, 1)
+    f1_difference(rows, decisions, ~decisions, params.evaluation, 1)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10e6
+
+
+def test_rows_without_a_failure_have_values_and_no_warning(params):
+    scores = score(rows_with([0] * 20), np.linspace(0, 1, 20), np.arange(20) < 5, params.costs, params.evaluation, 1)
+    assert [scores[name].value for name in ("recall", "precision", "f1", "pr_auc", "mcc")] == [0.0] * 5
 
 
 def test_failures_that_come_in_the_same_lives_make_intervals_wider(params):

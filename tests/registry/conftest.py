@@ -24,7 +24,7 @@ def train(connection, small):
 
     def run(name, promote=True, champion=None):
         mlflow_run = FlowRun.start(connection, name, {})
-        evaluation = evaluate(small.trained, small.scorer, small.rows, champion, small.params)
+        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
         return register_and_promote(
             mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote

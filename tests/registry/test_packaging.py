@@ -33,7 +33,9 @@ def test_plain_mlflow_loads_production_by_its_alias_and_gives_the_same_numbers(t
     rows = small.rows.test[list(INPUT_NAMES)]
     found = model.predict(rows)
     np.testing.assert_array_equal(found["failure_probability"], small.scorer.probabilities(rows))
-    np.testing.assert_array_equal(found["failure"] == 1, small.scorer.decisions(small.scorer.probabilities(rows)))
+    np.testing.assert_array_equal(
+        found["predicted_failure"] == 1, small.scorer.decisions(small.scorer.probabilities(rows))
+    )
     assert model.metadata.signature.inputs.input_names() == list(INPUT_NAMES)
     whole_numbers = rows.astype({"rotational_speed_rpm": "int64", "tool_wear_min": "int64"})
     np.testing.assert_array_equal(model.predict(whole_numbers), found)

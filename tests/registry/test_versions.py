@@ -54,7 +54,7 @@ def test_other_files_of_the_same_run_are_a_version_of_their_own(connection, smal
     train("TrainFlow/1")
     threshold = small.scorer.spec.threshold + 1e-9
     spec = json.loads(small.files["scorer.json"]) | {"threshold": threshold}
-    evaluation = evaluate(small.trained, small.scorer, small.rows, versions.champion(), small.params)
+    evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, versions.champion(), small.params)
     run = FlowRun.start(connection, "TrainFlow/1", {})
     changed = {**small.files, "scorer.json": json.dumps(spec).encode()}
     outcome = register_and_promote(
@@ -90,7 +90,7 @@ def test_a_model_not_to_be_promoted_is_a_candidate(train, versions):
 
 def test_a_rejected_model_leaves_the_registry_untouched(connection, small, versions):
     strict = small.params.model_copy(update={"gate": small.params.gate.model_copy(update={"min_f1": 1.0})})
-    evaluation = evaluate(small.trained, small.scorer, small.rows, None, strict)
+    evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, strict)
     run = FlowRun.start(connection, "TrainFlow/1", {})
     outcome = register_and_promote(run, small.files, small.rows.test, evaluation, {}, strict.registry, True)
     assert (outcome.level, outcome.version) == (None, None)
