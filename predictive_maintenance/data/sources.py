@@ -24,6 +24,7 @@ from ..sensors import (
     match_headers,
 )
 from . import locations
+from .identity import content_ids
 from .parsing import fault_table, parse
 from .reading import MalformedRow, TableFile
 from .uris import check_no_password, redact
@@ -140,8 +141,7 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
     has_ids = READING_ID.name in frame
     if not has_ids:
-        stem = arrival.name.rsplit("/", 1)[-1]
-        frame[READING_ID.name] = [f"{stem}:{row}" for row in rows]
+        frame[READING_ID.name] = content_ids(frame)
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [arrival.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows

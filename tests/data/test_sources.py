@@ -253,10 +253,21 @@ def test_appended_sources_keep_their_order_and_their_number(write, pull):
     assert ingested.frame["row"].tolist() == [*range(1, 5), *range(1, 51)]
 
 
-def test_rows_without_ids_are_named_after_their_file_and_row(write, pull, csv_text):
-    ingested = pull(write(csv_text().replace("UDI", "whatever")))
-    assert ingested.frame["reading_id"].tolist() == [f"readings.csv:{row}" for row in range(1, 5)]
-    assert not ingested.has_ids
+def test_rows_without_ids_keep_theirs_when_their_file_is_renamed_sorted_or_in_another_unit(write, pull, csv_text):
+    headers, *rows = csv_text().replace("UDI", "whatever").splitlines()
+    other = "\n".join([headers.replace("Tool wear [min]", "Tool wear [s]"), *reversed(rows)])
+    for minutes in ("143", "5", "3"):
+        other = other.replace(f",{minutes},", f",{int(minutes) * 60},")
+    ids = pull(write("\n".join([headers, *rows]))).frame["reading_id"].tolist()
+    assert pull(write(other, "renamed.csv")).frame["reading_id"].tolist() == ids[::-1]
+    assert len(set(ids)) == 4
+
+
+def test_rows_without_ids_of_two_files_with_one_name_are_told_apart(write, pull, csv_text, with_cell):
+    monday = write(csv_text().replace("UDI", "whatever"), "monday/readings.csv")
+    rows = with_cell({(row, "Torque [Nm]"): f"{row}.5" for row in range(1, 5)})
+    tuesday = write(csv_text(rows).replace("UDI", "whatever"), "tuesday/readings.csv")
+    assert pull(monday, tuesday).frame["reading_id"].is_unique
 
 
 def test_a_failure_mode_that_only_one_source_records_is_left_out(write, pull):
