@@ -13,6 +13,7 @@ from ..config import Cleaning
 from ..errors import DataError
 from ..readings import Faults, Limits, impossible
 from ..sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
+from .identity import are_content_ids
 from .parsing import fault_table
 from .sources import QUARANTINE_COLUMNS, Ingested
 
@@ -44,7 +45,7 @@ def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
     """
     frame = ingested.frame
     names = [column.name for column in COLUMNS if column.name in frame]
-    duplicates, faults = _duplicates(frame, names) if ingested.has_ids else (np.zeros(len(frame), bool), fault_table())
+    duplicates, faults = _duplicates(frame, names)
     found = validate(frame, names, limits)
     all_faults = pd.concat([ingested.faults, found, faults], ignore_index=True)
     all_faults = all_faults.drop_duplicates(["position", "column"])
@@ -77,7 +78,10 @@ def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.Da
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other."""
+    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other.
+
+    An id made of a row's content cannot contradict it: such rows differ in their labels alone, and all are kept.
+    """
     key = READING_ID.name
     identified = frame[key].notna().to_numpy()
     repeated = frame[key].duplicated(keep=False).to_numpy() & identified
@@ -87,7 +91,7 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     exact = np.zeros(len(frame), dtype=bool)
     exact[np.flatnonzero(repeated)] = rows.duplicated().to_numpy()
     versions = rows.drop_duplicates().groupby(key).size()
-    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & repeated
+    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & ~are_content_ids(frame[key])
     values = frame.loc[conflicting, key].tolist()
     conflicts = Faults(key, "the same reading with other values", np.flatnonzero(conflicting), values)
     return exact & ~conflicting, fault_table([conflicts])

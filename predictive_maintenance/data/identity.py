@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ..sensors import INPUT_NAMES, MACHINE_ID, SENSOR_NAMES, TIMESTAMP
 
 PREFIX = "content:"
+"""How an id begins that was made here: no file's own ids do, unless they are such rows written out."""
 
 # The label and the failure modes stay out: a corrected label must not move its row across the split.
 _CONTENT = (MACHINE_ID.name, TIMESTAMP.name, *INPUT_NAMES)
@@ -38,6 +39,11 @@ def content_ids(frame: pd.DataFrame) -> pd.Series:
     later = number[number > 1]
     ids[later.index] += ":" + later.astype("str")
     return ids
+
+
+def are_content_ids(ids: pd.Series) -> npt.NDArray[np.bool_]:
+    """(n,) whether each id was made here rather than brought by its row."""
+    return ids.str.startswith(PREFIX, na=False).to_numpy(dtype=bool)
 
 
 def _as_numbers(cells: pd.Series) -> Numbers:

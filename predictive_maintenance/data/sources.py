@@ -24,7 +24,7 @@ from ..sensors import (
     match_headers,
 )
 from . import locations
-from .identity import content_ids
+from .identity import are_content_ids, content_ids
 from .parsing import fault_table, parse
 from .reading import MalformedRow, TableFile
 from .uris import check_no_password, redact
@@ -50,14 +50,13 @@ class Ingested:
     """The merged rows. `frame` has the canonical columns plus `source` (its name), `source_index` and `row` (from 1).
 
     `faults` are the cells that did not parse, by position in `frame`; `malformed` are the CSV rows that could not even
-    be split into cells, as quarantine rows. `has_ids` says whether the rows brought ids of their own.
+    be split into cells, as quarantine rows.
     """
 
     frame: pd.DataFrame
     faults: pd.DataFrame
     malformed: pd.DataFrame
     records: tuple[SourceRecord, ...]
-    has_ids: bool
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,6 @@ class _Part:
     faults: pd.DataFrame
     malformed: list[dict[str, object]]
     records: tuple[SourceRecord, ...]
-    has_ids: bool
 
 
 def check_sources(sources: Sequence[Source]) -> None:
@@ -102,7 +100,7 @@ def ingest(sources: Sequence[Source], columns: Columns) -> Ingested:
         if name in merged.frame and merged.frame[name].isna().any() and len(merged.records) > 1:
             merged = _without_partial_mode(merged, name)
     malformed = pd.DataFrame(merged.malformed, columns=list(QUARANTINE_COLUMNS))
-    return Ingested(merged.frame, merged.faults, malformed, merged.records, merged.has_ids)
+    return Ingested(merged.frame, merged.faults, malformed, merged.records)
 
 
 QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason", "record")
@@ -139,8 +137,7 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     names = [column.name for column in COLUMNS if column.name in match.columns]
     frame, faults = parse(table, match, names, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
-    has_ids = READING_ID.name in frame
-    if not has_ids:
+    if READING_ID.name not in frame:
         frame[READING_ID.name] = content_ids(frame)
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [arrival.name])
     frame["source_index"] = np.int16(index)
@@ -149,7 +146,7 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     record = SourceRecord(
         arrival.name, source.merge, len(frame), arrival.sha256, arrival.bytes, arrival.dvc_md5, unused
     )
-    return _Part(frame, faults, [_malformed_row(arrival.name, bad) for bad in malformed], (record,), has_ids)
+    return _Part(frame, faults, [_malformed_row(arrival.name, bad) for bad in malformed], (record,))
 
 
 def _check_recognised(name: str, match: HeaderMatch) -> None:
@@ -182,7 +179,6 @@ def _append(parts: Sequence[_Part]) -> _Part:
         pd.concat(faults, ignore_index=True),
         [row for part in parts for row in part.malformed],
         tuple(record for part in parts for record in part.records),
-        all(part.has_ids for part in parts),
     )
 
 
@@ -200,9 +196,10 @@ def _check_same_columns(parts: Sequence[_Part]) -> None:
 def _join(left: _Part, right: _Part, name: str) -> _Part:
     """`left` with the columns of `right` for the same reading ids; unmatched rows get missing values."""
     key = READING_ID.name
-    if not right.has_ids or not left.has_ids:
-        side = name if not right.has_ids else left.records[0].name
-        raise SourceError(f"{side}: a join needs a column of reading ids (such as 'UDI') on both sides")
+    for side in (right.frame, left.frame):
+        if (made := are_content_ids(side[key])).any():
+            lacking = side.loc[made, "source"].iloc[0]
+            raise SourceError(f"{lacking}: a join needs a column of reading ids (such as 'UDI') on both sides")
     added = [column for column in right.frame if column not in (key, "source", "source_index", "row")]
     if clash := [column for column in added if column in left.frame]:
         raise SourceError(f"{name}: {', '.join(clash)} is already there from an earlier source: join adds new columns")
@@ -225,7 +222,6 @@ def _join(left: _Part, right: _Part, name: str) -> _Part:
         pd.concat([left.faults, _joined_faults(frame, right, matched, added)], ignore_index=True),
         left.malformed + right.malformed,
         left.records + right.records,
-        True,
     )
 
 
@@ -248,4 +244,4 @@ def _without_partial_mode(merged: _Part, name: str) -> _Part:
         return merged
     faults = merged.faults[merged.faults["column"] != name].reset_index(drop=True)
     frame = merged.frame.drop(columns=name)
-    return _Part(frame, faults, merged.malformed, merged.records, merged.has_ids)
+    return _Part(frame, faults, merged.malformed, merged.records)

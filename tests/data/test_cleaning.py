@@ -112,10 +112,43 @@ def test_readings_that_contradict_each_other_are_all_set_aside(cleaned):
     assert set(result.quarantine["reason"]) == {"the same reading with other values"}
 
 
-def test_rows_without_ids_are_never_taken_for_repetitions(cleaned, csv_text):
+def test_a_row_without_an_id_may_repeat_within_its_file(cleaned, csv_text):
     text = csv_text().replace("UDI", "whatever")
     result = cleaned(text=text + text.splitlines()[1] + "\n")
     assert (len(result.frame), result.collapsed_duplicates) == (5, 0)
+
+
+@pytest.fixture
+def cleaned_files(write, pull, params):
+    """The texts cleaned as one file each."""
+
+    def clean_texts(*texts):
+        paths = [write(text, f"{number}.csv") for number, text in enumerate(texts)]
+        return clean(pull(*paths), params.columns.limits, LENIENT)
+
+    return clean_texts
+
+
+def test_rows_without_ids_that_arrive_in_two_files_collapse(cleaned_files, csv_text):
+    text = csv_text().replace("UDI", "whatever")
+    result = cleaned_files(text, text)
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (4, 4, 0)
+
+
+def test_rows_without_ids_that_differ_in_their_label_are_both_kept_under_one_id(cleaned_files, csv_text, with_cell):
+    text = csv_text().replace("UDI", "whatever")
+    result = cleaned_files(text, csv_text(with_cell({(2, "Machine failure"): "1"})).replace("UDI", "whatever"))
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (5, 3, 0)
+    assert result.frame["machine_failure"].tolist() == [0, 0, 0, 1, 1]
+    assert result.frame["reading_id"].nunique() == 4
+
+
+def test_a_file_without_ids_leaves_the_checks_of_the_others_as_they_are(cleaned_files, csv_text, with_cell):
+    without = csv_text(with_cell({(row, "Torque [Nm]"): f"{row}.5" for row in range(1, 5)})).replace("UDI", "whatever")
+    other = csv_text(with_cell({(2, "Torque [Nm]"): "99.9"}))
+    result = cleaned_files(without, csv_text(), other)
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (7, 3, 2)
+    assert set(result.quarantine["reason"]) == {"the same reading with other values"}
 
 
 def test_a_malformed_row_is_quarantined_and_counted(cleaned):

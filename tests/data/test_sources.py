@@ -344,6 +344,12 @@ def test_a_join_without_reading_ids_is_refused_by_the_side_that_lacks_them(pull,
     assert f"{side}: a join needs a column of reading ids" in told
 
 
+def test_a_join_is_refused_by_the_one_of_several_files_that_lacks_reading_ids(write, pull, halves, csv_text):
+    sensors, labels = halves
+    without = write(sensors.read_text().replace("UDI", "whatever"), "without.csv")
+    assert "without.csv: a join needs" in refusal(pull, sensors, without, f"join:{labels}")
+
+
 def test_a_join_with_a_column_that_is_already_there_is_refused(write, pull):
     other = write("UDI,Torque\n1,10\n", "other.csv")
     told = refusal(pull, write(), f"join:{other}")
