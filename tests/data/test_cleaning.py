@@ -166,7 +166,7 @@ def test_a_timestamp_that_is_no_time_is_set_aside(cleaned, csv_text):
     ):
         text = text.replace(identity, time)
     (line,) = cleaned(text=text).quarantine.to_dict("records")
-    assert (line["row"], line["column"], line["reason"]) == (2, "timestamp", "not a time")
+    assert (line["row"], line["column"], line["reason"]) == (2, "timestamp", "not a time like the others (ISO 8601)")
 
 
 def test_no_row_is_lost_whatever_is_wrong(cleaned, csv_text):

@@ -166,6 +166,37 @@ def test_a_gzip_file_cut_off_in_the_middle_is_refused_by_name(write, pull, tmp_p
     assert "readings.csv: " in told
 
 
+# Times
+
+
+def dated(csv_text, *dates):
+    """The small data set with a column of dates."""
+    headers, *rows = csv_text().replace("Product ID", "Date").splitlines()
+    cells = [row.split(",") for row in rows]
+    return "\n".join([headers, *(",".join([row[0], date, *row[2:]]) for row, date in zip(cells, dates, strict=True))])
+
+
+def test_a_day_first_column_is_read_day_first_in_every_row(write, pull, csv_text):
+    frame = pull(write(dated(csv_text, "11.01.2024", "12.01.2024", "13.01.2024", "01.02.2024"))).frame
+    assert frame["timestamp"].dt.strftime("%m-%d").tolist() == ["01-11", "01-12", "01-13", "02-01"]
+
+
+def test_a_column_of_dates_that_could_be_day_or_month_first_is_refused_by_file_and_header(write, pull, csv_text):
+    told = refusal(pull, write(dated(csv_text, "11/01/2024", "12/01/2024", "10/01/2024", "01/02/2024")))
+    assert "readings.csv: column 'Date' reads day first as well as month first (such as '11/01/2024')" in told
+
+
+def test_a_parquet_file_s_times_are_read_whatever_their_resolution(write, pull, csv_text, tmp_path):
+    days = ["2024-01-11", "2024-01-12", "2024-01-13", "2024-02-01"]
+    table = pd.read_csv(write(dated(csv_text, *days)), parse_dates=["Date"])
+    for unit in ("ms", "ns"):
+        table.assign(Date=table["Date"].dt.as_unit(unit)).to_parquet(tmp_path / f"{unit}.parquet")
+    table.assign(Date=pd.Categorical(days)).to_parquet(tmp_path / "us.parquet")
+    for unit in ("ms", "us", "ns"):
+        times = pull(tmp_path / f"{unit}.parquet").frame["timestamp"]
+        assert times.dt.strftime("%Y-%m-%d").tolist() == days
+
+
 # Malformed and faulty rows
 
 
