@@ -10,7 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import distributions
 
 from .config import PROJECT_DIR
-from .data.sources import SourceRecord
+from .data.merging import SourceRecord
 
 _MAX_TAG_CHARACTERS = 4500  # older registries cut or refuse a tag above 5000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ from ..errors import DataError
 from ..readings import Faults, Limits, impossible
 from ..sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
 from .identity import are_content_ids
+from .merging import Ingested
 from .parsing import fault_table
-from .sources import QUARANTINE_COLUMNS, Ingested
+from .quarantine import CONTRADICTION, quarantine
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
     all_faults = all_faults.sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
     bad[all_faults["position"]] = True
-    quarantine = pd.concat([_quarantine(frame, all_faults, names), ingested.malformed], ignore_index=True)
+    set_aside = pd.concat([quarantine(frame, all_faults, names), ingested.set_aside], ignore_index=True)
     kept = frame[~bad & ~duplicates]
     # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
     cleaned = Cleaned(
         kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
-        quarantine,
-        len(frame) + len(ingested.malformed),
-        int(bad.sum()) + len(ingested.malformed),
+        set_aside,
+        len(frame) + len(ingested.set_aside),
+        int(bad.sum()) + len(ingested.set_aside),
         int((duplicates & ~bad).sum()),
     )
     _check_share(cleaned, settings)
@@ -93,33 +93,8 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     versions = rows.drop_duplicates().groupby(key).size()
     conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & ~are_content_ids(frame[key])
     values = frame.loc[conflicting, key].tolist()
-    conflicts = Faults(key, "the same reading with other values", np.flatnonzero(conflicting), values)
+    conflicts = Faults(key, CONTRADICTION, np.flatnonzero(conflicting), values)
     return exact & ~conflicting, fault_table([conflicts])
-
-
-def _quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Each fault with its row: where it came from and, as JSON, all of its cells as they were read."""
-    positions = faults["position"].to_numpy()
-    rows = frame.iloc[positions]
-    records = rows[list(names)].to_dict("records")
-    cells = {
-        position: dict(zip(of_row["column"], of_row["value"], strict=True))
-        for position, of_row in faults.groupby("position")
-    }
-    for record, position in zip(records, positions, strict=True):
-        record |= cells[position]
-    return pd.DataFrame(
-        {
-            "source": rows["source"].astype("str").to_numpy(),
-            "row": rows["row"].to_numpy(),
-            "reading_id": rows[READING_ID.name].fillna("").to_numpy(),
-            "column": faults["column"],
-            "value": faults["value"],
-            "reason": faults["reason"],
-            "record": [json.dumps(record, default=str) for record in records],
-        },
-        columns=list(QUARANTINE_COLUMNS),
-    )
 
 
 def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
