@@ -73,13 +73,15 @@ def append(parts: Sequence[Ingested]) -> Ingested:
 
 def _check_same_columns(parts: Sequence[Ingested]) -> None:
     """A failure mode may be recorded by some of the parts only; any other column must be in all of them or in none."""
+    owners = {name: part for part in reversed(parts) for name in part.frame if name not in MODE_NAMES}
     for part in parts:
-        for other in parts:
-            if lacking := [name for name in other.frame if name not in part.frame and name not in MODE_NAMES]:
-                raise SourceError(
-                    f"{part.records[0].name}: {describe_missing(lacking, part.records[0].ignored_columns)}, "
-                    f"which {other.records[0].name} has"
-                )
+        if lacking := [name for name in owners if name not in part.frame]:
+            owner = owners[lacking[0]]
+            names = [name for name in lacking if name in owner.frame]
+            raise SourceError(
+                f"{part.records[0].name}: {describe_missing(names, part.records[0].ignored_columns)}, "
+                f"which {owner.records[0].name} has"
+            )
 
 
 def _records(part: Ingested, mode: str) -> bool:

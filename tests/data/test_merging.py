@@ -1,6 +1,11 @@
 """Files and sources become one table: in their order, with the same columns or not at all."""
 
+import cProfile
+import pstats
+
 import pytest
+
+from predictive_maintenance.data.merging import append
 
 
 def test_appended_sources_keep_their_order_and_their_number(write, pull):
@@ -33,3 +38,25 @@ def test_a_column_that_one_appended_source_lacks_is_refused_by_that_source(write
     second = write(csv_text().replace(header, "something else"), "second.csv")
     told = refusal(write(), second)
     assert "second.csv: no column for" in told
+
+
+def test_the_refusal_names_a_file_that_has_the_column_among_many(write, refusal, csv_text, tmp_path):
+    for name in ("a", "b"):
+        write(csv_text().replace("Torque [Nm]", "something else"), f"{name}.csv")
+    for name in ("c", "d"):
+        write(name=f"{name}.csv")
+    told = refusal(tmp_path / "*.csv")
+    assert told.startswith(f"{tmp_path / 'a.csv'}: no column for torque_nm")
+    assert told.endswith(f"which {tmp_path / 'c.csv'} has")
+
+
+def test_the_work_grows_with_the_files_not_with_their_square(write, pull):
+    part = pull(write())
+
+    def calls(files):
+        with cProfile.Profile() as profile:
+            append([part] * files)
+        return pstats.Stats(profile).total_calls
+
+    calls(2)
+    assert calls(60) - calls(40) < 1.2 * (calls(40) - calls(20))
