@@ -13,7 +13,7 @@ from metaflow.cards import Markdown, ProgressBar, Table, VegaChart
 
 from predictive_maintenance.config import Params
 from predictive_maintenance.data.cleaning import Cleaned
-from predictive_maintenance.data.sources import SourceRecord
+from predictive_maintenance.data.merging import SourceRecord
 from predictive_maintenance.evaluation.evaluate import Evaluation
 from predictive_maintenance.evaluation.gate import as_rows
 from predictive_maintenance.evaluation.metrics import METRICS, Scores
@@ -60,11 +60,8 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
         ),
         Markdown("## Sources"),
         _table(
-            ["Source", "Merge", "Rows", "sha256", "DVC md5", "Columns not used"],
-            [
-                [r.name, r.merge, f"{r.rows:,}", r.sha256[:12], r.dvc_md5 or "-", ", ".join(r.ignored_columns) or "-"]
-                for r in records
-            ],
+            ["Source", "Merge", "Rows", "Unmatched", "sha256", "DVC md5", "Columns not used"],
+            [_source_row(record) for record in records],
         ),
         Markdown("## Quarantine"),
     ]
@@ -167,6 +164,14 @@ def evaluation_card(
         _scores_table(dict(candidates)),
         _chart(charts.candidates(candidates)),
     ]
+
+
+def _source_row(record: SourceRecord) -> list[str]:
+    unmatched = f"{record.unmatched_rows:,}" if record.merge == "join" else "-"
+    ignored = ", ".join(record.ignored_columns) or "-"
+    return [
+        record.name, record.merge, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
+    ]  # fmt: skip
 
 
 def _champion(evaluation: Evaluation) -> list[Component]:

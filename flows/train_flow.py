@@ -72,7 +72,7 @@ class TrainFlow(FlowSpec):
         """Pull every source and merge the rows."""
         self.ingested = ingest(self.params.data.sources, self.params.columns)
         for record in self.ingested.records:
-            print(f"{record.rows:,} rows from {record.name} ({record.merge})")
+            print(record.summary())
         self.next(self.clean)
 
     @plain_errors

@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from itertools import accumulate
 
 from .config import PROJECT_DIR
-from .data.sources import SourceRecord
+from .data.merging import SourceRecord
 
 _MAX_TAG_CHARACTERS = 4500  # older registries cut or refuse a tag above 5000
 

@@ -42,7 +42,7 @@ def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal:
     text, null where missing; product types are in capitals.
     """
     _, scale, offset = match.columns[name]
-    plain = _plain(cells)
+    plain = plain_array(cells)
     if name in NUMERIC_NAMES:
         numbers = _numbers(plain, decimal, binary=name in BINARY_NAMES)
         faults = list(unreadable(name, plain, np.isnan(numbers), NOT_A_NUMBER))
@@ -51,6 +51,12 @@ def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal:
     text = pc.utf8_upper(text) if name == PRODUCT_TYPE.name else text
     text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
     return text, list(unreadable(name, plain, np.asarray(text.is_null()), MISSING))
+
+
+def plain_array(cells: pa.ChunkedArray) -> pa.Array:
+    """The cells in one piece, a dictionary's looked up."""
+    cells = cells.combine_chunks()
+    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
 
 
 def unreadable(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str) -> Iterator[Faults]:
@@ -91,11 +97,6 @@ def impossible(columns: Mapping[str, Any], names: Sequence[str], limits: Limits)
 def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:
     if bad.any():
         yield Faults(name, reason, np.flatnonzero(bad), [str(value) for value in values[bad]])
-
-
-def _plain(cells: pa.ChunkedArray) -> pa.Array:
-    cells = cells.combine_chunks()
-    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
 
 
 def _is_text(cells: pa.Array) -> bool:

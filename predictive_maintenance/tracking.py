@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .config import Params
 from .data.cleaning import Cleaned
-from .data.sources import SourceRecord
+from .data.merging import SourceRecord
 from .data.splits import SplitRows
 from .evaluation.evaluate import Evaluation, training_fingerprint
 from .evaluation.metrics import Scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,10 @@ from ..config import Cleaning
 from ..errors import DataError
 from ..readings import Faults, Limits, impossible
 from ..sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
+from .identity import are_content_ids
+from .merging import Ingested
 from .parsing import fault_table
-from .sources import QUARANTINE_COLUMNS, Ingested
+from .quarantine import CONTRADICTION, quarantine
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,8 @@ class Cleaned:
         return self.quarantined_rows / max(self.ingested_rows, 1)
 
     def reasons(self) -> pd.DataFrame:
-        """Rows by column and reason, the most frequent first."""
-        counts = self.quarantine.groupby(["column", "reason"]).size().rename("cells").reset_index()
-        return counts.sort_values("cells", ascending=False, ignore_index=True)
+        """Cells by column and reason, the most frequent first."""
+        return _reasons(self.quarantine)
 
 
 def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
@@ -42,27 +42,30 @@ def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
 
     Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
     """
-    frame = ingested.frame
+    frame, set_aside = ingested.frame, ingested.set_aside
     names = [column.name for column in COLUMNS if column.name in frame]
-    duplicates, faults = _duplicates(frame, names) if ingested.has_ids else (np.zeros(len(frame), bool), fault_table())
-    found = validate(frame, names, limits)
-    all_faults = pd.concat([ingested.faults, found, faults], ignore_index=True)
-    all_faults = all_faults.drop_duplicates(["position", "column"])
-    all_faults = all_faults.sort_values("position", kind="stable", ignore_index=True)
+    duplicates, conflicts = _duplicates(frame, names)
+    faults = pd.concat([ingested.faults, validate(frame, names, limits), conflicts], ignore_index=True)
+    faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
-    bad[all_faults["position"]] = True
-    quarantine = pd.concat([_quarantine(frame, all_faults, names), ingested.malformed], ignore_index=True)
+    bad[faults["position"]] = True
+    ingested_rows, quarantined_rows = len(frame) + len(set_aside), int(bad.sum()) + len(set_aside)
+    # Before the quarantine is made, which takes many times the memory of the rows in it.
+    if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
+        raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
     kept = frame[~bad & ~duplicates]
-    # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
-    cleaned = Cleaned(
+    if kept.empty:
+        raise DataError(
+            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
+        )
+    return Cleaned(
         kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
-        quarantine,
-        len(frame) + len(ingested.malformed),
-        int(bad.sum()) + len(ingested.malformed),
+        pd.concat([quarantine(frame, faults, names), set_aside], ignore_index=True),
+        ingested_rows,
+        quarantined_rows,
+        # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
         int((duplicates & ~bad).sum()),
     )
-    _check_share(cleaned, settings)
-    return cleaned
 
 
 def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
@@ -77,7 +80,10 @@ def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.Da
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other."""
+    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other.
+
+    An id made of a row's content cannot contradict it: such rows differ in their labels alone, and all are kept.
+    """
     key = READING_ID.name
     identified = frame[key].notna().to_numpy()
     repeated = frame[key].duplicated(keep=False).to_numpy() & identified
@@ -87,55 +93,33 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     exact = np.zeros(len(frame), dtype=bool)
     exact[np.flatnonzero(repeated)] = rows.duplicated().to_numpy()
     versions = rows.drop_duplicates().groupby(key).size()
-    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & repeated
+    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & ~are_content_ids(frame[key])
     values = frame.loc[conflicting, key].tolist()
-    conflicts = Faults(key, "the same reading with other values", np.flatnonzero(conflicting), values)
+    conflicts = Faults(key, CONTRADICTION, np.flatnonzero(conflicting), values)
     return exact & ~conflicting, fault_table([conflicts])
 
 
-def _quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Each fault with its row: where it came from and, as JSON, all of its cells as they were read."""
-    positions = faults["position"].to_numpy()
-    rows = frame.iloc[positions]
-    records = rows[list(names)].to_dict("records")
-    cells = {
-        position: dict(zip(of_row["column"], of_row["value"], strict=True))
-        for position, of_row in faults.groupby("position")
-    }
-    for record, position in zip(records, positions, strict=True):
-        record |= cells[position]
-    return pd.DataFrame(
-        {
-            "source": rows["source"].astype("str").to_numpy(),
-            "row": rows["row"].to_numpy(),
-            "reading_id": rows[READING_ID.name].fillna("").to_numpy(),
-            "column": faults["column"],
-            "value": faults["value"],
-            "reason": faults["reason"],
-            "record": [json.dumps(record, default=str) for record in records],
-        },
-        columns=list(QUARANTINE_COLUMNS),
+def _reasons(cells: pd.DataFrame) -> pd.DataFrame:
+    counts = cells.groupby(["column", "reason"]).size().rename("cells").reset_index()
+    return counts.sort_values("cells", ascending=False, ignore_index=True)
+
+
+def _refusal(bad_rows: int, rows: int, settings: Cleaning, ingested: Ingested, faults: pd.DataFrame) -> str:
+    reasons = "\n".join(
+        f"  {line.cells} cells: {line.column} is {line.reason}"
+        if line.column
+        else f"  {line.cells} rows: {line.reason}"
+        for line in _reasons(pd.concat([faults, ingested.set_aside])).head(5).itertuples()
     )
-
-
-def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
-    if cleaned.quarantined_share > settings.max_quarantined_share:
-        reasons = "\n".join(
-            f"  {line.cells} cells: {line.column or 'the row'} is {line.reason}"
-            if line.column
-            else f"  {line.cells} rows: {line.reason}"
-            for line in cleaned.reasons().head(5).itertuples()
-        )
-        worst = cleaned.quarantine.iloc[0]
-        cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
-        raise DataError(
-            f"{cleaned.quarantined_rows} of {cleaned.ingested_rows} rows ({cleaned.quarantined_share:.1%}) are bad, more "
-            f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
-            f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
-            "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
-            "python -m predictive_maintenance check FILE lists every bad cell of a file"
-        )
-    if cleaned.frame.empty:
-        raise DataError(
-            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
-        )
+    if faults.empty:
+        worst = ingested.set_aside.iloc[0]
+    else:
+        worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
+    cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
+    return (
+        f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
+        f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
+        f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
+        "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
+        "python -m predictive_maintenance check FILE lists every bad cell of a file"
+    )

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pyarrow as pa
 
-from ..readings import Faults, parse_column, unreadable
+from ..readings import Faults, parse_column, plain_array, unreadable
 from ..sensors import NUMERIC_NAMES, TIMESTAMP, HeaderMatch
+from .timestamps import parse_times
 
 FAULT_COLUMNS = ("position", "column", "value", "reason")
 """A fault: the row's position in its frame, the canonical column, the cell as it was read, and what is wrong with it."""
@@ -20,16 +21,16 @@ def parse(
     """The canonical columns `names` of a raw table, and the faults found while parsing them.
 
     Numeric columns become float64 in canonical units, NaN where a cell does not parse; the others become text, None
-    where missing; timestamps become datetimes in UTC.
+    where missing; timestamps become datetimes in UTC. Raises SourceError where a column as a whole cannot be read.
     """
     columns: dict[str, pd.Series] = {}
     faults: list[Faults] = []
     for name in names:
         cells = raw.column(match.columns[name][0])
         if name == TIMESTAMP.name:
-            plain = cells.combine_chunks()
-            columns[name] = pd.to_datetime(plain.to_pandas(), errors="coerce", utc=True, format="mixed")
-            faults += unreadable(name, plain, columns[name].isna().to_numpy(), "not a time")
+            plain = plain_array(cells)
+            columns[name], reason = parse_times(plain, match.columns[name][0])
+            faults += unreadable(name, plain, columns[name].isna().to_numpy(), reason)
         else:
             values, found = parse_column(cells, match, name, decimal)
             columns[name] = pd.Series(values) if name in NUMERIC_NAMES else values.to_pandas()

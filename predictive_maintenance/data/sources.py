@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,60 +10,15 @@ import pyarrow as pa
 
 from ..config import Columns, Source
 from ..errors import SourceError
-from ..readings import MISSING, Faults
-from ..sensors import (
-    COLUMNS,
-    INPUT_NAMES,
-    LABEL,
-    MODE_NAMES,
-    READING_ID,
-    HeaderMatch,
-    describe_missing,
-    match_headers,
-)
+from ..sensors import COLUMNS, INPUT_NAMES, LABEL, READING_ID, HeaderMatch, describe_missing, match_headers
 from ..uris import redact, scheme_of
 from . import locations
-from .parsing import fault_table, parse
+from .identity import content_ids
+from .joining import join
+from .merging import Ingested, SourceRecord, append
+from .parsing import parse
+from .quarantine import quarantine_malformed
 from .reading import MalformedRow, TableFile
-
-MIN_JOINED_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class SourceRecord:
-    """Lineage of one file or table of a source, without secrets."""
-
-    name: str
-    merge: str
-    rows: int
-    sha256: str
-    bytes: int | None
-    dvc_md5: str | None
-    ignored_columns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ingested:
-    """The merged rows. `frame` has the canonical columns plus `source` (its name), `source_index` and `row` (from 1).
-
-    `faults` are the cells that did not parse, by position in `frame`; `malformed` are the CSV rows that could not even
-    be split into cells, as quarantine rows. `has_ids` says whether the rows brought ids of their own.
-    """
-
-    frame: pd.DataFrame
-    faults: pd.DataFrame
-    malformed: pd.DataFrame
-    records: tuple[SourceRecord, ...]
-    has_ids: bool
-
-
-@dataclass(frozen=True)
-class _Part:
-    frame: pd.DataFrame
-    faults: pd.DataFrame
-    malformed: list[dict[str, object]]
-    records: tuple[SourceRecord, ...]
-    has_ids: bool
 
 
 def check_sources(sources: Sequence[Source]) -> None:
@@ -87,31 +40,22 @@ def check_sources(sources: Sequence[Source]) -> None:
 def ingest(sources: Sequence[Source], columns: Columns) -> Ingested:
     """Pull and merge `sources` in order. Raises SourceError that names the source, the column and the way out."""
     parts = [(source, _pull(source, index, columns)) for index, source in enumerate(sources)]
-    appended = [part for source, part in parts if source.merge == "append"]
-    merged = _append(appended)
+    merged = append([part for source, part in parts if source.merge == "append"])
     for source, part in parts:
         if source.merge == "join":
-            merged = _join(merged, part, redact(source.uri))
-    headers = [column for column in merged.frame if column in {known.name for known in COLUMNS}]
+            merged = join(merged, part, redact(source.uri))
     if missing := [name for name in (*INPUT_NAMES, LABEL.name) if name not in merged.frame]:
+        headers = [column.name for column in COLUMNS if column.name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
         ignored = [header for record in merged.records for header in record.ignored_columns]
         raise SourceError(
             f"{names}: {describe_missing(missing, [*headers, *ignored])}\n"
             f"columns not recognised: {', '.join(ignored) or 'none'}; name your own in params.yaml, columns.aliases"
         )
-    for name in MODE_NAMES:
-        if name in merged.frame and merged.frame[name].isna().any() and len(merged.records) > 1:
-            merged = _without_partial_mode(merged, name)
-    malformed = pd.DataFrame(merged.malformed, columns=list(QUARANTINE_COLUMNS))
-    return Ingested(merged.frame, merged.faults, malformed, merged.records, merged.has_ids)
+    return merged
 
 
-QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason", "record")
-"""A quarantined cell: where it came from, what is wrong, and the whole row as JSON, so that nothing is lost."""
-
-
-def _pull(source: Source, index: int, columns: Columns) -> _Part:
+def _pull(source: Source, index: int, columns: Columns) -> Ingested:
     parts = []
     with locations.fetch(source.uri) as arrivals:
         for arrival in arrivals:
@@ -120,10 +64,10 @@ def _pull(source: Source, index: int, columns: Columns) -> _Part:
             except SourceError as error:
                 text = str(error)
                 raise SourceError(text if arrival.name in text else f"{arrival.name}: {text}") from None
-    return _append(parts)
+    return append(parts)
 
 
-def _read(arrival: locations.Arrival, source: Source, index: int, columns: Columns) -> _Part:
+def _read(arrival: locations.Arrival, source: Source, index: int, columns: Columns) -> Ingested:
     malformed: list[MalformedRow] = []
     decimal = "."
     if isinstance(arrival.table, TableFile):
@@ -141,10 +85,8 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     names = [column.name for column in COLUMNS if column.name in match.columns]
     frame, faults = parse(table, match, names, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
-    has_ids = READING_ID.name in frame
-    if not has_ids:
-        stem = arrival.name.rsplit("/", 1)[-1]
-        frame[READING_ID.name] = [f"{stem}:{row}" for row in rows]
+    if READING_ID.name not in frame:
+        frame[READING_ID.name] = content_ids(frame)
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [arrival.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows
@@ -152,7 +94,7 @@ def _read(arrival: locations.Arrival, source: Source, index: int, columns: Colum
     record = SourceRecord(
         arrival.name, source.merge, len(frame), arrival.sha256, arrival.bytes, arrival.dvc_md5, unused
     )
-    return _Part(frame, faults, [_malformed_row(arrival.name, bad) for bad in malformed], (record,), has_ids)
+    return Ingested(frame, faults, quarantine_malformed(arrival.name, malformed), (record,))
 
 
 def _check_recognised(name: str, match: HeaderMatch) -> None:
@@ -161,94 +103,3 @@ def _check_recognised(name: str, match: HeaderMatch) -> None:
             f"{name}: no column is recognised ({', '.join(match.ignored[:8])}); expected headers such as "
             "'Air temperature [K]', 'Torque [Nm]'; name your own in params.yaml, columns.aliases"
         )
-
-
-def _malformed_row(source: str, bad: MalformedRow) -> dict[str, object]:
-    values = (source, bad.row, "", "", "", bad.reason, json.dumps(bad.text))
-    return dict(zip(QUARANTINE_COLUMNS, values, strict=True))
-
-
-def _append(parts: Sequence[_Part]) -> _Part:
-    if len(parts) == 1:
-        return parts[0]
-    _check_same_columns(parts)
-    offsets = np.cumsum([0, *(len(part.frame) for part in parts)])
-    faults = [
-        part.faults.assign(position=part.faults["position"] + offset)
-        for part, offset in zip(parts, offsets, strict=False)
-    ]
-    frames = [part.frame.assign(source=part.frame["source"].astype("str")) for part in parts]
-    frame = pd.concat(frames, ignore_index=True)
-    frame["source"] = frame["source"].astype("category")
-    return _Part(
-        frame,
-        pd.concat(faults, ignore_index=True),
-        [row for part in parts for row in part.malformed],
-        tuple(record for part in parts for record in part.records),
-        all(part.has_ids for part in parts),
-    )
-
-
-def _check_same_columns(parts: Sequence[_Part]) -> None:
-    """A failure mode may be recorded by some of the parts only; any other column must be in all of them or in none."""
-    for part in parts:
-        for other in parts:
-            if lacking := [name for name in other.frame if name not in part.frame and name not in MODE_NAMES]:
-                raise SourceError(
-                    f"{part.records[0].name}: {describe_missing(lacking, part.records[0].ignored_columns)}, "
-                    f"which {other.records[0].name} has"
-                )
-
-
-def _join(left: _Part, right: _Part, name: str) -> _Part:
-    """`left` with the columns of `right` for the same reading ids; unmatched rows get missing values."""
-    key = READING_ID.name
-    if not right.has_ids or not left.has_ids:
-        side = name if not right.has_ids else left.records[0].name
-        raise SourceError(f"{side}: a join needs a column of reading ids (such as 'UDI') on both sides")
-    added = [column for column in right.frame if column not in (key, "source", "source_index", "row")]
-    if clash := [column for column in added if column in left.frame]:
-        raise SourceError(f"{name}: {', '.join(clash)} is already there from an earlier source: join adds new columns")
-    if not added:
-        raise SourceError(f"{name}: has reading ids but no other column that is recognised: nothing to join")
-    table = right.frame[[key, *added]].drop_duplicates()
-    if (repeated := table[key].duplicated()).any():
-        raise SourceError(
-            f"{name}: reading {table[key][repeated].iloc[0]!r} is there more than once, with other values"
-        )
-    frame = left.frame.merge(table, on=key, how="left", validate="many_to_one")
-    matched = left.frame[key].isin(table[key])
-    if matched.mean() < MIN_JOINED_SHARE:
-        raise SourceError(
-            f"{name}: only {int(matched.sum())} of {len(frame)} reading ids are found in it "
-            f"(here {left.frame[key].iloc[0]!r}, there {table[key].iloc[0]!r})"
-        )
-    return _Part(
-        frame,
-        pd.concat([left.faults, _joined_faults(frame, right, matched, added)], ignore_index=True),
-        left.malformed + right.malformed,
-        left.records + right.records,
-        True,
-    )
-
-
-def _joined_faults(frame: pd.DataFrame, right: _Part, matched: pd.Series, added: Sequence[str]) -> pd.DataFrame:
-    """The faults of the joined source moved to the rows they now belong to, and a fault for each unmatched row."""
-    key = READING_ID.name
-    faults = right.faults[right.faults["column"] != key]
-    by_id = faults.assign(**{key: right.frame[key].to_numpy()[faults["position"]]}).drop(columns="position")
-    places = pd.DataFrame({key: frame[key], "position": np.arange(len(frame))})
-    moved = places.merge(by_id.drop_duplicates(), on=key)[["position", "column", "value", "reason"]]
-    lost = np.flatnonzero(~matched)
-    unmatched = [Faults(column, f"{MISSING}: the join has no such reading", lost, [""] * len(lost)) for column in added]
-    return pd.concat([moved, fault_table(unmatched)], ignore_index=True)
-
-
-def _without_partial_mode(merged: _Part, name: str) -> _Part:
-    """A failure mode that only some of the sources record cannot be reported on: the column is left out."""
-    per_source = merged.frame.groupby("source", observed=True)[name].apply(lambda flags: flags.isna().all())
-    if not per_source.any():
-        return merged
-    faults = merged.faults[merged.faults["column"] != name].reset_index(drop=True)
-    frame = merged.frame.drop(columns=name)
-    return _Part(frame, faults, merged.malformed, merged.records, merged.has_ids)

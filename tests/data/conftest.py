@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.config import Params, Source, parse_params
+from predictive_maintenance.data.merging import Ingested
 from predictive_maintenance.data.simulator import simulate
-from predictive_maintenance.data.sources import Ingested, ingest
+from predictive_maintenance.data.sources import ingest
 from predictive_maintenance.data.splits import split
+from predictive_maintenance.errors import SourceError
 from predictive_maintenance.models.export import export_model
 from predictive_maintenance.models.training import train_untuned
 from predictive_maintenance.scoring import Scorer
@@ -63,6 +65,18 @@ def pull(params: Params) -> Callable[..., Ingested]:
         return ingest(tuple(Source.parse(str(uri)) for uri in uris), params.columns)
 
     return pull_all
+
+
+@pytest.fixture
+def refusal(pull: Callable[..., Ingested]) -> Callable[..., str]:
+    """What is told when sources cannot be ingested."""
+
+    def refuse(*uris: object) -> str:
+        with pytest.raises(SourceError) as refused:
+            pull(*uris)
+        return str(refused.value)
+
+    return refuse
 
 
 @pytest.fixture

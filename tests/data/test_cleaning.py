@@ -1,6 +1,7 @@
 """A bad row is set aside with its reason, a repeated one is counted, and no row is lost on the way."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -112,10 +113,43 @@ def test_readings_that_contradict_each_other_are_all_set_aside(cleaned):
     assert set(result.quarantine["reason"]) == {"the same reading with other values"}
 
 
-def test_rows_without_ids_are_never_taken_for_repetitions(cleaned, csv_text):
+def test_a_row_without_an_id_may_repeat_within_its_file(cleaned, csv_text):
     text = csv_text().replace("UDI", "whatever")
     result = cleaned(text=text + text.splitlines()[1] + "\n")
     assert (len(result.frame), result.collapsed_duplicates) == (5, 0)
+
+
+@pytest.fixture
+def cleaned_files(write, pull, params):
+    """The texts cleaned as one file each."""
+
+    def clean_texts(*texts):
+        paths = [write(text, f"{number}.csv") for number, text in enumerate(texts)]
+        return clean(pull(*paths), params.columns.limits, LENIENT)
+
+    return clean_texts
+
+
+def test_rows_without_ids_that_arrive_in_two_files_collapse(cleaned_files, csv_text):
+    text = csv_text().replace("UDI", "whatever")
+    result = cleaned_files(text, text)
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (4, 4, 0)
+
+
+def test_rows_without_ids_that_differ_in_their_label_are_both_kept_under_one_id(cleaned_files, csv_text, with_cell):
+    text = csv_text().replace("UDI", "whatever")
+    result = cleaned_files(text, csv_text(with_cell({(2, "Machine failure"): "1"})).replace("UDI", "whatever"))
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (5, 3, 0)
+    assert result.frame["machine_failure"].tolist() == [0, 0, 0, 1, 1]
+    assert result.frame["reading_id"].nunique() == 4
+
+
+def test_a_file_without_ids_leaves_the_checks_of_the_others_as_they_are(cleaned_files, csv_text, with_cell):
+    without = csv_text(with_cell({(row, "Torque [Nm]"): f"{row}.5" for row in range(1, 5)})).replace("UDI", "whatever")
+    other = csv_text(with_cell({(2, "Torque [Nm]"): "99.9"}))
+    result = cleaned_files(without, csv_text(), other)
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (7, 3, 2)
+    assert set(result.quarantine["reason"]) == {"the same reading with other values"}
 
 
 def test_a_malformed_row_is_quarantined_and_counted(cleaned):
@@ -133,7 +167,7 @@ def test_a_timestamp_that_is_no_time_is_set_aside(cleaned, csv_text):
     ):
         text = text.replace(identity, time)
     (line,) = cleaned(text=text).quarantine.to_dict("records")
-    assert (line["row"], line["column"], line["reason"]) == (2, "timestamp", "not a time")
+    assert (line["row"], line["column"], line["reason"]) == (2, "timestamp", "not a time like the others (ISO 8601)")
 
 
 def test_no_row_is_lost_whatever_is_wrong(cleaned, csv_text):
@@ -176,6 +210,22 @@ def test_too_large_a_share_of_bad_rows_stops_with_the_first_bad_cell(cleaned):
 def test_the_first_bad_cell_is_the_one_in_the_earliest_row(cleaned):
     with pytest.raises(DataError, match=r"the first: .*readings\.csv, row 1, torque_nm = '-1"):
         cleaned({(1, "Torque [Nm]"): "-1", (4, "Type"): ""}, settings=Cleaning(max_quarantined_share=0))
+
+
+def test_a_file_of_bad_rows_is_refused_before_its_quarantine_takes_memory(pull, params):
+    ingested = pull("simulator://?rows=5000")
+    ingested.frame["product_type"] = "X"
+    tracemalloc.start()
+    with pytest.raises(DataError, match="5000 of 5000 rows"):
+        clean(ingested, params.columns.limits, params.cleaning)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 * 2**20
+
+
+def test_malformed_rows_alone_can_be_too_many(cleaned):
+    with pytest.raises(DataError, match="2 rows: 2 cells where the header has 9\nthe first: .*row 5, 2 cells where"):
+        cleaned(more="5,few\n6,few\n", settings=Cleaning(max_quarantined_share=0.1))
 
 
 def test_a_share_of_just_the_limit_is_allowed(cleaned):

@@ -14,12 +14,6 @@ from predictive_maintenance.errors import SourceError
 from predictive_maintenance.sensors import SENSOR_NAMES
 
 
-def refusal(pull, *uris):
-    with pytest.raises(SourceError) as refused:
-        pull(*uris)
-    return str(refused.value)
-
-
 def canonical(ingested):
     return ingested.frame.drop(columns=["source"])
 
@@ -119,51 +113,82 @@ def test_headers_of_one_s_own_come_from_params(write, csv_text, params):
     assert ingest((Source(uri=str(path)),), columns).frame["torque_nm"].tolist() == [42.8, 46.3, 49.4, 4.6]
 
 
-def test_two_headers_for_one_column_are_refused_with_both_names(write, pull, csv_text):
-    told = refusal(pull, write(csv_text().replace("Product ID", "torque")))
+def test_two_headers_for_one_column_are_refused_with_both_names(write, refusal, csv_text):
+    told = refusal(write(csv_text().replace("Product ID", "torque")))
     assert "readings.csv: columns 'torque' and 'Torque [Nm]' both read as torque_nm" in told
 
 
-def test_an_unknown_unit_is_refused_with_those_that_are_known(write, pull, csv_text):
-    told = refusal(pull, write(csv_text().replace("Torque [Nm]", "Torque [lbft]")))
+def test_an_unknown_unit_is_refused_with_those_that_are_known(write, refusal, csv_text):
+    told = refusal(write(csv_text().replace("Torque [Nm]", "Torque [lbft]")))
     assert "readings.csv: column 'Torque [lbft]': unit 'lbft' is not known for torque_nm; known: nm, knm, ncm" in told
 
 
-def test_a_missing_column_is_refused_with_the_nearest_header(write, pull, csv_text):
-    told = refusal(pull, write(csv_text().replace("Torque [Nm]", "Torqe")))
+def test_a_missing_column_is_refused_with_the_nearest_header(write, refusal, csv_text):
+    told = refusal(write(csv_text().replace("Torque [Nm]", "Torqe")))
     assert "readings.csv: no column for torque_nm" in told
     assert "the nearest header is 'torqe'" in told
     assert "columns not recognised: Product ID, Torqe" in told
 
 
-def test_training_data_without_the_label_is_refused(write, pull, csv_text):
-    assert "no column for machine_failure" in refusal(pull, write(csv_text().replace("Machine failure", "outcome")))
+def test_training_data_without_the_label_is_refused(write, refusal, csv_text):
+    assert "no column for machine_failure" in refusal(write(csv_text().replace("Machine failure", "outcome")))
 
 
-def test_a_file_without_any_known_header_is_refused(write, pull):
-    assert "readings.csv: no column is recognised (a, b)" in refusal(pull, write("a,b\n1,2\n"))
+def test_a_file_without_any_known_header_is_refused(write, refusal):
+    assert "readings.csv: no column is recognised (a, b)" in refusal(write("a,b\n1,2\n"))
 
 
 @pytest.mark.parametrize("rows", ["", "\n\n"])
-def test_a_header_without_rows_is_refused(write, pull, csv_text, rows):
-    assert "rows" in refusal(pull, write(csv_text([]) + rows)).partition("readings.csv: ")[2]
+def test_a_header_without_rows_is_refused(write, refusal, csv_text, rows):
+    assert "rows" in refusal(write(csv_text([]) + rows)).partition("readings.csv: ")[2]
 
 
-def test_a_header_without_even_a_line_end_is_refused_as_having_no_rows(write, pull, csv_text):
-    told = refusal(pull, write(csv_text([]).rstrip("\n")))
+def test_a_header_without_even_a_line_end_is_refused_as_having_no_rows(write, refusal, csv_text):
+    told = refusal(write(csv_text([]).rstrip("\n")))
     assert "rows" in told.partition("readings.csv: ")[2]
 
 
 @pytest.mark.parametrize("content", ["UDI,Torque\n1,10\n".encode("utf-16"), b"PK\x03\x04\0\0\0\0", b""])
-def test_what_is_no_table_is_refused_by_name(write, pull, content):
-    assert "readings.csv: " in refusal(pull, write(content))
+def test_what_is_no_table_is_refused_by_name(write, refusal, content):
+    assert "readings.csv: " in refusal(write(content))
 
 
-def test_a_gzip_file_cut_off_in_the_middle_is_refused_by_name(write, pull, tmp_path):
+def test_a_gzip_file_cut_off_in_the_middle_is_refused_by_name(write, pull, tmp_path, refusal):
     pull("simulator://?rows=5000").frame.drop(columns=["source"]).to_csv(tmp_path / "whole.csv.gz")
     content = (tmp_path / "whole.csv.gz").read_bytes()
-    told = refusal(pull, write(content[: len(content) * 3 // 4]))
+    told = refusal(write(content[: len(content) * 3 // 4]))
     assert "readings.csv: " in told
+
+
+# Times
+
+
+def dated(csv_text, *dates):
+    """The small data set with a column of dates."""
+    headers, *rows = csv_text().replace("Product ID", "Date").splitlines()
+    cells = [row.split(",") for row in rows]
+    return "\n".join([headers, *(",".join([row[0], date, *row[2:]]) for row, date in zip(cells, dates, strict=True))])
+
+
+def test_a_day_first_column_is_read_day_first_in_every_row(write, pull, csv_text):
+    frame = pull(write(dated(csv_text, "11.01.2024", "12.01.2024", "13.01.2024", "01.02.2024"))).frame
+    assert frame["timestamp"].dt.strftime("%m-%d").tolist() == ["01-11", "01-12", "01-13", "02-01"]
+
+
+def test_a_column_of_dates_that_could_be_day_or_month_first_is_refused_by_file_and_header(write, refusal, csv_text):
+    told = refusal(write(dated(csv_text, "11/01/2024", "12/01/2024", "10/01/2024", "01/02/2024")))
+    assert "readings.csv: column 'Date' reads day first as well as month first (such as '11/01/2024')" in told
+
+
+def test_a_parquet_file_s_times_are_read_whatever_their_resolution(write, pull, csv_text, tmp_path):
+    days = ["2024-01-11", "2024-01-12", "2024-01-13", "2024-02-01"]
+    table = pd.read_csv(write(dated(csv_text, *days)), parse_dates=["Date"])
+    for unit in ("ms", "ns"):
+        table.assign(Date=table["Date"].dt.as_unit(unit)).to_parquet(tmp_path / f"{unit}.parquet")
+    table.assign(Date=pd.Categorical(days)).to_parquet(tmp_path / "us.parquet")
+    for unit in ("ms", "us", "ns"):
+        times = pull(tmp_path / f"{unit}.parquet").frame["timestamp"]
+        assert times.dt.strftime("%Y-%m-%d").tolist() == days
 
 
 # Malformed and faulty rows
@@ -174,7 +199,7 @@ def test_malformed_rows_are_kept_for_quarantine_with_their_number_and_text(write
     lines[2] += ",one,too,many"
     ingested = pull(write("\n".join(lines) + "\n"))
     assert ingested.frame["row"].tolist() == [1, 3, 4]
-    (bad,) = ingested.malformed.to_dict("records")
+    (bad,) = ingested.set_aside.to_dict("records")
     assert bad["row"] == 2
     assert bad["reason"] == "12 cells where the header has 9"
     assert "L47181" in bad["record"]
@@ -186,7 +211,7 @@ def test_blank_lines_do_not_shift_the_number_of_a_malformed_row(write, pull, csv
     lines.insert(2, "")
     ingested = pull(write("\n".join(lines) + "\n"))
     assert ingested.frame["row"].tolist() == [1, 2, 4]
-    assert ingested.malformed["row"].tolist() == [3]
+    assert ingested.set_aside["row"].tolist() == [3]
 
 
 def test_cells_that_do_not_parse_are_faults_at_their_place(write, pull, csv_text, with_cell):
@@ -245,111 +270,24 @@ def test_the_simulator_s_hash_is_that_of_its_rows(pull):
     assert one == again != other
 
 
-# Append
+# Rows without ids
 
 
-def test_appended_sources_keep_their_order_and_their_number(write, pull):
-    ingested = pull(write(), "simulator://?rows=50&seed=1")
-    assert ingested.frame["source_index"].tolist() == [0] * 4 + [1] * 50
-    assert ingested.frame["row"].tolist() == [*range(1, 5), *range(1, 51)]
+def test_rows_without_ids_keep_theirs_when_their_file_is_renamed_sorted_or_in_another_unit(write, pull, csv_text):
+    headers, *rows = csv_text().replace("UDI", "whatever").splitlines()
+    other = "\n".join([headers.replace("Tool wear [min]", "Tool wear [s]"), *reversed(rows)])
+    for minutes in ("143", "5", "3"):
+        other = other.replace(f",{minutes},", f",{int(minutes) * 60},")
+    ids = pull(write("\n".join([headers, *rows]))).frame["reading_id"].tolist()
+    assert pull(write(other, "renamed.csv")).frame["reading_id"].tolist() == ids[::-1]
+    assert len(set(ids)) == 4
 
 
-def test_rows_without_ids_are_named_after_their_file_and_row(write, pull, csv_text):
-    ingested = pull(write(csv_text().replace("UDI", "whatever")))
-    assert ingested.frame["reading_id"].tolist() == [f"readings.csv:{row}" for row in range(1, 5)]
-    assert not ingested.has_ids
-
-
-def test_a_failure_mode_that_only_one_source_records_is_left_out(write, pull):
-    assert "power_failure" not in pull(write(), "simulator://?rows=50&seed=1").frame
-
-
-def test_a_failure_mode_that_only_one_file_of_a_glob_records_is_left_out(write, pull, csv_text, tmp_path):
-    write(name="a.csv")
-    write(csv_text().replace("Product ID", "PWF").replace("M14860", "0"), "b.csv")
-    assert "power_failure" not in pull(tmp_path / "*.csv").frame
-
-
-@pytest.mark.parametrize("header", ["Torque [Nm]", "Type", "Machine failure"])
-def test_a_column_that_one_appended_source_lacks_is_refused_by_that_source(write, pull, csv_text, header):
-    second = write(csv_text().replace(header, "something else"), "second.csv")
-    told = refusal(pull, write(), second)
-    assert "second.csv: no column for" in told
-
-
-# Join
-
-
-@pytest.fixture
-def halves(write, csv_text):
-    """The small data set in two files: sensors, and labels in another order."""
-    headers, *rows = [line.split(",") for line in csv_text().splitlines()]
-    sensors = write(csv_text([row[:8] for row in rows], headers[:8]), "sensors.csv")
-    labels = write(csv_text([[row[0], row[8]] for row in reversed(rows)], [headers[0], headers[8]]), "labels.csv")
-    return sensors, labels
-
-
-def test_a_join_brings_columns_to_the_same_reading(write, pull, halves):
-    sensors, labels = halves
-    joined = pull(sensors, f"join:{labels}")
-    pd.testing.assert_frame_equal(canonical(joined), canonical(pull(write())), check_like=True)
-    assert [record.merge for record in joined.records] == ["append", "join"]
-
-
-def test_readings_that_a_join_does_not_know_are_faults(write, pull, halves):
-    sensors, _ = halves
-    labels = write("UDI,Machine failure\n1,0\n2,0\n4,1\n", "labels.csv")
-    (fault,) = pull(sensors, f"join:{labels}").faults.to_dict("records")
-    assert (fault["position"], fault["column"]) == (2, "machine_failure")
-    assert fault["reason"] == "missing: the join has no such reading"
-
-
-def test_faults_of_a_joined_source_move_to_the_reading_they_belong_to(write, pull, halves):
-    sensors, _ = halves
-    labels = write("UDI,Machine failure\n4,1\n3,broken\n2,0\n1,0\n", "labels.csv")
-    (fault,) = pull(sensors, f"join:{labels}").faults.to_dict("records")
-    assert (fault["position"], fault["value"], fault["reason"]) == (2, "broken", "not a number")
-
-
-def test_exact_repetitions_in_a_joined_source_are_harmless(write, pull, halves):
-    sensors, _ = halves
-    labels = write("UDI,Machine failure\n1,0\n1,0\n2,0\n3,0\n4,1\n", "labels.csv")
-    assert pull(sensors, f"join:{labels}").frame["machine_failure"].tolist() == [0, 0, 0, 1]
-
-
-def test_a_join_that_contradicts_itself_is_refused_with_the_reading(write, pull, halves):
-    sensors, _ = halves
-    labels = write("UDI,Machine failure\n1,0\n3,0\n3,1\n", "labels.csv")
-    assert "labels.csv: reading '3' is there more than once, with other values" in refusal(
-        pull, sensors, f"join:{labels}"
-    )
-
-
-@pytest.mark.parametrize("side", ["sensors.csv", "labels.csv"])
-def test_a_join_without_reading_ids_is_refused_by_the_side_that_lacks_them(pull, halves, side):
-    lacking = next(path for path in halves if path.name == side)
-    lacking.write_text(lacking.read_text().replace("UDI", "whatever"))
-    sensors, labels = halves
-    told = refusal(pull, sensors, f"join:{labels}")
-    assert f"{side}: a join needs a column of reading ids" in told
-
-
-def test_a_join_with_a_column_that_is_already_there_is_refused(write, pull):
-    other = write("UDI,Torque\n1,10\n", "other.csv")
-    told = refusal(pull, write(), f"join:{other}")
-    assert "other.csv: torque_nm is already there" in told
-
-
-def test_a_join_that_brings_nothing_is_refused(write, pull):
-    other = write("UDI,Ort\n1,Ulm\n", "other.csv")
-    assert "nothing to join" in refusal(pull, write(), f"join:{other}")
-
-
-def test_a_join_whose_ids_never_meet_is_refused_with_an_example_of_each(write, pull, halves):
-    sensors, _ = halves
-    labels = write("UDI,Machine failure\nS1,0\nS2,0\n", "labels.csv")
-    told = refusal(pull, sensors, f"join:{labels}")
-    assert "labels.csv: only 0 of 4 reading ids are found in it (here '1', there 'S1')" in told
+def test_rows_without_ids_of_two_files_with_one_name_are_told_apart(write, pull, csv_text, with_cell):
+    monday = write(csv_text().replace("UDI", "whatever"), "monday/readings.csv")
+    rows = with_cell({(row, "Torque [Nm]"): f"{row}.5" for row in range(1, 5)})
+    tuesday = write(csv_text(rows).replace("UDI", "whatever"), "tuesday/readings.csv")
+    assert pull(monday, tuesday).frame["reading_id"].is_unique
 
 
 # Checks before a run
