@@ -224,7 +224,7 @@ def test_a_file_of_bad_rows_is_refused_before_its_quarantine_takes_memory(pull, 
 
 
 def test_malformed_rows_alone_can_be_too_many(cleaned):
-    with pytest.raises(DataError, match="2 rows: 2 cells where the header has 9\nthe first: .*row 5, 2 cells where"):
+    with pytest.raises(DataError, match=r"2 rows: 2 cells where the header has 9\nthe first: .*row 5, 2 cells where"):
         cleaned(more="5,few\n6,few\n", settings=Cleaning(max_quarantined_share=0.1))
 
 
