@@ -29,7 +29,7 @@ def risk_level(probability: float, spec: ScorerSpec) -> RiskLevel:
 
 def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
     """What to do: as urgent as the risk, as precise as the broken limits allow."""
-    mend = ", ".join(dict.fromkeys(actions))
+    mend = "; ".join(dict.fromkeys(actions))
     if not mend:
         return _ADVICE[level]
     return f"no alarm, but {mend}" if level == "low" else f"{_ADVICE[level]}: {mend}"

@@ -30,20 +30,22 @@ class Health(BaseModel):
     registry_answered_seconds_ago: float | None = None
 
 
-@router.get("/health", response_model=Health)
+@router.get("/health", summary="Alive, and how it is", response_model=Health)
 async def health(request: Request) -> Any:
     """200 as soon as the process serves; what is wrong stands in the answer."""
     return describe(service(request))
 
 
-@router.get("/ready", response_model=Health, responses={503: {"model": ProblemDetails}})
+@router.get("/ready", summary="Ready to score", response_model=Health, responses={503: {"model": ProblemDetails}})
 async def ready(request: Request) -> Any:
     """200 with a champion that passed its golden rows, 503 with the reason otherwise."""
     service(request).champion()
     return describe(service(request))
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics", summary="For Prometheus", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+)
 async def metrics(request: Request) -> Response:
     """For Prometheus."""
     here = service(request)

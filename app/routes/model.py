@@ -104,14 +104,14 @@ class History(_Words):
     trouble: str | None = None
 
 
-@router.get("", response_model=ModelCard, responses={503: {"model": ProblemDetails}})
+@router.get("", summary="The champion's card", response_model=ModelCard, responses={503: {"model": ProblemDetails}})
 async def model(request: Request) -> Any:
     """The card of the champion: metrics with intervals, gate, lineage, threshold, since when."""
     here = service(request)
     return _card(here.champion(), here.model_name)
 
 
-@router.get("/history", response_model=History, responses={503: {"model": ProblemDetails}})
+@router.get("/history", summary="Every version", response_model=History, responses={503: {"model": ProblemDetails}})
 async def history(request: Request) -> Any:
     """Every version with its verdict and reasons."""
     here = service(request)

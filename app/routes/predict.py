@@ -72,7 +72,7 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
 
 
 # The body is read here and not by the framework, which would take it apart twice: a third of the time of a request.
-@router.post("/predict", response_model=Prediction, responses=ERRORS, openapi_extra=_BODY)
+@router.post("/predict", summary="Score one reading", response_model=Prediction, responses=ERRORS, openapi_extra=_BODY)
 async def predict(
     request: Request, explain: Annotated[bool, Query(description="Add what each sensor contributes.")] = False
 ) -> Response:
@@ -91,7 +91,11 @@ async def predict(
 
 
 @router.post(
-    "/predict/batch", response_model=BatchPrediction, responses=ERRORS | _BATCH_ANSWER, openapi_extra=_BATCH_BODY
+    "/predict/batch",
+    summary="Score many readings",
+    response_model=BatchPrediction,
+    responses=ERRORS | _BATCH_ANSWER,
+    openapi_extra=_BATCH_BODY,
 )
 async def predict_batch(request: Request) -> Response:
     """Many readings at once: JSON records or columns, CSV, Parquet or Arrow; the answer in the kind asked for by Accept.

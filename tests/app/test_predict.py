@@ -38,7 +38,7 @@ def test_the_answer_names_the_model_the_cost_and_what_to_do(client, small):
     assert answer["expected_cost_of_ignoring"] == answer["failure_probability"] * spec.missed_failure_cost
     assert [limit["name"] for limit in answer["broken_limits"]] == ["power", "strain", "tool_wear"]
     assert answer["recommended_action"] == (
-        "stop and inspect now: lower torque or speed, replace the tool or lower the torque, replace the tool"
+        "stop and inspect now: lower torque or speed; replace the tool or lower the torque; replace the tool"
     )
 
 
