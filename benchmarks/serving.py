@@ -1,0 +1,370 @@
+"""How fast the service answers, beside `mlflow models serve` and beside the same service that scores nothing.
+
+    python benchmarks/serving.py            some six minutes; --quick for a look
+
+One run, one machine, single processes, asked in turns by wrk (one thread; on two cores it takes one of them). Peers:
+`mlflow models serve` of the same estimator in MLflow's own flavour, which takes the engineered features; the same of our
+registered version, which takes raw columns; and the floor, a route of the same application that validates a reading and
+answers a constant. Each figure is the median of the rounds. The registry is an MLflow server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from measuring import describe_machine, in_child, markdown_table, measure
+from servers import Server, check_wrk, load, serving
+
+ALGORITHMS = ("lightgbm", "random_forest")
+CLIENTS = (1, 16, 64)
+BATCH_ROWS, TABLE_ROWS = 1_000, 10_000
+SERVICE = [sys.executable, "-m", "app", "--port", "{port}"]
+WITH_FLOOR = [
+    sys.executable,
+    "-m",
+    "uvicorn",
+    "floor:app",
+    "--app-dir",
+    "benchmarks",
+    "--port",
+    "{port}",
+    "--no-access-log",
+]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the report. `met` is None for what is only reported."""
+
+    what: str
+    measured: str
+    goal: str = "reported"
+    met: bool | None = None
+
+    def row(self) -> tuple[str, str, str, str]:
+        return self.what, self.measured, self.goal, {True: "met", False: "MISSED", None: ""}[self.met]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A folder with bodies and models, and how often and how long each server is asked."""
+
+    folder: Path
+    rounds: int
+    seconds: int
+
+    def body(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def in_turns(self, asked: dict[str, tuple[str, Path]], clients: int) -> dict[str, float]:
+        """Median requests a second of each, by name; (URL, body) of each is asked in every round."""
+        found: dict[str, list[float]] = {name: [] for name in asked}
+        for _ in range(self.rounds):
+            for name, (url, body) in asked.items():
+                found[name].append(load(url, body, clients, self.seconds).per_second)
+        return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main() -> None:
+    arguments = _arguments()
+    check_wrk()
+    goals: list[Goal] = []
+    with tempfile.TemporaryDirectory(prefix="serving-benchmark-") as name, ExitStack() as stack:
+        bench = Bench(Path(name), 1 if arguments.quick else 3, 1 if arguments.quick else 3)
+        _say("training and writing bodies")
+        in_child(prepare, bench.folder)
+        registry = stack.enter_context(_registry(bench.folder))
+        os.environ |= {"MLFLOW_TRACKING_URI": registry.url, "PDM_MODEL_CACHE": str(bench.folder / "kept models")}
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+        for algorithm in ALGORITHMS:
+            in_child(promote, bench.folder, algorithm)
+            goals += compare(bench, algorithm)
+            if algorithm == "lightgbm":
+                goals += [*tables(bench), *explanations(bench), *start_and_memory(bench), *two_workers(bench)]
+    print(f"{describe_machine()}, load average {os.getloadavg()[0]:.1f} at the end\n")
+    print(markdown_table(("what", "measured", "goal", ""), [goal.row() for goal in goals]))
+
+
+def compare(bench: Bench, algorithm: str) -> Iterator[Goal]:
+    """Requests a second against the peers."""
+    ready, one = bench.body("one").read_bytes(), bench.body("one")
+    with ExitStack() as stack:
+        _say(f"{algorithm}: starting the servers")
+        ours = stack.enter_context(serving(WITH_FLOOR, "/predict", ready)).url
+        flavour = stack.enter_context(
+            _mlflow_serve(bench, str(bench.folder / f"{algorithm}-flavour"), "flavour-one")
+        ).url
+        version = stack.enter_context(_mlflow_serve(bench, "models:/predictive_maintenance@production", "raw-one")).url
+        for clients in CLIENTS:
+            _say(f"{algorithm}: {clients} clients")
+            asked = {
+                "ours": (f"{ours}/predict", one),
+                "floor": (f"{ours}/floor", one),
+                "flavour": (f"{flavour}/invocations", bench.body("flavour-one")),
+            }
+            if clients == 1:
+                asked["version"] = (f"{version}/invocations", bench.body("raw-one"))
+            found = bench.in_turns(asked, clients)
+            name = f"{algorithm}, one reading, {clients} clients"
+            share = found["ours"] / found["floor"]
+            yield Goal(f"{name}: share of the floor ({found['floor']:,.0f}/s)", f"{share:.2f}", ">= 0.70", share >= 0.7)
+            times = found["ours"] / found["flavour"]
+            measured = f"{times:.1f} x ({found['ours']:,.0f}/s to {found['flavour']:,.0f}/s)"
+            wanted = algorithm == "lightgbm"
+            yield Goal(
+                f"{name}: against mlflow",
+                measured,
+                ">= 20 x" if wanted else "reported",
+                times >= 20 if wanted else None,
+            )
+            if clients == 1:
+                yield Goal(f"{name}: against mlflow with our version", f"{found['ours'] / found['version']:.1f} x")
+        _say(f"{algorithm}: {BATCH_ROWS:,} records")
+        found = bench.in_turns(
+            {
+                "ours": (f"{ours}/predict/batch", bench.body("records")),
+                "flavour": (f"{flavour}/invocations", bench.body("flavour-records")),
+            },
+            1,
+        )
+        times, least = found["ours"] / found["flavour"], 2.5 if algorithm == "lightgbm" else 5
+        measured = f"{times:.1f} x ({found['ours']:.1f}/s to {found['flavour']:.1f}/s)"
+        yield Goal(
+            f"{algorithm}, {BATCH_ROWS:,} records a request: against mlflow",
+            measured,
+            f">= {least:g} x",
+            times >= least,
+        )
+
+
+def tables(bench: Bench) -> Iterator[Goal]:
+    """Rows a second of large bodies, beside the scorer alone."""
+    _say("tables")
+    alone = in_child(score_alone, bench.folder)
+    with serving(SERVICE, "/predict", bench.body("one").read_bytes()) as server:
+        for kind, file in (
+            ("application/json", "columns.json"),
+            ("application/vnd.apache.arrow.stream", "table.arrow"),
+        ):
+            body = (bench.folder / file).read_bytes()
+            seconds = _median_seconds(f"{server.url}/predict/batch", body, kind, 3 * bench.rounds)
+            rate = TABLE_ROWS / seconds
+            measured = f"{rate:,.0f} rows/s, {rate / alone:.2f} of the scorer's {alone:,.0f}"
+            yield Goal(f"lightgbm, {TABLE_ROWS:,} rows as {file.partition('.')[2]}", measured)
+
+
+def explanations(bench: Bench) -> Iterator[Goal]:
+    """How long an explanation takes, and what plain predictions beside it notice."""
+    _say("explanations")
+    one = bench.body("one")
+    with serving(SERVICE, "/predict", one.read_bytes()) as server:
+        plain, explained = f"{server.url}/predict", f"{server.url}/predict?explain=true"
+        median = statistics.median(load(explained, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
+        yield Goal("lightgbm, explain=true: median", f"{median:.1f} ms", "< 15 ms", median < 15)
+        alone = statistics.median(load(plain, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
+        beside = []
+        for _ in range(bench.rounds):
+            explaining = threading.Thread(target=load, args=(explained, one, 1, bench.seconds + 1))
+            explaining.start()
+            beside.append(load(plain, one, 1, bench.seconds).median_ms)
+            explaining.join()
+        yield Goal(
+            "lightgbm, a plain answer: median",
+            f"{alone:.2f} ms, {statistics.median(beside):.2f} ms beside explanations",
+        )
+
+
+def start_and_memory(bench: Bench) -> Iterator[Goal]:
+    """From the start of the process to the first answer, and what it then holds."""
+    _say("start and memory")
+    one, flavour = bench.body("one"), str(bench.folder / "lightgbm-flavour")
+    starts: dict[str, list[float]] = {"ours": [], "mlflow": []}
+    for _ in range(bench.rounds):
+        with serving(SERVICE, "/predict", one.read_bytes()) as server:
+            starts["ours"].append(server.started_s)
+            ours, _ = server.resident_mib()
+            load(f"{server.url}/predict", one, 16, 1)
+            asked, _ = server.resident_mib()
+            httpx.post(
+                f"{server.url}/predict/batch", content=(bench.folder / "columns.json").read_bytes()
+            ).raise_for_status()
+            after, _ = server.resident_mib()
+        with _mlflow_serve(bench, flavour, "flavour-one") as peer:
+            starts["mlflow"].append(peer.started_s)
+            theirs, largest = peer.resident_mib()
+    mine, other = (statistics.median(starts[name]) for name in ("ours", "mlflow"))
+    yield Goal("start to first answer, model on disk", f"{mine:.2f} s", "< 2 s", mine < 2)
+    yield Goal(
+        "start to first answer: against mlflow", f"{mine / other:.2f} of {other:.1f} s", "<= 0.25", mine <= other / 4
+    )
+    measured = f"{asked:.0f} MiB ({ours:.0f} at first, {after:.0f} after {TABLE_ROWS:,} rows)"
+    yield Goal("resident memory, registry over HTTP", measured, "< 200 MiB", asked < 200)
+    measured = f"{asked / theirs:.2f} of {theirs:.0f} MiB (its worker alone {largest:.0f})"
+    yield Goal("resident memory: against mlflow, all its processes", measured, "<= 0.40", asked <= 0.4 * theirs)
+
+
+def two_workers(bench: Bench) -> Iterator[Goal]:
+    """What a second worker brings, and whether the metrics of both add up."""
+    _say("two workers")
+    one = bench.body("one")
+    with serving(SERVICE, "/predict", one.read_bytes()) as server:
+        single = statistics.median(
+            load(f"{server.url}/predict", one, 64, bench.seconds).per_second for _ in range(bench.rounds)
+        )
+    with serving([*SERVICE, "--workers", "2"], "/predict", one.read_bytes()) as server:
+        before = _counted(server)
+        loads = [load(f"{server.url}/predict", one, 64, bench.seconds) for _ in range(bench.rounds)]
+        double = statistics.median(each.per_second for each in loads)
+        counted, asked = _counted(server) - before, sum(each.requests for each in loads)
+    yield Goal("two workers, 64 clients", f"{double / single:.2f} x of one ({double:,.0f}/s); wrk takes a core, too")
+    in_flight = 64 * bench.rounds  # what wrk asked and no longer waited for
+    measured = f"{counted:,.0f} counted, {asked:,} answers seen"
+    yield Goal(
+        "two workers: metrics add up", measured, "the same, up to what was in flight", 0 <= counted - asked <= in_flight
+    )
+
+
+def prepare(folder: Path) -> None:
+    """Both models as our files and in MLflow's own flavours, and the bodies that are sent."""
+    import mlflow
+    import pyarrow as pa
+    from mlflow.models import infer_signature
+
+    from predictive_maintenance.config import Source, load_params
+    from predictive_maintenance.data.cleaning import clean
+    from predictive_maintenance.data.simulator import simulate
+    from predictive_maintenance.data.sources import ingest
+    from predictive_maintenance.data.splits import split
+    from predictive_maintenance.features import feature_matrix, with_features
+    from predictive_maintenance.models.export import export_model
+    from predictive_maintenance.models.training import train_untuned
+    from predictive_maintenance.sensors import INPUT_NAMES
+
+    params = load_params()
+    pulled = ingest((Source(uri="simulator://?rows=10000&seed=7"),), params.columns)
+    rows = split(with_features(clean(pulled, params.columns.limits, params.cleaning).frame), params.split, 7)
+    raw = simulate(TABLE_ROWS, 11)[list(INPUT_NAMES)]
+    raw.to_parquet(folder / "rows.parquet")
+    rows.test.head(5).to_parquet(folder / "example.parquet")
+    for algorithm in ALGORITHMS:
+        trained = train_untuned(algorithm, rows.train, rows.fold, params)
+        (folder / algorithm).mkdir()
+        for name, content in export_model(trained, rows.train, rows.test, params).items():
+            (folder / algorithm / name).write_bytes(content)
+        flavour = mlflow.lightgbm if algorithm == "lightgbm" else mlflow.sklearn
+        trusted = {} if algorithm == "lightgbm" else {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}
+        features = feature_matrix(raw, trained.features)
+        signature = infer_signature(features[:5], trained.estimator.predict(features[:5]))
+        target = folder / f"{algorithm}-flavour"
+        flavour.save_model(trained.estimator, target, signature=signature, pip_requirements=["mlflow"], **trusted)
+    records = raw.astype({"rotational_speed_rpm": float, "tool_wear_min": float}).to_dict("records")
+    matrix = features.astype(float).tolist()
+    _write(folder / "one.json", records[0])
+    _write(folder / "records.json", records[:BATCH_ROWS])
+    _write(folder / "columns.json", {name: [record[name] for record in records] for name in INPUT_NAMES})
+    _write(folder / "raw-one.json", {"dataframe_records": records[:1]})
+    _write(folder / "flavour-one.json", {"inputs": matrix[:1]})
+    _write(folder / "flavour-records.json", {"inputs": matrix[:BATCH_ROWS]})
+    table = pa.Table.from_pandas(raw, preserve_index=False)
+    with pa.ipc.new_stream(str(folder / "table.arrow"), table.schema) as stream:
+        stream.write_table(table)
+
+
+def promote(folder: Path, algorithm: str) -> None:
+    """Register the model of an algorithm, and point production to it."""
+    import pandas as pd
+
+    from predictive_maintenance.config import load_params
+    from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+
+    connection = connect(load_params().registry)
+    versions, run = Versions(connection), FlowRun.start(connection, f"benchmark/{algorithm}", {})
+    files = {path.name: path.read_bytes() for path in (folder / algorithm).iterdir()}
+    (work := folder / f"{algorithm}-work").mkdir()
+    version = versions.register(run, package_version(files, pd.read_parquet(folder / "example.parquet"), work), {})
+    held = versions.production()
+    versions.promote(version.version, held.version if held else None)
+
+
+def score_alone(folder: Path) -> float:
+    """Rows a second of the scorer in this process, on the same rows."""
+    import pandas as pd
+
+    from predictive_maintenance.scoring import Scorer
+
+    rows, scorer = pd.read_parquet(folder / "rows.parquet"), Scorer.load(folder / "lightgbm")
+    measured, _ = measure(5, scorer.probabilities, rows)
+    return len(rows) / measured.seconds
+
+
+@contextmanager
+def _registry(folder: Path) -> Iterator[Server]:
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with serving(command, "/health") as server:
+        yield server
+
+
+def _mlflow_serve(bench: Bench, model: str, body: str) -> Any:
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        model,
+        "--env-manager",
+        "local",
+        "--port",
+        "{port}",
+    ]
+    return serving(command, "/invocations", bench.body(body).read_bytes())
+
+
+def _median_seconds(url: str, body: bytes, kind: str, times: int) -> float:
+    headers = {"content-type": kind}
+    with httpx.Client(timeout=60) as client:
+        ask: Callable[[], Any] = lambda: client.post(url, content=body, headers=headers).raise_for_status()  # noqa: E731
+        return statistics.median(measure(1, ask)[0].seconds for _ in range(times))
+
+
+def _counted(server: Server) -> float:
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sum(
+        float(line.split()[-1])
+        for line in lines
+        if line.startswith("pdm_http_requests_total{") and '"/predict"' in line
+    )
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))
+
+
+def _say(what: str) -> None:
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round of a second each: to see that it runs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
