@@ -33,9 +33,8 @@ class Cleaned:
         return self.quarantined_rows / max(self.ingested_rows, 1)
 
     def reasons(self) -> pd.DataFrame:
-        """Rows by column and reason, the most frequent first."""
-        counts = self.quarantine.groupby(["column", "reason"]).size().rename("cells").reset_index()
-        return counts.sort_values("cells", ascending=False, ignore_index=True)
+        """Cells by column and reason, the most frequent first."""
+        return _reasons(self.quarantine)
 
 
 def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
@@ -43,27 +42,30 @@ def clean(ingested: Ingested, limits: Limits, settings: Cleaning) -> Cleaned:
 
     Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
     """
-    frame = ingested.frame
+    frame, set_aside = ingested.frame, ingested.set_aside
     names = [column.name for column in COLUMNS if column.name in frame]
-    duplicates, faults = _duplicates(frame, names)
-    found = validate(frame, names, limits)
-    all_faults = pd.concat([ingested.faults, found, faults], ignore_index=True)
-    all_faults = all_faults.drop_duplicates(["position", "column"])
-    all_faults = all_faults.sort_values("position", kind="stable", ignore_index=True)
+    duplicates, conflicts = _duplicates(frame, names)
+    faults = pd.concat([ingested.faults, validate(frame, names, limits), conflicts], ignore_index=True)
+    faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
-    bad[all_faults["position"]] = True
-    set_aside = pd.concat([quarantine(frame, all_faults, names), ingested.set_aside], ignore_index=True)
+    bad[faults["position"]] = True
+    ingested_rows, quarantined_rows = len(frame) + len(set_aside), int(bad.sum()) + len(set_aside)
+    # Before the quarantine is made, which takes many times the memory of the rows in it.
+    if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
+        raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
     kept = frame[~bad & ~duplicates]
-    # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
-    cleaned = Cleaned(
+    if kept.empty:
+        raise DataError(
+            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
+        )
+    return Cleaned(
         kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
-        set_aside,
-        len(frame) + len(ingested.set_aside),
-        int(bad.sum()) + len(ingested.set_aside),
+        pd.concat([quarantine(frame, faults, names), set_aside], ignore_index=True),
+        ingested_rows,
+        quarantined_rows,
+        # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
         int((duplicates & ~bad).sum()),
     )
-    _check_share(cleaned, settings)
-    return cleaned
 
 
 def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
@@ -97,24 +99,27 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     return exact & ~conflicting, fault_table([conflicts])
 
 
-def _check_share(cleaned: Cleaned, settings: Cleaning) -> None:
-    if cleaned.quarantined_share > settings.max_quarantined_share:
-        reasons = "\n".join(
-            f"  {line.cells} cells: {line.column or 'the row'} is {line.reason}"
-            if line.column
-            else f"  {line.cells} rows: {line.reason}"
-            for line in cleaned.reasons().head(5).itertuples()
-        )
-        worst = cleaned.quarantine.iloc[0]
-        cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
-        raise DataError(
-            f"{cleaned.quarantined_rows} of {cleaned.ingested_rows} rows ({cleaned.quarantined_share:.1%}) are bad, more "
-            f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
-            f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
-            "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
-            "python -m predictive_maintenance check FILE lists every bad cell of a file"
-        )
-    if cleaned.frame.empty:
-        raise DataError(
-            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
-        )
+def _reasons(cells: pd.DataFrame) -> pd.DataFrame:
+    counts = cells.groupby(["column", "reason"]).size().rename("cells").reset_index()
+    return counts.sort_values("cells", ascending=False, ignore_index=True)
+
+
+def _refusal(bad_rows: int, rows: int, settings: Cleaning, ingested: Ingested, faults: pd.DataFrame) -> str:
+    reasons = "\n".join(
+        f"  {line.cells} cells: {line.column} is {line.reason}"
+        if line.column
+        else f"  {line.cells} rows: {line.reason}"
+        for line in _reasons(pd.concat([faults, ingested.set_aside])).head(5).itertuples()
+    )
+    if faults.empty:
+        worst = ingested.set_aside.iloc[0]
+    else:
+        worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
+    cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
+    return (
+        f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
+        f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
+        f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
+        "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
+        "python -m predictive_maintenance check FILE lists every bad cell of a file"
+    )

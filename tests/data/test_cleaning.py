@@ -1,6 +1,7 @@
 """A bad row is set aside with its reason, a repeated one is counted, and no row is lost on the way."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -209,6 +210,22 @@ def test_too_large_a_share_of_bad_rows_stops_with_the_first_bad_cell(cleaned):
 def test_the_first_bad_cell_is_the_one_in_the_earliest_row(cleaned):
     with pytest.raises(DataError, match=r"the first: .*readings\.csv, row 1, torque_nm = '-1"):
         cleaned({(1, "Torque [Nm]"): "-1", (4, "Type"): ""}, settings=Cleaning(max_quarantined_share=0))
+
+
+def test_a_file_of_bad_rows_is_refused_before_its_quarantine_takes_memory(pull, params):
+    ingested = pull("simulator://?rows=5000")
+    ingested.frame["product_type"] = "X"
+    tracemalloc.start()
+    with pytest.raises(DataError, match="5000 of 5000 rows"):
+        clean(ingested, params.columns.limits, params.cleaning)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 * 2**20
+
+
+def test_malformed_rows_alone_can_be_too_many(cleaned):
+    with pytest.raises(DataError, match=r"2 rows: 2 cells where the header has 9\nthe first: .*row 5, 2 cells where"):
+        cleaned(more="5,few\n6,few\n", settings=Cleaning(max_quarantined_share=0.1))
 
 
 def test_a_share_of_just_the_limit_is_allowed(cleaned):
