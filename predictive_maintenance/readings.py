@@ -21,6 +21,7 @@ from .sensors import BINARY_NAMES, NUMERIC_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, H
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 MISSING = "missing"
 NOT_A_NUMBER = "not a number"
+AMBIGUOUS = "ambiguous: a point before three digits, in a file whose decimal mark is the comma"
 
 # What a column of a Parquet file or a database may hold, by pyarrow's tests of its type.
 _TEXT = (pa.types.is_string, pa.types.is_large_string)
@@ -53,8 +54,12 @@ def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal:
     header, scale, offset = match.columns[name]
     plain = plain_array(cells, header)
     if name in NUMERIC_NAMES:
-        numbers = _numbers(plain, decimal, binary=name in BINARY_NAMES)
-        faults = list(unreadable(name, plain, np.isnan(numbers), NOT_A_NUMBER))
+        ambiguous = _is_ambiguous(plain, decimal)
+        numbers = np.where(ambiguous, np.nan, _numbers(plain, decimal, binary=name in BINARY_NAMES))
+        faults = [
+            *unreadable(name, plain, np.isnan(numbers) & ~ambiguous, NOT_A_NUMBER),
+            *unreadable(name, plain, ambiguous, AMBIGUOUS),
+        ]
         return numbers * scale + offset if (scale, offset) != (1.0, 0.0) else numbers, faults
     text = pc.utf8_trim_whitespace(pc.cast(plain, pa.string()))
     text = pc.utf8_upper(text) if name == PRODUCT_TYPE.name else text
@@ -125,6 +130,14 @@ def _is_text(cells: pa.Array) -> bool:
 
 def _is_missing(text: pa.Array) -> pa.Array:
     return pc.is_in(pc.utf8_lower(text), value_set=pa.array([*MISSING_WORDS, None], text.type))
+
+
+def _is_ambiguous(cells: pa.Array, decimal: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether a cell's point may part thousands: "1.551" among numbers such as "298,1"."""
+    if decimal != "," or not _is_text(cells):
+        return np.zeros(len(cells), dtype=bool)
+    found = pc.match_substring_regex(cells, r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*$")
+    return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
 
 
 def _numbers(cells: pa.Array, decimal: str, binary: bool) -> npt.NDArray[np.float64]:

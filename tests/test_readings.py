@@ -54,3 +54,21 @@ def test_a_date_where_a_number_is_expected_is_a_fault_of_its_cell():
     values, reasons = parsed(pa.array([datetime.date(2024, 1, 31)]))
     assert np.isnan(values).tolist() == [True]
     assert reasons == {0: "not a number"}
+
+
+@pytest.mark.parametrize("cell", ["1.551", " 1.551 ", "-1.551", "12.000", "1.551,5", "1.551.000"])
+def test_a_point_that_may_part_thousands_is_a_fault_where_decimals_have_a_comma(cell):
+    values, reasons = parsed(pa.array(["298,1", cell]), mark=",")
+    assert np.isnan(values).tolist() == [False, True]
+    assert reasons[1].startswith("ambiguous: a point before three digits")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("1551", 1551.0), ("1551,5", 1551.5), ("42.8", 42.8), ("0.125", 0.125), ("1551.125", 1551.125)]
+)
+def test_other_cells_of_a_file_with_decimal_commas_have_one_reading(cell, value):
+    assert parsed(pa.array(["298,1", cell]), mark=",") == ([298.1, value], {})
+
+
+def test_a_point_before_three_digits_is_a_decimal_where_decimals_have_one():
+    assert parsed(pa.array(["1.551"])) == ([1.551], {})
