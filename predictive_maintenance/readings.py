@@ -89,8 +89,10 @@ def unreadable(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: s
     positions = np.flatnonzero(bad)
     if not len(positions):
         return
-    values = np.array(["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()])
-    missing = np.array([value.strip().lower() in MISSING_WORDS for value in values])
+    # Objects: an array of text would give every cell the room of the longest one.
+    read = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
+    values = np.array(read, dtype=object)
+    missing = np.array([value.strip().lower() in MISSING_WORDS for value in read])
     for which, why in ((missing, MISSING), (~missing, reason)):
         if which.any():
             yield Faults(name, why, positions[which], values[which].tolist())
@@ -114,9 +116,8 @@ def impossible(columns: Mapping[str, Any], names: Sequence[str], limits: Limits)
             yield from _where(name, "not 0 or 1", values, ~np.isnan(values) & (values != 0) & (values != 1))
         elif name == PRODUCT_TYPE.name:
             kinds = columns[name]
-            known = np.isin(kinds.astype(str), PRODUCT_TYPES)
-            given = np.array([kind is not None for kind in kinds], dtype=bool) if not known.all() else known
-            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", kinds, given & ~known)
+            unknown = np.array([kind is not None and kind not in PRODUCT_TYPES for kind in kinds], dtype=bool)
+            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", kinds, unknown)
 
 
 def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:

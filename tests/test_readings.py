@@ -2,13 +2,14 @@
 
 import datetime
 import decimal
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.readings import parse_column
+from predictive_maintenance.readings import impossible, parse_column
 from predictive_maintenance.sensors import match_headers
 
 
@@ -72,3 +73,20 @@ def test_other_cells_of_a_file_with_decimal_commas_have_one_reading(cell, value)
 
 def test_a_point_before_three_digits_is_a_decimal_where_decimals_have_one():
     assert parsed(pa.array(["1.551"])) == ([1.551], {})
+
+
+def test_one_long_cell_does_not_take_its_room_for_every_bad_cell():
+    cells = ["x"] * 500 + ["long" * 10_000]
+    tracemalloc.start()
+    _, reasons = parsed(pa.array(cells))
+    (fault,) = impossible({"product_type": np.array(cells, dtype=object)}, ["product_type"], {})
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(reasons) == len(fault.positions) == 501
+    assert peak_bytes < 2**20
+
+
+def test_a_missing_product_type_is_not_called_unknown_as_well():
+    kinds = np.array(["L", None, "X"], dtype=object)
+    (fault,) = impossible({"product_type": kinds}, ["product_type"], {})
+    assert (fault.positions.tolist(), fault.values) == ([2], ["X"])
