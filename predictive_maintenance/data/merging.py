@@ -85,7 +85,8 @@ def _check_same_columns(parts: Sequence[Ingested]) -> None:
 
 
 def _records(part: Ingested, mode: str) -> bool:
-    return mode in part.frame and not part.frame[mode].isna().all()
+    """A file whose rows are all malformed has none to record a mode in: its header speaks for it."""
+    return mode in part.frame and (part.frame.empty or not part.frame[mode].isna().all())
 
 
 def _without(part: Ingested, names: Sequence[str]) -> Ingested:

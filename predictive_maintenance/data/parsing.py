@@ -26,10 +26,11 @@ def parse(
     columns: dict[str, pd.Series] = {}
     faults: list[Faults] = []
     for name in names:
-        cells = raw.column(match.columns[name][0])
+        header = match.columns[name][0]
+        cells = raw.column(header)
         if name == TIMESTAMP.name:
-            plain = plain_array(cells)
-            columns[name], reason = parse_times(plain, match.columns[name][0])
+            plain = plain_array(cells, header)
+            columns[name], reason = parse_times(plain, header)
             faults += unreadable(name, plain, columns[name].isna().to_numpy(), reason)
         else:
             values, found = parse_column(cells, match, name, decimal)

@@ -24,6 +24,22 @@ def test_a_failure_mode_that_only_one_file_of_a_glob_records_is_left_out(write, 
     assert "power_failure" not in pull(tmp_path / "*.csv").frame
 
 
+def test_a_failure_mode_without_a_single_cell_in_one_source_is_left_out_with_its_faults(write, pull, csv_text):
+    modes = csv_text().replace("Product ID", "PWF")
+    for product in ("M14860", "L47181", "L47182", "H29424"):
+        modes = modes.replace(product, "0")
+    empty = modes.replace(",0,L,", ",,L,").replace(",0,M,", ",,M,").replace(",0,H,", ",,H,")
+    ingested = pull(write(modes), write(empty, "b.csv"))
+    assert "power_failure" not in ingested.frame
+    assert ingested.faults.empty
+
+
+def test_a_file_of_malformed_rows_alone_costs_no_failure_mode(write, pull, csv_text):
+    modes = csv_text().replace("Product ID", "PWF").replace("M14860", "0")
+    malformed = write(modes.splitlines()[0] + "\n1,2\n", "malformed.csv")
+    assert "power_failure" in pull(write(modes), malformed).frame
+
+
 def test_a_failure_mode_that_only_one_file_of_a_joined_glob_records_is_left_out(write, pull, tmp_path, csv_text):
     sensors = write(csv_text().replace("Machine failure", "whatever"))
     write("UDI,Machine failure,PWF\n1,0,0\n2,0,0\n", "labels/a.csv")

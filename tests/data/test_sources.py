@@ -191,6 +191,15 @@ def test_a_parquet_file_s_times_are_read_whatever_their_resolution(write, pull, 
         assert times.dt.strftime("%Y-%m-%d").tolist() == days
 
 
+def test_a_parquet_column_of_lists_is_refused_by_file_and_header(write, refusal, tmp_path):
+    table = pd.read_csv(write())
+    for header in ("Torque [Nm]", "UDI", "Date"):
+        broken = table.rename(columns={"Product ID": "Date"})
+        broken[header] = [[cell] for cell in broken[header]]
+        broken.to_parquet(tmp_path / "readings.parquet")
+        assert f"readings.parquet: column {header!r} holds list<" in refusal(tmp_path / "readings.parquet")
+
+
 # Malformed and faulty rows
 
 
