@@ -33,9 +33,10 @@ format: $(READY)  ## Mend what lint and format can mend by themselves
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(READY)  ## Time training and scoring at 10 thousand, 100 thousand and 1 million rows
+benchmark: $(READY)  ## Time training and scoring up to 1 million rows, and the service beside its peers (needs wrk)
 	$(BIN)/python benchmarks/training.py --flow
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/serving.py
 
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make requirements'
