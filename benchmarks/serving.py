@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
+import venv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,23 +27,11 @@ from typing import Any
 
 import httpx
 from measuring import describe_machine, in_child, markdown_table, measure
-from servers import Server, check_wrk, load, serving
+from servers import PROJECT, Server, check_wrk, load, serving
 
 ALGORITHMS = ("lightgbm", "random_forest")
 CLIENTS = (1, 16, 64)
 BATCH_ROWS, TABLE_ROWS = 1_000, 10_000
-SERVICE = [sys.executable, "-m", "app", "--port", "{port}"]
-WITH_FLOOR = [
-    sys.executable,
-    "-m",
-    "uvicorn",
-    "floor:app",
-    "--app-dir",
-    "benchmarks",
-    "--port",
-    "{port}",
-    "--no-access-log",
-]
 
 
 @dataclass(frozen=True)
@@ -59,11 +49,25 @@ class Goal:
 
 @dataclass(frozen=True)
 class Bench:
-    """A folder with bodies and models, and how often and how long each server is asked."""
+    """A folder with bodies, models and the service's environment, and how often and how long each server is asked."""
 
     folder: Path
     rounds: int
     seconds: int
+
+    @property
+    def python(self) -> str:
+        """Of an environment of requirements-serve.txt: what is deployed where the registry is a server."""
+        return str(self.folder / "environment" / "bin" / "python")
+
+    @property
+    def service(self) -> list[str]:
+        return [self.python, "-m", "app", "--port", "{port}"]
+
+    @property
+    def with_floor(self) -> list[str]:
+        server = ["-m", "uvicorn", "floor:app", "--app-dir", "benchmarks", "--port", "{port}", "--no-access-log"]
+        return [self.python, *server]
 
     def body(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -83,11 +87,13 @@ def main() -> None:
     goals: list[Goal] = []
     with tempfile.TemporaryDirectory(prefix="serving-benchmark-") as name, ExitStack() as stack:
         bench = Bench(Path(name), 1 if arguments.quick else 3, 1 if arguments.quick else 3)
+        _say("making the service's environment")
+        make_environment(bench)
         _say("training and writing bodies")
         in_child(prepare, bench.folder)
         registry = stack.enter_context(_registry(bench.folder))
         os.environ |= {"MLFLOW_TRACKING_URI": registry.url, "PDM_MODEL_CACHE": str(bench.folder / "kept models")}
-        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+        os.environ["PYTHONPATH"] = str(PROJECT)
         for algorithm in ALGORITHMS:
             in_child(promote, bench.folder, algorithm)
             goals += compare(bench, algorithm)
@@ -102,7 +108,7 @@ def compare(bench: Bench, algorithm: str) -> Iterator[Goal]:
     ready, one = bench.body("one").read_bytes(), bench.body("one")
     with ExitStack() as stack:
         _say(f"{algorithm}: starting the servers")
-        ours = stack.enter_context(serving(WITH_FLOOR, "/predict", ready)).url
+        ours = stack.enter_context(serving(bench.with_floor, "/predict", ready)).url
         flavour = stack.enter_context(
             _mlflow_serve(bench, str(bench.folder / f"{algorithm}-flavour"), "flavour-one")
         ).url
@@ -153,7 +159,7 @@ def tables(bench: Bench) -> Iterator[Goal]:
     """Rows a second of large bodies, beside the scorer alone."""
     _say("tables")
     alone = in_child(score_alone, bench.folder)
-    with serving(SERVICE, "/predict", bench.body("one").read_bytes()) as server:
+    with serving(bench.service, "/predict", bench.body("one").read_bytes()) as server:
         for kind, file in (
             ("application/json", "columns.json"),
             ("application/vnd.apache.arrow.stream", "table.arrow"),
@@ -169,7 +175,7 @@ def explanations(bench: Bench) -> Iterator[Goal]:
     """How long an explanation takes, and what plain predictions beside it notice."""
     _say("explanations")
     one = bench.body("one")
-    with serving(SERVICE, "/predict", one.read_bytes()) as server:
+    with serving(bench.service, "/predict", one.read_bytes()) as server:
         plain, explained = f"{server.url}/predict", f"{server.url}/predict?explain=true"
         median = statistics.median(load(explained, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
         yield Goal("lightgbm, explain=true: median", f"{median:.1f} ms", "< 15 ms", median < 15)
@@ -192,7 +198,7 @@ def start_and_memory(bench: Bench) -> Iterator[Goal]:
     one, flavour = bench.body("one"), str(bench.folder / "lightgbm-flavour")
     starts: dict[str, list[float]] = {"ours": [], "mlflow": []}
     for _ in range(bench.rounds):
-        with serving(SERVICE, "/predict", one.read_bytes()) as server:
+        with serving(bench.service, "/predict", one.read_bytes()) as server:
             starts["ours"].append(server.started_s)
             ours, _ = server.resident_mib()
             load(f"{server.url}/predict", one, 16, 1)
@@ -219,11 +225,11 @@ def two_workers(bench: Bench) -> Iterator[Goal]:
     """What a second worker brings, and whether the metrics of both add up."""
     _say("two workers")
     one = bench.body("one")
-    with serving(SERVICE, "/predict", one.read_bytes()) as server:
+    with serving(bench.service, "/predict", one.read_bytes()) as server:
         single = statistics.median(
             load(f"{server.url}/predict", one, 64, bench.seconds).per_second for _ in range(bench.rounds)
         )
-    with serving([*SERVICE, "--workers", "2"], "/predict", one.read_bytes()) as server:
+    with serving([*bench.service, "--workers", "2"], "/predict", one.read_bytes()) as server:
         before = _counted(server)
         loads = [load(f"{server.url}/predict", one, 64, bench.seconds) for _ in range(bench.rounds)]
         double = statistics.median(each.per_second for each in loads)
@@ -234,6 +240,23 @@ def two_workers(bench: Bench) -> Iterator[Goal]:
     yield Goal(
         "two workers: metrics add up", measured, "the same, up to what was in flight", 0 <= counted - asked <= in_flight
     )
+
+
+def make_environment(bench: Bench) -> None:
+    """What serving needs, and nothing else."""
+    venv.create(bench.folder / "environment", with_pip=True)
+    requirements = str(PROJECT / "requirements-serve.txt")
+    install = [
+        bench.python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+        requirements,
+    ]
+    subprocess.run(install, check=True)  # noqa: S603
 
 
 def prepare(folder: Path) -> None:

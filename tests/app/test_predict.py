@@ -1,6 +1,9 @@
 """One reading in, one answer out; what is wrong with a reading is told by its field."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -155,3 +158,20 @@ def test_every_answer_carries_its_request_id_and_takes_the_clients_own(client):
     assert own.headers["x-request-id"] == own.json()["request_id"] == "line-7.42"
     strange = client.post("/predict", json=READING, headers={"x-request-id": 'a"b\\n'})
     assert strange.headers["x-request-id"] != 'a"b\\n'
+
+
+def test_a_full_queue_is_refused_with_a_time_to_come_back_and_plain_predictions_go_on(make_client):
+    client, busy = make_client(max_waiting=1), threading.Event()
+    workroom = client.app.state.service.workroom
+    workroom._thread.submit(busy.wait, 30)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(client.post, "/predict?explain=true", json=READING)
+        while workroom._waiting == 0:
+            time.sleep(0.01)
+        refusal = client.post("/predict?explain=true", json=READING)
+        assert "waiting already (PDM_MAX_WAITING)" in problem(refusal, 503)["detail"]
+        assert refusal.headers["retry-after"] == "1"
+        assert predict(client).status_code == 200
+        busy.set()
+        assert waiting.result().status_code == 200
+    assert client.post("/predict?explain=true", json=READING).status_code == 200
