@@ -88,6 +88,7 @@ class TrainFlow(FlowSpec):
         self.next(self.features)
 
     @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
     @resources(cpu=1, memory=4096)
     @step
     def features(self):

@@ -91,7 +91,8 @@ class FlowRun:
             name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile
         )
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
-        with self.connection.errors("logging the data set"):
+        # Two runs on the same rows name the same data set, and a database takes only the first of two at once.
+        with self.connection.errors("logging the data set"), self.connection.exclusive():
             self.connection.client.log_inputs(self.run_id, datasets=inputs)
 
     @contextmanager

@@ -1,5 +1,8 @@
 """The MLflow run of a flow and of its candidates: found again, and at the end neither running nor lost."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from mlflow.exceptions import MlflowException
 
@@ -59,3 +62,18 @@ def test_a_candidate_that_is_trained_anew_leaves_its_finished_run_as_it_was(conn
             candidate.log(params={"num_leaves": leaves})
     nested = connection.client.search_runs([connection.experiment_id], f"tags.`mlflow.parentRunId` = '{run.run_id}'")
     assert {found.data.params["num_leaves"] for found in nested} == {"15", "31"}
+
+
+def test_runs_on_the_same_rows_that_name_them_at_once_are_all_told(connection, small, tmp_path):
+    runs = [FlowRun.start(connection, f"TrainFlow/{number}", {}) for number in range(8)]
+    start = threading.Barrier(len(runs))
+
+    def name(run):
+        start.wait()
+        run.log_data(small.rows.test, "training", "simulator", "0123456789")
+
+    with ThreadPoolExecutor(len(runs)) as threads:
+        list(threads.map(name, runs))
+    for run in runs:
+        (dataset,) = connection.client.get_run(run.run_id).inputs.dataset_inputs
+        assert dataset.dataset.digest == "01234567"
