@@ -31,6 +31,7 @@ from .schemas import Reading, Readings
 from .tables import BodyTable, check_rows, open_table
 
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
+_NOTHING: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
 
 
@@ -87,11 +88,11 @@ def _read_records(body: bytes) -> Batch:
         records = [record if isinstance(record, dict) else {} for record in from_json(body)]
     batch.rows = len(records)
     bad = batch.errors
+    for row in bad:
+        records[row] = {**_NOTHING, READING_ID.name: records[row].get(READING_ID.name)}
     for name in SENSOR_NAMES:
-        cells = [np.nan if row in bad else record[name] for row, record in enumerate(records)]
-        batch.columns[name] = np.array(cells, dtype=np.float64)
-    kinds = [None if row in bad else record[PRODUCT_TYPE.name] for row, record in enumerate(records)]
-    batch.columns[PRODUCT_TYPE.name] = np.array(kinds, dtype=object)
+        batch.columns[name] = np.array([record[name] for record in records], dtype=np.float64)
+    batch.columns[PRODUCT_TYPE.name] = np.array([record[PRODUCT_TYPE.name] for record in records], dtype=object)
     batch.reading_ids = _ids([record.get(READING_ID.name) for record in records])
     return batch
 

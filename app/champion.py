@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ class Champion:
     @classmethod
     def load(cls, folder: Path, version: ModelVersion) -> Champion:
         """Raises ModelError where a file is missing or damaged, or a golden row differs."""
-        scorer = Scorer.load(folder)
+        scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
         try:
             reference: dict[str, list[Any]] = json.loads((folder / REFERENCE_FILE).read_bytes())
             explainer = Explainer(scorer, reference)

@@ -53,8 +53,13 @@ class Metrics:
         """Count many readings that were scored together."""
         self.readings.labels(version, _DECISIONS[True]).inc(failures)
         self.readings.labels(version, _DECISIONS[False]).inc(len(probabilities) - failures)
-        for probability in probabilities.tolist():
-            self.probability.observe(probability)
+        # By bucket: `observe` for each would take a tenth of a batch's time, and the library has no call for many.
+        places = np.searchsorted(_PROBABILITIES, probabilities, side="left")
+        for bucket, count in zip(
+            self.probability._buckets, np.bincount(places, minlength=len(_PROBABILITIES) + 1), strict=True
+        ):
+            bucket.inc(int(count))
+        self.probability._sum.inc(float(probabilities.sum()))
 
     def reject(self, fields: Iterable[str]) -> None:
         """Count a reading that was refused, under each field at fault."""

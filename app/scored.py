@@ -21,6 +21,10 @@ from .champion import Champion
 from .schemas import RiskLevel
 from .tables import write_table
 
+_ANSWER = (
+    "failure_probability", "predicted_failure", "risk_level", "expected_cost_of_ignoring", "broken_limits",
+    "recommended_action", "warnings",
+)  # fmt: skip
 _LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")
 
 
@@ -121,12 +125,26 @@ def _json_columns(scored: ScoredBatch) -> dict[str, list[Any]]:
 def _json_records(scored: ScoredBatch) -> list[dict[str, Any]]:
     """A record a row: its answer, or its errors."""
     columns = _json_columns(scored)
-    errors = columns.pop("errors")
-    names = list(columns)
-    identity = [name for name in ("row", "reading_id") if name in columns]
-    records = [dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    # Written out: a dict made of pairs takes five times as long, which is a fifth of the whole request.
+    records: list[dict[str, Any]] = [
+        {
+            "row": row,
+            "failure_probability": probability,
+            "predicted_failure": decision,
+            "risk_level": level,
+            "expected_cost_of_ignoring": cost,
+            "broken_limits": broken,
+            "recommended_action": action,
+            "warnings": warnings,
+        }
+        for row, probability, decision, level, cost, broken, action, warnings in zip(
+            columns["row"], *(columns[name] for name in _ANSWER), strict=True
+        )
+    ]
     for row in scored.batch.errors:
-        records[row] = {name: columns[name][row] for name in identity} | {"errors": errors[row]}
+        records[row] = {"row": row + 1, "errors": columns["errors"][row]}
+    for record, reading_id in zip(records, columns.get("reading_id", []), strict=False):
+        record["reading_id"] = reading_id
     return records
 
 

@@ -3,7 +3,8 @@
     python benchmarks/serving.py            some six minutes; --quick for a look
 
 One run, one machine, single processes, asked in turns by wrk (one thread; on two cores it takes one of them). Peers:
-`mlflow models serve` of the same estimator in MLflow's own flavour, which takes the engineered features; the same of our
+`mlflow models serve` of the same estimator in MLflow's own flavour, asked with a data frame of the engineered features
+(`dataframe_split`, with a signature by `infer_signature`, as its documentation has it); the same of our
 registered version, which takes raw columns; and the floor, a route of the same application that validates a reading and
 answers a constant. Each figure is the median of the rounds. The registry is an MLflow server.
 """
@@ -262,6 +263,7 @@ def make_environment(bench: Bench) -> None:
 def prepare(folder: Path) -> None:
     """Both models as our files and in MLflow's own flavours, and the bodies that are sent."""
     import mlflow
+    import pandas as pd
     import pyarrow as pa
     from mlflow.models import infer_signature
 
@@ -288,18 +290,19 @@ def prepare(folder: Path) -> None:
             (folder / algorithm / name).write_bytes(content)
         flavour = mlflow.lightgbm if algorithm == "lightgbm" else mlflow.sklearn
         trusted = {} if algorithm == "lightgbm" else {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}
-        features = feature_matrix(raw, trained.features)
-        signature = infer_signature(features[:5], trained.estimator.predict(features[:5]))
+        features = pd.DataFrame(feature_matrix(raw, trained.features), columns=list(trained.features))
+        trained.estimator.feature_names_in_ = features.columns.to_numpy()  # spares the forest a warning a request
+        signature = infer_signature(features, trained.estimator.predict(features.to_numpy()))
         target = folder / f"{algorithm}-flavour"
         flavour.save_model(trained.estimator, target, signature=signature, pip_requirements=["mlflow"], **trusted)
     records = raw.astype({"rotational_speed_rpm": float, "tool_wear_min": float}).to_dict("records")
-    matrix = features.astype(float).tolist()
     _write(folder / "one.json", records[0])
     _write(folder / "records.json", records[:BATCH_ROWS])
     _write(folder / "columns.json", {name: [record[name] for record in records] for name in INPUT_NAMES})
     _write(folder / "raw-one.json", {"dataframe_records": records[:1]})
-    _write(folder / "flavour-one.json", {"inputs": matrix[:1]})
-    _write(folder / "flavour-records.json", {"inputs": matrix[:BATCH_ROWS]})
+    for name, count in (("flavour-one", 1), ("flavour-records", BATCH_ROWS)):
+        split_frame = features.head(count).astype(float).to_dict("split")
+        _write(folder / f"{name}.json", {"dataframe_split": {key: split_frame[key] for key in ("columns", "data")}})
     table = pa.Table.from_pandas(raw, preserve_index=False)
     with pa.ipc.new_stream(str(folder / "table.arrow"), table.schema) as stream:
         stream.write_table(table)

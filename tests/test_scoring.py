@@ -20,6 +20,18 @@ def test_one_reading_gets_the_same_bits_as_in_a_table(small):
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_several_threads_give_the_same_bits_as_one(small, algorithm):
+    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+    files = export_model(trained, small.rows.train, small.rows.test, small.params)
+    one, two = Scorer.from_files(files), Scorer.from_files(files, threads=2)
+    for rows in (1, 2, 255, 257, 600, len(small.rows.train)):
+        np.testing.assert_array_equal(
+            one.probabilities(small.rows.train.head(rows)), two.probabilities(small.rows.train.head(rows))
+        )
+    assert len(two.probabilities(small.rows.train.head(0))) == 0
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
 def test_the_export_decides_as_the_fitted_estimator_does(small, algorithm):
     trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
     scorer = Scorer.from_files(export_model(trained, small.rows.train, small.rows.test, small.params))

@@ -65,6 +65,22 @@ def test_metrics_count_requests_readings_and_what_was_refused(client):
     assert found["pdm_registry_look_up_age_seconds",] < 5
 
 
+def test_probabilities_of_a_batch_are_counted_as_those_of_single_readings(make_client, small):
+    rows = small.rows.test[list(READING)].head(300).to_dict("records")
+    rows += small.rows.test[small.rows.test["machine_failure"] == 1][list(READING)].head(20).to_dict("records")
+    one_by_one, at_once = make_client(), make_client()
+    for row in rows:
+        one_by_one.post("/predict", json=row)
+    at_once.post("/predict/batch", json=rows)
+
+    def probabilities(client):
+        names = [f"pdm_failure_probability_{part}" for part in ("bucket", "count", "sum")]
+        return {key: value for key, value in samples(client).items() if key[0] in names}
+
+    assert probabilities(one_by_one) == pytest.approx(probabilities(at_once))
+    assert probabilities(at_once)["pdm_failure_probability_count",] == len(rows)
+
+
 def test_paths_and_methods_of_strangers_make_no_new_series(client):
     def visit(number):
         client.get(f"/scan-{number}")
