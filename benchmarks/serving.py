@@ -291,7 +291,8 @@ def prepare(folder: Path) -> None:
         flavour = mlflow.lightgbm if algorithm == "lightgbm" else mlflow.sklearn
         trusted = {} if algorithm == "lightgbm" else {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}
         features = pd.DataFrame(feature_matrix(raw, trained.features), columns=list(trained.features))
-        trained.estimator.feature_names_in_ = features.columns.to_numpy()  # spares the forest a warning a request
+        if algorithm == "random_forest":
+            trained.estimator.feature_names_in_ = features.columns.to_numpy()  # spares it a warning a request
         signature = infer_signature(features, trained.estimator.predict(features.to_numpy()))
         target = folder / f"{algorithm}-flavour"
         flavour.save_model(trained.estimator, target, signature=signature, pip_requirements=["mlflow"], **trusted)
