@@ -76,10 +76,9 @@ class RegisteredVersions:
         import mlflow.artifacts
 
         with self._connection.errors(f"downloading version {version}"):
-            uri = self._connection.uri  # said each time: MLflow would take that of the last connection of the process
-            folder = mlflow.artifacts.download_artifacts(
-                f"models:/{self._name}/{version}", dst_path=str(work), tracking_uri=uri, registry_uri=uri
-            )
+            # Asked of this connection's own client: of models:/ MLflow would ask the last connection of the process.
+            source = self._client.get_model_version_download_uri(self._name, version)
+            folder = mlflow.artifacts.download_artifacts(source, dst_path=str(work), tracking_uri=self._connection.uri)
         scorer = Path(folder) / "artifacts" / SCORER_FOLDER
         if not scorer.is_dir():
             raise ModelError(f"version {version} of {self._name} holds no scorer: it was not made by this system")
