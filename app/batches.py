@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from .schemas import Reading, Readings
 from .tables import BodyTable, check_rows, open_table
 
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
+_CELLS = itemgetter(*INPUT_NAMES)
 _NOTHING: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
 
@@ -90,9 +92,8 @@ def _read_records(body: bytes) -> Batch:
     bad = batch.errors
     for row in bad:
         records[row] = {**_NOTHING, READING_ID.name: records[row].get(READING_ID.name)}
-    for name in SENSOR_NAMES:
-        batch.columns[name] = np.array([record[name] for record in records], dtype=np.float64)
-    batch.columns[PRODUCT_TYPE.name] = np.array([record[PRODUCT_TYPE.name] for record in records], dtype=object)
+    for name, cells in zip(INPUT_NAMES, zip(*map(_CELLS, records), strict=True), strict=False):
+        batch.columns[name] = np.array(cells, dtype=np.float64 if name in SENSOR_NAMES else object)
     batch.reading_ids = _ids([record.get(READING_ID.name) for record in records])
     return batch
 

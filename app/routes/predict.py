@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import TypeAdapter
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from predictive_maintenance.sensors import SENSOR_NAMES, limit_reason
@@ -18,17 +20,35 @@ from ..problems import ProblemDetails, field_problem
 from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings
 from ..service import Service, service
 
-router = APIRouter(tags=["predict"])
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint takes the request as it is and makes the response: what the framework would do between, for
+    parameters that these endpoints read themselves, is a quarter of the time of a request."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+router = APIRouter(tags=["predict"], route_class=DirectRoute)
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
 }
 
 _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
+_FLAG: TypeAdapter[bool] = TypeAdapter(bool)
 _COLUMNAR = {name: [reading[name] for reading in (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)] for name in EXAMPLE_HEALTHY}
 _CSV = "\n".join(
     ",".join(str(reading[name]) for name in EXAMPLE_HEALTHY) for reading in (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)
 )
+_EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "description": "Add what each sensor contributes.",
+    "schema": {"type": "boolean", "default": False},
+}
 _BODY = {
+    "parameters": [_EXPLAIN],
     "requestBody": {
         "required": True,
         "content": {
@@ -40,7 +60,7 @@ _BODY = {
                 },
             }
         },
-    }
+    },
 }
 _BATCH_BODY = {
     "requestBody": {
@@ -71,13 +91,11 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
 }
 
 
-# The body is read here and not by the framework, which would take it apart twice: a third of the time of a request.
 @router.post("/predict", summary="Score one reading", response_model=Prediction, responses=ERRORS, openapi_extra=_BODY)
-async def predict(
-    request: Request, explain: Annotated[bool, Query(description="Add what each sensor contributes.")] = False
-) -> Response:
+async def predict(request: Request) -> Response:
     """Will this machine fail? Probability, decision, risk, cost, broken limits and what to do."""
     here = service(request)
+    explain = _flag(request, "explain")
     kind_of_body(request, (JSON,))
     reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
     champion = here.champion()
@@ -123,6 +141,16 @@ def _scored(here: Service, champion: Champion, body: bytes, kind: str, answer_ki
     here.metrics.scored_batch(champion.version.version, scored.probabilities, int(scored.decisions.sum()))
     here.metrics.reject(field for errors in batch.errors.values() for field, _ in errors)
     return as_json(scored, here.model_name) if answer_kind == JSON else as_table(scored, answer_kind)
+
+
+def _flag(request: Request, name: str) -> bool:
+    """A parameter of the query that is true or false. Raises Problem 422 for anything else."""
+    if not request.scope["query_string"]:
+        return False
+    try:
+        return _FLAG.validate_python(request.query_params.get(name, "false"))
+    except ValidationError:
+        raise field_problem([(None, name, "is neither true nor false")]) from None
 
 
 def check_limits(here: Service, champion: Champion, reading: dict[str, Any]) -> None:
