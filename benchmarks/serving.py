@@ -6,7 +6,8 @@ One run, one machine, single processes, asked in turns by wrk (one thread; on tw
 `mlflow models serve` of the same estimator in MLflow's own flavour, asked with a data frame of the engineered features
 (`dataframe_split`, with a signature by `infer_signature`, as its documentation has it); the same of our
 registered version, which takes raw columns; and the floor, a route of the same application that validates a reading, as
-FastAPI's documentation has it, and answers a constant (beside it a bare one, read as /predict reads). Each figure is the median of the rounds. The registry is an MLflow server.
+FastAPI's documentation has it, and answers a constant (beside it a bare one, read as /predict reads).
+Each figure is the median of the rounds. The registry is an MLflow server.
 """
 
 from __future__ import annotations
