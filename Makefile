@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train serve test test-fast check format benchmark requirements clean
+.PHONY: help train serve image test test-fast test-containers check format benchmark requirements clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +19,22 @@ serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, after training
 		if [ $$? -eq 3 ]; then $(MAKE) train; fi
 	$(BIN)/python -m app
 
+# podman's own format of images has no place for a health check.
+image: export BUILDAH_FORMAT = docker
+image:  ## Both container images, predictive-maintenance:train and :serve (needs docker or podman)
+	@test -n "$(CONTAINER_ENGINE)" || { echo "no container engine: install docker or podman, or set CONTAINER_ENGINE"; exit 1; }
+	@for target in train serve; do \
+		$(CONTAINER_ENGINE) build --target $$target --tag predictive-maintenance:$$target $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+			--build-arg GIT_COMMIT=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . || exit 1; done
+
 test: $(READY)  ## Every test that needs no container engine and no browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not containers"
 
 test-fast: $(READY)  ## The tests that run in seconds: no whole flow, no environment of its own
-	$(BIN)/python -m pytest -n 2 -m "not flow and not environment"
+	$(BIN)/python -m pytest -n 2 -m "not flow and not environment and not containers"
+
+test-containers: $(READY)  ## The tests that build the images and run their containers (needs docker or podman)
+	$(BIN)/python -m pytest -m containers
 
 check: $(READY)  ## Lint, format and types
 	$(BIN)/ruff check .

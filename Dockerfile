@@ -1,0 +1,62 @@
+# One file, two images: `train` runs everything, on a laptop, on AWS Batch and as a SageMaker or Azure ML job; `serve`
+# runs the service, and holds nothing that trains.   make image
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS base
+ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
+# The user's number is what a cluster's policy and a volume's owner are told.
+RUN useradd --uid 1000 --create-home --shell /bin/bash pdm \
+    && install --directory --owner=pdm --group=pdm /opt/pdm /var/lib/mlflow /var/lib/runs
+
+FROM base AS installer
+# The packages' own tests are a sixth of their size, and nothing imports them.
+RUN printf '%s\n' '#!/bin/sh' 'set -e' 'python3 -m venv --without-pip /opt/venv' \
+    'pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --requirement "$1"' \
+    'find /opt/venv/lib -type d -name tests -prune -exec rm -rf {} +' > /usr/local/bin/install-packages \
+    && chmod +x /usr/local/bin/install-packages
+
+# Packages come before the code, and are installed anew only when the pinned versions change.
+FROM installer AS train-packages
+COPY requirements.txt .
+RUN install-packages requirements.txt
+
+FROM installer AS serve-packages
+COPY requirements-serve.txt .
+RUN install-packages requirements-serve.txt
+
+FROM base AS train
+# libgomp1: LightGBM's threads.
+RUN apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+COPY --from=train-packages /opt/venv /opt/venv
+COPY --chown=pdm:pdm . /opt/pdm
+COPY docker/serve docker/healthy /usr/local/bin/
+USER pdm
+RUN python -m compileall -q /opt/pdm
+# Not /opt/pdm: on AWS Batch, Metaflow unpacks the run's code below the working directory, and that is what must be imported.
+WORKDIR /home/pdm
+EXPOSE 8080
+ARG GIT_COMMIT=unknown
+ENV PDM_GIT_COMMIT=${GIT_COMMIT}
+LABEL org.opencontainers.image.title="predictive-maintenance train" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision=${GIT_COMMIT}
+
+FROM base AS serve
+COPY --from=serve-packages /opt/venv /opt/venv
+COPY --chown=pdm:pdm app /opt/pdm/app
+COPY --chown=pdm:pdm predictive_maintenance /opt/pdm/predictive_maintenance
+COPY --chown=pdm:pdm params.yaml /opt/pdm/
+COPY docker/serve docker/healthy /usr/local/bin/
+USER pdm
+RUN python -m compileall -q /opt/pdm
+WORKDIR /opt/pdm
+# /tmp is all that it writes to: the root file system may be read-only.
+ENV PDM_MODEL_CACHE=/tmp/predictive-maintenance
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["healthy"]
+CMD ["serve"]
+ARG GIT_COMMIT=unknown
+LABEL org.opencontainers.image.title="predictive-maintenance serve" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision=${GIT_COMMIT}

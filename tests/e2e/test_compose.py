@@ -1,0 +1,48 @@
+"""compose.yaml as a person starts it: a registry, a service, and a training run that the service follows."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from predictive_maintenance.config import PROJECT_DIR
+
+from .conftest import wait_for
+from .containers import Engine
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+READING = {
+    "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9, "rotational_speed_rpm": 1455,
+    "torque_nm": 61.3, "tool_wear_min": 208,
+}  # fmt: skip
+
+
+@pytest.fixture
+def compose():
+    """`docker compose`, or podman's; what it started is taken down with its volumes."""
+    Engine.found().build()
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        command = ["docker", "compose"]
+    else:
+        command = [str(Path(sys.executable).with_name("podman-compose"))]
+
+    def run(*arguments):
+        done = subprocess.run([*command, *arguments], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    yield run
+    run("down", "--volumes")
+
+
+def test_a_model_trained_in_one_container_is_served_by_another(compose):
+    compose("up", "--detach")
+    with httpx.Client(base_url="http://127.0.0.1:8000") as api:
+        wait_for(lambda: "no version is in production" in api.get("/ready").text)
+        train = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
+        compose("--profile", "train", "run", "--rm", "train", *train)
+        wait_for(lambda: api.get("/ready").status_code == 200, seconds=120)
+        assert api.post("/predict", json=READING).json()["model_version"] == "1"

@@ -1,0 +1,139 @@
+"""The images: what is in them, and that they run as they are run where nobody trusts anybody."""
+
+import json
+import subprocess
+import threading
+import time
+import uuid
+
+import httpx
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config import PROJECT_DIR
+from predictive_maintenance.sensors import INPUT_NAMES
+
+from .conftest import free_port, wait_for
+from .containers import HARDENED, Engine
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
+
+
+@pytest.fixture(scope="module")
+def images():
+    engine = Engine.found()
+    engine.build()
+    yield engine
+    engine.stop_all()
+
+
+@pytest.fixture
+def served(images, mlflow_server, registered):
+    """A hardened container that serves version 1, and where it does."""
+    port = free_port()
+    name = f"pdm-test-{uuid.uuid4().hex[:8]}"
+    images.start(name, SERVE, options=HARDENED, PORT=str(port), MLFLOW_TRACKING_URI=mlflow_server.url)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: httpx.get(f"{url}/ready").status_code == 200)
+    except BaseException:
+        print(images("logs", name).stdout)
+        raise
+    yield name, url
+    images.stop_all()
+
+
+def test_the_service_runs_as_nobody_special_on_a_read_only_file_system(images, served, small):
+    name, url = served
+    row = small.rows.test[list(INPUT_NAMES)].head(1)
+    answer = httpx.post(f"{url}/predict", json=row.to_dict("records")[0]).json()
+    assert answer["failure_probability"] == small.scorer.probabilities(row)[0]
+    assert answer["model_version"] == "1"
+    assert images("exec", name, "id", "-u").stdout.strip() == "1000"
+    assert images("exec", name, "touch", "/opt/pdm/written", check=False).returncode != 0
+
+
+def test_a_container_is_healthy_only_where_something_serves(images, served):
+    name, _ = served
+    assert images("exec", name, "healthy").returncode == 0
+    elsewhere = images("exec", "--env", f"PORT={free_port()}", name, "healthy", check=False)
+    assert elsewhere.returncode != 0
+
+
+def test_a_stopped_container_answers_what_is_in_flight_and_ends_in_time(images, served, small):
+    name, url = served
+    rows = pd.concat([small.rows.test[list(INPUT_NAMES)]] * 100, ignore_index=True).head(60_000)
+    body, answers = rows.to_dict("list"), []
+    content = json.dumps(body).encode()
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{url}/predict/batch", content=content, timeout=30))
+    )
+    asking.start()
+    in_flight = 'pdm_http_requests_total{method="POST",route="/predict/batch"'
+    time.sleep(0.15)
+    assert in_flight not in httpx.get(f"{url}/metrics").text, "the batch was over before the container was stopped"
+    began = time.monotonic()
+    images("stop", "--time", "15", name)
+    took_s = time.monotonic() - began
+    asking.join()
+    assert answers[0].status_code == 200
+    assert answers[0].json()["rows"] == len(rows)
+    assert images("inspect", name, "--format", "{{.State.ExitCode}}").stdout.strip() == "0"
+    assert took_s < 5
+
+
+@pytest.mark.parametrize("image", [TRAIN, SERVE])
+def test_an_image_holds_the_code_and_nothing_else(images, image):
+    kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
+    code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
+    more = (
+        {"./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
+        if image == TRAIN
+        else set()
+    )
+    assert code <= set(kept) <= code | more
+    secret = " -o ".join(f"-name '{name}'" for name in (".git", ".env", ".netrc", "*.db", ".aws", "id_rsa"))
+    assert images.shell(image, f"find / -xdev \\( {secret} \\) -print 2> /dev/null || true") == ""
+    assert images.shell(image, "command -v gcc cc make git curl || true") == ""
+
+
+def test_no_secret_is_in_an_image_or_its_history(images):
+    words = ("PASSWORD", "TOKEN", "SECRET", "API_KEY", "ACCESS_KEY")
+    for image in (TRAIN, SERVE):
+        told = images("inspect", image).stdout + images("history", "--no-trunc", image).stdout
+        assert not [word for word in words if word in told.upper()]
+
+
+def test_the_serving_image_cannot_train(images):
+    script = "import importlib.util as u; print([m for m in ('sklearn', 'lightgbm', 'pandas', 'metaflow') if u.find_spec(m)])"
+    assert images("run", "--rm", SERVE, "python", "-c", script).stdout.strip() == "[]"
+
+
+def test_the_packages_of_the_serving_image_are_less_than_half_of_those_that_train(images):
+    train, serve = (int(images.shell(image, "du -sm /opt/venv").split()[0]) for image in (TRAIN, SERVE))
+    assert serve < train / 2
+
+
+def test_an_image_says_which_commit_it_is_of(images):
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_DIR, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+    for image in (TRAIN, SERVE):
+        assert images("inspect", image, "--format", label).stdout.strip() == commit
+
+
+def test_the_training_image_trains_and_promotes_in_a_remote_registry(images, mlflow_server, registered):
+    before = {version.version for version in registered.all()}
+    command = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
+    done = images(
+        "run", "--rm", "--network", "host", "--cap-drop", "ALL", "--env", f"MLFLOW_TRACKING_URI={mlflow_server.url}",
+        TRAIN, *command, timeout=900,
+    )  # fmt: skip
+    assert "version" in done.stdout
+    (made,) = [version for version in registered.all() if version.version not in before]
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_DIR, capture_output=True, text=True
+    ).stdout.strip()
+    assert made.tags["git_commit"].startswith(commit[:7])
