@@ -32,11 +32,12 @@ COPY --from=train-packages /opt/venv /opt/venv
 COPY --chown=pdm:pdm . /opt/pdm
 COPY docker/serve docker/healthy /usr/local/bin/
 USER pdm
+# Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
+ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm
 # Not /opt/pdm: on AWS Batch, Metaflow unpacks the run's code below the working directory, and that is what must be imported.
 WORKDIR /home/pdm
 EXPOSE 8080
-ARG GIT_COMMIT=unknown
 ENV PDM_GIT_COMMIT=${GIT_COMMIT}
 LABEL org.opencontainers.image.title="predictive-maintenance train" \
       org.opencontainers.image.licenses="MIT" \
@@ -49,6 +50,8 @@ COPY --chown=pdm:pdm predictive_maintenance /opt/pdm/predictive_maintenance
 COPY --chown=pdm:pdm params.yaml /opt/pdm/
 COPY docker/serve docker/healthy /usr/local/bin/
 USER pdm
+# Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
+ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm
 WORKDIR /opt/pdm
 # /tmp is all that it writes to: the root file system may be read-only.
@@ -56,7 +59,6 @@ ENV PDM_MODEL_CACHE=/tmp/predictive-maintenance
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["healthy"]
 CMD ["serve"]
-ARG GIT_COMMIT=unknown
 LABEL org.opencontainers.image.title="predictive-maintenance serve" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.revision=${GIT_COMMIT}
