@@ -1,5 +1,4 @@
-# One file, two images: `train` runs everything, on a laptop, on AWS Batch and as a SageMaker or Azure ML job; `serve`
-# runs the service, and holds nothing that trains.   make image
+# One file, two images: `train` runs everything; `serve` runs the service, and holds nothing that trains.   make image
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base
@@ -9,7 +8,7 @@ RUN useradd --uid 1000 --create-home --shell /bin/bash pdm \
     && install --directory --owner=pdm --group=pdm /opt/pdm /var/lib/mlflow /var/lib/runs
 
 FROM base AS installer
-# The packages' own tests are a sixth of their size, and nothing imports them.
+# The packages' own tests are large, and nothing imports them.
 RUN printf '%s\n' '#!/bin/sh' 'set -e' 'python3 -m venv --without-pip /opt/venv' \
     'pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --requirement "$1"' \
     'find /opt/venv/lib -type d -name tests -prune -exec rm -rf {} +' > /usr/local/bin/install-packages \
