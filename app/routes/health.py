@@ -38,7 +38,7 @@ async def health(request: Request) -> Any:
 
 @router.get("/ready", summary="Ready to score", response_model=Health, responses={503: {"model": ProblemDetails}})
 async def ready(request: Request) -> Any:
-    """200 with a champion that passed its golden rows, 503 with the reason otherwise."""
+    """200 with a champion that passed its golden rows, 503 with the reason otherwise; of the worker that answers."""
     service(request).champion()
     return describe(service(request))
 

@@ -173,19 +173,20 @@ def test_a_batch_in_flight_is_finished_when_the_service_is_told_to_end(make_serv
 def test_the_metrics_of_all_workers_add_up(make_service, in_production, readings):
     service = make_service("--workers", "2")
     service.up()
-    wait_for(lambda: service.get("/ready").status_code == 200)
+    wait_for(lambda: _workers_that_serve(service) == 2)  # /ready speaks for the one worker that answers it
     for reading in readings[:40]:  # each on a connection of its own, so that both workers get some
         assert httpx.post(f"{service.url}/predict", json=reading).status_code == 200
-    text = service.get("/metrics").text
-    samples = {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-    route = (("method", "POST"), ("route", "/predict"), ("status", "200"))
-    assert samples["pdm_http_requests_total", route] == 40
-    serving = [labels for name, labels in samples if name == "pdm_model_serving"]
-    assert len({dict(labels)["pid"] for labels in serving}) == 2
+    route = {"method": "POST", "route": "/predict", "status": "200"}
+    assert [s.value for s in _samples(service, "pdm_http_requests_total") if s.labels == route] == [40]
+
+
+def _workers_that_serve(service) -> int:
+    return len({sample.labels["pid"] for sample in _samples(service, "pdm_model_serving")})
+
+
+def _samples(service, name: str) -> list:
+    families = text_string_to_metric_families(service.get("/metrics").text)
+    return [sample for family in families for sample in family.samples if sample.name == name]
 
 
 def test_every_line_of_the_log_is_json_and_holds_no_reading_and_no_key(make_service, in_production, readings):
