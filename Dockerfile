@@ -37,7 +37,8 @@ RUN python -m compileall -q /opt/pdm
 # Not /opt/pdm: on AWS Batch, Metaflow unpacks the run's code below the working directory, and that is what must be imported.
 WORKDIR /home/pdm
 EXPOSE 8080
-ENV PDM_GIT_COMMIT=${GIT_COMMIT}
+# On AWS Batch, Metaflow would install packages before a step: the image has them, and nothing to install with.
+ENV PDM_GIT_COMMIT=${GIT_COMMIT} METAFLOW_SKIP_INSTALL_DEPENDENCIES=1
 LABEL org.opencontainers.image.title="predictive-maintenance train" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.revision=${GIT_COMMIT}

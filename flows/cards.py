@@ -7,10 +7,13 @@ which show it literally.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from metaflow.cards import Markdown, ProgressBar, Table, VegaChart
+from metaflow import current
+from metaflow.cards import BlankCard, Markdown, ProgressBar, Table, VegaChart
 
+from predictive_maintenance import tracking
 from predictive_maintenance.config import Params
 from predictive_maintenance.data.cleaning import Cleaned
 from predictive_maintenance.data.merging import SourceRecord
@@ -19,6 +22,7 @@ from predictive_maintenance.evaluation.gate import as_rows
 from predictive_maintenance.evaluation.metrics import METRICS, Scores
 from predictive_maintenance.models.training import TrainedCandidate
 from predictive_maintenance.models.tuning import Progress
+from predictive_maintenance.registry import FlowRun
 from predictive_maintenance.sensors import BINARY_NAMES, LABEL, LABELS
 
 if TYPE_CHECKING:
@@ -43,6 +47,16 @@ class TrialProgress:
         print(f"{self._algorithm:<14} [{'#' * done:-<{_BAR_CHARACTERS}}] {progress}", flush=True)
         self._bar.update(progress.trial, metadata=f"best PR-AUC {progress.best:.4f}" if progress.best else "")
         self._card.refresh()
+
+
+def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
+    """Show `components` on the card `name` of the step that runs, and keep the page among the artifacts of `run`.
+
+    Metaflow makes its own page after the step, and on a rented machine only where there is a metadata service.
+    """
+    current.card[name].extend(components)
+    task = SimpleNamespace(pathspec=current.pathspec)
+    tracking.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
 def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:

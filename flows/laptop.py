@@ -18,12 +18,13 @@ from metaflow.user_configs.config_options import ConvertPath  # noqa: E402
 
 # Metaflow 2.19.39 writes cards below the working directory and reads them below the datastore, and its setting for the
 # place, METAFLOW_CARD_LOCALROOT, is read and then not returned. Cards belong beside the runs they are about.
-_CARD_ROOT = str(Path(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], ".metaflow", "mf.cards"))
 _storage_root = CardDatastore.get_storage_root
 
 
 def _card_root(storage_type: str) -> str:
-    return _CARD_ROOT if storage_type == "local" else str(_storage_root(storage_type))
+    if storage_type == "local":
+        return str(Path(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], ".metaflow", "mf.cards"))
+    return str(_storage_root(storage_type))
 
 
 CardDatastore.get_storage_root = staticmethod(_card_root)
@@ -42,12 +43,18 @@ def _utf8_settings_text(path: str | None, is_default: bool) -> Any:
 ConvertPath.convert_value = staticmethod(_utf8_settings_text)
 
 
-def retry_minutes() -> int:
-    """The wait before a failed step is tried again, from PDM_RETRY_MINUTES. Leaves with an error for no whole number."""
-    text = os.environ.get("PDM_RETRY_MINUTES", "1")
-    if not text.isdecimal():
-        sys.exit(f"PDM_RETRY_MINUTES: must be a whole number of minutes, not {text!r}")
+def whole_minutes(setting: str, default: int, at_least: int = 0) -> int:
+    """The minutes that an environment variable holds. Leaves with an error for what is no whole number."""
+    text = os.environ.get(setting, str(default))
+    if not text.isdecimal() or int(text) < at_least:
+        sys.exit(
+            f"{setting}: must be a whole number of minutes{f', at least {at_least}' if at_least else ''}, not {text!r}"
+        )
     return int(text)
+
+
+RETRY_MINUTES = whole_minutes("PDM_RETRY_MINUTES", default=1)
+TRAIN_TIMEOUT_MINUTES = whole_minutes("PDM_TRAIN_TIMEOUT_MINUTES", default=12 * 60, at_least=1)
 
 
 def check_results_folder() -> None:

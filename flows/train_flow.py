@@ -1,13 +1,13 @@
 """Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
 
-from laptop import PROJECT_DIR, check_results_folder, retry_minutes
+from laptop import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
-from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step
-from metaflow.cards import get_cards
+from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
 from boundary import plain_errors, read_settings, read_sources
+from cloud import Cloud, source_copies
 from predictive_maintenance import tracking
 from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import clean
@@ -23,9 +23,8 @@ from predictive_maintenance.promotion import Outcome, register_and_promote
 from predictive_maintenance.registry import FlowRun, Versions, connect
 from predictive_maintenance.scoring import Scorer
 
-RETRY_MINUTES = retry_minutes()
 
-
+@Cloud
 @package_sources("../predictive_maintenance")
 class TrainFlow(FlowSpec):
     """From sensor rows to a promoted model.
@@ -53,7 +52,8 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Check everything that the run needs before any work: settings, sources, registry."""
-        self.params = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        given = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
         check_sources(self.params.data.sources)
         # What the run's MLflow run and model version are found by: an artifact, so that a resumed run keeps it.
@@ -76,6 +76,7 @@ class TrainFlow(FlowSpec):
         self.next(self.clean)
 
     @plain_errors
+    @retry(times=2, minutes_between_retries=RETRY_MINUTES)
     @card(type="blank", id="clean")
     @resources(cpu=1, memory=4096)
     @step
@@ -84,7 +85,7 @@ class TrainFlow(FlowSpec):
         self.records = self.ingested.records
         self.cleaned = clean(self.ingested, self.params.columns.limits, self.params.cleaning)
         print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
-        current.card["clean"].extend(cards.data_card(self.records, self.cleaned))
+        cards.show("clean", cards.data_card(self.records, self.cleaned), self.flow_mlflow_run)
         self.next(self.features)
 
     @plain_errors
@@ -104,6 +105,7 @@ class TrainFlow(FlowSpec):
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @timeout(minutes=TRAIN_TIMEOUT_MINUTES)
     @card(type="blank", id="train", refresh_interval=10)
     @resources(cpu=2, memory=8192)
     @step
@@ -112,8 +114,9 @@ class TrainFlow(FlowSpec):
         progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
         self.trained = train_candidate(self.input, self.rows.train, self.rows.fold, self.params, progress)
         self.out_of_fold = out_of_fold_scores(self.trained, self.rows, self.params)
-        tracking.log_candidate(self.flow_mlflow_run.candidate(self.input), self.trained, self.out_of_fold)
-        current.card["train"].extend(cards.candidate_card(self.trained, self.out_of_fold))
+        run = self.flow_mlflow_run.candidate(self.input)
+        cards.show("train", cards.candidate_card(self.trained, self.out_of_fold), run)
+        tracking.log_candidate(run, self.trained, self.out_of_fold)
         self.next(self.select)
 
     @plain_errors
@@ -141,11 +144,9 @@ class TrainFlow(FlowSpec):
         champion = Versions(self.flow_mlflow_run.connection).champion()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
-        tracking.log_evaluation(self.flow_mlflow_run, self.evaluation, self.params.costs.currency)
-        self.evaluate_task = current.pathspec
-        current.card["evaluate"].extend(
-            cards.evaluation_card(self.evaluation, self.candidate_scores, self.params, self.flow_run, self.rows.notes)
-        )
+        run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
+        tracking.log_evaluation(run, self.evaluation, self.params.costs.currency)
+        cards.show("evaluate", cards.evaluation_card(self.evaluation, *about), run)
         self.next(self.end)
 
     @plain_errors
@@ -155,8 +156,6 @@ class TrainFlow(FlowSpec):
     def end(self):
         """Register and promote what passes the gate."""
         run = self.flow_mlflow_run
-        for evaluation_card in get_cards(self.evaluate_task):
-            tracking.log_card(run, evaluation_card.get())
         tags = tracking.version_tags(
             self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
         )
@@ -165,6 +164,7 @@ class TrainFlow(FlowSpec):
         )
         run.finish()
         print(self.outcome.text())
+        print(f"      the cards are in MLflow, too: artifacts cards/ of run {run.run_id}")
 
     @property
     def flow_mlflow_run(self):

@@ -90,10 +90,10 @@ def log_evaluation(run: FlowRun, evaluation: Evaluation, currency: str) -> None:
         run.log_artifacts(folder, "evaluation")
 
 
-def log_card(run: FlowRun, html: str) -> None:
-    """The evaluation's card, readable without Metaflow."""
+def log_card(run: FlowRun, name: str, html: str) -> None:
+    """A card of the flow as a page, readable without Metaflow."""
     with _folder() as folder:
-        (folder / "evaluate.html").write_text(html, encoding="utf-8")
+        (folder / f"{name}.html").write_text(html, encoding="utf-8")
         run.log_artifacts(folder, "cards")
 
 

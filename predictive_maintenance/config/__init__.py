@@ -21,7 +21,7 @@ from .params import (
     Training,
     parse_params,
 )
-from .sources import Data, Source, parse_sources
+from .sources import Data, RemoteCopy, Source, parse_sources
 
 __all__ = [
     "PARAMS_FILE",
@@ -38,6 +38,7 @@ __all__ = [
     "Params",
     "Range",
     "Registry",
+    "RemoteCopy",
     "Scalar",
     "SearchSpace",
     "Source",

@@ -181,12 +181,19 @@ class Params(Strict):
         """The same with a run's own sources (as parse_sources takes them), trials or seed."""
         raw = self.model_dump(mode="json")
         if sources:
-            raw["data"]["sources"] = [source.model_dump() for source in parse_sources(sources)]
+            raw["data"]["sources"] = [source.model_dump(mode="json") for source in parse_sources(sources)]
         if trials is not None:
             raw["candidates"] = {name: candidate | {"trials": trials} for name, candidate in raw["candidates"].items()}
         if seed is not None:
             raw["training"]["seed"] = seed
         return parse_params(raw, "the run's own settings")
+
+    def with_copies(self, copies: Mapping[str, Any]) -> Params:
+        """The same with the remote copies of some sources, by URI."""
+        raw = self.model_dump(mode="json")
+        for source in raw["data"]["sources"]:
+            source["copies"] = copies.get(source["uri"], [])
+        return parse_params(raw, "the copies of local sources")
 
 
 def parse_params(raw: Any, origin: str) -> Params:

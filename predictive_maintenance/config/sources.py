@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import ConfigError
 from ..uris import redact, written_out_secret
@@ -21,11 +21,28 @@ def _without_secret(uri: str) -> str:
     return uri
 
 
+class RemoteCopy(Strict):
+    """A file under DVC as DVC's remote holds it, for a machine that does not have the file itself.
+
+    `dvc_md5` is that of what is tracked: of the file, or of a folder that holds it.
+    """
+
+    path: str
+    url: str
+    md5: str
+    dvc_md5: str
+    endpoint_url: str | None = None
+
+
 class Source(Strict):
-    """One place that rows come from, and how they meet the rows of the others."""
+    """One place that rows come from, and how they meet the rows of the others.
+
+    `copies` are read in place of the files that `uri` names; a launch on rented machines fills them in.
+    """
 
     uri: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_secret)]
     merge: Literal["append", "join"] = "append"
+    copies: Annotated[tuple[RemoteCopy, ...], Field(strict=False)] = ()  # a list in JSON and YAML
 
     @classmethod
     def parse(cls, text: str) -> Source:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import yaml
 
+from ..config import RemoteCopy, Source
 from ..errors import SourceError
 from ..uris import expand, redact, scheme_of
 from .databases import check_database, read_database
+from .dvc import dvc_md5, md5_of, pointer_of, remote_copy
 from .reading import TableFile
 from .simulator import parse_simulator_uri, simulate
 
@@ -38,16 +39,19 @@ class Arrival:
     dvc_md5: str | None = None
 
 
-def check(uri: str) -> None:
-    """That `uri` can be reached, reading as little as possible. Raises SourceError with the reason and the way out."""
+def check(source: Source) -> None:
+    """That `source` can be reached, reading as little as possible. Raises SourceError with the reason and the way out."""
+    if source.copies:
+        for copy in source.copies:
+            _check_copy(copy)
+        return
+    uri = source.uri
     resolved = expand(uri)
     scheme = scheme_of(resolved)
     if scheme == "simulator":
         parse_simulator_uri(resolved)
     elif scheme == "s3":
-        bucket, key = _bucket_and_key(uri, resolved)
-        with _errors_named(uri):
-            _s3(uri).head_object(Bucket=bucket, Key=key)
+        _check_s3(uri, resolved)
     elif scheme in ("http", "https"):
         with _errors_named(uri), _http_stream(resolved):
             pass
@@ -59,11 +63,35 @@ def check(uri: str) -> None:
 
 
 @contextmanager
-def fetch(uri: str) -> Iterator[Iterator[Arrival]]:
-    """The files or tables behind `uri`, one after another; a download is kept until the block ends."""
-    resolved = expand(uri)
+def fetch(source: Source) -> Iterator[Iterator[Arrival]]:
+    """The files or tables behind `source`, one after another; a download is kept until the block ends."""
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
-        yield _arrivals(uri, resolved, Path(folder))
+        if source.copies:
+            yield (_arrived_copy(copy, Path(folder, "download")) for copy in source.copies)
+        else:
+            yield _arrivals(source.uri, expand(source.uri), Path(folder))
+
+
+def _check_copy(copy: RemoteCopy) -> None:
+    try:
+        if scheme_of(copy.url) == "s3":
+            _check_s3(copy.url, copy.url, copy.endpoint_url)
+        else:
+            with _errors_named(copy.url), _http_stream(copy.url):
+                pass
+    except SourceError as error:
+        raise SourceError(f"{copy.path}: not in DVC's remote: `dvc push` it ({error})") from None
+
+
+def _arrived_copy(copy: RemoteCopy, target: Path) -> Arrival:
+    with _errors_named(copy.url), target.open("wb") as file:
+        if scheme_of(copy.url) == "s3":
+            _download_s3(copy.url, copy.url, file, copy.endpoint_url)
+        else:
+            _download_http(copy.url, file)
+    if (found := md5_of(target)) != copy.md5:
+        raise SourceError(f"{copy.path}: DVC's remote holds other bytes than it should: md5 {found} at {copy.url}")
+    return _arrived_file(target, copy.path, copy.dvc_md5)
 
 
 def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[Arrival]:
@@ -82,19 +110,17 @@ def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[Arrival]:
             yield _arrived_file(path, str(path), dvc_md5(path))
 
 
-def dvc_md5(path: Path) -> str | None:
-    """The md5 under which DVC tracks `path` itself or a folder that holds it, from the `.dvc` file beside it."""
-    path = path.absolute()
-    for tracked in (path, *path.parents):
-        pointer = tracked.parent / f"{tracked.name}.dvc"
-        if tracked.name and pointer.is_file():
-            try:
-                return str(yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"])
-            except (yaml.YAMLError, OSError, LookupError, TypeError):
-                raise SourceError(f"{pointer}: not a file that DVC wrote: mend or remove it") from None
-        if (tracked / ".dvc").is_dir():
-            return None
-    return None
+def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
+    """Where DVC's remote holds the local files that `uri` names, each of them checked to be there.
+
+    Empty where DVC does not track one of them. Raises SourceError for one that cannot be read from another machine.
+    """
+    path = Path(expand(uri)).expanduser()
+    paths = [path] if pointer_of(path).is_file() else _paths(expand(uri))
+    found = tuple(copy for path in paths if (copy := remote_copy(path)))
+    for copy in found:
+        _check_copy(copy)
+    return found if len(found) == len(paths) else ()
 
 
 def _paths(text: str) -> list[Path]:
@@ -115,8 +141,8 @@ def _matching_paths(text: str) -> list[Path]:
     matches = sorted(Path(match) for match in found if Path(match).is_file())
     if not matches:
         kind = "no file matches" if glob.has_magic(text) else "no such file"
-        pointer = path.with_name(path.name + ".dvc")
-        way_out = f": DVC tracks it: run `dvc pull {path}`" if pointer.is_file() else f" (from {Path.cwd()})"
+        tracked = pointer_of(path).is_file()
+        way_out = f": DVC tracks it: run `dvc pull {path}`" if tracked else f" (from {Path.cwd()})"
         raise SourceError(f"{path}: {kind}{way_out}")
     return matches
 
@@ -155,15 +181,21 @@ def _errors_named(uri: str) -> Iterator[None]:
         raise SourceError(f"{redact(uri)}: cannot be downloaded: {error.strerror or error}") from None
 
 
-def _s3(uri: str) -> Any:
+def _s3(uri: str, endpoint_url: str | None = None) -> Any:
     import boto3
 
     try:
-        return boto3.client("s3")
+        return boto3.client("s3", endpoint_url=endpoint_url)
     except ValueError as error:
         raise SourceError(
             f"{redact(uri)}: no S3 client: {error} (AWS_ENDPOINT_URL begins with http:// or https://)"
         ) from None
+
+
+def _check_s3(uri: str, resolved: str, endpoint_url: str | None = None) -> None:
+    bucket, key = _bucket_and_key(uri, resolved)
+    with _errors_named(uri):
+        _s3(uri, endpoint_url).head_object(Bucket=bucket, Key=key)
 
 
 def _bucket_exists(uri: str) -> bool:
@@ -186,9 +218,9 @@ def _bucket_and_key(uri: str, resolved: str) -> tuple[str, str]:
     return bucket, key.lstrip("/")
 
 
-def _download_s3(uri: str, resolved: str, file: BinaryIO) -> None:
+def _download_s3(uri: str, resolved: str, file: BinaryIO, endpoint_url: str | None = None) -> None:
     bucket, key = _bucket_and_key(uri, resolved)
-    _s3(uri).download_fileobj(bucket, key, file)
+    _s3(uri, endpoint_url).download_fileobj(bucket, key, file)
 
 
 @contextmanager

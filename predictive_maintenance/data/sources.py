@@ -27,7 +27,7 @@ def check_sources(sources: Sequence[Source]) -> None:
     lost_file = False
     for source in sources:
         try:
-            locations.check(source.uri)
+            locations.check(source)
         except SourceError as error:
             problems.append(str(error))
             lost_file |= not scheme_of(source.uri)
@@ -57,7 +57,7 @@ def ingest(sources: Sequence[Source], columns: Columns) -> Ingested:
 
 def _pull(source: Source, index: int, columns: Columns) -> Ingested:
     parts = []
-    with locations.fetch(source.uri) as arrivals:
+    with locations.fetch(source) as arrivals:
         for arrival in arrivals:
             try:
                 parts.append(_read(arrival, source, index, columns))

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from pathlib import Path
 
 import pytest
 from metaflow import metadata
@@ -26,6 +27,11 @@ def finished(make_place):
 def registry(finished, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", finished[0].uri)
     return finished[0].versions()
+
+
+def shown_by(page):
+    """The text of a card's page, which holds it encoded."""
+    return "".join(base64.b64decode(data).decode() for data in re.findall(r'__MF_DATA__\[.*\] = "([^"]+)"', page))
 
 
 def test_a_first_run_ends_in_production_and_says_what_to_do_next(finished):
@@ -66,7 +72,7 @@ def test_the_version_says_where_it_comes_from(finished, registry):
     assert float(champion.tags["threshold"]) == data.trained.threshold
 
 
-def test_the_run_is_in_mlflow_with_its_candidates_figures_and_card(finished, registry):
+def test_the_run_is_in_mlflow_with_its_candidates_figures_and_cards(finished, registry, tmp_path):
     data = finished[0].data("end")
     client = registry._client
     run = client.get_run(data.mlflow_run_id)
@@ -84,7 +90,11 @@ def test_the_run_is_in_mlflow_with_its_candidates_figures_and_card(finished, reg
         return {found.path for found in client.list_artifacts(run.info.run_id, path)}
 
     assert {"figures/pr_curve.png", "figures/confusion_matrix.png", "figures/calibration.png"} <= listed("figures")
-    assert listed("cards") == {"cards/evaluate.html"}
+    assert listed("cards") == {"cards/clean.html", "cards/evaluate.html"}
+    for found in nested:
+        (page,) = client.list_artifacts(found.info.run_id, "cards")
+        text = Path(client.download_artifacts(found.info.run_id, page.path, str(tmp_path))).read_text()
+        assert found.info.run_name in shown_by(text)
     assert listed("lineage") == {"lineage/packages.txt", "lineage/sources.json"}
 
 
@@ -99,8 +109,7 @@ def test_the_run_is_in_mlflow_with_its_candidates_figures_and_card(finished, reg
 def test_each_card_is_there(finished, step, texts):
     code, html = finished[0].run("card", "get", step)
     assert code == 0
-    shown = "".join(base64.b64decode(data).decode() for data in re.findall(r'__MF_DATA__\[.*\] = "([^"]+)"', html))
-    assert [text for text in texts if text not in shown] == []
+    assert [text for text in texts if text not in shown_by(html)] == []
 
 
 def test_the_same_data_again_does_not_replace_an_equal_champion(finished, registry):

@@ -1,0 +1,237 @@
+"""The flow on AWS Batch: jobs in real containers, with an S3, a Secrets Manager and a guarded MLflow on this machine."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+import yaml
+
+from predictive_maintenance.config import PARAMS_FILE, PROJECT_DIR, load_params
+from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.lineage import git_commit
+from predictive_maintenance.registry import RegisteredVersions, connect_to_read
+
+from .conftest import Process, clean_environment, free_port, wait_for
+from .containers import Engine
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+FLOW = PROJECT_DIR / "flows" / "train_flow.py"
+PASSWORD = "a-password-of-the-test"
+AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
+
+
+@dataclass
+class Account:
+    """What a person sets who has an account at AWS and a hosted MLflow; `root` is where they work."""
+
+    root: Path
+    settings: dict[str, str]
+    engine: Engine
+
+    def client(self, service):
+        return boto3.client(service)
+
+    def start(self, *arguments, **more):
+        return subprocess.Popen(
+            [sys.executable, str(FLOW), "--config", "settings", str(self.root / "params.yaml"), *arguments],
+            cwd=self.root, env=clean_environment(**self.settings) | more, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments, react=lambda line: None, **more):
+        """(exit code, everything it printed); `react` sees each line as it comes."""
+        process, lines = self.start(*arguments, **more), []
+        timer = threading.Timer(900, lambda: os.killpg(process.pid, signal.SIGKILL))
+        timer.start()
+        for line in process.stdout:
+            lines.append(line)
+            react(line)
+        timer.cancel()
+        return process.wait(), "".join(lines)
+
+    def jobs(self):
+        """Every job's full description, the oldest first."""
+        batch = self.client("batch")
+        listed = [
+            job["jobId"]
+            for status in ("SUBMITTED", "RUNNING", "SUCCEEDED", "FAILED")
+            for job in batch.list_jobs(jobQueue="queue", jobStatus=status)["jobSummaryList"]
+        ]
+        return sorted(batch.describe_jobs(jobs=listed)["jobs"], key=lambda job: job["createdAt"]) if listed else []
+
+    def registry(self):
+        return RegisteredVersions(connect_to_read(load_params().registry))
+
+
+def steps_of(jobs):
+    """The steps that jobs ran, by the names that Metaflow gives them: user, flow, run, step, task, attempt."""
+    return [job["jobName"].split("-")[-3] for job in jobs]
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory, ai4i_csv):
+    engine = Engine.found()
+    engine.build()
+    root = tmp_path_factory.mktemp("account")
+    ports = {name: free_port() for name in ("aws", "batch", "mlflow")}
+    url = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    (root / "auth.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{root / 'auth.db'}\nadmin_username = trainer\n"
+        f"admin_password = {PASSWORD}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    guarded = clean_environment(MLFLOW_AUTH_CONFIG_PATH=str(root / "auth.ini"), MLFLOW_FLASK_SERVER_SECRET_KEY="test")
+    commands = {
+        "aws": ["-m", "moto.server", "--host", "127.0.0.1", "--port", str(ports["aws"])],
+        "batch": [
+            str(Path(__file__).with_name("local_batch.py")), str(ports["batch"]), "queue",
+            *(f"{name}={value}" for name, value in AWS.items()),
+        ],
+        "mlflow": [
+            "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(ports["mlflow"]),
+            "--workers", "1", "--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}",
+            "--artifacts-destination", str(root / "artifacts"),
+        ],
+    }  # fmt: skip
+    servers = [Process([sys.executable, *command], root / f"{name}.log", guarded) for name, command in commands.items()]
+    settings = AWS | {
+        "AWS_ENDPOINT_URL": url["aws"],
+        "AWS_ENDPOINT_URL_BATCH": url["batch"],
+        "METAFLOW_S3_ENDPOINT_URL": url["aws"],
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://plant/metaflow",
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(root),
+        "METAFLOW_BATCH_JOB_QUEUE": "queue",
+        "METAFLOW_BATCH_CONTAINER_IMAGE": "predictive-maintenance:train",
+        "METAFLOW_ECS_S3_ACCESS_IAM_ROLE": "arn:aws:iam::123456789012:role/pdm-job",
+        "METAFLOW_USER": "tester",
+        "MLFLOW_TRACKING_URI": url["mlflow"],
+        "PDM_SECRETS": "pdm/mlflow",
+        "PDM_RETRY_MINUTES": "0",
+    }
+    raw = yaml.safe_load(PARAMS_FILE.read_text())
+    raw["candidates"] = {"lightgbm": raw["candidates"]["lightgbm"] | {"trials": 1}}
+    (root / "params.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        environment.setenv("MLFLOW_TRACKING_USERNAME", "trainer")
+        environment.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+        try:
+            for server in servers:
+                server.start()
+            wait_for(lambda: all(httpx.get(url[name]).status_code for name in ports), seconds=120)
+            found = Account(root, settings, engine)
+            found.client("s3").create_bucket(
+                Bucket="plant", CreateBucketConfiguration={"LocationConstraint": AWS["AWS_DEFAULT_REGION"]}
+            )
+            found.client("s3").upload_file(str(ai4i_csv), "plant", "raw/ai4i2020.csv")
+            for name, password in (("pdm/mlflow", PASSWORD), ("pdm/outdated", "an-older-password")):
+                secret = {"MLFLOW_TRACKING_USERNAME": "trainer", "MLFLOW_TRACKING_PASSWORD": password}
+                found.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
+            yield found
+        finally:
+            for server in servers:
+                server.kill()
+
+
+def under_dvc(account, path):
+    """Puts `path` under DVC as `dvc add` and `dvc push` do, with a remote on S3. Its md5."""
+    (account.root / ".dvc").mkdir()
+    (account.root / ".dvc" / "config").write_text(
+        "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://plant/dvc\n"
+    )
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    path.with_name(path.name + ".dvc").write_text(yaml.safe_dump({"outs": [{"md5": md5, "path": path.name}]}))
+    account.client("s3").upload_file(str(path), "plant", f"dvc/files/md5/{md5[:2]}/{md5[2:]}")
+    return md5
+
+
+def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
+    local = account.root / "more.csv"
+    simulate(3000, 5).to_csv(local, index=False)
+    md5 = under_dvc(account, local)
+    # The file itself is away: what is read is DVC's copy.
+    local.unlink()
+    code, output = account.run("run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv,more.csv")
+    assert code == 0, output
+    assert "version 1 is in production" in output
+    assert steps_of(account.jobs()) == ["start", "ingest", "clean", "features", "train", "select", "evaluate", "end"]
+
+    champion = account.registry().production()
+    assert champion.tags["git_commit"] == git_commit()
+    sources = json.loads(champion.tags["data_sources"])
+    assert [(source["name"], source["dvc_md5"]) for source in sources] == [
+        ("s3://plant/raw/ai4i2020.csv", None),
+        ("more.csv", md5),
+    ]
+
+    exported = subprocess.run(
+        [sys.executable, "-m", "predictive_maintenance", "export", str(tmp_path)],
+        cwd=PROJECT_DIR, env=clean_environment(**account.settings), capture_output=True, text=True,
+    )  # fmt: skip
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads((tmp_path / "metrics.json").read_text())["level"] == "production"
+
+
+def test_the_password_is_nowhere_but_in_its_secret(account):
+    told = json.dumps(account.jobs(), default=str) + json.dumps(
+        account.client("batch").describe_job_definitions()["jobDefinitions"], default=str
+    )
+    assert "pdm/mlflow" in told
+    assert PASSWORD not in told
+    assert PASSWORD not in (account.root / "batch.log").read_text()
+    bucket = account.client("s3")
+    for found in bucket.list_objects_v2(Bucket="plant")["Contents"]:
+        assert PASSWORD.encode() not in bucket.get_object(Bucket="plant", Key=found["Key"])["Body"].read(), found["Key"]
+    for version in account.registry().all():
+        assert PASSWORD not in json.dumps(version.tags)
+
+
+def test_the_cards_of_steps_on_batch_are_in_mlflow(account):
+    connection = connect_to_read(load_params().registry)
+    run_id = account.registry().production().run_id
+    pages = {found.path for found in connection.client.list_artifacts(run_id, "cards")}
+    assert pages == {"cards/clean.html", "cards/evaluate.html"}
+
+
+def test_only_the_heavy_steps_go_to_batch_and_a_machine_that_is_taken_away_is_replaced(account):
+    before, killed = len(account.jobs()), []
+    rows = account.root / "only here.csv"
+    simulate(6000, 3).to_csv(rows, index=False)
+
+    def take_away(line):
+        if not killed and re.search(r"/train/.*Task is starting\.$", line.strip()):
+            (container,) = account.engine("ps", "--quiet").stdout.split()
+            killed.append(account.engine("kill", container))
+
+    code, output = account.run(
+        "run", "--sources", str(rows), react=take_away, PDM_REMOTE_STEPS="train,evaluate",
+        MLFLOW_TRACKING_USERNAME="trainer", MLFLOW_TRACKING_PASSWORD=PASSWORD,
+    )  # fmt: skip
+    assert code == 0, output
+    assert killed
+    jobs = account.jobs()[before:]
+    assert steps_of(jobs) == ["train", "train", "evaluate"]
+    assert [job["status"] for job in jobs] == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
+    assert {version.version for version in account.registry().all()} == {"1", "2"}
+
+
+def test_wrong_credentials_end_the_run_before_any_work(account):
+    before = len(account.jobs())
+    code, output = account.run(
+        "run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv", PDM_SECRETS="pdm/outdated"
+    )
+    assert code != 0
+    assert set(steps_of(account.jobs()[before:])) == {"start"}
+    assert "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in output
+    assert "an-older-password" not in output
