@@ -1,5 +1,6 @@
 # One file, two images: `train` runs everything; `serve` runs the service, and holds nothing that trains.   make image
 ARG BASE_IMAGE=python:3.11-slim-bookworm
+# IMAGE_USER=root is for SageMaker alone, which asks for it.
 
 FROM ${BASE_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
@@ -29,8 +30,9 @@ RUN apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet --no
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=train-packages /opt/venv /opt/venv
 COPY --chown=pdm:pdm . /opt/pdm
-COPY docker/serve docker/healthy /usr/local/bin/
-USER pdm
+COPY docker/serve docker/healthy docker/train /usr/local/bin/
+ARG IMAGE_USER=pdm
+USER ${IMAGE_USER}
 # Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
 ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm
@@ -49,7 +51,8 @@ COPY --chown=pdm:pdm app /opt/pdm/app
 COPY --chown=pdm:pdm predictive_maintenance /opt/pdm/predictive_maintenance
 COPY --chown=pdm:pdm params.yaml /opt/pdm/
 COPY docker/serve docker/healthy /usr/local/bin/
-USER pdm
+ARG IMAGE_USER=pdm
+USER ${IMAGE_USER}
 # Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
 ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm

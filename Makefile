@@ -25,6 +25,7 @@ image:  ## Both container images, predictive-maintenance:train and :serve (needs
 	@test -n "$(CONTAINER_ENGINE)" || { echo "no container engine: install docker or podman, or set CONTAINER_ENGINE"; exit 1; }
 	@for target in train serve; do \
 		$(CONTAINER_ENGINE) build --target $$target --tag predictive-maintenance:$$target $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+			$(if $(IMAGE_USER),--build-arg IMAGE_USER=$(IMAGE_USER)) \
 			--build-arg GIT_COMMIT=$$(git describe --always --abbrev=40 --exclude '*' --dirty=+changes 2>/dev/null || echo unknown) . || exit 1; done
 
 test: $(READY)  ## Every test that needs no container engine and no browser

@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .metrics import Metrics
 from .problems import Problem, problem_response
 
-QUIET_ROUTES = ("/health", "/ready", "/metrics")
+QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Asked every few seconds by machines: in the log at level debug only."""
 
-OPEN_PATHS = ("/health", "/ready", "/", "/docs", "/openapi.json")
+OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", "/openapi.json")
 """Answered without a key, as are the files of the documentation: probes have none, and it says nothing of the model."""
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

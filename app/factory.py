@@ -15,9 +15,10 @@ from predictive_maintenance.registry import RegisteredVersions, connect_to_read,
 from . import documentation, problems
 from .access import Guarded, Observed
 from .champion import Champion
+from .folder import ModelFolder
 from .following import Event, Follower, Registry
 from .metrics import Metrics
-from .routes import health, model, predict
+from .routes import health, invocations, model, predict
 from .service import Service, Workroom
 from .settings import Settings
 from .store import ModelStore
@@ -46,9 +47,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         names = params.registry
-        store = ModelStore(settings.model_cache, tracking_uri(), names.model_name)
+        folder = ModelFolder(settings.model_dir) if settings.model_dir else None
+        store = ModelStore(settings.model_cache, folder.uri if folder else tracking_uri(), names.model_name)
         follower = Follower(
-            lambda: open_registry(names), store, settings.poll_seconds, settings.max_backoff_seconds, followed
+            lambda: folder or open_registry(names), store, settings.poll_seconds, settings.max_backoff_seconds, followed
         )
         app.state.service = Service(settings, params, metrics, follower, Workroom(settings.max_waiting))
         await asyncio.to_thread(follower.start, settings.registry_wait_seconds)
@@ -64,7 +66,7 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for routes in (predict, model, health):
+    for routes in (predict, model, health, invocations):
         app.include_router(routes.router)
     problems.install(app)
     documentation.install(app, needs_key=settings.api_key is not None)

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     poll_seconds: Seconds = 10.0
     max_backoff_seconds: Seconds = 300.0
     registry_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    model_dir: Path | None = None
     model_cache: Path = Path("~/.cache/predictive-maintenance")
     max_request_bytes: Annotated[int, Field(ge=1024)] = 32 * 2**20
     max_rows: Annotated[int, Field(ge=1)] = 100_000

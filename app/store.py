@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 
 from predictive_maintenance.registry import ModelVersion
@@ -68,9 +65,8 @@ class ModelStore:
 
     def remember(self, version: ModelVersion) -> None:
         """Note `version` as the one to start from, and remove those that are older than the last few."""
-        note = asdict(version) | {"created": version.created.isoformat()}
         with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=f".{_LAST_GOOD}.", delete=False) as partial:
-            partial.write(json.dumps(note))
+            partial.write(version.to_json())
         Path(partial.name).replace(self._folder / _LAST_GOOD)
         folders = [folder for folder in self._folder.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
         for old in sorted(folders, key=lambda folder: folder.stat().st_mtime)[:-_KEPT]:
@@ -80,10 +76,8 @@ class ModelStore:
     def last_good(self) -> tuple[ModelVersion, Path] | None:
         """The version that was served last, and its folder; None where there is none, or its note is damaged."""
         try:
-            note = json.loads((self._folder / _LAST_GOOD).read_text())
-            version = ModelVersion(**note)
-            version = replace(version, created=datetime.fromisoformat(note["created"]), aliases=tuple(note["aliases"]))
-        except (OSError, ValueError, TypeError, KeyError):
+            version = ModelVersion.from_json((self._folder / _LAST_GOOD).read_text())
+        except (OSError, ValueError):
             return None
         folder = self._target(version)
         return (version, folder) if folder.is_dir() else None

@@ -3,6 +3,8 @@
 from laptop import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
+from datetime import UTC, datetime
+
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
@@ -156,13 +158,14 @@ class TrainFlow(FlowSpec):
     def end(self):
         """Register and promote what passes the gate."""
         run = self.flow_mlflow_run
-        tags = tracking.version_tags(
+        self.tags = tracking.version_tags(
             self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
         )
         self.outcome: Outcome = register_and_promote(
-            run, self.files, self.rows.test, self.evaluation, tags, self.params.registry, self.promote
+            run, self.files, self.rows.test, self.evaluation, self.tags, self.params.registry, self.promote
         )
         run.finish()
+        self.finished_at = datetime.now(UTC)
         print(self.outcome.text())
         print(f"      the cards are in MLflow, too: artifacts cards/ of run {run.run_id}")
 

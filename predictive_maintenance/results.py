@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import DataError
 from .metaflow_defaults import set_metaflow_defaults
+from .registry import VERSION_FILE, ModelVersion
 
 if TYPE_CHECKING:
     from .evaluation.metrics import Scores
@@ -23,7 +24,8 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
     """Write the newest successful run below `target`: (the run, the files written).
 
     data/processed/ gets the clean rows and the quarantine, data/features/ the two sides of the split, models/ the files
-    of the scorer, metrics.json the metrics. Raises DataError when there is no such run, or `target` cannot be written.
+    of the scorer and which version it is, if it was registered; metrics.json the metrics. Raises DataError when there
+    is no such run, or `target` cannot be written.
     """
     end = _newest_end()
     tables = {
@@ -39,7 +41,7 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
                 staged = Path(work, name)
                 staged.parent.mkdir(parents=True, exist_ok=True)
                 frame.to_parquet(staged, index=False)
-            for name, content in end.files.items():
+            for name, content in {**end.files, **_version_file(end)}.items():
                 staged = Path(work, "models", name)
                 staged.parent.mkdir(exist_ok=True)
                 staged.write_bytes(content)
@@ -53,6 +55,13 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
     except OSError as error:
         raise DataError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
     return str(end.flow_run), written
+
+
+def _version_file(end: Any) -> dict[str, bytes]:
+    if end.outcome.version is None:
+        return {}
+    version = ModelVersion(end.outcome.version, (end.outcome.level,), end.mlflow_run_id, end.finished_at, end.tags)
+    return {VERSION_FILE: version.to_json().encode()}
 
 
 def _newest_end() -> Any:

@@ -62,7 +62,7 @@ _BODY = {
         },
     },
 }
-_BATCH_BODY = {
+BATCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -113,7 +113,7 @@ async def predict(request: Request) -> Response:
     summary="Score many readings",
     response_model=BatchPrediction,
     responses=ERRORS | _BATCH_ANSWER,
-    openapi_extra=_BATCH_BODY,
+    openapi_extra=BATCH_BODY,
 )
 async def predict_batch(request: Request) -> Response:
     """Many readings at once: JSON records or columns, CSV, Parquet or Arrow; the answer in the kind asked for by Accept.
@@ -126,21 +126,22 @@ async def predict_batch(request: Request) -> Response:
     answer_kind = kind_of_answer(request, KINDS, kind)
     body = await read_body(request, here.settings.max_request_bytes)
     champion = here.champion()
-    answer = await here.workroom.run(_scored, here, champion, body, kind, answer_kind)
+    answer = await here.workroom.run(scored, here, champion, body, kind, answer_kind)
     return Response(answer, media_type=answer_kind, headers={"X-Model-Version": champion.version.version})
 
 
-def _scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+    """The answer to a batch, as bytes of `answer_kind`. Raises Problem where nothing of it can be used."""
     # Arrow comes with the first batch: a service that is only asked about single readings goes without its memory.
     from ..batches import read_batch
     from ..scored import as_json, as_table, score_batch
 
     limits = champion.scorer.spec.limits
     batch = read_batch(body, kind, here.settings.max_rows, limits, here.params.columns.aliases)
-    scored = score_batch(batch, champion)
-    here.metrics.scored_batch(champion.version.version, scored.probabilities, int(scored.decisions.sum()))
+    answer = score_batch(batch, champion)
+    here.metrics.scored_batch(champion.version.version, answer.probabilities, int(answer.decisions.sum()))
     here.metrics.reject(field for errors in batch.errors.values() for field, _ in errors)
-    return as_json(scored, here.model_name) if answer_kind == JSON else as_table(scored, answer_kind)
+    return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind)
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -4,13 +4,14 @@ Only calls that an older, hosted server knows are used: runs, parameters, metric
 """
 
 from .connection import Connection, connect, connect_to_read, tracking_uri
-from .entities import ModelVersion
+from .entities import VERSION_FILE, ModelVersion
 from .packaging import package_version
 from .reading import RegisteredVersions
 from .runs import FlowRun
 from .versions import Versions
 
 __all__ = [
+    "VERSION_FILE",
     "Connection",
     "FlowRun",
     "ModelVersion",

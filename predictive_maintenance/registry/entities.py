@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
+VERSION_FILE = "version.json"
+"""Beside a model that is kept as files: which version it is."""
+
 JSON_TAGS = (GATE_TAG, METRICS_TAG, SOURCES_TAG)
 
 
@@ -33,6 +37,20 @@ class ModelVersion:
         """`found` with its aliases, which MLflow leaves out of a search."""
         created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
         return cls(str(found.version), aliases, found.run_id or "", created, dict(found.tags))
+
+    def to_json(self) -> str:
+        """For VERSION_FILE."""
+        return json.dumps(asdict(self) | {"created": self.created.isoformat()})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ModelVersion:
+        """What `to_json` wrote. Raises ValueError for anything else."""
+        try:
+            note = json.loads(text)
+            created, aliases = datetime.fromisoformat(note["created"]), tuple(note["aliases"])
+            return cls(str(note["version"]), aliases, str(note["run_id"]), created, dict(note["tags"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a version's note: {error!r}") from None
 
     @property
     def verdict(self) -> Verdict | None:

@@ -31,7 +31,8 @@ CHECKS = [
 ROUTES = [
     ("POST", "/predict"),
     ("POST", "/predict/batch"),
-    *(("GET", path) for path in ("/model", "/model/history", "/health", "/ready", "/metrics")),
+    ("POST", "/invocations"),
+    *(("GET", path) for path in ("/model", "/model/history", "/health", "/ready", "/ping", "/metrics")),
 ]
 
 

@@ -27,6 +27,7 @@ from .containers import Engine
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 FLOW = PROJECT_DIR / "flows" / "train_flow.py"
 PASSWORD = "a-password-of-the-test"
+IN_CONTAINER = r"\[[0-9a-f-]{36}\] Task is starting\.$"
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
 
 
@@ -53,9 +54,10 @@ class Account:
         process, lines = self.start(*arguments, **more), []
         timer = threading.Timer(900, lambda: os.killpg(process.pid, signal.SIGKILL))
         timer.start()
-        for line in process.stdout:
-            lines.append(line)
-            react(line)
+        with process.stdout:
+            for line in process.stdout:
+                lines.append(line)
+                react(line)
         timer.cancel()
         return process.wait(), "".join(lines)
 
@@ -68,6 +70,11 @@ class Account:
             for job in batch.list_jobs(jobQueue="queue", jobStatus=status)["jobSummaryList"]
         ]
         return sorted(batch.describe_jobs(jobs=listed)["jobs"], key=lambda job: job["createdAt"]) if listed else []
+
+    def container(self):
+        """The container of the one job that runs."""
+        (running,) = self.engine("ps", "--quiet").stdout.split()
+        return running
 
     def registry(self):
         return RegisteredVersions(connect_to_read(load_params().registry))
@@ -162,13 +169,24 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
     md5 = under_dvc(account, local)
     # The file itself is away: what is read is DVC's copy.
     local.unlink()
-    code, output = account.run("run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv,more.csv")
+    commit, told = git_commit(), []
+
+    def look_into(line):
+        if re.search(f"/clean/.*{IN_CONTAINER}", line):
+            told.append(account.engine("inspect", account.container()).stdout)
+
+    code, output = account.run(
+        "run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv,more.csv", react=look_into
+    )
     assert code == 0, output
     assert "version 1 is in production" in output
     assert steps_of(account.jobs()) == ["start", "ingest", "clean", "features", "train", "select", "evaluate", "end"]
 
+    assert '"PDM_SECRETS=pdm/mlflow"' in told[0]
+    assert PASSWORD not in told[0]
+    assert PASSWORD not in output
     champion = account.registry().production()
-    assert champion.tags["git_commit"] == git_commit()
+    assert champion.tags["git_commit"] == commit
     sources = json.loads(champion.tags["data_sources"])
     assert [(source["name"], source["dvc_md5"]) for source in sources] == [
         ("s3://plant/raw/ai4i2020.csv", None),
@@ -176,7 +194,7 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
     ]
 
     exported = subprocess.run(
-        [sys.executable, "-m", "predictive_maintenance", "export", str(tmp_path)],
+        [sys.executable, "-m", "predictive_maintenance", "export", "--output", str(tmp_path)],
         cwd=PROJECT_DIR, env=clean_environment(**account.settings), capture_output=True, text=True,
     )  # fmt: skip
     assert exported.returncode == 0, exported.stderr
@@ -184,11 +202,9 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
 
 
 def test_the_password_is_nowhere_but_in_its_secret(account):
-    told = json.dumps(account.jobs(), default=str) + json.dumps(
-        account.client("batch").describe_job_definitions()["jobDefinitions"], default=str
-    )
-    assert "pdm/mlflow" in told
-    assert PASSWORD not in told
+    jobs, definitions = account.jobs(), account.client("batch").describe_job_definitions()["jobDefinitions"]
+    assert jobs
+    assert PASSWORD not in json.dumps([jobs, definitions], default=str)
     assert PASSWORD not in (account.root / "batch.log").read_text()
     bucket = account.client("s3")
     for found in bucket.list_objects_v2(Bucket="plant")["Contents"]:
@@ -210,9 +226,8 @@ def test_only_the_heavy_steps_go_to_batch_and_a_machine_that_is_taken_away_is_re
     simulate(6000, 3).to_csv(rows, index=False)
 
     def take_away(line):
-        if not killed and re.search(r"/train/.*Task is starting\.$", line.strip()):
-            (container,) = account.engine("ps", "--quiet").stdout.split()
-            killed.append(account.engine("kill", container))
+        if not killed and re.search(f"/train/.*{IN_CONTAINER}", line):
+            killed.append(account.engine("kill", account.container()))
 
     code, output = account.run(
         "run", "--sources", str(rows), react=take_away, PDM_REMOTE_STEPS="train,evaluate",

@@ -95,7 +95,11 @@ def test_a_stopped_container_answers_what_is_in_flight_and_ends_in_time(images, 
 def test_an_image_holds_the_code_and_nothing_else(images, image):
     kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
     code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
-    more = {"./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"} if image == TRAIN else set()
+    more = (
+        {"./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
+        if image == TRAIN
+        else set()
+    )
     assert code <= set(kept) <= code | more
     secret = " -o ".join(f"-name '{name}'" for name in (".git", ".env", ".netrc", "*.db", ".aws", "id_rsa"))
     assert images.shell(image, f"find / -xdev \\( {secret} \\) -print 2> /dev/null || true") == ""

@@ -1,0 +1,218 @@
+"""`docker run IMAGE train`, as SageMaker runs it: channels in, the flow, a model or a reason out.
+
+    /opt/ml/input/config/hyperparameters.json    trials, seed, sources, promote, require
+    /opt/ml/input/config/inputdataconfig.json    the channels: the files of each are appended; `params` holds a params.yaml
+    /opt/ml/input/data/CHANNEL/                  their files; those of a channel named join... are joined by reading id
+    /opt/ml/model/                               the model's files, as `PDM_MODEL_DIR` serves them
+    /opt/ml/output/data/metrics.json             every metric with its interval
+    /opt/ml/output/failure                       why there is no model
+
+The registry is MLFLOW_TRACKING_URI's, or one that ends with the job; its credentials come from the secrets of AWS Secrets
+Manager that PDM_SECRETS names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predictive_maintenance.config import PROJECT_DIR, neighbours
+from predictive_maintenance.errors import PredictiveMaintenanceError
+from predictive_maintenance.registry import VERSION_FILE
+
+ROOT = Path(os.environ.get("PDM_SAGEMAKER_ROOT", "/opt/ml"))
+_OPTIONS = ("trials", "seed", "sources", "promote")
+_LEVELS = ("production", "candidate")
+_FAILURE_CHARACTERS = 1024  # what SageMaker shows of it
+_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (\[\S+ \(pid \d+\)\] )?")
+_ERROR_BEGINS = re.compile(r"The run stopped:|steps? on AWS|^Step failure:")
+
+
+class JobError(PredictiveMaintenanceError):
+    """Why a training job ends without a model."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What SageMaker asks of one training: options of the flow, its settings file, the level that its model must reach."""
+
+    options: tuple[str, ...]
+    params: Path | None
+    require: str
+
+    @classmethod
+    def read(cls, root: Path) -> Job:
+        """Raises JobError that names the hyperparameter or the channel."""
+        given = {name: _plain(text) for name, text in _json(root, "hyperparameters").items()}
+        given = {name: text for name, text in given.items() if not name.startswith("sagemaker_")}
+        for name in given:
+            if name not in (*_OPTIONS, "require"):
+                known = (*_OPTIONS, "require")
+                raise JobError(f"hyperparameter {name!r} is not known{neighbours(name, known)}: {', '.join(known)}")
+        require = given.pop("require", "production")
+        if require not in _LEVELS:
+            raise JobError(f"hyperparameter 'require' must be one of {', '.join(_LEVELS)}, not {require!r}")
+        channels = sorted(_json(root, "inputdataconfig"))
+        files = {name: _files(root / "input" / "data" / name) for name in channels}
+        params = files.pop("params", [None])[0]
+        sources = [f"join:{path}" if name.startswith("join") else str(path) for name in files for path in files[name]]
+        if sources and "sources" in given:
+            raise JobError("hyperparameter 'sources' and data channels exclude each other: leave one out")
+        # What is joined comes after what it is joined to.
+        if sources:
+            given["sources"] = json.dumps(sorted(sources, key=lambda source: source.startswith("join:")))
+        return cls(tuple(f"--{name}={text}" for name, text in given.items()), params, require)
+
+
+def train(root: Path = ROOT) -> int:
+    """Run the job below `root`. Its exit code: 0 with a model, 1 with a reason in output/failure, 143 when it was ended."""
+    try:
+        job = Job.read(root)
+        with tempfile.TemporaryDirectory(prefix="pdm-job-") as work:
+            environment = _environment(Path(work))
+            code, lines = _run_flow(job, environment)
+            if code:
+                raise JobError("ended by SIGTERM" if code == -signal.SIGTERM else reason_of(lines))
+            _deliver(root, job, Path(work), environment)
+    except PredictiveMaintenanceError as error:
+        (root / "output").mkdir(parents=True, exist_ok=True)
+        (root / "output" / "failure").write_text(str(error)[:_FAILURE_CHARACTERS])
+        print(f"no model: {error}", file=sys.stderr, flush=True)
+        return 128 + signal.SIGTERM if str(error) == "ended by SIGTERM" else 1
+    return 0
+
+
+def reason_of(lines: Sequence[str]) -> str:
+    """What a person can act on, out of the flow's last lines: the error's own text where there is one."""
+    plain = [_PREFIX.sub("", line).strip() for line in lines]
+    begins = [index for index, line in enumerate(plain) if _ERROR_BEGINS.search(line)]
+    wanted = plain[begins[0] + 1 :] if begins else plain[-10:]
+    text = []
+    for line in wanted:
+        if line.startswith(("Task failed", "This failed task", "Workflow failed", "Task is starting")):
+            break
+        text.append(line)
+    return "\n".join(line for line in text if line) or "the flow failed: see the job's log"
+
+
+def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
+    """(exit code, its last lines). What it prints is the job's log; SIGTERM is passed on to it."""
+    settings = ["--config", "settings", str(job.params)] if job.params else []
+    command = [sys.executable, "-u", str(PROJECT_DIR / "flows" / "train_flow.py"), *settings, "run", *job.options]
+    lines: deque[str] = deque(maxlen=200)
+    flow = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    ended = False
+
+    def end(_number: int, _frame: Any) -> None:
+        nonlocal ended
+        ended = True
+        os.killpg(flow.pid, signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        assert flow.stdout is not None
+        with flow.stdout:
+            for line in flow.stdout:
+                print(line, end="", flush=True)
+                lines.append(line)
+        code = flow.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return (-signal.SIGTERM if ended else code), list(lines)
+
+
+def _deliver(root: Path, job: Job, work: Path, environment: dict[str, str]) -> None:
+    """Put the model and its metrics where SageMaker collects them. Raises JobError for a model below what is required."""
+    export = [sys.executable, "-m", "predictive_maintenance", "export", "--output", str(work)]
+    exported = subprocess.run(export, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True)
+    if exported.returncode:
+        raise JobError(f"the results cannot be exported: {exported.stderr.strip()}")
+    metrics = json.loads((work / "metrics.json").read_bytes())
+    output = root / "output" / "data"
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.copy(work / "metrics.json", output)
+    for name, estimate in metrics["held_out"].items():
+        if isinstance(estimate, dict):
+            print(f"held_out_{name}={estimate['value']:.6f};", flush=True)  # found by the job's metric definitions
+    version = work / "models" / VERSION_FILE
+    reached = json.loads(version.read_bytes())["aliases"][0] if version.is_file() else "rejected"
+    if reached not in _LEVELS[: _LEVELS.index(job.require) + 1]:
+        raise JobError(
+            f"the model is {reached}, and {job.require} is required: see output/data/metrics.json and the log; "
+            "the hyperparameter require=candidate takes candidates, too"
+        )
+    model = root / "model"
+    model.mkdir(parents=True, exist_ok=True)
+    for path in (work / "models").iterdir():
+        shutil.copy(path, model)
+    print(f"model in {model}: serve it with PDM_MODEL_DIR", flush=True)
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """The flow's: this process's, a place for results, and the secrets that PDM_SECRETS names."""
+    environment = dict(os.environ)
+    environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
+    environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(work)
+    environment["METAFLOW_DEFAULT_DATASTORE"] = "local"
+    for name in [name.strip() for name in environment.pop("PDM_SECRETS", "").split(",") if name.strip()]:
+        environment |= _secret(name)
+    return environment
+
+
+def _secret(name: str) -> dict[str, str]:
+    """A secret's JSON object as environment variables. Raises JobError that tells nothing of what is in it."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        text = boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+        return {str(key): str(value) for key, value in json.loads(text).items()}
+    except (BotoCoreError, ClientError) as error:
+        raise JobError(f"PDM_SECRETS: {name}: {error}") from None
+    except (KeyError, ValueError, AttributeError):
+        raise JobError(f"PDM_SECRETS: {name}: is not a JSON object of environment variables") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise JobError(f"channel {folder.name!r}: no file in {folder} (TrainingInputMode must be File or FastFile)")
+    return found
+
+
+def _json(root: Path, name: str) -> dict[str, Any]:
+    path = root / "input" / "config" / f"{name}.json"
+    try:
+        found = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise JobError(f"{path}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise JobError(f"{path}: not a JSON object")
+    return found
+
+
+def _plain(text: Any) -> str:
+    """A hyperparameter's text: some of SageMaker's SDKs write strings as JSON, in quotation marks."""
+    text = str(text)
+    try:
+        decoded = json.loads(text)
+    except ValueError:
+        return text
+    return decoded if isinstance(decoded, str) else text
+
+
+if __name__ == "__main__":
+    sys.exit(train())

@@ -1,0 +1,109 @@
+"""What is asked of SageMaker, as plain dictionaries: --dry-run shows them, the commands send them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+METRICS = ("recall", "precision", "f1", "pr_auc", "brier", "expected_cost")
+_TAG = "predictive-maintenance"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training on one machine. `channels` are (name, s3:// prefix) pairs."""
+
+    name: str
+    image: str
+    role: str
+    output: str
+    channels: Sequence[tuple[str, str]]
+    hyperparameters: Mapping[str, str]
+    environment: Mapping[str, str]
+    instance_type: str
+    volume_gb: int
+    max_minutes: int
+    spot: bool
+    commit: str
+
+    def request(self) -> dict[str, Any]:
+        """For create_training_job."""
+        # A spot machine is waited for, too: half as long again as it may run.
+        waited = {"MaxWaitTimeInSeconds": self.max_minutes * 90} if self.spot else {}
+        return {
+            "TrainingJobName": self.name,
+            "AlgorithmSpecification": {
+                "TrainingImage": self.image,
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [
+                    {"Name": f"held_out:{name}", "Regex": f"held_out_{name}=([0-9.eE+-]+);"} for name in METRICS
+                ],
+            },
+            "RoleArn": self.role,
+            "HyperParameters": dict(self.hyperparameters),
+            "Environment": dict(self.environment),
+            **({"InputDataConfig": [self._channel(*channel) for channel in self.channels]} if self.channels else {}),
+            "OutputDataConfig": {"S3OutputPath": self.output},
+            "ResourceConfig": {
+                "InstanceType": self.instance_type,
+                "InstanceCount": 1,
+                "VolumeSizeInGB": self.volume_gb,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": self.max_minutes * 60, **waited},
+            "EnableManagedSpotTraining": self.spot,
+            # An interrupted job begins again; a training is too short to be worth checkpoints.
+            "RetryStrategy": {"MaximumRetryAttempts": 2},
+            "Tags": tags(self.commit),
+        }
+
+    @staticmethod
+    def _channel(name: str, uri: str) -> dict[str, Any]:
+        source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+        return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A model on machines behind one name. `name` is new each time; the endpoint keeps its own."""
+
+    endpoint: str
+    name: str
+    image: str
+    role: str
+    model_data: str
+    instance_type: str
+    instances: int
+    commit: str
+
+    def model(self) -> dict[str, Any]:
+        """For create_model."""
+        return {
+            "ModelName": self.name,
+            "PrimaryContainer": {"Image": self.image, "ModelDataUrl": self.model_data},
+            "ExecutionRoleArn": self.role,
+            "Tags": tags(self.commit),
+        }
+
+    def config(self) -> dict[str, Any]:
+        """For create_endpoint_config."""
+        variant = {
+            "VariantName": "production",
+            "ModelName": self.name,
+            "InitialInstanceCount": self.instances,
+            "InstanceType": self.instance_type,
+        }
+        return {"EndpointConfigName": self.name, "ProductionVariants": [variant], "Tags": tags(self.commit)}
+
+    def create(self) -> dict[str, Any]:
+        """For create_endpoint."""
+        return {"EndpointName": self.endpoint, "EndpointConfigName": self.name, "Tags": tags(self.commit)}
+
+    def update(self) -> dict[str, Any]:
+        """For update_endpoint, which swaps machines without an interruption."""
+        return {"EndpointName": self.endpoint, "EndpointConfigName": self.name}
+
+
+def tags(commit: str) -> list[dict[str, str]]:
+    """What is found again by its project and its commit."""
+    return [{"Key": "project", "Value": _TAG}, {"Key": "commit", "Value": commit}]
