@@ -59,7 +59,7 @@ class Job:
         for name in given:
             if name not in (*_OPTIONS, "require"):
                 known = (*_OPTIONS, "require")
-                raise JobError(f"hyperparameter {name!r} is not known{neighbours(name, known)}: {', '.join(known)}")
+                raise JobError(f"hyperparameter {name!r} is none of {', '.join(known)}{neighbours(name, known)}")
         require = given.pop("require", "production")
         if require not in _LEVELS:
             raise JobError(f"hyperparameter 'require' must be one of {', '.join(_LEVELS)}, not {require!r}")
@@ -100,7 +100,7 @@ def reason_of(lines: Sequence[str]) -> str:
     wanted = plain[begins[0] + 1 :] if begins else plain[-10:]
     text = []
     for line in wanted:
-        if line.startswith(("Task failed", "This failed task", "Workflow failed", "Task is starting")):
+        if line.startswith(("once mended:", "Task failed", "Workflow failed", "Task is starting")):
             break
         text.append(line)
     return "\n".join(line for line in text if line) or "the flow failed: see the job's log"
