@@ -58,6 +58,7 @@ requirements:  ## Pin every package anew from pyproject.toml (needs uv)
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) pyproject.toml --extra dev --constraints requirements.txt --output-file requirements-dev.txt
 	$(UV_COMPILE) --group serve --constraints requirements.txt --output-file requirements-serve.txt
+	$(UV_COMPILE) --group azure --output-file requirements-azure.txt
 
 clean:  ## Remove the environment and caches; models, runs and data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

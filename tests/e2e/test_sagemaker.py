@@ -1,0 +1,84 @@
+"""The images as SageMaker runs them: `train` and `serve` with /opt/ml mounted."""
+
+import io
+import json
+import uuid
+
+import httpx
+import pandas as pd
+import pytest
+
+from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.scoring import Scorer
+from predictive_maintenance.sensors import INPUT_NAMES
+
+from .conftest import free_port, wait_for
+from .containers import HARDENED, Engine
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
+
+
+@pytest.fixture(scope="module")
+def images():
+    engine = Engine.found()
+    engine.build()
+    yield engine
+    engine.stop_all()
+
+
+def train(images, root, frame):
+    """Run a job on `frame` below `root`. Its exit code."""
+    for folder in ("input/config", "input/data/rows", "model", "output"):
+        (root / folder).mkdir(parents=True)
+    for folder in (root, *root.rglob("*")):
+        folder.chmod(0o777)  # as wide as SageMaker's own
+    (root / "input/config/hyperparameters.json").write_text(json.dumps({"trials": "1"}))
+    (root / "input/config/inputdataconfig.json").write_text(json.dumps({"rows": {"TrainingInputMode": "File"}}))
+    frame.to_csv(root / "input/data/rows/rows.csv", index=False)
+    name = images.start(f"pdm-job-{uuid.uuid4().hex[:8]}", TRAIN, "train", options=("--volume", f"{root}:/opt/ml"))
+    code = int(images("wait", name, timeout=900).stdout)
+    print(images("logs", name).stdout)
+    return code
+
+
+@pytest.fixture(scope="module")
+def job(images, tmp_path_factory):
+    root = tmp_path_factory.mktemp("job") / "ml"
+    assert train(images, root, simulate(6000, 3)) == 0
+    return root
+
+
+@pytest.fixture
+def endpoint(images, job):
+    port = free_port()
+    options = (*HARDENED, "--volume", f"{job / 'model'}:/opt/ml/model:ro")
+    name = images.start(f"pdm-endpoint-{uuid.uuid4().hex[:8]}", SERVE, "serve", options=options, PORT=str(port))
+    url = f"http://127.0.0.1:{port}"
+    wait_for(lambda: httpx.get(f"{url}/ping").status_code == 200)
+    yield url
+    print(images("logs", name).stdout)
+    images.stop_all()
+
+
+def test_what_a_job_trained_an_endpoint_serves(job, endpoint):
+    assert not (job / "output" / "failure").exists()
+    rows = simulate(50, 9)[list(INPUT_NAMES)]
+    expected = Scorer.load(job / "model").probabilities(rows)
+    answer = httpx.post(
+        f"{endpoint}/invocations",
+        content=rows.to_csv(index=False, header=False),
+        headers={"content-type": "text/csv", "X-Amzn-SageMaker-Inference-Id": "order-17"},
+    )
+    assert answer.headers["X-Amzn-SageMaker-Inference-Id"] == "order-17"
+    assert pd.read_csv(io.StringIO(answer.text))["failure_probability"].tolist() == pytest.approx(expected, abs=1e-12)
+    lines = "\n".join(json.dumps(record) for record in rows.to_dict("records"))
+    answer = httpx.post(f"{endpoint}/invocations", content=lines, headers={"content-type": "application/jsonlines"})
+    assert [json.loads(line)["failure_probability"] for line in answer.text.splitlines()] == expected.tolist()
+
+
+def test_a_job_without_a_needed_column_fails_with_the_reason(images, tmp_path):
+    root = tmp_path / "ml"
+    assert train(images, root, simulate(6000, 3).drop(columns="torque_nm")) == 1
+    assert "torque" in (root / "output" / "failure").read_text().lower()
+    assert not list((root / "model").iterdir())
