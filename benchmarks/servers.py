@@ -57,7 +57,7 @@ def serving(command: Sequence[str], path: str, body: bytes | None = None, **envi
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
     )
     began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [part.replace("{port}", port) for part in command],
         cwd=PROJECT, env=os.environ | {"PATH": path_of_commands} | environment, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
@@ -84,7 +84,7 @@ def load(url: str, body: Path, clients: int, seconds: int) -> Load:
         f'local file = io.open("{body}", "rb")\nwrk.body = file:read("*a")\nfile:close()\n'
     )
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", str(script), url]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
         sys.exit(f"{url}: not every answer was good:\n{text}")
     median = re.search(r"50%\s+([\d.]+)(us|ms|s)", text)

@@ -260,7 +260,7 @@ def make_environment(bench: Bench) -> None:
         "--requirement",
         requirements,
     ]
-    subprocess.run(install, check=True)  # noqa: S603
+    subprocess.run(install, check=True)
 
 
 def prepare(folder: Path) -> None:

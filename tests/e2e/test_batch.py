@@ -100,7 +100,7 @@ def account(tmp_path_factory, ai4i_csv):
     commands = {
         "aws": ["-m", "moto.server", "--host", "127.0.0.1", "--port", str(ports["aws"])],
         "batch": [
-            str(Path(__file__).with_name("local_batch.py")), str(ports["batch"]), "queue",
+            str(PROJECT_DIR / "benchmarks" / "local_batch.py"), str(ports["batch"]), "queue",
             *(f"{name}={value}" for name, value in AWS.items()),
         ],
         "mlflow": [

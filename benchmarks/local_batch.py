@@ -1,6 +1,6 @@
 """An AWS Batch on this machine: localbatch, whose jobs are containers on the host's network.
 
-    python tests/e2e/local_batch.py PORT QUEUE [NAME=VALUE ...]
+    python benchmarks/local_batch.py PORT QUEUE [NAME=VALUE ...]
 
 Each job is given NAME=VALUE, as AWS gives it its role's credentials.
 """
@@ -18,8 +18,9 @@ from localbatch.store import Store
 _run = ContainerCollection.run
 
 
-def _run_on_the_host(containers: ContainerCollection, *, extra_hosts: dict[str, str], **settings: Any) -> Any:
+def _run_on_the_host(containers: ContainerCollection, **settings: Any) -> Any:
     """127.0.0.1 is this machine then, where the tests' S3 and MLflow are."""
+    settings.pop("extra_hosts")  # which names the host on a network of the engine's own
     return _run(containers, network_mode="host", cap_drop=["ALL"], security_opt=["no-new-privileges"], **settings)
 
 
