@@ -4,7 +4,6 @@ import hashlib
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from predictive_maintenance.config import Columns, Source, load_params
 from predictive_maintenance.data.locations import remote_copies
@@ -13,32 +12,23 @@ from predictive_maintenance.data.sources import check_sources, ingest
 from predictive_maintenance.errors import SourceError
 
 
-@pytest.fixture(scope="module")
-def s3_url():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def remote(s3_url, monkeypatch):
+def remote(aws_url, monkeypatch):
     """The bucket of DVC's remote, at an endpoint that only DVC's own settings name."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    client = boto3.client("s3", endpoint_url=s3_url)
+    client = boto3.client("s3", endpoint_url=aws_url)
     client.create_bucket(Bucket="plant")
     return client
 
 
 @pytest.fixture
-def tracked(tmp_path, remote, s3_url, monkeypatch):
+def tracked(tmp_path, remote, aws_url, monkeypatch):
     """rows.csv under DVC, pushed. Its path and its md5."""
     monkeypatch.chdir(tmp_path)
-    configure(tmp_path, f"url = s3://plant/dvc\nendpointurl = {s3_url}")
+    configure(tmp_path, f"url = s3://plant/dvc\nendpointurl = {aws_url}")
     path = tmp_path / "rows.csv"
     simulate(300, 1).to_csv(path, index=False)
     md5 = hashlib.md5(path.read_bytes()).hexdigest()

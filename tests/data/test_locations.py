@@ -15,7 +15,6 @@ from uuid import UUID
 import boto3
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 from predictive_maintenance.config import Source
 from predictive_maintenance.data import locations
@@ -241,15 +240,6 @@ def test_a_download_that_breaks_off_is_an_error_and_not_a_shorter_file(breaking_
 # S3
 
 
-@pytest.fixture(scope="module")
-def s3_server():
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
 def s3_account(monkeypatch, tmp_path):
     """Credentials that open nothing, one attempt, and no settings of whoever runs the tests."""
@@ -263,8 +253,8 @@ def s3_account(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def bucket(s3_server, s3_account, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+def bucket(aws_url, s3_account, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
     client = boto3.client("s3")
     client.create_bucket(Bucket="plant")
     yield client

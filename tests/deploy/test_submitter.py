@@ -7,7 +7,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 
 from deploy.sagemaker import __main__ as command_line
 from deploy.sagemaker.__main__ import main
@@ -18,26 +17,14 @@ TRAIN = ("train", "--image", IMAGE, "--role", ROLE, "--output", "s3://plant/mode
 DEPLOY = ("deploy", "--image", IMAGE, "--role", ROLE, "--poll-seconds", "0.01")
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def sagemaker(server, monkeypatch):
+def sagemaker(aws_url, monkeypatch):
     for name in ("MLFLOW_TRACKING_URI", "PDM_SECRETS", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    boto3.client("s3").create_bucket(
-        Bucket="plant", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    ) if "plant" not in [found["Name"] for found in boto3.client("s3").list_buckets()["Buckets"]] else None
     return boto3.client("sagemaker")
 
 

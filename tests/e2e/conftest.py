@@ -22,6 +22,8 @@ from predictive_maintenance.models.export import export_model
 from predictive_maintenance.models.training import train_untuned
 from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
 
+from .containers import Engine
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -178,3 +180,12 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
     for service in made:
         service.client.close()
         service.kill()
+
+
+@pytest.fixture(scope="module")
+def images() -> Iterator[Engine]:
+    """Both images, built; what a test starts of them is removed after its module."""
+    engine = Engine.found()
+    engine.build()
+    yield engine
+    engine.stop_all()

@@ -9,6 +9,7 @@ import pytest
 
 from predictive_maintenance.config import PROJECT_DIR
 
+TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
 HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 

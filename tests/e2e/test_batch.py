@@ -86,9 +86,7 @@ def steps_of(jobs):
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory, ai4i_csv):
-    engine = Engine.found()
-    engine.build()
+def account(tmp_path_factory, ai4i_csv, images):
     root = tmp_path_factory.mktemp("account")
     ports = {name: free_port() for name in ("aws", "batch", "mlflow")}
     url = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -137,7 +135,7 @@ def account(tmp_path_factory, ai4i_csv):
             for server in servers:
                 server.start()
             wait_for(lambda: all(httpx.get(url[name]).status_code for name in ports), seconds=120)
-            found = Account(root, settings, engine)
+            found = Account(root, settings, images)
             found.client("s3").create_bucket(
                 Bucket="plant", CreateBucketConfiguration={"LocationConstraint": AWS["AWS_DEFAULT_REGION"]}
             )

@@ -14,18 +14,9 @@ from predictive_maintenance.lineage import git_commit
 from predictive_maintenance.sensors import INPUT_NAMES
 
 from .conftest import free_port, wait_for
-from .containers import HARDENED, Engine
+from .containers import HARDENED, SERVE, TRAIN
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
-TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
-
-
-@pytest.fixture(scope="module")
-def images():
-    engine = Engine.found()
-    engine.build()
-    yield engine
-    engine.stop_all()
 
 
 @pytest.fixture
