@@ -141,6 +141,11 @@ class Service(Process):
         self.start()
         self.until_serving()
 
+    def ready(self) -> None:
+        """Up, and with a model: on a busy machine it may begin to answer before it has one."""
+        self.up()
+        wait_for(lambda: self.get("/ready").status_code == 200)
+
     def until_serving(self) -> None:
         def alive() -> bool:
             assert self.running is not None

@@ -188,7 +188,7 @@ def test_a_killed_training_is_retried_and_the_run_succeeds(place, quick_params):
 
 def test_a_killed_step_without_retry_is_resumed_where_it_stopped(place, quick_params):
     process = place.start("run", config=quick_params)
-    code, output = place.watch(process, r"/clean/.*\(pid (\d+)\)\] Task is starting\.", kill)
+    code, output = place.watch(process, r"/select/.*\(pid (\d+)\)\] Task is starting\.", kill)
     assert code != 0, output
     code, output = place.run("resume")
     assert code == 0, output

@@ -1,4 +1,4 @@
-"""The images as SageMaker runs them: `train` and `serve` with /opt/ml mounted."""
+"""The images as SageMaker runs them, `train` and `serve` with /opt/ml mounted, and `serve` as Azure ML does."""
 
 import io
 import json
@@ -40,11 +40,16 @@ def job(images, tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def endpoint(images, job):
+@pytest.fixture(
+    params=[("/opt/ml/model", {}), ("/var/azureml-app/1/models", {"AZUREML_MODEL_DIR": "/var/azureml-app/1"})],
+    ids=["sagemaker", "azure"],
+)
+def endpoint(request, images, job):
+    """Where the model is served, as SageMaker lays it down and as Azure ML does."""
+    folder, told = request.param
     port = free_port()
-    options = (*HARDENED, "--volume", f"{job / 'model'}:/opt/ml/model:ro")
-    name = images.start(f"pdm-endpoint-{uuid.uuid4().hex[:8]}", SERVE, "serve", options=options, PORT=str(port))
+    options = (*HARDENED, "--volume", f"{job / 'model'}:{folder}:ro")
+    name = images.start(f"pdm-endpoint-{uuid.uuid4().hex[:8]}", SERVE, "serve", options=options, PORT=str(port), **told)
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: httpx.get(f"{url}/ping").status_code == 200)
     yield url
