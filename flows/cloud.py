@@ -72,7 +72,8 @@ class Cloud(FlowMutator):
 
 def _prepare(command: Any, remote: Mapping[str, Any], settings: Any) -> None:
     """Check all that the remote steps need. Raises RunStopped with every problem, before there is a run."""
-    problems = [*_missing_settings(command.obj.flow_datastore.TYPE, remote), *_mlflow_problems(remote)]
+    datastore = command.obj.flow_datastore.TYPE
+    problems = [*_missing_settings(datastore, remote), *_mlflow_problems(remote), *_clashes(remote)]
     if command.info_name == "run" and not {*_READS_SOURCES}.isdisjoint(remote):
         try:
             params = parse_params(settings.to_dict(), "settings").override(command.params.get("sources"))
@@ -112,6 +113,14 @@ def _mlflow_problems(remote: Mapping[str, Any]) -> Iterator[str]:
             f"- {names[0]}: stays on this machine: put it into AWS Secrets Manager as a JSON object of environment "
             "variables, and the secret's name into PDM_SECRETS"
         )
+
+
+def _clashes(remote: Mapping[str, Any]) -> Iterator[str]:
+    """A step has one of each of these: with that of the command line, what is set here would be lost without a word."""
+    if any(step.has_decorator("environment") for step in remote.values()):
+        yield "- --with environment: what remote steps are told is set here: put what yours need into a secret, see PDM_SECRETS"
+    if _listed("PDM_SECRETS") and any(step.has_decorator("secrets") for step in remote.values()):
+        yield "- --with secrets: excludes PDM_SECRETS: name all of them in one of the two"
 
 
 def _local_sources(params: Params) -> Iterator[str]:

@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
     def end(_number: int, _frame: Any) -> None:
         nonlocal ended
         ended = True
-        os.killpg(flow.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(flow.pid, signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, end)
     try:

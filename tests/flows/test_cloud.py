@@ -77,6 +77,13 @@ def test_a_password_in_the_registrys_address_is_refused_and_not_shown(place):
     assert "hush-hush" not in output
 
 
+def test_decorators_that_would_displace_what_steps_are_told_are_refused(place):
+    more = ("--with", 'environment:vars={"A": "b"}', "--with", 'secrets:sources=["mine"]')
+    output = refused(place, "--with", "batch", *more, PDM_SECRETS="pdm/mlflow")
+    assert "- --with environment: what remote steps are told is set here" in output
+    assert "- --with secrets: excludes PDM_SECRETS" in output
+
+
 def test_a_remote_step_that_is_none_is_named_with_those_there_are(place):
     output = refused(place, PDM_REMOTE_STEPS="trian")
     assert "PDM_REMOTE_STEPS: 'trian' is not a step of the flow: clean, end, evaluate, features" in output
