@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +23,7 @@ router = APIRouter(tags=["clouds"], route_class=DirectRoute)
 
 JSON_LINES = "application/jsonlines"
 INFERENCE_ID = "x-amzn-sagemaker-inference-id"
+_FIRST_LINE_BYTES = 1024
 _KINDS = (JSON, CSV, JSON_LINES)
 _CONTENT = BATCH_BODY["requestBody"]["content"]
 _BODY = {
@@ -96,9 +96,9 @@ def _is_one_record(body: bytes) -> bool:
 
 def _has_header(body: bytes) -> bool:
     """Whether the first line is anything but a reading, which begins with its product type."""
-    first = body.partition(b"\n")[0].decode("utf-8", "replace")
-    cells = next(csv.reader(io.StringIO(first)), [])
-    return not (len(cells) == len(INPUT_NAMES) and cells[0].strip() in PRODUCT_TYPES)
+    first = re.split(rb"[\r\n]", body[:_FIRST_LINE_BYTES], maxsplit=1)[0].decode("utf-8", "replace")
+    cells = [cell.strip(' "') for cell in first.split(",")]
+    return not (len(cells) == len(INPUT_NAMES) and cells[0] in PRODUCT_TYPES)
 
 
 def _lines(answer: bytes) -> bytes:

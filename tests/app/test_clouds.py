@@ -49,7 +49,7 @@ def test_one_record_several_and_columns_are_read(client, body, probability):
 def test_a_csv_is_read_with_a_header_and_without(client, probability):
     row = ",".join(str(READING[name]) for name in INPUT_NAMES)
     with_header = invoke(client, f"{','.join(INPUT_NAMES)}\n{row}\n{row}\n", CSV)
-    without = invoke(client, f"{row}\n{row}\n", CSV)
+    without = invoke(client, f"{row}\r\n{row}\r\n", CSV)
     assert with_header.content == without.content
     assert with_header.headers["content-type"].startswith(CSV)
     assert len(without.text.splitlines()) == 3
@@ -84,6 +84,8 @@ def test_an_inference_id_is_passed_through(client):
         ("{", "application/json", "*/*", 400),
         ("", "application/json", "*/*", 400),
         ("", CSV, "*/*", 422),
+        (b"\xc2\xbc\r\xc3\x9e\x818", CSV, "*/*", 422),
+        (b"M,\r\n\x00", CSV, "*/*", 422),
         ("", LINES, "*/*", 422),
         ("not json", LINES, "*/*", 400),
         ("x", "text/plain", "*/*", 415),
