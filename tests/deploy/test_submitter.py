@@ -38,7 +38,7 @@ def run(*arguments):
 def test_a_training_is_submitted_watched_and_named_for_its_deployment(sagemaker):
     code, output = run(
         *TRAIN, "--channel", "rows=s3://plant/raw", "--set", "trials=3", "--spot", "--name", "first",
-        "--tracking-uri", "https://registry.example/team", "--secrets", "pdm/mlflow",
+        "--tracking-uri", "https://mlflow.example/team", "--secrets", "pdm/mlflow",
     )  # fmt: skip
     assert code == 0, output
     assert "Completed" in output
@@ -54,10 +54,10 @@ def test_a_training_is_submitted_watched_and_named_for_its_deployment(sagemaker)
 
 def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(sagemaker):
     before = len(sagemaker.list_training_jobs()["TrainingJobSummaries"])
-    code, output = run(*TRAIN, "--dry-run", "--secrets", "pdm/mlflow", "--tracking-uri", "https://registry.example")
+    code, output = run(*TRAIN, "--dry-run", "--secrets", "pdm/mlflow", "--tracking-uri", "https://mlflow.example")
     assert code == 0, output
     request = json.loads(output)["create_training_job"]
-    assert request["Environment"] == {"MLFLOW_TRACKING_URI": "https://registry.example", "PDM_SECRETS": "pdm/mlflow"}
+    assert request["Environment"] == {"MLFLOW_TRACKING_URI": "https://mlflow.example", "PDM_SECRETS": "pdm/mlflow"}
     assert len(sagemaker.list_training_jobs()["TrainingJobSummaries"]) == before
 
 
@@ -124,8 +124,8 @@ def test_an_endpoint_that_is_there_is_updated_and_a_rollback_is_told(sagemaker, 
         ((*TRAIN[:-4], "--output", "plant/models"), "'plant/models' is not of the form s3://BUCKET/PREFIX"),
         ((*TRAIN, "--channel", "rows"), "'rows' is not of the form NAME=VALUE"),
         (
-            (*TRAIN, "--tracking-uri", "https://me:hush@registry.example"),
-            "https://***:***@registry.example holds a password",
+            (*TRAIN, "--tracking-uri", "https://me:hush@mlflow.example"),
+            "https://***:***@mlflow.example holds a password",
         ),
         ((*TRAIN, "--tracking-uri", "sqlite:///mlflow.db"), "a job reaches an http(s):// server only"),
         (DEPLOY, "name either --job or --model-data"),

@@ -10,7 +10,7 @@ ACCOUNT = {
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DATASTORE_SYSROOT_S3": "s3://plant/metaflow",
     "METAFLOW_BATCH_JOB_QUEUE": "queue",
-    "METAFLOW_BATCH_CONTAINER_IMAGE": "registry.example/predictive-maintenance:train",
+    "METAFLOW_BATCH_CONTAINER_IMAGE": "images.example/predictive-maintenance:train",
     "METAFLOW_ECS_S3_ACCESS_IAM_ROLE": "arn:aws:iam::123456789012:role/pdm-job",
     "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
 }
@@ -72,7 +72,7 @@ def test_a_password_that_would_stay_behind_is_named_and_not_shown(place):
 
 
 def test_a_password_in_the_registrys_address_is_refused_and_not_shown(place):
-    output = refused(place, "--with", "batch", MLFLOW_TRACKING_URI="https://me:hush-hush@registry.example")
+    output = refused(place, "--with", "batch", MLFLOW_TRACKING_URI="https://me:hush-hush@mlflow.example")
     assert "MLFLOW_TRACKING_URI: holds a password" in output
     assert "hush-hush" not in output
 
