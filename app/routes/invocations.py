@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
 
 from ..bodies import read_body
+from ..champion import Champion
 from ..kinds import CSV, JSON, kind_of_answer, kind_of_body
 from ..problems import Problem
 from ..schemas import EXAMPLE_HEALTHY, BatchPrediction
@@ -66,13 +67,19 @@ async def invocations(request: Request) -> Response:
     answer_kind = kind_of_answer(request, _KINDS, kind)
     body = await read_body(request, here.settings.max_request_bytes)
     champion = here.champion()
-    answer = await here.workroom.run(
-        scored, here, champion, _as_batch(body, kind), CSV if kind == CSV else JSON, CSV if answer_kind == CSV else JSON
-    )
+    answer = await here.workroom.run(_invoked, here, champion, body, kind, answer_kind)
     headers = {"X-Model-Version": champion.version.version}
     if given := request.headers.get(INFERENCE_ID):
         headers["X-Amzn-SageMaker-Inference-Id"] = given
-    return Response(_lines(answer) if answer_kind == JSON_LINES else answer, media_type=answer_kind, headers=headers)
+    return Response(answer, media_type=answer_kind, headers=headers)
+
+
+def _invoked(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+    """The whole of it at once, off the event loop: turning a large body around takes as long as reading it."""
+    lines = answer_kind == JSON_LINES
+    batch_kind = JSON if kind == JSON_LINES else kind
+    answer = scored(here, champion, _as_batch(body, kind), batch_kind, JSON if lines else answer_kind)
+    return _lines(answer) if lines else answer
 
 
 def _as_batch(body: bytes, kind: str) -> bytes:
