@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from predictive_maintenance.explaining import Explanation
-from predictive_maintenance.operating_limits import broken_limits
+from predictive_maintenance.operating_limits import broken_limits, limit_margins
 from predictive_maintenance.scoring import ScorerSpec
 from predictive_maintenance.sensors import SENSORS
 
@@ -73,4 +73,5 @@ def explained(explanation: Explanation, reading: dict[str, Any]) -> dict[str, An
             }
             for sensor in sorted(SENSORS, key=lambda sensor: -abs(parts[sensor.name]))
         ],
+        "limits": [vars(margin) for margin in limit_margins(reading)],
     }

@@ -18,9 +18,11 @@ from predictive_maintenance.errors import SourceError
 from predictive_maintenance.readings import Faults, Limits, impossible, parse_column
 from predictive_maintenance.sensors import (
     INPUT_NAMES,
+    MACHINE_ID,
     PRODUCT_TYPE,
     READING_ID,
     SENSOR_NAMES,
+    TIMESTAMP,
     describe_missing,
     match_headers,
 )
@@ -31,6 +33,8 @@ from .problems import Problem, field_problem
 from .schemas import Reading, Readings
 from .tables import BodyTable, check_rows, open_table
 
+NAMING = (MACHINE_ID.name, TIMESTAMP.name)
+
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
 _CELLS = itemgetter(*INPUT_NAMES)
 _NOTHING: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
@@ -39,11 +43,15 @@ _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
 
 @dataclass
 class Batch:
-    """`rows` readings. `columns` has INPUT_NAMES, NaN or None in bad cells; `errors` are (field, reason) by position."""
+    """`rows` readings. `columns` has INPUT_NAMES, NaN or None in bad cells; `errors` are (field, reason) by position.
+
+    `about` says whose readings they are: NAMING columns as text, where a table has them.
+    """
 
     rows: int
     columns: dict[str, npt.NDArray[Any]]
     reading_ids: Sequence[str | None] | None = None
+    about: dict[str, list[str | None]] = field(default_factory=dict)
     columnar: bool = False
     errors: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -63,13 +71,20 @@ class Batch:
         return good
 
 
-def read_batch(body: bytes, kind: str, max_rows: int, limits: Limits, aliases: Mapping[str, Sequence[str]]) -> Batch:
-    """The readings of `body`, of one of kinds.KINDS, checked against the sensors' `limits`.
+def read_batch(
+    body: bytes,
+    kind: str,
+    max_rows: int,
+    limits: Limits,
+    aliases: Mapping[str, Sequence[str]],
+    naming: Sequence[str] = (),
+) -> Batch:
+    """The readings of `body`, of one of kinds.KINDS, checked against the sensors' `limits`; a table's `naming` columns, too.
 
     Raises Problem where nothing of it can be used, or where it has more than `max_rows` rows.
     """
     if kind in TABLES:
-        batch = _read_table(body, kind, max_rows, aliases)
+        batch = _read_table(body, kind, max_rows, aliases, naming)
     else:
         batch = _read_columns(body) if body.lstrip()[:1] == b"{" else _read_records(body)
         check_rows(batch.rows, max_rows)
@@ -122,20 +137,22 @@ def _read_columns(body: bytes) -> Batch:
     return batch
 
 
-def _read_table(body: bytes, kind: str, max_rows: int, aliases: Mapping[str, Sequence[str]]) -> Batch:
+def _read_table(
+    body: bytes, kind: str, max_rows: int, aliases: Mapping[str, Sequence[str]], naming: Sequence[str]
+) -> Batch:
     try:
         with open_table(body, kind) as table:
-            return _parsed(table, max_rows, aliases)
+            return _parsed(table, max_rows, aliases, naming)
     except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {kind}: {error}") from None
 
 
-def _parsed(table: BodyTable, max_rows: int, aliases: Mapping[str, Sequence[str]]) -> Batch:
+def _parsed(table: BodyTable, max_rows: int, aliases: Mapping[str, Sequence[str]], naming: Sequence[str]) -> Batch:
     match = match_headers(table.headers, aliases)
     if missing := match.missing(INPUT_NAMES):
         lines = describe_missing(missing, match.ignored).splitlines()
         raise field_problem([(None, name, line) for name, line in zip(missing, lines, strict=True)])
-    names = [name for name in (READING_ID.name, *INPUT_NAMES) if name in match.columns]
+    names = [name for name in (READING_ID.name, *naming, *INPUT_NAMES) if name in match.columns]
     cells = table.read([match.columns[name][0] for name in names], max_rows)
     batch = Batch(cells.num_rows + len(table.malformed), {})
     places = np.delete(np.arange(batch.rows), [bad.row - 1 for bad in table.malformed])
@@ -146,6 +163,8 @@ def _parsed(table: BodyTable, max_rows: int, aliases: Mapping[str, Sequence[str]
         column[places] = values if numeric else values.to_numpy(zero_copy_only=False)
         if name == READING_ID.name:
             batch.reading_ids = column.tolist()
+        elif name in naming:
+            batch.about[name] = column.tolist()
         else:
             batch.columns[name] = column
             batch.note_all(faults, places)

@@ -12,7 +12,7 @@ from typing import Any
 from predictive_maintenance.errors import ModelError
 from predictive_maintenance.explaining import Explainer
 from predictive_maintenance.registry import ModelVersion
-from predictive_maintenance.scoring import REFERENCE_FILE, Scorer
+from predictive_maintenance.scoring import REFERENCE_FILE, THRESHOLDS_FILE, Scorer
 from predictive_maintenance.sensors import LABELS, SENSOR_NAMES, SENSORS
 
 Ranges = dict[str, tuple[float, float]]
@@ -21,13 +21,17 @@ _UNITS = {sensor.name: sensor.unit for sensor in SENSORS}
 
 @dataclass(frozen=True)
 class Champion:
-    """Immutable: a request that began with one champion ends with it. `known` are the sensors' ranges in training."""
+    """Immutable: a request that began with one champion ends with it. `known` are the sensors' ranges in training.
+
+    `thresholds` is what each threshold would have caught on the held-out rows; None of a version that does not carry it.
+    """
 
     version: ModelVersion
     scorer: Scorer
     explainer: Explainer
     known: Ranges
     serving_since: datetime
+    thresholds: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path, version: ModelVersion) -> Champion:
@@ -39,7 +43,7 @@ class Champion:
             known = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
-        return cls(version, scorer, explainer, known, datetime.now(UTC))
+        return cls(version, scorer, explainer, known, datetime.now(UTC), _thresholds(folder))
 
     def warnings(self, reading: dict[str, Any]) -> list[str]:
         """What is unusual about a reading that is possible: the model has seen nothing like it."""
@@ -49,3 +53,15 @@ class Champion:
             for name, (low, high) in self.known.items()
             if not low <= reading[name] <= high
         ]
+
+
+def _thresholds(folder: Path) -> dict[str, Any] | None:
+    """Raises ModelError where they are damaged."""
+    file = folder / THRESHOLDS_FILE
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_bytes())
+        return {name: found[name] for name in ("rows", "failures", "threshold", "true_positives", "false_positives")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{THRESHOLDS_FILE} is damaged: {error!r}") from error

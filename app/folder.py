@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.registry import VERSION_FILE, ModelVersion
+from predictive_maintenance.registry import VERSION_FILE, ModelVersion, Training
 
 
 class ModelFolder:
@@ -26,6 +26,9 @@ class ModelFolder:
 
     def all(self) -> list[ModelVersion]:
         return [self.production()]
+
+    def trainings(self, most: int) -> list[Training]:  # noqa: ARG002  a folder knows of none
+        return []
 
     def download(self, version: str, work: Path) -> Path:  # noqa: ARG002  there is one
         """A copy below `work`: what is served does not change with the folder."""

@@ -8,17 +8,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
 from predictive_maintenance.errors import ModelError, RegistryError
-from predictive_maintenance.registry import ModelVersion
+from predictive_maintenance.registry import ModelVersion, Training
 
 from .champion import Champion
 from .store import ModelStore
 
 Event = Literal["loaded", "restored", "refused", "unreachable"]
+
+T = TypeVar("T")
+_TRAININGS = 20
 
 _log = structlog.get_logger()
 
@@ -29,6 +32,8 @@ class Registry(Protocol):
     def production(self) -> ModelVersion | None: ...
 
     def all(self) -> list[ModelVersion]: ...
+
+    def trainings(self, most: int) -> list[Training]: ...
 
     def download(self, version: str, work: Path) -> Path: ...
 
@@ -73,7 +78,7 @@ class Follower:
         self.following = Following()
         self._open_registry = open_registry
         self._registry: Registry | None = None
-        self._history: list[ModelVersion] | None = None
+        self._told_last: dict[str, list[Any]] = {}
         self._store = store
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
         self._on_event = on_event
@@ -119,15 +124,23 @@ class Follower:
 
     def history(self) -> tuple[list[ModelVersion], str | None]:
         """Every version, the newest first, and why the list is an old one. Raises RegistryError where there is none."""
+        return self._listed("versions", lambda registry: registry.all())
+
+    def trainings(self) -> tuple[list[Training], str | None]:
+        """The latest trainings, as `history`."""
+        return self._listed("trainings", lambda registry: registry.trainings(_TRAININGS))
+
+    def _listed(self, what: str, ask: Callable[[Registry], list[T]]) -> tuple[list[T], str | None]:
+        """What the registry answers; what it last answered, and the reason, where it does not."""
         try:
             if self._registry is None:
                 raise RegistryError(self.following.trouble or "the registry has not answered yet")
-            self._history = self._registry.all()
+            self._told_last[what] = ask(self._registry)
         except RegistryError as error:
-            if self._history is None:
+            if what not in self._told_last:
                 raise
-            return self._history, str(error)
-        return self._history, None
+            return self._told_last[what], str(error)
+        return self._told_last[what], None
 
     def _follow(self, version: ModelVersion) -> None:
         current = self.champion

@@ -75,12 +75,27 @@ class Contribution(BaseModel):
     contribution: float = Field(examples=[0.41])
 
 
+class LimitMargin(BaseModel):
+    """How far the reading is from an operating limit."""
+
+    name: Literal["heat_dissipation", "power", "strain", "tool_wear"]
+    label: str = Field(examples=["Strain"])
+    side: Literal["minimum", "maximum"] = Field(description="Whether the bound is the least or the most allowed.")
+    measured: float = Field(examples=[12750.4])
+    bound: float = Field(examples=[11000.0])
+    margin: float = Field(description="What is left until the bound, negative beyond it.", examples=[-1750.4])
+    unit: str = Field(examples=["min Nm"])
+    applies: bool = Field(description="Whether the limit holds for such a reading: at a high speed, heat has none.")
+    broken: bool
+
+
 class Explanation(BaseModel):
     """Exact Shapley values: the base and all contributions add up to the reading's probability."""
 
     base_probability: float = Field(description="Mean probability of the reference readings.", examples=[0.004])
     reference: str = Field(examples=["64 healthy readings of product type L"])
     contributions: list[Contribution] = Field(description="The largest first.")
+    limits: list[LimitMargin] = Field(description="How far the reading is from each operating limit.")
 
 
 class Prediction(BaseModel):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic_core import to_json
 
 from predictive_maintenance.operating_limits import LIMITS, broken_limit_codes, limits_of_code
-from predictive_maintenance.sensors import INPUT_NAMES, SENSOR_NAMES
+from predictive_maintenance.sensors import INPUT_NAMES, READING_ID, SENSOR_NAMES
 
 from .assessment import recommended_action
 from .batches import Batch
@@ -87,8 +87,8 @@ def as_json(scored: ScoredBatch, model_name: str) -> bytes:
     return to_json(answer, inf_nan_mode="null")
 
 
-def as_table(scored: ScoredBatch, kind: str) -> bytes:
-    """One of TABLES, with lists joined to text."""
+def as_table(scored: ScoredBatch, kind: str, inputs: bool = False) -> bytes:
+    """One of TABLES, with lists joined to text; with `inputs`, the readings as they were read stand before their scores."""
     columns = _json_columns(scored)
     reasons = [
         None if errors is None else "; ".join(_sentence(error) for error in errors) for errors in columns.pop("errors")
@@ -100,12 +100,20 @@ def as_table(scored: ScoredBatch, kind: str) -> bytes:
         "expected_cost_of_ignoring": pa.float64(),
         "predicted_failure": pa.bool_(),
     }
-    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items() if name != "row"}
+    answers = {
+        name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items() if name != "row"
+    }
     version = pa.repeat(pa.scalar(scored.champion.version.version), scored.batch.rows)
-    table = pa.table(
-        {"row": columns["row"], **arrays, "model_version": version, "rejected": pa.array(reasons, pa.string())}
-    )
+    names = {name: answers.pop(name) for name in (READING_ID.name,) if name in answers}
+    told = {"row": columns["row"], **names, **(_inputs(scored.batch) if inputs else {}), **answers}
+    table = pa.table(told | {"model_version": version, "rejected": pa.array(reasons, pa.string())})
     return write_table(table, kind)
+
+
+def _inputs(batch: Batch) -> dict[str, pa.Array]:
+    """The readings in canonical columns and units, null where a cell could not be read."""
+    about = {name: pa.array(values, pa.string()) for name, values in batch.about.items()}
+    return about | {name: pa.array(batch.columns[name], from_pandas=True) for name in INPUT_NAMES}
 
 
 def _json_columns(scored: ScoredBatch) -> dict[str, list[Any]]:

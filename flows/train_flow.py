@@ -15,7 +15,12 @@ from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import clean
 from predictive_maintenance.data.sources import check_sources, ingest
 from predictive_maintenance.data.splits import split
-from predictive_maintenance.evaluation.evaluate import evaluate, out_of_fold_scores, training_fingerprint
+from predictive_maintenance.evaluation.evaluate import (
+    evaluate,
+    out_of_fold_scores,
+    thresholds_file,
+    training_fingerprint,
+)
 from predictive_maintenance.features import with_features
 from predictive_maintenance.lineage import git_commit
 from predictive_maintenance.models.export import export_model
@@ -23,7 +28,7 @@ from predictive_maintenance.models.hyperparameters import check_hyperparameters
 from predictive_maintenance.models.training import train_candidate
 from predictive_maintenance.promotion import Outcome, register_and_promote
 from predictive_maintenance.registry import FlowRun, Versions, connect
-from predictive_maintenance.scoring import Scorer
+from predictive_maintenance.scoring import THRESHOLDS_FILE, Scorer
 
 
 @Cloud
@@ -146,6 +151,7 @@ class TrainFlow(FlowSpec):
         champion = Versions(self.flow_mlflow_run.connection).champion()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
+        self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
         tracking.log_evaluation(run, self.evaluation, self.params.costs.currency)
         cards.show("evaluate", cards.evaluation_card(self.evaluation, *about), run)

@@ -1,4 +1,4 @@
-"""The operating limits of the machines: which of them readings break, by how much, and what to do about it.
+"""The operating limits of the machines: which of them readings break, how far others are, and what to do about it.
 
 The limits are the published rules of sensors.py. A limit's functions work alike on one reading's numbers and on
 columns. No more than features.py is needed: the serving path imports this module.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .features import Reading, power_w, product_type_codes, strain_limit_min_nm, strain_min_nm, temperature_difference_k
+from .features import (
+    Reading,
+    power_w,
+    product_type_codes,
+    rounded,
+    strain_limit_min_nm,
+    strain_min_nm,
+    temperature_difference_k,
+)
 from .sensors import (
     HEAT_DISSIPATION_MIN_DIFFERENCE_K,
     HEAT_DISSIPATION_MIN_SPEED_RPM,
@@ -25,18 +33,23 @@ from .sensors import (
     TOOL_REPLACEMENT_FROM_MIN,
 )
 
+Side = Literal["minimum", "maximum"]
+
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit: what is measured, whether a reading breaks it, and what a person can do."""
+    """One limit: what is measured, its bound, whether a reading breaks it, and what a person can do."""
 
     name: str
     label: str
     unit: str
     allowed: str
     action: str
+    side: Side
     measure: Callable[[Reading], Any]
+    bound: Callable[[Reading], Any]
     breaks: Callable[[Reading], Any]
+    applies: Callable[[Reading], Any] = lambda _reading: True
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,21 @@ class BrokenLimit:
     unit: str
     allowed: str
     action: str
+
+
+@dataclass(frozen=True)
+class LimitMargin:
+    """How far one reading is from a limit: `margin` in `unit`, negative beyond it. It may not apply to the reading."""
+
+    name: str
+    label: str
+    side: Side
+    measured: float
+    bound: float
+    margin: float
+    unit: str
+    applies: bool
+    broken: bool
 
 
 def lacks_heat_dissipation(difference_k: Any, speed_rpm: Any) -> Any:
@@ -64,8 +92,11 @@ LIMITS = (
         f"{HEAT_DISSIPATION_MIN_DIFFERENCE_K:g} K or more between process and air, or {HEAT_DISSIPATION_MIN_SPEED_RPM:g} rpm "
         "or more",
         f"improve the cooling or run at {HEAT_DISSIPATION_MIN_SPEED_RPM:g} rpm or more",
+        "minimum",
         temperature_difference_k,
+        lambda _reading: HEAT_DISSIPATION_MIN_DIFFERENCE_K,
         lambda reading: lacks_heat_dissipation(temperature_difference_k(reading), reading["rotational_speed_rpm"]),
+        lambda reading: reading["rotational_speed_rpm"] < HEAT_DISSIPATION_MIN_SPEED_RPM,
     ),
     Limit(
         "power",
@@ -73,7 +104,9 @@ LIMITS = (
         "W",
         f"{POWER_RANGE_W[0]:g} W or more",
         "raise torque or speed",
+        "minimum",
         power_w,
+        lambda _reading: POWER_RANGE_W[0],
         lambda reading: power_w(reading) < POWER_RANGE_W[0],
     ),
     Limit(
@@ -82,7 +115,9 @@ LIMITS = (
         "W",
         f"{POWER_RANGE_W[1]:g} W or less",
         "lower torque or speed",
+        "maximum",
         power_w,
+        lambda _reading: POWER_RANGE_W[1],
         lambda reading: power_w(reading) > POWER_RANGE_W[1],
     ),
     Limit(
@@ -91,7 +126,9 @@ LIMITS = (
         "min Nm",
         ", ".join(f"{limit:g} min Nm for {kind}" for kind, limit in OVERSTRAIN_LIMIT_MIN_NM.items()) + " or less",
         "replace the tool or lower the torque",
+        "maximum",
         strain_min_nm,
+        strain_limit_min_nm,
         lambda reading: strain_min_nm(reading) > strain_limit_min_nm(reading),
     ),
     Limit(
@@ -100,7 +137,9 @@ LIMITS = (
         "min",
         f"less than {TOOL_REPLACEMENT_FROM_MIN:g} min: from there on a tool fails at any time",
         "replace the tool",
+        "maximum",
         lambda reading: reading["tool_wear_min"],
+        lambda _reading: TOOL_REPLACEMENT_FROM_MIN,
         lambda reading: reading["tool_wear_min"] >= TOOL_REPLACEMENT_FROM_MIN,
     ),
 )
@@ -108,12 +147,33 @@ LIMITS = (
 
 def broken_limits(reading: Mapping[str, Any]) -> list[BrokenLimit]:
     """The limits that one reading breaks: plain numbers by canonical name, `product_type` among them."""
-    coded = {**reading, "product_type_code": PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name])}
+    coded = _coded(reading)
     return [
         BrokenLimit(limit.name, limit.label, limit.measure(coded), limit.unit, limit.allowed, limit.action)
         for limit in LIMITS
         if limit.breaks(coded)
     ]
+
+
+def limit_margins(reading: Mapping[str, Any]) -> list[LimitMargin]:
+    """How far one reading, as `broken_limits` takes it, is from every limit."""
+    coded, margins = _coded(reading), []
+    for limit in LIMITS:
+        measured, bound = limit.measure(coded), limit.bound(coded)
+        margins.append(
+            LimitMargin(
+                limit.name,
+                limit.label,
+                limit.side,
+                measured,
+                bound,
+                rounded(measured - bound if limit.side == "minimum" else bound - measured),
+                limit.unit,
+                limit.applies(coded),
+                limit.breaks(coded),
+            )
+        )
+    return margins
 
 
 def broken_limit_codes(columns: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
@@ -129,3 +189,7 @@ def broken_limit_codes(columns: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
 def limits_of_code(code: int) -> tuple[Limit, ...]:
     """The limits that a code of `broken_limit_codes` stands for."""
     return tuple(limit for bit, limit in enumerate(LIMITS) if code >> bit & 1)
+
+
+def _coded(reading: Mapping[str, Any]) -> dict[str, Any]:
+    return {**reading, "product_type_code": PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name])}

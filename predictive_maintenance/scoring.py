@@ -7,7 +7,8 @@ It runs a folder of files and needs numpy and the ONNX runtime, nothing that tra
     golden.json     held-out readings with the probabilities and decisions they must get
     reference.json  a uniform sample of the training rows, for explanations and drift
 
-Beside them lies training_rows.npy, hashes of the readings trained on, by which an evaluation leaves those out.
+Beside them lie training_rows.npy, hashes of the readings trained on, by which an evaluation leaves those out, and
+thresholds.json, what each threshold would have caught and missed on the held-out rows.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .features import feature, feature_matrix
 from .sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
-TRAINING_ROWS_FILE = "training_rows.npy"
+TRAINING_ROWS_FILE, THRESHOLDS_FILE = "training_rows.npy", "thresholds.json"
 FORMAT = 1
 
 GOLDEN_TOLERANCE = 1e-6

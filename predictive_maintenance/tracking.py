@@ -19,7 +19,7 @@ from .lineage import package_versions, sources_file, sources_tag
 from .models.candidates import save_estimator
 from .models.training import TrainedCandidate
 from .registry import FlowRun
-from .registry.entities import FINGERPRINT_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
+from .registry.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
 from .uris import redact
 
 
@@ -109,7 +109,7 @@ def version_tags(
         "verdict": evaluation.verdict.summary()[:1000],
         FINGERPRINT_TAG: fingerprint,
         SOURCES_TAG: sources_tag(records),
-        "flow_run": flow_run,
+        FLOW_RUN_TAG: flow_run,
         "git_commit": commit,
         METRICS_TAG: json.dumps(
             {"held_out": _as_json(evaluation.held_out), "out_of_fold": _as_json(evaluation.out_of_fold)}

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from predictive_maintenance.operating_limits import LIMITS, broken_limit_codes, broken_limits, limits_of_code
+from predictive_maintenance.operating_limits import (
+    LIMITS,
+    broken_limit_codes,
+    broken_limits,
+    limit_margins,
+    limits_of_code,
+)
 from predictive_maintenance.sensors import FAILURE_MODES, INPUT_NAMES
 
 HEALTHY = {
@@ -60,3 +66,20 @@ def test_a_column_of_readings_gets_what_each_reading_gets(small):
 
 def test_every_failure_mode_that_follows_from_a_reading_has_its_limit():
     assert len({limit.name for limit in LIMITS}) == len(FAILURE_MODES) - 1  # random failures follow from nothing
+
+
+def test_a_margin_is_what_is_left_until_the_bound_and_below_zero_beyond_it(small):
+    for reading in small.rows.test[list(INPUT_NAMES)].head(400).to_dict("records"):
+        margins = limit_margins(reading)
+        assert [margin.name for margin in margins if margin.broken] == [limit.name for limit in broken_limits(reading)]
+        assert all(margin.applies for margin in margins if margin.broken)
+        for margin in margins:
+            # Tool wear is broken from its bound on, the others beyond it.
+            beyond = margin.margin <= 0 if margin.name == "tool_wear" else margin.margin < 0
+            assert margin.broken == (margin.applies and beyond)
+
+
+def test_at_a_high_speed_the_limit_of_heat_dissipation_does_not_apply():
+    slow, fast = (limit_margins(HEALTHY | {"rotational_speed_rpm": speed})[0] for speed in (1379.0, 1380.0))
+    assert (slow.applies, fast.applies) == (True, False)
+    assert slow.margin == fast.margin == pytest.approx(1.4)

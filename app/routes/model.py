@@ -1,17 +1,18 @@
-"""What is served, and how it came to be: the champion's card and the history of versions."""
+"""What is served, and how it came to be: the champion's card, the history of versions, the trainings behind them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
 
-from predictive_maintenance.registry import ModelVersion
+from predictive_maintenance.registry import ModelVersion, web_address
 from predictive_maintenance.registry.entities import (
     FINGERPRINT_TAG,
+    FLOW_RUN_TAG,
     GATE_TAG,
     LEVEL_TAG,
     METRICS_TAG,
@@ -21,87 +22,12 @@ from predictive_maintenance.registry.entities import (
     SOURCES_TAG,
 )
 
+from ..cards import History, ModelCard, Thresholds, Training, Trainings, Version
 from ..champion import Champion
-from ..problems import ProblemDetails
+from ..problems import Problem, ProblemDetails
 from ..service import service
 
 router = APIRouter(prefix="/model", tags=["model"])
-
-
-class _Words(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-
-class Estimate(_Words):
-    """A value and its two-sided interval."""
-
-    value: float = Field(examples=[0.846])
-    low: float = Field(examples=[0.708])
-    high: float = Field(examples=[0.933])
-
-
-class Scores(_Words):
-    """Metrics on one side of the split."""
-
-    rows: int = Field(examples=[1505])
-    failures: int = Field(examples=[39])
-    metrics: dict[str, Estimate]
-
-
-class GateCheck(_Words):
-    """One condition of the gate."""
-
-    name: str
-    level: str
-    measured: str
-    required: str
-    passed: bool
-    why: str
-
-
-class Version(_Words):
-    """One version of the model. What a version does not say of itself is null."""
-
-    version: str = Field(examples=["3"])
-    aliases: list[str] = Field(examples=[["production"]])
-    algorithm: str | None = Field(examples=["random_forest"])
-    registered: str
-    promoted: str | None
-    rolled_back: str | None
-    level: str | None = Field(description="What the gate made of it: production or candidate.")
-    verdict: str | None = Field(examples=["passes every check"])
-    held_out: Scores | None
-
-
-class ModelCard(Version):
-    """The champion."""
-
-    model_name: str
-    serving_since: str
-    threshold: float
-    currency: str
-    missed_failure_cost: float
-    false_alarm_cost: float
-    features: list[str]
-    limits: dict[str, tuple[float, float]] = Field(description="What a sensor can physically read.")
-    known_ranges: dict[str, tuple[float, float]] = Field(description="What the model has seen, in a sample.")
-    out_of_fold: Scores | None
-    gate: list[GateCheck]
-    previous_version: str | None
-    flow_run: str | None
-    run_id: str
-    git_commit: str | None
-    training_fingerprint: str | None
-    data_sources: list[dict[str, Any]]
-
-
-class History(_Words):
-    """All versions, the newest first: as the registry last told, where `trouble` says that it is away."""
-
-    model_name: str
-    serving_version: str | None
-    versions: list[Version]
-    trouble: str | None = None
 
 
 @router.get("", summary="The champion's card", response_model=ModelCard, responses={503: {"model": ProblemDetails}})
@@ -125,6 +51,33 @@ async def history(request: Request) -> Any:
     )
 
 
+@router.get(
+    "/trainings", summary="The latest trainings", response_model=Trainings, responses={503: {"model": ProblemDetails}}
+)
+async def trainings(request: Request) -> Any:
+    """The latest runs of the flow, those that were rejected, failed or still go on, too."""
+    here = service(request)
+    found, trouble = await asyncio.to_thread(here.follower.trainings)
+    told = [Training.model_validate(training) for training in found]
+    return Trainings(mlflow_url=None if here.settings.model_dir else web_address(), trainings=told, trouble=trouble)
+
+
+@router.get(
+    "/thresholds",
+    summary="The champion at other thresholds",
+    response_model=Thresholds,
+    responses={code: {"model": ProblemDetails} for code in (404, 503)},
+)
+async def thresholds(request: Request) -> Any:
+    """The champion's counts on the held-out rows at every threshold worth looking at, in rising order."""
+    champion = service(request).champion()
+    if champion.thresholds is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND, f"version {champion.version.version} was made without them: train, or promote another"
+        )
+    return {"version": champion.version.version, **champion.thresholds}
+
+
 def _version(version: ModelVersion) -> dict[str, Any]:
     tags = version.tags
     return {
@@ -137,6 +90,9 @@ def _version(version: ModelVersion) -> dict[str, Any]:
         "level": tags.get(LEVEL_TAG),
         "verdict": tags.get("verdict"),
         "held_out": _scores(tags, "held_out"),
+        "gate": json.loads(tags.get(GATE_TAG, "[]")),
+        "flow_run": tags.get(FLOW_RUN_TAG),
+        "run_id": version.run_id,
     }
 
 
@@ -158,10 +114,7 @@ def _card(champion: Champion, model_name: str) -> ModelCard:
         limits=dict(spec.limits),
         known_ranges=champion.known,
         out_of_fold=_scores(tags, "out_of_fold"),
-        gate=json.loads(tags.get(GATE_TAG, "[]")),
         previous_version=tags.get(PREVIOUS_TAG) or None,
-        flow_run=tags.get("flow_run"),
-        run_id=champion.version.run_id,
         git_commit=tags.get("git_commit"),
         training_fingerprint=tags.get(FINGERPRINT_TAG),
         data_sources=json.loads(tags.get(SOURCES_TAG, "[]")),

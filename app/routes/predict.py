@@ -62,6 +62,12 @@ _BODY = {
         },
     },
 }
+_INPUTS = {
+    "name": "inputs",
+    "in": "query",
+    "description": "Add the readings themselves to an answer that is a table.",
+    "schema": {"type": "boolean", "default": False},
+}
 BATCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -113,35 +119,40 @@ async def predict(request: Request) -> Response:
     summary="Score many readings",
     response_model=BatchPrediction,
     responses=ERRORS | _BATCH_ANSWER,
-    openapi_extra=BATCH_BODY,
+    openapi_extra=BATCH_BODY | {"parameters": [_INPUTS]},
 )
 async def predict_batch(request: Request) -> Response:
     """Many readings at once: JSON records or columns, CSV, Parquet or Arrow; the answer in the kind asked for by Accept.
 
     A row that is wrong gets its errors in its place, the others are scored. Columns of a table are matched by their
-    headers, units included, and those that are not known are ignored.
+    headers, units included, and those that are not known are ignored. With `inputs`, a table of answers holds the
+    readings, too, in canonical columns and units.
     """
     here = service(request)
+    inputs = _flag(request, "inputs")
     kind = kind_of_body(request, KINDS)
     answer_kind = kind_of_answer(request, KINDS, kind)
+    if inputs and answer_kind == JSON:
+        raise field_problem([(None, "inputs", f"is for tables: accept {' or '.join(TABLES)}")])
     body = await read_body(request, here.settings.max_request_bytes)
     champion = here.champion()
-    answer = await here.workroom.run(scored, here, champion, body, kind, answer_kind)
+    answer = await here.workroom.run(scored, here, champion, body, kind, answer_kind, inputs)
     return Response(answer, media_type=answer_kind, headers={"X-Model-Version": champion.version.version})
 
 
-def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str, inputs: bool = False) -> bytes:
     """The answer to a batch, as bytes of `answer_kind`. Raises Problem where nothing of it can be used."""
     # Arrow comes with the first batch: a service that is only asked about single readings goes without its memory.
-    from ..batches import read_batch
+    from ..batches import NAMING, read_batch
     from ..scored import as_json, as_table, score_batch
 
     limits = champion.scorer.spec.limits
-    batch = read_batch(body, kind, here.settings.max_rows, limits, here.params.columns.aliases)
+    naming = NAMING if inputs else ()
+    batch = read_batch(body, kind, here.settings.max_rows, limits, here.params.columns.aliases, naming)
     answer = score_batch(batch, champion)
     here.metrics.scored_batch(champion.version.version, answer.probabilities, int(answer.decisions.sum()))
     here.metrics.reject(field for errors in batch.errors.values() for field, _ in errors)
-    return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind)
+    return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind, inputs)
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,13 @@ def evaluate(
         comparison,
         judge(held_out, out_of_fold, agrees, comparison, params.gate, settings.min_assessable_failures),
     )
+
+
+def thresholds_file(evaluation: Evaluation) -> bytes:
+    """What each threshold would have caught and missed on the held-out rows, as JSON columns: it travels with the model."""
+    counts = evaluation.thresholds[["threshold", "true_positives", "false_positives"]]
+    held_out = evaluation.held_out
+    return json.dumps({"rows": held_out.rows, "failures": held_out.failures, **counts.to_dict("list")}).encode()
 
 
 def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> Scores:

@@ -132,7 +132,7 @@ def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: Evaluation) -
 
 
 def over_thresholds(labels: Flags, probabilities: Vector, costs: Costs, points: int = 200) -> pd.DataFrame:
-    """Recall, precision, F1 and the expected cost of 1,000 readings at up to `points` thresholds, in rising order."""
+    """Counts, recall, precision, F1 and the expected cost of 1,000 readings at up to `points` thresholds, in rising order."""
     candidates = np.unique(probabilities)
     if len(candidates) > points:
         # Dense where there are alarms: evenly spaced by rank among the upper part, where the decisions are made.
@@ -145,7 +145,8 @@ def over_thresholds(labels: Flags, probabilities: Vector, costs: Costs, points: 
     failures, rows = len(positives), len(order)
     counts = np.stack([caught, alarms - caught, failures - caught, rows - alarms - (failures - caught)], axis=1)
     values = _from_counts(counts.astype(float), costs)
-    return pd.DataFrame({"threshold": candidates, **values})
+    counted = {"true_positives": caught, "false_positives": alarms - caught}
+    return pd.DataFrame({"threshold": candidates, **counted, **values})
 
 
 def calibration_bins(labels: Flags, probabilities: Vector, bins: int = 10) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 Only calls that an older, hosted server knows are used: runs, parameters, metrics, artifacts, versions, aliases, tags.
 """
 
-from .connection import Connection, connect, connect_to_read, tracking_uri
-from .entities import VERSION_FILE, ModelVersion
+from .connection import Connection, connect, connect_to_read, tracking_uri, web_address
+from .entities import VERSION_FILE, ModelVersion, Training
 from .packaging import package_version
 from .reading import RegisteredVersions
 from .runs import FlowRun
@@ -16,9 +16,11 @@ __all__ = [
     "FlowRun",
     "ModelVersion",
     "RegisteredVersions",
+    "Training",
     "Versions",
     "connect",
     "connect_to_read",
     "package_version",
     "tracking_uri",
+    "web_address",
 ]

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from ..config import PROJECT_DIR, Registry
 from ..errors import RegistryError
@@ -30,6 +31,14 @@ _DEFAULTS = {
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the embedded sqlite file in the project's folder, wherever the command is started."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{PROJECT_DIR / 'mlflow.db'}"
+
+
+def web_address() -> str | None:
+    """Where a person finds MLflow's pages; None of an embedded registry, which has none until `mlflow ui` is started."""
+    parts = urlsplit(tracking_uri())
+    if parts.scheme not in ("http", "https"):
+        return None
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def is_embedded(uri: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
     from ..evaluation.gate import Verdict
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
+FLOW_RUN_TAG = "flow_run"
+"""On an MLflow run and on a version: the run of the flow that made it."""
+
 VERSION_FILE = "version.json"
 """Beside a model that is kept as files: which version it is."""
 
@@ -57,6 +61,36 @@ class ModelVersion:
         from ..evaluation.gate import Verdict  # with all of evaluation behind it, which one who only reads has not
 
         return Verdict.from_json(self.tags[GATE_TAG]) if GATE_TAG in self.tags else None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of the flow as MLflow knows it, whatever became of it. `level` is None where it was not judged yet."""
+
+    flow_run: str
+    run_id: str
+    experiment_id: str
+    status: str
+    started: datetime
+    ended: datetime | None
+    level: str | None
+    verdict: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> Training:
+        """From an MLflow run that carries FLOW_RUN_TAG."""
+        info, tags = run.info, run.data.tags
+        ended = datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time else None
+        return cls(
+            tags[FLOW_RUN_TAG],
+            info.run_id,
+            info.experiment_id,
+            info.status,
+            datetime.fromtimestamp(info.start_time / 1000, UTC),
+            ended,
+            tags.get(LEVEL_TAG),
+            tags.get("verdict"),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The versions of the one registered model as one reads them: by alias, by number, all of them, and their files.
+"""The versions of the one registered model as one reads them: by alias, by number, all of them, and their files;
+and the trainings that they come from.
 
 An MLflow client is enough for it, without what trains: the serving path reads the registry with mlflow-skinny.
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError, RegistryError
 from ..scoring import Scorer
 from .connection import Connection
-from .entities import ModelVersion
+from .entities import FLOW_RUN_TAG, ModelVersion, Training
 from .packaging import SCORER_FOLDER
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class RegisteredVersions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client = connection.client
-        self._name = connection.settings.model_name
+        self._name, self._experiment = connection.settings.model_name, connection.settings.experiment
         self._candidate = connection.settings.candidate_alias
         self._production = connection.settings.production_alias
 
@@ -61,6 +62,20 @@ class RegisteredVersions:
             for version in found
         ]
         return sorted(versions, key=lambda version: -int(version.version))
+
+    def trainings(self, most: int) -> list[Training]:
+        """The latest `most` runs of the flow, newest first: those that were rejected, failed or still go on, too."""
+        with self._connection.errors("listing trainings"):
+            experiment = self._client.get_experiment_by_name(self._experiment)
+            if experiment is None:
+                return []
+            found = self._client.search_runs(
+                [experiment.experiment_id],
+                f"tags.`{FLOW_RUN_TAG}` LIKE '%'",
+                max_results=most,
+                order_by=["attributes.start_time DESC"],
+            )
+        return [Training.of(run) for run in found]
 
     def scorer(self, version: str, threads: int = 1) -> Scorer:
         """The scorer of a version, its golden rows checked."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RegistryError
 from .connection import Connection
+from .entities import FLOW_RUN_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FLOW_RUN_TAG = "flow_run"
 CANDIDATE_TAG = "candidate"
 _MAX_PARAM_CHARACTERS = 500
 _PARAMS_PER_CALL = 100

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from app.factory import create_app
 from app.settings import Settings
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.registry import ModelVersion
+from predictive_maintenance.registry import ModelVersion, Training
 
 READING = {
     "product_type": "M", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
@@ -27,6 +27,7 @@ class Shelf:
 
     versions: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    trained: list[Training] = field(default_factory=list)
     alias: str | None = None
     down: str | None = None
     downloads: int = 0
@@ -38,6 +39,10 @@ class Shelf:
     def all(self) -> list[ModelVersion]:
         self._answer()
         return [self._version(version) for version in sorted(self.versions, key=int, reverse=True)]
+
+    def trainings(self, most: int) -> list[Training]:
+        self._answer()
+        return self.trained[:most]
 
     def download(self, version: str, work: Path) -> Path:
         self._answer()

@@ -246,3 +246,31 @@ def test_a_body_damaged_anywhere_never_breaks_the_service(client, rows, kind):
 def test_a_text_cell_is_never_run_or_interpreted(client):
     text = f"{HEADER}\n=cmd|' /C calc'!A0,L,298.1,308.6,1551,42.8,0\n"
     assert decode(send(client, text.encode(), CSV))["reading_id"].tolist() == ["=cmd|' /C calc'!A0"]
+
+
+def test_with_inputs_a_table_holds_the_readings_as_they_were_read_beside_their_scores(client, rows):
+    body = (
+        "UDI;Machine;Time;Type;Air temperature [C];Process temperature [C];Rotational speed [rpm];Torque [Nm];Tool wear [min]\n"
+        "1;press 4;2026-11-20 08:00;L;25,65;35,75;1455;61,3;208\n"
+        "2;press 5;2026-11-20 08:00;L;25,65;35,75;1455;no;208\n"
+    )
+    answer = client.post("/predict/batch?inputs=true", content=body, headers={"content-type": CSV, "accept": STREAM})
+    table = decode(answer)
+    assert list(table.columns[:10]) == ["row", "reading_id", "machine_id", "timestamp", *INPUT_NAMES]
+    assert list(table["machine_id"]) == ["press 4", "press 5"]
+    assert table.loc[0, "air_temperature_k"] == pytest.approx(298.8)
+    assert table.loc[0, "failure_probability"] > 0
+    assert pd.isna(table.loc[1, "torque_nm"])
+    assert "torque_nm" in table.loc[1, "rejected"]
+
+
+def test_without_inputs_a_table_holds_answers_only(client, rows):
+    body, kind = encode(rows.assign(machine_id="press 4"), "parquet")
+    table = decode(client.post("/predict/batch", content=body, headers={"content-type": kind}))
+    assert not {"machine_id", *INPUT_NAMES} & set(table.columns)
+
+
+def test_inputs_are_refused_where_the_answer_is_no_table(client, rows):
+    body, kind = encode(rows, "records")
+    answer = client.post("/predict/batch?inputs=true", content=body, headers={"content-type": kind})
+    assert problem(answer, 422)["errors"][0]["field"] == "inputs"

@@ -32,7 +32,19 @@ ROUTES = [
     ("POST", "/predict"),
     ("POST", "/predict/batch"),
     ("POST", "/invocations"),
-    *(("GET", path) for path in ("/model", "/model/history", "/health", "/ready", "/ping", "/metrics")),
+    *(
+        ("GET", path)
+        for path in (
+            "/model",
+            "/model/history",
+            "/model/trainings",
+            "/model/thresholds",
+            "/health",
+            "/ready",
+            "/ping",
+            "/metrics",
+        )
+    ),
 ]
 
 

@@ -2,12 +2,15 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.registry import Training
+from predictive_maintenance.scoring import THRESHOLDS_FILE
 
 from .conftest import READING
 from .test_predict import problem
@@ -140,6 +143,51 @@ def test_the_history_is_what_the_registry_last_told_when_it_is_away(client, shel
     later = client.get("/model/history").json()
     assert later["versions"] == first["versions"]
     assert later["trouble"] == "out to lunch"
+
+
+def test_a_version_of_the_history_carries_its_gate_and_its_run(client, shelf):
+    check = {"name": "F1", "level": "candidate", "measured": "0.5", "required": ">= 0.6", "passed": False, "why": "low"}
+    shelf.tags["1"] = {"gate": json.dumps([check]), "flow_run": "TrainFlow/7"}
+    (version,) = client.get("/model/history").json()["versions"]
+    assert version["gate"] == [check]
+    assert (version["flow_run"], version["run_id"]) == ("TrainFlow/7", "run-of-1")
+
+
+def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_registry_is_away(
+    client, shelf, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@dags.example/plant.mlflow/")
+    start = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    shelf.trained = [
+        Training("TrainFlow/9", "r9", "1", "RUNNING", start, None, None, None),
+        Training("TrainFlow/8", "r8", "1", "FINISHED", start, start, "rejected", "is rejected: Recall"),
+    ]
+    told = client.get("/model/trainings").json()
+    assert [(training["flow_run"], training["level"]) for training in told["trainings"]] == [
+        ("TrainFlow/9", None), ("TrainFlow/8", "rejected"),
+    ]  # fmt: skip
+    assert told["mlflow_url"] == "https://dags.example/plant.mlflow"
+    shelf.down = "out to lunch"
+    later = client.get("/model/trainings").json()
+    assert (later["trainings"], later["trouble"]) == (told["trainings"], "out to lunch")
+
+
+def test_thresholds_are_the_champions_own_counts_on_held_out_rows(client, shelf, small):
+    assert "made without them" in problem(client.get("/model/thresholds"), 404)["detail"]
+    counts = {"rows": 9, "failures": 2, "threshold": [0.1, 0.5], "true_positives": [2, 1], "false_positives": [3, 0]}
+    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
+    shelf.alias = "2"
+    client.app.state.service.follower.look()
+    assert client.get("/model/thresholds").json() == {"version": "2", **counts}
+
+
+def test_a_version_with_damaged_thresholds_is_refused_and_the_champion_stays(client, shelf, small):
+    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
+    shelf.alias = "2"
+    client.app.state.service.follower.look()
+    health = client.get("/health").json()
+    assert (health["serving_version"], health["production_version"]) == ("1", "2")
+    assert THRESHOLDS_FILE in health["trouble"]
 
 
 def test_a_history_that_was_never_told_is_a_refusal(client, shelf):

@@ -175,3 +175,15 @@ def test_a_full_queue_is_refused_with_a_time_to_come_back_and_plain_predictions_
         busy.set()
         assert waiting.result().status_code == 200
     assert client.post("/predict?explain=true", json=READING).status_code == 200
+
+
+def test_an_explanation_tells_how_far_the_reading_is_from_each_operating_limit(client):
+    reading = READING | {"product_type": "L", "torque_nm": 61.3, "tool_wear_min": 208.0, "rotational_speed_rpm": 1455.0}
+    limits = client.post("/predict?explain=true", json=reading).json()["explanation"]["limits"]
+    told = {(limit["name"], limit["side"]): limit for limit in limits}
+    assert told["strain", "maximum"]["measured"] == pytest.approx(61.3 * 208)
+    assert told["strain", "maximum"]["margin"] == pytest.approx(11_000 - 61.3 * 208)
+    assert told["strain", "maximum"]["broken"]
+    assert told["power", "minimum"]["margin"] == pytest.approx(told["power", "minimum"]["measured"] - 3500)
+    assert not told["heat_dissipation", "minimum"]["applies"]
+    assert {limit["name"] for limit in limits if limit["broken"]} == {"power", "strain", "tool_wear"}

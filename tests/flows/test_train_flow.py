@@ -1,6 +1,7 @@
 """The flow as a person runs it: from rows to a promoted model, twice, and on spoiled labels."""
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from metaflow import metadata
 
 from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.scoring import THRESHOLDS_FILE
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flow")]
 
@@ -70,6 +72,21 @@ def test_the_version_says_where_it_comes_from(finished, registry):
     assert data.records[0].sha256 in champion.tags["data_sources"]
     assert champion.run_id == data.mlflow_run_id
     assert float(champion.tags["threshold"]) == data.trained.threshold
+
+
+def test_the_version_carries_what_each_threshold_would_have_caught(finished, registry, tmp_path):
+    version = registry.production()
+    told = json.loads((registry.download(version.version, tmp_path) / THRESHOLDS_FILE).read_bytes())
+    recall, chosen = finished[0].data("end").evaluation.held_out["recall"].value, float(version.tags["threshold"])
+    recalls = {
+        threshold: caught / told["failures"]
+        for threshold, caught in zip(told["threshold"], told["true_positives"], strict=True)
+    }
+    below = max(threshold for threshold in recalls if threshold <= chosen)
+    above = min(threshold for threshold in recalls if threshold >= chosen)
+    assert recalls[above] <= recall <= recalls[below]
+    assert told["threshold"] == sorted(told["threshold"])
+    assert told["true_positives"][0] == told["failures"]
 
 
 def test_the_run_is_in_mlflow_with_its_candidates_figures_and_cards(finished, registry, tmp_path):
@@ -136,8 +153,6 @@ def test_spoiled_labels_are_not_promoted_and_the_registry_is_left_as_it_was(fini
 
 
 def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, monkeypatch):
-    import json
-
     import pandas as pd
     from click.testing import CliRunner
 

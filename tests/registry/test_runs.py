@@ -7,7 +7,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.registry import FlowRun
+from predictive_maintenance.registry import FlowRun, RegisteredVersions
 
 
 def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connection):
@@ -17,6 +17,19 @@ def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connectio
     assert run.candidate("lightgbm").run_id == run.candidate("lightgbm").run_id != run.candidate("random_forest").run_id
     nested = connection.client.get_run(run.candidate("lightgbm").run_id)
     assert nested.data.tags["mlflow.parentRunId"] == run.run_id
+
+
+def test_trainings_are_the_runs_of_the_flow_newest_first_with_what_the_gate_made_of_them(connection):
+    first = FlowRun.start(connection, "TrainFlow/1", {"gate_level": "rejected", "verdict": "is rejected: Recall"})
+    first.candidate("lightgbm")
+    first.finish()
+    second = FlowRun.start(connection, "TrainFlow/2", {})
+    newest, oldest = RegisteredVersions(connection).trainings(5)
+    assert (newest.flow_run, newest.run_id, newest.status) == ("TrainFlow/2", second.run_id, "RUNNING")
+    assert (newest.level, newest.ended) == (None, None)
+    assert (oldest.level, oldest.verdict, oldest.status) == ("rejected", "is rejected: Recall", "FINISHED")
+    assert oldest.started <= oldest.ended
+    assert [training.flow_run for training in RegisteredVersions(connection).trainings(1)] == ["TrainFlow/2"]
 
 
 def status(run):
