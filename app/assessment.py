@@ -9,6 +9,7 @@ from predictive_maintenance.explaining import Explanation
 from predictive_maintenance.operating_limits import broken_limits, limit_margins
 from predictive_maintenance.scoring import ScorerSpec
 from predictive_maintenance.sensors import SENSORS
+from predictive_maintenance.what_if import what_if
 
 from .champion import Champion
 from .schemas import RiskLevel
@@ -74,4 +75,35 @@ def explained(explanation: Explanation, reading: dict[str, Any]) -> dict[str, An
             for sensor in sorted(SENSORS, key=lambda sensor: -abs(parts[sensor.name]))
         ],
         "limits": [vars(margin) for margin in limit_margins(reading)],
+    }
+
+
+def weighed(champion: Champion, reading: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `schemas.WhatIf` for one valid reading."""
+    scorer = champion.scorer
+    probability = scorer.probability(reading)
+    curves = {curve.sensor: curve for curve in what_if(scorer, reading, champion.known)}
+    told = []
+    for sensor in SENSORS:
+        curve = curves[sensor.name]
+        values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point
+        told.append(
+            {
+                "sensor": sensor.name,
+                "label": sensor.label,
+                "unit": sensor.unit,
+                "value": reading[sensor.name],
+                "values": values,
+                "probabilities": probabilities,
+                "turning_point": (
+                    None if turn is None else {"value": values[turn], "failure_probability": probabilities[turn]}
+                ),
+            }
+        )
+    return {
+        "predicted_failure": probability >= scorer.spec.threshold,
+        "failure_probability": probability,
+        "threshold": scorer.spec.threshold,
+        "model_version": champion.version.version,
+        "curves": told,
     }

@@ -1,15 +1,27 @@
-"""The API's words about the model: its card, its history, the trainings that it came from."""
+"""The API's words about itself and the model: health, card, history, and the trainings that it came from."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Words(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
+
+
+class Health(_Words):
+    """How the service is. `degraded` serves all the same, and says in `trouble` what is wrong."""
+
+    status: Literal["ok", "degraded", "not ready"]
+    trouble: str | None = Field(None, description="What a person should know.")
+    serving_version: str | None = Field(None, examples=["3"])
+    production_version: str | None = Field(None, description="What the alias named when the registry last answered.")
+    serving_since: str | None = None
+    restored_from_disk: bool = Field(False, description="Whether the model is one that was kept, not yet confirmed.")
+    registry_answered_seconds_ago: float | None = None
 
 
 class Estimate(_Words):

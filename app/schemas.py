@@ -122,6 +122,37 @@ class Prediction(BaseModel):
     explanation: Explanation | None = Field(None, description="With ?explain=true.")
 
 
+class TurningPoint(BaseModel):
+    """The nearest value of a sensor at which the decision is another."""
+
+    value: float = Field(examples=[52.7])
+    failure_probability: float = Field(examples=[0.21])
+
+
+class Curve(BaseModel):
+    """The probability over one sensor's values, the other sensors held."""
+
+    sensor: str = Field(examples=["torque_nm"])
+    label: str = Field(examples=["Torque"])
+    unit: str = Field(examples=["Nm"])
+    value: float = Field(description="The reading's own.", examples=[61.3])
+    values: list[float] = Field(description="Rising, over what the model has seen.", examples=[[52.7, 61.3]])
+    probabilities: list[float] = Field(examples=[[0.21, 0.93]])
+    turning_point: TurningPoint | None = Field(description="null where the decision stays the same over all values.")
+
+
+class WhatIf(BaseModel):
+    """How the answer to a reading changes with each sensor."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    predicted_failure: bool
+    failure_probability: float = Field(examples=[0.93])
+    threshold: float = Field(examples=[0.38])
+    model_version: str = Field(examples=["3"])
+    curves: list[Curve]
+
+
 class FieldReason(BaseModel):
     """What is wrong with one cell of a rejected row."""
 

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
+from ..cards import Health
 from ..metrics import CONTENT_TYPE
 from ..problems import ProblemDetails
 from ..service import Service, service
 
 router = APIRouter(tags=["health"])
-
-
-class Health(BaseModel):
-    """How the service is. `degraded` serves all the same, and says in `trouble` what is wrong."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    status: Literal["ok", "degraded", "not ready"]
-    trouble: str | None = Field(None, description="What a person should know.")
-    serving_version: str | None = Field(None, examples=["3"])
-    production_version: str | None = Field(None, description="What the alias named when the registry last answered.")
-    serving_since: str | None = None
-    restored_from_disk: bool = Field(False, description="Whether the model is one that was kept, not yet confirmed.")
-    registry_answered_seconds_ago: float | None = None
 
 
 @router.get("/health", summary="Alive, and how it is", response_model=Health)

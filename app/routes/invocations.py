@@ -12,12 +12,13 @@ from pydantic_core import from_json, to_json
 from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
 
 from ..bodies import read_body
+from ..cards import Health
 from ..champion import Champion
 from ..kinds import CSV, JSON, kind_of_answer, kind_of_body
 from ..problems import Problem
 from ..schemas import EXAMPLE_HEALTHY, BatchPrediction
 from ..service import Service, service
-from .health import Health, describe
+from .health import describe
 from .predict import BATCH_BODY, ERRORS, DirectRoute, scored
 
 router = APIRouter(tags=["clouds"], route_class=DirectRoute)

@@ -12,12 +12,12 @@ from pydantic_core import to_json
 
 from predictive_maintenance.sensors import SENSOR_NAMES, limit_reason
 
-from ..assessment import assess, explained
+from ..assessment import assess, explained, weighed
 from ..bodies import checked_json, read_body
 from ..champion import Champion
 from ..kinds import CSV, JSON, KINDS, TABLES, kind_of_answer, kind_of_body
 from ..problems import ProblemDetails, field_problem
-from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings
+from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings, WhatIf
 from ..service import Service, service
 
 
@@ -47,8 +47,7 @@ _EXPLAIN = {
     "description": "Add what each sensor contributes.",
     "schema": {"type": "boolean", "default": False},
 }
-_BODY = {
-    "parameters": [_EXPLAIN],
+_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -97,21 +96,41 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/predict", summary="Score one reading", response_model=Prediction, responses=ERRORS, openapi_extra=_BODY)
+@router.post(
+    "/predict",
+    summary="Score one reading",
+    response_model=Prediction,
+    responses=ERRORS,
+    openapi_extra=_BODY | {"parameters": [_EXPLAIN]},
+)
 async def predict(request: Request) -> Response:
     """Will this machine fail? Probability, decision, risk, cost, broken limits and what to do."""
     here = service(request)
     explain = _flag(request, "explain")
-    kind_of_body(request, (JSON,))
-    reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
-    champion = here.champion()
-    check_limits(here, champion, reading)
+    champion, reading = await _reading(here, request)
     answer = assess(champion, here.model_name, reading)
     if explain:
         explanation = await here.workroom.run(champion.explainer.explain, reading)
         answer["explanation"] = explained(explanation, reading)
     here.metrics.scored(champion.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type="application/json")
+
+
+@router.post(
+    "/predict/what-if",
+    summary="What would change the answer",
+    response_model=WhatIf,
+    responses=ERRORS,
+    openapi_extra=_BODY,
+)
+async def predict_what_if(request: Request) -> Response:
+    """How the probability changes with each sensor, the others held, and the nearest value that turns the decision.
+
+    Over the values that the model has seen. These are questions, not readings: no metric counts them.
+    """
+    here = service(request)
+    champion, reading = await _reading(here, request)
+    return Response(to_json(await here.workroom.run(weighed, champion, reading)), media_type="application/json")
 
 
 @router.post(
@@ -153,6 +172,15 @@ def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kin
     here.metrics.scored_batch(champion.version.version, answer.probabilities, int(answer.decisions.sum()))
     here.metrics.reject(field for errors in batch.errors.values() for field, _ in errors)
     return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind, inputs)
+
+
+async def _reading(here: Service, request: Request) -> tuple[Champion, dict[str, Any]]:
+    """The champion, and the one valid reading of a request's body."""
+    kind_of_body(request, (JSON,))
+    reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
+    champion = here.champion()
+    check_limits(here, champion, reading)
+    return champion, reading
 
 
 def _flag(request: Request, name: str) -> bool:

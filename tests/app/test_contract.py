@@ -30,6 +30,7 @@ CHECKS = [
 
 ROUTES = [
     ("POST", "/predict"),
+    ("POST", "/predict/what-if"),
     ("POST", "/predict/batch"),
     ("POST", "/invocations"),
     *(

@@ -1,13 +1,14 @@
 """One reading in, one answer out; what is wrong with a reading is told by its field."""
 
 import json
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.sensors import INPUT_NAMES, SENSOR_NAMES
 
 from .conftest import READING
 
@@ -187,3 +188,30 @@ def test_an_explanation_tells_how_far_the_reading_is_from_each_operating_limit(c
     assert told["power", "minimum"]["margin"] == pytest.approx(told["power", "minimum"]["measured"] - 3500)
     assert not told["heat_dissipation", "minimum"]["applies"]
     assert {limit["name"] for limit in limits if limit["broken"]} == {"power", "strain", "tool_wear"}
+
+
+def test_what_if_tells_where_each_sensor_would_turn_the_decision(client, small):
+    told = client.post("/predict/what-if", json=READING).json()
+    answer = client.post("/predict", json=READING).json()
+    assert told["failure_probability"] == answer["failure_probability"]
+    assert [curve["sensor"] for curve in told["curves"]] == list(SENSOR_NAMES)
+    turns = {curve["sensor"]: curve["turning_point"] for curve in told["curves"] if curve["turning_point"]}
+    assert turns
+    for sensor, turn in turns.items():
+        moved = client.post("/predict", json=READING | {sensor: turn["value"]}).json()
+        assert moved["predicted_failure"] != told["predicted_failure"]
+        assert moved["failure_probability"] == pytest.approx(turn["failure_probability"], abs=1e-9)
+
+
+def test_a_what_if_is_a_question_and_not_counted_among_the_readings(client):
+    def scored():
+        return re.findall(r"^pdm_readings_total.*|^pdm_failure_probability_count.*", client.get("/metrics").text, re.M)
+
+    before = scored()
+    assert client.post("/predict/what-if", json=READING).status_code == 200
+    assert scored() == before
+
+
+def test_what_if_refuses_what_predict_refuses(client):
+    body = READING | {"torque_nm": 900.0}
+    assert problem(client.post("/predict/what-if", json=body), 422)["errors"][0]["field"] == "torque_nm"
