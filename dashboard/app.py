@@ -1,0 +1,14 @@
+"""The pages and their frame: streamlit run dashboard/app.py, or better python -m dashboard."""
+
+import streamlit as st
+
+st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
+st.navigation(
+    [
+        st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),
+        st.Page("app_pages/fleet.py", title="Fleet", icon="🏭", url_path="fleet"),
+        st.Page("app_pages/machine.py", title="Check a machine", icon="🔎", url_path="machine"),
+        st.Page("app_pages/models.py", title="Models", icon="🏆", url_path="models"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,72 @@
+"""Which machine to look after first."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import parts, shared
+from dashboard.client import ApiError
+from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, score_fleet
+from dashboard.fleet_table import machine_query, show_table, totals
+from dashboard.words import LIMITS, RISKS
+
+TYPES = ["L", "M", "H"]
+
+
+@st.cache_data(show_spinner="Scoring the readings …", max_entries=8)
+def score(content: bytes, ending: str, version: str) -> Fleet:  # noqa: ARG001
+    """`version` is what a kept answer is forgotten by: another model answers anew."""
+    return score_fleet(shared.api(), content, ending)
+
+
+def chosen_file() -> tuple[str, bytes, str] | None:
+    """(name, content, ending) of the upload, or of the sample."""
+    upload = st.file_uploader(
+        "Latest readings", type=list(KINDS), help="CSV or Parquet; headers are recognised with their units."
+    )
+    if upload is not None:
+        st.session_state["sample"] = False
+        return upload.name, upload.getvalue(), Path(upload.name).suffix.lower().removeprefix(".")
+    st.toggle("Show the sample: 120 simulated readings", key="sample")
+    return (SAMPLE.name, SAMPLE.read_bytes(), "csv") if st.session_state["sample"] else None
+
+
+snapshot = parts.head("Fleet", "Which machine to look after first.")
+card = parts.need_model(snapshot, "The ranking of your machines")
+file = chosen_file()
+if file is None:
+    st.info(
+        "Upload the latest readings of your machines: product type, air and process temperature, rotational speed, torque, "
+        "tool wear, and what names them (machine, reading, time).",
+        icon="📄",
+    )
+    st.stop()
+name, content, ending = file
+try:
+    fleet = score(content, ending, card.version)
+except ApiError as error:
+    parts.refusal(error, f"{name} could not be scored.")
+    st.stop()
+ranked = fleet.ranked
+newest = latest_of_each_machine(ranked)
+if (
+    newest is not None
+    and len(newest) < len(ranked)
+    and st.toggle("Only the newest reading of each machine", value=True)
+):
+    ranked = newest
+totals(ranked, fleet.rejected, card.currency)
+risk, kind, limit, text = st.columns(4)
+shown = filtered(
+    ranked,
+    risk.multiselect("Risk", list(RISKS), format_func=RISKS.__getitem__, placeholder="All"),
+    kind.multiselect("Product type", TYPES, placeholder="All"),
+    limit.multiselect("Broken limit", list(LIMITS), format_func=LIMITS.__getitem__, placeholder="Any or none"),
+    text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
+)
+picked = show_table(shown, fleet.named_by, card.currency, card.model_name, fleet.version)
+if picked is not None:
+    st.switch_page("app_pages/machine.py", query_params=machine_query(picked))
+if len(fleet.rejected):
+    with st.expander(f"{len(fleet.rejected):,} rows could not be scored, with the reason", icon="🚫", expanded=True):
+        st.dataframe(fleet.rejected[["row", *fleet.named_by, "rejected"]], hide_index=True)

@@ -1,0 +1,49 @@
+"""One machine: will it fail, why, and what would change that."""
+
+import streamlit as st
+
+from app.schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
+from dashboard import charts, parts, shared
+from dashboard.client import ApiError
+from dashboard.machine import answer_tiles, limits_table, reading_form, share_link, turning_points
+
+PRESETS = {"A healthy machine": EXAMPLE_HEALTHY, "A worn tool under a high load": EXAMPLE_OVERSTRAINED}
+
+snapshot = parts.head("Check a machine", "Will it fail, why, and what would change that.")
+card = parts.need_model(snapshot, "The form")
+reading = reading_form(card.limits, PRESETS)
+try:
+    answer = shared.api().predict(reading)
+    what_if = shared.api().what_if(reading)
+except ApiError as error:
+    parts.refusal(error, "This reading could not be checked.")
+    st.stop()
+
+answer_tiles(answer)
+explanation = answer.explanation
+if explanation is None:
+    st.stop()
+why, distance = st.columns(2)
+with why:
+    st.subheader("Why", anchor=False)
+    st.altair_chart(
+        charts.contributions(explanation.contributions), alt="What each sensor adds to the failure probability"
+    )
+    st.caption(
+        f"Against {explanation.reference}, whose failure probability is {explanation.base_probability:.1%} on average: "
+        "that and all bars add up to this machine's. Exact Shapley values."
+    )
+with distance:
+    st.subheader("Distance to the operating limits", anchor=False)
+    limits_table(explanation.limits)
+st.subheader("What would clear the alarm" if answer.predicted_failure else "What would raise an alarm", anchor=False)
+turning_points(what_if)
+columns = st.columns(3)
+for place, curve in enumerate(what_if.curves):
+    with columns[place % 3]:
+        st.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
+st.caption(
+    "The other sensors held, over the values that the model has seen. The point is this reading, the dashed line the "
+    "threshold of an alarm. Sensors of one machine do not move alone: a lower torque often comes with a higher speed."
+)
+share_link()

@@ -1,0 +1,115 @@
+"""The pieces of the fleet page: totals, the ranking, its download, the way to one machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from predictive_maintenance.sensors import INPUT_NAMES, LABELS, SENSORS
+
+from . import parts
+from .fleet import NAMES
+from .words import LIMITS, RISKS, money
+
+_SIGNS = {"high": "🔴 ", "elevated": "🟠 ", "low": "🟢 "}
+
+
+def totals(ranked: pd.DataFrame, rejected: pd.DataFrame, currency: str) -> None:
+    alarms = ranked[ranked["predicted_failure"].astype(bool)]
+    elevated = ranked[ranked["risk_level"] == "elevated"]
+    tiles = (
+        (
+            "Readings",
+            f"{len(ranked):,}",
+            f"{len(rejected):,} more could not be scored" if len(rejected) else "all scored",
+        ),
+        ("Alarms", f"{len(alarms):,}", "stop and inspect now"),
+        ("Elevated", f"{len(elevated):,}", "inspect at the next stop"),
+        (
+            "Expected cost of ignoring all",
+            money(float(ranked["expected_cost_of_ignoring"].sum()), currency),
+            f"of it {money(float(alarms['expected_cost_of_ignoring'].sum()), currency)} by the alarms",
+        ),
+    )
+    for column, (label, value, note) in zip(st.columns(len(tiles)), tiles, strict=True):
+        with column:
+            parts.tile(label, value, note)
+
+
+def show_table(
+    shown: pd.DataFrame, named_by: list[str], currency: str, model_name: str, version: str
+) -> dict[str, Any] | None:
+    """The ranking and its download; the reading that a person picked to look at, if any."""
+    if shown.empty:
+        st.info("No reading meets all of these filters.", icon="🔍")
+        return None
+    selected = st.dataframe(
+        _readable(shown, named_by),
+        hide_index=True,
+        height=min(520, 38 + 35 * len(shown)),
+        column_config=_columns(named_by, currency),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="ranking",
+    )
+    rows = selected["selection"]["rows"]
+    with st.container(horizontal=True):
+        picked = st.button(
+            "Look at this machine",
+            icon="🔎",
+            type="primary",
+            disabled=not rows,
+            help="Choose a row by its left edge first.",
+        )
+        st.download_button(
+            f"Download these {len(shown):,} rows",
+            shown.to_csv(index=False).encode,
+            file_name=f"{model_name}-v{version}-ranking.csv",
+            mime="text/csv",
+            icon="⬇️",
+            on_click="ignore",
+        )
+    st.caption(
+        f"Ranked by failure probability, by version {version}. Choose a row by its left edge to look at its machine."
+    )
+    return dict(shown.iloc[rows[0]]) if picked and rows else None
+
+
+def machine_query(reading: dict[str, Any]) -> dict[str, str]:
+    """The query of the machine page's address that holds `reading`."""
+    query = {name: str(reading[name]) for name in INPUT_NAMES}
+    named = next((str(reading[name]) for name in NAMES if pd.notna(reading.get(name))), "")
+    return query | ({"machine": named} if named else {})
+
+
+def _readable(shown: pd.DataFrame, named_by: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"row": shown["row"]})
+    table[named_by] = shown[named_by]
+    table["risk"] = shown["risk_level"].map(lambda level: _SIGNS[level] + RISKS[level])
+    table["probability"] = shown["failure_probability"]
+    table["cost"] = shown["expected_cost_of_ignoring"]
+    table["action"] = shown["recommended_action"]
+    table["limits"] = shown["broken_limits"].map(
+        lambda names: ", ".join(LIMITS.get(name, name) for name in names.split("; ") if name)
+    )
+    table[list(INPUT_NAMES)] = shown[list(INPUT_NAMES)]
+    table["warnings"] = shown["warnings"]
+    return table
+
+
+def _columns(named_by: list[str], currency: str) -> dict[str, Any]:
+    config = st.column_config
+    return {
+        "row": config.NumberColumn("Row", help="In the file.", width="small"),
+        **{name: config.TextColumn(LABELS[name], pinned=name == named_by[0]) for name in named_by},
+        "risk": config.TextColumn("Risk", width="small"),
+        "probability": config.ProgressColumn("Failure probability", format="percent", min_value=0, max_value=1),
+        "cost": config.NumberColumn(f"Expected cost ({currency})", format="%.0f"),
+        "action": config.TextColumn("What to do", width="large"),
+        "limits": config.TextColumn("Broken limits", width="medium"),
+        "product_type": config.TextColumn("Type", width="small"),
+        **{sensor.name: config.NumberColumn(f"{sensor.label} ({sensor.unit})") for sensor in SENSORS},
+        "warnings": config.TextColumn("Unusual", width="large"),
+    }

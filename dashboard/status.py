@@ -1,0 +1,114 @@
+"""The pieces of the status page: (value, note, sign) of its tiles, traffic, rejected inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.cards import GateCheck, Trainings
+from predictive_maintenance.sensors import LABELS
+
+from . import parts
+from .watch import Snapshot
+from .words import LEVELS, ago, duration, plain, seconds
+
+Tile = tuple[str, str, str]
+
+_RUNNING = {"RUNNING", "SCHEDULED"}
+
+
+def service_state(snapshot: Snapshot) -> Tile:
+    if snapshot.trouble:
+        return "Away", f"last answer {ago(snapshot.answered)}", "🔴"
+    health = snapshot.health
+    if health is None or health.status == "not ready":
+        return "Waiting", "it answers, and has no model yet", "🟡"
+    if health.status == "degraded":
+        return "Serving", "with trouble, told above", "🟡"
+    return "Serving", f"at {plain(snapshot.url)}", "🟢"
+
+
+def registry_state(snapshot: Snapshot) -> Tile:
+    health = snapshot.health
+    if snapshot.trouble or health is None:
+        return "Unknown", "only the service can tell", "⚪"
+    age = health.registry_answered_seconds_ago
+    if age is None:
+        kept = "the model is one kept on disk" if health.restored_from_disk else "it has not answered yet"
+        return "Away", kept, "🔴"
+    troubled = bool(health.trouble) or bool(snapshot.history and snapshot.history.trouble)
+    return ("Troubled" if troubled else "Answering"), f"last answer {duration(age)} ago", "🟡" if troubled else "🟢"
+
+
+def last_training(trainings: Trainings | None) -> Tile:
+    if trainings is None:
+        return "Unknown", "the registry has not told", "⚪"
+    if not trainings.trainings:
+        return "None yet", "start one with `make train`", "⚪"
+    last = trainings.trainings[0]
+    if last.status in _RUNNING:
+        return "Under way", f"{plain(last.flow_run)}, begun {ago(last.started)}", "🔵"
+    if last.level is None:
+        return "Failed", f"{plain(last.flow_run)}, {ago(last.started)}: not judged", "🔴"
+    verdict = f" {plain(last.verdict)}" if last.verdict else ""
+    sign = {"production": "🟢", "candidate": "🟡"}.get(last.level, "🟠")
+    return LEVELS.get(last.level, last.level).capitalize(), f"{ago(last.ended or last.started)}:{verdict}", sign
+
+
+def required_rates(checks: Sequence[GateCheck]) -> dict[str, float]:
+    """What the first level of the gate asks of recall and F1, by the metric's name."""
+    found: dict[str, float] = {}
+    for check in checks:
+        least = re.search(r"\d*\.?\d+", check.required)
+        name = {"recall on held-out rows": "recall", "f1 on held-out rows": "f1"}.get(check.name.lower())
+        if name and least:
+            found[name] = float(least.group())
+    return found
+
+
+def traffic_tiles(snapshot: Snapshot) -> None:
+    counters, observed = snapshot.counters, snapshot.observed
+    st.subheader("Traffic", anchor=False)
+    if counters is None:
+        st.caption("Nothing is known of it yet.")
+        return
+    readings, answers, latency, mistakes = st.columns(4)
+    with readings:
+        share = f"{counters.alarms:,.0f} of them alarms"
+        parts.tile("Readings scored", f"{counters.readings:,.0f}", f"{share}; since the service started")
+    with answers:
+        if observed is None:
+            parts.tile("Requests", f"{counters.answers:,.0f}", "since the service started; a rate needs a second look")
+        else:
+            rate = observed.answers / observed.seconds * 60
+            window = duration(observed.seconds)
+            parts.tile("Requests", f"{rate:,.1f} a minute", f"{observed.answers:,} in the last {window} watched")
+    with latency:
+        if observed and observed.typical_seconds is not None and observed.slow_seconds is not None:
+            typical, slow = seconds(observed.typical_seconds), seconds(observed.slow_seconds)
+            parts.tile("Time to answer", f"≤ {typical}", f"half of them; 95 % within {slow}")
+        else:
+            parts.tile("Time to answer", "—", "no request while this was watched")
+    with mistakes:
+        parts.tile(
+            "Refused and failed",
+            f"{counters.refused:,.0f} and {counters.failed:,.0f}",
+            "requests that were wrong, and that the service could not answer; since it started",
+            "🔴" if counters.failed else "",
+        )
+
+
+def rejected_inputs(snapshot: Snapshot) -> None:
+    rejected = (snapshot.counters and snapshot.counters.rejected) or {}
+    if not snapshot.counters:
+        return
+    st.subheader("Rejected inputs", anchor=False)
+    if not rejected:
+        st.caption("No reading has been rejected since the service started.")
+        return
+    lines = ["| Field | Readings rejected since the service started |", "|---|---|"]
+    for field, count in sorted(rejected.items(), key=lambda item: -item[1]):
+        lines.append(f"| {plain(LABELS.get(field, field or 'the whole row'))} | {count:,.0f} |")
+    st.markdown("\n".join(lines))

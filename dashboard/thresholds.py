@@ -1,0 +1,52 @@
+"""What a model would have caught, and what it would have cost, at other thresholds. No Streamlit here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from app.cards import Estimate, Thresholds
+
+
+@dataclass(frozen=True)
+class Point:
+    """One threshold on the held-out rows; a rate is None where nothing was counted. `cost` is of 1,000 readings."""
+
+    threshold: float
+    caught: int
+    missed: int
+    false_alarms: int
+    recall: Estimate | None
+    precision: Estimate | None
+    cost: float
+
+
+def table(told: Thresholds, missed_failure_cost: float, false_alarm_cost: float) -> pd.DataFrame:
+    """Columns threshold, caught, missed, false_alarms and cost (of 1,000 readings): rising thresholds."""
+    ends = list(told.threshold)[-1:] != [1.0]  # from 1 on there is no alarm
+    caught = pd.Series([*told.true_positives, *[0] * ends])
+    false_alarms = pd.Series([*told.false_positives, *[0] * ends])
+    missed = told.failures - caught
+    cost = 1000 * (missed * missed_failure_cost + false_alarms * false_alarm_cost) / told.rows
+    thresholds = [*told.threshold, *[1.0] * ends]
+    return pd.DataFrame(
+        {"threshold": thresholds, "caught": caught, "missed": missed, "false_alarms": false_alarms, "cost": cost}
+    )
+
+
+def at(lines: pd.DataFrame, threshold: float) -> Point:
+    """What an alarm from `threshold` on means: the counts of the lowest threshold listed that is not below it."""
+    line = lines.loc[lines["threshold"] >= min(threshold, float(lines["threshold"].max()))].iloc[0]
+    caught, missed, false_alarms = int(line["caught"]), int(line["missed"]), int(line["false_alarms"])
+    recall, precision = _rate(caught, caught + missed), _rate(caught, caught + false_alarms)
+    return Point(float(line["threshold"]), caught, missed, false_alarms, recall, precision, float(line["cost"]))
+
+
+def _rate(count: int, of: int) -> Estimate | None:
+    """A share with its 95 % interval: E. B. Wilson, "Probable Inference", 1927. It takes rows for independent."""
+    if not of:
+        return None
+    interval = binomtest(count, of).proportion_ci(0.95, method="wilson")
+    return Estimate(value=count / of, low=float(interval.low), high=float(interval.high))

@@ -1,0 +1,119 @@
+"""What is known of the service: one look every few seconds for all who watch, and the last known state while it is away."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TypeVar
+
+from app.cards import Health, History, ModelCard, Trainings
+
+from .client import Api, ApiError
+from .traffic import Counters, Traffic, between, is_restart, read_counters
+
+REGISTRY_SECONDS = 30.0
+"""How old what the registry tells may get: the version that is served is looked at every time."""
+OBSERVED_SECONDS = 900.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The last known state, from `answered` on. `trouble` is why the API did not answer just now; `gaps` what it kept back."""
+
+    url: str
+    answered: datetime | None = None
+    trouble: str | None = None
+    gaps: tuple[str, ...] = ()
+    health: Health | None = None
+    card: ModelCard | None = None
+    history: History | None = None
+    trainings: Trainings | None = None
+    counters: Counters | None = None
+    observed: Traffic | None = None
+
+    @property
+    def version(self) -> str | None:
+        """The version that serves, as last known."""
+        return self.health.serving_version if self.health else None
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What a page that does not live by itself is drawn from: another one asks to draw it again."""
+        production = self.health.production_version if self.health else None
+        return self.version, production, self.trouble is None
+
+    def age_seconds(self, now: datetime) -> float | None:
+        return None if self.answered is None else (now - self.answered).total_seconds()
+
+
+@dataclass
+class Watch:
+    """Asks an API at most every `poll_seconds`, however many ask. Safe to use from several threads at once."""
+
+    api: Api
+    poll_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    _snapshot: Snapshot = field(init=False)
+    _looked: float = field(init=False, default=float("-inf"))
+    _told: float = field(init=False, default=float("-inf"))
+    _seen: deque[Counters] = field(init=False, default_factory=deque)
+    _lock: Lock = field(init=False, default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._snapshot = Snapshot(self.api.url)
+
+    def snapshot(self) -> Snapshot:
+        """The state as of now, or of the last `poll_seconds`. Who comes while another asks gets what is known already."""
+        first = self._looked == float("-inf")
+        if self._lock.acquire(blocking=first):
+            try:
+                if self.clock() - self._looked >= self.poll_seconds:
+                    self._snapshot = self._look()
+                    self._looked = self.clock()
+            finally:
+                self._lock.release()
+        return self._snapshot
+
+    def _look(self) -> Snapshot:
+        before = self._snapshot
+        gaps: list[str] = []
+        try:
+            health = self.api.health()
+        except ApiError as error:
+            return replace(before, trouble=str(error))
+
+        def ask(what: Callable[[], T], known: T | None) -> T | None:
+            try:
+                return what()
+            except ApiError as error:
+                gaps.append(str(error))
+                return known
+
+        now = replace(before, answered=datetime.now(UTC), trouble=None, health=health)
+        if now.signature != before.signature or before.gaps or self.clock() - self._told >= REGISTRY_SECONDS:
+            now = replace(
+                now,
+                card=ask(self.api.card, before.card) if health.serving_version else None,
+                history=ask(self.api.history, before.history),
+                trainings=ask(self.api.trainings, before.trainings),
+            )
+            self._told = self.clock()
+        text = ask(self.api.metrics, None)
+        if text is not None:
+            now = self._observe(now, read_counters(text, self.clock()))
+        return replace(now, gaps=tuple(dict.fromkeys(gaps)))
+
+    def _observe(self, now: Snapshot, counters: Counters) -> Snapshot:
+        if self._seen and is_restart(self._seen[-1], counters):
+            self._seen.clear()
+        self._seen.append(counters)
+        while counters.at - self._seen[0].at > OBSERVED_SECONDS:
+            self._seen.popleft()
+        observed = between(self._seen[0], counters) if len(self._seen) > 1 else None
+        return replace(now, counters=counters, observed=observed)

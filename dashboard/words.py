@@ -1,0 +1,79 @@
+"""Numbers and times as a person reads them; text from elsewhere made safe for Markdown."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from app.cards import Estimate
+
+METRICS = {
+    "recall": "Recall", "precision": "Precision", "f1": "F1", "pr_auc": "PR-AUC", "mcc": "MCC", "brier": "Brier score",
+    "expected_cost": "Cost of 1,000 readings",
+}  # fmt: skip
+ALGORITHMS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
+LEVELS = {"production": "fit for production", "candidate": "candidate", "rejected": "rejected"}
+LIMITS = {"heat_dissipation": "Heat dissipation", "power": "Power", "strain": "Strain", "tool_wear": "Tool wear"}
+RISKS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+
+
+def plain(text: str) -> str:
+    """`text` as it is, where Markdown is read: nothing of it is a link, a picture or a heading."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def percent(share: float) -> str:
+    """A probability, as precise as it is worth: never 0 % or 100 % unless it is."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{share:.1%}".replace("%", " %") if share < 0.1 or share > 0.99 else f"{share:.0%}".replace("%", " %")
+
+
+def money(amount: float, currency: str) -> str:
+    return f"{amount:,.0f} {currency}" if abs(amount) >= 10 or amount == 0 else f"{amount:,.2f} {currency}"
+
+
+def number(value: float) -> str:
+    """At most one decimal, thousands apart."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def interval(estimate: Estimate) -> str:
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def seconds(value: float) -> str:
+    """A bound of a latency."""
+    if value == float("inf"):
+        return "over 10 s"
+    return f"{value * 1000:g} ms" if value < 1 else f"{value:g} s"
+
+
+def duration(value: timedelta | float) -> str:
+    """Roughly, in the largest unit that fits."""
+    rest = value.total_seconds() if isinstance(value, timedelta) else value
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if rest >= size:
+            count = int(rest // size)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{max(rest, 0):.0f} s"
+
+
+def ago(moment: datetime | str | None, now: datetime | None = None) -> str:
+    """How long ago, from an ISO time or a datetime."""
+    if moment is None:
+        return "never"
+    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{duration((now or datetime.now(UTC)) - parsed)} ago"
+
+
+def on_date(moment: datetime | str | None) -> str:
+    """Date and minute in UTC: a server does not know where the reader sits."""
+    if moment is None:
+        return "—"
+    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{parsed.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
