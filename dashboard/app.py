@@ -1,8 +1,12 @@
 """The pages and their frame: streamlit run dashboard/app.py, or better python -m dashboard."""
 
+from pathlib import Path
+
 import streamlit as st
 
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
+st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")
+st.html("<style>.stMainBlockContainer { padding-top: 4.5rem; }</style>")
 st.navigation(
     [
         st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from .client import ARROW, Api
+from .client import Api
 
-KINDS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "arrow": ARROW}
+KINDS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 """Content types by a file's ending."""
 SAMPLE = Path(__file__).parent / "sample_fleet.csv"
 NAMES = ("machine_id", "reading_id", "timestamp")
@@ -49,6 +51,11 @@ def latest_of_each_machine(ranked: pd.DataFrame) -> pd.DataFrame | None:
         return None
     newest = times.groupby(ranked["machine_id"]).idxmax()
     return ranked.loc[newest.sort_values()].reset_index(drop=True)
+
+
+def name_of(reading: Mapping[str, Any]) -> str:
+    """What a reading's machine is called; the reading itself, where the file names no machine; nothing at all otherwise."""
+    return next((str(reading[name]) for name in NAMES[:2] if pd.notna(reading.get(name))), "")
 
 
 def filtered(ranked: pd.DataFrame, risks: list[str], types: list[str], limits: list[str], text: str) -> pd.DataFrame:

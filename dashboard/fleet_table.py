@@ -10,7 +10,6 @@ import streamlit as st
 from predictive_maintenance.sensors import INPUT_NAMES, LABELS, SENSORS
 
 from . import parts
-from .fleet import NAMES
 from .words import LIMITS, RISKS, money
 
 _SIGNS = {"high": "🔴 ", "elevated": "🟠 ", "low": "🟢 "}
@@ -77,18 +76,10 @@ def show_table(
     return dict(shown.iloc[rows[0]]) if picked and rows else None
 
 
-def machine_query(reading: dict[str, Any]) -> dict[str, str]:
-    """The query of the machine page's address that holds `reading`."""
-    query = {name: str(reading[name]) for name in INPUT_NAMES}
-    named = next((str(reading[name]) for name in NAMES if pd.notna(reading.get(name))), "")
-    return query | ({"machine": named} if named else {})
-
-
 def _readable(shown: pd.DataFrame, named_by: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame({"row": shown["row"]})
-    table[named_by] = shown[named_by]
+    table = shown[named_by].copy()
     table["risk"] = shown["risk_level"].map(lambda level: _SIGNS[level] + RISKS[level])
-    table["probability"] = shown["failure_probability"]
+    table["probability"] = shown["failure_probability"] * 100
     table["cost"] = shown["expected_cost_of_ignoring"]
     table["action"] = shown["recommended_action"]
     table["limits"] = shown["broken_limits"].map(
@@ -96,6 +87,7 @@ def _readable(shown: pd.DataFrame, named_by: list[str]) -> pd.DataFrame:
     )
     table[list(INPUT_NAMES)] = shown[list(INPUT_NAMES)]
     table["warnings"] = shown["warnings"]
+    table["row"] = shown["row"]
     return table
 
 
@@ -104,10 +96,10 @@ def _columns(named_by: list[str], currency: str) -> dict[str, Any]:
     return {
         "row": config.NumberColumn("Row", help="In the file.", width="small"),
         **{name: config.TextColumn(LABELS[name], pinned=name == named_by[0]) for name in named_by},
-        "risk": config.TextColumn("Risk", width="small"),
-        "probability": config.ProgressColumn("Failure probability", format="percent", min_value=0, max_value=1),
+        "risk": config.TextColumn("Risk", width=105),
+        "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
         "cost": config.NumberColumn(f"Expected cost ({currency})", format="%.0f"),
-        "action": config.TextColumn("What to do", width="large"),
+        "action": config.TextColumn("What to do", width=500),
         "limits": config.TextColumn("Broken limits", width="medium"),
         "product_type": config.TextColumn("Type", width="small"),
         **{sensor.name: config.NumberColumn(f"{sensor.label} ({sensor.unit})") for sensor in SENSORS},

@@ -9,39 +9,34 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from app.schemas import Curve, LimitMargin, Prediction, WhatIf
-from predictive_maintenance.sensors import PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
+from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 
 from . import parts
-from .words import RISKS, money, number, percent, plain
+from .words import NOTHING, RISKS, money, number, percent, plain, value
 
 _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
-_TYPES = {"L": "L, low quality", "M": "M, medium quality", "H": "H, high quality"}
 _SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
 _CELSIUS = 273.15
-MACHINE = "machine"
+MACHINE, _HELD = "machine", "held"
+
+Reading = Mapping[str, Any]
+Limits = Mapping[str, tuple[float, float]]
 
 
-def reading_form(limits: Mapping[str, tuple[float, float]], presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A reading within the sensors' physical limits; the page's address holds it all the time."""
-    first = next(iter(presets.values()))
+def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, Any]:
+    """A reading within the sensors' physical limits, at first the first of `presets`; the page's address holds it."""
+    _follow_address(next(iter(presets.values())), limits)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Machine", key=MACHINE, bind="query-params", placeholder="A name, if you like", width=260)
+        st.text_input("Machine", key=MACHINE, placeholder="A name, if you like", width=260)
         for name, preset in presets.items():
             st.button(name, on_click=_fill, args=(preset,))
     kind, *sensors = st.columns(1 + len(SENSORS), vertical_alignment="top")
-    st.session_state.setdefault(PRODUCT_TYPE.name, first[PRODUCT_TYPE.name])
+    about = "The quality of the product: low, medium or high."
     reading: dict[str, Any] = {
-        PRODUCT_TYPE.name: kind.selectbox(
-            PRODUCT_TYPE.label,
-            PRODUCT_TYPES,
-            key=PRODUCT_TYPE.name,
-            bind="query-params",
-            format_func=_TYPES.__getitem__,
-        )
+        PRODUCT_TYPE.name: kind.selectbox(PRODUCT_TYPE.label, PRODUCT_TYPES, key=PRODUCT_TYPE.name, help=about)
     }
     for column, sensor in zip(sensors, SENSORS, strict=True):
         low, high = limits[sensor.name]
-        st.session_state.setdefault(sensor.name, float(first[sensor.name]))
         reading[sensor.name] = column.number_input(
             f"{sensor.label} ({sensor.unit})",
             float(low),
@@ -49,12 +44,43 @@ def reading_form(limits: Mapping[str, tuple[float, float]], presets: Mapping[str
             step=_STEPS.get(sensor.name, 0.1),
             format="%g",
             key=sensor.name,
-            bind="query-params",
             help=f"Physically possible: {low:g} to {high:g} {sensor.unit}.",
         )
         if sensor.unit == "K":
             column.caption(f"{reading[sensor.name] - _CELSIUS:.1f} °C")
+    st.session_state[_HELD] = query_of(reading, st.session_state[MACHINE])
+    st.query_params.from_dict(st.session_state[_HELD])
     return reading
+
+
+def _follow_address(first: Reading, limits: Limits) -> None:
+    """Fill the form from the page's address where that is another than the form's own, as after a link or a way back."""
+    query = st.query_params.to_dict() or st.session_state.get(_HELD, {})
+    if query == st.session_state.get(_HELD) and MACHINE in st.session_state:
+        return
+    reading, wrong = read_query(query, first, limits)
+    _fill(reading, query.get(MACHINE, ""))
+    for sentence in wrong:
+        st.warning(f"In the address: {plain(sentence)}", icon="🔗")
+
+
+def read_query(query: Mapping[str, str], first: Reading, limits: Limits) -> tuple[dict[str, Any], list[str]]:
+    """The reading of an address, with values of `first` where it has none that can be used; and what could not be used."""
+    reading: dict[str, Any] = {name: first[name] for name in INPUT_NAMES}
+    wrong: list[str] = []
+    for name in query.keys() & set(INPUT_NAMES):
+        found = _usable(name, query[name], limits)
+        if found is None:
+            wrong.append(f"{name} cannot be {query[name]!r}; taken as {reading[name]}")
+        else:
+            reading[name] = found
+    return reading, sorted(wrong)
+
+
+def query_of(reading: Reading, machine: str = "") -> dict[str, str]:
+    """The query of the address that holds `reading`."""
+    query = {name: f"{reading[name]:.10g}" for name in SENSOR_NAMES} | {PRODUCT_TYPE.name: reading[PRODUCT_TYPE.name]}
+    return query | ({MACHINE: machine} if machine else {})
 
 
 def answer_tiles(answer: Prediction) -> None:
@@ -69,7 +95,9 @@ def answer_tiles(answer: Prediction) -> None:
             "Risk", RISKS[answer.risk_level], f"by version {plain(answer.model_version)}", _SIGNS[answer.risk_level]
         )
     with probability:
-        parts.tile("Failure probability", percent(answer.failure_probability), f"alarm from {answer.threshold:.1%} on")
+        parts.tile(
+            "Failure probability", percent(answer.failure_probability), f"alarm from {percent(answer.threshold)} on"
+        )
     with cost:
         price = money(answer.expected_cost_of_ignoring, answer.currency)
         parts.tile("Expected cost of ignoring it", price, "probability times the cost of a missed failure")
@@ -80,16 +108,17 @@ def answer_tiles(answer: Prediction) -> None:
 def limits_table(margins: Sequence[LimitMargin]) -> None:
     lines = ["| | Limit | Now | Allowed | Left |", "|---|---|---:|---:|---:|"]
     for margin in margins:
-        state = "❌ broken" if margin.broken else "✅ kept" if margin.applies else "◻️ does not apply"
+        state = "❌ broken" if margin.broken else "✅ kept" if margin.applies else "◻️ inactive"
         side = "at least" if margin.side == "minimum" else "at most"
-        unit = plain(margin.unit)
+        left = number(margin.margin) if margin.applies else NOTHING
         lines.append(
-            f"| {state} | {plain(margin.label)} | {number(margin.measured)} {unit} | {side} {number(margin.bound)} {unit} | "
-            f"{number(margin.margin) if margin.applies else '—'} {unit if margin.applies else ''} |"
+            f"| {state} | {plain(margin.label)} ({plain(margin.unit)}) | {number(margin.measured)} | "
+            f"{side} {number(margin.bound)} | {left} |"
         )
     st.markdown("\n".join(lines))
     st.caption(
-        "The published limits of such machines; below zero, the limit is passed. The model learns from data, not from these."
+        "The published limits of such machines; below zero, one is passed. Heat dissipation has a limit at low speed only. "
+        "The model learns from data, not from these."
     )
 
 
@@ -110,24 +139,33 @@ def _turn(curve: Curve, alarm: bool) -> str:
     turn = curve.turning_point
     assert turn is not None
     change = turn.value - curve.value
-    how = f"{number(turn.value)} {curve.unit} ({'+' if change > 0 else '-'}{number(abs(change))})"
+    how = f"{value(turn.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
     if curve.sensor == "tool_wear_min" and alarm and change < 0:
-        how = f"a tool with {number(turn.value)} {curve.unit} or less"
-    return f"| {curve.label} | {number(curve.value)} {curve.unit} | {how} | {percent(turn.failure_probability)} |"
+        how = f"a tool with {value(turn.value, curve.unit)} or less"
+    return f"| {curve.label} | {value(curve.value, curve.unit)} | {how} | {percent(turn.failure_probability)} |"
 
 
-def share_link() -> None:
+def share_link(reading: Reading) -> None:
     """The address that holds the form."""
-    values = {name: st.session_state[name] for name in (MACHINE, PRODUCT_TYPE.name, *SENSOR_NAMES)}
-    query = urlencode(
-        {name: f"{value:g}" if isinstance(value, float) else value for name, value in values.items() if value}
-    )
     base = urlsplit(st.context.url or "")
+    query = urlencode(query_of(reading, st.session_state[MACHINE]))
     with st.expander("A link to this machine", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
 
 
-def _fill(preset: Mapping[str, Any]) -> None:
-    st.session_state[MACHINE] = ""
-    for name in (PRODUCT_TYPE.name, *SENSOR_NAMES):
-        st.session_state[name] = preset[name]
+def _fill(reading: Reading, machine: str = "") -> None:
+    st.session_state[MACHINE] = machine
+    st.session_state[PRODUCT_TYPE.name] = reading[PRODUCT_TYPE.name]
+    for name in SENSOR_NAMES:
+        st.session_state[name] = float(reading[name])
+
+
+def _usable(name: str, text: str, limits: Limits) -> str | float | None:
+    if name == PRODUCT_TYPE.name:
+        return text if text in PRODUCT_TYPES else None
+    try:
+        number_told = float(text)
+    except ValueError:
+        return None
+    low, high = limits[name]
+    return number_told if low <= number_told <= high else None

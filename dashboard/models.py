@@ -9,7 +9,7 @@ from app.cards import History, ModelCard, Scores, Thresholds, Trainings, Version
 from . import parts, shared
 from .thresholds import Point
 from .watch import Snapshot
-from .words import ALGORITHMS, LEVELS, ago, duration, money, on_date, plain
+from .words import ALGORITHMS, LEVELS, NOTHING, ago, duration, money, on_date, plain
 
 
 def history_table(history: History) -> None:
@@ -19,7 +19,7 @@ def history_table(history: History) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     for version in history.versions:
-        names = ", ".join(f"`{plain(alias)}`" for alias in version.aliases) or "—"
+        names = ", ".join(f"`{plain(alias)}`" for alias in version.aliases) or NOTHING
         serves = " (serves)" if version.version == history.serving_version else ""
         lines.append(
             f"| **{plain(version.version)}**{serves} | {names} | {_verdict(version)} | {_cell(version.held_out, 'recall')} | "
@@ -37,7 +37,7 @@ def trainings_table(trainings: Trainings) -> None:
         return
     lines = ["| Run | Started | Took | Outcome |", "|---|---|---|---|"]
     for training in trainings.trainings:
-        took = duration(training.ended - training.started) if training.ended else "—"
+        took = duration(training.ended - training.started) if training.ended else NOTHING
         outcome = (
             f"**{LEVELS.get(training.level, training.level)}**: {plain(training.verdict or '')}"
             if training.level
@@ -120,4 +120,4 @@ def _verdict(version: Version) -> str:
 
 def _cell(scores: Scores | None, name: str) -> str:
     found = scores.metrics.get(name) if scores else None
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else "—"
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else NOTHING

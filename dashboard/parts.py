@@ -12,7 +12,7 @@ from app.cards import Estimate, GateCheck, ModelCard, Scores
 from . import shared
 from .client import ApiError, ApiRefusedError
 from .watch import Snapshot
-from .words import METRICS, ago, duration, interval, plain
+from .words import METRICS, NOTHING, ago, duration, interval, plain
 
 
 def live(draw: Callable[[Snapshot], None]) -> None:
@@ -84,7 +84,7 @@ def estimates(scores: Scores, names: Sequence[str], required: dict[str, float] |
         least = (required or {}).get(name)
         with column:
             if found is None:
-                tile(METRICS[name], "—", "not told by this version")
+                tile(METRICS[name], NOTHING, "not told by this version")
             else:
                 goal = f"; the gate asks for {least:g}" if least is not None else ""
                 tile(METRICS[name], f"{found.value:.3f}", f"{interval(found)}{goal}")
@@ -110,7 +110,7 @@ def gate(checks: Sequence[GateCheck]) -> None:
 def rate(label: str, found: Estimate | None, of: str) -> None:
     """A tile of a share that may not be defined."""
     if found is None:
-        tile(label, "—", f"there is {of}")
+        tile(label, NOTHING, f"there is {of}")
     else:
         tile(label, f"{found.value:.3f}", f"{interval(found)}, {of}")
 

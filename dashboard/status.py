@@ -12,7 +12,7 @@ from predictive_maintenance.sensors import LABELS
 
 from . import parts
 from .watch import Snapshot
-from .words import LEVELS, ago, duration, plain, seconds
+from .words import LEVELS, NOTHING, ago, duration, plain, seconds
 
 Tile = tuple[str, str, str]
 
@@ -90,7 +90,7 @@ def traffic_tiles(snapshot: Snapshot) -> None:
             typical, slow = seconds(observed.typical_seconds), seconds(observed.slow_seconds)
             parts.tile("Time to answer", f"≤ {typical}", f"half of them; 95 % within {slow}")
         else:
-            parts.tile("Time to answer", "—", "no request while this was watched")
+            parts.tile("Time to answer", NOTHING, "no request while this was watched")
     with mistakes:
         parts.tile(
             "Refused and failed",

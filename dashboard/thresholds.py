@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from app.cards import Estimate, Thresholds
+from predictive_maintenance.evaluation.metrics import wilson
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def at(lines: pd.DataFrame, threshold: float) -> Point:
 
 
 def _rate(count: int, of: int) -> Estimate | None:
-    """A share with its 95 % interval: E. B. Wilson, "Probable Inference", 1927. It takes rows for independent."""
+    """A share with its 95 % interval, which takes the rows for independent."""
     if not of:
         return None
-    interval = binomtest(count, of).proportion_ci(0.95, method="wilson")
-    return Estimate(value=count / of, low=float(interval.low), high=float(interval.high))
+    low, high = wilson(count, of, 0.95)
+    return Estimate(value=count / of, low=low, high=high)

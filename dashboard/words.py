@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from app.cards import Estimate
 
+NOTHING = "—"
+"""What is not there, or not told."""
+
 METRICS = {
     "recall": "Recall", "precision": "Precision", "f1": "F1", "pr_auc": "PR-AUC", "mcc": "MCC", "brier": "Brier score",
     "expected_cost": "Cost of 1,000 readings",
@@ -20,7 +23,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 
 
 def plain(text: str) -> str:
-    """`text` as it is, where Markdown is read: nothing of it is a link, a picture or a heading."""
+    """`text` as it is where Markdown is read: nothing of it is a heading, a picture, a formula, or a link in disguise."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
@@ -30,16 +33,21 @@ def percent(share: float) -> str:
         return "< 0.1 %"
     if 0.999 < share < 1:
         return "> 99.9 %"
-    return f"{share:.1%}".replace("%", " %") if share < 0.1 or share > 0.99 else f"{share:.0%}".replace("%", " %")
+    return f"{share * 100:.1f} %"
 
 
 def money(amount: float, currency: str) -> str:
     return f"{amount:,.0f} {currency}" if abs(amount) >= 10 or amount == 0 else f"{amount:,.2f} {currency}"
 
 
-def number(value: float) -> str:
+def value(amount: float, unit: str) -> str:
+    """A number and its unit, on one line."""
+    return f"{number(amount)} {unit}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def number(amount: float) -> str:
     """At most one decimal, thousands apart."""
-    return f"{value:,.1f}".removesuffix(".0")
+    return f"{amount:,.1f}".removesuffix(".0")
 
 
 def interval(estimate: Estimate) -> str:
@@ -74,6 +82,6 @@ def ago(moment: datetime | str | None, now: datetime | None = None) -> str:
 def on_date(moment: datetime | str | None) -> str:
     """Date and minute in UTC: a server does not know where the reader sits."""
     if moment is None:
-        return "—"
+        return NOTHING
     parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return f"{parsed.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

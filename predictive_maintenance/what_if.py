@@ -16,8 +16,8 @@ from .features import RESOLUTION_DECIMALS, rounded
 from .scoring import Scorer, Vector
 from .sensors import INPUT_NAMES, SENSOR_NAMES
 
-MAX_POINTS = 400
-"""Values tried a sensor: coarser steps than the sensor's resolution where its range has more."""
+MAX_POINTS = 2000
+"""Values tried a sensor: steps are ten times the sensors' resolution, and again, where its range has more."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def what_if(scorer: Scorer, reading: Mapping[str, Any], ranges: Mapping[str, tup
 def _values(own: float, low: float, high: float) -> Vector:
     """Rising values on the sensor's resolution from `low` to `high`, `own` among them."""
     low, high = min(low, own), max(high, own)
-    resolution = 10.0**-RESOLUTION_DECIMALS
-    step = max(resolution, float(np.ceil((high - low) / MAX_POINTS / resolution)) * resolution)
+    step = 10.0**-RESOLUTION_DECIMALS
+    while (high - low) / step > MAX_POINTS:
+        step *= 10
     below, above = np.floor((own - low) / step + 1e-9), np.floor((high - own) / step + 1e-9)
     values = rounded(own + step * np.arange(-below, above + 1))
     values[int(below)] = own

@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard import parts, shared
 from dashboard.client import ApiError
-from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, score_fleet
-from dashboard.fleet_table import machine_query, show_table, totals
+from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, name_of, score_fleet
+from dashboard.fleet_table import show_table, totals
+from dashboard.machine import query_of
 from dashboard.words import LIMITS, RISKS
 
 TYPES = ["L", "M", "H"]
@@ -66,7 +67,7 @@ shown = filtered(
 )
 picked = show_table(shown, fleet.named_by, card.currency, card.model_name, fleet.version)
 if picked is not None:
-    st.switch_page("app_pages/machine.py", query_params=machine_query(picked))
+    st.switch_page("app_pages/machine.py", query_params=query_of(picked, name_of(picked)))
 if len(fleet.rejected):
     with st.expander(f"{len(fleet.rejected):,} rows could not be scored, with the reason", icon="🚫", expanded=True):
         st.dataframe(fleet.rejected[["row", *fleet.named_by, "rejected"]], hide_index=True)

@@ -6,6 +6,7 @@ from app.schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
 from dashboard import charts, parts, shared
 from dashboard.client import ApiError
 from dashboard.machine import answer_tiles, limits_table, reading_form, share_link, turning_points
+from dashboard.words import percent
 
 PRESETS = {"A healthy machine": EXAMPLE_HEALTHY, "A worn tool under a high load": EXAMPLE_OVERSTRAINED}
 
@@ -23,14 +24,14 @@ answer_tiles(answer)
 explanation = answer.explanation
 if explanation is None:
     st.stop()
-why, distance = st.columns(2)
+why, distance = st.columns(2, gap="large")
 with why:
     st.subheader("Why", anchor=False)
     st.altair_chart(
         charts.contributions(explanation.contributions), alt="What each sensor adds to the failure probability"
     )
     st.caption(
-        f"Against {explanation.reference}, whose failure probability is {explanation.base_probability:.1%} on average: "
+        f"Against {explanation.reference}, whose failure probability is {percent(explanation.base_probability)} on average: "
         "that and all bars add up to this machine's. Exact Shapley values."
     )
 with distance:
@@ -38,12 +39,11 @@ with distance:
     limits_table(explanation.limits)
 st.subheader("What would clear the alarm" if answer.predicted_failure else "What would raise an alarm", anchor=False)
 turning_points(what_if)
-columns = st.columns(3)
-for place, curve in enumerate(what_if.curves):
-    with columns[place % 3]:
-        st.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
+for curves in (what_if.curves[:3], what_if.curves[3:]):
+    for column, curve in zip(st.columns(3), curves, strict=False):
+        column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
 st.caption(
     "The other sensors held, over the values that the model has seen. The point is this reading, the dashed line the "
     "threshold of an alarm. Sensors of one machine do not move alone: a lower torque often comes with a higher speed."
 )
-share_link()
+share_link(reading)

@@ -14,7 +14,7 @@ from dashboard.status import (
     traffic_tiles,
 )
 from dashboard.watch import Snapshot
-from dashboard.words import ALGORITHMS, ago, on_date, plain
+from dashboard.words import ALGORITHMS, ago, on_date, percent, plain
 
 
 def states(snapshot: Snapshot) -> None:
@@ -56,7 +56,7 @@ def champion(snapshot: Snapshot) -> None:
     with st.expander("What it is and where it comes from", icon="🧾"):
         facts = {
             "Algorithm": ALGORITHMS.get(card.algorithm or "", card.algorithm or "not told"),
-            "Alarm from": f"{card.threshold:.1%} failure probability on",
+            "Alarm from": f"{percent(card.threshold)} failure probability on",
             "Promoted": on_date(card.promoted),
             "Trained by": card.flow_run or "not told",
             "Commit": card.git_commit or "not told",

@@ -82,7 +82,7 @@ def evaluate(
         _oracle(test, params),
         recall_by_mode(test, decisions, settings),
         _by_product_type(test, probabilities, decisions, params),
-        over_thresholds(labels, probabilities, costs),
+        over_thresholds(labels, probabilities, costs, trained.threshold),
         calibration_bins(labels, probabilities),
         importances(trained, test, seed),
         agrees,

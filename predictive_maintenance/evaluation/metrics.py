@@ -131,13 +131,17 @@ def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: Evaluation) -
     return tuple(group for group in found if group.failures)
 
 
-def over_thresholds(labels: Flags, probabilities: Vector, costs: Costs, points: int = 200) -> pd.DataFrame:
-    """Counts, recall, precision, F1 and the expected cost of 1,000 readings at up to `points` thresholds, in rising order."""
+def over_thresholds(
+    labels: Flags, probabilities: Vector, costs: Costs, chosen: float, points: int = 200
+) -> pd.DataFrame:
+    """Counts, recall, precision, F1 and the expected cost of 1,000 readings at up to `points` thresholds and the `chosen`
+    one, in rising order."""
     candidates = np.unique(probabilities)
     if len(candidates) > points:
         # Dense where there are alarms: evenly spaced by rank among the upper part, where the decisions are made.
         ranks = np.unique(np.geomspace(1, len(candidates), points).astype(int))
         candidates = candidates[len(candidates) - ranks][::-1]
+    candidates = np.unique(np.append(candidates, chosen))
     order = np.sort(probabilities)
     positives = np.sort(probabilities[labels])
     alarms = len(order) - np.searchsorted(order, candidates, side="left")
@@ -156,7 +160,7 @@ def calibration_bins(labels: Flags, probabilities: Vector, bins: int = 10) -> pd
     for number in np.unique(place):
         inside = place == number
         observed, rows = int(labels[inside].sum()), int(inside.sum())
-        low, high = _wilson(observed, rows, 0.95)
+        low, high = wilson(observed, rows, 0.95)
         lines.append((float(probabilities[inside].mean()), observed / rows, low, high, rows))
     return pd.DataFrame(lines, columns=["mean_probability", "observed_share", "low", "high", "rows"])
 
@@ -221,11 +225,12 @@ def _estimate(value: float, samples: Vector, confidence: float) -> Estimate:
 
 def _group_recall(name: str, of_group: Flags, decisions: Flags, settings: Evaluation) -> GroupRecall:
     failures, caught = int(of_group.sum()), int((of_group & decisions).sum())
-    low, high = _wilson(caught, failures, settings.confidence)
+    low, high = wilson(caught, failures, settings.confidence)
     return GroupRecall(name, failures, caught, failures >= settings.min_assessable_failures, low, high)
 
 
-def _wilson(hits: int, count: int, confidence: float) -> tuple[float, float]:
+def wilson(hits: int, count: int, confidence: float) -> tuple[float, float]:
+    """The interval of a share of independent draws: E. B. Wilson, "Probable Inference", 1927. NaN of nothing."""
     from scipy.stats import binomtest
 
     if not count:

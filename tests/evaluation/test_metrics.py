@@ -123,8 +123,9 @@ def test_thresholds_run_upwards_and_agree_with_scikit_learn(params):
     random = np.random.default_rng(5)
     labels = random.random(3000) < 0.1
     probabilities = np.clip(random.random(3000) * 0.6 + labels * 0.4, 0, 1)
-    table = over_thresholds(labels, probabilities, params.costs)
-    assert len(table) <= 200
+    table = over_thresholds(labels, probabilities, params.costs, chosen=0.51234)
+    assert len(table) <= 201
+    assert 0.51234 in table["threshold"].to_numpy()
     assert table["threshold"].is_monotonic_increasing
     for line in table.iloc[::40].itertuples():
         assert line.recall == pytest.approx(reference.recall_score(labels, probabilities >= line.threshold))
