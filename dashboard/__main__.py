@@ -40,7 +40,7 @@ def main(host: str, port: int, start_api: bool) -> None:
         click.echo(f"dashboard: http://{host}:{port}   service: {settings.api_url}   stop: Ctrl+C", err=True)
         cli.main(
             [
-                "run", str(Path(__file__).with_name("app.py")), "--server.address", host, "--server.port", str(port),
+                "run", str(Path(__file__).with_name("main.py")), "--server.address", host, "--server.port", str(port),
                 "--server.headless", "true",
             ],
             standalone_mode=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -92,7 +93,8 @@ class Api:
         except httpx.TimeoutException:
             raise ApiUnreachableError(f"{self.url} took too long to answer (PDM_API_TIMEOUT_SECONDS)") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ApiUnreachableError(f"{self.url} does not answer: {error}") from None
+            reason = re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+            raise ApiUnreachableError(f"{self.url} does not answer: {reason}") from None
         if answer.is_success:
             return answer
         raise _refusal(answer)

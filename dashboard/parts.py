@@ -20,16 +20,25 @@ def live(draw: Callable[[Snapshot], None]) -> None:
 
     @st.fragment(run_every=shared.settings().dashboard_poll_seconds)
     def again() -> None:
-        draw(shared.watch().snapshot())
+        draw(look())
 
     again()
+
+
+def look() -> Snapshot:
+    """The state of the service; a person is told where the first answer is waited for."""
+    watch = shared.watch()
+    if not watch.is_new:
+        return watch.snapshot()
+    with st.spinner(f"Asking {watch.api.url} ..."):
+        return watch.snapshot()
 
 
 def head(title: str, about: str) -> Snapshot:
     """A page's title and the state of the service, live: the page is drawn again when another version serves."""
     st.title(title, anchor=False)
     st.caption(about)
-    drawn = shared.watch().snapshot()
+    drawn = look()
 
     def follow(snapshot: Snapshot) -> None:
         if snapshot.signature != drawn.signature:
@@ -54,7 +63,7 @@ def banner(snapshot: Snapshot) -> None:
     elif health is None or health.serving_version is None:
         reason = plain(health.trouble) if health and health.trouble else "the service has just started"
         st.warning(
-            f"**No model serves yet:** {reason}. Train one with `make train`; it is followed as soon as it is promoted.",
+            f"**No model serves yet:** {reason}. `make train` makes one, and it is followed as soon as it is promoted.",
             icon="⏳",
         )
     elif health.status == "degraded":
@@ -118,7 +127,8 @@ def rate(label: str, found: Estimate | None, of: str) -> None:
 def need_model(snapshot: Snapshot, what: str) -> ModelCard:
     """The champion's card; without one the page ends here and says what it waits for."""
     if snapshot.card is None:
-        st.info(f"{what} is here as soon as a model serves.", icon="🕓")
+        when = "the service answers" if snapshot.trouble else "a model serves"
+        st.info(f"{what} is here as soon as {when}.", icon="🕓")
         st.stop()
     return snapshot.card
 

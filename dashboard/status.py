@@ -38,7 +38,7 @@ def registry_state(snapshot: Snapshot) -> Tile:
     if age is None:
         kept = "the model is one kept on disk" if health.restored_from_disk else "it has not answered yet"
         return "Away", kept, "🔴"
-    troubled = bool(health.trouble) or bool(snapshot.history and snapshot.history.trouble)
+    troubled = any(told and told.trouble for told in (snapshot.history, snapshot.trainings))
     return ("Troubled" if troubled else "Answering"), f"last answer {duration(age)} ago", "🟡" if troubled else "🟢"
 
 
@@ -82,9 +82,12 @@ def traffic_tiles(snapshot: Snapshot) -> None:
         if observed is None:
             parts.tile("Requests", f"{counters.answers:,.0f}", "since the service started; a rate needs a second look")
         else:
-            rate = observed.answers / observed.seconds * 60
-            window = duration(observed.seconds)
-            parts.tile("Requests", f"{rate:,.1f} a minute", f"{observed.answers:,} in the last {window} watched")
+            window = f"in the last {duration(observed.seconds)} watched"
+            if observed.seconds < 60:  # too short to speak of minutes
+                parts.tile("Requests", f"{observed.answers:,}", window)
+            else:
+                rate = observed.answers / observed.seconds * 60
+                parts.tile("Requests", f"{rate:,.1f} a minute", f"{observed.answers:,} {window}")
     with latency:
         if observed and observed.typical_seconds is not None and observed.slow_seconds is not None:
             typical, slow = seconds(observed.typical_seconds), seconds(observed.slow_seconds)

@@ -48,6 +48,11 @@ class Snapshot:
         production = self.health.production_version if self.health else None
         return self.version, production, self.trouble is None
 
+    @property
+    def health_trouble(self) -> str | None:
+        """What the service says is wrong."""
+        return self.health.trouble if self.health else None
+
     def age_seconds(self, now: datetime) -> float | None:
         return None if self.answered is None else (now - self.answered).total_seconds()
 
@@ -68,10 +73,14 @@ class Watch:
     def __post_init__(self) -> None:
         self._snapshot = Snapshot(self.api.url)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was asked yet: the first answer may be waited for."""
+        return self._looked == float("-inf")
+
     def snapshot(self) -> Snapshot:
         """The state as of now, or of the last `poll_seconds`. Who comes while another asks gets what is known already."""
-        first = self._looked == float("-inf")
-        if self._lock.acquire(blocking=first):
+        if self._lock.acquire(blocking=self.is_new):
             try:
                 if self.clock() - self._looked >= self.poll_seconds:
                     self._snapshot = self._look()
@@ -96,7 +105,8 @@ class Watch:
                 return known
 
         now = replace(before, answered=datetime.now(UTC), trouble=None, health=health)
-        if now.signature != before.signature or before.gaps or self.clock() - self._told >= REGISTRY_SECONDS:
+        news = now.signature != before.signature or now.health_trouble != before.health_trouble
+        if news or before.gaps or self.clock() - self._told >= REGISTRY_SECONDS:
             now = replace(
                 now,
                 card=ask(self.api.card, before.card) if health.serving_version else None,
@@ -115,5 +125,5 @@ class Watch:
         self._seen.append(counters)
         while counters.at - self._seen[0].at > OBSERVED_SECONDS:
             self._seen.popleft()
-        observed = between(self._seen[0], counters) if len(self._seen) > 1 else None
+        observed = between(self._seen[0], counters) if counters.at > self._seen[0].at else None
         return replace(now, counters=counters, observed=observed)

@@ -14,8 +14,8 @@ snapshot = parts.head("Check a machine", "Will it fail, why, and what would chan
 card = parts.need_model(snapshot, "The form")
 reading = reading_form(card.limits, PRESETS)
 try:
-    answer = shared.api().predict(reading)
-    what_if = shared.api().what_if(reading)
+    with st.spinner("Asking the service ..."):
+        answer, what_if = shared.api().predict(reading), shared.api().what_if(reading)
 except ApiError as error:
     parts.refusal(error, "This reading could not be checked.")
     st.stop()

@@ -11,7 +11,8 @@ from dashboard.words import plain
 snapshot = parts.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
 history = snapshot.history
 if history is None or not history.versions:
-    st.info("Versions are here as soon as one is registered: `make train`.", icon="🕓")
+    when = "the service answers" if history is None else "one is registered: `make train`"
+    st.info(f"Versions are here as soon as {when}.", icon="🕓")
     if snapshot.trainings:
         trainings_table(snapshot.trainings)
     st.stop()
@@ -43,7 +44,8 @@ if serving and others:
 if snapshot.card:
     st.subheader("Thresholds and costs", anchor=False)
     try:
-        told = shared.api().thresholds()
+        with st.spinner("Asking the service ..."):
+            told = shared.api().thresholds()
     except ApiError as error:
         parts.refusal(error, "Other thresholds can't be shown.")
     else:

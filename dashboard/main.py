@@ -1,4 +1,4 @@
-"""The pages and their frame: streamlit run dashboard/app.py, or better python -m dashboard."""
+"""The pages and their frame: python -m dashboard, or streamlit run dashboard/main.py. Not app.py: it would hide the package app."""
 
 from pathlib import Path
 
