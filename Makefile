@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train serve image test test-fast test-containers check format benchmark requirements clean
+.PHONY: help train serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, after training
 		if [ $$? -eq 3 ]; then $(MAKE) train; fi
 	$(BIN)/python -m app
 
+dashboard: $(READY)  ## Show the dashboard on 127.0.0.1:8501, after training a model and starting the service if there is none
+	@test -n "$$PDM_API_URL" || { $(BIN)/python -m predictive_maintenance status --require > /dev/null; \
+		if [ $$? -eq 3 ]; then $(MAKE) train; fi; }
+	$(BIN)/python -m dashboard --start-api
+
 # podman's own format of images has no place for a health check.
 image: export BUILDAH_FORMAT = docker
 image:  ## Both container images, predictive-maintenance:train and :serve (needs docker or podman)
@@ -29,13 +34,16 @@ image:  ## Both container images, predictive-maintenance:train and :serve (needs
 			--build-arg GIT_COMMIT=$$(git describe --always --abbrev=40 --exclude '*' --dirty=+changes 2>/dev/null || echo unknown) . || exit 1; done
 
 test: $(READY)  ## Every test that needs no container engine and no browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not containers"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not containers and not browser"
 
 test-fast: $(READY)  ## The tests that run in seconds: no whole flow, no environment of its own
-	$(BIN)/python -m pytest -n 2 -m "not flow and not environment and not containers"
+	$(BIN)/python -m pytest -n 2 -m "not flow and not environment and not containers and not browser"
 
 test-containers: $(READY)  ## The tests that build the images and run their containers (needs docker or podman)
 	$(BIN)/python -m pytest -m containers
+
+test-browser: $(READY)  ## The tests of the dashboard in a real browser (needs Chromium; screenshots in build/screenshots)
+	$(BIN)/python -m pytest -m browser
 
 check: $(READY)  ## Lint, format and types
 	$(BIN)/ruff check .

@@ -17,7 +17,8 @@ from .words import NOTHING, RISKS, money, number, percent, plain, value
 _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
 _SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
 _CELSIUS = 273.15
-MACHINE, _HELD = "machine", "held"
+MACHINE, _OWN = "machine", "own addresses"
+_REMEMBERED = 20
 
 Reading = Mapping[str, Any]
 Limits = Mapping[str, tuple[float, float]]
@@ -48,16 +49,21 @@ def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, An
         )
         if sensor.unit == "K":
             column.caption(f"{reading[sensor.name] - _CELSIUS:.1f} °C")
-    st.session_state[_HELD] = query_of(reading, st.session_state[MACHINE])
-    st.query_params.from_dict(st.session_state[_HELD])
+    own = query_of(reading, st.session_state[MACHINE])
+    st.session_state[_OWN] = [*st.session_state.get(_OWN, [])[-_REMEMBERED:], own]
+    st.query_params.from_dict(own)
     return reading
 
 
 def _follow_address(first: Reading, limits: Limits) -> None:
-    """Fill the form from the page's address where that is another than the form's own, as after a link or a way back."""
-    query = st.query_params.to_dict() or st.session_state.get(_HELD, {})
-    if query == st.session_state.get(_HELD) and MACHINE in st.session_state:
+    """Fill the form from the page's address where that is none of the form's own, as after a link.
+
+    A browser that is asked for much in a short time may still send the address before the last.
+    """
+    query, own = st.query_params.to_dict(), st.session_state.get(_OWN, [])
+    if MACHINE in st.session_state and (query in own or not query):
         return
+    query = query or (own[-1] if own else {})
     reading, wrong = read_query(query, first, limits)
     _fill(reading, query.get(MACHINE, ""))
     for sentence in wrong:

@@ -1,4 +1,4 @@
-"""The pages and their frame: python -m dashboard, or streamlit run dashboard/main.py. Not app.py: it would hide the package app."""
+"""The pages and their frame: python -m dashboard, or streamlit run dashboard/main.py. As app.py it would hide the package app."""
 
 from pathlib import Path
 

@@ -82,7 +82,7 @@ def tile(label: str, value: str, note: str, sign: str = "") -> None:
     """A value that is never cut: it wraps. `value` and `note` are Markdown."""
     with st.container(border=True, height="stretch"):
         st.caption(label)
-        st.markdown(f"#### {f'{sign} ' if sign else ''}{value}")
+        st.subheader(f"{sign} {value}" if sign else value, anchor=False)
         st.caption(note)
 
 

@@ -130,6 +130,15 @@ def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, 
     return versions
 
 
+@pytest.fixture
+def in_production(registered: Versions) -> Versions:
+    """Version 1 in production, whatever a test before did."""
+    current = registered.production()
+    if current is None or current.version != "1":
+        registered.promote("1", current and current.version)
+    return registered
+
+
 @dataclass
 class Service(Process):
     """`python -m app`, and a client of it."""

@@ -38,15 +38,6 @@ def readings(small):
     return small.rows.test[list(INPUT_NAMES)].head(200).to_dict("records")
 
 
-@pytest.fixture
-def in_production(registered):
-    """Version 1 in production, whatever a test before did."""
-    current = registered.production()
-    if current.version != "1":
-        registered.promote("1", current.version)
-    return registered
-
-
 def under_load(service, readings, seconds_after, act):
     """Every answer to four clients that never pause, while `act` runs in the middle."""
     stop, answers = threading.Event(), []

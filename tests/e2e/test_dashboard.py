@@ -1,0 +1,269 @@
+"""The dashboard in a real browser, over a real service and a real registry. Screenshots are kept in build/screenshots."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from predictive_maintenance.config import PROJECT_DIR
+from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.evaluation.evaluate import (
+    evaluate,
+    out_of_fold_scores,
+    thresholds_file,
+    training_fingerprint,
+)
+from predictive_maintenance.models.training import train_untuned
+from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+from predictive_maintenance.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.tracking import version_tags
+
+from .conftest import Process, clean_environment, free_port, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
+SCREENSHOTS = PROJECT_DIR / "build" / "screenshots"
+PAGES = {"status": "System status", "fleet": "Fleet", "machine": "Check a machine", "models": "Models"}
+SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
+
+
+@pytest.fixture(scope="module")
+def registered(mlflow_server, small, forest_files, params):
+    """Two versions as trainings make them: 1, a LightGBM, in production; 2, a random forest."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
+        connection = connect(params.registry)
+    versions = Versions(connection)
+    forest = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
+    for name, trained, files in (("1", small.trained, small.files), ("2", forest, forest_files)):
+        out_of_fold = out_of_fold_scores(trained, small.rows, small.params)
+        judged = evaluate(trained, out_of_fold, Scorer.from_files(files), small.rows, None, small.params)
+        tags = version_tags(judged, training_fingerprint(small.rows.train), (), f"TrainFlow/{name}", "c0ffee")
+        run = FlowRun.start(
+            connection, f"TrainFlow/{name}", {"gate_level": tags["gate_level"], "verdict": tags["verdict"]}
+        )
+        with tempfile.TemporaryDirectory() as work:
+            complete = {**files, THRESHOLDS_FILE: thresholds_file(judged)}
+            versions.register(run, package_version(complete, small.rows.test.head(5), Path(work)), tags)
+        run.finish()
+    versions.promote("1", None)
+    return versions
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.is_file():
+        pytest.fail(f"no Chromium at {CHROMIUM}: apt-get install chromium, or set PDM_CHROMIUM")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Dashboard(Process):
+    """`python -m dashboard`, and what its pages asked of others or complained about."""
+
+    url: str = ""
+    complaints: list[str] = field(default_factory=list)
+
+    def up(self) -> None:
+        self.start()
+        wait_for(lambda: httpx.get(f"{self.url}/_stcore/health").status_code == 200)
+
+    def open(self, browser: Browser, path: str = "/", size=SIZES["desktop"], scheme: str = "light") -> Page:
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        page.on("request", lambda request: self._note_request(request.url))
+        page.on("console", lambda message: self._note_message(message))
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.goto(self.url + path)
+        return page
+
+    def _note_request(self, url: str) -> None:
+        if not url.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(f"request: {url}")
+
+    def _note_message(self, message) -> None:
+        # Streamlit looks for its server below the page's own path first, and finds it at the root.
+        probe = "/_stcore/" in message.location["url"] and "404" in message.text
+        if message.type == "error" and not probe:
+            self.complaints.append(f"console: {message.text} {message.location}")
+
+
+@pytest.fixture
+def make_dashboard(tmp_path):
+    made = []
+
+    def make(api_url: str, *arguments: str, **settings: str) -> Dashboard:
+        port = free_port()
+        command = [sys.executable, "-m", "dashboard", "--port", str(port), *arguments]
+        environment = clean_environment(PDM_API_URL=api_url, PDM_DASHBOARD_POLL_SECONDS="1") | settings
+        made.append(Dashboard(command, tmp_path / "dashboard.log", environment, url=f"http://127.0.0.1:{port}"))
+        return made[-1]
+
+    yield make
+    for dashboard in made:
+        dashboard.kill()
+
+
+@pytest.fixture
+def service(make_service, in_production):
+    started = make_service()
+    started.ready()
+    return started
+
+
+@pytest.fixture
+def dashboard(make_dashboard, service):
+    started = make_dashboard(service.url)
+    started.up()
+    yield started
+    assert started.complaints == []
+
+
+def keep(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def drawn(page: Page) -> None:
+    """Until the page is at rest."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)
+    page.wait_for_timeout(700)
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes a person scroll sideways."""
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_drawn_whole_and_asks_nothing_of_the_internet(dashboard, browser, size, scheme):
+    for path, title in PAGES.items():
+        page = dashboard.open(browser, f"/{'' if path == 'status' else path}", SIZES[size], scheme)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Version 1 serves")).to_be_visible()
+        drawn(page)
+        assert page.get_by_test_id("stException").count() == 0
+        assert fits(page)
+        keep(page, f"{path}-{size}-{scheme}")
+        page.close()
+
+
+def test_a_person_checks_a_machine_and_passes_the_link_on(dashboard, browser):
+    page = dashboard.open(browser, "/machine")
+    page.get_by_role("button", name="A worn tool under a high load").click()
+    expect(page.get_by_text("Stop and inspect now")).to_be_visible()
+    expect(page.get_by_text("What would clear the alarm")).to_be_visible()
+    page.get_by_label("Machine", exact=True).fill("press 4")
+    page.get_by_label("Machine", exact=True).press("Enter")
+    expect(page.get_by_role("heading", name="What to do with press 4")).to_be_visible()
+    expect(page).to_have_url(re.compile("machine=press"))
+    page.get_by_text("A link to this machine").click()
+    code = page.get_by_test_id("stCode")
+    expect(code).to_contain_text("machine=press+4")
+    link = code.inner_text().strip()
+    drawn(page)
+    keep(page, "machine-alarm")
+    again = dashboard.open(browser, link.removeprefix(dashboard.url))
+    expect(again.get_by_role("heading", name="What to do with press 4")).to_be_visible()
+    expect(again.get_by_role("spinbutton", name="Torque (Nm)")).to_have_value("61.3")
+    torque = again.get_by_role("spinbutton", name="Torque (Nm)")
+    torque.fill("40")
+    torque.press("Enter")
+    expect(again).to_have_url(re.compile("torque_nm=40(&|$)"))
+
+
+def test_a_fleet_of_10000_readings_is_uploaded_ranked_and_one_machine_looked_at(dashboard, browser, tmp_path):
+    fleet = simulate(10_000, 5)[list(INPUT_NAMES)]
+    fleet.insert(0, "machine_id", [f"press {number}" for number in range(len(fleet))])
+    fleet.to_csv(tmp_path / "plant.csv", index=False)
+    page = dashboard.open(browser, "/fleet")
+    page.locator("input[type=file]").set_input_files(tmp_path / "plant.csv")
+    expect(page.get_by_text("10,000", exact=True)).to_be_visible(timeout=30_000)
+    table = page.get_by_test_id("stDataFrame")
+    table.scroll_into_view_if_needed()
+    drawn(page)
+    keep(page, "fleet-10000")
+    start = time.monotonic()
+    page.get_by_label("Machine, reading or time").fill("press 77")
+    page.get_by_label("Machine, reading or time").press("Enter")
+    expect(page.get_by_role("button", name="Download these 111 rows")).to_be_visible()
+    print(f"a filter over 10,000 rows took {time.monotonic() - start:.2f} s")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download these 111 rows").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == 112
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + 52)
+    page.get_by_role("button", name="Look at this machine").click()
+    expect(page.get_by_role("heading", name="Check a machine")).to_be_visible()
+    expect(page.get_by_label("Machine", exact=True)).to_have_value(re.compile("^press 77"))
+    page.go_back()
+    expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+
+
+def test_when_the_service_is_killed_a_banner_says_so_and_it_goes_away_with_the_service_back(
+    dashboard, service, browser
+):
+    page = dashboard.open(browser)
+    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=30_000)
+    service.kill()
+    expect(page.get_by_text("The service is away.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("What is shown is")).to_be_visible()
+    expect(page.get_by_text("Can version 1 be trusted?")).to_be_visible()
+    drawn(page)
+    keep(page, "status-away")
+    service.ready()
+    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("path", ["/", "/fleet", "/machine", "/models"])
+def test_a_promotion_shows_on_every_page_without_a_reload(dashboard, in_production, browser, path):
+    page = dashboard.open(browser, path)
+    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=30_000)
+    assert in_production.promote("2", "1").promoted
+    expect(page.get_by_text("Version 2 serves")).to_be_visible(timeout=15_000)
+    if path == "/machine":
+        expect(page.get_by_text("by version 2")).to_be_visible()
+    if path == "/models":
+        expect(page.get_by_text("2 (serves)")).to_be_visible()
+
+
+def test_without_a_model_the_pages_say_how_to_make_one(make_dashboard, make_service, registry_uri, browser):
+    service = make_service(MLFLOW_TRACKING_URI=registry_uri)
+    service.up()
+    dashboard = make_dashboard(service.url)
+    dashboard.up()
+    for path in ("", "fleet", "machine", "models"):
+        page = dashboard.open(browser, f"/{path}")
+        expect(page.get_by_text("No model serves yet")).to_be_visible(timeout=30_000)
+        drawn(page)
+        keep(page, f"{path or 'status'}-empty")
+        page.close()
+    assert dashboard.complaints == []
+
+
+def test_the_dashboard_starts_the_service_where_none_answers_and_stops_it_with_itself(
+    make_dashboard, mlflow_server, in_production, tmp_path
+):
+    api_url = f"http://127.0.0.1:{free_port()}"
+    dashboard = make_dashboard(
+        api_url, "--start-api", MLFLOW_TRACKING_URI=mlflow_server.url, PDM_MODEL_CACHE=str(tmp_path / "models")
+    )
+    dashboard.up()
+    wait_for(lambda: httpx.get(f"{api_url}/ready").status_code == 200)
+    assert dashboard.stop(signal.SIGTERM) == 0, dashboard.log.read_text()
+    with contextlib.suppress(httpx.TransportError):
+        pytest.fail(f"the service still answers: {httpx.get(api_url + '/health')}")
