@@ -54,10 +54,11 @@ format: $(READY)  ## Mend what lint and format can mend by themselves
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(READY)  ## Time training and scoring up to 1 million rows, and the service beside its peers (needs wrk)
+benchmark: $(READY)  ## Time training and scoring up to 1 million rows, and the service beside its peers, the dashboard (needs wrk and Chromium)
 	$(BIN)/python benchmarks/training.py --flow
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/dashboard.py
 
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make requirements'

@@ -6,7 +6,11 @@ import streamlit as st
 
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
 st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")
-st.html("<style>.stMainBlockContainer { padding-top: 4.5rem; }</style>")
+# Less air above; on a phone, a wide table scrolls within itself.
+st.html(
+    "<style>.stMainBlockContainer { padding-top: 4.5rem; }"
+    "[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }</style>"
+)
 st.navigation(
     [
         st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),

@@ -1,4 +1,4 @@
-"""compose.yaml as a person starts it: a registry, a service, and a training run that the service follows."""
+"""compose.yaml as a person starts it: a registry, a service, a dashboard, and a training run that both follow."""
 
 import shutil
 import subprocess
@@ -38,11 +38,22 @@ def compose():
     run("down", "--volumes")
 
 
-def test_a_model_trained_in_one_container_is_served_by_another(compose):
+# What a session of a browser would run, in the dashboard's own container, with its own settings.
+SHOWN = """
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file("dashboard/main.py", default_timeout=60).run()
+print([message.value for kind in (page.success, page.warning, page.error) for message in kind])
+"""
+
+
+def test_a_model_trained_in_one_container_is_served_by_another_and_shown_by_a_third(compose):
     compose("up", "--detach")
+    wait_for(lambda: httpx.get("http://127.0.0.1:8501/_stcore/health").status_code == 200)
     with httpx.Client(base_url="http://127.0.0.1:8000") as api:
         wait_for(lambda: "no version is in production" in api.get("/ready").text)
+        assert "No model serves yet" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)
         train = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
         compose("--profile", "train", "run", "--rm", "train", *train)
         wait_for(lambda: api.get("/ready").status_code == 200, seconds=120)
         assert api.post("/predict", json=READING).json()["model_version"] == "1"
+    assert "Version 1 serves" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)
