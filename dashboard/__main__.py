@@ -14,7 +14,7 @@ from streamlit.web import cli
 
 from predictive_maintenance.errors import ConfigError
 
-from .client import Api, ApiError
+from .client import Api, ApiError, ApiUnreachableError
 from .settings import Settings, read_settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -26,7 +26,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--start-api", is_flag=True, help="Start the service, too, where none answers at PDM_API_URL on this machine."
 )
-def main(host: str, port: int, start_api: bool) -> None:
+@click.option(
+    "--allowed-host",
+    "allowed",
+    multiple=True,
+    help="Name by which browsers may ask for it.  [default: this machine's, or any]",
+)
+def main(host: str, port: int, start_api: bool, allowed: tuple[str, ...]) -> None:
     """Show what runs, whether it can be trusted, and what to do about which machine."""
     try:
         settings = read_settings()
@@ -42,6 +48,8 @@ def main(host: str, port: int, start_api: bool) -> None:
             [
                 "run", str(Path(__file__).with_name("main.py")), "--server.address", host, "--server.port", str(port),
                 "--server.headless", "true",
+                # A page of the internet could else reach it under a name of its own that leads to this machine.
+                *(f"--server.allowedHosts={name}" for name in allowed or (LOOPBACK if host in LOOPBACK else ())),
             ],
             standalone_mode=False,
         )  # fmt: skip
@@ -65,8 +73,10 @@ def _service(settings: Settings, start: bool) -> Iterator[None]:
 def _answers(settings: Settings) -> bool:
     try:
         Api(settings).health()
-    except ApiError:
+    except ApiUnreachableError:
         return False
+    except ApiError:
+        pass  # something is there, and the pages say what
     return True
 
 

@@ -88,7 +88,7 @@ def scores(told: Mapping[str, Scores]) -> alt.LayerChart:
         tooltip=tips,
     )
     spans = base.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title="on held-out rows, with 95 % intervals", scale=alt.Scale(domain=[0, 1])), x2="high:Q"
+        x=alt.X("low:Q", title="on held-out rows, with intervals", scale=alt.Scale(domain=[0, 1])), x2="high:Q"
     )
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
         x="value:Q", shape=alt.Shape("version:N", sort=names, title=None, legend=None)

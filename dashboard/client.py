@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import httpx
+import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from app.cards import Health, History, ModelCard, Thresholds, Trainings
 from app.schemas import Prediction, WhatIf
+from predictive_maintenance.sensors import INPUT_NAMES
 
 from .settings import Settings
 
@@ -42,7 +44,7 @@ class Api:
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         key = settings.api_key
-        self.url = settings.api_url.rstrip("/")
+        self.url = settings.api_url
         self._client = httpx.Client(
             base_url=self.url,
             headers={"X-API-Key": key.get_secret_value()} if key else {},
@@ -76,13 +78,20 @@ class Api:
     def what_if(self, reading: Mapping[str, Any]) -> WhatIf:
         return _read(self._ask("POST", "/predict/what-if", json=dict(reading)), WhatIf)
 
-    def score(self, content: bytes, kind: str) -> bytes:
-        """A table of readings, of content type `kind`: the same readings and their scores, as an Arrow stream."""
+    def score(self, content: bytes, kind: str) -> pa.Table:
+        """A table of readings, of content type `kind`: the same readings and their scores."""
         answer = self._ask(
             "POST", "/predict/batch", params={"inputs": "true"}, content=content,
             headers={"content-type": kind, "accept": ARROW}, timeout=SCORING_SECONDS,
         )  # fmt: skip
-        return answer.content
+        try:
+            with pa.ipc.open_stream(answer.content) as stream:
+                table = stream.read_all()
+        except pa.ArrowException:
+            raise _unexpected(answer, "the table") from None
+        if lacking := {*INPUT_NAMES, "failure_probability", "rejected"} - set(table.column_names):
+            raise _unexpected(answer, ", ".join(sorted(lacking)))
+        return table
 
     def _get(self, path: str, words: type[M]) -> M:
         return _read(self._ask("GET", path), words)
@@ -105,9 +114,13 @@ def _read(answer: httpx.Response, words: type[M]) -> M:
         return words.model_validate_json(answer.content)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the body"
-        raise ApiError(
-            f"{answer.url} does not answer as this dashboard expects ({where}): both must be of the same release"
-        ) from None
+        raise _unexpected(answer, where) from None
+
+
+def _unexpected(answer: httpx.Response, where: str) -> ApiError:
+    return ApiError(
+        f"{answer.url} does not answer as this dashboard expects ({where}): both must be of the same release"
+    )
 
 
 def _refusal(answer: httpx.Response) -> ApiRefusedError:

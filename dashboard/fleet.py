@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from .client import Api
 
@@ -34,8 +33,7 @@ class Fleet:
 
 def score_fleet(api: Api, content: bytes, ending: str) -> Fleet:
     """Raises ApiError where the file can't be scored at all."""
-    with pa.ipc.open_stream(api.score(content, KINDS[ending])) as stream:
-        table = stream.read_all().to_pandas()
+    table = api.score(content, KINDS[ending]).to_pandas()
     good = table["rejected"].isna()
     ranked = table[good].drop(columns="rejected")
     ranked = ranked.sort_values(["failure_probability", "row"], ascending=[False, True], ignore_index=True)

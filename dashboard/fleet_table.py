@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.cards import ModelCard
 from predictive_maintenance.sensors import INPUT_NAMES, LABELS, SENSORS
 
 from . import parts
-from .words import LIMITS, RISKS, money
+from .fleet import Fleet
+from .words import LIMITS, RISKS, money, plain
 
 _SIGNS = {"high": "🔴 ", "elevated": "🟠 ", "low": "🟢 "}
 
@@ -37,21 +39,20 @@ def totals(ranked: pd.DataFrame, rejected: pd.DataFrame, currency: str) -> None:
             parts.tile(label, value, note)
 
 
-def show_table(
-    shown: pd.DataFrame, named_by: list[str], currency: str, model_name: str, version: str
-) -> dict[str, Any] | None:
+def show_table(shown: pd.DataFrame, fleet: Fleet, card: ModelCard) -> dict[str, Any] | None:
     """The ranking and its download; the reading that a person picked to look at, if any."""
     if shown.empty:
         st.info("No reading meets all of these filters.", icon="🔍")
         return None
     selected = st.dataframe(
-        _readable(shown, named_by),
+        _readable(shown, fleet.named_by),
         hide_index=True,
         height=min(520, 38 + 35 * len(shown)),
-        column_config=_columns(named_by, currency),
+        column_config=_columns(fleet.named_by, card.currency),
         on_select="rerun",
         selection_mode="single-row",
-        key="ranking",
+        # Other rows are another table: a choice made among the former ones is forgotten.
+        key=f"ranking-{fleet.version}-{hash(tuple(shown['row']))}",
     )
     rows = selected["selection"]["rows"]
     with st.container(horizontal=True):
@@ -64,16 +65,34 @@ def show_table(
         )
         st.download_button(
             f"Download these {len(shown):,} rows",
-            shown.to_csv(index=False).encode,
-            file_name=f"{model_name}-v{version}-ranking.csv",
+            lambda: _csv(shown, fleet.named_by),
+            file_name=f"{card.model_name}-v{fleet.version}-ranking.csv",
             mime="text/csv",
             icon="⬇️",
             on_click="ignore",
         )
     st.caption(
-        f"Ranked by failure probability, by version {version}. Choose a row by its left edge to look at its machine."
+        f"Ranked by failure probability, by version {plain(fleet.version)}. Choose a row by its left edge to look at its machine."
     )
     return dict(shown.iloc[rows[0]]) if picked and rows else None
+
+
+def show_rejected(fleet: Fleet) -> None:
+    """The rows that could not be scored, each with its reason."""
+    if fleet.rejected.empty:
+        return
+    with st.expander(f"{len(fleet.rejected):,} rows could not be scored, with the reason", icon="🚫", expanded=True):
+        st.dataframe(
+            fleet.rejected[["row", *fleet.named_by, "rejected"]],
+            hide_index=True,
+            column_config=_columns(fleet.named_by, "") | {"rejected": st.column_config.TextColumn("Reason", width=900)},
+        )
+
+
+def _csv(shown: pd.DataFrame, named_by: list[str]) -> bytes:
+    """A name that a spreadsheet would take for a formula gets an apostrophe, which makes it text there."""
+    names = shown[named_by].replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
+    return shown.assign(**{name: names[name] for name in named_by}).to_csv(index=False).encode()
 
 
 def _readable(shown: pd.DataFrame, named_by: list[str]) -> pd.DataFrame:
@@ -99,9 +118,9 @@ def _columns(named_by: list[str], currency: str) -> dict[str, Any]:
         "risk": config.TextColumn("Risk", width=105),
         "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
         "cost": config.NumberColumn(f"Expected cost ({currency})", format="%.0f"),
-        "action": config.TextColumn("What to do", width=500),
-        "limits": config.TextColumn("Broken limits", width="medium"),
+        "action": config.TextColumn("What to do", width=620),
+        "limits": config.TextColumn("Broken limits", width=260),
         "product_type": config.TextColumn("Type", width="small"),
         **{sensor.name: config.NumberColumn(f"{sensor.label} ({sensor.unit})") for sensor in SENSORS},
-        "warnings": config.TextColumn("Unusual", width="large"),
+        "warnings": config.TextColumn("Unusual", width=900),
     }

@@ -12,6 +12,7 @@ from app.schemas import Curve, LimitMargin, Prediction, WhatIf
 from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 
 from . import parts
+from .client import Api
 from .words import NOTHING, RISKS, money, number, percent, plain, value
 
 _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
@@ -27,6 +28,7 @@ Limits = Mapping[str, tuple[float, float]]
 def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, Any]:
     """A reading within the sensors' physical limits, at first the first of `presets`; the page's address holds it."""
     _follow_address(next(iter(presets.values())), limits)
+    _keep_within(limits)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Machine", key=MACHINE, placeholder="A name, if you like", width=260)
         for name, preset in presets.items():
@@ -89,6 +91,12 @@ def query_of(reading: Reading, machine: str = "") -> dict[str, str]:
     return query | ({MACHINE: machine} if machine else {})
 
 
+def ask_about(api: Api, reading: Reading) -> tuple[Prediction, WhatIf]:
+    """Both answers of one version: asked once more where a promotion came between. Raises ApiError."""
+    answer, what_if = api.predict(reading), api.what_if(reading)
+    return (answer if answer.model_version == what_if.model_version else api.predict(reading)), what_if
+
+
 def answer_tiles(answer: Prediction) -> None:
     named = st.session_state.get(MACHINE)
     st.subheader(f"What to do with {plain(named)}" if named else "What to do", anchor=False)
@@ -115,7 +123,7 @@ def limits_table(margins: Sequence[LimitMargin]) -> None:
     lines = ["| | Limit | Now | Allowed | Left |", "|---|---|---:|---:|---:|"]
     for margin in margins:
         state = "❌ broken" if margin.broken else "✅ kept" if margin.applies else "◻️ inactive"
-        side = "at least" if margin.side == "minimum" else "at most"
+        side = "at least" if margin.side == "minimum" else "below" if margin.name == "tool_wear" else "at most"
         left = number(margin.margin) if margin.applies else NOTHING
         lines.append(
             f"| {state} | {plain(margin.label)} ({plain(margin.unit)}) | {number(margin.measured)} | "
@@ -123,8 +131,8 @@ def limits_table(margins: Sequence[LimitMargin]) -> None:
         )
     st.markdown("\n".join(lines))
     st.caption(
-        "The published limits of such machines; below zero, one is passed. Heat dissipation has a limit at low speed only. "
-        "The model learns from data, not from these."
+        "The published limits of such machines, and what is left until they are broken. Heat dissipation has a limit at low "
+        "speed only. The model learns from data, not from these."
     )
 
 
@@ -147,7 +155,7 @@ def _turn(curve: Curve, alarm: bool) -> str:
     change = turn.value - curve.value
     how = f"{value(turn.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
     if curve.sensor == "tool_wear_min" and alarm and change < 0:
-        how = f"a tool with {value(turn.value, curve.unit)} or less"
+        how = f"a tool with {value(turn.value, curve.unit)}"
     return f"| {curve.label} | {value(curve.value, curve.unit)} | {how} | {percent(turn.failure_probability)} |"
 
 
@@ -157,6 +165,18 @@ def share_link(reading: Reading) -> None:
     query = urlencode(query_of(reading, st.session_state[MACHINE]))
     with st.expander("A link to this machine", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
+
+
+def _keep_within(limits: Limits) -> None:
+    """A value that the version which serves now takes for impossible becomes the nearest possible one, and is told."""
+    for sensor in SENSORS:
+        low, high = limits[sensor.name]
+        held = st.session_state[sensor.name]
+        st.session_state[sensor.name] = float(min(max(held, low), high))
+        if not low <= held <= high:
+            st.warning(
+                f"{sensor.label} cannot be {number(held)} {sensor.unit}: taken as the nearest possible value.", icon="⚠️"
+            )
 
 
 def _fill(reading: Reading, machine: str = "") -> None:

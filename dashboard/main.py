@@ -4,6 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import shared
+from dashboard.words import plain
+from predictive_maintenance.errors import ConfigError
+
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
 st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")
 # Less air above; on a phone, a wide table scrolls within itself.
@@ -11,6 +15,11 @@ st.html(
     "<style>.stMainBlockContainer { padding-top: 4.5rem; }"
     "[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }</style>"
 )
+try:
+    shared.settings()
+except ConfigError as error:
+    st.error(f"**A setting is wrong.** {plain(str(error))}", icon="🚫")
+    st.stop()
 st.navigation(
     [
         st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import streamlit as st
 
 from app.cards import History, ModelCard, Scores, Thresholds, Trainings, Version
@@ -9,7 +11,7 @@ from app.cards import History, ModelCard, Scores, Thresholds, Trainings, Version
 from . import parts, shared
 from .thresholds import Point
 from .watch import Snapshot
-from .words import ALGORITHMS, LEVELS, NOTHING, ago, duration, money, on_date, plain
+from .words import ALGORITHMS, LEVELS, NOTHING, RUNNING, ago, duration, money, on_date, plain
 
 
 def history_table(history: History) -> None:
@@ -19,7 +21,7 @@ def history_table(history: History) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     for version in history.versions:
-        names = ", ".join(f"`{plain(alias)}`" for alias in version.aliases) or NOTHING
+        names = ", ".join(plain(alias) for alias in version.aliases) or NOTHING
         serves = " (serves)" if version.version == history.serving_version else ""
         lines.append(
             f"| **{plain(version.version)}**{serves} | {names} | {_verdict(version)} | {_cell(version.held_out, 'recall')} | "
@@ -27,7 +29,7 @@ def history_table(history: History) -> None:
             f"{plain(ALGORITHMS.get(version.algorithm or '', version.algorithm or 'not told'))} |"
         )
     st.markdown("\n".join(lines))
-    st.caption("Recall and F1 on the rows held out when the version was trained, with 95 % intervals.")
+    st.caption("Recall and F1 on the rows held out when the version was trained, with intervals.")
 
 
 def trainings_table(trainings: Trainings) -> None:
@@ -39,10 +41,10 @@ def trainings_table(trainings: Trainings) -> None:
     for training in trainings.trainings:
         took = duration(training.ended - training.started) if training.ended else NOTHING
         outcome = (
-            f"**{LEVELS.get(training.level, training.level)}**: {plain(training.verdict or '')}"
+            f"**{LEVELS.get(training.level, plain(training.level))}**: {plain(training.verdict or '')}"
             if training.level
             else "under way"
-            if training.status == "RUNNING"
+            if training.status in RUNNING
             else "failed before it was judged"
         )
         name = plain(training.flow_run)
@@ -77,13 +79,16 @@ def links(snapshot: Snapshot) -> None:
         )
         return
     with st.container(horizontal=True):
-        made_by = next((run for run in trainings.trainings if card and run.run_id == card.run_id), None)
-        if made_by:
-            run = f"{address}/#/experiments/{made_by.experiment_id}/runs/{made_by.run_id}"
+        if card and trainings.trainings:  # all in one experiment
+            run = f"{address}/#/experiments/{trainings.trainings[0].experiment_id}/runs/{card.run_id}"
             st.link_button("The champion's run", run, icon="🧪")
             st.link_button("Its card", f"{run}/artifacts/cards/evaluate.html", icon="📊")
         if card:
-            st.link_button("Its version", f"{address}/#/models/{card.model_name}/versions/{card.version}", icon="📦")
+            st.link_button(
+                "Its version",
+                f"{address}/#/models/{quote(card.model_name, safe='')}/versions/{card.version}",
+                icon="📦",
+            )
 
 
 def costs_inputs(card: ModelCard) -> tuple[float, float]:

@@ -70,7 +70,8 @@ def banner(snapshot: Snapshot) -> None:
         st.warning(f"**Version {plain(health.serving_version)} serves, but:** {plain(health.trouble or '')}.", icon="⚠️")
     elif health.serving_version != health.production_version and health.production_version:
         st.info(
-            f"Version {health.serving_version} serves; version {health.production_version} is being fetched.", icon="⏳"
+            f"Version {plain(health.serving_version)} serves; version {plain(health.production_version)} is being fetched.",
+            icon="⏳",
         )
     else:
         st.success(f"**Version {plain(health.serving_version)} serves** and is what `production` points to.", icon="✅")
@@ -98,7 +99,7 @@ def estimates(scores: Scores, names: Sequence[str], required: dict[str, float] |
                 goal = f"; the gate asks for {least:g}" if least is not None else ""
                 tile(METRICS[name], f"{found.value:.3f}", f"{interval(found)}{goal}")
     st.caption(
-        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; 95 % intervals."
+        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; with intervals."
     )
 
 
@@ -127,7 +128,7 @@ def rate(label: str, found: Estimate | None, of: str) -> None:
 def need_model(snapshot: Snapshot, what: str) -> ModelCard:
     """The champion's card; without one the page ends here and says what it waits for."""
     if snapshot.card is None:
-        when = "the service answers" if snapshot.trouble else "a model serves"
+        when = "the service tells of it" if snapshot.trouble or snapshot.version else "a model serves"
         st.info(f"{what} is here as soon as {when}.", icon="🕓")
         st.stop()
     return snapshot.card

@@ -12,11 +12,9 @@ from predictive_maintenance.sensors import LABELS
 
 from . import parts
 from .watch import Snapshot
-from .words import LEVELS, NOTHING, ago, duration, plain, seconds
+from .words import LEVELS, NOTHING, RUNNING, ago, duration, plain, within
 
 Tile = tuple[str, str, str]
-
-_RUNNING = {"RUNNING", "SCHEDULED"}
 
 
 def service_state(snapshot: Snapshot) -> Tile:
@@ -38,7 +36,8 @@ def registry_state(snapshot: Snapshot) -> Tile:
     if age is None:
         kept = "the model is one kept on disk" if health.restored_from_disk else "it has not answered yet"
         return "Away", kept, "🔴"
-    troubled = any(told and told.trouble for told in (snapshot.history, snapshot.trainings))
+    lists = (snapshot.history, snapshot.trainings)
+    troubled = bool(snapshot.gaps) or any(told is None or told.trouble for told in lists)
     return ("Troubled" if troubled else "Answering"), f"last answer {duration(age)} ago", "🟡" if troubled else "🟢"
 
 
@@ -48,13 +47,13 @@ def last_training(trainings: Trainings | None) -> Tile:
     if not trainings.trainings:
         return "None yet", "start one with `make train`", "⚪"
     last = trainings.trainings[0]
-    if last.status in _RUNNING:
+    if last.status in RUNNING:
         return "Under way", f"{plain(last.flow_run)}, begun {ago(last.started)}", "🔵"
     if last.level is None:
         return "Failed", f"{plain(last.flow_run)}, {ago(last.started)}: not judged", "🔴"
     verdict = f" {plain(last.verdict)}" if last.verdict else ""
     sign = {"production": "🟢", "candidate": "🟡"}.get(last.level, "🟠")
-    return LEVELS.get(last.level, last.level).capitalize(), f"{ago(last.ended or last.started)}:{verdict}", sign
+    return LEVELS.get(last.level, plain(last.level)).capitalize(), f"{ago(last.ended or last.started)}:{verdict}", sign
 
 
 def required_rates(checks: Sequence[GateCheck]) -> dict[str, float]:
@@ -77,7 +76,11 @@ def traffic_tiles(snapshot: Snapshot) -> None:
     readings, answers, latency, mistakes = st.columns(4)
     with readings:
         share = f"{counters.alarms:,.0f} of them alarms"
-        parts.tile("Readings scored", f"{counters.readings:,.0f}", f"{share}; since the service started")
+        parts.tile(
+            "Readings scored",
+            f"{counters.readings:,.0f}",
+            f"{share}; since the service started, those asked by these pages, too",
+        )
     with answers:
         if observed is None:
             parts.tile("Requests", f"{counters.answers:,.0f}", "since the service started; a rate needs a second look")
@@ -90,8 +93,8 @@ def traffic_tiles(snapshot: Snapshot) -> None:
                 parts.tile("Requests", f"{rate:,.1f} a minute", f"{observed.answers:,} {window}")
     with latency:
         if observed and observed.typical_seconds is not None and observed.slow_seconds is not None:
-            typical, slow = seconds(observed.typical_seconds), seconds(observed.slow_seconds)
-            parts.tile("Time to answer", f"≤ {typical}", f"half of them; 95 % within {slow}")
+            typical, slow = within(observed.typical_seconds), within(observed.slow_seconds)
+            parts.tile("Time to answer", typical, f"half of them; 95 % {slow}")
         else:
             parts.tile("Time to answer", NOTHING, "no request while this was watched")
     with mistakes:

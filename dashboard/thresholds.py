@@ -44,6 +44,12 @@ def at(lines: pd.DataFrame, threshold: float) -> Point:
     return Point(float(line["threshold"]), caught, missed, false_alarms, recall, precision, float(line["cost"]))
 
 
+def choices(lines: pd.DataFrame, own: float) -> list[float]:
+    """Rising thresholds that a person can tell apart, to a hundredth of a percent: the highest of those alike, or `own`."""
+    told = {f"{threshold:.2%}": threshold for threshold in lines["threshold"]}
+    return sorted((told | {f"{own:.2%}": own}).values())
+
+
 def _rate(count: int, of: int) -> Estimate | None:
     """A share with its 95 % interval, which takes the rows for independent."""
     if not of:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from .client import ApiError
+
 _SCORING = ("/predict", "/predict/batch", "/predict/what-if", "/invocations")
 
 Buckets = tuple[tuple[float, float], ...]
@@ -15,7 +17,10 @@ Buckets = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Counters:
-    """The counters at one time (seconds of a steady clock), since the service started."""
+    """The counters at one time (seconds of a steady clock), since the service started.
+
+    `refused` were the caller's mistakes (4xx), `failed` the service's (5xx).
+    """
 
     at: float
     answers: float = 0
@@ -29,7 +34,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Between two looks, `seconds` apart. `refused` were the caller's mistakes (4xx), `failed` the service's (5xx).
+    """Between two looks, `seconds` apart.
 
     `typical_seconds` and `slow_seconds`: half, and 95 %, of the answers took at most so long, as the histogram's bounds
     tell; None without answers, and infinite beyond its last bound.
@@ -37,14 +42,22 @@ class Traffic:
 
     seconds: float
     answers: int
-    refused: int
-    failed: int
     typical_seconds: float | None
     slow_seconds: float | None
 
 
 def read_counters(text: str, at: float) -> Counters:
-    """From Prometheus text: answers to questions about readings, not those to who looks after the service."""
+    """From Prometheus text: answers to questions about readings, not those to who looks after the service.
+
+    Raises ApiError where that is something else.
+    """
+    try:
+        return _counters(text, at)
+    except (ValueError, KeyError) as error:
+        raise ApiError(f"/metrics of the service cannot be read: {error}") from None
+
+
+def _counters(text: str, at: float) -> Counters:
     sums = {"answers": 0.0, "refused": 0.0, "failed": 0.0, "readings": 0.0, "alarms": 0.0}
     rejected: dict[str, float] = {}
     buckets: dict[float, float] = {}
@@ -73,8 +86,6 @@ def between(first: Counters, last: Counters) -> Traffic:
     return Traffic(
         last.at - first.at,
         round(last.answers - first.answers),
-        round(last.refused - first.refused),
-        round(last.failed - first.failed),
         _bound_of(taken, 0.5),
         _bound_of(taken, 0.95),
     )

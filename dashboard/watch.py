@@ -46,7 +46,8 @@ class Snapshot:
     def signature(self) -> tuple[object, ...]:
         """What a page that does not live by itself is drawn from: another one asks to draw it again."""
         production = self.health.production_version if self.health else None
-        return self.version, production, self.trouble is None
+        gaps = (self.card is None, self.history is None, self.trainings is None)
+        return self.version, production, self.trouble is None, gaps
 
     @property
     def health_trouble(self) -> str | None:
@@ -114,9 +115,9 @@ class Watch:
                 trainings=ask(self.api.trainings, before.trainings),
             )
             self._told = self.clock()
-        text = ask(self.api.metrics, None)
-        if text is not None:
-            now = self._observe(now, read_counters(text, self.clock()))
+        counters = ask(lambda: read_counters(self.api.metrics(), self.clock()), None)
+        if counters is not None:
+            now = self._observe(now, counters)
         return replace(now, gaps=tuple(dict.fromkeys(gaps)))
 
     def _observe(self, now: Snapshot, counters: Counters) -> Snapshot:

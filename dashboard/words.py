@@ -10,13 +10,12 @@ from app.cards import Estimate
 NOTHING = "—"
 """What is not there, or not told."""
 
-METRICS = {
-    "recall": "Recall", "precision": "Precision", "f1": "F1", "pr_auc": "PR-AUC", "mcc": "MCC", "brier": "Brier score",
-    "expected_cost": "Cost of 1,000 readings",
-}  # fmt: skip
+METRICS = {"recall": "Recall", "precision": "Precision", "f1": "F1", "pr_auc": "PR-AUC"}
 ALGORITHMS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
 LEVELS = {"production": "fit for production", "candidate": "candidate", "rejected": "rejected"}
 LIMITS = {"heat_dissipation": "Heat dissipation", "power": "Power", "strain": "Strain", "tool_wear": "Tool wear"}
+RUNNING = ("RUNNING", "SCHEDULED")
+"""What MLflow calls a training that goes on."""
 RISKS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
@@ -54,11 +53,11 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 
-def seconds(value: float) -> str:
-    """A bound of a latency."""
-    if value == float("inf"):
-        return "over 10 s"
-    return f"{value * 1000:g} ms" if value < 1 else f"{value:g} s"
+def within(bound_seconds: float) -> str:
+    """A bound of a latency; infinity stands for all that is beyond the service's last."""
+    if bound_seconds == float("inf"):
+        return "beyond what is counted"
+    return f"within {bound_seconds * 1000:g} ms" if bound_seconds < 1 else f"within {bound_seconds:g} s"
 
 
 def duration(value: timedelta | float) -> str:

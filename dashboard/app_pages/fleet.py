@@ -7,16 +7,15 @@ import streamlit as st
 from dashboard import parts, shared
 from dashboard.client import ApiError
 from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, name_of, score_fleet
-from dashboard.fleet_table import show_table, totals
+from dashboard.fleet_table import show_rejected, show_table, totals
 from dashboard.machine import query_of
-from dashboard.words import LIMITS, RISKS
-
-TYPES = ["L", "M", "H"]
+from dashboard.words import LIMITS, RISKS, plain
+from predictive_maintenance.sensors import PRODUCT_TYPES
 
 
 @st.cache_data(show_spinner="Scoring the readings …", max_entries=8)
-def score(content: bytes, ending: str, version: str) -> Fleet:  # noqa: ARG001
-    """`version` is what a kept answer is forgotten by: another model answers anew."""
+def score(content: bytes, ending: str, run_id: str) -> Fleet:  # noqa: ARG001
+    """`run_id`, of the model's training, is what a kept answer is known by: another model answers anew."""
     return score_fleet(shared.api(), content, ending)
 
 
@@ -44,30 +43,30 @@ if file is None:
     st.stop()
 name, content, ending = file
 try:
-    fleet = score(content, ending, card.version)
+    fleet = score(content, ending, card.run_id)
 except ApiError as error:
-    parts.refusal(error, f"{name} could not be scored.")
+    parts.refusal(error, f"{plain(name)} could not be scored.")
     st.stop()
+if fleet.version != card.version:  # promoted in between: not to be kept as the other's
+    score.clear(content, ending, card.run_id)
 ranked = fleet.ranked
 newest = latest_of_each_machine(ranked)
-if (
-    newest is not None
-    and len(newest) < len(ranked)
-    and st.toggle("Only the newest reading of each machine", value=True)
-):
+about = "Only the newest reading of each machine that could be scored"
+if newest is not None and len(newest) < len(ranked) and st.toggle(about, value=True):
     ranked = newest
 totals(ranked, fleet.rejected, card.currency)
-risk, kind, limit, text = st.columns(4)
-shown = filtered(
-    ranked,
-    risk.multiselect("Risk", list(RISKS), format_func=RISKS.__getitem__, placeholder="All"),
-    kind.multiselect("Product type", TYPES, placeholder="All"),
-    limit.multiselect("Broken limit", list(LIMITS), format_func=LIMITS.__getitem__, placeholder="Any or none"),
-    text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
-)
-picked = show_table(shown, fleet.named_by, card.currency, card.model_name, fleet.version)
-if picked is not None:
-    st.switch_page("app_pages/machine.py", query_params=query_of(picked, name_of(picked)))
-if len(fleet.rejected):
-    with st.expander(f"{len(fleet.rejected):,} rows could not be scored, with the reason", icon="🚫", expanded=True):
-        st.dataframe(fleet.rejected[["row", *fleet.named_by, "rejected"]], hide_index=True)
+if ranked.empty:
+    st.error(f"No row of {plain(name)} could be scored: the reasons are below.", icon="🚫")
+else:
+    risk, kind, limit, text = st.columns(4)
+    shown = filtered(
+        ranked,
+        risk.multiselect("Risk", list(RISKS), format_func=RISKS.__getitem__, placeholder="All"),
+        kind.multiselect("Product type", PRODUCT_TYPES, placeholder="All"),
+        limit.multiselect("Broken limit", list(LIMITS), format_func=LIMITS.__getitem__, placeholder="Any or none"),
+        text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
+    )
+    picked = show_table(shown, fleet, card)
+    if picked is not None:
+        st.switch_page("app_pages/machine.py", query_params=query_of(picked, name_of(picked)))
+show_rejected(fleet)

@@ -5,7 +5,7 @@ import streamlit as st
 from app.schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
 from dashboard import charts, parts, shared
 from dashboard.client import ApiError
-from dashboard.machine import answer_tiles, limits_table, reading_form, share_link, turning_points
+from dashboard.machine import answer_tiles, ask_about, limits_table, reading_form, share_link, turning_points
 from dashboard.words import percent
 
 PRESETS = {"A healthy machine": EXAMPLE_HEALTHY, "A worn tool under a high load": EXAMPLE_OVERSTRAINED}
@@ -15,7 +15,7 @@ card = parts.need_model(snapshot, "The form")
 reading = reading_form(card.limits, PRESETS)
 try:
     with st.spinner("Asking the service ..."):
-        answer, what_if = shared.api().predict(reading), shared.api().what_if(reading)
+        answer, what_if = ask_about(shared.api(), reading)
 except ApiError as error:
     parts.refusal(error, "This reading could not be checked.")
     st.stop()

@@ -5,13 +5,13 @@ import streamlit as st
 from dashboard import charts, parts, shared
 from dashboard.client import ApiError
 from dashboard.models import costs_inputs, history_table, links, point_tiles, trainings_table
-from dashboard.thresholds import at, table
+from dashboard.thresholds import at, choices, table
 from dashboard.words import plain
 
 snapshot = parts.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
 history = snapshot.history
 if history is None or not history.versions:
-    when = "the service answers" if history is None else "one is registered: `make train`"
+    when = "the service tells of them" if history is None else "one is registered: `make train`"
     st.info(f"Versions are here as soon as {when}.", icon="🕓")
     if snapshot.trainings:
         trainings_table(snapshot.trainings)
@@ -51,12 +51,9 @@ if snapshot.card:
     else:
         missed, false = costs_inputs(snapshot.card)
         lines = table(told, missed, false)
-        start = at(lines, snapshot.card.threshold).threshold
+        own = at(lines, snapshot.card.threshold).threshold
         chosen = st.select_slider(
-            "Alarm from this failure probability on",
-            lines["threshold"].tolist(),
-            start,
-            format_func=lambda value: f"{value:.1%}",
+            "Alarm from this failure probability on", choices(lines, own), own, format_func=lambda value: f"{value:.2%}"
         )
         point_tiles(at(lines, chosen), told, snapshot.card.currency)
         st.altair_chart(

@@ -48,10 +48,13 @@ def champion(snapshot: Snapshot) -> None:
     if card is None:
         return
     st.subheader(f"Can version {plain(card.version)} be trusted?", anchor=False)
-    if card.held_out:
+    if card.held_out is None:
+        st.caption("This version does not tell how it did on held-out rows.")
+    else:
         parts.estimates(card.held_out, ("recall", "precision", "f1", "pr_auc"), required_rates(card.gate))
     passed = sum(check.passed for check in card.gate)
-    with st.expander(f"The gate: {passed} of {len(card.gate)} checks passed", icon="🚦"):
+    told = f"{passed} of {len(card.gate)} checks passed" if card.gate else "not told by this version"
+    with st.expander(f"The gate: {told}", icon="🚦"):
         parts.gate(card.gate)
     with st.expander("What it is and where it comes from", icon="🧾"):
         facts = {
@@ -62,7 +65,7 @@ def champion(snapshot: Snapshot) -> None:
             "Commit": card.git_commit or "not told",
             "Rows trained on": card.training_fingerprint or "not told",
             "Data": ", ".join(str(source.get("uri", "")) for source in card.data_sources) or "not told",
-            "Replaced": f"version {card.previous_version}" if card.previous_version else "nothing: it was the first",
+            "Replaced": f"version {card.previous_version}" if card.previous_version else "no version that it tells of",
         }
         st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {plain(fact)} |" for name, fact in facts.items()))
 

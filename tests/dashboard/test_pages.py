@@ -1,9 +1,15 @@
 """Each page as a person finds it: with the service up, away, slow, and without a model."""
 
+import json
+
 import httpx
+import pandas as pd
 import pytest
 
+from dashboard.client import ApiError
 from dashboard.fleet import SAMPLE
+from dashboard.fleet_table import _csv
+from predictive_maintenance.scoring import THRESHOLDS_FILE
 
 from .conftest import READING, training, words
 
@@ -107,6 +113,28 @@ def test_a_registry_that_is_away_is_told_and_the_version_serves_on(open_page, li
     assert "Troubled" in told
 
 
+def test_a_version_that_tells_little_is_said_to(open_page, complete_shelf):
+    complete_shelf.tags["1"] = {}
+    told = words(open_page("status"))
+    assert "This version does not tell how it did on held-out rows" in told
+    assert "no version that it tells of" in told
+
+
+def test_a_page_that_got_only_a_part_is_drawn_again_when_the_rest_is_there(open_page, watch, line):
+    history = watch.api.history
+    watch.api.history = lambda: (_ for _ in ()).throw(ApiError("too long"))
+    page = open_page("models")
+    assert "Versions are here as soon as the service tells of them" in words(page)
+    assert "too long" in words(page)
+    watch.api.history = history
+    assert "fit for production" in words(page.run())
+
+
+def test_a_registry_that_never_told_is_not_called_well(open_page, complete_shelf, watch):
+    watch.api.history = watch.api.trainings = lambda: (_ for _ in ()).throw(ApiError("the registry is away"))
+    assert "Troubled" in words(open_page("status"))
+
+
 def test_text_from_the_registry_is_shown_as_it_is(open_page, complete_shelf):
     complete_shelf.tags["1"]["verdict"] = complete_shelf.trained[0].__dict__["verdict"] = (
         "![x](http://evil/x.png) # big"
@@ -190,6 +218,27 @@ def test_another_version_scores_the_fleet_anew(open_page, line, complete_shelf):
     assert "by version 2" in words(page.run())
 
 
+def test_a_file_of_which_no_row_can_be_scored_shows_the_reasons_only(open_page):
+    page = upload(open_page("fleet"), "plant.csv", f"{HEADER}\npress 1,,L,298.8,308.9,1455,no,208\n".encode())
+    assert "No row of plant.csv could be scored" in words(page)
+    assert page.dataframe[0].value["machine_id"].tolist() == ["press 1"]
+
+
+def test_the_name_of_a_file_is_shown_as_it_is(open_page):
+    page = upload(open_page("fleet"), "![x](y).csv", b"machine,Type\npress 1,L\n")
+    assert "![x](y).csv could not be scored" in words(page)
+    assert "![x]" not in page.error[0].value
+
+
+def test_a_name_that_is_a_formula_is_text_in_the_download():
+    frame = pd.DataFrame({"machine_id": ["=HYPERLINK(1)", "press 1"], "torque_nm": [-1.0, 2.0]})
+    assert _csv(frame, ["machine_id"]).decode().splitlines() == [
+        "machine_id,torque_nm",
+        "'=HYPERLINK(1),-1.0",
+        "press 1,2.0",
+    ]
+
+
 # One machine
 
 
@@ -244,6 +293,18 @@ def test_the_form_stays_within_the_physical_limits(open_page, small):
         assert (field.min, field.max) == (low, high)
 
 
+def test_a_value_that_the_version_which_serves_takes_for_impossible_is_told(open_page, watch):
+    page = open_page("machine")
+    page.number_input(key="torque_nm").set_value(80.0).run()
+    card = watch.snapshot().card
+    limits = card.limits | {"torque_nm": (1.0, 75.0)}
+    watch.api.card = lambda: card.model_copy(update={"limits": limits})
+    watch._told = float("-inf")
+    told = words(page.run())
+    assert "Torque cannot be 80 Nm: taken as the nearest possible value" in told
+    assert page.number_input(key="torque_nm").value == 75.0
+
+
 def test_a_machine_cannot_be_checked_while_the_service_is_away(open_page, line):
     page = open_page("machine")
     line.fault = AWAY
@@ -255,7 +316,7 @@ def test_a_machine_cannot_be_checked_while_the_service_is_away(open_page, line):
 
 def test_versions_are_told_with_verdict_intervals_and_names(open_page):
     told = words(open_page("models"))
-    assert "| **1** (serves) | `production` | fit for production: passes every check | 0.850 [0.750, 0.900]" in told
+    assert "| **1** (serves) | production | fit for production: passes every check | 0.850 [0.750, 0.900]" in told
     assert "candidate: stays a candidate: Recall | 0.650 [0.550, 0.700]" in told
 
 
@@ -281,6 +342,14 @@ def test_costs_of_ones_own_change_the_cost_at_a_threshold(open_page):
     page.number_input[0].set_value(9000.0).run()
     page.number_input[1].set_value(900.0).run()
     assert "11,000 EUR" in words(page)  # (1 missed x 9,000 + 1 false x 900) / 900 rows x 1,000
+
+
+def test_every_threshold_to_choose_from_looks_different(open_page, complete_shelf, small):
+    counts = {"threshold": [0.11111, 0.11112, 0.5], "true_positives": [9, 9, 1], "false_positives": [4, 3, 0]}
+    files = {**small.files, THRESHOLDS_FILE: json.dumps({"rows": 900, "failures": 9} | counts).encode()}
+    complete_shelf.versions["1"] = files
+    slider = open_page("models").select_slider[0]
+    assert len(set(slider.options)) == len(slider.options) == 3
 
 
 def test_a_version_without_thresholds_says_so(open_page, complete_shelf, small):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import httpx
 import pandas as pd
@@ -13,10 +14,11 @@ from dashboard import charts
 from dashboard.__main__ import main
 from dashboard.client import Api, ApiError, ApiRefusedError, ApiUnreachableError
 from dashboard.fleet import filtered, latest_of_each_machine, name_of
-from dashboard.machine import query_of, read_query
+from dashboard.machine import ask_about, query_of, read_query
 from dashboard.settings import Settings, read_settings
 from dashboard.thresholds import at, table
-from dashboard.words import ago, duration, money, percent, plain, seconds
+from dashboard.traffic import read_counters
+from dashboard.words import ago, duration, money, percent, plain, within
 from predictive_maintenance.errors import ConfigError
 
 from .conftest import READING
@@ -43,6 +45,53 @@ def test_a_wrong_setting_ends_the_command_without_a_traceback(monkeypatch):
 def test_the_key_is_in_no_text_of_the_settings(monkeypatch):
     monkeypatch.setenv("PDM_API_KEY", "hush")
     assert "hush" not in repr(read_settings())
+
+
+@pytest.mark.parametrize("key", ["h\u00fcsh", "hu\nsh"])
+def test_a_key_that_no_request_can_carry_is_refused_without_being_told(monkeypatch, key):
+    monkeypatch.setenv("PDM_API_KEY", key)
+    with pytest.raises(ConfigError, match=r"PDM_API_KEY: .*printable ASCII") as refused:
+        read_settings()
+    assert key not in str(refused.value)
+
+
+def test_a_key_from_a_file_may_end_with_a_line(monkeypatch):
+    monkeypatch.setenv("PDM_API_KEY", "hush\n")
+    assert read_settings().api_key.get_secret_value() == "hush"
+
+
+@pytest.mark.parametrize("name", ["PDM_API_URL", "PDM_MLFLOW_URL"])
+def test_an_address_with_a_password_is_refused_since_pages_show_it(monkeypatch, name):
+    monkeypatch.setenv(name, "https://me:hush@plant")
+    with pytest.raises(ConfigError, match=f"{name}: .*no password") as refused:
+        read_settings()
+    assert "hush" not in str(refused.value)
+
+
+def test_scores_that_are_no_table_are_told_as_another_release():
+    with pytest.raises(ApiError, match="both must be of the same release"):
+        api_that(lambda _: httpx.Response(200, content=b"[]")).score(b"", "text/csv")
+
+
+def test_metrics_of_something_else_are_a_gap_and_no_crash():
+    for text in ("<html>", 'pdm_http_requests_total{status="200"} 1'):
+        with pytest.raises(ApiError, match="cannot be read"):
+            read_counters(text, 0)
+
+
+def test_two_answers_of_different_versions_are_asked_for_again():
+    class Promoted:
+        asked = 0
+
+        def predict(self, _):
+            self.asked += 1
+            return SimpleNamespace(model_version=str(self.asked))
+
+        def what_if(self, _):
+            return SimpleNamespace(model_version="2")
+
+    answer, what_if = ask_about(Promoted(), READING)
+    assert answer.model_version == what_if.model_version == "2"
 
 
 def test_an_answer_of_another_release_is_told_as_such():
@@ -85,7 +134,8 @@ def test_times_and_money_read_as_a_person_says_them():
     assert ago(None) == "never"
     assert duration(3601) == "1 hour"
     assert (money(4945.2, "EUR"), money(1.5, "EUR"), money(0, "EUR")) == ("4,945 EUR", "1.50 EUR", "0 EUR")
-    assert (seconds(0.0025), seconds(2.5), seconds(float("inf"))) == ("2.5 ms", "2.5 s", "over 10 s")
+    assert (within(0.0025), within(2.5)) == ("within 2.5 ms", "within 2.5 s")
+    assert within(float("inf")) == "beyond what is counted"
 
 
 TOLD = Thresholds(
