@@ -100,10 +100,10 @@ def _readable(shown: pd.DataFrame, named_by: list[str]) -> pd.DataFrame:
     table["risk"] = shown["risk_level"].map(lambda level: _SIGNS[level] + RISKS[level])
     table["probability"] = shown["failure_probability"] * 100
     table["cost"] = shown["expected_cost_of_ignoring"]
-    table["action"] = shown["recommended_action"]
     table["limits"] = shown["broken_limits"].map(
         lambda names: ", ".join(LIMITS.get(name, name) for name in names.split("; ") if name)
     )
+    table["action"] = shown["recommended_action"]
     table[list(INPUT_NAMES)] = shown[list(INPUT_NAMES)]
     table["warnings"] = shown["warnings"]
     table["row"] = shown["row"]
@@ -118,8 +118,8 @@ def _columns(named_by: list[str], currency: str) -> dict[str, Any]:
         "risk": config.TextColumn("Risk", width=105),
         "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
         "cost": config.NumberColumn(f"Expected cost ({currency})", format="%.0f"),
-        "action": config.TextColumn("What to do", width=620),
-        "limits": config.TextColumn("Broken limits", width=260),
+        "action": config.TextColumn("What to do", width=760),
+        "limits": config.TextColumn("Broken limits", width=190),
         "product_type": config.TextColumn("Type", width="small"),
         **{sensor.name: config.NumberColumn(f"{sensor.label} ({sensor.unit})") for sensor in SENSORS},
         "warnings": config.TextColumn("Unusual", width=900),

@@ -99,7 +99,7 @@ def estimates(scores: Scores, names: Sequence[str], required: dict[str, float] |
                 goal = f"; the gate asks for {least:g}" if least is not None else ""
                 tile(METRICS[name], f"{found.value:.3f}", f"{interval(found)}{goal}")
     st.caption(
-        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; with intervals."
+        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; the ranges are intervals."
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -242,6 +243,18 @@ def test_a_promotion_shows_on_every_page_without_a_reload(dashboard, in_producti
         expect(page.get_by_text("by version 2")).to_be_visible()
     if path == "/models":
         expect(page.get_by_text("2 (serves)")).to_be_visible()
+
+
+@pytest.mark.parametrize(("host", "status"), [("evil.example", 403), ("localhost", 101)])
+def test_a_page_of_the_internet_cannot_reach_it_under_another_name(dashboard, host, status):
+    handshake = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+    )
+    address = httpx.URL(dashboard.url)
+    with socket.create_connection((address.host, address.port), timeout=10) as connection:
+        connection.sendall(handshake.encode())
+        assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_without_a_model_the_pages_say_how_to_make_one(make_dashboard, make_service, registry_uri, browser):
