@@ -102,6 +102,25 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 
 
 @main.command()
+@click.option("--write", is_flag=True, help="Also write a run, an artifact and an object, and remove them again.")
+@click.pass_obj
+def doctor(params_file: Path | None, write: bool) -> None:
+    """Is all within reach that training and promotion need? Exit code 1 when something is not.
+
+    Registry, credentials, the model in production, where results are kept, AWS Batch, DVC's remote: a line each, with the way
+    out. `unset` is what this machine goes without.
+    """
+    from .doctor import examine
+
+    failed = False
+    for finding in examine(_params(params_file), write):
+        failed |= finding.state == "FAIL"
+        click.echo(f"{finding.state:<6}{finding.name:<18} {finding.text}")
+    if failed:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("file", type=FILE)
 @click.pass_obj
 def check(params_file: Path | None, file: Path) -> None:

@@ -42,14 +42,14 @@ def remote_copy(path: Path) -> RemoteCopy | None:
         return None
     md5 = md5_of(path) if path.is_file() else tracked
     root = next(folder for folder in path.absolute().parents if (folder / ".dvc").is_dir())
-    url, endpoint = _default_remote(root)
+    url, endpoint = default_remote(root)
     return RemoteCopy(
         path=str(path), url=f"{url.rstrip('/')}/files/md5/{md5[:2]}/{md5[2:]}", md5=md5, dvc_md5=tracked,
         endpoint_url=endpoint,
     )  # fmt: skip
 
 
-def _default_remote(root: Path) -> tuple[str, str | None]:
+def default_remote(root: Path) -> tuple[str, str | None]:
     """(URL, S3 endpoint) of the remote that `dvc push` takes when it is told none."""
     files = [root / ".dvc" / "config", root / ".dvc" / "config.local"]
     settings = configparser.ConfigParser(interpolation=None)
