@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
@@ -75,7 +76,6 @@ def _server_version() -> Iterator[Finding]:
     if scheme_of(uri) not in ("http", "https"):
         return
     import httpx
-    import mlflow
 
     name, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     try:
@@ -84,7 +84,7 @@ def _server_version() -> Iterator[Finding]:
         yield Finding("server", "FAIL", f"{redact(uri)} does not answer: {error}: is MLFLOW_TRACKING_URI right?")
         return
     told = answer.text.strip() if answer.is_success and len(answer.text) < 30 else "does not tell its version"
-    yield Finding("server", "pass", f"MLflow {told}; this client is {mlflow.__version__}")
+    yield Finding("server", "pass", f"MLflow {told}; this client is {version('mlflow')}")
 
 
 def _registry(params: Params) -> Generator[Finding, None, Connection | None]:
