@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from app.cards import ModelCard
+from predictive_maintenance.markdown import plain
 from predictive_maintenance.sensors import INPUT_NAMES, LABELS, SENSORS
 
 from . import parts
 from .fleet import Fleet
-from .words import LIMITS, RISKS, money, plain
+from .words import LIMITS, RISKS, money
 
 _SIGNS = {"high": "🔴 ", "elevated": "🟠 ", "low": "🟢 "}
 

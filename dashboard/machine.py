@@ -9,11 +9,12 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from app.schemas import Curve, LimitMargin, Prediction, WhatIf
+from predictive_maintenance.markdown import plain
 from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 
 from . import parts
 from .client import Api
-from .words import NOTHING, RISKS, money, number, percent, plain, value
+from .words import NOTHING, RISKS, money, number, percent, value
 
 _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
 _SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}

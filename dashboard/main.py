@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import shared
-from dashboard.words import plain
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.markdown import plain
 
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
 st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")

@@ -7,11 +7,12 @@ from urllib.parse import quote
 import streamlit as st
 
 from app.cards import History, ModelCard, Scores, Thresholds, Trainings, Version
+from predictive_maintenance.markdown import plain
 
 from . import parts, shared
 from .thresholds import Point
 from .watch import Snapshot
-from .words import ALGORITHMS, LEVELS, NOTHING, RUNNING, ago, duration, money, on_date, plain
+from .words import ALGORITHMS, LEVELS, NOTHING, RUNNING, ago, duration, money, on_date
 
 
 def history_table(history: History) -> None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from app.cards import Estimate, GateCheck, ModelCard, Scores
+from predictive_maintenance.markdown import plain
 
 from . import shared
 from .client import ApiError, ApiRefusedError
 from .watch import Snapshot
-from .words import METRICS, NOTHING, ago, duration, interval, plain
+from .words import METRICS, NOTHING, ago, duration, interval
 
 
 def live(draw: Callable[[Snapshot], None]) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.cards import GateCheck, Trainings
+from predictive_maintenance.markdown import plain
 from predictive_maintenance.sensors import LABELS
 
 from . import parts
 from .watch import Snapshot
-from .words import LEVELS, NOTHING, RUNNING, ago, duration, plain, within
+from .words import LEVELS, NOTHING, RUNNING, ago, duration, within
 
 Tile = tuple[str, str, str]
 

@@ -1,8 +1,7 @@
-"""Numbers and times as a person reads them; text from elsewhere made safe for Markdown."""
+"""The pages' words: numbers and times as a person reads them."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from app.cards import Estimate
@@ -17,13 +16,6 @@ LIMITS = {"heat_dissipation": "Heat dissipation", "power": "Power", "strain": "S
 RUNNING = ("RUNNING", "SCHEDULED")
 """What MLflow calls a training that goes on."""
 RISKS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
-
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
-
-
-def plain(text: str) -> str:
-    """`text` as it is where Markdown is read: nothing of it is a heading, a picture, a formula, or a link in disguise."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
 def percent(share: float) -> str:

@@ -18,8 +18,8 @@ from predictive_maintenance.config import Params
 from predictive_maintenance.data.cleaning import Cleaned
 from predictive_maintenance.data.merging import SourceRecord
 from predictive_maintenance.evaluation.evaluate import Evaluation
-from predictive_maintenance.evaluation.gate import as_rows
-from predictive_maintenance.evaluation.metrics import METRICS, Scores
+from predictive_maintenance.evaluation.metrics import Scores
+from predictive_maintenance.evaluation.tables import gate_table, modes_table, scores_table
 from predictive_maintenance.models.training import TrainedCandidate
 from predictive_maintenance.models.tuning import Progress
 from predictive_maintenance.registry import FlowRun
@@ -116,7 +116,7 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
             "Hyperparameters were chosen on these folds, so the numbers below are slightly optimistic; the held-out rows "
             "of the evaluation are not."
         ),
-        _scores_table({"Out-of-fold": scores}),
+        _scores({"Out-of-fold": scores}),
         Markdown("## Search"),
         _chart(charts.trials(trained.trials)),
         _table(["Hyperparameter", "Value"], [[name, _short(value)] for name, value in trained.hyperparameters.items()]),
@@ -150,20 +150,20 @@ def evaluation_card(
         Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
         *(Markdown(f"**Mind:** {note}.") for note in notes),
         Markdown("## Gate"),
-        _table(["Level", "Check", "Measured", "Required", "Verdict", "Why"], as_rows(verdict.checks)),
+        _table(*gate_table(verdict.checks)),
         Markdown("## Metrics"),
         Markdown(
             f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples "
             f"of whole tool lives. Forward in time: {evaluation.forward_note}."
         ),
-        _scores_table(columns),
+        _scores(columns),
         *_champion(evaluation),
         _chart(figures["confusion_matrix"]),
         _chart(figures["pr_curve"]),
         Markdown("## Failure modes"),
         *_modes(evaluation, figures),
         Markdown("## Product types"),
-        _scores_table({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
+        _scores({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
         Markdown("## Threshold and cost"),
         Markdown(
             f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
@@ -175,7 +175,7 @@ def evaluation_card(
         Markdown("## What it looks at"),
         _chart(figures["importances"]),
         Markdown("## Candidates"),
-        _scores_table(dict(candidates)),
+        _scores(dict(candidates)),
         _chart(charts.candidates(candidates)),
     ]
 
@@ -202,44 +202,22 @@ def _champion(evaluation: Evaluation) -> list[Component]:
         Markdown(
             f"F1 differs by **{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}] on the same rows."
         ),
-        _scores_table({"Challenger": comparison.challenger, f"Version {comparison.version}": comparison.champion}),
+        _scores({"Challenger": comparison.challenger, f"Version {comparison.version}": comparison.champion}),
     ]
 
 
 def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Component]:
     if not evaluation.modes:
         return [Markdown("The data records no failure modes.")]
-    rows = [
-        [
-            group.label,
-            f"{group.caught} of {group.failures}",
-            f"{group.recall:.3f} [{group.low:.3f}, {group.high:.3f}]" if group.assessable else "not assessable",
-        ]
-        for group in evaluation.modes
-    ]
-    return [_table(["Mode", "Caught", "Recall"], rows), _chart(figures["recall_by_mode"])]
+    return [_table(*modes_table(evaluation.modes)), _chart(figures["recall_by_mode"])]
 
 
-def _scores_table(columns: Mapping[str, Scores]) -> Table:
-    """Metrics down, sets of rows across."""
-    rows = [[label, *(_cell(name, scores) for scores in columns.values())] for name, label in METRICS.items()]
-    rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
-    rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
-    rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
-    return _table(["Metric", *columns], rows)
+def _scores(columns: Mapping[str, Scores]) -> Table:
+    return _table(*scores_table(columns))
 
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _cell(name: str, scores: Scores) -> str:
-    if not scores.failures and name not in ("brier", "expected_cost"):
-        return "no failures"
-    estimate = scores[name]
-    decimals = 0 if name == "expected_cost" else 4 if name == "brier" else 3
-    value, low, high = (f"{number:,.{decimals}f}" for number in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

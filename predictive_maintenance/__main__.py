@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .config import Params
     from .registry import ModelVersion, Versions
 
-NOTHING_IN_PRODUCTION = 3
+NOTHING_IN_PRODUCTION = BELOW_THE_LEVEL = 3
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -212,6 +212,38 @@ def export(output: Path | None) -> None:
     click.echo(f"{run}:")
     for path in written:
         click.echo(f"  {path.relative_to(target)}")
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    default=Path("report"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for report.md and its pictures.",
+)
+@click.option(
+    "--require",
+    type=click.Choice(["production", "candidate"]),
+    help="Exit code 3 when the model ended below that level.",
+)
+def report(output: Path, require: str | None) -> None:
+    """Write the newest successful run's verdict, gate, metrics and data as Markdown, for a pull request."""
+    from .registry import web_address
+    from .report import write_report
+    from .results import newest_end
+
+    end = newest_end()
+    try:
+        path = write_report(end, output, web_address())
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename or output}: cannot be written: {error.strerror or error}"
+        ) from None
+    click.echo(f"{end.flow_run}: {end.outcome.level or 'rejected'}\nwritten to {path}")
+    if require and end.outcome.level not in ("production", require):
+        sys.exit(BELOW_THE_LEVEL)
 
 
 def _params(params_file: Path | None) -> Params:

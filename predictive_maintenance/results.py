@@ -27,7 +27,7 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
     of the scorer and which version it is, if it was registered; metrics.json the metrics. Raises DataError when there
     is no such run, or `target` cannot be written.
     """
-    end = _newest_end()
+    end = newest_end()
     tables = {
         "data/processed/readings.parquet": end.cleaned.frame,
         "data/processed/quarantine.parquet": end.cleaned.quarantine,
@@ -64,7 +64,7 @@ def _version_file(end: Any) -> dict[str, bytes]:
     return {VERSION_FILE: version.to_json().encode()}
 
 
-def _newest_end() -> Any:
+def newest_end() -> Any:
     """The artifacts of the last step of the newest successful run."""
     set_metaflow_defaults()
     from metaflow import Flow, namespace

@@ -9,7 +9,8 @@ from dashboard.client import ApiError
 from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, name_of, score_fleet
 from dashboard.fleet_table import show_rejected, show_table, totals
 from dashboard.machine import query_of
-from dashboard.words import LIMITS, RISKS, plain
+from dashboard.words import LIMITS, RISKS
+from predictive_maintenance.markdown import plain
 from predictive_maintenance.sensors import PRODUCT_TYPES
 
 

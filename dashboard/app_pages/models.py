@@ -6,7 +6,7 @@ from dashboard import charts, parts, shared
 from dashboard.client import ApiError
 from dashboard.models import costs_inputs, history_table, links, point_tiles, trainings_table
 from dashboard.thresholds import at, choices, table
-from dashboard.words import plain
+from predictive_maintenance.markdown import plain
 
 snapshot = parts.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
 history = snapshot.history

@@ -14,7 +14,8 @@ from dashboard.status import (
     traffic_tiles,
 )
 from dashboard.watch import Snapshot
-from dashboard.words import ALGORITHMS, ago, on_date, percent, plain
+from dashboard.words import ALGORITHMS, ago, on_date, percent
+from predictive_maintenance.markdown import plain
 
 
 def states(snapshot: Snapshot) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -166,11 +165,3 @@ def _earns_its_place(comparison: Comparison | None) -> Check:
     gain = comparison.f1_difference.value if comparison.f1_difference else 0.0
     why = f"trained on the same rows as version {comparison.version}, F1 differs by {gain:+.3f}"
     return Check(name, "production", f"{gain:+.3f}", required, gain > 0, why)
-
-
-def as_rows(checks: Sequence[Check]) -> list[list[str]]:
-    """The checks as a table's cells: level, check, measured, required, verdict, why."""
-    return [
-        [check.level, check.name, check.measured, check.required, "passed" if check.passed else "FAILED", check.why]
-        for check in checks
-    ]

@@ -171,6 +171,20 @@ def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "metrics.json", "models"]
 
 
+def test_the_report_is_that_of_the_newest_run(finished, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from predictive_maintenance.__main__ import main
+
+    metadata(f"local@{finished[0].root}")
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))
+    result = CliRunner().invoke(main, ["report", "--output", str(tmp_path / "made")])
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "made" / "report.md").read_text()
+    assert f"`{finished[0].data('end').flow_run}`" in text
+    assert "| Recall on held-out rows |" in text
+
+
 @pytest.mark.timeout(900)
 def test_the_real_file_ends_in_production_near_the_ceiling(make_place, ai4i_csv, monkeypatch):
     """Default settings, 10,000 rows by tool life. The rules themselves reach F1 .917; random splits answer less."""

@@ -1,0 +1,111 @@
+"""The report of a first model, of one beside a champion, of a rejected one. Numbers are masked in the golden files.
+
+`PDM_WRITE_GOLDEN=1 pytest tests/test_report.py` writes them anew: look at the difference before it is committed.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from predictive_maintenance import results
+from predictive_maintenance.__main__ import BELOW_THE_LEVEL, main
+from predictive_maintenance.data.cleaning import Cleaned
+from predictive_maintenance.data.merging import SourceRecord
+from predictive_maintenance.evaluation.comparison import Champion
+from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.promotion import Outcome
+from predictive_maintenance.report import sections, write_report
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def finished(small, champion=None, min_recall=0.7):
+    """What the last step of a run holds."""
+    params = small.params.model_copy(update={"gate": small.params.gate.model_copy(update={"min_recall": min_recall})})
+    judged = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, params)
+    level, frame = judged.verdict.level, small.rows.train
+    columns = ["source", "row", "reading_id", "column", "value", "reason"]
+    bad = pd.DataFrame([["a|b.csv", 3, "r3", "torque_nm", "x", "is not a number, @team <b>"]], columns=columns)
+    return SimpleNamespace(
+        evaluation=judged,
+        outcome=Outcome(level, level, "2" if level else None, None, f"the lightgbm {judged.verdict.summary()}", "recall 0.8", ""),
+        flow_run="TrainFlow/17",
+        commit="c0ffee",
+        mlflow_run_id="abc",
+        params=params,
+        candidate_scores={"lightgbm": small.out_of_fold},
+        cleaned=Cleaned(frame, bad, len(frame) + 1, 1, 0),
+        records=(SourceRecord("a|b.csv", "append", len(frame) + 1, "f" * 64, 10, None, ()),),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ends(small):
+    """What runs end with, by what became of their model; the champion is an equal one, of other rows."""
+    none_seen = np.array([], dtype=np.uint64)
+    champion = Champion("1", small.scorer, none_seen, "other than " + training_fingerprint(small.rows.train))
+    return {
+        "first": finished(small),
+        "second": finished(small, champion),
+        "rejected": finished(small, min_recall=0.999),
+    }
+
+
+@pytest.fixture
+def end(ends):
+    """A copy of the first one's, for a test to change."""
+    return SimpleNamespace(**vars(ends["first"]))
+
+
+@pytest.mark.parametrize("name", ["first", "second", "rejected"])
+def test_the_report_reads_as_it_was_agreed(ends, name):
+    end = ends[name]
+    text = "\n\n".join(sections(end, ["pr_curve"], "https://mlflow.example")) + "\n"
+    masked = re.sub(r"(?<![A-Za-z\d])[+-]?\d+(?:[.,]\d+)*(?:e-?\d+)?", "N", text)
+    golden = GOLDEN / f"report_{name}.md"
+    if os.environ.get("PDM_WRITE_GOLDEN"):
+        golden.write_text(masked)
+    assert masked == golden.read_text()
+
+
+def test_a_report_has_its_numbers_and_their_pictures(end, tmp_path):
+    text = write_report(end, tmp_path / "made", None).read_text()
+    recall = end.evaluation.held_out["recall"]
+    assert f"| Recall | {recall.value:.3f} \\[{recall.low:.3f}, {recall.high:.3f}\\] |" in text
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(pictures) >= 5
+    assert all((tmp_path / "made" / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+@pytest.mark.parametrize(
+    ("level", "required", "code"),
+    [
+        ("production", "production", 0), ("candidate", "production", BELOW_THE_LEVEL), ("candidate", "candidate", 0),
+        (None, "candidate", BELOW_THE_LEVEL), (None, None, 0),
+    ],
+)  # fmt: skip
+def test_a_job_ends_red_below_the_level_that_is_required_and_the_report_is_written_all_the_same(
+    end, tmp_path, monkeypatch, level, required, code
+):
+    end.outcome = replace(end.outcome, level=level)
+    monkeypatch.setattr(results, "newest_end", lambda: end)
+    asked = ["--require", required] if required else []
+    done = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "made"), *asked])
+    assert done.exit_code == code, done.output
+    assert f"TrainFlow/17: {level or 'rejected'}" in done.output
+    assert (tmp_path / "made" / "report.md").is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_told_without_a_traceback(end, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "newest_end", lambda: end)
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "file" / "made")])
+    assert done.exit_code == 1
+    assert "cannot be written" in done.output
