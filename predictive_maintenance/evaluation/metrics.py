@@ -101,6 +101,10 @@ def score(
     samples = measured(_draws(len(names), settings.bootstrap_samples, seed))
     estimates = {name: _estimate(float(values[name][0]), samples[name], settings.confidence) for name in METRICS}
     confusion = Confusion(*(int(count.sum()) for count in counts))
+    hits, alarms, failures = confusion.true_positives, int(decisions.sum()), int(labels.sum())
+    for name, count in (("recall", failures), ("precision", alarms)):
+        if count and estimates[name].low == estimates[name].high:
+            estimates[name] = _of_a_count(hits, count, settings.confidence)
     return Scores(len(rows), int(labels.sum()), len(names), confusion, estimates)
 
 
@@ -221,6 +225,15 @@ def _estimate(value: float, samples: Vector, confidence: float) -> Estimate:
     tail = 1 - confidence
     low, high, lower_bound = np.quantile(samples, [tail / 2, 1 - tail / 2, tail])
     return Estimate(value, float(low), float(high), float(lower_bound))
+
+
+def _of_a_count(hits: int, count: int, confidence: float) -> Estimate:
+    """A share of which every draw of the bootstrap is the same, such as a precision of 1: that is no certainty.
+
+    It is taken for one of independent rows, which is the least that is not known.
+    """
+    low, high = wilson(hits, count, confidence)
+    return Estimate(hits / count, low, high, lower_bound=wilson(hits, count, 2 * confidence - 1)[0])
 
 
 def _group_recall(name: str, of_group: Flags, decisions: Flags, settings: Evaluation) -> GroupRecall:

@@ -97,6 +97,18 @@ def test_rows_without_a_failure_have_values_and_no_warning(params):
     assert [scores[name].value for name in ("recall", "precision", "f1", "pr_auc", "mcc")] == [0.0] * 5
 
 
+def test_a_share_that_no_draw_changes_is_not_called_certain(params):
+    labels = np.array([1] * 33 + [0] * 300)
+    rows = rows_with(labels)
+    decisions = labels.astype(bool)
+    scores = score(rows, decisions.astype(float), decisions, params.costs, params.evaluation, 1)
+    for name in ("recall", "precision"):
+        found = scores[name]
+        assert (found.value, found.high) == (1.0, 1.0)
+        assert found.low == pytest.approx(0.8957, abs=1e-4)  # Wilson's of 33 of 33, 95 %
+        assert found.lower_bound == pytest.approx(0.9242, abs=1e-4)  # of 90 %, one-sided 95 %
+
+
 def test_failures_that_come_in_the_same_lives_make_intervals_wider(params):
     """A life is caught as a whole or missed as a whole: 500 failures are then worth 50."""
     labels = np.ones(500, dtype=int)
