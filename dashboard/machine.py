@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from app.schemas import Curve, LimitMargin, Prediction, WhatIf
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.markdown import plain, table
 from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 
 from . import parts
@@ -121,16 +121,14 @@ def answer_tiles(answer: Prediction) -> None:
 
 
 def limits_table(margins: Sequence[LimitMargin]) -> None:
-    lines = ["| | Limit | Now | Allowed | Left |", "|---|---|---:|---:|---:|"]
+    rows = []
     for margin in margins:
         state = "❌ broken" if margin.broken else "✅ kept" if margin.applies else "◻️ inactive"
         side = "at least" if margin.side == "minimum" else "below" if margin.name == "tool_wear" else "at most"
         left = number(margin.margin) if margin.applies else NOTHING
-        lines.append(
-            f"| {state} | {plain(margin.label)} ({plain(margin.unit)}) | {number(margin.measured)} | "
-            f"{side} {number(margin.bound)} | {left} |"
-        )
-    st.markdown("\n".join(lines))
+        name = f"{plain(margin.label)} ({plain(margin.unit)})"
+        rows.append([state, name, number(margin.measured), f"{side} {number(margin.bound)}", left])
+    st.markdown(table(["", "Limit", "Now", "Allowed", "Left"], rows))
     st.caption(
         "The published limits of such machines, and what is left until they are broken. Heat dissipation has a limit at low "
         "speed only. The model learns from data, not from these."
@@ -139,25 +137,24 @@ def limits_table(margins: Sequence[LimitMargin]) -> None:
 
 def turning_points(what_if: WhatIf) -> None:
     """The nearest value of each sensor that turns the decision."""
-    lines = ["| Sensor | Now | Change to | Failure probability then |", "|---|---:|---:|---:|"]
-    lines += [_turn(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
-    if len(lines) == 2:
+    rows = [_turn(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
+    if not rows:
         st.info("No single sensor would, within the values that the model has seen.", icon="🤷")
         return
-    st.markdown("\n".join(lines))
+    st.markdown(table(["Sensor", "Now", "Change to", "Failure probability then"], rows))
     rest = [curve.label for curve in what_if.curves if not curve.turning_point]
     if rest:
         st.caption(f"Not by itself: {', '.join(rest).lower()}.")
 
 
-def _turn(curve: Curve, alarm: bool) -> str:
+def _turn(curve: Curve, alarm: bool) -> list[str]:
     turn = curve.turning_point
     assert turn is not None
     change = turn.value - curve.value
     how = f"{value(turn.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
     if curve.sensor == "tool_wear_min" and alarm and change < 0:
         how = f"a tool with {value(turn.value, curve.unit)}"
-    return f"| {curve.label} | {value(curve.value, curve.unit)} | {how} | {percent(turn.failure_probability)} |"
+    return [curve.label, value(curve.value, curve.unit), how, percent(turn.failure_probability)]
 
 
 def share_link(reading: Reading) -> None:

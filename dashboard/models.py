@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from app.cards import History, ModelCard, Scores, Thresholds, Trainings, Version
-from predictive_maintenance.markdown import plain
+from app.cards import History, ModelCard, Scores, Thresholds, Training, Trainings, Version
+from predictive_maintenance.markdown import plain, table
 
 from . import parts, shared
 from .thresholds import Point
@@ -17,19 +17,21 @@ from .words import ALGORITHMS, LEVELS, NOTHING, RUNNING, ago, duration, money, o
 
 def history_table(history: History) -> None:
     """Each version with its verdict; the names that point to it."""
-    lines = [
-        "| Version | Points to it | Verdict | Recall | F1 | Registered | Algorithm |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for version in history.versions:
-        names = ", ".join(plain(alias) for alias in version.aliases) or NOTHING
         serves = " (serves)" if version.version == history.serving_version else ""
-        lines.append(
-            f"| **{plain(version.version)}**{serves} | {names} | {_verdict(version)} | {_cell(version.held_out, 'recall')} | "
-            f"{_cell(version.held_out, 'f1')} | {on_date(version.registered)} | "
-            f"{plain(ALGORITHMS.get(version.algorithm or '', version.algorithm or 'not told'))} |"
+        rows.append(
+            [
+                f"**{plain(version.version)}**{serves}",
+                ", ".join(plain(alias) for alias in version.aliases) or NOTHING,
+                _verdict(version),
+                _cell(version.held_out, "recall"),
+                _cell(version.held_out, "f1"),
+                on_date(version.registered),
+                plain(ALGORITHMS.get(version.algorithm or "", version.algorithm or "not told")),
+            ]
         )
-    st.markdown("\n".join(lines))
+    st.markdown(table(["Version", "Points to it", "Verdict", "Recall", "F1", "Registered", "Algorithm"], rows))
     st.caption("Recall and F1 on the rows held out when the version was trained, with intervals.")
 
 
@@ -38,23 +40,25 @@ def trainings_table(trainings: Trainings) -> None:
     if not trainings.trainings:
         st.caption("None yet: `make train`.")
         return
-    lines = ["| Run | Started | Took | Outcome |", "|---|---|---|---|"]
+    rows = []
     for training in trainings.trainings:
-        took = duration(training.ended - training.started) if training.ended else NOTHING
-        outcome = (
-            f"**{LEVELS.get(training.level, plain(training.level))}**: {plain(training.verdict or '')}"
-            if training.level
-            else "under way"
-            if training.status in RUNNING
-            else "failed before it was judged"
-        )
         name = plain(training.flow_run)
         address = run_address(trainings, training.experiment_id, training.run_id)
-        lines.append(
-            f"| {f'[{name}]({address})' if address else name} | {on_date(training.started)} ({ago(training.started)}) | "
-            f"{took} | {outcome} |"
+        rows.append(
+            [
+                f"[{name}]({address})" if address else name,
+                f"{on_date(training.started)} ({ago(training.started)})",
+                duration(training.ended - training.started) if training.ended else NOTHING,
+                _outcome(training),
+            ]
         )
-    st.markdown("\n".join(lines))
+    st.markdown(table(["Run", "Started", "Took", "Outcome"], rows))
+
+
+def _outcome(training: Training) -> str:
+    if training.level:
+        return f"**{LEVELS.get(training.level, plain(training.level))}**: {plain(training.verdict or '')}"
+    return "under way" if training.status in RUNNING else "failed before it was judged"
 
 
 def mlflow_address(trainings: Trainings) -> str | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from app.cards import Estimate, GateCheck, ModelCard, Scores
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.markdown import code, plain, table
 
 from . import shared
 from .client import ApiError, ApiRefusedError
@@ -109,13 +109,11 @@ def gate(checks: Sequence[GateCheck]) -> None:
     if not checks:
         st.caption("This version does not tell its checks.")
         return
-    lines = ["| | Check | Measured | Required | Why |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {'✅' if check.passed else '❌'} | {plain(check.name)} | {plain(check.measured)} | {plain(check.required)} | "
-        f"{plain(check.why)} |"
+    rows = [
+        ["✅" if check.passed else "❌", *map(plain, (check.name, check.measured, check.required, check.why))]
         for check in checks
     ]
-    st.markdown("\n".join(lines))
+    st.markdown(table(["", "Check", "Measured", "Required", "Why"], rows))
 
 
 def rate(label: str, found: Estimate | None, of: str) -> None:
@@ -138,7 +136,7 @@ def need_model(snapshot: Snapshot, what: str) -> ModelCard:
 def refusal(error: ApiError, what: str) -> None:
     """An answer that was none, in words, each field on a line."""
     fields = error.errors if isinstance(error, ApiRefusedError) else ()
-    lines = "".join(f"\n- `{field or 'all of it'}`: {plain(reason)}" for field, reason in fields[:20])
+    lines = "".join(f"\n- {code(field or 'all of it')}: {plain(reason)}" for field, reason in fields[:20])
     st.error(f"**{what}** {plain(str(error)) if not fields else ''}{lines}", icon="🚫")
 
 

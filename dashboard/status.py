@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from app.cards import GateCheck, Trainings
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.markdown import plain, table
 from predictive_maintenance.sensors import LABELS
 
 from . import parts
@@ -68,6 +69,16 @@ def required_rates(checks: Sequence[GateCheck]) -> dict[str, float]:
     return found
 
 
+def sources_told(sources: Sequence[Mapping[str, Any]]) -> str:
+    """What a version was trained on, source by source; those that its tag had no room for are counted in its last."""
+    told = []
+    for source in sources:
+        rows = f", {source['rows']:,} rows" if "rows" in source else ""
+        md5 = f", DVC md5 {source['dvc_md5']}" if source.get("dvc_md5") else ""
+        told.append(f"{source['name']}{rows}{md5}")
+    return "; ".join(told)
+
+
 def traffic_tiles(snapshot: Snapshot) -> None:
     counters, observed = snapshot.counters, snapshot.observed
     st.subheader("Traffic", anchor=False)
@@ -115,7 +126,6 @@ def rejected_inputs(snapshot: Snapshot) -> None:
     if not rejected:
         st.caption("No reading has been rejected since the service started.")
         return
-    lines = ["| Field | Readings rejected since the service started |", "|---|---|"]
-    for field, count in sorted(rejected.items(), key=lambda item: -item[1]):
-        lines.append(f"| {plain(LABELS.get(field, field or 'the whole row'))} | {count:,.0f} |")
-    st.markdown("\n".join(lines))
+    counted = sorted(rejected.items(), key=lambda item: -item[1])
+    rows = [[plain(LABELS.get(field, field or "the whole row")), f"{count:,.0f}"] for field, count in counted]
+    st.markdown(table(["Field", "Readings rejected since the service started"], rows))

@@ -11,11 +11,12 @@ from dashboard.status import (
     rejected_inputs,
     required_rates,
     service_state,
+    sources_told,
     traffic_tiles,
 )
 from dashboard.watch import Snapshot
 from dashboard.words import ALGORITHMS, ago, on_date, percent
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.markdown import plain, table
 
 
 def states(snapshot: Snapshot) -> None:
@@ -65,10 +66,10 @@ def champion(snapshot: Snapshot) -> None:
             "Trained by": card.flow_run or "not told",
             "Commit": card.git_commit or "not told",
             "Rows trained on": card.training_fingerprint or "not told",
-            "Data": ", ".join(str(source.get("uri", "")) for source in card.data_sources) or "not told",
+            "Data": sources_told(card.data_sources) or "not told",
             "Replaced": f"version {card.previous_version}" if card.previous_version else "no version that it tells of",
         }
-        st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {plain(fact)} |" for name, fact in facts.items()))
+        st.markdown(table(["", ""], [[name, plain(fact)] for name, fact in facts.items()]))
 
 
 def draw(snapshot: Snapshot) -> None:

@@ -69,6 +69,7 @@ def tags(level: str, verdict: str, recall: float) -> dict[str, str]:
         "algorithm": "lightgbm",
         "gate_level": level,
         "verdict": verdict,
+        "data_sources": '[{"name": "plant*.csv", "rows": 9000, "sha256": "f0", "dvc_md5": "0a"}, {"name": "and 2 more"}]',
         "promoted_at": "2026-11-20T08:05:00+00:00",
         "gate": json.dumps([check | {"passed": passed, "why": "it is *enough*" if passed else "too low"}]),
         "metrics": json.dumps({"held_out": {"rows": 1505, "failures": 39, "metrics": held_out}, "out_of_fold": None}),

@@ -59,6 +59,7 @@ def test_status_shows_metrics_with_intervals_rows_and_what_the_gate_asks(open_pa
     assert "0.750 to 0.900; the gate asks for 0.7" in told
     assert "1,505 held-out rows with 39 failures" in told
     assert "Recall on held-out rows | 0.850 | >= 0.7 | it is *enough*" in told
+    assert "plant*.csv, 9,000 rows, DVC md5 0a; and 2 more" in told
 
 
 def test_status_shows_the_last_training_and_its_verdict(open_page, complete_shelf, clock):
