@@ -79,6 +79,7 @@ class Follower:
         self._open_registry = open_registry
         self._registry: Registry | None = None
         self._told_last: dict[str, list[Any]] = {}
+        self._looking = threading.Lock()
         self._store = store
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
         self._on_event = on_event
@@ -99,7 +100,14 @@ class Follower:
         self._store.close()
 
     def look(self) -> bool:
-        """Look once, and follow. Whether the registry answered and what it names is served now."""
+        """Look once, and follow. Whether the registry answered and what it names is served now.
+
+        One at a time: what one look fetches and refuses, another must not find half removed.
+        """
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> bool:
         now = time.time()
         try:
             self._registry = self._registry or self._open_registry()

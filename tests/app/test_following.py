@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from app.store import ModelStore
 from predictive_maintenance.errors import ModelError
 from predictive_maintenance.models.export import export_model
 from predictive_maintenance.models.training import train_untuned
+from predictive_maintenance.scoring import THRESHOLDS_FILE
 
 from .conftest import READING
 
@@ -253,3 +255,13 @@ def test_a_champion_without_its_reference_sample_is_refused_by_name(small, tmp_p
     (tmp_path / "reference.json").unlink()
     with pytest.raises(ModelError, match=r"reference.json is missing or damaged"):
         Champion.load(tmp_path, None)
+
+
+def test_who_looks_while_another_looks_waits_and_a_refused_version_is_not_loaded_in_between(follower, shelf, small):
+    follower.look()
+    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
+    shelf.alias = "2"
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: follower.look(), range(40)))
+    assert serving(follower) == "1"
+    assert not any(answers)
