@@ -87,7 +87,7 @@ def test_an_image_holds_the_code_and_nothing_else(images, image):
     kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
     code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
     more = (
-        {"./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
+        {"./dashboard", "./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
         if image == TRAIN
         else set()
     )
