@@ -88,7 +88,7 @@ def tile(label: str, value: str, note: str, sign: str = "") -> None:
         st.caption(note)
 
 
-def estimates(scores: Scores, names: Sequence[str], required: dict[str, float] | None = None) -> None:
+def estimates(scores: Scores, names: Sequence[str], required: dict[str, str] | None = None) -> None:
     """A tile for each metric with its interval."""
     for column, name in zip(st.columns(len(names)), names, strict=True):
         found = scores.metrics.get(name)
@@ -97,7 +97,7 @@ def estimates(scores: Scores, names: Sequence[str], required: dict[str, float] |
             if found is None:
                 tile(METRICS[name], NOTHING, "not told by this version")
             else:
-                goal = f"; the gate asks for {least:g}" if least is not None else ""
+                goal = f"; the gate asks for {plain(least)}" if least else ""
                 tile(METRICS[name], f"{found.value:.3f}", f"{interval(found)}{goal}")
     st.caption(
         f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; the ranges are intervals."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from predictive_maintenance.sensors import LABELS
 
 from . import parts
 from .watch import Snapshot
-from .words import LEVELS, NOTHING, RUNNING, ago, duration, within
+from .words import LEVELS, METRICS, NOTHING, RUNNING, ago, duration, within
 
 Tile = tuple[str, str, str]
 
@@ -58,15 +57,11 @@ def last_training(trainings: Trainings | None) -> Tile:
     return LEVELS.get(last.level, plain(last.level)).capitalize(), f"{ago(last.ended or last.started)}:{verdict}", sign
 
 
-def required_rates(checks: Sequence[GateCheck]) -> dict[str, float]:
-    """What the first level of the gate asks of recall and F1, by the metric's name."""
-    found: dict[str, float] = {}
-    for check in checks:
-        least = re.search(r"\d*\.?\d+", check.required)
-        name = {"recall on held-out rows": "recall", "f1 on held-out rows": "f1"}.get(check.name.lower())
-        if name and least:
-            found[name] = float(least.group())
-    return found
+def required_rates(checks: Sequence[GateCheck]) -> dict[str, str]:
+    """What the gate asks of a rate on held-out rows, in its own words, by the metric's name."""
+    asked = {check.name: check.required for check in checks}
+    names = {name: f"{label} on held-out rows" for name, label in METRICS.items()}
+    return {name: asked[words] for name, words in names.items() if words in asked}
 
 
 def sources_told(sources: Sequence[Mapping[str, Any]]) -> str:

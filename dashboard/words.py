@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from app.cards import Estimate
+from predictive_maintenance import operating_limits
+from predictive_maintenance.evaluation.metrics import METRICS as METRICS
 
 NOTHING = "—"
 """What is not there, or not told."""
 
-METRICS = {"recall": "Recall", "precision": "Precision", "f1": "F1", "pr_auc": "PR-AUC"}
 ALGORITHMS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
 LEVELS = {"production": "fit for production", "candidate": "candidate", "rejected": "rejected"}
-LIMITS = {"heat_dissipation": "Heat dissipation", "power": "Power", "strain": "Strain", "tool_wear": "Tool wear"}
+LIMITS = {limit.name: limit.label for limit in operating_limits.LIMITS}
 RUNNING = ("RUNNING", "SCHEDULED")
 """What MLflow calls a training that goes on."""
 RISKS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
