@@ -87,7 +87,8 @@ def test_a_report_has_its_numbers_and_their_pictures(end, tmp_path):
 @pytest.mark.parametrize(
     ("level", "required", "code"),
     [
-        ("production", "production", 0), ("candidate", "production", BELOW_THE_LEVEL), ("candidate", "candidate", 0),
+        ("production", "production", 0), ("production", "candidate", 0),
+        ("candidate", "production", BELOW_THE_LEVEL), ("candidate", "candidate", 0),
         (None, "candidate", BELOW_THE_LEVEL), (None, None, 0),
     ],
 )  # fmt: skip
