@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOTHING_IN_PRODUCTION = BELOW_THE_LEVEL = 3
 FILE = click.Path(dir_okay=False, path_type=Path)
+RUN = click.option("--run", help="A run's id.  [default: the newest successful run]")
 
 
 class _Commands(click.Group):
@@ -202,14 +203,15 @@ def rollback(params_file: Path | None) -> None:
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="[default: the project's folder]"
 )
-def export(output: Path | None) -> None:
-    """Write the newest successful run's tables, model and metrics to data/, models/ and metrics.json."""
+@RUN
+def export(output: Path | None, run: str | None) -> None:
+    """Write a run's tables, model, metrics and curves to data/, models/, metrics.json and plots/."""
     from .config import PROJECT_DIR
     from .results import export_results
 
     target = output or PROJECT_DIR
-    run, written = export_results(target)
-    click.echo(f"{run}:")
+    exported, written = export_results(target, run)
+    click.echo(f"{exported}:")
     for path in written:
         click.echo(f"  {path.relative_to(target)}")
 

@@ -13,6 +13,7 @@ from itertools import accumulate
 from .config import PROJECT_DIR
 from .data.merging import SourceRecord
 
+_RESULTS = ("dvc.lock", "metrics.json", "plots")  # written by a run, kept by git: no change of the code
 _MAX_TAG_CHARACTERS = 4500  # older registries cut or refuse a tag above 5000
 
 
@@ -22,7 +23,8 @@ def git_commit() -> str:
         return given
     try:
         commit = _git("rev-parse", "HEAD")
-        return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
+        others = [f":(exclude){name}" for name in _RESULTS]
+        return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *others) else commit
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

@@ -1,4 +1,4 @@
-"""The newest successful run of the flow as files: tables, model and metrics, for DVC and for whoever wants to look."""
+"""A run of the flow as files: tables, model, metrics and plots, for DVC and for whoever wants to look."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from .metaflow_defaults import set_metaflow_defaults
 from .registry import VERSION_FILE, ModelVersion
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .evaluation.metrics import Scores
 
 FLOW_NAME = "TrainFlow"
+_MAX_POINTS = 300  # of a curve: git keeps it
 
 
-def export_results(target: Path) -> tuple[str, list[Path]]:
-    """Write the newest successful run below `target`: (the run, the files written).
+def export_results(target: Path, run: str | None = None) -> tuple[str, list[Path]]:
+    """Write `run`, or the newest successful one, below `target`: (the run, the files written).
 
     data/processed/ gets the clean rows and the quarantine, data/features/ the two sides of the split, models/ the files
-    of the scorer and which version it is, if it was registered; metrics.json the metrics. Raises DataError when there
-    is no such run, or `target` cannot be written.
+    of the scorer and which version it is, if it was registered; metrics.json the metrics; plots/ the curves. Raises
+    DataError when there is no such run, or `target` cannot be written.
     """
-    end = newest_end()
+    end = run_end(run)
     tables = {
         "data/processed/readings.parquet": end.cleaned.frame,
         "data/processed/quarantine.parquet": end.cleaned.quarantine,
@@ -36,6 +39,7 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
     }
     written = []
     try:
+        target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
             for name, frame in tables.items():
                 staged = Path(work, name)
@@ -46,7 +50,12 @@ def export_results(target: Path) -> tuple[str, list[Path]]:
                 staged.parent.mkdir(exist_ok=True)
                 staged.write_bytes(content)
             Path(work, "metrics.json").write_text(json.dumps(_metrics(end.evaluation), indent=2) + "\n")
-            # Only when all is written does any of it take its place.
+            for name, frame in _plots(end).items():
+                staged = Path(work, "plots", name)
+                staged.parent.mkdir(exist_ok=True)
+                frame.to_csv(staged, index=False, float_format="%.6g")
+            # Only when all is written does any of it take its place. A model that was not registered is no version's.
+            Path(target, "models", VERSION_FILE).unlink(missing_ok=True)
             for staged in sorted(path for path in Path(work).rglob("*") if path.is_file()):
                 place = target / staged.relative_to(work)
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -64,21 +73,36 @@ def _version_file(end: Any) -> dict[str, bytes]:
     return {VERSION_FILE: version.to_json().encode()}
 
 
-def newest_end() -> Any:
-    """The artifacts of the last step of the newest successful run."""
+def run_end(run: str | None = None) -> Any:
+    """The artifacts of the last step of `run`, by its id or as TrainFlow/ID; of the newest successful run without it."""
     set_metaflow_defaults()
-    from metaflow import Flow, namespace
-    from metaflow.exception import MetaflowNotFound
+    from metaflow import Flow, Run, namespace
+    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
 
     namespace(None)  # whoever ran it
+    where = os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
+    run = run and run.strip().removeprefix(f"{FLOW_NAME}/")
     try:
-        run = Flow(FLOW_NAME).latest_successful_run
-    except MetaflowNotFound:
-        run = None
-    if run is None:
-        where = os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
-        raise DataError(f"no successful run of {FLOW_NAME} in {where}: run python flows/train_flow.py run first")
-    return run["end"].task.data
+        found = Run(f"{FLOW_NAME}/{run}") if run else Flow(FLOW_NAME).latest_successful_run
+    except (MetaflowNotFound, MetaflowInvalidPathspec):
+        found = None
+    if found is None:
+        wanted = f"run {run!r}" if run else "successful run"
+        raise DataError(f"no {wanted} of {FLOW_NAME} in {where}: run python flows/train_flow.py run first")
+    if not found.successful:
+        raise DataError(f"{FLOW_NAME}/{run} did not end well: python flows/train_flow.py resume --origin-run-id {run}")
+    return found["end"].task.data
+
+
+def _plots(end: Any) -> dict[str, pd.DataFrame]:
+    """What dvc.yaml draws: on held-out rows, but for the trials."""
+    evaluation = end.evaluation
+    return {
+        "thresholds.csv": evaluation.thresholds.tail(_MAX_POINTS),
+        "calibration.csv": evaluation.calibration,
+        "importances.csv": evaluation.importances,
+        "trials.csv": end.trained.trials[["trial", "pr_auc"]],
+    }
 
 
 def _metrics(evaluation: Any) -> dict[str, Any]:
@@ -97,4 +121,4 @@ def _metrics(evaluation: Any) -> dict[str, Any]:
 
 def _scores(scores: Scores) -> dict[str, Any]:
     estimates = {name: asdict(estimate) for name, estimate in scores.estimates.items()}
-    return {"rows": scores.rows, "failures": scores.failures, **estimates}
+    return {"rows": scores.rows, "failures": scores.failures, "confusion": asdict(scores.confusion), **estimates}
