@@ -6,13 +6,16 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
+.PHONY: help train data serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(READY)  ## Train, gate and promote a model (on simulated readings; see README for your own)
 	$(BIN)/python flows/train_flow.py run
+
+data: $(READY)  ## Fetch the AI4I 2020 data set to data/raw, checked (CC BY 4.0; needs the internet)
+	$(BIN)/python -m predictive_maintenance fetch-ai4i
 
 serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, after training one if there is none yet
 	@$(BIN)/python -m predictive_maintenance status --require > /dev/null; \

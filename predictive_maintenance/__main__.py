@@ -172,6 +172,22 @@ def simulate(rows: int, seed: int, output: Path, overwrite: bool) -> None:
     click.echo(f"next: python flows/train_flow.py run --sources {output}")
 
 
+@main.command("fetch-ai4i")
+@click.option("-o", "--output", type=FILE, help="[default: data/raw/ai4i2020.csv in the project's folder]")
+@click.option("--url", help="A copy of it elsewhere, as CSV or within a ZIP archive.  [default: its public home]")
+def fetch_ai4i(output: Path | None, url: str | None) -> None:
+    """Fetch the AI4I 2020 data set, 10,000 readings with 339 failures, and check that it is the one."""
+    from .config import PROJECT_DIR
+    from .data import ai4i
+
+    path = output or PROJECT_DIR / "data" / "raw" / "ai4i2020.csv"
+    fetched = ai4i.fetch(path, url or ai4i.HOME)
+    click.echo(f"{'written to' if fetched else 'already at'} {path}\n{ai4i.LICENCE}")
+    click.echo(
+        f"next: python flows/train_flow.py run --sources {path}\n      dvc add {path}   to have its versions kept"
+    )
+
+
 @main.command()
 @click.argument("version")
 @click.option("--force", is_flag=True, help="Promote it although the gate stopped it.")

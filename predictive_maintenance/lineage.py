@@ -24,7 +24,9 @@ def git_commit() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         others = [f":(exclude){name}" for name in _RESULTS]
-        return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *others) else commit
+        return (
+            f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *others) else commit
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

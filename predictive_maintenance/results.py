@@ -120,5 +120,7 @@ def _metrics(evaluation: Any) -> dict[str, Any]:
 
 
 def _scores(scores: Scores) -> dict[str, Any]:
-    estimates = {name: asdict(estimate) for name, estimate in scores.estimates.items()}
+    estimates = {
+        name: {"value": found.value, "low": found.low, "high": found.high} for name, found in scores.estimates.items()
+    }
     return {"rows": scores.rows, "failures": scores.failures, "confusion": asdict(scores.confusion), **estimates}

@@ -168,7 +168,7 @@ def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, 
     assert len(train) + len(held_out) == len(pd.read_parquet(tmp_path / "data" / "processed" / "readings.parquet"))
     assert "power_w" in train
     assert Scorer.load(tmp_path / "models").probabilities(held_out).shape == (len(held_out),)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "metrics.json", "models"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "metrics.json", "models", "plots"]
 
 
 def test_the_report_is_that_of_the_newest_run(finished, tmp_path, monkeypatch):

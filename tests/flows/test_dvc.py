@@ -1,0 +1,210 @@
+"""DVC for real: a clone of the project, its stage, a remote on S3 (moto's server), and what DVC's own commands say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+
+from predictive_maintenance.config import PROJECT_DIR
+from predictive_maintenance.data.simulator import simulate
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
+
+# What of the project a training needs; a commit of its own is made of it, so that the tests judge the files as they are.
+PARTS = (
+    *("flows", "predictive_maintenance", "data/raw", "dvc.yaml", "params.yaml", "requirements.txt"),
+    *(".dvc/config", ".dvcignore", ".gitignore"),
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout with commands run in it."""
+
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, **environment: str) -> str:
+        """What `command` printed. Fails the test with it, unless it ended well."""
+        found = subprocess.run(
+            command, cwd=self.root, env={**self.environment, **environment}, capture_output=True, text=True, timeout=500
+        )
+        assert found.returncode == 0, f"{' '.join(command)}\n{found.stdout}{found.stderr}"
+        return found.stdout
+
+    def json(self, *command: str):
+        return json.loads(self.run(*command, "--json"))
+
+    def change(self, **sections) -> None:
+        """Set values of params.yaml, section by section."""
+        path = self.root / "params.yaml"
+        raw = yaml.safe_load(path.read_text())
+        for name, values in sections.items():
+            raw[name] = values if name == "candidates" else raw[name] | values
+        path.write_text(yaml.safe_dump(raw))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def clone(self, root: Path) -> "Project":
+        self.run("git", "clone", "--quiet", str(self.root), str(root))
+        return Project(root, self.environment)
+
+
+@pytest.fixture(scope="module")
+def environment(aws_url, tmp_path_factory) -> dict[str, str]:
+    """That of a person with nothing set, the project's tools on the path, and credentials for S3."""
+    unset = ("METAFLOW", "MLFLOW", "AWS", "PDM", "GIT", "DVC")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(unset)},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.com",
+        "GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.com",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(aws_url, environment, tmp_path_factory) -> Project:
+    """A project of its own: readings under DVC, pushed to S3, trained on once, all of it committed."""
+    account = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=aws_url, **account).create_bucket(Bucket="plant-dvc")
+    project = Project(tmp_path_factory.mktemp("project") / "plant", environment)
+    for part in PARTS:
+        place = project.root / part
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (source := PROJECT_DIR / part).is_dir():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "*.csv*"))
+        else:
+            shutil.copy(source, place)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.run("dvc", "remote", "add", "--default", "store", "s3://plant-dvc/cache")
+    project.run("dvc", "remote", "modify", "store", "endpointurl", aws_url)
+    simulate(6000, 3).to_csv(project.root / "data" / "raw" / "readings.csv", index=False)
+    project.run("dvc", "add", "data/raw/readings.csv")
+    lightgbm = yaml.safe_load((PROJECT_DIR / "params.yaml").read_text())["candidates"]["lightgbm"]
+    project.change(
+        data={"sources": [{"uri": "data/raw/*.csv"}]},
+        evaluation={"bootstrap_samples": 100},
+        candidates={"lightgbm": lightgbm | {"trials": 1}},
+    )
+    project.commit("Readings of the plant")
+    project.run("dvc", "repro")
+    project.commit("The first model")
+    project.run("dvc", "push")
+    return project
+
+
+def trainings(project: Project) -> int:
+    return len(list((project.root / ".metaflow" / "TrainFlow").glob("[0-9]*")))
+
+
+def test_what_git_keeps_is_small_and_what_dvc_keeps_is_not_in_git(trained):
+    files = trained.run("git", "ls-files").split()
+    assert "data/raw/readings.csv.dvc" in files
+    assert "dvc.lock" in files
+    assert "metrics.json" in files
+    assert "plots/thresholds.csv" in files
+    assert not [
+        name for name in files if name.startswith(("models/", "data/")) and not name.endswith((".dvc", ".gitkeep"))
+    ]
+    assert trained.run("git", "status", "--porcelain") == ""
+
+
+def test_the_version_and_its_status_say_which_data_made_it(trained):
+    md5 = yaml.safe_load((trained.root / "data/raw/readings.csv.dvc").read_text())["outs"][0]["md5"]
+    commit = trained.run("git", "rev-parse", "HEAD~1").strip()
+    status = trained.run("python", "-m", "predictive_maintenance", "status")
+    assert "data        data/raw/readings.csv, 6,000 rows" in status
+    assert f"DVC {md5}" in status
+    assert f"code        {commit}\n" in status
+
+
+def test_nothing_is_trained_again_when_nothing_has_changed(trained):
+    before = trainings(trained)
+    assert "didn't change, skipping" in trained.run("dvc", "repro")
+    assert trainings(trained) == before
+
+
+def test_a_fresh_clone_pulls_data_and_model_and_has_nothing_to_train(trained, tmp_path):
+    clone = trained.clone(tmp_path / "clone")
+    clone.run("dvc", "pull")
+    for name in (
+        "data/raw/readings.csv",
+        "data/processed/readings.parquet",
+        "models/model.onnx",
+        "models/version.json",
+    ):
+        assert (clone.root / name).read_bytes() == (trained.root / name).read_bytes()
+    assert "didn't change, skipping" in clone.run("dvc", "repro")
+    assert trainings(clone) == 0
+
+
+def test_metrics_params_and_plots_of_two_branches_are_compared(trained, tmp_path):
+    """A changed setting trains again; DVC shows what was changed and what came of it."""
+    branch = trained.clone(tmp_path / "branch")
+    branch.run("git", "switch", "--quiet", "--create", "more-trees")
+    branch.run("dvc", "pull")
+    branch.change(training={"seed": 8})
+    branch.run("dvc", "repro")
+    branch.commit("Another seed")
+    assert trainings(branch) == 1
+    params = branch.json("dvc", "params", "diff", "main", "more-trees")
+    assert params == {"params.yaml": {"training.seed": {"old": 7, "new": 8, "diff": 1}}}
+    metrics = branch.json("dvc", "metrics", "diff", "main", "more-trees")["metrics.json"]
+    before = json.loads(branch.run("git", "show", "main:metrics.json"))
+    after = json.loads((branch.root / "metrics.json").read_text())
+    assert before["held_out"]["rows"] == after["held_out"]["rows"]
+    assert metrics["threshold"]["old"] == before["threshold"]
+    assert metrics["threshold"]["new"] == after["threshold"]
+    assert metrics["held_out.pr_auc.value"]["diff"] == pytest.approx(
+        after["held_out"]["pr_auc"]["value"] - before["held_out"]["pr_auc"]["value"], abs=1e-4
+    )
+    plots = branch.json("dvc", "plots", "diff", "main", "more-trees")
+    assert "errors" not in plots
+    assert set(plots["data"]) == {
+        "precision over recall", "cost over thresholds", "calibration", "importances", "trials"
+    }  # fmt: skip
+    for (drawn,) in plots["data"].values():
+        assert {point["rev"] for point in points(drawn)} == {"main", "more-trees"}
+
+
+def points(drawn) -> list[dict]:
+    return drawn["content"]["data"]["values"]
+
+
+def test_a_changed_file_trains_again_and_the_new_version_names_it(trained, tmp_path):
+    clone = trained.clone(tmp_path / "more readings")
+    clone.run("dvc", "pull")
+    simulate(1000, 4).to_csv(clone.root / "data" / "raw" / "february.csv", index=False)
+    clone.run("dvc", "add", "data/raw/february.csv")
+    clone.run("dvc", "repro")
+    assert trainings(clone) == 1
+    sources = json.loads(clone.run("python", "-m", "predictive_maintenance", "status", "--json"))["production"][
+        "data_sources"
+    ]
+    assert {entry["name"]: entry["rows"] for entry in sources} == {
+        "data/raw/readings.csv": 6000,
+        "data/raw/february.csv": 1000,
+    }
+    assert all(entry["dvc_md5"] for entry in sources)
+    assert "data/raw/february.csv.dvc" in clone.run("git", "status", "--porcelain", "--untracked-files")
+    clone.run("dvc", "push")  # the next clone gets both
+
+
+def test_an_experiment_leaves_production_alone_where_it_is_told_to(trained, tmp_path):
+    clone = trained.clone(tmp_path / "experiment")
+    clone.run("dvc", "pull")
+    clone.run("dvc", "exp", "run", "--name", "deeper", "--set-param", "training.seed=9", METAFLOW_RUN_PROMOTE="False")
+    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
+    assert "deeper" in json.dumps(shown)
+    assert json.loads(clone.run("python", "-m", "predictive_maintenance", "status", "--json"))["production"] is None
