@@ -246,15 +246,19 @@ def export(output: Path | None, run: str | None) -> None:
     type=click.Choice(["production", "candidate"]),
     help="Exit code 3 when the model ended below that level.",
 )
-def report(output: Path, require: str | None) -> None:
-    """Write the newest successful run's verdict, gate, metrics and data as Markdown, for a pull request."""
+@click.option("--base", help="A branch, tag or commit to compare metrics and settings with, as DVC has them.")
+@RUN
+def report(output: Path, require: str | None, base: str | None, run: str | None) -> None:
+    """Write a run's verdict, gate, metrics and data as Markdown, for a pull request."""
     from .registry import web_address
     from .report import write_report
-    from .results import newest_end
+    from .results import run_end
+    from .revisions import revision
 
-    end = newest_end()
+    end = run_end(run)
+    compared = revision(base) if base else None
     try:
-        path = write_report(end, output, web_address())
+        path = write_report(end, output, web_address(), compared)
     except OSError as error:
         raise click.ClickException(
             f"{error.filename or output}: cannot be written: {error.strerror or error}"

@@ -6,20 +6,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .evaluation.tables import Table, confusion_table, gate_table, modes_table, scores_table
+from .evaluation.tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
 from .markdown import code, plain, table
 
 if TYPE_CHECKING:
     from .evaluation.comparison import Comparison
     from .evaluation.evaluate import Evaluation
+    from .revisions import Revision
 
 REPORT_FILE, PICTURES_FOLDER = "report.md", "figures"
 _MAX_REASONS = 10
 _TITLES = {"production": "🟢 In production", "candidate": "🟡 A candidate, not in production", None: "🔴 Rejected"}
 
 
-def write_report(end: Any, folder: Path, mlflow: str | None) -> Path:
+def write_report(end: Any, folder: Path, mlflow: str | None, base: Revision | None = None) -> Path:
     """The report of a run's last artifacts `end`, and its pictures beside it. `mlflow` is where its pages are, if anywhere.
+
+    With `base`, what its metrics and settings were.
 
     Raises OSError where `folder` cannot be written.
     """
@@ -29,11 +32,11 @@ def write_report(end: Any, folder: Path, mlflow: str | None) -> Path:
     (folder / PICTURES_FOLDER).mkdir(parents=True, exist_ok=True)
     charts.save_pictures(figures, folder / PICTURES_FOLDER)
     path = folder / REPORT_FILE
-    path.write_text("\n\n".join(sections(end, list(figures), mlflow)) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join(sections(end, list(figures), mlflow, base)) + "\n", encoding="utf-8")
     return path
 
 
-def sections(end: Any, pictures: Sequence[str], mlflow: str | None) -> Iterator[str]:
+def sections(end: Any, pictures: Sequence[str], mlflow: str | None, base: Revision | None = None) -> Iterator[str]:
     """The report, paragraph by paragraph: the verdict first."""
     evaluation, outcome = end.evaluation, end.outcome
     yield f"## {_TITLES[outcome.level]}"
@@ -45,6 +48,8 @@ def sections(end: Any, pictures: Sequence[str], mlflow: str | None) -> Iterator[
     yield _plain_table(gate_table(evaluation.verdict.checks))
     yield from _metrics(evaluation, end.params.evaluation.confidence)
     yield from _champion(evaluation.comparison)
+    if base:
+        yield from _base(base, end)
     if evaluation.modes:
         yield "### Failure modes"
         yield _plain_table(modes_table(evaluation.modes))
@@ -90,6 +95,23 @@ def _champion(comparison: Comparison | None) -> Iterator[str]:
     )
     columns = {"This model": comparison.challenger, f"Version {comparison.version}": comparison.champion}
     yield _plain_table(scores_table(columns))
+
+
+def _base(base: Revision, end: Any) -> Iterator[str]:
+    from .revisions import changed_settings
+
+    yield f"### Against {plain(base.name)}"
+    if held_out := base.metrics.get("held_out"):
+        yield _plain_table(revision_table(base.name, held_out, end.evaluation.held_out))
+        yield "Of held-out rows, which are the same ones only where both were made of the same data."
+    else:
+        yield "It has no metrics yet: nothing was trained there, or `metrics.json` and `dvc.lock` were not committed."
+    if base.params is None:
+        yield "Its settings cannot be read."
+    elif changed := changed_settings(base.params, end.params):
+        yield table(["Setting", "Before", "Now"], [[code(cell) for cell in row] for row in changed])
+    else:
+        yield "The settings are the same."
 
 
 def _data(end: Any) -> Iterator[str]:

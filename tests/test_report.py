@@ -16,12 +16,14 @@ from click.testing import CliRunner
 
 from predictive_maintenance import results
 from predictive_maintenance.__main__ import BELOW_THE_LEVEL, main
+from predictive_maintenance.config import parse_params
 from predictive_maintenance.data.cleaning import Cleaned
 from predictive_maintenance.data.merging import SourceRecord
 from predictive_maintenance.evaluation.comparison import Champion
 from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
 from predictive_maintenance.promotion import Outcome
 from predictive_maintenance.report import sections, write_report
+from predictive_maintenance.revisions import Revision
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -75,6 +77,36 @@ def test_the_report_reads_as_it_was_agreed(ends, name):
     assert masked == golden.read_text()
 
 
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        (Revision("main", {}, None), ["It has no metrics yet", "Its settings cannot be read."]),
+        (Revision("team/a_b_c", {}, None), ["### Against team/a\\_b\\_c"]),
+    ],
+)
+def test_a_base_that_has_nothing_to_compare_with_is_said(end, base, said):
+    text = "\n".join(sections(end, [], None, base))
+    assert [words for words in said if words not in text] == []
+
+
+def test_metrics_and_settings_stand_beside_those_of_the_base(end):
+    exported = results._metrics(end.evaluation)
+    f1 = exported["held_out"]["f1"]
+    exported["held_out"]["f1"] = {"value": f1["value"] - 0.25, "low": 0.5, "high": 0.625}
+    settings = end.params.model_dump(mode="json")
+    settings["training"]["seed"] = 1
+    settings["candidates"]["lightgbm"]["fixed"] = {}
+    base = Revision("main", exported, parse_params(settings, "the test"))
+    text = "\n".join(sections(end, [], None, base))
+    now = f"{f1['value']:.3f} \\[{f1['low']:.3f}, {f1['high']:.3f}\\]"
+    assert f"| F1 | {f1['value'] - 0.25:.3f} \\[0.500, 0.625\\] | {now} | +0.250 |" in text
+    assert f"| Rows | {end.evaluation.held_out.rows:,} | {end.evaluation.held_out.rows:,} |  |" in text
+    assert "| `training.seed` | `1` | `7` |" in text
+    assert "| `candidates.lightgbm.fixed.n_estimators` | `none` | `200` |" in text
+    same = "\n".join(sections(end, [], None, replace(base, params=end.params)))
+    assert "The settings are the same." in same
+
+
 def test_a_report_has_its_numbers_and_their_pictures(end, tmp_path):
     text = write_report(end, tmp_path / "made", None).read_text()
     recall = end.evaluation.held_out["recall"]
@@ -96,7 +128,7 @@ def test_a_job_ends_red_below_the_level_that_is_required_and_the_report_is_writt
     end, tmp_path, monkeypatch, level, required, code
 ):
     end.outcome = replace(end.outcome, level=level)
-    monkeypatch.setattr(results, "newest_end", lambda: end)
+    monkeypatch.setattr(results, "run_end", lambda run: end)
     asked = ["--require", required] if required else []
     done = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "made"), *asked])
     assert done.exit_code == code, done.output
@@ -105,7 +137,7 @@ def test_a_job_ends_red_below_the_level_that_is_required_and_the_report_is_writt
 
 
 def test_a_folder_that_cannot_be_made_is_told_without_a_traceback(end, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "newest_end", lambda: end)
+    monkeypatch.setattr(results, "run_end", lambda run: end)
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "file" / "made")])
     assert done.exit_code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .gate import Check
 from .metrics import METRICS, Confusion, GroupRecall, Scores
@@ -25,6 +26,18 @@ def scores_table(columns: Mapping[str, Scores]) -> Table:
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
     rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
     return ["Metric", *columns], rows
+
+
+def revision_table(revision: str, before: Mapping[str, Any], now: Scores) -> Table:
+    """Metrics of held-out rows beside those that another revision's metrics.json has, which may be of other rows."""
+    rows = []
+    for metric, label in METRICS.items():
+        old = before.get(metric)
+        value = _number(metric, now[metric].value - old["value"], sign=True) if old and now.failures else ""
+        rows.append([label, _interval(metric, **old) if old else "none", _estimate(metric, now), value])
+    counts = (("Rows", "rows", now.rows), ("Failures", "failures", now.failures))
+    rows += [[label, f"{before[name]:,}", f"{count:,}", ""] for label, name, count in counts]
+    return ["Metric", revision, "This model", "Difference"], rows
 
 
 def modes_table(modes: Sequence[GroupRecall]) -> Table:
@@ -51,6 +64,13 @@ def _estimate(name: str, scores: Scores) -> str:
     if not scores.failures and name not in ("brier", "expected_cost"):
         return "no failures"
     estimate = scores[name]
+    return _interval(name, estimate.value, estimate.low, estimate.high)
+
+
+def _interval(name: str, value: float, low: float, high: float) -> str:
+    return f"{_number(name, value)} [{_number(name, low)}, {_number(name, high)}]"
+
+
+def _number(name: str, value: float, sign: bool = False) -> str:
     decimals = 0 if name == "expected_cost" else 4 if name == "brier" else 3
-    value, low, high = (f"{number:,.{decimals}f}" for number in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
+    return f"{value:{'+' if sign else ''},.{decimals}f}"
