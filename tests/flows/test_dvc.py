@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
 # What of the project a training needs; a commit of its own is made of it, so that the tests judge the files as they are.
 PARTS = (
     *("flows", "predictive_maintenance", "data/raw", "dvc.yaml", "params.yaml", "requirements.txt"),
-    *(".dvc/config", ".dvcignore", ".gitignore"),
+    *(".dvc/config", ".dvcignore", ".gitignore", ".github"),
 )
 
 
@@ -33,11 +33,13 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> str:
         """What `command` printed. Fails the test with it, unless it ended well."""
-        found = subprocess.run(
-            command, cwd=self.root, env={**self.environment, **environment}, capture_output=True, text=True, timeout=500
-        )
+        found = self.tried(*command, **environment)
         assert found.returncode == 0, f"{' '.join(command)}\n{found.stdout}{found.stderr}"
         return found.stdout
+
+    def tried(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment, **environment}
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=500)
 
     def json(self, *command: str):
         return json.loads(self.run(*command, "--json"))
@@ -83,7 +85,7 @@ def trained(aws_url, environment, tmp_path_factory) -> Project:
         place = project.root / part
         place.parent.mkdir(parents=True, exist_ok=True)
         if (source := PROJECT_DIR / part).is_dir():
-            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "*.csv*"))
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "*.csv*"))
         else:
             shutil.copy(source, place)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
@@ -219,3 +221,84 @@ def test_an_experiment_leaves_production_alone_where_it_is_told_to(trained, tmp_
     shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
     assert "deeper" in json.dumps(shown)
     assert json.loads(clone.run("python", "-m", "predictive_maintenance", "status", "--json"))["production"] is None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A runner's checkout of a hosted repository, as train.yaml's steps find it."""
+
+    checkout: Project
+    origin: Project
+
+    def train(self, **settings: str) -> tuple[int, str, str]:
+        """(exit code, what it printed, the job's summary)."""
+        summary = self.checkout.root / "build" / "summary.md"
+        summary.parent.mkdir(exist_ok=True)
+        summary.write_text("")
+        done = self.checkout.tried(".github/train.sh", GITHUB_STEP_SUMMARY=str(summary), **settings)
+        return done.returncode, done.stdout + done.stderr, summary.read_text()
+
+
+@pytest.fixture
+def job(trained, tmp_path) -> Job:
+    trained.run("git", "clone", "--quiet", "--bare", ".", str(tmp_path / "hosted.git"))
+    origin = Project(tmp_path / "hosted.git", trained.environment)
+    return Job(origin.clone(tmp_path / "runner"), origin)
+
+
+def test_a_job_with_nothing_new_pulls_and_says_that_there_is_nothing_to_train(job):
+    code, printed, summary = job.train()
+    assert code == 0, printed
+    assert "Nothing to train" in summary
+    assert (job.checkout.root / "models" / "model.onnx").is_file()
+    assert "nothing to record" in job.checkout.run(".github/record.sh", "Results")
+
+
+def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_model(job, tmp_path):
+    job.checkout.change(training={"seed": 10})
+    job.checkout.commit("Another seed")
+    code, printed, summary = job.train(BASE="HEAD~1", REQUIRE="production")
+    assert code == 0, printed
+    assert "In production" in summary
+    assert "| `training.seed` | `7` | `10` |" in summary
+    # Somebody pushes while it trains.
+    other = job.origin.clone(tmp_path / "colleague")
+    (other.root / "notes.txt").write_text("meanwhile")
+    other.commit("Meanwhile")
+    other.run("git", "push", "--quiet", "origin", "HEAD")
+    assert "somebody was faster" in job.checkout.run(".github/record.sh", "Results of a training")
+    later = job.origin.clone(tmp_path / "later")
+    assert later.run("git", "log", "-1", "--format=%s").strip() == "Results of a training"
+    later.run("dvc", "pull")
+    assert (later.root / "models/model.onnx").read_bytes() == (job.checkout.root / "models/model.onnx").read_bytes()
+    assert "didn't change, skipping" in later.run("dvc", "repro")
+
+
+def test_a_rejected_model_is_reported_and_the_job_is_red_where_that_is_asked(job):
+    job.checkout.change(gate={"min_recall": 0.999})
+    code, printed, summary = job.train(REQUIRE="candidate")
+    assert code == 3, printed
+    assert summary.startswith("## 🔴 Rejected")
+    code, printed, summary = job.train(FORCE="true")
+    assert code == 0, printed
+    assert summary.startswith("## 🔴 Rejected")
+
+
+def test_a_training_that_stops_says_so_in_the_summary_and_is_red(job):
+    (job.checkout.root / "data" / "raw" / "broken.csv").write_text("no,reading\n1,2\n")
+    code, printed, summary = job.train()
+    assert code not in (0, 3)
+    assert "broken.csv" in printed
+    assert summary.startswith("## 🔴 The training stopped")
+
+
+def test_the_token_of_the_remote_is_known_to_dvc_and_to_nobody_who_reads_the_log_or_git(job):
+    code, printed, _ = job.train(DVC_USER="plant", DVC_TOKEN="a-secret-token")
+    assert code == 0, printed
+    assert "a-secret-token" not in printed
+    assert job.checkout.run("dvc", "config", "--local", "remote.store.secret_access_key").strip() == "a-secret-token"
+    assert job.checkout.run("git", "status", "--porcelain") == ""
+    job.checkout.run("dvc", "remote", "modify", "store", "url", "https://hosted.example/plant.dvc")
+    job.train(DVC_USER="plant", DVC_TOKEN="a-secret-token")
+    assert job.checkout.run("dvc", "config", "--local", "remote.store.user").strip() == "plant"
+    assert job.checkout.run("dvc", "config", "--local", "remote.store.password").strip() == "a-secret-token"

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What train.yaml runs: fetch the data, train where something has changed, report, and keep what came of it.
+#
+#   TRAIN_ON            runner, batch (the heavy steps on AWS Batch) or sagemaker (all of it as a training job)
+#   FORCE               true: train although nothing that DVC sees has changed; sources elsewhere may have
+#   BASE                the revision that the report compares with
+#   REQUIRE             production or candidate: the job is red below it; empty: a rejected model is no failure
+#   METAFLOW_SETTINGS   deploy/aws/metaflow.env.example, filled in
+#   SAGEMAKER_OPTIONS   of `python -m deploy.sagemaker train`
+#   DVC_USER, DVC_TOKEN who reads and writes DVC's remote where that is not AWS: DagsHub's user and token
+#
+# Exit codes: 0, 3 below REQUIRE, anything else for a training that stopped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+summary=${GITHUB_STEP_SUMMARY:-/dev/stdout}
+trap 'echo "## 🔴 The training stopped" >> "$summary"; echo "The log of this job says where, and the way out." >> "$summary"' ERR
+
+set -a
+source /dev/stdin <<< "${METAFLOW_SETTINGS:-}"
+set +a
+
+if [[ ${TRAIN_ON:-runner} == sagemaker ]]; then
+  # shellcheck disable=SC2086  several words
+  python -m deploy.sagemaker train ${SAGEMAKER_OPTIONS:?is not set: see python -m deploy.sagemaker train --help}
+  { echo "## Trained on SageMaker"; echo '```'; python -m predictive_maintenance status; echo '```'; } >> "$summary"
+  exit
+fi
+if [[ ${TRAIN_ON:-runner} == batch ]]; then
+  export PDM_REMOTE_STEPS=${PDM_REMOTE_STEPS:-train,evaluate}
+fi
+
+remote=$(dvc config core.remote || true)
+if [[ -n $remote && -n ${DVC_TOKEN:-} ]]; then
+  # An S3 remote takes the token as both keys, an HTTP one as the password. Not by `dvc remote modify`: others see a command's words.
+  printf '["remote \\"%s\\""]\n    access_key_id = %s\n    secret_access_key = %s\n' "$remote" "$DVC_TOKEN" "$DVC_TOKEN" > .dvc/config.local
+  if [[ $(dvc config "remote.$remote.url") == http* ]]; then
+    printf '["remote \\"%s\\""]\n    auth = basic\n    user = %s\n    password = %s\n' "$remote" "${DVC_USER:?}" "$DVC_TOKEN" > .dvc/config.local
+  fi
+fi
+if [[ -n $remote ]]; then
+  dvc pull --allow-missing # what was never pushed is made by the training
+else
+  echo "DVC has no default remote: only data that git or the sources hold are trained on, and the model is kept by the registry alone"
+fi
+
+rm -f build/run-id
+dvc repro $([[ ${FORCE:-} == true ]] && echo --force)
+if [[ ! -f build/run-id ]]; then
+  echo "## ⚪ Nothing to train" >> "$summary"
+  echo "Code, settings and data are those of the last training." >> "$summary"
+  exit
+fi
+
+git rev-parse --quiet --verify "${BASE:-HEAD}^{commit}" > /dev/null || BASE=HEAD # a branch that was rewritten
+code=0
+python -m predictive_maintenance report --run "$(cat build/run-id)" --base "${BASE:-HEAD}" ${REQUIRE:+--require "$REQUIRE"} || code=$?
+[[ $code == 0 || $code == 3 ]] || exit "$code"
+cat report/report.md >> "$summary"
+[[ -z $remote ]] || dvc push
+exit "$code"
