@@ -31,11 +31,15 @@ fi
 
 remote=$(dvc config core.remote || true)
 if [[ -n $remote && -n ${DVC_TOKEN:-} ]]; then
-  # An S3 remote takes the token as both keys, an HTTP one as the password. Not by `dvc remote modify`: others see a command's words.
-  printf '["remote \\"%s\\""]\n    access_key_id = %s\n    secret_access_key = %s\n' "$remote" "$DVC_TOKEN" "$DVC_TOKEN" > .dvc/config.local
-  if [[ $(dvc config "remote.$remote.url") == http* ]]; then
-    printf '["remote \\"%s\\""]\n    auth = basic\n    user = %s\n    password = %s\n' "$remote" "${DVC_USER:?}" "$DVC_TOKEN" > .dvc/config.local
-  fi
+  # Not by `dvc remote modify`: a command's words can be seen by others.
+  {
+    echo "['remote \"$remote\"']"
+    if [[ $(dvc config "remote.$remote.url") == http* ]]; then
+      printf '    %s\n' "auth = basic" "user = ${DVC_USER:?is not set, and DVC\'s remote asks for one}" "password = $DVC_TOKEN"
+    else # DagsHub's S3 takes the token as both keys
+      printf '    %s\n' "access_key_id = $DVC_TOKEN" "secret_access_key = $DVC_TOKEN"
+    fi
+  } > .dvc/config.local
 fi
 if [[ -n $remote ]]; then
   dvc pull --allow-missing # what was never pushed is made by the training
