@@ -6,6 +6,7 @@ It reads only; asked to write, it makes a run with an artifact and an object in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from uuid import uuid4
 
 from .config import PROJECT_DIR, Params
 from .errors import PredictiveMaintenanceError, RegistryError, SourceError
-from .registry import Connection, RegisteredVersions, connect, tracking_uri
+from .registry import OLDEST_SERVER, Connection, RegisteredVersions, connect, tracking_uri
 from .registry.connection import is_embedded
 from .uris import redact, scheme_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 State = Literal["pass", "FAIL", "unset"]
 _SECONDS = 10.0
+_VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ def _server_version() -> Iterator[Finding]:
         yield Finding("server", "FAIL", f"{redact(uri)} does not answer: {error}: is MLFLOW_TRACKING_URI right?")
         return
     told = answer.text.strip() if answer.is_success and len(answer.text) < 30 else "does not tell its version"
+    if (number := _VERSION.match(told)) and (int(number[1]), int(number[2])) < OLDEST_SERVER:
+        yield Finding(
+            "server", "FAIL", f"MLflow {told} has no aliases: {OLDEST_SERVER[0]}.{OLDEST_SERVER[1]} or newer is needed"
+        )
+        return
     yield Finding("server", "pass", f"MLflow {told}; this client is {version('mlflow')}")
 
 
@@ -96,7 +103,9 @@ def _registry(params: Params) -> Generator[Finding, None, Connection | None]:
     except RegistryError as error:
         yield Finding("registry", "FAIL", str(error))
         return None
-    yield Finding("registry", "pass", f"{len(known)} versions of {params.registry.model_name}")
+    yield Finding(
+        "registry", "pass", f"{len(known)} version{'' if len(known) == 1 else 's'} of {params.registry.model_name}"
+    )
     if champion is None:
         text = (
             "no version is in production: python flows/train_flow.py run, or python -m predictive_maintenance promote N"
@@ -183,18 +192,20 @@ def _batch() -> Iterator[Finding]:
 
 def _dvc() -> Finding:
     """Whether another machine could read what DVC tracks of this project's data."""
-    from .data.dvc import default_remote
-
-    root = next((folder for folder in (PROJECT_DIR, *PROJECT_DIR.parents) if (folder / ".dvc").is_dir()), None)
-    if root is None:
-        return Finding("DVC", "unset", "no .dvc here: `dvc init` begins to version data")
+    from .data.dvc import default_remote, remote_name
 
     def ask() -> str:
-        url, endpoint = default_remote(root)
+        url, endpoint = default_remote(PROJECT_DIR)
         if scheme_of(url) == "s3":
             return f"remote {_reach_s3(url, endpoint, write=False)}"
         return f"remote {redact(url)}"
 
+    try:
+        if remote_name(PROJECT_DIR) is None:
+            text = "no default remote, data and models stay here: `dvc remote add --default NAME s3://BUCKET/PREFIX`"
+            return Finding("DVC", "unset", text)
+    except SourceError as error:
+        return Finding("DVC", "FAIL", str(error))
     return _checked("DVC", ask)
 
 

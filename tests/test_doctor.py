@@ -12,6 +12,16 @@ import pytest
 
 from predictive_maintenance.config import PROJECT_DIR
 
+# Whoever works on a clone of this has a remote of DVC's of their own, which is not to be asked.
+IN_A_PROJECT_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+from predictive_maintenance import doctor
+from predictive_maintenance.__main__ import main
+doctor.PROJECT_DIR = Path(sys.argv.pop(1))
+main()
+"""
+
 
 @pytest.fixture
 def doctor(registry_uri, tmp_path):
@@ -21,7 +31,7 @@ def doctor(registry_uri, tmp_path):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW", "AWS", "PDM"))}
         here = {"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(tmp_path), "METAFLOW_HOME": str(tmp_path)}
         done = subprocess.run(
-            [sys.executable, "-m", "predictive_maintenance", "doctor", *arguments],
+            [sys.executable, "-c", IN_A_PROJECT_OF_ITS_OWN, str(tmp_path), "doctor", *arguments],
             capture_output=True, text=True, cwd=PROJECT_DIR, env=kept | here | settings, timeout=120,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
@@ -64,6 +74,30 @@ def aws(aws_url):
     }  # fmt: skip
     bucket.objects.all().delete()
     bucket.delete()
+
+
+@pytest.mark.parametrize(
+    ("config", "state", "said"),
+    [
+        ("[core]\n    analytics = false\n", "unset", "no default remote"),
+        ("no settings at all", "FAIL", "not a file that DVC wrote"),
+        ("[core]\n    remote = store\n", "FAIL", "no default remote"),
+        (
+            "[core]\n    remote = store\n['remote \"store\"']\n    url = /mnt/store\n",
+            "FAIL",
+            "another machine reads s3://",
+        ),
+        ("[core]\n    remote = store\n['remote \"store\"']\n    url = s3://results/dvc\n", "pass", "s3://results/dvc"),
+        ("[core]\n    remote = store\n['remote \"store\"']\n    url = s3://nowhere/dvc\n", "FAIL", "s3://nowhere/dvc"),
+    ],
+)
+def test_the_remote_of_dvc_is_one_that_another_machine_reads(doctor, aws, tmp_path, config, state, said):
+    _, settings = aws
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text(config)
+    _, found = doctor(**settings)
+    assert found["DVC"][0] == state
+    assert said in found["DVC"][1]
 
 
 def test_a_fresh_machine_passes_and_is_told_what_it_goes_without(doctor):

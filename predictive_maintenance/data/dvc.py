@@ -51,22 +51,34 @@ def remote_copy(path: Path) -> RemoteCopy | None:
 
 def default_remote(root: Path) -> tuple[str, str | None]:
     """(URL, S3 endpoint) of the remote that `dvc push` takes when it is told none."""
+    settings = _settings(root)
+    name = remote_name(root)
+    section = f"'remote \"{name}\"'"
+    url = settings.get(section, "url", fallback="")
+    if not url:
+        raise SourceError(
+            f"{root / '.dvc' / 'config'}: no default remote: `dvc remote add --default NAME s3://BUCKET/PREFIX`"
+        )
+    if scheme_of(url) not in ("s3", "http", "https"):
+        raise SourceError(f"DVC's remote {name!r} is {redact(url)}: another machine reads s3:// and https:// only")
+    if secret := written_out_secret(url):
+        raise SourceError(f"DVC's remote {name!r} holds {secret}: a job's settings can be read by others")
+    return url, settings.get(section, "endpointurl", fallback=None)
+
+
+def remote_name(root: Path) -> str | None:
+    """What that remote is called; None where there is none."""
+    return _settings(root).get("core", "remote", fallback=None)
+
+
+def _settings(root: Path) -> configparser.ConfigParser:
     files = [root / ".dvc" / "config", root / ".dvc" / "config.local"]
     settings = configparser.ConfigParser(interpolation=None)
     try:
         settings.read(files, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         raise SourceError(f"{files[0]}: not a file that DVC wrote: mend it") from None
-    name = settings.get("core", "remote", fallback=None)
-    section = f"'remote \"{name}\"'"
-    url = settings.get(section, "url", fallback="")
-    if not url:
-        raise SourceError(f"{files[0]}: no default remote: `dvc remote add --default NAME s3://BUCKET/PREFIX`")
-    if scheme_of(url) not in ("s3", "http", "https"):
-        raise SourceError(f"DVC's remote {name!r} is {redact(url)}: another machine reads s3:// and https:// only")
-    if secret := written_out_secret(url):
-        raise SourceError(f"DVC's remote {name!r} holds {secret}: a job's settings can be read by others")
-    return url, settings.get(section, "endpointurl", fallback=None)
+    return settings
 
 
 def md5_of(path: Path) -> str:

@@ -5,12 +5,14 @@ Only calls that an older, hosted server knows are used: runs, parameters, metric
 
 from .connection import Connection, connect, connect_to_read, tracking_uri, web_address
 from .entities import VERSION_FILE, ModelVersion, Training
+from .failures import OLDEST_SERVER
 from .packaging import package_version
 from .reading import RegisteredVersions
 from .runs import FlowRun
 from .versions import Versions
 
 __all__ = [
+    "OLDEST_SERVER",
     "VERSION_FILE",
     "Connection",
     "FlowRun",

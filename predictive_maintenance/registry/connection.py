@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # MLflow's own defaults retry for minutes: too long for a person who waits, and a step can be retried or resumed.
 _DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # who trains what is nobody else's to know
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",

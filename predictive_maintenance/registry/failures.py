@@ -17,6 +17,7 @@ _LIBRARY_ERRORS = (
     ("botocore.exceptions", "ClientError"),
     ("boto3.exceptions", "Boto3Error"),
 )
+OLDEST_SERVER = (2, 3)  # the first with aliases
 _UNREACHABLE = ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")
 
 
@@ -57,7 +58,8 @@ def _reason(error: Exception) -> str:
     if status == 403:
         return "permission denied (403): the account may not do that there"
     if "not in a valid JSON format" in text or "failed with error code 404" in text:
-        return "what answers there is not an MLflow server, or one before 2.3: is MLFLOW_TRACKING_URI right?"
+        oldest = ".".join(str(number) for number in OLDEST_SERVER)
+        return f"what answers there is not an MLflow server, or one before {oldest}: is MLFLOW_TRACKING_URI right?"
     if "out-of-date database schema" in text:
         return "its database was made by another MLflow version: back it up and run `mlflow db upgrade URI`"
     return text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__

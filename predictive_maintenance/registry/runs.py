@@ -81,8 +81,12 @@ class FlowRun:
             self.connection.client.log_artifacts(self.run_id, str(folder), path)
 
     def log_data(self, frame: pd.DataFrame, name: str, source: str, fingerprint: str) -> None:
-        """Name the rows that the run is about: their columns and size, not the rows themselves."""
+        """Name the rows that the run is about: their columns and size, not the rows themselves.
+
+        A server before 2.4 has no place for it and goes without: what is traced by is in tags and artifacts, too.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         # Made by hand: MLflow's own constructors know only sources of its own, and no simulator or database.
         columns = [{"name": str(column), "type": str(kind)} for column, kind in frame.dtypes.items()]
@@ -93,7 +97,11 @@ class FlowRun:
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
         # Two runs on the same rows name the same data set, and a database takes only the first of two at once.
         with self.connection.errors("logging the data set"), self.connection.exclusive():
-            self.connection.client.log_inputs(self.run_id, datasets=inputs)
+            try:
+                self.connection.client.log_inputs(self.run_id, datasets=inputs)
+            except MlflowException as error:
+                if error.error_code != "ENDPOINT_NOT_FOUND":
+                    raise
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -19,15 +19,24 @@ def versions(connection):
 
 
 @pytest.fixture
-def train(connection, small):
+def train_there(small):
+    """`train` for a connection."""
+
+    def there(connection):
+        def run(name, promote=True, champion=None):
+            mlflow_run = FlowRun.start(connection, name, {})
+            evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
+            tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
+            return register_and_promote(
+                mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
+            )
+
+        return run
+
+    return there
+
+
+@pytest.fixture
+def train(train_there, connection):
     """What the last step of the flow does, for a run of the given name."""
-
-    def run(name, promote=True, champion=None):
-        mlflow_run = FlowRun.start(connection, name, {})
-        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
-        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
-        return register_and_promote(
-            mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
-        )
-
-    return run
+    return train_there(connection)
