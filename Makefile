@@ -60,6 +60,7 @@ check: $(READY) $(ACTIONLINT)  ## Lint, format, types and the workflows
 format: $(READY)  ## Mend what lint and format can mend by themselves
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
 
 benchmark: $(READY)  ## Time training and scoring up to 1 million rows, and the service beside its peers, the dashboard (needs wrk and Chromium)
 	$(BIN)/python benchmarks/training.py --flow
