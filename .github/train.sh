@@ -13,7 +13,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 summary=${GITHUB_STEP_SUMMARY:-/dev/stdout}
-trap 'echo "## 🔴 The training stopped" >> "$summary"; echo "The log of this job says where, and the way out." >> "$summary"' ERR
+end() {
+  code=$?
+  [[ $code == 0 || $code == 3 ]] ||
+    printf '## 🔴 The training stopped\n\nThe log of this job says where, and the way out.\n' >> "$summary"
+}
+trap end EXIT
 
 set -a
 source /dev/stdin <<< "${METAFLOW_SETTINGS:-}"

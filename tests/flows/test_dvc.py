@@ -19,7 +19,16 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
 
 # What of the project a training needs; a commit of its own is made of it, so that the tests judge the files as they are.
 PARTS = (
-    *("flows", "predictive_maintenance", "data/raw", "dvc.yaml", "params.yaml", "requirements.txt"),
+    *(
+        "flows",
+        "predictive_maintenance",
+        "deploy/__init__.py",
+        "deploy/sagemaker",
+        "data/raw",
+        "dvc.yaml",
+        "params.yaml",
+        "requirements.txt",
+    ),
     *(".dvc/config", ".dvcignore", ".gitignore", ".github"),
 )
 
@@ -289,6 +298,28 @@ def test_a_training_that_stops_says_so_in_the_summary_and_is_red(job):
     code, printed, summary = job.train()
     assert code not in (0, 3)
     assert "broken.csv" in printed
+    assert summary.startswith("## 🔴 The training stopped")
+
+
+def test_the_heavy_steps_go_to_batch_where_the_job_is_told_so(job):
+    job.checkout.change(training={"seed": 11})
+    settings = "METAFLOW_BATCH_JOB_QUEUE=queue\nMETAFLOW_BATCH_CONTAINER_IMAGE=image\n"
+    code, printed, _ = job.train(TRAIN_ON="batch", METAFLOW_SETTINGS=settings)
+    assert code not in (0, 3)
+    assert "steps on AWS Batch (evaluate, train) cannot run like this" in printed
+    assert "METAFLOW_DEFAULT_DATASTORE: is not s3" in printed
+    assert "METAFLOW_BATCH_JOB_QUEUE" not in printed
+
+
+def test_all_of_it_goes_to_sagemaker_where_the_job_is_told_so(job):
+    options = "--image image --role arn:aws:iam::1:role/pdm --output s3://plant/models --dry-run"
+    code, printed, summary = job.train(TRAIN_ON="sagemaker", SAGEMAKER_OPTIONS=options)
+    assert code == 0, printed
+    assert '"RoleArn": "arn:aws:iam::1:role/pdm"' in printed
+    assert "production: no version yet" in summary
+    code, printed, summary = job.train(TRAIN_ON="sagemaker")
+    assert code not in (0, 3)
+    assert "SAGEMAKER_OPTIONS" in printed
     assert summary.startswith("## 🔴 The training stopped")
 
 
