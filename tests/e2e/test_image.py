@@ -1,5 +1,6 @@
 """The images: what is in them, and that they run as they are run where nobody trusts anybody."""
 
+import io
 import json
 import threading
 import time
@@ -7,6 +8,7 @@ import uuid
 
 import httpx
 import pandas as pd
+import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -109,9 +111,29 @@ def test_the_serving_image_cannot_train(images):
     assert images.shell(SERVE, f'python -c "{script}"').strip() == "[]"
 
 
-def test_the_packages_of_the_serving_image_are_less_than_half_of_those_that_train(images):
-    train, serve = (int(images.shell(image, "du -sm /opt/venv").split()[0]) for image in (TRAIN, SERVE))
+def test_the_serving_image_is_less_than_half_of_the_one_that_trains(images):
+    train, serve = (int(images("inspect", image, "--format", "{{.Size}}").stdout) for image in (TRAIN, SERVE))
+    print(f"serve {serve / 1e6:.0f} MB, train {train / 1e6:.0f} MB: {serve / train:.2f}")
     assert serve < train / 2
+
+
+def test_what_the_serving_image_leaves_out_it_does_not_need(images, served, small):
+    """Tables of every kind, in and out, and an explanation."""
+    _, url = served
+    rows = small.rows.test[list(INPUT_NAMES)].head(50)
+    arrow = io.BytesIO()
+    with pa.ipc.new_stream(arrow, pa.Schema.from_pandas(rows, preserve_index=False)) as stream:
+        stream.write_table(pa.Table.from_pandas(rows, preserve_index=False))
+    bodies = {
+        "text/csv": rows.to_csv(index=False).encode(),
+        "application/vnd.apache.parquet": rows.to_parquet(),
+        "application/vnd.apache.arrow.stream": arrow.getvalue(),
+    }
+    for kind, body in bodies.items():
+        answer = httpx.post(f"{url}/predict/batch", content=body, headers={"content-type": kind, "accept": kind})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind), answer.text
+    reading = rows.head(1).to_dict("records")[0]
+    assert httpx.post(f"{url}/predict?explain=true", json=reading).json()["explanation"]["contributions"]
 
 
 def test_an_image_says_which_commit_it_is_of(images):
