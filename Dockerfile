@@ -22,10 +22,10 @@ RUN install-packages requirements.txt
 
 FROM installer AS serve-packages
 COPY requirements-serve.txt .
-# Of Arrow and the ONNX runtime, 55 MB are for remote tables, query plans, compilers and converters: nothing that serves loads them.
+# Of Arrow and the ONNX runtime, 45 MB are for remote tables, compilers and converters: nothing that serves loads them.
 RUN install-packages requirements-serve.txt && cd /opt/venv/lib/python3*/site-packages \
-    && rm -r pyarrow/libarrow_flight.* pyarrow/_flight.* pyarrow/libarrow_substrait.* pyarrow/_substrait.* \
-       pyarrow/include pyarrow/src onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
+    && rm -r pyarrow/libarrow_flight.* pyarrow/libarrow_python_flight.* pyarrow/_flight.* pyarrow/include pyarrow/src \
+       onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
 
 FROM base AS train
 # libgomp1: LightGBM's threads.
