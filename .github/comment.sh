@@ -14,11 +14,11 @@ echo "Pictures and the whole report: [artifact \`training\` of this run](${RUN_U
 
 post_with_cml() {
   if ! command -v cml > /dev/null; then
-    gh release download "$version" --repo iterative/cml --pattern cml-linux --output build/cml &&
+    gh release download "$version" --repo iterative/cml --pattern cml-linux-x64 --output build/cml &&
       chmod +x build/cml || return
     PATH="$PWD/build:$PATH"
   fi
-  REPO_TOKEN=$GH_TOKEN cml comment create --target="$target" build/comment.md
+  REPO_TOKEN=$GH_TOKEN cml comment create --publish=false --target="$target" build/comment.md
 }
 
 if ! post_with_cml; then

@@ -43,7 +43,7 @@ def comment(tmp_path):
 def test_cml_posts_the_tables_and_no_picture_leaves_the_house(comment):
     code, output, called, text = comment("pr/12", cml=0, gh=1)
     assert code == 0, output
-    assert called == ["cml comment create --target=pr/12 build/comment.md"]
+    assert called == ["cml comment create --publish=false --target=pr/12 build/comment.md"]
     report = GOLDEN.read_text()
     assert "![" in report
     assert text.read_text().startswith(report.partition("<details><summary>Pictures")[0])
