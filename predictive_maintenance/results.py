@@ -80,7 +80,6 @@ def run_end(run: str | None = None) -> Any:
     from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
 
     namespace(None)  # whoever ran it
-    where = os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
     run = run and run.strip().removeprefix(f"{FLOW_NAME}/")
     try:
         found = Run(f"{FLOW_NAME}/{run}") if run else Flow(FLOW_NAME).latest_successful_run
@@ -88,6 +87,7 @@ def run_end(run: str | None = None) -> Any:
         found = None
     if found is None:
         wanted = f"run {run!r}" if run else "successful run"
+        where = os.environ.get("METAFLOW_DATASTORE_SYSROOT_S3") or os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
         raise DataError(f"no {wanted} of {FLOW_NAME} in {where}: run python flows/train_flow.py run first")
     if not found.successful:
         raise DataError(f"{FLOW_NAME}/{run} did not end well: python flows/train_flow.py resume --origin-run-id {run}")
@@ -96,12 +96,12 @@ def run_end(run: str | None = None) -> Any:
 
 def _plots(end: Any) -> dict[str, pd.DataFrame]:
     """What dvc.yaml draws: on held-out rows, but for the trials."""
-    evaluation = end.evaluation
+    evaluation, trials = end.evaluation, end.trained.trials
     return {
         "thresholds.csv": evaluation.thresholds.tail(_MAX_POINTS),
         "calibration.csv": evaluation.calibration,
         "importances.csv": evaluation.importances,
-        "trials.csv": end.trained.trials[["trial", "pr_auc"]],
+        "trials.csv": trials[trials["state"] == "complete"][["trial", "pr_auc"]],
     }
 
 

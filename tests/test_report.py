@@ -142,3 +142,17 @@ def test_a_folder_that_cannot_be_made_is_told_without_a_traceback(end, tmp_path,
     done = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "file" / "made")])
     assert done.exit_code == 1
     assert "cannot be written" in done.output
+
+
+def test_a_rejected_model_that_is_exported_is_not_taken_for_the_version_that_lay_there(
+    ends, small, tmp_path, monkeypatch
+):
+    end = SimpleNamespace(**vars(ends["rejected"]), files=small.files, rows=small.rows)
+    end.trained = replace(small.trained, trials=pd.DataFrame({"trial": [1], "state": ["complete"], "pr_auc": [0.9]}))
+    monkeypatch.setattr(results, "run_end", lambda run: end)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "version.json").write_text("version 1's")
+    results.export_results(tmp_path)
+    assert not (tmp_path / "models" / "version.json").exists()
+    assert (tmp_path / "models" / "model.onnx").read_bytes() == small.files["model.onnx"]
+    assert pd.read_csv(tmp_path / "plots" / "trials.csv").to_dict("list") == {"trial": [1], "pr_auc": [0.9]}

@@ -171,6 +171,22 @@ def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "metrics.json", "models", "plots"]
 
 
+def test_a_run_that_is_not_there_and_one_that_is_are_found_by_their_id(finished, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from predictive_maintenance.__main__ import main
+
+    metadata(f"local@{finished[0].root}")
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))
+    runs = sorted(path.name for path in (finished[0].root / ".metaflow" / "TrainFlow").glob("[0-9]*"))
+    for asked in (runs[0], f"TrainFlow/{runs[0]}\n"):
+        result = CliRunner().invoke(main, ["export", "--run", asked, "--output", str(tmp_path / "new folder")])
+        assert result.output.startswith(f"TrainFlow/{runs[0]}:"), result.output
+    result = CliRunner().invoke(main, ["export", "--run", "17", "--output", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no run '17' of TrainFlow in" in result.output
+
+
 def test_the_report_is_that_of_the_newest_run(finished, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
