@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .evaluation.tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
 from .markdown import code, plain, table
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .evaluation.evaluate import Evaluation
     from .revisions import Revision
 
+EVALUATION_CARD = "cards/evaluate.html"
 REPORT_FILE, PICTURES_FOLDER = "report.md", "figures"
 _MAX_REASONS = 10
 _TITLES = {"production": "🟢 In production", "candidate": "🟡 A candidate, not in production", None: "🔴 Rejected"}
@@ -62,8 +64,11 @@ def sections(end: Any, pictures: Sequence[str], mlflow: str | None, base: Revisi
 
 
 def _facts(end: Any, mlflow: str | None) -> str:
-    where = f" at {mlflow}" if mlflow else ""
-    run = f"run {code(end.mlflow_run_id)}{where}, the card among its artifacts: {code('cards/evaluate.html')}"
+    run, card = code(end.mlflow_run_id), code(EVALUATION_CARD)
+    if mlflow:
+        run = f"[{run}]({mlflow}/#/runs/{end.mlflow_run_id})"
+        card = f"[{card}]({mlflow}/get-artifact?path={quote(EVALUATION_CARD, safe='')}&run_uuid={end.mlflow_run_id})"
+    run = f"run {run}, the card among its artifacts: {card}"
     return table(["", ""], [["Run", code(end.flow_run)], ["Commit", code(end.commit)], ["MLflow", run]])
 
 
