@@ -30,6 +30,7 @@ from typing import Any
 
 from predictive_maintenance.config import PROJECT_DIR, neighbours
 from predictive_maintenance.errors import PredictiveMaintenanceError
+from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.registry import VERSION_FILE
 
 ROOT = Path(os.environ.get("PDM_SAGEMAKER_ROOT", "/opt/ml"))
@@ -146,9 +147,10 @@ def _deliver(root: Path, job: Job, work: Path, environment: dict[str, str]) -> N
     output = root / "output" / "data"
     output.mkdir(parents=True, exist_ok=True)
     shutil.copy(work / "metrics.json", output)
-    for name, estimate in metrics["held_out"].items():
-        if isinstance(estimate, dict):
-            print(f"held_out_{name}={estimate['value']:.6f};", flush=True)  # found by the job's metric definitions
+    for name in METRICS:
+        print(
+            f"held_out_{name}={metrics['held_out'][name]['value']:.6f};", flush=True
+        )  # found by the job's metric definitions
     version = work / "models" / VERSION_FILE
     reached = json.loads(version.read_bytes())["aliases"][0] if version.is_file() else "rejected"
     if reached not in _LEVELS[: _LEVELS.index(job.require) + 1]:
