@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-METRICS = ("recall", "precision", "f1", "pr_auc", "brier", "expected_cost")
+from predictive_maintenance.evaluation.metrics import METRICS
+
 _TAG = "predictive-maintenance"
 
 
