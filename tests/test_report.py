@@ -148,7 +148,8 @@ def test_a_rejected_model_that_is_exported_is_not_taken_for_the_version_that_lay
     ends, small, tmp_path, monkeypatch
 ):
     end = SimpleNamespace(**vars(ends["rejected"]), files=small.files, rows=small.rows)
-    end.trained = replace(small.trained, trials=pd.DataFrame({"trial": [1], "state": ["complete"], "pr_auc": [0.9]}))
+    trials = {"trial": [1, 2], "state": ["complete", "pruned"], "pr_auc": [0.9, np.nan]}
+    end.trained = replace(small.trained, trials=pd.DataFrame(trials))
     monkeypatch.setattr(results, "run_end", lambda run: end)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "version.json").write_text("version 1's")
