@@ -19,18 +19,9 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
 
 # What of the project a training needs; a commit of its own is made of it, so that the tests judge the files as they are.
 PARTS = (
-    *(
-        "flows",
-        "predictive_maintenance",
-        "deploy/__init__.py",
-        "deploy/sagemaker",
-        "data/raw",
-        "dvc.yaml",
-        "params.yaml",
-        "requirements.txt",
-    ),
-    *(".dvc/config", ".dvcignore", ".gitignore", ".github"),
-)
+    ".dvc/config", ".dvcignore", ".github", ".gitignore", "data/raw", "deploy/__init__.py", "deploy/sagemaker", "dvc.yaml",
+    "flows", "params.yaml", "predictive_maintenance", "requirements.txt",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -259,6 +250,7 @@ def test_a_job_with_nothing_new_pulls_and_says_that_there_is_nothing_to_train(jo
     code, printed, summary = job.train()
     assert code == 0, printed
     assert "Nothing to train" in summary
+    assert not (job.checkout.root / "build" / "training").exists()
     assert (job.checkout.root / "models" / "model.onnx").is_file()
     assert "nothing to record" in job.checkout.run(".github/record.sh", "Results")
 
@@ -270,6 +262,9 @@ def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_m
     assert code == 0, printed
     assert "In production" in summary
     assert "| `training.seed` | `7` | `10` |" in summary
+    kept = job.checkout.root / "build" / "training"
+    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "metrics.json", "plots", "report"]
+    assert (kept / "dvc.lock").read_bytes() == (job.checkout.root / "dvc.lock").read_bytes()
     # Somebody pushes while it trains.
     other = job.origin.clone(tmp_path / "colleague")
     (other.root / "notes.txt").write_text("meanwhile")
@@ -291,6 +286,15 @@ def test_a_rejected_model_is_reported_and_the_job_is_red_where_that_is_asked(job
     code, printed, summary = job.train(FORCE="true")
     assert code == 0, printed
     assert summary.startswith("## 🔴 Rejected")
+
+
+def test_a_pull_request_is_green_with_a_candidate_and_leaves_production_alone(job):
+    """Production may be required of what is trained on main; here, nothing can get there."""
+    job.checkout.change(training={"seed": 12})
+    code, printed, summary = job.train(REQUIRE="production", METAFLOW_RUN_PROMOTE="false")
+    assert code == 0, printed
+    assert "A candidate, not in production" in summary
+    assert "production: no version yet" in job.checkout.run("python", "-m", "predictive_maintenance", "status")
 
 
 def test_a_training_that_stops_says_so_in_the_summary_and_is_red(job):
@@ -316,7 +320,14 @@ def test_all_of_it_goes_to_sagemaker_where_the_job_is_told_so(job):
     code, printed, summary = job.train(TRAIN_ON="sagemaker", SAGEMAKER_OPTIONS=options)
     assert code == 0, printed
     assert '"RoleArn": "arn:aws:iam::1:role/pdm"' in printed
+    assert '"promote": "true"' in printed
+    assert '"require": "candidate"' in printed
     assert "production: no version yet" in summary
+    ask = {"TRAIN_ON": "sagemaker", "SAGEMAKER_OPTIONS": options, "REQUIRE": "production"}
+    assert '"require": "production"' in job.train(**ask)[1]
+    _, printed, _ = job.train(**ask, METAFLOW_RUN_PROMOTE="false")  # a pull request's
+    assert '"promote": "false"' in printed
+    assert '"require": "candidate"' in printed
     code, printed, summary = job.train(TRAIN_ON="sagemaker")
     assert code not in (0, 3)
     assert "SAGEMAKER_OPTIONS" in printed

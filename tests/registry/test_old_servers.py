@@ -23,19 +23,10 @@ pytestmark = [
 
 # What its server itself needs, without what trains and draws. Neither of the two can be newer: it imports what they dropped.
 NEEDS = [
-    *(
-        "setuptools<81",
-        "sqlalchemy<2.1",
-        "alembic<2",
-        "Flask<3",
-        "gunicorn<21",
-        "click<9",
-        "cloudpickle",
-        "databricks-cli<1",
-    ),
-    *("entrypoints", "gitpython<4", "importlib-metadata<7", "packaging<24", "protobuf<5", "pytz", "pyyaml<7"),
-    *("querystring_parser", "requests<3", "sqlparse", "numpy<2", "pandas<3", "docker<7"),
-]
+    "setuptools<81", "sqlalchemy<2.1", "alembic<2", "Flask<3", "gunicorn<21", "click<9", "cloudpickle", "databricks-cli<1",
+    "entrypoints", "gitpython<4", "importlib-metadata<7", "packaging<24", "protobuf<5", "pytz", "pyyaml<7",
+    "querystring_parser", "requests<3", "sqlparse", "numpy<2", "pandas<3", "docker<7",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +58,7 @@ def old_server(tmp_path_factory) -> Callable[[str], str]:
 
 
 def test_a_server_of_2_3_takes_runs_versions_promotions_and_a_rollback(
-    old_server, monkeypatch, params, small, train_there, tmp_path
+    old_server, monkeypatch, params, small, train_there
 ):
     url = old_server("2.3.0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
