@@ -53,3 +53,25 @@ def test_where_git_gives_no_commit_it_is_unknown(monkeypatch, error):
     monkeypatch.delenv("PDM_GIT_COMMIT", raising=False)
     monkeypatch.setattr(subprocess, "run", run)
     assert lineage.git_commit() == "unknown"
+
+
+def test_what_a_run_writes_is_no_change_of_the_code_and_a_changed_file_is(tmp_path, monkeypatch):
+    def git(*arguments):
+        account = ["-c", "user.name=tester", "-c", "user.email=tester@example.com"]
+        return subprocess.run(["git", "-C", tmp_path, *account, *arguments], check=True, capture_output=True, text=True)
+
+    git("init", "--quiet")
+    (tmp_path / "plots").mkdir()
+    written = [tmp_path / name for name in ("code.py", "dvc.lock", "metrics.json", "plots/trials.csv")]
+    for path in written:
+        path.write_text("1")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "all")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    monkeypatch.delenv("PDM_GIT_COMMIT", raising=False)
+    monkeypatch.setattr(lineage, "PROJECT_DIR", tmp_path)
+    for path in written[1:]:
+        path.write_text("2")
+    assert lineage.git_commit() == commit
+    written[0].write_text("2")
+    assert lineage.git_commit() == f"{commit}+changes"
