@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import random
 import re
-import secrets
 import time
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .headers import header
 from .metrics import Metrics
 from .problems import Problem, problem_response
 
@@ -22,7 +23,8 @@ OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", "/openapi.json")
 """Answered without a key, as are the files of the documentation: probes have none, and it says nothing of the model."""
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_random = random.Random()  # noqa: S311  an id is no secret, and the system's own randomness costs a call of the kernel
 _log = structlog.get_logger()
 
 
@@ -38,8 +40,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if _ID.fullmatch(given) else secrets.token_hex(8)
+        given = header(scope, b"x-request-id")
+        request_id = given if _ID.fullmatch(given) else f"{_random.getrandbits(64):016x}"
         scope["request_id"] = request_id
 
         async def answer(message: Message) -> None:
@@ -91,6 +93,5 @@ class Guarded:
         return path in OPEN_PATHS or path.startswith("/swagger/")
 
     def _knows_key(self, scope: Scope) -> bool:
-        given = {name: value for name, value in scope["headers"] if name in (b"x-api-key", b"authorization")}
-        key = given.get(b"x-api-key") or given.get(b"authorization", b"").removeprefix(b"Bearer ")
-        return hmac.compare_digest(key, self._key)
+        key = header(scope, b"x-api-key") or header(scope, b"authorization").removeprefix("Bearer ")
+        return hmac.compare_digest(key.encode("latin-1"), self._key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -30,15 +31,16 @@ from predictive_maintenance.sensors import (
 from .bodies import json_problem, reason_of
 from .kinds import TABLES
 from .problems import Problem, field_problem
+from .quick import quick_decoder
 from .schemas import Reading, Readings
 from .tables import BodyTable, check_rows, open_table
 
 NAMING = (MACHINE_ID.name, TIMESTAMP.name)
 
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
-_CELLS = itemgetter(*INPUT_NAMES)
-_NOTHING: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
+_QUICK_RECORDS, _QUICK_COLUMNS = quick_decoder(Reading, many=True), quick_decoder(Readings)
+_NOTHING: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
 
 
 @dataclass
@@ -96,6 +98,18 @@ def read_batch(
 
 def _read_records(body: bytes) -> Batch:
     batch = Batch(0, {})
+    pick: Callable[..., Callable[[Any], Any]] = attrgetter
+    if (records := _QUICK_RECORDS(body)) is None:
+        pick, records = itemgetter, _judged_records(body, batch)
+    batch.rows = len(records)
+    cells = zip(*map(pick(*INPUT_NAMES), records), strict=True)
+    batch.columns = {name: _column(name, values) for name, values in zip(INPUT_NAMES, cells, strict=False)}
+    batch.reading_ids = _ids(list(map(pick(READING_ID.name), records)))
+    return batch
+
+
+def _judged_records(body: bytes, batch: Batch) -> list[dict[str, Any]]:
+    """The records of a body in which something is wrong, with nothing in those that are: their errors go to `batch`."""
     try:
         records: list[Any] = list(_RECORDS.validate_json(body))
     except ValidationError as error:
@@ -103,25 +117,18 @@ def _read_records(body: bytes) -> Batch:
             row, *place = detail["loc"]
             batch.note(row, ".".join(map(str, place)), reason_of(detail))
         records = [record if isinstance(record, dict) else {} for record in from_json(body)]
-    batch.rows = len(records)
-    bad = batch.errors
-    for row in bad:
-        records[row] = {**_NOTHING, READING_ID.name: records[row].get(READING_ID.name)}
-    for name, cells in zip(INPUT_NAMES, zip(*map(_CELLS, records), strict=True), strict=False):
-        batch.columns[name] = np.array(cells, dtype=np.float64 if name in SENSOR_NAMES else object)
-    batch.reading_ids = _ids([record.get(READING_ID.name) for record in records])
-    return batch
+    for row, record in enumerate(records):
+        reading_id = record.get(READING_ID.name)
+        records[row] = {**(_NOTHING if row in batch.errors else record), READING_ID.name: reading_id}
+    return records
 
 
 def _read_columns(body: bytes) -> Batch:
     batch = Batch(0, {}, columnar=True)
-    try:
-        given: dict[str, list[Any]] = dict(_COLUMNS.validate_json(body))  # type: ignore[arg-type]
-    except ValidationError as error:
-        for detail in _details(error, least_depth=2):
-            name, row = detail["loc"][:2]
-            batch.note(row, name, reason_of(detail))
-        given = from_json(body)
+    if quick := _QUICK_COLUMNS(body):
+        given = {name: values for name, values in msgspec.structs.asdict(quick).items() if values is not None}
+    else:
+        given = _judged_columns(body, batch)
     lengths = {name: len(values) for name, values in given.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -130,11 +137,25 @@ def _read_columns(body: bytes) -> Batch:
     for row in batch.errors:
         for name in INPUT_NAMES:
             given[name][row] = None
-    for name in SENSOR_NAMES:
-        batch.columns[name] = np.array(given[name], dtype=np.float64)
-    batch.columns[PRODUCT_TYPE.name] = np.array(given[PRODUCT_TYPE.name], dtype=object)
+    batch.columns = {name: _column(name, given[name]) for name in INPUT_NAMES}
     batch.reading_ids = _ids(given.get(READING_ID.name, []))
     return batch
+
+
+def _judged_columns(body: bytes, batch: Batch) -> dict[str, list[Any]]:
+    """The columns of a body in which something is wrong: its errors go to `batch`."""
+    try:
+        return dict(_COLUMNS.validate_json(body))  # type: ignore[arg-type]
+    except ValidationError as error:
+        for detail in _details(error, least_depth=2):
+            name, row = detail["loc"][:2]
+            batch.note(row, name, reason_of(detail))
+        found: dict[str, list[Any]] = from_json(body)
+        return found
+
+
+def _column(name: str, values: Sequence[Any]) -> npt.NDArray[Any]:
+    return np.array(values, dtype=np.float64 if name in SENSOR_NAMES else object)
 
 
 def _read_table(

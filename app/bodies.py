@@ -7,25 +7,30 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
 
+from .headers import header
 from .problems import Problem, field_problem
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body. Raises Problem 413 as soon as it is known to be larger than `max_bytes`, 415 if it is packed."""
-    if (packing := request.headers.get("content-encoding", "identity")) != "identity":
+    if (packing := header(request.scope, b"content-encoding", "identity")) != "identity":
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-encoding {packing!r} is not read: send the body as it is"
         )
-    announced = request.headers.get("content-length", "0")
+    announced = header(request.scope, b"content-length", "0")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
+    try:
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the client left after {size:,} bytes of its body") from None
     return b"".join(chunks)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from predictive_maintenance.config import Params
 from predictive_maintenance.config import Registry as RegistryNames
@@ -15,6 +16,7 @@ from predictive_maintenance.registry import RegisteredVersions, connect_to_read,
 from . import documentation, problems
 from .access import Guarded, Observed
 from .champion import Champion
+from .direct import Direct, FrontedApp
 from .folder import ModelFolder
 from .following import Event, Follower, Registry
 from .metrics import Metrics
@@ -58,7 +60,7 @@ def create_app(
         follower.stop()
         app.state.service.workroom.close()
 
-    app = FastAPI(
+    app = FrontedApp(
         title="Predictive maintenance",
         description=DESCRIPTION,
         lifespan=lifespan,
@@ -66,11 +68,13 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for routes in (predict, model, health, invocations):
-        app.include_router(routes.router)
+    modules = (predict, model, health, invocations)
+    for module in modules:
+        app.include_router(module.router)
     problems.install(app)
     documentation.install(app, needs_key=settings.api_key is not None)
+    answering: ASGIApp = Direct(app.framework, [route for module in modules for route in module.router.routes])
     if settings.api_key:
-        app.add_middleware(Guarded, api_key=settings.api_key.get_secret_value())
-    app.add_middleware(Observed, metrics=metrics)
+        answering = Guarded(answering, settings.api_key.get_secret_value())
+    app.front = Observed(answering, metrics)
     return app

@@ -113,9 +113,12 @@ class Follower:
             self._registry = self._registry or self._open_registry()
             version = self._registry.production()
             named = version.version if version else None
-            self.following = Following(looked_at=now, last_success=now, production=named)
+            # What was refused stays so until this look has found it good: it is fetched and tried again meanwhile.
+            refused = self.following.refused if named == self.following.production else None
+            self.following = Following(looked_at=now, last_success=now, production=named, refused=refused)
             if version:
                 self._follow(version)
+                self.following = replace(self.following, refused=None)
         except (RegistryError, OSError) as error:
             self._failed(now, str(error))
             return False

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from fastapi import Request
 
+from .headers import header
 from .problems import Problem
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -18,7 +19,7 @@ KINDS = (JSON, *TABLES)
 
 def kind_of_body(request: Request, kinds: Sequence[str]) -> str:
     """The body's content type. Raises Problem 415 unless it is one of `kinds`, the first of which is the default."""
-    kind = request.headers.get("content-type", kinds[0]).partition(";")[0].strip().lower()
+    kind = header(request.scope, b"content-type", kinds[0]).partition(";")[0].strip().lower()
     if kind not in kinds:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {kind!r} is not read: send {' or '.join(kinds)}"
@@ -28,7 +29,7 @@ def kind_of_body(request: Request, kinds: Sequence[str]) -> str:
 
 def kind_of_answer(request: Request, kinds: Sequence[str], default: str) -> str:
     """What the client asks for in Accept; `default` where anything will do. Raises Problem 406 for what is not there."""
-    wanted = request.headers.get("accept", "*/*")
+    wanted = header(request.scope, b"accept", "*/*")
     ranked = []
     for part in wanted.split(","):
         kind, _, parameters = part.strip().lower().partition(";")

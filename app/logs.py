@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from pydantic_core import to_json
 
-_SHARED: list[Any] = [
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
-]
-
 
 def configure(level: str) -> None:
     """JSON lines from `level` upwards."""
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_to_bytes)],
+        processors=[_completed, _as_bytes],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(),
         cache_logger_on_first_use=True,
@@ -26,11 +21,8 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=lambda event, **_: to_json(event, fallback=str).decode()),
-            ],
+            foreign_pre_chain=[_completed],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _as_text],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -41,5 +33,17 @@ def configure(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _to_bytes(event: Any, **_: Any) -> bytes:
+def _completed(logger: Any, level: str, event: Any) -> Any:
+    """`event` with its level, its time and its traceback: in one go, since the three processors that structlog has for it
+    take as long as all the rest of a line."""
+    event["level"] = level
+    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    return structlog.processors.format_exc_info(logger, level, event) if "exc_info" in event else event
+
+
+def _as_bytes(_logger: Any, _level: str, event: Any) -> bytes:
     return to_json(event, fallback=str)
+
+
+def _as_text(_logger: Any, _level: str, event: Any) -> str:
+    return to_json(event, fallback=str).decode()

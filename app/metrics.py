@@ -27,6 +27,7 @@ class Metrics:
         own = CollectorRegistry()
         self._own = own
         self._serving: tuple[str, str] | None = None
+        self._scored: dict[tuple[str, bool], Counter] = {}
         self.requests = Counter("pdm_http_requests", "Answers.", ["route", "method", "status"], registry=own)
         self.seconds = Histogram(
             "pdm_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=own
@@ -46,7 +47,10 @@ class Metrics:
 
     def scored(self, version: str, probability: float, failure: bool) -> None:
         """Count one reading that was scored."""
-        self.readings.labels(version, _DECISIONS[failure]).inc()
+        if (readings := self._scored.get((version, failure))) is None:
+            # Looking a label up each time costs more than counting.
+            readings = self._scored[version, failure] = self.readings.labels(version, _DECISIONS[failure])
+        readings.inc()
         self.probability.observe(probability)
 
     def scored_batch(self, version: str, probabilities: npt.NDArray[np.float64], failures: int) -> None:

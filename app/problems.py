@@ -85,9 +85,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
-        _log.error("unexpected error", request_id=request.scope.get("request_id"), exc_info=error)
-        detail = "an unexpected error, which is not yours: report it with the request id"
-        return problem_response(request.scope, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+        return unexpected(request.scope, error)
+
+
+def unexpected(scope: Scope, error: Exception) -> Response:
+    """The answer to what nobody foresaw, which is told to the log."""
+    _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
+    detail = "an unexpected error, which is not yours: report it with the request id"
+    return problem_response(scope, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
 def problem_response(scope: Scope, problem: Problem) -> Response:

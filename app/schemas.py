@@ -9,11 +9,14 @@ from typing import (
     NotRequired,  # pydantic asks for this one below Python 3.12
 )
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+_ID_CHARACTERS = 200
+
 Sensor = Annotated[float, Field(allow_inf_nan=False)]
-ReadingId = Annotated[str, Field(max_length=200)]
+ReadingId = Annotated[str, Field(max_length=_ID_CHARACTERS), msgspec.Meta(max_length=_ID_CHARACTERS)]
 
 EXAMPLE_HEALTHY: dict[str, Any] = {
     "reading_id": "M14860", "product_type": "M", "air_temperature_k": 298.1, "process_temperature_k": 308.6,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic_core import to_json
 
 from predictive_maintenance.operating_limits import LIMITS, broken_limit_codes, limits_of_code
 from predictive_maintenance.sensors import INPUT_NAMES, READING_ID, SENSOR_NAMES
@@ -20,10 +20,6 @@ from .champion import Champion
 from .schemas import RiskLevel
 from .tables import write_table
 
-_ANSWER = (
-    "failure_probability", "predicted_failure", "risk_level", "expected_cost_of_ignoring", "broken_limits",
-    "recommended_action", "warnings",
-)  # fmt: skip
 _LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")
 _NO_WARNINGS: list[str] = []
 
@@ -50,6 +46,29 @@ class ScoredBatch:
     levels: npt.NDArray[np.int8]
     limit_codes: npt.NDArray[np.uint8]
     warnings: dict[int, list[str]]
+
+
+class _Record(msgspec.Struct, gc=False):
+    """The answer to one row, as it is written. A struct takes a fifth of the time of a dict."""
+
+    row: int
+    failure_probability: float
+    predicted_failure: bool
+    risk_level: RiskLevel
+    expected_cost_of_ignoring: float
+    broken_limits: Sequence[str]
+    recommended_action: str
+    warnings: Sequence[str]
+    reading_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Rejected(msgspec.Struct, gc=False):
+    row: int
+    errors: list[dict[str, str]]
+    reading_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_ANSWER = _Record.__struct_fields__[1:-1]
 
 
 def score_batch(batch: Batch, champion: Champion) -> ScoredBatch:
@@ -84,7 +103,7 @@ def as_json(scored: ScoredBatch, model_name: str) -> bytes:
         "rejected_rows": len(scored.batch.errors),
     }
     answer["predictions"] = _json_columns(scored) if scored.batch.columnar else _json_records(scored)
-    return to_json(answer, inf_nan_mode="null")
+    return msgspec.json.encode(answer)
 
 
 def as_table(scored: ScoredBatch, kind: str, inputs: bool = False) -> bytes:
@@ -137,30 +156,16 @@ def _json_columns(scored: ScoredBatch) -> dict[str, list[Any]]:
     return columns
 
 
-def _json_records(scored: ScoredBatch) -> list[dict[str, Any]]:
+def _json_records(scored: ScoredBatch) -> list[_Record | _Rejected]:
     """A record a row: its answer, or its errors."""
     batch, answers = scored.batch, _answers(scored)
-    # Written out: a dict made of pairs takes five times as long, which is a fifth of the whole request.
-    records: list[dict[str, Any]] = [
-        {
-            "row": row,
-            "failure_probability": probability,
-            "predicted_failure": decision,
-            "risk_level": level,
-            "expected_cost_of_ignoring": cost,
-            "broken_limits": broken,
-            "recommended_action": action,
-            "warnings": warnings,
-        }
-        for row, probability, decision, level, cost, broken, action, warnings in zip(
-            (np.flatnonzero(scored.good) + 1).tolist(), *(answers[name] for name in _ANSWER), strict=True
-        )
-    ]
+    rows = (np.flatnonzero(scored.good) + 1).tolist()
+    records: list[_Record | _Rejected] = list(map(_Record, rows, *(answers[name] for name in _ANSWER)))
     for row in sorted(batch.errors):
-        records.insert(row, {"row": row + 1, "errors": _errors(batch, row)})
+        records.insert(row, _Rejected(row + 1, _errors(batch, row)))
     if batch.reading_ids is not None:
         for record, reading_id in zip(records, batch.reading_ids, strict=True):
-            record["reading_id"] = reading_id
+            record.reading_id = reading_id
     return records
 
 

@@ -2,7 +2,8 @@
 
 It runs a folder of files and needs numpy and the ONNX runtime, nothing that trains and nothing that unpickles:
 
-    model.onnx      features (n, k) float32 in, (n, 2) out, for healthy and failure: probabilities or log-odds
+    model.onnx      features (n, k) float32 in, (n, 1) out: probabilities of failure, or log-odds
+                    (older versions: (n, 2), for healthy and failure)
     scorer.json     ScorerSpec: features, calibration, threshold, limits, costs
     golden.json     held-out readings with the probabilities and decisions they must get
     reference.json  a uniform sample of the training rows, for explanations and drift
@@ -14,7 +15,7 @@ thresholds.json, what each threshold would have caught and missed on the held-ou
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ Columns = Mapping[str, Any]
 
 def logit(probabilities: Vector) -> Vector:
     """log(p / (1 - p)), with p kept 1e-6 away from 0 and 1, where a forest's votes may be."""
-    inner = np.minimum(np.maximum(probabilities, _EDGE), 1 - _EDGE)
+    inner = _within(probabilities, _EDGE, 1 - _EDGE)
     return np.log(inner / (1 - inner))
 
 
@@ -66,8 +67,7 @@ class Calibration:
     def apply_to_log_odds(self, log_odds: Vector) -> Vector:
         """The same for what `logit` would give."""
         if not self.is_identity:
-            inner = np.minimum(np.maximum(log_odds, -_MAX_LOG_ODDS), _MAX_LOG_ODDS)
-            log_odds = self.slope * inner + self.intercept
+            log_odds = self.slope * _within(log_odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS) + self.intercept
         return 1 / (1 + np.exp(-log_odds))
 
 
@@ -127,6 +127,10 @@ class Scorer:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._input = self._session.get_inputs()[0].name
         self._output = [self._session.get_outputs()[-1].name]
+        of_log_odds = spec.output == "log_odds"
+        self._calibrated: Callable[[Any], Any] = (
+            spec.calibration.apply_to_log_odds if of_log_odds else spec.calibration.apply
+        )
 
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Scorer:
@@ -165,11 +169,10 @@ class Scorer:
 
     def probability(self, reading: Mapping[str, Any]) -> float:
         """The same for one reading's plain numbers: the same features and the same arithmetic, without arrays of one."""
-        values = {name: float(reading[name]) for name in SENSOR_NAMES}
-        values["product_type_code"] = float(PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name]))
+        values = {**reading, "product_type_code": PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name])}
         row = np.array([[feature(values, name) for name in self.spec.features]], dtype=np.float32)
-        raw = self._session.run(self._output, {self._input: row})[0][0, 1]
-        return float(self._calibrated(np.float64(raw)))
+        raw = self._session.run(self._output, {self._input: row})[0][0, -1]
+        return float(self._calibrated(float(raw)))
 
     def decisions(self, probabilities: Vector) -> npt.NDArray[np.bool_]:
         """(n,) whether each probability calls for an alarm, at the model's threshold."""
@@ -194,11 +197,7 @@ class Scorer:
         return self._calibrated(np.concatenate(outputs).astype(np.float64) if outputs else np.empty(0))
 
     def _outputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._session.run(self._output, {self._input: matrix})[0][:, 1]
-
-    def _calibrated(self, raw: Any) -> Any:
-        calibration = self.spec.calibration
-        return calibration.apply_to_log_odds(raw) if self.spec.output == "log_odds" else calibration.apply(raw)
+        return self._session.run(self._output, {self._input: matrix})[0][:, -1]
 
     @staticmethod
     def _cause(columns: Columns, row: int) -> str:
@@ -209,6 +208,13 @@ class Scorer:
             if not np.isfinite(value := float(np.asarray(columns[name])[row])):
                 return f"{name} is {value}"
         return "a feature is too large for float32"
+
+
+def _within(values: Any, low: float, high: float) -> Any:
+    """`values` moved into low to high: as numpy does it, also where a plain number takes the short way."""
+    if isinstance(values, float):
+        return min(max(values, low), high)
+    return np.minimum(np.maximum(values, low), high)
 
 
 def _checked(columns: Columns) -> Columns:

@@ -14,17 +14,19 @@ from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TY
 from ..bodies import read_body
 from ..cards import Health
 from ..champion import Champion
+from ..direct import DirectRoute
+from ..headers import header
 from ..kinds import CSV, JSON, kind_of_answer, kind_of_body
 from ..problems import Problem
 from ..schemas import EXAMPLE_HEALTHY, BatchPrediction
 from ..service import Service, service
 from .health import describe
-from .predict import BATCH_BODY, ERRORS, DirectRoute, scored
+from .predict import BATCH_BODY, ERRORS, scored
 
 router = APIRouter(tags=["clouds"], route_class=DirectRoute)
 
 JSON_LINES = "application/jsonlines"
-INFERENCE_ID = "x-amzn-sagemaker-inference-id"
+INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _FIRST_LINE_BYTES = 1024
 _KINDS = (JSON, CSV, JSON_LINES)
 _CONTENT = BATCH_BODY["requestBody"]["content"]
@@ -70,7 +72,7 @@ async def invocations(request: Request) -> Response:
     champion = here.champion()
     answer = await here.workroom.run(_invoked, here, champion, body, kind, answer_kind)
     headers = {"X-Model-Version": champion.version.version}
-    if given := request.headers.get(INFERENCE_ID):
+    if given := header(request.scope, INFERENCE_ID):
         headers["X-Amzn-SageMaker-Inference-Id"] = given
     return Response(answer, media_type=answer_kind, headers=headers)
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..config import Params
 from ..data.splits import row_hashes
+from ..errors import ModelError
 from ..features import feature_matrix
 from ..scoring import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, Scorer, ScorerSpec
 from ..sensors import INPUT_NAMES, LABEL, READING_ID
@@ -76,9 +77,10 @@ def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame) -> np
 
 
 def to_onnx(estimator: Estimator, features: int) -> bytes:
-    """The fitted estimator as an ONNX model: (n, features) float32 in, the label and (n, 2) float32 out.
+    """The fitted estimator's trees as an ONNX model: (n, features) float32 in, (n, 1) float32 out.
 
-    A random forest gives probabilities, a LightGBM log-odds.
+    A random forest gives probabilities of failure, a LightGBM log-odds. Raises ModelError where the converters make
+    something else of it than one ensemble of trees with one weight a leaf.
     """
     from lightgbm import LGBMClassifier
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
@@ -103,9 +105,7 @@ def to_onnx(estimator: Estimator, features: int) -> bytes:
         options={id(estimator): {"zipmap": False}},
         target_opset=_OPSET,
     )
-    if boosted:
-        _without_sigmoid(model)
-    return bytes(model.SerializeToString())
+    return _trees_alone(model)
 
 
 def _with_float32_thresholds(estimator: Estimator) -> Estimator:
@@ -136,11 +136,33 @@ def _with_float32_thresholds(estimator: Estimator) -> Estimator:
     return rounded
 
 
-def _without_sigmoid(model: Any) -> None:
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "post_transform":
-                attribute.s = b"NONE"
+def _trees_alone(classifier: Any) -> bytes:
+    """A converted classifier as a regressor: the same trees and the same sums, to the bit.
+
+    Without what nobody reads it takes the runtime a fifth less time: no label, no second probability, no sigmoid of
+    LightGBM's, no ways for missing values (a Scorer refuses those before) and no hit rates.
+    """
+    from onnx import helper
+
+    trees = [node for node in classifier.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    given = {part.name: helper.get_attribute_value(part) for part in trees[0].attribute} if len(trees) == 1 else {}
+    if len(set(given.get("class_ids", ()))) != 1 or "base_values" in given:
+        raise ModelError(
+            "the ONNX converters made another kind of model than the one that is known: pin their versions"
+        )
+    parts = {
+        name.replace("class_", "target_"): value
+        for name, value in given.items()
+        if name.startswith(("nodes_", "class_")) and name not in ("nodes_missing_value_tracks_true", "nodes_hitrates")
+    }
+    (features,) = classifier.graph.input
+    output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, 1])
+    node = helper.make_node(
+        "TreeEnsembleRegressor", [features.name], [output.name], domain="ai.onnx.ml", n_targets=1, **parts
+    )
+    graph = helper.make_graph([node], "trees", [features], [output])
+    model = helper.make_model(graph, opset_imports=classifier.opset_import, ir_version=classifier.ir_version)
+    return bytes(model.SerializeToString())
 
 
 def _array_file(values: npt.NDArray[np.uint64]) -> bytes:
