@@ -1,6 +1,7 @@
 """The scorer gives what was recorded with it, or says why it cannot."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,19 +12,52 @@ from predictive_maintenance.models.training import train_untuned
 from predictive_maintenance.scoring import Calibration, Scorer, logit
 from predictive_maintenance.sensors import INPUT_NAMES
 
+READING = {
+    "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9,
+    "rotational_speed_rpm": 1455.0, "torque_nm": 61.3, "tool_wear_min": 208.0,
+}  # fmt: skip
 
-def test_one_reading_gets_the_same_bits_as_in_a_table(small):
-    rows = small.rows.test.head(200)
-    many = small.scorer.probabilities(rows)
-    singles = [small.scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
+
+@pytest.fixture(scope="module")
+def files_of(small):
+    """The files of each algorithm's model, by its name."""
+
+    def exported(algorithm):
+        trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+        return export_model(trained, small.rows.train, small.rows.test, small.params)
+
+    return {algorithm: exported(algorithm) for algorithm in ("lightgbm", "random_forest")}
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.8])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_one_reading_gets_the_same_bits_as_in_a_table(small, files_of, algorithm, slope):
+    fitted = Scorer.from_files(files_of[algorithm])
+    spec = replace(fitted.spec, calibration=Calibration(slope, slope - 1))
+    scorer, rows = Scorer(spec, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
+    many = scorer.probabilities(rows)
+    singles = [scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
     np.testing.assert_array_equal(many, singles)
 
 
+def test_a_model_that_was_exported_with_a_probability_for_either_answer_scores_as_ever(files_of):
+    """Versions in the registry from before there was one output: a label, and (n, 2) for healthy and failure."""
+    from onnx import TensorProto, helper, load_from_string, numpy_helper
+
+    files = files_of["random_forest"]
+    model = load_from_string(files["model.onnx"])
+    (failure,) = model.graph.output
+    model.graph.initializer.append(numpy_helper.from_array(np.float32([1]), "one"))
+    model.graph.node.append(helper.make_node("Sub", ["one", failure.name], ["healthy"]))
+    model.graph.node.append(helper.make_node("Concat", ["healthy", failure.name], ["both"], axis=1))
+    model.graph.output.append(helper.make_tensor_value_info("both", TensorProto.FLOAT, [None, 2]))
+    older = Scorer.from_files(files | {"model.onnx": model.SerializeToString()})
+    assert older.probability(READING) == Scorer.from_files(files).probability(READING)
+
+
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_several_threads_give_the_same_bits_as_one(small, algorithm):
-    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
-    files = export_model(trained, small.rows.train, small.rows.test, small.params)
-    one, two = Scorer.from_files(files), Scorer.from_files(files, threads=2)
+def test_several_threads_give_the_same_bits_as_one(small, files_of, algorithm):
+    one, two = Scorer.from_files(files_of[algorithm]), Scorer.from_files(files_of[algorithm], threads=2)
     for rows in (1, 2, 255, 257, 600, len(small.rows.train)):
         np.testing.assert_array_equal(
             one.probabilities(small.rows.train.head(rows)), two.probabilities(small.rows.train.head(rows))

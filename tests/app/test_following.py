@@ -101,6 +101,25 @@ def test_a_version_that_is_not_sound_is_refused_and_the_old_one_serves_on(follow
     assert (serving(follower), follower.following.trouble) == ("2", None)
 
 
+def test_a_refused_version_stays_refused_while_it_is_tried_again(follower, shelf, other_files, monkeypatch):
+    follower.look()
+    shelf.versions["2"], shelf.alias = damaged(other_files, "truncated model"), "2"
+    follower.look()
+    told, download = [], shelf.download
+
+    def slow(*arguments):
+        told.append(follower.trouble)
+        return download(*arguments)
+
+    monkeypatch.setattr(shelf, "download", slow)
+    follower.look()
+    assert len(told) == 1
+    assert told[0].startswith("version 2 is refused: ")
+    shelf.versions["3"], shelf.alias = other_files, "3"
+    follower.look()
+    assert (told[1], follower.trouble) == (None, None)  # nothing is known against version 3
+
+
 def test_an_alias_that_was_taken_away_leaves_the_champion_serving_and_says_so(follower, shelf):
     follower.look()
     shelf.alias = None

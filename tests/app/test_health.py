@@ -68,6 +68,17 @@ def test_metrics_count_requests_readings_and_what_was_refused(client):
     assert found["pdm_registry_look_up_age_seconds",] < 5
 
 
+def test_readings_are_counted_under_the_version_that_scored_them(client, shelf, small):
+    client.post("/predict", json=READING)
+    shelf.versions["2"], shelf.alias = small.files, "2"
+    client.app.state.service.follower.look()
+    for _ in range(2):
+        client.post("/predict", json=READING)
+    found = samples(client)
+    counts = [found["pdm_readings_total", ("decision", "healthy"), ("version", version)] for version in "12"]
+    assert counts == [1, 2]
+
+
 def test_probabilities_of_a_batch_are_counted_as_those_of_single_readings(make_client, small):
     rows = small.rows.test[list(READING)].head(300).to_dict("records")
     rows += small.rows.test[small.rows.test["machine_failure"] == 1][list(READING)].head(20).to_dict("records")

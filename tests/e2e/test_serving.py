@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -158,6 +159,18 @@ def test_a_batch_in_flight_is_finished_when_the_service_is_told_to_end(make_serv
         assert answer.result().status_code == 200
     assert code == 0
     assert len(pd.read_csv(io.BytesIO(answer.result().content))) == len(rows)
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_the_service(make_service, in_production):
+    service = make_service()
+    service.ready()
+    head = "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-length: 1000\r\nx-request-id: leaver\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port)) as client:
+        client.sendall(f"{head}{{".encode())
+    lines = wait_for(lambda: [line for line in service.log.read_text().splitlines() if '"leaver"' in line])
+    assert [json.loads(line)["status"] for line in lines] == [400]
+    assert "Traceback" not in service.log.read_text()
+    assert service.get("/ready").status_code == 200
 
 
 def test_the_metrics_of_all_workers_add_up(make_service, in_production, readings):

@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from predictive_maintenance.errors import ModelError
 from predictive_maintenance.models.candidates import build
 from predictive_maintenance.models.export import to_onnx
 
@@ -26,3 +27,12 @@ def test_a_reading_midway_between_two_that_were_seen_goes_the_same_way(algorithm
         else estimator.predict_proba(between)[:, 1]
     )
     np.testing.assert_allclose(exported, exact, atol=2e-5)
+
+
+def test_what_is_no_ensemble_of_one_output_is_not_exported():
+    """Three classes instead of two: the converter makes three weights a leaf of it."""
+    random = np.random.default_rng(0)
+    features, classes = random.normal(size=(60, 3)).astype(np.float32), np.arange(60) % 3
+    estimator = build("random_forest", {"n_estimators": 3}, seed=1, threads=1).fit(features, classes)
+    with pytest.raises(ModelError, match="another kind of model than the one that is known"):
+        to_onnx(estimator, 3)
