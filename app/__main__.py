@@ -43,6 +43,7 @@ def main(host: str, port: int, workers: int) -> None:
             workers=workers,
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
 

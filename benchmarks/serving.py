@@ -1,12 +1,13 @@
 """How fast the service answers, beside `mlflow models serve` and beside the same service that scores nothing.
 
-    python benchmarks/serving.py            some six minutes; --quick for a look
+    python benchmarks/serving.py            some nine minutes; --quick for a look
 
 One run, one machine, single processes, asked in turns by wrk (one thread; on two cores it takes one of them). Peers:
 `mlflow models serve` of the same estimator in MLflow's own flavour, asked with a data frame of the engineered features
 (`dataframe_split`, with a signature by `infer_signature`, as its documentation has it); the same of our
 registered version, which takes raw columns; and the floor, a route of the same application that validates a reading, as
-FastAPI's documentation has it, and answers a constant (beside it a bare one, read as /predict reads).
+FastAPI's documentation has it, and answers a constant. Beside it stands a bare floor, which is reached and read past the
+framework, as /predict is: what the score itself costs.
 Each figure is the median of the rounds. The registry is an MLflow server.
 """
 
@@ -88,7 +89,7 @@ def main() -> None:
     check_wrk()
     goals: list[Goal] = []
     with tempfile.TemporaryDirectory(prefix="serving-benchmark-") as name, ExitStack() as stack:
-        bench = Bench(Path(name), 1 if arguments.quick else 3, 1 if arguments.quick else 3)
+        bench = Bench(Path(name), 1 if arguments.quick else 5, 1 if arguments.quick else 2)
         _say("making the service's environment")
         make_environment(bench)
         _say("training and writing bodies")
@@ -395,7 +396,7 @@ def _say(what: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one round of a second each: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="one round, of a second each: to see that it runs")
     return parser.parse_args()
 
 

@@ -198,6 +198,7 @@ def test_every_line_of_the_log_is_json_and_holds_no_reading_and_no_key(make_serv
     assert service.predict(readings[0]).status_code == 401
     service.client.headers["x-api-key"] = "hush-hush"
     answer = service.predict(readings[0])
+    assert "server" not in answer.headers  # whose software it is concerns nobody
     service.stop()
     first, *lines = service.log.read_text().splitlines()
     assert first.startswith("docs: http://127.0.0.1:")
