@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .headers import header
 from .metrics import Metrics
 from .problems import Problem, problem_response
+from .scopes import header, route_path
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Asked every few seconds by machines: in the log at level debug only."""
@@ -81,7 +81,7 @@ class Guarded:
         self._app, self._key = app, api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(scope["path"]) or self._knows_key(scope):
+        if scope["type"] != "http" or self._is_open(route_path(scope)) or self._knows_key(scope):
             await self._app(scope, receive, send)
             return
         detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
@@ -93,5 +93,6 @@ class Guarded:
         return path in OPEN_PATHS or path.startswith("/swagger/")
 
     def _knows_key(self, scope: Scope) -> bool:
-        key = header(scope, b"x-api-key") or header(scope, b"authorization").removeprefix("Bearer ")
+        scheme, _, token = header(scope, b"authorization").partition(" ")
+        key = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         return hmac.compare_digest(key.encode("latin-1"), self._key)

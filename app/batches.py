@@ -204,4 +204,4 @@ def _details(error: ValidationError, least_depth: int) -> list[Any]:
 
 def _ids(ids: list[Any]) -> Sequence[str | None] | None:
     texts = [one if isinstance(one, str) else None for one in ids]
-    return texts if any(texts) else None
+    return texts if any(text is not None for text in texts) else None

@@ -9,13 +9,13 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from .headers import header
 from .problems import Problem, field_problem
+from .scopes import header
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body. Raises Problem 413 as soon as it is known to be larger than `max_bytes`, 415 if it is packed."""
-    if (packing := header(request.scope, b"content-encoding", "identity")) != "identity":
+    if (packing := header(request.scope, b"content-encoding").strip().lower()) not in ("", "identity"):
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-encoding {packing!r} is not read: send the body as it is"
         )

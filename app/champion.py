@@ -41,7 +41,7 @@ class Champion:
             reference: dict[str, list[Any]] = json.loads((folder / REFERENCE_FILE).read_bytes())
             explainer = Explainer(scorer, reference)
             known = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:  # whatever a damaged file leads to
             raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
         return cls(version, scorer, explainer, known, datetime.now(UTC), _thresholds(folder))
 

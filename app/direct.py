@@ -1,7 +1,7 @@
 """A short way to the routes that score: past the framework's middleware, its search for a route and its parameters.
 
 Together these take longer than all that a reading needs, from its check to its answer. The routes are the framework's
-all the same: it documents them, and answers what the short way does not know, such as another method or a prefix.
+all the same: it documents them, and answers what the short way does not know, such as another method.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .problems import Problem, problem_response, unexpected
+from .scopes import route_path
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -39,7 +40,7 @@ class Direct:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (route := self._routes.get((scope["method"], scope["path"]))) is None:
+        if scope["type"] != "http" or (route := self._routes.get((scope["method"], route_path(scope)))) is None:
             await self._framework(scope, receive, send)
             return
         scope["route"] = route

@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from fastapi import Request
 
-from .headers import header
 from .problems import Problem
+from .scopes import header
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 ARROW_STREAM, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
@@ -33,10 +33,10 @@ def kind_of_answer(request: Request, kinds: Sequence[str], default: str) -> str:
     ranked = []
     for part in wanted.split(","):
         kind, _, parameters = part.strip().lower().partition(";")
-        quality = re.search(r"\bq=([0-9.]+)", parameters)
-        ranked.append(
-            (-float(quality[1]) if quality and quality[1].replace(".", "", 1).isdecimal() else -1.0, kind.strip())
-        )
+        given = re.search(r"\bq=([0-9.]+)", parameters)
+        quality = float(given[1]) if given and given[1].replace(".", "", 1).isdecimal() else 1.0
+        if quality > 0:  # 0 says what the client cannot read
+            ranked.append((-quality, kind.strip()))
     for _, kind in sorted(ranked, key=lambda item: item[0]):
         if kind in kinds:
             return kind

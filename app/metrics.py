@@ -13,9 +13,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from predictive_maintenance.sensors import INPUT_NAMES, READING_ID
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_FIELDS = frozenset((*INPUT_NAMES, READING_ID.name, ""))
+"""The empty one stands for a row as a whole."""
 _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -66,9 +70,9 @@ class Metrics:
         self.probability._sum.inc(float(probabilities.sum()))
 
     def reject(self, fields: Iterable[str]) -> None:
-        """Count a reading that was refused, under each field at fault."""
+        """Count a reading that was refused, under each field at fault: a client's own words make no series."""
         for field in fields:
-            self.rejected.labels(field).inc()
+            self.rejected.labels(field if field in _FIELDS else "unknown").inc()
 
     def followed(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count what following production led to; `serving` is (version, algorithm) of what is served now."""

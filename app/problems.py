@@ -18,6 +18,7 @@ from predictive_maintenance.errors import RegistryError
 
 MEDIA_TYPE = "application/problem+json"
 
+_MOST_ERRORS = 100
 _log = structlog.get_logger()
 
 
@@ -37,7 +38,7 @@ class ProblemDetails(BaseModel):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["torque_nm: is missing"])
     request_id: str = Field(description="To find the request in the logs.")
-    errors: list[FieldError] = Field([], description="Every field at fault.")
+    errors: list[FieldError] = Field([], description="Every field at fault, up to 100.")
 
 
 class Problem(Exception):  # noqa: N818  the word of RFC 9457
@@ -55,10 +56,10 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
 
 
 def field_problem(errors: Sequence[tuple[int | None, str, str]]) -> Problem:
-    """422 for fields that are wrong: the first ones in the sentence, all of them in `errors`."""
+    """422 for fields that are wrong: the first ones in the sentence, and up to 100 of them in `errors`."""
     shown = "; ".join(f"{field}: {reason}" if field else reason for _, field, reason in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors[:_MOST_ERRORS])
 
 
 def install(app: FastAPI) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from predictive_maintenance.data.reading import MalformedRow, TableFile
+from predictive_maintenance.data.reading import PARQUET_MAGIC, MalformedRow, TableFile
 
 from .kinds import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from .problems import Problem
@@ -53,12 +53,12 @@ def open_table(body: bytes, kind: str) -> Iterator[BodyTable]:
                 batches = (file.get_batch(number) for number in range(file.num_record_batches))
                 yield BodyTable(file.schema.names, batches, [])
         return
+    if (kind == PARQUET) != body.startswith(PARQUET_MAGIC):
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is not {kind}, which its content type says")
     with tempfile.NamedTemporaryFile(prefix="pdm-batch-") as file:
         file.write(body)
         file.flush()
         table, malformed = TableFile.open(Path(file.name), "the body"), list[MalformedRow]()
-        if (table.dialect is None) != (kind == PARQUET):
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is not {kind}, which its content type says")
         decimal = table.dialect.decimal if table.dialect else "."
         yield BodyTable(table.headers, table.batches(malformed), malformed, decimal)
 

@@ -69,8 +69,8 @@ class Bench:
 
     @property
     def with_floor(self) -> list[str]:
-        server = ["-m", "uvicorn", "floor:app", "--app-dir", "benchmarks", "--port", "{port}", "--no-access-log"]
-        return [self.python, *server]
+        server = ["-m", "uvicorn", "floor:app", "--app-dir", "benchmarks", "--port", "{port}"]
+        return [self.python, *server, "--no-access-log", "--no-server-header"]
 
     def body(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -15,6 +15,7 @@ thresholds.json, what each threshold would have caught and missed on the held-ou
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -30,7 +31,9 @@ from .sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
 TRAINING_ROWS_FILE, THRESHOLDS_FILE = "training_rows.npy", "thresholds.json"
-FORMAT = 1
+FORMAT = 2
+"""Of the files: raised whenever code before would read them wrongly. 2: the trees have one output."""
+READ_FORMATS = (1, 2)
 
 GOLDEN_TOLERANCE = 1e-6
 """How far a golden row's probability may be off: float32 arithmetic on another processor, not another model."""
@@ -96,11 +99,14 @@ class ScorerSpec:
     @classmethod
     def from_json(cls, text: str) -> ScorerSpec:
         values = json.loads(text)
-        if values.get("format") != FORMAT:
-            raise ModelError(f"{SPEC_FILE} has format {values.get('format')!r}, this code reads {FORMAT}")
+        if values.get("format") not in READ_FORMATS:
+            read = " and ".join(map(str, READ_FORMATS))
+            raise ModelError(f"{SPEC_FILE} has format {values.get('format')!r}, this code reads {read}")
         values["features"] = tuple(values["features"])
         values["calibration"] = Calibration(**values["calibration"])
         values["limits"] = {name: (low, high) for name, (low, high) in values["limits"].items()}
+        if unknown := [name for name in SENSOR_NAMES if not operator.lt(*values["limits"][name])]:
+            raise ModelError(f"{SPEC_FILE} has no range in the limits of {', '.join(unknown)}")
         return cls(**values)
 
 
@@ -122,10 +128,13 @@ class Scorer:
             self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime raises its own untyped errors for a file that is not a model
             raise ModelError(f"{MODEL_FILE} is not a model that the ONNX runtime can run: {error}") from error
+        (features,) = self._session.get_inputs()
+        if features.shape[1] != len(spec.features):
+            raise ModelError(f"{MODEL_FILE} reads {features.shape[1]} features, {SPEC_FILE} names {len(spec.features)}")
         self.spec = spec
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._input = self._session.get_inputs()[0].name
+        self._input = features.name
         self._output = [self._session.get_outputs()[-1].name]
         of_log_odds = spec.output == "log_odds"
         self._calibrated: Callable[[Any], Any] = (
@@ -148,7 +157,9 @@ class Scorer:
         try:
             scorer = cls(ScorerSpec.from_json(files[SPEC_FILE].decode()), files[MODEL_FILE], threads)
             scorer.verify(json.loads(files[GOLDEN_FILE]))
-        except (ValueError, KeyError, TypeError) as error:
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a damaged file leads to, the runtime's untyped errors among it
             raise ModelError(f"the model's files are damaged: {error!r}") from error
         return scorer
 

@@ -10,7 +10,7 @@ from predictive_maintenance.errors import DataError, ModelError
 from predictive_maintenance.models.export import agreement, estimator_probabilities, export_model
 from predictive_maintenance.models.training import train_untuned
 from predictive_maintenance.scoring import Calibration, Scorer, logit
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.sensors import INPUT_NAMES, SENSOR_NAMES
 
 READING = {
     "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9,
@@ -51,7 +51,8 @@ def test_a_model_that_was_exported_with_a_probability_for_either_answer_scores_a
     model.graph.node.append(helper.make_node("Sub", ["one", failure.name], ["healthy"]))
     model.graph.node.append(helper.make_node("Concat", ["healthy", failure.name], ["both"], axis=1))
     model.graph.output.append(helper.make_tensor_value_info("both", TensorProto.FLOAT, [None, 2]))
-    older = Scorer.from_files(files | {"model.onnx": model.SerializeToString()})
+    spec = json.dumps(json.loads(files["scorer.json"]) | {"format": 1}).encode()
+    older = Scorer.from_files(files | {"model.onnx": model.SerializeToString(), "scorer.json": spec})
     assert older.probability(READING) == Scorer.from_files(files).probability(READING)
 
 
@@ -101,14 +102,33 @@ def test_a_damaged_model_is_refused(small):
         Scorer.from_files(small.files | {"model.onnx": small.files["model.onnx"][:1000]})
 
 
-def test_damaged_settings_are_refused(small):
+@pytest.mark.parametrize("text", [b"{", b"[]", b"null", b'"text"', b"\xff"])
+def test_damaged_settings_are_refused(small, text):
     with pytest.raises(ModelError, match="damaged"):
-        Scorer.from_files(small.files | {"scorer.json": b"{"})
+        Scorer.from_files(small.files | {"scorer.json": text})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": ["torque_nm"]}, "model.onnx reads 9 features, scorer.json names 1"),
+        ({"limits": {}}, "damaged: KeyError"),
+        ({"limits": {name: [1, 1] for name in SENSOR_NAMES}}, "no range in the limits of air_temperature_k"),
+    ],
+)
+def test_settings_that_do_not_fit_the_trees_or_the_sensors_are_refused(small, changes, said):
+    spec = json.dumps(json.loads(small.files["scorer.json"]) | changes).encode()
+    with pytest.raises(ModelError, match=said):
+        Scorer.from_files(small.files | {"scorer.json": spec})
+
+
+def test_what_is_written_says_that_code_from_before_there_was_one_output_cannot_read_it(small):
+    assert json.loads(small.files["scorer.json"])["format"] == 2
 
 
 def test_a_format_of_the_future_is_refused(small):
     spec = json.loads(small.files["scorer.json"]) | {"format": 99}
-    with pytest.raises(ModelError, match="has format 99, this code reads 1"):
+    with pytest.raises(ModelError, match="has format 99, this code reads 1 and 2"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 

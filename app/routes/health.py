@@ -16,12 +16,14 @@ from ..service import Service, service
 router = APIRouter(tags=["health"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Alive, and how it is", response_model=Health)
 async def health(request: Request) -> Any:
     """200 as soon as the process serves; what is wrong stands in the answer."""
     return describe(service(request))
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", summary="Ready to score", response_model=Health, responses={503: {"model": ProblemDetails}})
 async def ready(request: Request) -> Any:
     """200 with a champion that passed its golden rows, 503 with the reason otherwise; of the worker that answers."""

@@ -15,10 +15,10 @@ from ..bodies import read_body
 from ..cards import Health
 from ..champion import Champion
 from ..direct import DirectRoute
-from ..headers import header
 from ..kinds import CSV, JSON, kind_of_answer, kind_of_body
 from ..problems import Problem
 from ..schemas import EXAMPLE_HEALTHY, BatchPrediction
+from ..scopes import header
 from ..service import Service, service
 from .health import describe
 from .predict import BATCH_BODY, ERRORS, scored
@@ -45,6 +45,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 }
 
 
+@router.head("/ping", include_in_schema=False)
 @router.get("/ping", summary="Ready to score, for SageMaker", response_model=Health, responses={503: ERRORS[503]})
 async def ping(request: Request) -> Response:
     """As /ready: 200 with a champion that passed its golden rows, 503 with the reason otherwise."""

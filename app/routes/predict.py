@@ -15,7 +15,7 @@ from ..bodies import checked_json, read_body
 from ..champion import Champion
 from ..direct import DirectRoute
 from ..kinds import CSV, JSON, KINDS, TABLES, kind_of_answer, kind_of_body
-from ..problems import ProblemDetails, field_problem
+from ..problems import Problem, ProblemDetails, field_problem
 from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings, WhatIf
 from ..service import Service, service
 
@@ -164,11 +164,15 @@ def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kin
 
 
 async def _reading(here: Service, request: Request) -> tuple[Champion, dict[str, Any]]:
-    """The champion, and the one valid reading of a request's body."""
+    """The champion, and the one valid reading of a request's body. A reading that is none is counted."""
     kind_of_body(request, (JSON,))
-    reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
-    champion = here.champion()
-    check_limits(here, champion, reading)
+    try:
+        reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
+        champion = here.champion()
+        _check_limits(champion, reading)
+    except Problem as problem:
+        here.metrics.reject(field for _, field, _ in problem.errors)
+        raise
     return champion, reading
 
 
@@ -182,10 +186,9 @@ def _flag(request: Request, name: str) -> bool:
         raise field_problem([(None, name, "is neither true nor false")]) from None
 
 
-def check_limits(here: Service, champion: Champion, reading: dict[str, Any]) -> None:
+def _check_limits(champion: Champion, reading: dict[str, Any]) -> None:
     """Raises Problem 422 for each sensor outside of its physical limits, which travel with the model."""
     limits = champion.scorer.spec.limits
     wrong = [name for name in SENSOR_NAMES if not limits[name][0] <= reading[name] <= limits[name][1]]
     if wrong:
-        here.metrics.reject(wrong)
         raise field_problem([(None, name, limit_reason(name, *limits[name])) for name in wrong])

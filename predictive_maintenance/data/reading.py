@@ -27,7 +27,7 @@ BATCH_ROWS = 65_536
 SEPARATORS = (",", ";", "\t", "|")
 _UNREADABLE = (pa.ArrowInvalid, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
 _SAMPLE_BYTES = 64 * 1024
-_PARQUET_MAGIC, _GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
+PARQUET_MAGIC, _GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -64,7 +64,7 @@ class TableFile:
         try:
             with path.open("rb") as file:
                 start = file.read(4)
-            if start == _PARQUET_MAGIC:
+            if start == PARQUET_MAGIC:
                 return cls(path, name, None)
             with _open_text(path) as file:
                 sample = file.read(_SAMPLE_BYTES)

@@ -212,7 +212,7 @@ def test_columns_of_different_lengths_are_refused(client):
         (b"just words\n", CSV, 422, "no separator in its first line"),
         (b"a,b\n1,2\n", CSV, 422, "no column for product_type"),
         (b"\0\0\0\0", CSV, 422, "zero bytes"),
-        (b"not parquet", PARQUET, 422, "no separator"),
+        (b"not parquet", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
         (b"a,b\n1,2\n", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
         (b"PAR1 and then nothing", PARQUET, 422, "not a readable Parquet file"),
         (b"nonsense", STREAM, 422, "cannot be read as"),
@@ -223,6 +223,18 @@ def test_columns_of_different_lengths_are_refused(client):
 )
 def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, content, kind, status, said):
     assert said in problem(send(client, content, kind), status)["detail"]
+
+
+@pytest.mark.parametrize("accept", ["application/json;q=0", "text/html, application/json;q=0, text/csv;q=0.0"])
+def test_a_kind_that_the_client_says_it_cannot_read_is_not_sent(client, rows, accept):
+    problem(send(client, *encode(rows, "records"), accept), 406)
+
+
+@pytest.mark.parametrize("ids", [["", ""], ["a", ""], ["", None]])
+def test_an_empty_id_comes_back_as_any_other(client, ids):
+    records = [READING | {"reading_id": reading_id} for reading_id in ids]
+    predictions = client.post("/predict/batch", json=records).json()["predictions"]
+    assert [prediction["reading_id"] for prediction in predictions] == ids
 
 
 def test_a_kind_of_answer_that_there_is_not_is_refused(client, rows):

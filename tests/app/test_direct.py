@@ -58,7 +58,7 @@ def test_every_direct_route_is_one_that_the_framework_knows_and_documents(client
     paths = client.get("/openapi.json").json()["paths"]
     for (method, path), route in direct.items():
         assert isinstance(route, DirectRoute)
-        assert method.lower() in paths[path]
+        assert method == "HEAD" or method.lower() in paths[path]
         assert route.matches({"type": "http", "method": method, "path": path, "headers": []})[0] is Match.FULL
 
 

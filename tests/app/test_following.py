@@ -80,14 +80,23 @@ def damaged(files, kind):
             return files | {
                 "scorer.json": json.dumps(spec | {"features": ["vibration", *spec["features"][1:]]}).encode()
             }
+        case "fewer columns":
+            spec = json.loads(files["scorer.json"])
+            return files | {"scorer.json": json.dumps(spec | {"features": spec["features"][:-1]}).encode()}
+        case "no settings":
+            return files | {"scorer.json": b"[]"}
         case "missing file":
             return {name: content for name, content in files.items() if name != "golden.json"}
     return files | {"reference.json": b"{}"}
 
 
 @pytest.mark.parametrize(
-    "kind", ["truncated model", "other answers", "other columns", "missing file", "damaged reference"]
-)
+    "kind",
+    [
+        "truncated model", "other answers", "other columns", "fewer columns", "no settings", "missing file",
+        "damaged reference",
+    ],
+)  # fmt: skip
 def test_a_version_that_is_not_sound_is_refused_and_the_old_one_serves_on(follower, shelf, other_files, kind):
     follower.look()
     shelf.versions["2"], shelf.alias = damaged(other_files, kind), "2"
@@ -118,6 +127,22 @@ def test_a_refused_version_stays_refused_while_it_is_tried_again(follower, shelf
     shelf.versions["3"], shelf.alias = other_files, "3"
     follower.look()
     assert (told[1], follower.trouble) == (None, None)  # nothing is known against version 3
+
+
+@pytest.mark.parametrize("kind", ["truncated model", "fewer columns", "no settings", "damaged reference"])
+def test_a_kept_model_that_was_damaged_on_disk_is_passed_over_and_brought_anew(follower, shelf, small, tmp_path, kind):
+    follower.look()
+    (kept,) = tmp_path.glob("*/1-*")
+    for name, content in damaged(small.files, kind).items():
+        (kept / name).write_bytes(content)
+    shelf.down = "out to lunch"
+    restarted = Follower(lambda: shelf, ModelStore(tmp_path, "uri", "model"), 10, 60)
+    restarted.start(wait_seconds=5)
+    assert (serving(restarted), restarted.trouble) == (None, "out to lunch")
+    shelf.down = None
+    assert restarted.look()
+    assert serving(restarted) == "1"
+    restarted.stop()
 
 
 def test_an_alias_that_was_taken_away_leaves_the_champion_serving_and_says_so(follower, shelf):

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings, read_settings
@@ -14,6 +15,8 @@ from predictive_maintenance.scoring import THRESHOLDS_FILE
 
 from .conftest import READING
 from .test_predict import problem
+
+REJECTED = "pdm_readings_rejected_total"
 
 
 def samples(client):
@@ -66,6 +69,16 @@ def test_metrics_count_requests_readings_and_what_was_refused(client):
     assert found["pdm_model_serving", ("algorithm", "lightgbm"), ("version", "1")] == 1
     assert found["pdm_model_events_total", ("event", "loaded")] == 1
     assert found["pdm_registry_look_up_age_seconds",] < 5
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_refused_reading_is_counted_by_its_fields_alone_and_in_a_batch(client, batch):
+    for changes in ({"torque_nm": "x", "tool_wear_min": None}, {"torque_nm": 501}, {"plant_a": 1}, {"plant_b": 2}):
+        client.post("/predict/batch", json=[READING | changes]) if batch else client.post(
+            "/predict", json=READING | changes
+        )
+    found = {dict(labels)["field"]: count for (name, *labels), count in samples(client).items() if name == REJECTED}
+    assert found == {"torque_nm": 2, "tool_wear_min": 1, "unknown": 2}
 
 
 def test_readings_are_counted_under_the_version_that_scored_them(client, shelf, small):
@@ -207,7 +220,8 @@ def test_a_history_that_was_never_told_is_a_refusal(client, shelf):
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"x-api-key": "wrong"}, {"x-api-key": "hush "}, {"authorization": "Bearer no"}]
+    "headers",
+    [{}, {"x-api-key": "wrong"}, {"x-api-key": "hush "}, {"authorization": "Bearer no"}, {"authorization": "hush"}],
 )
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/model", "/model/history", "/metrics", "/nowhere"])
 def test_without_the_key_nothing_is_told(make_client, path, headers):
@@ -218,10 +232,29 @@ def test_without_the_key_nothing_is_told(make_client, path, headers):
     assert len(refusal.headers["x-request-id"]) == 16
 
 
-@pytest.mark.parametrize("headers", [{"x-api-key": "hush"}, {"authorization": "Bearer hush"}])
+@pytest.mark.parametrize(
+    "headers", [{"x-api-key": "hush"}, {"authorization": "Bearer hush"}, {"authorization": "bearer  hush"}]
+)
 def test_with_the_key_all_is_as_without_one(make_client, headers):
     client = make_client(api_key="hush")
     assert client.post("/predict", json=READING, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/ping"])
+def test_probes_may_ask_by_head(client, path):
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_below_a_prefix_probes_stay_open_and_readings_take_the_short_way(make_client, monkeypatch):
+    """What `uvicorn --root-path /plant` makes of requests that a proxy passes on."""
+    app = make_client(api_key="hush").app
+    client = TestClient(app, base_url="http://testserver/plant", root_path="/plant", headers={"x-api-key": "hush"})
+    assert TestClient(app, base_url="http://testserver/plant", root_path="/plant").get("/health").status_code == 200
+    assert TestClient(app, base_url="http://testserver/plant", root_path="/plant").get("/model").status_code == 401
+    assert client.get("/model").status_code == 200
+    monkeypatch.setattr(app.front._app._app, "_framework", None)
+    assert client.post("/predict", json=READING).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/ready", "/docs", "/swagger/swagger-ui.css", "/openapi.json"])

@@ -135,6 +135,17 @@ def test_another_kind_of_body_is_refused_by_name(client):
     assert body["detail"] == "content type 'text/csv' is not read: send application/json"
 
 
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_that_is_said_to_be_as_it_is_is_read(client, encoding):
+    assert client.post("/predict", json=READING, headers={"content-encoding": encoding}).status_code == 200
+
+
+def test_of_a_thousand_wrong_fields_the_first_hundred_are_named(client):
+    body = problem(client.post("/predict", json=READING | {f"field_{n}": n for n in range(1000)}), 422)
+    assert len(body["errors"]) == 100
+    assert body["detail"].endswith("and 997 more")
+
+
 def test_a_packed_body_is_refused(client):
     response = client.post("/predict", content=b"x", headers={"content-encoding": "gzip"})
     assert "content-encoding 'gzip' is not read" in problem(response, 415)["detail"]
