@@ -1,7 +1,5 @@
 """Serve the production model: python -m app. Settings are PDM_ environment variables; see the README."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

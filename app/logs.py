@@ -1,7 +1,5 @@
 """Logs as JSON, a line each, on standard output: the service's own and those of its server."""
 
-from __future__ import annotations
-
 import logging
 from datetime import UTC, datetime
 from typing import Any

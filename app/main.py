@@ -1,6 +1,6 @@
 """What a server imports: uvicorn app.main:app. Its settings come from the environment, its names from params.yaml."""
 
-from predictive_maintenance.config import load_params
+from predictive_maintenance.config.params_file import load_params
 
 from . import logs
 from .factory import create_app

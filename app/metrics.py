@@ -1,7 +1,5 @@
 """What Prometheus reads. With several workers, PROMETHEUS_MULTIPROC_DIR makes their numbers add up."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from predictive_maintenance.sensors import INPUT_NAMES, READING_ID
+from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

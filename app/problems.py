@@ -1,7 +1,5 @@
 """Errors in one shape: problem details for HTTP APIs, RFC 9457, with the fields at fault in `errors`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any

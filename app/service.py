@@ -1,7 +1,5 @@
 """What a running application holds: its settings, its metrics, the champion it follows, its room for heavy work."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +9,18 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from predictive_maintenance.config import Params
+from predictive_maintenance.config.params import Params
 
-from .champion import Champion
-from .following import Follower
 from .metrics import Metrics
 from .problems import Problem
+from .serving.model_watcher import ModelWatcher
+from .serving.served_model import ServedModel
 from .settings import Settings
 
 T = TypeVar("T")
 
 
-class Workroom:
+class BoundedExecutor:
     """One thread for what would keep the event loop too long, and a bounded queue before it."""
 
     def __init__(self, max_waiting: int) -> None:
@@ -47,21 +45,21 @@ class Workroom:
         self._thread.shutdown(wait=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """One application's parts."""
 
     settings: Settings
     params: Params
     metrics: Metrics
-    follower: Follower
-    workroom: Workroom
+    follower: ModelWatcher
+    workroom: BoundedExecutor
 
     @property
     def model_name(self) -> str:
         return self.params.registry.model_name
 
-    def champion(self) -> Champion:
+    def champion(self) -> ServedModel:
         """The champion of this moment. Raises Problem 503 with the reason where there is none."""
         if (champion := self.follower.champion) is None:
             reason = self.follower.trouble or "the model is being loaded"

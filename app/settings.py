@@ -1,7 +1,5 @@
 """What can be set from the environment: PDM_ and the name in capitals, such as PDM_POLL_SECONDS=5."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

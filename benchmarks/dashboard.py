@@ -4,8 +4,6 @@ Both servers are up; each round opens a browser without a cache. The first visit
 pages are made of. The service is a real one, with a model of a few thousand simulated readings in a registry of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import statistics

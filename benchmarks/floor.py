@@ -9,10 +9,10 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from app.bodies import checked_json, read_body
-from app.kinds import JSON, kind_of_body
+from app.http.media_types import JSON, request_media_type
+from app.http.request_body import checked_json, read_body
 from app.routes import predict
-from app.schemas import Reading
+from app.schemas.prediction import Reading
 from app.service import service
 
 _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
@@ -21,7 +21,7 @@ _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 @predict.router.post("/bare")
 async def bare(request: Request) -> Response:
     """As /predict begins and ends."""
-    kind_of_body(request, (JSON,))
+    request_media_type(request, (JSON,))
     checked_json(_READING, await read_body(request, service(request).settings.max_request_bytes))
     return Response(to_json({"failure_probability": 0.5}), media_type=JSON)
 

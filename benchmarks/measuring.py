@@ -3,8 +3,6 @@
 Standard library only at the top: the parent process stays small, so that all that is measured belongs to a child.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import platform
@@ -59,7 +57,7 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def write_readings(file: Path, rows: int) -> None:
     """`rows` simulated readings as a CSV file, such as a user would bring."""
-    from predictive_maintenance.data.simulator import simulate
+    from predictive_maintenance.ingestion.simulator import simulate
 
     simulate(rows).to_csv(file, index=False)
 

@@ -7,8 +7,6 @@ no image to pull, so that Batch itself would add to its column. The MLflow serve
 the flow's own functions take in one process (benchmarks/training.py has them stage by stage).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

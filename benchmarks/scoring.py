@@ -9,8 +9,6 @@ rows to all of them, file to file moves by some tens of MiB at most, what batche
 because a file is read in batches; in memory it grows with the rows.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile
@@ -56,13 +54,14 @@ def main() -> None:
 
 def train_model() -> dict[str, bytes]:
     """The files of a scorer: LightGBM with the fixed hyperparameters of params.yaml, on simulated readings."""
-    from predictive_maintenance.config import Source, load_params
-    from predictive_maintenance.data.cleaning import clean
-    from predictive_maintenance.data.sources import ingest
-    from predictive_maintenance.data.splits import split
-    from predictive_maintenance.features import with_features
-    from predictive_maintenance.models.export import export_model
-    from predictive_maintenance.models.training import train_untuned
+    from predictive_maintenance.config.params_file import load_params
+    from predictive_maintenance.config.sources import Source
+    from predictive_maintenance.ingestion.ingest import ingest
+    from predictive_maintenance.machine.features import with_features
+    from predictive_maintenance.training.candidate import train_untuned
+    from predictive_maintenance.training.export import export_model
+    from predictive_maintenance.training.splits import split
+    from predictive_maintenance.validation.cleaning import clean
 
     params = load_params()
     ingested = ingest((Source(uri=f"simulator://?rows={TRAINING_ROWS}"),), params.columns)
@@ -74,8 +73,8 @@ def train_model() -> dict[str, bytes]:
 
 def score_file_to_file(model: Mapping[str, bytes], file: Path, warm_up: Path, rows: int) -> Run:
     """The command-line path, CSV to CSV, after one pass over a tiny file."""
-    from predictive_maintenance.data.files import score_file
-    from predictive_maintenance.scoring import Scorer
+    from predictive_maintenance.inference.files import score_file
+    from predictive_maintenance.scorer.scoring import Scorer
 
     scorer, output = Scorer.from_files(model), file.with_suffix(".scored.csv")
     score_file(warm_up, output, scorer, "1", {})
@@ -87,7 +86,7 @@ def score_in_memory(model: Mapping[str, bytes], file: Path, warm_up: Path, rows:
     """The scorer alone: the rows are read before the clock starts."""
     import pandas as pd
 
-    from predictive_maintenance.scoring import Scorer
+    from predictive_maintenance.scorer.scoring import Scorer
 
     scorer, frame = Scorer.from_files(model), pd.read_csv(file)
     scorer.probabilities(pd.read_csv(warm_up))

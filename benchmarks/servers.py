@@ -1,7 +1,5 @@
 """Servers as processes of their own, and wrk, which asks them as fast as they answer."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -11,8 +11,6 @@ framework, as /predict is: what the score itself costs.
 Each figure is the median of the rounds. The registry is an MLflow server.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -271,15 +269,16 @@ def prepare(folder: Path) -> None:
     import pyarrow as pa
     from mlflow.models import infer_signature
 
-    from predictive_maintenance.config import Source, load_params
-    from predictive_maintenance.data.cleaning import clean
-    from predictive_maintenance.data.simulator import simulate
-    from predictive_maintenance.data.sources import ingest
-    from predictive_maintenance.data.splits import split
-    from predictive_maintenance.features import feature_matrix, with_features
-    from predictive_maintenance.models.export import export_model
-    from predictive_maintenance.models.training import train_untuned
-    from predictive_maintenance.sensors import INPUT_NAMES
+    from predictive_maintenance.config.params_file import load_params
+    from predictive_maintenance.config.sources import Source
+    from predictive_maintenance.ingestion.ingest import ingest
+    from predictive_maintenance.ingestion.simulator import simulate
+    from predictive_maintenance.machine.features import feature_matrix, with_features
+    from predictive_maintenance.machine.sensors import INPUT_NAMES
+    from predictive_maintenance.training.candidate import train_untuned
+    from predictive_maintenance.training.export import export_model
+    from predictive_maintenance.training.splits import split
+    from predictive_maintenance.validation.cleaning import clean
 
     params = load_params()
     pulled = ingest((Source(uri="simulator://?rows=10000&seed=7"),), params.columns)
@@ -317,11 +316,14 @@ def promote(folder: Path, algorithm: str) -> None:
     """Register the model of an algorithm, and point production to it."""
     import pandas as pd
 
-    from predictive_maintenance.config import load_params
-    from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+    from predictive_maintenance.config.params_file import load_params
+    from predictive_maintenance.tracking.connection import connect
+    from predictive_maintenance.tracking.model_registry import ModelRegistry
+    from predictive_maintenance.tracking.packaging import package_version
+    from predictive_maintenance.tracking.runs import FlowRun
 
     connection = connect(load_params().registry)
-    versions, run = Versions(connection), FlowRun.start(connection, f"benchmark/{algorithm}", {})
+    versions, run = ModelRegistry(connection), FlowRun.start(connection, f"benchmark/{algorithm}", {})
     files = {path.name: path.read_bytes() for path in (folder / algorithm).iterdir()}
     (work := folder / f"{algorithm}-work").mkdir()
     version = versions.register(run, package_version(files, pd.read_parquet(folder / "example.parquet"), work), {})
@@ -333,7 +335,7 @@ def score_alone(folder: Path) -> float:
     """Rows a second of the scorer in this process, on the same rows and as many threads as the service has."""
     import pandas as pd
 
-    from predictive_maintenance.scoring import Scorer
+    from predictive_maintenance.scorer.scoring import Scorer
 
     rows, scorer = (
         pd.read_parquet(folder / "rows.parquet"),

@@ -1,20 +1,19 @@
 """The stages of the training flow one after the other, as the flow calls them. To be imported in the child process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from measuring import Measured, measure
 
-from predictive_maintenance.config import Source, load_params
-from predictive_maintenance.data.cleaning import clean
-from predictive_maintenance.data.sources import ingest
-from predictive_maintenance.data.splits import split
-from predictive_maintenance.features import feature_matrix, feature_names, with_features
-from predictive_maintenance.models.candidates import build
-from predictive_maintenance.sensors import LABEL
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.machine.features import feature_matrix, feature_names, with_features
+from predictive_maintenance.machine.sensors import LABEL
+from predictive_maintenance.training.estimators import build
+from predictive_maintenance.training.splits import split
+from predictive_maintenance.validation.cleaning import clean
 
 
 def run_stages(file: Path, repeats: int) -> dict[str, Measured]:

@@ -10,8 +10,6 @@ milliseconds grows by less than 1.0, because its fixed costs do not grow. Times 
 memory that the system has yet to hand out can by itself look like growth.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

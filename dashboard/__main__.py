@@ -1,7 +1,5 @@
 """Show the dashboard: python -m dashboard. Settings are PDM_ environment variables; see the README."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +10,9 @@ from urllib.parse import urlsplit
 import click
 from streamlit.web import cli
 
+from dashboard.api_client import Api, ApiError, ApiUnreachableError
+from dashboard.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
-
-from .client import Api, ApiError, ApiUnreachableError
-from .settings import Settings, read_settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -1,7 +1,5 @@
 """A fleet's scored readings: ranked, summed up, filtered. No Streamlit here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from .client import Api
+from dashboard.api_client import Api
 
 KINDS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 """Content types by a file's ending."""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import shared
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.reporting.markdown import plain
 
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
 st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")

@@ -1,7 +1,5 @@
 """What can be set from the environment: PDM_ and the name in capitals, such as PDM_API_URL=http://plant:8000."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from urllib.parse import urlsplit
 

@@ -1,12 +1,10 @@
 """What all sessions of one dashboard share: the settings, the API's client, the watch over it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
-from .client import Api
-from .settings import Settings, read_settings
-from .watch import Watch
+from dashboard.api_client import Api
+from dashboard.service_monitor import ServiceMonitor
+from dashboard.settings import Settings, read_settings
 
 
 @st.cache_resource(show_spinner=False)
@@ -20,5 +18,5 @@ def api() -> Api:
 
 
 @st.cache_resource(show_spinner=False)
-def watch() -> Watch:
-    return Watch(api(), settings().dashboard_poll_seconds)
+def watch() -> ServiceMonitor:
+    return ServiceMonitor(api=api(), poll_seconds=settings().dashboard_poll_seconds)

@@ -1,16 +1,14 @@
 """What a model would have caught, and what it would have cost, at other thresholds. No Streamlit here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd
 
-from app.cards import Estimate, Thresholds
+from app.schemas.model import Estimate, Thresholds
 from predictive_maintenance.evaluation.metrics import wilson
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """One threshold on the held-out rows; a rate is None where nothing was counted. `cost` is of 1,000 readings."""
 
@@ -41,7 +39,15 @@ def at(lines: pd.DataFrame, threshold: float) -> Point:
     line = lines.loc[lines["threshold"] >= min(threshold, float(lines["threshold"].max()))].iloc[0]
     caught, missed, false_alarms = int(line["caught"]), int(line["missed"]), int(line["false_alarms"])
     recall, precision = _rate(caught, caught + missed), _rate(caught, caught + false_alarms)
-    return Point(float(line["threshold"]), caught, missed, false_alarms, recall, precision, float(line["cost"]))
+    return Point(
+        threshold=float(line["threshold"]),
+        caught=caught,
+        missed=missed,
+        false_alarms=false_alarms,
+        recall=recall,
+        precision=precision,
+        cost=float(line["cost"]),
+    )
 
 
 def choices(lines: pd.DataFrame, own: float) -> list[float]:

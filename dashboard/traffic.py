@@ -1,13 +1,11 @@
 """What the service's Prometheus counters say of its traffic: of what was observed, and nothing beyond."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from .client import ApiError
+from dashboard.api_client import ApiError
 
 _SCORING = ("/predict", "/predict/batch", "/predict/what-if", "/invocations")
 
@@ -15,7 +13,7 @@ Buckets = tuple[tuple[float, float], ...]
 """(upper bound in seconds, answers up to it), rising."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counters:
     """The counters at one time (seconds of a steady clock), since the service started.
 
@@ -76,7 +74,7 @@ def _counters(text: str, at: float) -> Counters:
                 sums["alarms"] += value * (labels["decision"] == "failure")
             elif sample.name == "pdm_readings_rejected_total":
                 rejected[labels["field"]] = rejected.get(labels["field"], 0) + value
-    return Counters(at, **sums, rejected=rejected, buckets=tuple(sorted(buckets.items())))
+    return Counters(at=at, **sums, rejected=rejected, buckets=tuple(sorted(buckets.items())))
 
 
 def between(first: Counters, last: Counters) -> Traffic:

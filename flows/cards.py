@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 from metaflow import current
 from metaflow.cards import BlankCard, Markdown, ProgressBar, Table, VegaChart
 
-from predictive_maintenance import tracking
-from predictive_maintenance.config import Params
-from predictive_maintenance.data.cleaning import Cleaned
-from predictive_maintenance.data.merging import SourceRecord
+from predictive_maintenance.config.params import Params
 from predictive_maintenance.evaluation.evaluate import Evaluation
 from predictive_maintenance.evaluation.metrics import Scores
-from predictive_maintenance.evaluation.tables import gate_table, modes_table, scores_table
-from predictive_maintenance.models.training import TrainedCandidate
-from predictive_maintenance.models.tuning import Progress
-from predictive_maintenance.registry import FlowRun
-from predictive_maintenance.sensors import BINARY_NAMES, LABEL, LABELS
+from predictive_maintenance.ingestion.merging import SourceRecord
+from predictive_maintenance.machine.sensors import BINARY_NAMES, LABEL, LABELS
+from predictive_maintenance.reporting import run_log
+from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
+from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.training.candidate import TrainedCandidate
+from predictive_maintenance.training.tuning import Progress
+from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import altair as alt
@@ -56,12 +56,12 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
     """
     current.card[name].extend(components)
     task = SimpleNamespace(pathspec=current.pathspec)
-    tracking.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
+    run_log.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
 def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:
     """Sources, quarantine and distributions."""
-    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
 
     frame = cleaned.frame
     failures = int(frame[LABEL.name].sum())
@@ -101,7 +101,7 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
 
 def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
     """One candidate: its out-of-fold scores, its search, its settings."""
-    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
 
     calibration = trained.calibration
     calibrated = (
@@ -135,7 +135,7 @@ def evaluation_card(
     notes: Sequence[str],
 ) -> list[Component]:
     """The verdict first, then what it rests on."""
-    from predictive_maintenance.evaluation import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
 
     verdict = evaluation.verdict
     title = {"production": "Fit for production", "candidate": "A candidate, not for production", None: "Rejected"}

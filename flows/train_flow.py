@@ -1,6 +1,6 @@
 """Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
 
-from laptop import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
+from metaflow_setup import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
 from datetime import UTC, datetime
@@ -8,27 +8,29 @@ from datetime import UTC, datetime
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
-from boundary import plain_errors, read_settings, read_sources
-from cloud import Cloud, source_copies
-from predictive_maintenance import tracking
-from predictive_maintenance.config import parse_params
-from predictive_maintenance.data.cleaning import clean
-from predictive_maintenance.data.sources import check_sources, ingest
-from predictive_maintenance.data.splits import split
+from metaflow_errors import plain_errors, read_settings, read_sources
+from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.evaluation.evaluate import (
     evaluate,
     out_of_fold_scores,
     thresholds_file,
     training_fingerprint,
 )
-from predictive_maintenance.features import with_features
-from predictive_maintenance.lineage import git_commit
-from predictive_maintenance.models.export import export_model
-from predictive_maintenance.models.hyperparameters import check_hyperparameters
-from predictive_maintenance.models.training import train_candidate
-from predictive_maintenance.promotion import Outcome, register_and_promote
-from predictive_maintenance.registry import FlowRun, Versions, connect
-from predictive_maintenance.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.ingestion.ingest import check_sources, ingest
+from predictive_maintenance.machine.features import with_features
+from predictive_maintenance.reporting import run_log
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.lineage import git_commit
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
+from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.training.candidate import train_candidate
+from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.hyperparameters import check_hyperparameters
+from predictive_maintenance.training.splits import split
+from predictive_maintenance.validation.cleaning import clean
+from remote_steps import Cloud, source_copies
 
 
 @Cloud
@@ -102,7 +104,7 @@ class TrainFlow(FlowSpec):
     def features(self):
         """Engineer the features, hold tool lives out, fold the others."""
         self.rows = split(with_features(self.cleaned.frame), self.params.split, self.params.training.seed)
-        tracking.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
+        run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
             f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by tool life",
             *self.rows.notes,
@@ -123,7 +125,7 @@ class TrainFlow(FlowSpec):
         self.out_of_fold = out_of_fold_scores(self.trained, self.rows, self.params)
         run = self.flow_mlflow_run.candidate(self.input)
         cards.show("train", cards.candidate_card(self.trained, self.out_of_fold), run)
-        tracking.log_candidate(run, self.trained, self.out_of_fold)
+        run_log.log_candidate(run, self.trained, self.out_of_fold)
         self.next(self.select)
 
     @plain_errors
@@ -148,12 +150,12 @@ class TrainFlow(FlowSpec):
     def evaluate(self):
         """Export the candidate and judge the export on the held-out rows, beside the champion."""
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
-        champion = Versions(self.flow_mlflow_run.connection).champion()
+        champion = ModelRegistry(self.flow_mlflow_run.connection).champion()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
-        tracking.log_evaluation(run, self.evaluation, self.params.costs.currency)
+        run_log.log_evaluation(run, self.evaluation, self.params.costs.currency)
         cards.show("evaluate", cards.evaluation_card(self.evaluation, *about), run)
         self.next(self.end)
 
@@ -164,7 +166,7 @@ class TrainFlow(FlowSpec):
     def end(self):
         """Register and promote what passes the gate."""
         run = self.flow_mlflow_run
-        self.tags = tracking.version_tags(
+        self.tags = run_log.version_tags(
             self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
         )
         self.outcome: Outcome = register_and_promote(

@@ -9,21 +9,26 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from predictive_maintenance.config import PROJECT_DIR, Params, Source, load_params
-from predictive_maintenance.data.cleaning import clean
-from predictive_maintenance.data.sources import ingest
-from predictive_maintenance.data.splits import SplitRows, split
+from predictive_maintenance.config.params import Params
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.sources import Source
 from predictive_maintenance.evaluation.evaluate import out_of_fold_scores
 from predictive_maintenance.evaluation.metrics import Scores
-from predictive_maintenance.features import with_features
-from predictive_maintenance.models.export import export_model
-from predictive_maintenance.models.training import TrainedCandidate, train_untuned
-from predictive_maintenance.scoring import Scorer
+from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.machine.features import with_features
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.training.candidate import TrainedCandidate, train_untuned
+from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.splits import SplitRows, split
+from predictive_maintenance.validation.cleaning import clean
+from tests.paths import REPOSITORY
 
-AI4I = Path(os.environ.get("PDM_AI4I_CSV", PROJECT_DIR.parent / "shared" / "data" / "ai4i2020.csv"))
+pytest_plugins = ("tests.fixtures.readings",)
+
+AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY.parent / "shared" / "data" / "ai4i2020.csv"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Small:
     """A model good enough to be promoted, trained in a second or two on simulated readings."""
 
@@ -64,7 +69,14 @@ def small(params: Params, read_rows: Callable[[str], pd.DataFrame]) -> Small:
     rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
     files = export_model(trained, rows.train, rows.test, params)
-    return Small(params, rows, trained, out_of_fold_scores(trained, rows, params), files, Scorer.from_files(files))
+    return Small(
+        params=params,
+        rows=rows,
+        trained=trained,
+        out_of_fold=out_of_fold_scores(trained, rows, params),
+        files=files,
+        scorer=Scorer.from_files(files),
+    )
 
 
 @pytest.fixture(scope="session")

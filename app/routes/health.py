@@ -1,16 +1,14 @@
 """For machines that look after machines: alive, ready, metrics."""
 
-from __future__ import annotations
-
 import time
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from ..cards import Health
 from ..metrics import CONTENT_TYPE
 from ..problems import ProblemDetails
+from ..schemas.model import Health
 from ..service import Service, service
 
 router = APIRouter(tags=["health"])

@@ -1,7 +1,5 @@
 """The same service under the names that SageMaker and Azure ML ask for: /ping and /invocations."""
 
-from __future__ import annotations
-
 import re
 from http import HTTPStatus
 from typing import Any
@@ -9,21 +7,21 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json, to_json
 
-from predictive_maintenance.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
+from predictive_maintenance.machine.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
 
-from ..bodies import read_body
-from ..cards import Health
-from ..champion import Champion
-from ..direct import DirectRoute
-from ..kinds import CSV, JSON, kind_of_answer, kind_of_body
+from ..http.asgi import header
+from ..http.fast_path import FastPathRoute
+from ..http.media_types import CSV, JSON, request_media_type, response_media_type
+from ..http.request_body import read_body
 from ..problems import Problem
-from ..schemas import EXAMPLE_HEALTHY, BatchPrediction
-from ..scopes import header
+from ..schemas.model import Health
+from ..schemas.prediction import EXAMPLE_HEALTHY, BatchPrediction
 from ..service import Service, service
+from ..serving.served_model import ServedModel
 from .health import describe
 from .predict import BATCH_BODY, ERRORS, scored
 
-router = APIRouter(tags=["clouds"], route_class=DirectRoute)
+router = APIRouter(tags=["clouds"], route_class=FastPathRoute)
 
 JSON_LINES = "application/jsonlines"
 INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
@@ -67,8 +65,8 @@ async def invocations(request: Request) -> Response:
     A CSV without a header has the columns of a reading in their order. An inference id comes back as it was sent.
     """
     here: Service = service(request)
-    kind = kind_of_body(request, _KINDS)
-    answer_kind = kind_of_answer(request, _KINDS, kind)
+    kind = request_media_type(request, _KINDS)
+    answer_kind = response_media_type(request, _KINDS, kind)
     body = await read_body(request, here.settings.max_request_bytes)
     champion = here.champion()
     answer = await here.workroom.run(_invoked, here, champion, body, kind, answer_kind)
@@ -78,7 +76,7 @@ async def invocations(request: Request) -> Response:
     return Response(answer, media_type=answer_kind, headers=headers)
 
 
-def _invoked(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str) -> bytes:
+def _invoked(here: Service, champion: ServedModel, body: bytes, kind: str, answer_kind: str) -> bytes:
     """The whole of it at once, off the event loop: turning a large body around takes as long as reading it."""
     lines = answer_kind == JSON_LINES
     batch_kind = JSON if kind == JSON_LINES else kind

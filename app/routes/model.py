@@ -1,7 +1,5 @@
 """What is served, and how it came to be: the champion's card, the history of versions, the trainings behind them."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from http import HTTPStatus
@@ -9,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from predictive_maintenance.registry import ModelVersion, web_address
-from predictive_maintenance.registry.entities import (
+from predictive_maintenance.tracking.connection import web_address
+from predictive_maintenance.tracking.entities import (
     FINGERPRINT_TAG,
     FLOW_RUN_TAG,
     GATE_TAG,
@@ -20,12 +18,13 @@ from predictive_maintenance.registry.entities import (
     PROMOTED_TAG,
     ROLLED_BACK_TAG,
     SOURCES_TAG,
+    ModelVersion,
 )
 
-from ..cards import History, ModelCard, Thresholds, Training, Trainings, Version
-from ..champion import Champion
 from ..problems import Problem, ProblemDetails
+from ..schemas.model import ModelCard, Thresholds, TrainingList, TrainingSummary, VersionList, VersionSummary
 from ..service import service
+from ..serving.served_model import ServedModel
 
 router = APIRouter(prefix="/model", tags=["model"])
 
@@ -37,29 +36,32 @@ async def model(request: Request) -> Any:
     return _card(here.champion(), here.model_name)
 
 
-@router.get("/history", summary="Every version", response_model=History, responses={503: {"model": ProblemDetails}})
+@router.get("/history", summary="Every version", response_model=VersionList, responses={503: {"model": ProblemDetails}})
 async def history(request: Request) -> Any:
     """Every version with its verdict and reasons."""
     here = service(request)
     versions, trouble = await asyncio.to_thread(here.follower.history)
     champion = here.follower.champion
-    return History(
+    return VersionList(
         model_name=here.model_name,
         serving_version=champion.version.version if champion else None,
-        versions=[Version(**_version(version)) for version in versions],
+        versions=[VersionSummary(**_version(version)) for version in versions],
         trouble=trouble,
     )
 
 
 @router.get(
-    "/trainings", summary="The latest trainings", response_model=Trainings, responses={503: {"model": ProblemDetails}}
+    "/trainings",
+    summary="The latest trainings",
+    response_model=TrainingList,
+    responses={503: {"model": ProblemDetails}},
 )
 async def trainings(request: Request) -> Any:
     """The latest runs of the flow, those that were rejected, failed or still go on, too."""
     here = service(request)
     found, trouble = await asyncio.to_thread(here.follower.trainings)
-    told = [Training.model_validate(training) for training in found]
-    return Trainings(mlflow_url=None if here.settings.model_dir else web_address(), trainings=told, trouble=trouble)
+    told = [TrainingSummary.model_validate(training) for training in found]
+    return TrainingList(mlflow_url=None if here.settings.model_dir else web_address(), trainings=told, trouble=trouble)
 
 
 @router.get(
@@ -100,7 +102,7 @@ def _scores(tags: Any, side: str) -> dict[str, Any] | None:
     return json.loads(tags[METRICS_TAG])[side] if METRICS_TAG in tags else None
 
 
-def _card(champion: Champion, model_name: str) -> ModelCard:
+def _card(champion: ServedModel, model_name: str) -> ModelCard:
     spec, tags = champion.scorer.spec, champion.version.tags
     return ModelCard(
         **_version(champion.version),

@@ -1,25 +1,31 @@
 """Scoring: one reading, or many at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from predictive_maintenance.sensors import SENSOR_NAMES, limit_reason
+from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
 
-from ..assessment import assess, explained, weighed
-from ..bodies import checked_json, read_body
-from ..champion import Champion
-from ..direct import DirectRoute
-from ..kinds import CSV, JSON, KINDS, TABLES, kind_of_answer, kind_of_body
+from ..http.fast_path import FastPathRoute
+from ..http.media_types import CSV, JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
+from ..http.request_body import checked_json, read_body
 from ..problems import Problem, ProblemDetails, field_problem
-from ..schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, BatchPrediction, Prediction, Reading, Readings, WhatIf
+from ..schemas.prediction import (
+    EXAMPLE_HEALTHY,
+    EXAMPLE_OVERSTRAINED,
+    BatchPrediction,
+    Prediction,
+    Reading,
+    Readings,
+    WhatIf,
+)
 from ..service import Service, service
+from ..serving.assessment import assess, explanation_response, what_if_response
+from ..serving.served_model import ServedModel
 
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
+router = APIRouter(tags=["predict"], route_class=FastPathRoute)
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
 }
@@ -100,7 +106,7 @@ async def predict(request: Request) -> Response:
     answer = assess(champion, here.model_name, reading)
     if explain:
         explanation = await here.workroom.run(champion.explainer.explain, reading)
-        answer["explanation"] = explained(explanation, reading)
+        answer["explanation"] = explanation_response(explanation, reading)
     here.metrics.scored(champion.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type="application/json")
 
@@ -119,7 +125,9 @@ async def predict_what_if(request: Request) -> Response:
     """
     here = service(request)
     champion, reading = await _reading(here, request)
-    return Response(to_json(await here.workroom.run(weighed, champion, reading)), media_type="application/json")
+    return Response(
+        to_json(await here.workroom.run(what_if_response, champion, reading)), media_type="application/json"
+    )
 
 
 @router.post(
@@ -138,8 +146,8 @@ async def predict_batch(request: Request) -> Response:
     """
     here = service(request)
     inputs = _flag(request, "inputs")
-    kind = kind_of_body(request, KINDS)
-    answer_kind = kind_of_answer(request, KINDS, kind)
+    kind = request_media_type(request, MEDIA_TYPES)
+    answer_kind = response_media_type(request, MEDIA_TYPES, kind)
     if inputs and answer_kind == JSON:
         raise field_problem([(None, "inputs", f"is for tables: accept {' or '.join(TABLES)}")])
     body = await read_body(request, here.settings.max_request_bytes)
@@ -148,11 +156,13 @@ async def predict_batch(request: Request) -> Response:
     return Response(answer, media_type=answer_kind, headers={"X-Model-Version": champion.version.version})
 
 
-def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kind: str, inputs: bool = False) -> bytes:
+def scored(
+    here: Service, champion: ServedModel, body: bytes, kind: str, answer_kind: str, inputs: bool = False
+) -> bytes:
     """The answer to a batch, as bytes of `answer_kind`. Raises Problem where nothing of it can be used."""
     # Arrow comes with the first batch: a service that is only asked about single readings goes without its memory.
-    from ..batches import NAMING, read_batch
-    from ..scored import as_json, as_table, score_batch
+    from ..http.batch_request import NAMING, read_batch
+    from ..http.batch_response import as_json, as_table, score_batch
 
     limits = champion.scorer.spec.limits
     naming = NAMING if inputs else ()
@@ -163,9 +173,9 @@ def scored(here: Service, champion: Champion, body: bytes, kind: str, answer_kin
     return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind, inputs)
 
 
-async def _reading(here: Service, request: Request) -> tuple[Champion, dict[str, Any]]:
+async def _reading(here: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
     """The champion, and the one valid reading of a request's body. A reading that is none is counted."""
-    kind_of_body(request, (JSON,))
+    request_media_type(request, (JSON,))
     try:
         reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
         champion = here.champion()
@@ -186,7 +196,7 @@ def _flag(request: Request, name: str) -> bool:
         raise field_problem([(None, name, "is neither true nor false")]) from None
 
 
-def _check_limits(champion: Champion, reading: dict[str, Any]) -> None:
+def _check_limits(champion: ServedModel, reading: dict[str, Any]) -> None:
     """Raises Problem 422 for each sensor outside of its physical limits, which travel with the model."""
     limits = champion.scorer.spec.limits
     wrong = [name for name in SENSOR_NAMES if not limits[name][0] <= reading[name] <= limits[name][1]]

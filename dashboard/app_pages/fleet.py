@@ -4,14 +4,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import parts, shared
-from dashboard.client import ApiError
+from dashboard import shared
+from dashboard.api_client import ApiError
+from dashboard.components import common
+from dashboard.components.fleet_table import show_rejected, show_table, totals
+from dashboard.components.machine import query_of
 from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, name_of, score_fleet
-from dashboard.fleet_table import show_rejected, show_table, totals
-from dashboard.machine import query_of
-from dashboard.words import LIMITS, RISKS
-from predictive_maintenance.markdown import plain
-from predictive_maintenance.sensors import PRODUCT_TYPES
+from dashboard.formatting import LIMITS, RISKS
+from predictive_maintenance.machine.sensors import PRODUCT_TYPES
+from predictive_maintenance.reporting.markdown import plain
 
 
 @st.cache_data(show_spinner="Scoring the readings …", max_entries=8)
@@ -32,8 +33,8 @@ def chosen_file() -> tuple[str, bytes, str] | None:
     return (SAMPLE.name, SAMPLE.read_bytes(), "csv") if st.session_state["sample"] else None
 
 
-snapshot = parts.head("Fleet", "Which machine to look after first.")
-card = parts.need_model(snapshot, "The ranking of your machines")
+snapshot = common.head("Fleet", "Which machine to look after first.")
+card = common.need_model(snapshot, "The ranking of your machines")
 file = chosen_file()
 if file is None:
     st.info(
@@ -46,7 +47,7 @@ name, content, ending = file
 try:
     fleet = score(content, ending, card.run_id)
 except ApiError as error:
-    parts.refusal(error, f"{plain(name)} could not be scored.")
+    common.refusal(error, f"{plain(name)} could not be scored.")
     st.stop()
 if fleet.version != card.version:  # promoted in between: not to be kept as the other's
     score.clear(content, ending, card.run_id)

@@ -2,22 +2,23 @@
 
 import streamlit as st
 
-from app.schemas import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
-from dashboard import charts, parts, shared
-from dashboard.client import ApiError
-from dashboard.machine import answer_tiles, ask_about, limits_table, reading_form, share_link, turning_points
-from dashboard.words import percent
+from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
+from dashboard import shared
+from dashboard.api_client import ApiError
+from dashboard.components import charts, common
+from dashboard.components.machine import answer_tiles, ask_about, limits_table, reading_form, share_link, turning_points
+from dashboard.formatting import percent
 
 PRESETS = {"A healthy machine": EXAMPLE_HEALTHY, "A worn tool under a high load": EXAMPLE_OVERSTRAINED}
 
-snapshot = parts.head("Check a machine", "Will it fail, why, and what would change that.")
-card = parts.need_model(snapshot, "The form")
+snapshot = common.head("Check a machine", "Will it fail, why, and what would change that.")
+card = common.need_model(snapshot, "The form")
 reading = reading_form(card.limits, PRESETS)
 try:
     with st.spinner("Asking the service ..."):
         answer, what_if = ask_about(shared.api(), reading)
 except ApiError as error:
-    parts.refusal(error, "This reading could not be checked.")
+    common.refusal(error, "This reading could not be checked.")
     st.stop()
 
 answer_tiles(answer)

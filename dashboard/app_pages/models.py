@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from dashboard import charts, parts, shared
-from dashboard.client import ApiError
-from dashboard.models import costs_inputs, history_table, links, point_tiles, trainings_table
+from dashboard import shared
+from dashboard.api_client import ApiError
+from dashboard.components import charts, common
+from dashboard.components.models import costs_inputs, history_table, links, point_tiles, trainings_table
 from dashboard.thresholds import at, choices, table
-from predictive_maintenance.markdown import plain
+from predictive_maintenance.reporting.markdown import plain
 
-snapshot = parts.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
+snapshot = common.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
 history = snapshot.history
 if history is None or not history.versions:
     when = "the service tells of them" if history is None else "one is registered: `make train`"
@@ -39,7 +40,7 @@ if serving and others:
     st.markdown(
         f"**What the gate said of version {plain(challenger.version)}:** {plain(challenger.verdict or 'not told')}"
     )
-    parts.gate(challenger.gate)
+    common.gate(challenger.gate)
 
 if snapshot.card:
     st.subheader("Thresholds and costs", anchor=False)
@@ -47,7 +48,7 @@ if snapshot.card:
         with st.spinner("Asking the service ..."):
             told = shared.api().thresholds()
     except ApiError as error:
-        parts.refusal(error, "Other thresholds can't be shown.")
+        common.refusal(error, "Other thresholds can't be shown.")
     else:
         missed, false = costs_inputs(snapshot.card)
         lines = table(told, missed, false)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import parts, shared
-from dashboard.status import (
+from dashboard import shared
+from dashboard.components import common
+from dashboard.components.status import (
     last_training,
     registry_state,
     rejected_inputs,
@@ -14,17 +15,17 @@ from dashboard.status import (
     sources_told,
     traffic_tiles,
 )
-from dashboard.watch import Snapshot
-from dashboard.words import ALGORITHMS, ago, on_date, percent
-from predictive_maintenance.markdown import plain, table
+from dashboard.formatting import ALGORITHMS, ago, on_date, percent
+from dashboard.service_monitor import Snapshot
+from predictive_maintenance.reporting.markdown import plain, table
 
 
 def states(snapshot: Snapshot) -> None:
     service, registry, version, training = st.columns(4)
     with service:
-        parts.tile("Service", *service_state(snapshot))
+        common.tile("Service", *service_state(snapshot))
     with registry:
-        parts.tile("Registry", *registry_state(snapshot))
+        common.tile("Registry", *registry_state(snapshot))
     health = snapshot.health
     with version:
         if health and health.serving_version:
@@ -34,15 +35,15 @@ def states(snapshot: Snapshot) -> None:
                 if same
                 else f"`production` is {plain(health.production_version or 'unknown')}"
             )
-            parts.tile(
+            common.tile(
                 "Served version",
                 f"Version {plain(health.serving_version)}",
                 f"{alias}; loaded {ago(health.serving_since)}",
             )
         else:
-            parts.tile("Served version", "None", "no model is loaded")
+            common.tile("Served version", "None", "no model is loaded")
     with training:
-        parts.tile("Last training", *last_training(snapshot.trainings))
+        common.tile("Last training", *last_training(snapshot.trainings))
 
 
 def champion(snapshot: Snapshot) -> None:
@@ -53,11 +54,11 @@ def champion(snapshot: Snapshot) -> None:
     if card.held_out is None:
         st.caption("This version does not tell how it did on held-out rows.")
     else:
-        parts.estimates(card.held_out, ("recall", "precision", "f1", "pr_auc"), required_rates(card.gate))
+        common.estimates(card.held_out, ("recall", "precision", "f1", "pr_auc"), required_rates(card.gate))
     passed = sum(check.passed for check in card.gate)
     told = f"{passed} of {len(card.gate)} checks passed" if card.gate else "not told by this version"
     with st.expander(f"The gate: {told}", icon="🚦"):
-        parts.gate(card.gate)
+        common.gate(card.gate)
     with st.expander("What it is and where it comes from", icon="🧾"):
         facts = {
             "Algorithm": ALGORITHMS.get(card.algorithm or "", card.algorithm or "not told"),
@@ -73,15 +74,15 @@ def champion(snapshot: Snapshot) -> None:
 
 
 def draw(snapshot: Snapshot) -> None:
-    parts.banner(snapshot)
+    common.banner(snapshot)
     states(snapshot)
     champion(snapshot)
     traffic_tiles(snapshot)
     rejected_inputs(snapshot)
     every = shared.settings().dashboard_poll_seconds
-    st.caption(f"{parts.known_since(snapshot)} Drawn {datetime.now(UTC):%H:%M:%S} UTC, again every {every:g} s.")
+    st.caption(f"{common.known_since(snapshot)} Drawn {datetime.now(UTC):%H:%M:%S} UTC, again every {every:g} s.")
 
 
 st.title("System status", anchor=False)
 st.caption("What runs, and whether it can be trusted.")
-parts.live(draw)
+common.live(draw)

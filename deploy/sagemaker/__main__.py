@@ -1,7 +1,5 @@
 """Submit trainings and endpoints to SageMaker: python -m deploy.sagemaker --help"""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable
@@ -10,8 +8,8 @@ from typing import Any
 
 import click
 
-from predictive_maintenance.lineage import git_commit
-from predictive_maintenance.uris import redact, scheme_of, written_out_secret
+from predictive_maintenance.config.uris import redact, scheme_of, written_out_secret
+from predictive_maintenance.tracking.lineage import git_commit
 
 from .aws import client, console_url, detail, endpoint_exists, endpoint_state, model_of, told, training_job, wait
 from .requests import Deployment, TrainingJob

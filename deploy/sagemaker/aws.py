@@ -1,7 +1,5 @@
 """SageMaker as it is asked here: its errors in one line, its states as they change."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

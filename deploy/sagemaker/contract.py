@@ -11,8 +11,6 @@ The registry is MLFLOW_TRACKING_URI's, or one that ends with the job; its creden
 Manager that PDM_SECRETS names.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -26,13 +24,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from predictive_maintenance.config import PROJECT_DIR, neighbours
+from predictive_maintenance.config.setting_errors import neighbours
 from predictive_maintenance.errors import PredictiveMaintenanceError
 from predictive_maintenance.evaluation.metrics import METRICS
-from predictive_maintenance.registry import VERSION_FILE
+from predictive_maintenance.tracking.entities import VERSION_FILE
 
+CODE_DIR = Path(__file__).resolve().parents[2]
 ROOT = Path(os.environ.get("PDM_SAGEMAKER_ROOT", "/opt/ml"))
 _OPTIONS = ("trials", "seed", "sources", "promote")
 _LEVELS = ("production", "candidate")
@@ -54,7 +53,7 @@ class Job:
     require: str
 
     @classmethod
-    def read(cls, root: Path) -> Job:
+    def read(cls, root: Path) -> Self:
         """Raises JobError that names the hyperparameter or the channel."""
         given = {name: _plain(text) for name, text in _json(root, "hyperparameters").items()}
         given = {name: text for name, text in given.items() if not name.startswith("sagemaker_")}
@@ -111,7 +110,7 @@ def reason_of(lines: Sequence[str]) -> str:
 def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
     """(exit code, its last lines). What it prints is the job's log; SIGTERM is passed on to it."""
     settings = ["--config", "settings", str(job.params)] if job.params else []
-    command = [sys.executable, "-u", str(PROJECT_DIR / "flows" / "train_flow.py"), *settings, "run", *job.options]
+    command = [sys.executable, "-u", str(CODE_DIR / "flows" / "train_flow.py"), *settings, "run", *job.options]
     lines: deque[str] = deque(maxlen=200)
     flow = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -140,7 +139,7 @@ def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
 def _deliver(root: Path, job: Job, work: Path, environment: dict[str, str]) -> None:
     """Put the model and its metrics where SageMaker collects them. Raises JobError for a model below what is required."""
     export = [sys.executable, "-m", "predictive_maintenance", "export", "--output", str(work)]
-    exported = subprocess.run(export, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True)
+    exported = subprocess.run(export, env=environment, cwd=CODE_DIR, capture_output=True, text=True)
     if exported.returncode:
         raise JobError(f"the results cannot be exported: {exported.stderr.strip()}")
     metrics = json.loads((work / "metrics.json").read_bytes())

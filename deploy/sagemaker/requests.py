@@ -1,7 +1,5 @@
 """What is asked of SageMaker, as plain dictionaries: --dry-run shows them, the commands send them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,7 @@ from predictive_maintenance.evaluation.metrics import METRICS
 _TAG = "predictive-maintenance"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """A training on one machine. `channels` are (name, s3:// prefix) pairs."""
 
@@ -64,7 +62,7 @@ class TrainingJob:
         return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """A model on machines behind one name. `name` is new each time; the endpoint keeps its own."""
 

@@ -1,28 +1,26 @@
 """The settings of params.yaml, section by section."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from ..sensors import COLUMNS, SENSOR_NAMES
-from .base import Strict, checked
-from .explain import neighbours
-from .sources import Data, parse_sources
+from ..machine.sensors import COLUMNS, SENSOR_NAMES
+from .setting_errors import neighbours
+from .sources import DataSettings, parse_sources
+from .strict_model import StrictModel, validated
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Columns(Strict):
+class ColumnSettings(StrictModel):
     aliases: Mapping[str, tuple[str, ...]]
     limits: Mapping[str, tuple[float, float]]
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Columns:
+    def _names_are_known(self) -> Self:
         known = [column.name for column in COLUMNS]
         for name in self.aliases:
             if name not in known:
@@ -37,39 +35,39 @@ class Columns(Strict):
         return self
 
 
-class Cleaning(Strict):
+class CleaningSettings(StrictModel):
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)]
 
 
-class Features(Strict):
+class FeatureSettings(StrictModel):
     published_limit_margins: bool
 
 
-class Split(Strict):
+class SplitSettings(StrictModel):
     test_share: Share
     forward_share: Share
     folds: Annotated[int, Field(ge=2, le=20)]
     salt: str
 
 
-class Training(Strict):
+class TrainingSettings(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     threads: Annotated[int, Field(ge=1)]
     calibration: Literal["auto", "sigmoid", "none"]
 
 
-class Threshold(Strict):
+class ThresholdSettings(StrictModel):
     optimise: Literal["f1", "f_beta", "expected_cost"]
     beta: Positive
 
 
-class Costs(Strict):
+class CostSettings(StrictModel):
     currency: str
     missed_failure: Positive
     false_alarm: Positive
 
 
-class Range(Strict):
+class Range(StrictModel):
     """An interval that a search draws from: whole numbers when both ends are."""
 
     low: int | float
@@ -77,7 +75,7 @@ class Range(Strict):
     log: bool = False
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
+    def _ordered(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
         if self.log and self.low <= 0:
@@ -99,25 +97,25 @@ SearchSpace = Annotated[
 """An interval to draw from, or a list of values to choose among."""
 
 
-class Candidate(Strict):
+class CandidateSettings(StrictModel):
     trials: Annotated[int, Field(ge=1)]
     fixed: Mapping[str, Scalar]
     search: Mapping[str, SearchSpace]
 
     @model_validator(mode="after")
-    def _fixed_or_searched(self) -> Candidate:
+    def _fixed_or_searched(self) -> Self:
         if both := set(self.fixed) & set(self.search):
             raise ValueError(f"{sorted(both)[0]!r} is both fixed and searched")
         return self
 
 
-class Evaluation(Strict):
+class EvaluationSettings(StrictModel):
     bootstrap_samples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     min_assessable_failures: Annotated[int, Field(ge=1)]
 
 
-class Gate(Strict):
+class GateSettings(StrictModel):
     min_recall: Annotated[float, Field(ge=0, le=1)]
     min_f1: Annotated[float, Field(ge=0, le=1)]
     max_f1_loss: Annotated[float, Field(ge=0, le=1)]
@@ -145,14 +143,14 @@ def _alias(name: str) -> str:
     return name
 
 
-class Registry(Strict):
+class RegistrySettings(StrictModel):
     experiment: Annotated[str, AfterValidator(_not_blank)]
     model_name: Annotated[str, AfterValidator(_model_name)]
     candidate_alias: Annotated[str, AfterValidator(_alias)]
     production_alias: Annotated[str, AfterValidator(_alias)]
 
     @model_validator(mode="after")
-    def _aliases_differ(self) -> Registry:
+    def _aliases_differ(self) -> Self:
         if self.candidate_alias == self.production_alias:
             raise ValueError(f"candidate_alias and production_alias are both {self.candidate_alias!r}")
         return self
@@ -161,23 +159,23 @@ class Registry(Strict):
 Algorithm = Literal["random_forest", "lightgbm"]
 
 
-class Params(Strict):
+class Params(StrictModel):
     """The whole of params.yaml."""
 
-    data: Data
-    columns: Columns
-    cleaning: Cleaning
-    features: Features
-    split: Split
-    training: Training
-    threshold: Threshold
-    costs: Costs
-    candidates: Annotated[Mapping[Algorithm, Candidate], Field(min_length=1)]
-    evaluation: Evaluation
-    gate: Gate
-    registry: Registry
+    data: DataSettings
+    columns: ColumnSettings
+    cleaning: CleaningSettings
+    features: FeatureSettings
+    split: SplitSettings
+    training: TrainingSettings
+    threshold: ThresholdSettings
+    costs: CostSettings
+    candidates: Annotated[Mapping[Algorithm, CandidateSettings], Field(min_length=1)]
+    evaluation: EvaluationSettings
+    gate: GateSettings
+    registry: RegistrySettings
 
-    def override(self, sources: str | None = None, trials: int | None = None, seed: int | None = None) -> Params:
+    def override(self, sources: str | None = None, trials: int | None = None, seed: int | None = None) -> "Params":
         """The same with a run's own sources (as parse_sources takes them), trials or seed."""
         raw = self.model_dump(mode="json")
         if sources:
@@ -188,7 +186,7 @@ class Params(Strict):
             raw["training"]["seed"] = seed
         return parse_params(raw, "the run's own settings")
 
-    def with_copies(self, copies: Mapping[str, Any]) -> Params:
+    def with_copies(self, copies: Mapping[str, Any]) -> "Params":
         """The same with the remote copies of some sources, by URI."""
         raw = self.model_dump(mode="json")
         for source in raw["data"]["sources"]:
@@ -198,4 +196,4 @@ class Params(Strict):
 
 def parse_params(raw: Any, origin: str) -> Params:
     """`raw` as checked parameters. Raises ConfigError that names `origin`, every wrong key, and its neighbours."""
-    return checked(Params, raw, origin)
+    return validated(Params, raw, origin)

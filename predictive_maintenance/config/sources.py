@@ -1,15 +1,13 @@
 """Where rows come from, as it is written in params.yaml or behind --sources."""
 
-from __future__ import annotations
-
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import ConfigError
-from ..uris import redact, written_out_secret
-from .base import Strict, checked
+from .strict_model import StrictModel, validated
+from .uris import redact, written_out_secret
 
 
 def _without_secret(uri: str) -> str:
@@ -21,7 +19,7 @@ def _without_secret(uri: str) -> str:
     return uri
 
 
-class RemoteCopy(Strict):
+class RemoteCopy(StrictModel):
     """A file under DVC as DVC's remote holds it, for a machine that does not have the file itself.
 
     `dvc_md5` is that of what is tracked: of the file, or of a folder that holds it.
@@ -34,7 +32,7 @@ class RemoteCopy(Strict):
     endpoint_url: str | None = None
 
 
-class Source(Strict):
+class Source(StrictModel):
     """One place that rows come from, and how they meet the rows of the others.
 
     `copies` are read in place of the files that `uri` names; a launch on rented machines fills them in.
@@ -45,7 +43,7 @@ class Source(Strict):
     copies: Annotated[tuple[RemoteCopy, ...], Field(strict=False)] = ()  # a list in JSON and YAML
 
     @classmethod
-    def parse(cls, text: str) -> Source:
+    def parse(cls, text: str) -> Self:
         """`join:URI` joins by reading id; a plain URI appends."""
         return cls(**_source(text))
 
@@ -57,11 +55,11 @@ def _source(value: Any) -> Any:
     return {"uri": joined, "merge": "append" if joined == value.strip() else "join"}
 
 
-class Data(Strict):
+class DataSettings(StrictModel):
     sources: tuple[Annotated[Source, BeforeValidator(_source)], ...]
 
     @model_validator(mode="after")
-    def _first_source_appends(self) -> Data:
+    def _first_source_appends(self) -> Self:
         if not self.sources:
             raise ValueError("sources: at least one is needed")
         if self.sources[0].merge != "append":
@@ -83,4 +81,4 @@ def parse_sources(text: str) -> tuple[Source, ...]:
                 '--sources: begins with [ but is no JSON list such as ["a.csv", "join:b.csv"]; '
                 "a file whose name begins so is written ./[..."
             ) from None
-    return checked(Data, {"sources": sources}, "--sources").sources
+    return validated(DataSettings, {"sources": sources}, "--sources").sources

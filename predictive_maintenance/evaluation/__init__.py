@@ -1,1 +1,1 @@
-"""How good a model is, how sure that is, and whether it may be used."""
+"""Metrics with intervals, comparison with the champion, and the quality gate."""

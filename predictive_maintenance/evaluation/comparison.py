@@ -1,36 +1,19 @@
 """The champion and the challenger on the same rows, none of which the champion was trained on."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..config import Params
-from ..data.splits import row_hashes
-from ..scoring import Scorer
-from ..sensors import READING_ID
+from ..config.params import Params
+from ..machine.sensors import READING_ID
+from ..training.splits import row_hashes
+from .baseline_model import BaselineModel
 from .metrics import Estimate, Flags, GroupRecall, Scores, f1_difference, recall_by_mode, score
 
 
-@dataclass(frozen=True)
-class Champion:
-    """The version that `production` points to. `training_rows` are hashes of the readings it was trained on.
-
-    `rolled_back` names, by the fingerprint of their training rows, the versions that production was rolled back from.
-    """
-
-    version: str
-    scorer: Scorer
-    training_rows: npt.NDArray[np.uint64]
-    training_fingerprint: str
-    rolled_back: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The champion against the challenger. `rows` of the held-out rows are compared, `seen_rows` the champion knows.
 
@@ -53,7 +36,7 @@ class Comparison:
 
 
 def compare(
-    champion: Champion, test: pd.DataFrame, probabilities: npt.NDArray[np.float64], decisions: Flags,
+    champion: BaselineModel, test: pd.DataFrame, probabilities: npt.NDArray[np.float64], decisions: Flags,
     training_fingerprint: str, params: Params,
 ) -> Comparison:  # fmt: skip
     """Score `champion` on the rows of `test` that it has not seen, beside the challenger's `decisions` (n,) on them."""
@@ -64,21 +47,34 @@ def compare(
     failures = int(rows["machine_failure"].sum())
     algorithm, seen = champion.scorer.spec.algorithm, int((~unseen).sum())
     if failures == 0:
-        return Comparison(champion.version, algorithm, len(rows), 0, seen, same, twin, None, None, None, (), ())
+        return Comparison(
+            version=champion.version,
+            algorithm=algorithm,
+            rows=len(rows),
+            failures=0,
+            seen_rows=seen,
+            same_training_data=same,
+            rolled_back_twin=twin,
+            champion=None,
+            challenger=None,
+            f1_difference=None,
+            champion_modes=(),
+            challenger_modes=(),
+        )
     champions = champion.scorer.probabilities(rows)
     theirs, ours = champion.scorer.decisions(champions), decisions[unseen]
     settings, seed = params.evaluation, params.training.seed
     return Comparison(
-        champion.version,
-        algorithm,
-        len(rows),
-        failures,
-        seen,
-        same,
-        twin,
-        score(rows, champions, theirs, params.costs, settings, seed),
-        score(rows, probabilities[unseen], ours, params.costs, settings, seed),
-        f1_difference(rows, ours, theirs, settings, seed),
-        recall_by_mode(rows, theirs, settings),
-        recall_by_mode(rows, ours, settings),
+        version=champion.version,
+        algorithm=algorithm,
+        rows=len(rows),
+        failures=failures,
+        seen_rows=seen,
+        same_training_data=same,
+        rolled_back_twin=twin,
+        champion=score(rows, champions, theirs, params.costs, settings, seed),
+        challenger=score(rows, probabilities[unseen], ours, params.costs, settings, seed),
+        f1_difference=f1_difference(rows, ours, theirs, settings, seed),
+        champion_modes=recall_by_mode(rows, theirs, settings),
+        challenger_modes=recall_by_mode(rows, ours, settings),
     )

@@ -1,7 +1,5 @@
 """The evaluation of a run's chosen candidate: everything that its card, its report and the gate are made of."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,31 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..config import Params
-from ..data.splits import SplitRows, assign_folds, forward_split
+from ..config.params import Params
 from ..errors import DataError
-from ..features import feature_matrix
-from ..models.export import Agreement, agreement, estimator_probabilities
-from ..models.training import TrainedCandidate, train_untuned
-from ..scoring import Scorer
-from ..sensors import INPUT_NAMES, LABEL, MODE_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, READING_ID
-from .comparison import Champion, Comparison, compare
-from .gate import Verdict, judge
-from .metrics import (
-    GroupRecall,
-    Scores,
-    calibration_bins,
-    over_thresholds,
-    recall_by_mode,
-    score,
-)
+from ..machine.features import feature_matrix
+from ..machine.sensors import INPUT_NAMES, LABEL, MODE_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, READING_ID
+from ..scorer.scoring import Scorer
+from ..training.candidate import TrainedCandidate, train_untuned
+from ..training.export import Agreement, agreement, estimator_probabilities
+from ..training.splits import SplitRows, assign_folds, forward_split
+from .baseline_model import BaselineModel
+from .comparison import Comparison, compare
+from .gate import judge
+from .metrics import GroupRecall, Scores, calibration_bins, over_thresholds, recall_by_mode, score
 from .rules import broken_rules
+from .verdict import Verdict
 
 _IMPORTANCE_REPEATS = 5
 _IMPORTANCE_ROWS = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What was measured of one model. `forward` and `oracle` are None where the rows do not allow them."""
 
@@ -55,7 +48,7 @@ class Evaluation:
 
 
 def evaluate(
-    trained: TrainedCandidate, out_of_fold: Scores, scorer: Scorer, rows: SplitRows, champion: Champion | None,
+    trained: TrainedCandidate, out_of_fold: Scores, scorer: Scorer, rows: SplitRows, champion: BaselineModel | None,
     params: Params,
 ) -> Evaluation:  # fmt: skip
     """Judge the exported `scorer` of `trained` on the held-out rows, and against the champion on the same ones.
@@ -73,21 +66,21 @@ def evaluate(
     fingerprint = training_fingerprint(rows.train)
     comparison = compare(champion, test, probabilities, decisions, fingerprint, params) if champion else None
     return Evaluation(
-        trained.algorithm,
-        trained.threshold,
-        held_out,
-        out_of_fold,
-        forward,
-        note,
-        _oracle(test, params),
-        recall_by_mode(test, decisions, settings),
-        _by_product_type(test, probabilities, decisions, params),
-        over_thresholds(labels, probabilities, costs, trained.threshold),
-        calibration_bins(labels, probabilities),
-        importances(trained, test, seed),
-        agrees,
-        comparison,
-        judge(held_out, out_of_fold, agrees, comparison, params.gate, settings.min_assessable_failures),
+        algorithm=trained.algorithm,
+        threshold=trained.threshold,
+        held_out=held_out,
+        out_of_fold=out_of_fold,
+        forward=forward,
+        forward_note=note,
+        oracle=_oracle(test, params),
+        modes=recall_by_mode(test, decisions, settings),
+        product_types=_by_product_type(test, probabilities, decisions, params),
+        thresholds=over_thresholds(labels, probabilities, costs, trained.threshold),
+        calibration=calibration_bins(labels, probabilities),
+        importances=importances(trained, test, seed),
+        agreement=agrees,
+        comparison=comparison,
+        verdict=judge(held_out, out_of_fold, agrees, comparison, params.gate, settings.min_assessable_failures),
     )
 
 

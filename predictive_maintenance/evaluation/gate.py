@@ -1,64 +1,10 @@
-"""The gate as data: a list of checks in two levels, used as it is by cards, tags, reports, the API and the dashboard."""
+"""The quality gate: a list of checks in two levels. Cards, tags, reports, the API and the dashboard show the same list."""
 
-from __future__ import annotations
-
-import json
-from dataclasses import asdict, dataclass
-from typing import Literal
-
-from ..config import Gate
-from ..models.export import Agreement
+from ..config.params import GateSettings
+from ..training.export import Agreement
 from .comparison import Comparison
 from .metrics import Scores
-
-Level = Literal["candidate", "production"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One condition: what was measured, what is required, whether it holds, and why, in words."""
-
-    name: str
-    level: Level
-    measured: str
-    required: str
-    passed: bool
-    why: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """All checks, and the level that they reach together."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def level(self) -> Level | None:
-        """`production` needs every check, `candidate` those of its own level; None is a rejection."""
-        if all(check.passed for check in self.checks):
-            return "production"
-        return "candidate" if all(check.passed for check in self.checks if check.level == "candidate") else None
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if not check.passed)
-
-    def summary(self) -> str:
-        """One sentence: the level reached, or what stood against the next."""
-        reasons = "; ".join(f"{check.name}: {check.why}" for check in self.failed)
-        match self.level:
-            case "production":
-                return "passes every check"
-            case "candidate":
-                return f"stays a candidate: {reasons}"
-        return f"is rejected: {reasons}"
-
-    def to_json(self) -> str:
-        return json.dumps([asdict(check) for check in self.checks])
-
-    @classmethod
-    def from_json(cls, text: str) -> Verdict:
-        return cls(tuple(Check(**check) for check in json.loads(text)))
+from .verdict import Check, Verdict
 
 
 def judge(
@@ -66,7 +12,7 @@ def judge(
     out_of_fold: Scores,
     agreement: Agreement,
     comparison: Comparison | None,
-    gate: Gate,
+    gate: GateSettings,
     min_failures: int,
 ) -> Verdict:
     """The verdict on a challenger. `comparison` is None when there is no champion yet."""
@@ -84,7 +30,14 @@ def _at_least(name: str, label: str, scores: Scores, required: float) -> Check:
     passed = value >= required
     rows = f"{scores.rows:,} held-out rows with {scores.failures} failures"
     why = f"{value:.3f} is {'enough' if passed else f'below {required:g}'} on {rows}"
-    return Check(f"{label} on held-out rows", "candidate", f"{value:.3f}", f">= {required:g}", passed, why)
+    return Check(
+        name=f"{label} on held-out rows",
+        level="candidate",
+        measured=f"{value:.3f}",
+        required=f">= {required:g}",
+        passed=passed,
+        why=why,
+    )
 
 
 def _surely_at_least(name: str, label: str, scores: Scores, required: float) -> Check:
@@ -94,74 +47,128 @@ def _surely_at_least(name: str, label: str, scores: Scores, required: float) -> 
         f"the lower bound is {bound:.3f} around {scores[name].value:.3f} on {scores.rows:,} out-of-fold rows with "
         f"{scores.failures} failures"
     )
-    return Check(f"{label} lower bound, out-of-fold", "production", f"{bound:.3f}", f">= {required:g}", passed, why)
+    return Check(
+        name=f"{label} lower bound, out-of-fold",
+        level="production",
+        measured=f"{bound:.3f}",
+        required=f">= {required:g}",
+        passed=passed,
+        why=why,
+    )
 
 
-def _agrees(agreement: Agreement, gate: Gate) -> Check:
+def _agrees(agreement: Agreement, gate: GateSettings) -> Check:
     difference, flips = agreement.max_probability_difference, agreement.decision_flips
     passed = difference <= gate.max_probability_difference and flips == 0
     why = f"{flips} decisions differ on {agreement.rows:,} rows, probabilities by at most {difference:.1e}"
     required = f"<= {gate.max_probability_difference:g}, 0 flips"
-    return Check("Exported scorer agrees", "production", f"{difference:.1e}, {flips} flips", required, passed, why)
+    return Check(
+        name="Exported scorer agrees",
+        level="production",
+        measured=f"{difference:.1e}, {flips} flips",
+        required=required,
+        passed=passed,
+        why=why,
+    )
 
 
-def _no_loss(comparison: Comparison | None, gate: Gate, min_failures: int) -> Check:
+def _no_loss(comparison: Comparison | None, gate: GateSettings, min_failures: int) -> Check:
     name, required = "No F1 loss against champion", f"lower bound >= -{gate.max_f1_loss:g}"
     if comparison is None:
-        return Check(name, "production", "-", required, True, "there is no champion yet")
+        return Check(
+            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
+        )
     if comparison.f1_difference is None or comparison.failures < min_failures:
         why = (
             f"only {comparison.failures} failures in {comparison.rows:,} held-out rows are new to version {comparison.version} "
             f"({comparison.seen_rows:,} rows were in its training): too few to compare on; promote by hand if you are sure"
         )
-        return Check(name, "production", "not comparable", required, False, why)
+        return Check(name=name, level="production", measured="not comparable", required=required, passed=False, why=why)
     difference = comparison.f1_difference
     passed = difference.lower_bound >= -gate.max_f1_loss
     why = (
         f"F1 differs by {difference.value:+.3f} from version {comparison.version} on the same {comparison.rows:,} rows, "
         f"at least {difference.lower_bound:+.3f}"
     )
-    return Check(name, "production", f"{difference.lower_bound:+.3f}", required, passed, why)
+    return Check(
+        name=name,
+        level="production",
+        measured=f"{difference.lower_bound:+.3f}",
+        required=required,
+        passed=passed,
+        why=why,
+    )
 
 
-def _no_mode_lost(comparison: Comparison | None, gate: Gate) -> Check:
+def _no_mode_lost(comparison: Comparison | None, gate: GateSettings) -> Check:
     name, required = "No failure mode lost", f"recall loss <= {gate.max_mode_recall_loss:g} each"
     if comparison is None:
-        return Check(name, "production", "-", required, True, "there is no champion yet")
+        return Check(
+            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
+        )
     pairs = [
         (theirs.recall - ours.recall, ours.label)
         for theirs, ours in zip(comparison.champion_modes, comparison.challenger_modes, strict=True)
         if ours.assessable
     ]
     if not pairs:
-        return Check(name, "production", "-", required, True, "no failure mode has enough failures to be assessed")
+        return Check(
+            name=name,
+            level="production",
+            measured="-",
+            required=required,
+            passed=True,
+            why="no failure mode has enough failures to be assessed",
+        )
     loss, label = max(pairs)
     passed = loss <= gate.max_mode_recall_loss
     why = f"the largest loss is {max(loss, 0):.3f}, in {label}" if loss > 0 else "no assessable mode is worse"
-    return Check(name, "production", f"{max(loss, 0):.3f}", required, passed, why)
+    return Check(
+        name=name, level="production", measured=f"{max(loss, 0):.3f}", required=required, passed=passed, why=why
+    )
 
 
 def _was_not_rolled_back(comparison: Comparison | None) -> Check:
     """What a person took out of production does not come back by itself because the next run trains it again."""
     name, required = "Not rolled back before", "other rows than a rolled-back version"
     if comparison is None:
-        return Check(name, "production", "-", required, True, "there is no champion yet")
+        return Check(
+            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
+        )
     if (twin := comparison.rolled_back_twin) is None:
-        return Check(name, "production", "other rows", required, True, "no version from these rows was rolled back")
+        return Check(
+            name=name,
+            level="production",
+            measured="other rows",
+            required=required,
+            passed=True,
+            why="no version from these rows was rolled back",
+        )
     why = (
         f"version {twin} was trained on the same rows and rolled back: train on other rows, or `promote {twin} --force` "
         "if it was sound"
     )
-    return Check(name, "production", f"the rows of version {twin}", required, False, why)
+    return Check(
+        name=name, level="production", measured=f"the rows of version {twin}", required=required, passed=False, why=why
+    )
 
 
 def _earns_its_place(comparison: Comparison | None) -> Check:
     """The same rows teach nothing new: a model of equal worth then leaves the champion where it is."""
     name, required = "Earns the place", "new training rows, or a better F1"
     if comparison is None:
-        return Check(name, "production", "-", required, True, "there is no champion yet")
+        return Check(
+            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
+        )
     if not comparison.same_training_data:
-        return Check(name, "production", "new rows", required, True, "trained on other rows than the champion")
+        return Check(
+            name=name,
+            level="production",
+            measured="new rows",
+            required=required,
+            passed=True,
+            why="trained on other rows than the champion",
+        )
     gain = comparison.f1_difference.value if comparison.f1_difference else 0.0
     why = f"trained on the same rows as version {comparison.version}, F1 differs by {gain:+.3f}"
-    return Check(name, "production", f"{gain:+.3f}", required, gain > 0, why)
+    return Check(name=name, level="production", measured=f"{gain:+.3f}", required=required, passed=gain > 0, why=why)

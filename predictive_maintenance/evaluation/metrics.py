@@ -1,7 +1,5 @@
 """Metrics with intervals. Whole tool lives are drawn in the bootstrap, since the readings of one resemble each other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..config import Costs, Evaluation
-from ..sensors import LABEL, LABELS, MODE_NAMES
+from ..config.params import CostSettings, EvaluationSettings
+from ..machine.sensors import LABEL, LABELS, MODE_NAMES
 
 Flags = npt.NDArray[np.bool_]
 Vector = npt.NDArray[np.float64]
@@ -48,7 +46,7 @@ class Confusion:
     true_negatives: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """What a model is worth on `rows` readings with `failures` failures in `tool_lives` lives."""
 
@@ -62,7 +60,7 @@ class Scores:
         return self.estimates[metric]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GroupRecall:
     """Recall among the failures of one mode, with a Wilson interval; not assessable below a configured count."""
 
@@ -83,7 +81,12 @@ class GroupRecall:
 
 
 def score(
-    rows: pd.DataFrame, probabilities: Vector, decisions: Flags, costs: Costs, settings: Evaluation, seed: int
+    rows: pd.DataFrame,
+    probabilities: Vector,
+    decisions: Flags,
+    costs: CostSettings,
+    settings: EvaluationSettings,
+    seed: int,
 ) -> Scores:
     """All metrics of `decisions` and `probabilities` (both (n,)) against the labels of `rows`."""
     labels = rows[LABEL.name].to_numpy().astype(bool)
@@ -105,10 +108,14 @@ def score(
     for name, count in (("recall", failures), ("precision", alarms)):
         if count and estimates[name].low == estimates[name].high:
             estimates[name] = _of_a_count(hits, count, settings.confidence)
-    return Scores(len(rows), int(labels.sum()), len(names), confusion, estimates)
+    return Scores(
+        rows=len(rows), failures=int(labels.sum()), tool_lives=len(names), confusion=confusion, estimates=estimates
+    )
 
 
-def f1_difference(rows: pd.DataFrame, challenger: Flags, champion: Flags, settings: Evaluation, seed: int) -> Estimate:
+def f1_difference(
+    rows: pd.DataFrame, challenger: Flags, champion: Flags, settings: EvaluationSettings, seed: int
+) -> Estimate:
     """F1 of the challenger's decisions minus that of the champion's, both on the same draws of tool lives."""
     labels = rows[LABEL.name].to_numpy().astype(bool)
     lives, names = pd.factorize(rows["tool_life"])
@@ -124,7 +131,7 @@ def f1_difference(rows: pd.DataFrame, challenger: Flags, champion: Flags, settin
     return _estimate(value, samples, settings.confidence)
 
 
-def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: Evaluation) -> tuple[GroupRecall, ...]:
+def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: EvaluationSettings) -> tuple[GroupRecall, ...]:
     """Recall among the failures of each recorded mode; a mode without a column, or marked on no failure, is left out."""
     failed = rows[LABEL.name].to_numpy().astype(bool)
     found = []
@@ -136,7 +143,7 @@ def recall_by_mode(rows: pd.DataFrame, decisions: Flags, settings: Evaluation) -
 
 
 def over_thresholds(
-    labels: Flags, probabilities: Vector, costs: Costs, chosen: float, points: int = 200
+    labels: Flags, probabilities: Vector, costs: CostSettings, chosen: float, points: int = 200
 ) -> pd.DataFrame:
     """Counts, recall, precision, F1 and the expected cost of 1,000 readings at up to `points` thresholds and the `chosen`
     one, in rising order."""
@@ -181,7 +188,7 @@ def _per_life(lives: Places, count: int, values: Iterable[Flags | Vector]) -> Ve
     return np.stack([np.bincount(lives, row, minlength=count) for row in values])
 
 
-def _from_counts(counts: Vector, costs: Costs) -> dict[str, Vector]:
+def _from_counts(counts: Vector, costs: CostSettings) -> dict[str, Vector]:
     """Metrics of confusion counts (k, 4): true and false positives, false and true negatives."""
     tp, fp, fn, tn = counts.T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -236,10 +243,17 @@ def _of_a_count(hits: int, count: int, confidence: float) -> Estimate:
     return Estimate(hits / count, low, high, lower_bound=wilson(hits, count, 2 * confidence - 1)[0])
 
 
-def _group_recall(name: str, of_group: Flags, decisions: Flags, settings: Evaluation) -> GroupRecall:
+def _group_recall(name: str, of_group: Flags, decisions: Flags, settings: EvaluationSettings) -> GroupRecall:
     failures, caught = int(of_group.sum()), int((of_group & decisions).sum())
     low, high = wilson(caught, failures, settings.confidence)
-    return GroupRecall(name, failures, caught, failures >= settings.min_assessable_failures, low, high)
+    return GroupRecall(
+        name=name,
+        failures=failures,
+        caught=caught,
+        assessable=failures >= settings.min_assessable_failures,
+        low=low,
+        high=high,
+    )
 
 
 def wilson(hits: int, count: int, confidence: float) -> tuple[float, float]:

@@ -1,14 +1,12 @@
 """The oracle: the published rules of AI4I 2020 applied to the readings. What a model could reach at most, a ceiling."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..features import power_w, product_type_codes, strain_limit_min_nm, strain_min_nm
-from ..operating_limits import lacks_heat_dissipation
-from ..sensors import POWER_RANGE_W, PRODUCT_TYPE
+from ..machine.features import power_w, product_type_codes, strain_limit_min_nm, strain_min_nm
+from ..machine.operating_limits import lacks_heat_dissipation
+from ..machine.sensors import POWER_RANGE_W, PRODUCT_TYPE
 
 
 def broken_rules(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:

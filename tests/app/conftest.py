@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from app.factory import create_app
 from app.settings import Settings
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.registry import ModelVersion, Training
+from predictive_maintenance.tracking.entities import ModelVersion, TrainingRun
 
 READING = {
     "product_type": "M", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
@@ -21,13 +21,13 @@ READING = {
 """A healthy machine."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Shelf:
     """A registry made of dictionaries: versions by number, what `production` names, and a reason not to answer."""
 
     versions: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    trained: list[Training] = field(default_factory=list)
+    trained: list[TrainingRun] = field(default_factory=list)
     alias: str | None = None
     down: str | None = None
     downloads: int = 0
@@ -40,7 +40,7 @@ class Shelf:
         self._answer()
         return [self._version(version) for version in sorted(self.versions, key=int, reverse=True)]
 
-    def trainings(self, most: int) -> list[Training]:
+    def trainings(self, most: int) -> list[TrainingRun]:
         self._answer()
         return self.trained[:most]
 
@@ -56,7 +56,13 @@ class Shelf:
     def _version(self, version: str) -> ModelVersion:
         aliases = ("production",) if version == self.alias else ()
         created = datetime(2026, 1, int(version), tzinfo=UTC)
-        return ModelVersion(version, aliases, f"run-of-{version}", created, self.tags.get(version, {}))
+        return ModelVersion(
+            version=version,
+            aliases=aliases,
+            run_id=f"run-of-{version}",
+            created=created,
+            tags=self.tags.get(version, {}),
+        )
 
     def _answer(self) -> None:
         if self.down:
@@ -66,7 +72,7 @@ class Shelf:
 @pytest.fixture
 def shelf(small: Any) -> Shelf:
     """Version 1 of the small model, in production."""
-    return Shelf({"1": small.files}, alias="1")
+    return Shelf(versions={"1": small.files}, alias="1")
 
 
 @pytest.fixture

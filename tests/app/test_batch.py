@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from predictive_maintenance.data.files import score_file
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.inference.files import score_file
+from predictive_maintenance.machine.sensors import INPUT_NAMES
 
 from .conftest import READING
 from .test_predict import problem

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from predictive_maintenance.registry import VERSION_FILE, ModelVersion
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
 
 from .conftest import READING
 
@@ -101,7 +101,13 @@ def write_model(folder, files, version="7", run_id="run"):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    note = ModelVersion(version, ("production",), run_id, datetime.now(UTC), {"algorithm": "lightgbm"})
+    note = ModelVersion(
+        version=version,
+        aliases=("production",),
+        run_id=run_id,
+        created=datetime.now(UTC),
+        tags={"algorithm": "lightgbm"},
+    )
     (folder / VERSION_FILE).write_text(note.to_json())
 
 

@@ -52,7 +52,7 @@ ROUTES = [
 @pytest.fixture(scope="module")
 def document(small, params, tmp_path_factory):
     """The document of a server on this machine."""
-    shelf = Shelf({"1": small.files}, alias="1")
+    shelf = Shelf(versions={"1": small.files}, alias="1")
     # Not polled: its pauses are drawn at random, and Hypothesis refuses any other draw while it makes up a body.
     unpolled = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
     app = create_app(unpolled, params, lambda _: shelf)

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.registry import Training
-from predictive_maintenance.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.tracking.entities import TrainingRun
 
 from .conftest import READING
 from .test_predict import problem
@@ -183,8 +183,26 @@ def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_regi
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@dags.example/plant.mlflow/")
     start = datetime(2026, 11, 20, 8, tzinfo=UTC)
     shelf.trained = [
-        Training("TrainFlow/9", "r9", "1", "RUNNING", start, None, None, None),
-        Training("TrainFlow/8", "r8", "1", "FINISHED", start, start, "rejected", "is rejected: Recall"),
+        TrainingRun(
+            flow_run="TrainFlow/9",
+            run_id="r9",
+            experiment_id="1",
+            status="RUNNING",
+            started=start,
+            ended=None,
+            level=None,
+            verdict=None,
+        ),
+        TrainingRun(
+            flow_run="TrainFlow/8",
+            run_id="r8",
+            experiment_id="1",
+            status="FINISHED",
+            started=start,
+            ended=start,
+            level="rejected",
+            verdict="is rejected: Recall",
+        ),
     ]
     told = client.get("/model/trainings").json()
     assert [(training["flow_run"], training["level"]) for training in told["trainings"]] == [

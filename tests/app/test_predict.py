@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from predictive_maintenance.sensors import INPUT_NAMES, SENSOR_NAMES
+from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 
 from .conftest import READING
 

@@ -13,18 +13,18 @@ from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from dashboard import shared
-from dashboard.client import Api
+from dashboard.api_client import Api
+from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
-from dashboard.watch import Watch
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.registry import Training
-from predictive_maintenance.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.tracking.entities import TrainingRun
 from tests.app.conftest import READING, Shelf, make_client, shelf
+from tests.paths import REPOSITORY
 
 __all__ = ["READING", "make_client", "shelf"]
 
 RATES = ("recall", "precision", "f1", "pr_auc")
-MAIN = PROJECT_DIR / "dashboard" / "main.py"
+MAIN = REPOSITORY / "dashboard" / "main.py"
 
 
 @dataclass
@@ -76,10 +76,19 @@ def tags(level: str, verdict: str, recall: float) -> dict[str, str]:
     }
 
 
-def training(number: int, status: str, level: str | None, verdict: str | None) -> Training:
+def training(number: int, status: str, level: str | None, verdict: str | None) -> TrainingRun:
     start = datetime(2026, 11, 20, 8, number, tzinfo=UTC)
     ended = None if status == "RUNNING" else start + timedelta(seconds=95)
-    return Training(f"TrainFlow/{number}", f"run-of-{number}", "1", status, start, ended, level, verdict)
+    return TrainingRun(
+        flow_run=f"TrainFlow/{number}",
+        run_id=f"run-of-{number}",
+        experiment_id="1",
+        status=status,
+        started=start,
+        ended=ended,
+        level=level,
+        verdict=verdict,
+    )
 
 
 @pytest.fixture
@@ -121,13 +130,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(api: Api, clock: Clock) -> Watch:
+def watch(api: Api, clock: Clock) -> ServiceMonitor:
     """One that asks each time that it is asked."""
-    return Watch(api, 0, clock)
+    return ServiceMonitor(api=api, poll_seconds=0, clock=clock)
 
 
 @pytest.fixture
-def open_page(api: Api, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def open_page(api: Api, watch: ServiceMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Opens a page by the name of its file, with a query."""
     monkeypatch.setattr(shared, "api", lambda: api)
     monkeypatch.setattr(shared, "watch", lambda: watch)

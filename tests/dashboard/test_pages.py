@@ -6,10 +6,10 @@ import httpx
 import pandas as pd
 import pytest
 
-from dashboard.client import ApiError
+from dashboard.api_client import ApiError
+from dashboard.components.fleet_table import _csv
 from dashboard.fleet import SAMPLE
-from dashboard.fleet_table import _csv
-from predictive_maintenance.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 
 from .conftest import READING, training, words
 

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from deploy.sagemaker.contract import Job, JobError, reason_of
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.data.simulator import simulate
-from predictive_maintenance.registry import VERSION_FILE, ModelVersion
-from predictive_maintenance.scoring import Scorer
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
+from tests.paths import REPOSITORY
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_without_such_a_text_the_last_lines_are_the_reason():
 def run(root, **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "METAFLOW", "PDM_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "deploy.sagemaker.contract"], cwd=PROJECT_DIR, text=True,
+        [sys.executable, "-m", "deploy.sagemaker.contract"], cwd=REPOSITORY, text=True,
         env=clean | {"PDM_SAGEMAKER_ROOT": str(root), "PDM_RETRY_MINUTES": "0"} | environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip

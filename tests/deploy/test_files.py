@@ -9,9 +9,9 @@ import sys
 import pytest
 import yaml
 
-from predictive_maintenance.config import PROJECT_DIR
+from tests.paths import REPOSITORY
 
-DEPLOY = PROJECT_DIR / "deploy"
+DEPLOY = REPOSITORY / "deploy"
 POLICIES = sorted((DEPLOY / "aws").glob("*.json"))
 FOR_ALL_ONLY = {
     "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListEndpoints", "batch:DescribeJobs", "batch:ListJobs",
@@ -44,7 +44,7 @@ def test_every_policy_is_explained():
 
 def test_the_example_settings_are_those_that_a_launch_asks_for():
     example = (DEPLOY / "aws" / "metaflow.env.example").read_text()
-    launch = (PROJECT_DIR / "flows" / "cloud.py").read_text()
+    launch = (REPOSITORY / "flows" / "cloud.py").read_text()
     for name in set(re.findall(r"METAFLOW_[A-Z0-9_]+", launch)) | {"MLFLOW_TRACKING_URI", "PDM_SECRETS"}:
         assert re.search(rf"^{name}=", example, re.MULTILINE), name
     assert not re.search(r"^MLFLOW_TRACKING_(PASSWORD|TOKEN)=", example, re.MULTILINE)
@@ -64,7 +64,7 @@ def azure(tmp_path_factory):
         "--disable-pip-version-check",
         "--requirement",
     ]
-    subprocess.run([*install, PROJECT_DIR / "requirements-azure.txt"], check=True)
+    subprocess.run([*install, REPOSITORY / "requirements-azure.txt"], check=True)
 
     def check(where):
         command = [folder / "bin" / "python", DEPLOY / "azureml" / "check.py", where]
@@ -98,7 +98,7 @@ def test_azure_ml_takes_the_job_the_endpoint_and_the_deployment(azure, tmp_path)
 def test_the_routes_that_azure_ml_asks_are_routes_of_the_service():
     from app.factory import create_app
     from app.settings import Settings
-    from predictive_maintenance.config import load_params
+    from predictive_maintenance.config.params_file import load_params
 
     document = create_app(Settings(), load_params()).openapi()
     raw = yaml.safe_load((DEPLOY / "azureml" / "deployment.yaml").read_text())

@@ -17,10 +17,13 @@ from typing import Any
 import httpx
 import pytest
 
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.models.export import export_model
-from predictive_maintenance.models.training import train_untuned
-from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.packaging import package_version
+from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.training.candidate import train_untuned
+from predictive_maintenance.training.export import export_model
+from tests.paths import REPOSITORY
 
 from .containers import Engine
 
@@ -56,7 +59,7 @@ class Process:
     def start(self) -> None:
         with self.log.open("a") as log:
             self.running = subprocess.Popen(
-                self.command, cwd=PROJECT_DIR, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=REPOSITORY, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
@@ -116,12 +119,12 @@ def forest_files(small: Any) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, bytes], params: Any) -> Versions:
+def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, bytes], params: Any) -> ModelRegistry:
     """Version 1, a LightGBM, in production; version 2, a random forest, beside it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
         connection = connect(params.registry)
-    versions = Versions(connection)
+    versions = ModelRegistry(connection)
     for name, files in (("lightgbm", small.files), ("random_forest", forest_files)):
         run = FlowRun.start(connection, f"TrainFlow/{name}", {})
         with tempfile.TemporaryDirectory() as work:
@@ -131,7 +134,7 @@ def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, 
 
 
 @pytest.fixture
-def in_production(registered: Versions) -> Versions:
+def in_production(registered: ModelRegistry) -> ModelRegistry:
     """Version 1 in production, whatever a test before did."""
     current = registered.production()
     if current is None or current.version != "1":
@@ -139,7 +142,7 @@ def in_production(registered: Versions) -> Versions:
     return registered
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Service(Process):
     """`python -m app`, and a client of it."""
 
@@ -186,7 +189,12 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
         ) | settings  # fmt: skip
         command = [python, "-m", "app", "--port", str(port), *arguments]
         made.append(
-            Service(command, tmp_path / f"service-{len(made)}.log", environment, url=f"http://127.0.0.1:{port}")
+            Service(
+                settings=command,
+                params=tmp_path / f"service-{len(made)}.log",
+                metrics=environment,
+                url=f"http://127.0.0.1:{port}",
+            )
         )
         return made[-1]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from predictive_maintenance.config import PROJECT_DIR
+from tests.paths import REPOSITORY
 
 TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
 HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -38,7 +38,7 @@ class Engine:
     def build(self) -> None:
         """Both images, as a person builds them."""
         make = ["make", "image", f"CONTAINER_ENGINE={self.command}"]
-        done = subprocess.run(make, cwd=PROJECT_DIR, capture_output=True, text=True)
+        done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
         assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
     def start(self, name: str, image: str, *command: str, options: tuple[str, ...] = (), **environment: str) -> str:

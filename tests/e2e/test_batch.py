@@ -16,16 +16,18 @@ import httpx
 import pytest
 import yaml
 
-from predictive_maintenance.config import PARAMS_FILE, PROJECT_DIR, load_params
-from predictive_maintenance.data.simulator import simulate
-from predictive_maintenance.lineage import git_commit
-from predictive_maintenance.registry import RegisteredVersions, connect_to_read
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.tracking.connection import connect_to_read
+from predictive_maintenance.tracking.lineage import git_commit
+from predictive_maintenance.tracking.registry_reader import RegistryReader
+from tests.paths import PARAMS_FILE, REPOSITORY
 
 from .conftest import Process, clean_environment, free_port, wait_for
 from .containers import Engine
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
-FLOW = PROJECT_DIR / "flows" / "train_flow.py"
+FLOW = REPOSITORY / "flows" / "train_flow.py"
 PASSWORD = "a-password-of-the-test"
 IN_CONTAINER = r"\[[0-9a-f-]{36}\] Task is starting\.$"
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
@@ -77,7 +79,7 @@ class Account:
         return running
 
     def registry(self):
-        return RegisteredVersions(connect_to_read(load_params().registry))
+        return RegistryReader(connect_to_read(load_params().registry))
 
 
 def steps_of(jobs):
@@ -98,7 +100,7 @@ def account(tmp_path_factory, ai4i_csv, images):
     commands = {
         "aws": ["-m", "moto.server", "--host", "127.0.0.1", "--port", str(ports["aws"])],
         "batch": [
-            str(PROJECT_DIR / "benchmarks" / "local_batch.py"), str(ports["batch"]), "queue",
+            str(REPOSITORY / "benchmarks" / "local_batch.py"), str(ports["batch"]), "queue",
             *(f"{name}={value}" for name, value in AWS.items()),
         ],
         "mlflow": [
@@ -193,7 +195,7 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
 
     exported = subprocess.run(
         [sys.executable, "-m", "predictive_maintenance", "export", "--output", str(tmp_path)],
-        cwd=PROJECT_DIR, env=clean_environment(**account.settings), capture_output=True, text=True,
+        cwd=REPOSITORY, env=clean_environment(**account.settings), capture_output=True, text=True,
     )  # fmt: skip
     assert exported.returncode == 0, exported.stderr
     assert json.loads((tmp_path / "metrics.json").read_text())["level"] == "production"

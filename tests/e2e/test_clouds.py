@@ -8,9 +8,9 @@ import httpx
 import pandas as pd
 import pytest
 
-from predictive_maintenance.data.simulator import simulate
-from predictive_maintenance.scoring import Scorer
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.scorer.scoring import Scorer
 
 from .conftest import free_port, wait_for
 from .containers import HARDENED, SERVE, TRAIN

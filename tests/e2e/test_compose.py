@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from predictive_maintenance.config import PROJECT_DIR
+from tests.paths import REPOSITORY
 
 from .conftest import wait_for
 from .containers import Engine
@@ -30,7 +30,7 @@ def compose():
         command = [str(Path(sys.executable).with_name("podman-compose"))]
 
     def run(*arguments):
-        done = subprocess.run([*command, *arguments], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=900)
+        done = subprocess.run([*command, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
 

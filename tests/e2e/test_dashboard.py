@@ -15,26 +15,29 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.data.simulator import simulate
 from predictive_maintenance.evaluation.evaluate import (
     evaluate,
     out_of_fold_scores,
     thresholds_file,
     training_fingerprint,
 )
-from predictive_maintenance.models.training import train_untuned
-from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
-from predictive_maintenance.scoring import THRESHOLDS_FILE, Scorer
-from predictive_maintenance.sensors import INPUT_NAMES
-from predictive_maintenance.tracking import version_tags
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.reporting.run_log import version_tags
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.packaging import package_version
+from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.training.candidate import train_untuned
+from tests.paths import REPOSITORY
 
 from .conftest import Process, clean_environment, free_port, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
-SCREENSHOTS = PROJECT_DIR / "build" / "screenshots"
+SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 PAGES = {"status": "System status", "fleet": "Fleet", "machine": "Check a machine", "models": "Models"}
 SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 
@@ -45,7 +48,7 @@ def registered(mlflow_server, small, forest_files, params):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
         connection = connect(params.registry)
-    versions = Versions(connection)
+    versions = ModelRegistry(connection)
     forest = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
     for name, trained, files in (("1", small.trained, small.files), ("2", forest, forest_files)):
         out_of_fold = out_of_fold_scores(trained, small.rows, small.params)

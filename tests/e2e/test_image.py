@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from predictive_maintenance.lineage import git_commit
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.tracking.lineage import git_commit
 
 from .conftest import free_port, wait_for
 from .containers import HARDENED, SERVE, TRAIN

@@ -18,11 +18,14 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.data.files import score_file
-from predictive_maintenance.registry import FlowRun, Versions, connect, package_version
-from predictive_maintenance.scoring import Scorer
-from predictive_maintenance.sensors import INPUT_NAMES
+from predictive_maintenance.inference.files import score_file
+from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.packaging import package_version
+from predictive_maintenance.tracking.runs import FlowRun
+from tests.paths import REPOSITORY
 
 from .conftest import wait_for
 
@@ -234,7 +237,7 @@ def test_the_api_the_command_line_and_the_mlflow_pipeline_agree_on_every_row(
 
 def test_a_registry_in_a_file_serves_too(make_service, registry_uri, small, params, tmp_path):
     connection = connect(params.registry)
-    versions, run = Versions(connection), FlowRun.start(connection, "TrainFlow/1", {})
+    versions, run = ModelRegistry(connection), FlowRun.start(connection, "TrainFlow/1", {})
     (work := tmp_path / "work").mkdir()
     versions.promote(
         versions.register(run, package_version(small.files, small.rows.test.head(5), work), {}).version, None
@@ -253,7 +256,7 @@ def test_a_registry_in_a_file_serves_too(make_service, registry_uri, small, para
 )
 def test_a_wrong_setting_is_an_error_without_a_traceback(settings, said):
     result = subprocess.run(
-        [sys.executable, "-m", "app"], cwd=PROJECT_DIR, env=os.environ | settings, capture_output=True, text=True
+        [sys.executable, "-m", "app"], cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True
     )
     assert result.returncode == 1
     assert said in result.stderr
@@ -269,7 +272,7 @@ def test_serving_needs_no_training_library_and_unpickles_nothing(
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", PROJECT_DIR / "requirements-serve.txt"], check=True)
+    subprocess.run([*install, "--requirement", REPOSITORY / "requirements-serve.txt"], check=True)
     installed = subprocess.run(
         [python, "-m", "pip", "list", "--format", "freeze"], check=True, capture_output=True, text=True
     )

@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictive_maintenance.data.splits import row_hashes
-from predictive_maintenance.evaluation.comparison import Champion, compare
+from predictive_maintenance.evaluation.baseline_model import BaselineModel
+from predictive_maintenance.evaluation.comparison import compare
 from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
-from predictive_maintenance.evaluation.gate import Verdict, judge
+from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.evaluation.metrics import Confusion, Estimate, Scores
 from predictive_maintenance.evaluation.rules import broken_rules
-from predictive_maintenance.models.export import Agreement
-from predictive_maintenance.scoring import Scorer
+from predictive_maintenance.evaluation.verdict import Verdict
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.training.export import Agreement
+from predictive_maintenance.training.splits import row_hashes
 
 AGREES = Agreement(2000, 1e-7, 0)
 
@@ -22,7 +24,7 @@ def scores(recall, f1, lower=0.05):
         name: Estimate(value, value - lower, value + lower, value - lower)
         for name, value in (("recall", recall), ("f1", f1))
     }
-    return Scores(2000, 68, 24, Confusion(0, 0, 0, 0), estimates)
+    return Scores(rows=2000, failures=68, tool_lives=24, confusion=Confusion(0, 0, 0, 0), estimates=estimates)
 
 
 def verdict(params, held_out=(0.8, 0.85), out_of_fold=(0.8, 0.85), agreement=AGREES, comparison=None):
@@ -32,8 +34,11 @@ def verdict(params, held_out=(0.8, 0.85), out_of_fold=(0.8, 0.85), agreement=AGR
 @pytest.fixture(scope="module")
 def champion(small):
     """The small model as a champion that was trained on the small rows."""
-    return Champion(
-        "3", small.scorer, np.sort(row_hashes(small.rows.train["reading_id"])), training_fingerprint(small.rows.train)
+    return BaselineModel(
+        version="3",
+        scorer=small.scorer,
+        training_rows=np.sort(row_hashes(small.rows.train["reading_id"])),
+        training_fingerprint=training_fingerprint(small.rows.train),
     )
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from predictive_maintenance.config import PARAMS_FILE, PROJECT_DIR, load_params
-from predictive_maintenance.registry import Versions, connect
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from tests.paths import PARAMS_FILE, REPOSITORY
 
-FLOW = PROJECT_DIR / "flows" / "train_flow.py"
+FLOW = REPOSITORY / "flows" / "train_flow.py"
 SMALL = "simulator://?rows=6000&seed=3"
 
 
@@ -82,10 +84,10 @@ class Place:
         metaflow.metadata(f"local@{self.root}")
         return next(iter(metaflow.Flow("TrainFlow")))[step].task.data
 
-    def versions(self) -> Versions:
+    def versions(self) -> ModelRegistry:
         """The registry that the flow wrote to."""
         os.environ["MLFLOW_TRACKING_URI"] = self.uri
-        return Versions(connect(load_params().registry))
+        return ModelRegistry(connect(load_params().registry))
 
     def run_statuses(self) -> list[str]:
         """Of every MLflow run that the flow made, candidates' included."""

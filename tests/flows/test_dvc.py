@@ -12,8 +12,8 @@ import boto3
 import pytest
 import yaml
 
-from predictive_maintenance.config import PROJECT_DIR
-from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.ingestion.simulator import simulate
+from tests.paths import REPOSITORY
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
 
@@ -84,7 +84,7 @@ def trained(aws_url, environment, tmp_path_factory) -> Project:
     for part in PARTS:
         place = project.root / part
         place.parent.mkdir(parents=True, exist_ok=True)
-        if (source := PROJECT_DIR / part).is_dir():
+        if (source := REPOSITORY / part).is_dir():
             shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "*.csv*"))
         else:
             shutil.copy(source, place)
@@ -93,7 +93,7 @@ def trained(aws_url, environment, tmp_path_factory) -> Project:
     project.run("dvc", "remote", "modify", "store", "endpointurl", aws_url)
     simulate(6000, 3).to_csv(project.root / "data" / "raw" / "readings.csv", index=False)
     project.run("dvc", "add", "data/raw/readings.csv")
-    lightgbm = yaml.safe_load((PROJECT_DIR / "params.yaml").read_text())["candidates"]["lightgbm"]
+    lightgbm = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["candidates"]["lightgbm"]
     project.change(
         data={"sources": [{"uri": "data/raw/*.csv"}]},
         evaluation={"bootstrap_samples": 100},

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from predictive_maintenance.data.simulator import simulate
+from predictive_maintenance.ingestion.simulator import simulate
 
 SECRET = "postgresql://me:s3cret@host/plant?table=t"
 STAR = "\N{ASTERISK OPERATOR}"

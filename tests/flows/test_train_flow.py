@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from metaflow import metadata
 
-from predictive_maintenance.data.simulator import simulate
-from predictive_maintenance.scoring import THRESHOLDS_FILE
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flow")]
 
@@ -154,8 +154,8 @@ def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, 
     import pandas as pd
     from click.testing import CliRunner
 
-    from predictive_maintenance.__main__ import main
-    from predictive_maintenance.scoring import Scorer
+    from predictive_maintenance.cli.main import main
+    from predictive_maintenance.scorer.scoring import Scorer
 
     metadata(f"local@{finished[0].root}")
     monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))
@@ -174,7 +174,7 @@ def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, 
 def test_a_run_that_is_not_there_and_one_that_is_are_found_by_their_id(finished, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
-    from predictive_maintenance.__main__ import main
+    from predictive_maintenance.cli.main import main
 
     metadata(f"local@{finished[0].root}")
     monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))
@@ -190,7 +190,7 @@ def test_a_run_that_is_not_there_and_one_that_is_are_found_by_their_id(finished,
 def test_the_report_is_that_of_the_newest_run(finished, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
-    from predictive_maintenance.__main__ import main
+    from predictive_maintenance.cli.main import main
 
     metadata(f"local@{finished[0].root}")
     monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))

@@ -1,0 +1,1 @@
+"""HTTP: media types, request bodies, batch requests and responses, and the fast path."""

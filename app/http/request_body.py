@@ -1,0 +1,73 @@
+"""Request bodies: read up to the limit, and JSON checked with every field at fault named."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
+
+from ..problems import Problem, field_problem
+from .asgi import header
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Raises Problem 413 as soon as it is known to be larger than `max_bytes`, 415 if it is packed."""
+    if (packing := header(request.scope, b"content-encoding").strip().lower()) not in ("", "identity"):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-encoding {packing!r} is not read: send the body as it is"
+        )
+    announced = header(request.scope, b"content-length", "0")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the client left after {size:,} bytes of its body") from None
+    return b"".join(chunks)
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {max_bytes:,} bytes (PDM_MAX_REQUEST_BYTES): send less at once",
+    )
+
+
+def checked_json(adapter: TypeAdapter[Any], body: bytes) -> Any:
+    """`body` as the adapter's type. Raises Problem: 400 for what is no JSON, 422 with each field at fault."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise json_problem(error) from None
+
+
+def json_problem(error: ValidationError) -> Problem:
+    """What a person can do about a body that does not validate."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        return Problem(
+            HTTPStatus.BAD_REQUEST, f"the body is not valid JSON: {details[0]['msg'].removeprefix('Invalid JSON: ')}"
+        )
+    return field_problem([(None, ".".join(map(str, detail["loc"])), reason_of(detail)) for detail in details])
+
+
+def reason_of(detail: Any) -> str:
+    """One of pydantic's errors in plain words."""
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a field that is known"
+        case "finite_number":
+            return "is not a finite number"
+        case "float_type":
+            return "is not a number"
+        case "list_type" | "dict_type":
+            return f"should be {'a list' if detail['type'] == 'list_type' else 'an object'}"
+    return str(detail["msg"]).replace("Input should", "should")

@@ -1,0 +1,1 @@
+"""The served model: loading, caching, following promotions, and assessing readings."""

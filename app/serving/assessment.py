@@ -1,0 +1,107 @@
+"""From a probability to what a person does with it: risk level, cost, broken limits, action."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from predictive_maintenance.inference.explaining import Explanation
+from predictive_maintenance.inference.what_if import what_if
+from predictive_maintenance.machine.operating_limits import broken_limits, limit_margins
+from predictive_maintenance.machine.sensors import SENSORS
+from predictive_maintenance.scorer.scoring import ScorerSpec
+
+from ..schemas.prediction import RiskLevel
+from .served_model import ServedModel
+
+_ADVICE: dict[RiskLevel, str] = {
+    "high": "stop and inspect now",
+    "elevated": "inspect at the next stop",
+    "low": "none",
+}
+
+
+def risk_level(probability: float, spec: ScorerSpec) -> RiskLevel:
+    """An alarm is high; below it, the risk is elevated where ignoring it is expected to cost more than an inspection."""
+    if probability >= spec.threshold:
+        return "high"
+    return "elevated" if probability * spec.missed_failure_cost >= spec.false_alarm_cost else "low"
+
+
+def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
+    """What to do: as urgent as the risk, as precise as the broken limits allow."""
+    mend = "; ".join(dict.fromkeys(actions))
+    if not mend:
+        return _ADVICE[level]
+    return f"no alarm, but {mend}" if level == "low" else f"{_ADVICE[level]}: {mend}"
+
+
+def assess(champion: ServedModel, model_name: str, reading: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `schemas.Prediction` for one valid reading."""
+    spec = champion.scorer.spec
+    probability = champion.scorer.probability(reading)
+    level = risk_level(probability, spec)
+    broken = broken_limits(reading)
+    return {
+        "reading_id": reading.get("reading_id"),
+        "failure_probability": probability,
+        "predicted_failure": level == "high",
+        "threshold": spec.threshold,
+        "risk_level": level,
+        "expected_cost_of_ignoring": probability * spec.missed_failure_cost,
+        "currency": spec.currency,
+        "broken_limits": [vars(limit) for limit in broken],
+        "recommended_action": recommended_action(level, (limit.action for limit in broken)),
+        "warnings": champion.warnings(reading),
+        "model_name": model_name,
+        "model_version": champion.version.version,
+    }
+
+
+def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `schemas.Explanation`, the largest contribution first."""
+    parts = explanation.contributions
+    return {
+        "base_probability": explanation.reference.mean_probability,
+        "reference": explanation.reference.name,
+        "contributions": [
+            {
+                "sensor": sensor.name,
+                "label": sensor.label,
+                "value": reading[sensor.name],
+                "unit": sensor.unit,
+                "contribution": parts[sensor.name],
+            }
+            for sensor in sorted(SENSORS, key=lambda sensor: -abs(parts[sensor.name]))
+        ],
+        "limits": [vars(margin) for margin in limit_margins(reading)],
+    }
+
+
+def what_if_response(champion: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `schemas.WhatIf` for one valid reading."""
+    scorer = champion.scorer
+    probability = scorer.probability(reading)
+    curves = {curve.sensor: curve for curve in what_if(scorer, reading, champion.known)}
+    told = []
+    for sensor in SENSORS:
+        curve = curves[sensor.name]
+        values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point
+        told.append(
+            {
+                "sensor": sensor.name,
+                "label": sensor.label,
+                "unit": sensor.unit,
+                "value": reading[sensor.name],
+                "values": values,
+                "probabilities": probabilities,
+                "turning_point": (
+                    None if turn is None else {"value": values[turn], "failure_probability": probabilities[turn]}
+                ),
+            }
+        )
+    return {
+        "predicted_failure": probability >= scorer.spec.threshold,
+        "failure_probability": probability,
+        "threshold": scorer.spec.threshold,
+        "model_version": champion.version.version,
+        "curves": told,
+    }

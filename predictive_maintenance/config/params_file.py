@@ -1,0 +1,35 @@
+"""params.yaml as a file and as text."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from .params import Params, parse_params
+from .project import PARAMS_NAME, params_file
+from .yaml_reader import read_plain_yaml
+
+
+def read_yaml(text: str, origin: str = PARAMS_NAME) -> dict[str, Any]:
+    """The text of a params.yaml as plain values, after checking all of it. Raises ConfigError."""
+    raw = read_plain_yaml(text, origin)
+    if raw is None:
+        raise ConfigError(f"{origin}: is empty: begin with a copy of the project's {PARAMS_NAME}")
+    parse_params(raw, origin)
+    return raw
+
+
+def load_params(path: Path | None = None) -> Params:
+    """The settings in the file `path`, by default the project's params.yaml. Raises ConfigError."""
+    return _load(path or params_file())
+
+
+@lru_cache
+def _load(path: Path) -> Params:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8") from None
+    return parse_params(read_yaml(text, str(path)), str(path))

@@ -1,0 +1,192 @@
+"""A file of readings checked against the schema, or scored row by row, without holding more than one batch of it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import SourceError
+from ..ingestion.table_reader import Dialect, MalformedRow, TableFile
+from ..ingestion.table_writer import is_parquet, writer
+from ..machine.sensors import (
+    BINARY_NAMES,
+    INPUT_NAMES,
+    LABEL,
+    MACHINE_ID,
+    READING_ID,
+    HeaderMatch,
+    describe_missing,
+    match_headers,
+)
+from ..scorer.scoring import Scorer
+from ..validation.cell_validation import Limits
+from ..validation.cleaning import validate
+from ..validation.parsing import parse
+
+ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
+"""What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
+
+Aliases = Mapping[str, Sequence[str]]
+T = TypeVar("T")
+
+
+@dataclass
+class ScoredFile:
+    """Counts of a scored file's rows."""
+
+    rows: int = 0
+    alarms: int = 0
+    rejected: int = 0
+
+
+@dataclass(kw_only=True)
+class CheckedFile:
+    """What a file is: its columns, its rows, its bad cells (counted by column and reason, the first ones shown)."""
+
+    match: HeaderMatch
+    kind: Literal["CSV", "Parquet"]
+    rows: int = 0
+    bad_rows: int = 0
+    failures: int | None = None
+    reasons: dict[tuple[str, str], int] = field(default_factory=dict)
+    first: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        return self.bad_rows == 0
+
+
+def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> CheckedFile:
+    """Read all of `path` and find every bad cell. Raises SourceError when it cannot be read or lacks a sensor.
+
+    Times are not judged: how they are written shows in the whole of a column only, and this holds one batch of it.
+    """
+    table = TableFile.open(path)
+    match = _match(table, aliases)
+    optional = (READING_ID.name, MACHINE_ID.name, *BINARY_NAMES)
+    names = [*INPUT_NAMES, *(name for name in optional if name in match.columns)]
+    checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
+    checked.failures = 0 if LABEL.name in names else None
+    malformed: list[MalformedRow] = []
+    for _, frame, faults in _ahead(_checked_batches(table, match, names, limits, malformed)):
+        if LABEL.name in names:
+            checked.failures = (checked.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
+        for (column, reason), cells in faults.groupby(["column", "reason"]).size().items():
+            checked.reasons[column, reason] = checked.reasons.get((column, reason), 0) + int(cells)
+        for fault in faults.head(examples - len(checked.first)).itertuples():
+            checked.first.append((checked.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
+        checked.rows += len(frame)
+        checked.bad_rows += faults["position"].nunique()
+    for bad in malformed:
+        # Rows below it were counted as if it were not there.
+        checked.first = [(bad_cell[0] + (bad_cell[0] >= bad.row), *bad_cell[1:]) for bad_cell in checked.first]
+        checked.reasons["the row", bad.reason] = checked.reasons.get(("the row", bad.reason), 0) + 1
+        checked.first.append((bad.row, "the row", bad.text, bad.reason))
+    checked.rows += len(malformed)
+    checked.bad_rows += len(malformed)
+    if checked.rows == 0:
+        raise SourceError(f"{path}: no rows")
+    checked.first = sorted(checked.first)[:examples]
+    return checked
+
+
+def score_file(
+    path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> ScoredFile:  # fmt: skip
+    """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
+
+    The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz), with the separator and the decimal
+    mark of a CSV that came in. A row that cannot be scored keeps its place, with the reason in `rejected`. `output`
+    appears only when it is complete.
+    """
+    table = TableFile.open(path)
+    match = _match(table, aliases)
+    if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
+        raise SourceError(f"{path}: already has a column {clash[0]!r}, which scoring would add: remove or rename it")
+    scored = ScoredFile()
+    dialect = table.dialect or Dialect()
+    with writer(output, dialect) as write:
+        for batch, frame, faults in _ahead(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
+            added = _score(frame, faults, scorer, version)
+            if dialect.decimal == "," and not is_parquet(output):
+                text = pc.cast(added["failure_probability"], pa.string())
+                added["failure_probability"] = pc.replace_substring(text, ".", ",")
+            write(_with_columns(batch, added))
+            scored.rows += len(frame)
+            scored.rejected += faults["position"].nunique()
+            scored.alarms += pc.sum(added["predicted_failure"]).as_py() or 0
+            on_rows(len(frame))
+        if scored.rows == 0:
+            raise SourceError(f"{path}: no rows")
+    return scored
+
+
+def _match(table: TableFile, aliases: Aliases) -> HeaderMatch:
+    try:
+        match = match_headers(table.headers, aliases)
+    except SourceError as error:
+        raise SourceError(f"{table.name}: {error}") from None
+    if missing := match.missing(INPUT_NAMES):
+        raise SourceError(
+            f"{table.name}: {describe_missing(missing, match.ignored)}\n"
+            f"columns not recognised: {', '.join(match.ignored) or 'none'}; name your own in params.yaml, columns.aliases"
+        )
+    return match
+
+
+def _checked_batches(
+    table: TableFile,
+    match: HeaderMatch,
+    names: Sequence[str],
+    limits: Limits,
+    malformed: list[MalformedRow] | None = None,
+) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
+    """Each batch as it was read, its canonical columns, and their faults, at most one a cell."""
+    decimal = table.dialect.decimal if table.dialect else "."
+    for batch in table.batches(malformed):
+        frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, decimal)
+        found = validate(frame, names, limits)
+        faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])
+        yield batch, frame, faults.sort_values("position", ignore_index=True)
+
+
+def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: str) -> dict[str, pa.Array]:
+    good = np.ones(len(frame), dtype=bool)
+    good[faults["position"]] = False
+    probabilities = np.full(len(frame), np.nan)
+    if good.any():
+        probabilities[good] = scorer.probabilities(frame if good.all() else frame[good])
+    decisions = scorer.decisions(probabilities).astype(np.int8)
+    reasons = np.full(len(frame), None, dtype=object)
+    for position, texts in (faults["column"] + ": " + faults["reason"]).groupby(faults["position"]):
+        reasons[position] = "; ".join(texts)
+    bad = ~good
+    return {
+        "failure_probability": pa.array(probabilities, mask=bad),
+        "predicted_failure": pa.array(decisions, mask=bad),
+        "model_version": pa.repeat(pa.scalar(version), len(frame)),
+        "rejected": pa.array(reasons, pa.string()),
+    }
+
+
+def _with_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, *(added[name] for name in ADDED_COLUMNS)], [*batch.schema.names, *ADDED_COLUMNS]
+    )
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """`items`, the next one made in a thread while the last one is used: the scorer lets other threads run."""
+    with ThreadPoolExecutor(1) as thread:
+        end = object()
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield cast(T, item)

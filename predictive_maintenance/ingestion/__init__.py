@@ -1,0 +1,1 @@
+"""Fetch, read and merge the sources of a training run."""

@@ -1,1 +1,0 @@
-"""From split rows to a fitted, calibrated, exported model."""

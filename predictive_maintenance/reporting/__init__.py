@@ -1,0 +1,1 @@
+"""Charts, tables, reports, exported results, and what a run logs to MLflow."""

@@ -1,0 +1,74 @@
+"""Tables of an evaluation as headers and plain cells, the same for cards and reports."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..evaluation.metrics import METRICS, Confusion, GroupRecall, Scores
+from ..evaluation.verdict import Check
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def gate_table(checks: Sequence[Check]) -> Table:
+    """Every check, passed or not."""
+    return ["Level", "Check", "Measured", "Required", "Verdict", "Why"], [
+        [check.level, check.name, check.measured, check.required, "passed" if check.passed else "FAILED", check.why]
+        for check in checks
+    ]
+
+
+def scores_table(columns: Mapping[str, Scores]) -> Table:
+    """Metrics with intervals and counts down, sets of rows across."""
+    rows = [[label, *(_estimate(name, scores) for scores in columns.values())] for name, label in METRICS.items()]
+    rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
+    rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
+    rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
+    return ["Metric", *columns], rows
+
+
+def revision_table(revision: str, before: Mapping[str, Any], now: Scores) -> Table:
+    """Metrics of held-out rows beside those that another revision's metrics.json has, which may be of other rows."""
+    rows = []
+    for metric, label in METRICS.items():
+        old = before.get(metric)
+        value = _number(metric, now[metric].value - old["value"], sign=True) if old and now.failures else ""
+        rows.append([label, _interval(metric, **old) if old else "none", _estimate(metric, now), value])
+    counts = (("Rows", "rows", now.rows), ("Failures", "failures", now.failures))
+    rows += [[label, f"{before[name]:,}", f"{count:,}", ""] for label, name, count in counts]
+    return ["Metric", revision, "This model", "Difference"], rows
+
+
+def modes_table(modes: Sequence[GroupRecall]) -> Table:
+    """Recall by failure mode; too few failures are not assessed."""
+    return ["Mode", "Caught", "Recall"], [
+        [
+            group.label,
+            f"{group.caught} of {group.failures}",
+            f"{group.recall:.3f} [{group.low:.3f}, {group.high:.3f}]" if group.assessable else "not assessable",
+        ]
+        for group in modes
+    ]
+
+
+def confusion_table(counts: Confusion) -> Table:
+    """What became of failures and of healthy readings."""
+    return ["", "Alarm", "No alarm"], [
+        ["Failed", f"{counts.true_positives:,}", f"{counts.false_negatives:,}"],
+        ["Healthy", f"{counts.false_positives:,}", f"{counts.true_negatives:,}"],
+    ]
+
+
+def _estimate(name: str, scores: Scores) -> str:
+    if not scores.failures and name not in ("brier", "expected_cost"):
+        return "no failures"
+    estimate = scores[name]
+    return _interval(name, estimate.value, estimate.low, estimate.high)
+
+
+def _interval(name: str, value: float, low: float, high: float) -> str:
+    return f"{_number(name, value)} [{_number(name, low)}, {_number(name, high)}]"
+
+
+def _number(name: str, value: float, sign: bool = False) -> str:
+    decimals = 0 if name == "expected_cost" else 4 if name == "brier" else 3
+    return f"{value:{'+' if sign else ''},.{decimals}f}"

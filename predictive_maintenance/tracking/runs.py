@@ -1,0 +1,146 @@
+"""The MLflow run of a flow, and below it one run for each candidate. A retried or resumed step finds the run it made.
+
+A run that is worked on is RUNNING; it ends FINISHED, or FAILED and may go on from there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import RegistryError
+from .connection import Connection
+from .entities import FLOW_RUN_TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CANDIDATE_TAG = "candidate"
+_MAX_PARAM_CHARACTERS = 500
+_PARAMS_PER_CALL = 100
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """An MLflow run that steps in several processes write to by its id."""
+
+    connection: Connection
+    run_id: str
+
+    @classmethod
+    def start(cls, connection: Connection, flow_run: str, tags: Mapping[str, str]) -> Self:
+        """The run for `flow_run` (such as TrainFlow/17): found if an earlier attempt made it, made otherwise."""
+        return cls._find_or_create(connection, {FLOW_RUN_TAG: flow_run, "mlflow.runName": flow_run, **tags}, None)
+
+    def candidate(self, algorithm: str) -> Self:
+        """The nested run of one candidate; a new one where it is trained again after it was FINISHED."""
+        tags = {CANDIDATE_TAG: algorithm, "mlflow.runName": algorithm, "mlflow.parentRunId": self.run_id}
+        return self._find_or_create(self.connection, tags, self.run_id)
+
+    @classmethod
+    def _find_or_create(cls, connection: Connection, tags: dict[str, str], parent: str | None) -> Self:
+        key = "mlflow.parentRunId" if parent else FLOW_RUN_TAG
+        condition = f"tags.`{key}` = '{tags[key]}'"
+        if parent:
+            # MLflow refuses to change a parameter: what was finished with other hyperparameters stays as it is.
+            condition += f" and tags.`{CANDIDATE_TAG}` = '{tags[CANDIDATE_TAG]}' and attributes.status != 'FINISHED'"
+        with connection.errors("starting a run"):
+            found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
+            if found:
+                return cls(connection, found[0].info.run_id)
+            run = connection.client.create_run(connection.experiment_id, tags=tags)
+        return cls(connection, run.info.run_id)
+
+    def log(
+        self,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Parameters (nested ones get dotted names), metrics and tags."""
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        flat = [Param(name, text[:_MAX_PARAM_CHARACTERS]) for name, text in flatten(params or {}).items()]
+        measured = [Metric(name, float(value), now, 0) for name, value in (metrics or {}).items() if value == value]
+        with self.connection.errors("logging to the run"):
+            client = self.connection.client
+            for start in range(0, len(flat), _PARAMS_PER_CALL):
+                client.log_batch(self.run_id, params=flat[start : start + _PARAMS_PER_CALL])
+            run_tags = [RunTag(name, value) for name, value in (tags or {}).items()]
+            client.log_batch(self.run_id, metrics=measured, tags=run_tags)
+
+    def log_artifacts(self, folder: Path, path: str | None = None) -> None:
+        """Every file of `folder`, under `path` of the run."""
+        with self.connection.errors("logging artifacts"):
+            self.connection.client.log_artifacts(self.run_id, str(folder), path)
+
+    def log_data(self, frame: pd.DataFrame, name: str, source: str, fingerprint: str) -> None:
+        """Name the rows that the run is about: their columns and size, not the rows themselves.
+
+        A server before 2.4 has no place for it and goes without: what is traced by is in tags and artifacts, too.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
+
+        # Made by hand: MLflow's own constructors know only sources of its own, and no simulator or database.
+        columns = [{"name": str(column), "type": str(kind)} for column, kind in frame.dtypes.items()]
+        profile = json.dumps({"num_rows": len(frame), "num_elements": int(frame.size)})
+        dataset = Dataset(
+            name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile
+        )
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
+        # Two runs on the same rows name the same data set, and a database takes only the first of two at once.
+        with self.connection.errors("logging the data set"), self.connection.exclusive():
+            try:
+                self.connection.client.log_inputs(self.run_id, datasets=inputs)
+            except MlflowException as error:
+                if error.error_code != "ENDPOINT_NOT_FOUND":
+                    raise
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """A block in which the run is RUNNING. It is FINISHED after it, or FAILED where the block raises."""
+        self.reopen()
+        try:
+            yield
+        except Exception:
+            with suppress(RegistryError):  # which would hide the error that is on its way
+                self.fail()
+            raise
+        self.finish()
+
+    def reopen(self) -> None:
+        with self.connection.errors("going on with the run"):
+            self.connection.client.update_run(self.run_id, "RUNNING")
+
+    def fail(self) -> None:
+        self._end("FAILED")
+
+    def finish(self) -> None:
+        self._end("FINISHED")
+
+    def _end(self, status: str) -> None:
+        with self.connection.errors("ending the run"):
+            self.connection.client.set_terminated(self.run_id, status)
+
+    @property
+    def artifact_uri(self) -> str:
+        with self.connection.errors("reading the run"):
+            return str(self.connection.client.get_run(self.run_id).info.artifact_uri)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names with text values; lists as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat

@@ -1,0 +1,1 @@
+"""Splits, candidate training, tuning, calibration, thresholds and export."""

@@ -1,0 +1,146 @@
+"""Search of one candidate's hyperparameters by Optuna, inside the folds, with poor trials pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..config.params import Algorithm, CandidateSettings, Range, Scalar, SearchSpace, TrainingSettings
+from .estimators import Matrix, Vector, build, failure_probabilities
+
+if TYPE_CHECKING:
+    import optuna
+
+_STARTUP_TRIALS = 4
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a person who waits wants to know. `value` is None for a pruned trial; values are mean PR-AUC over folds."""
+
+    trial: int
+    trials: int
+    value: float | None
+    best: float | None
+
+    def __str__(self) -> str:
+        value = "pruned" if self.value is None else f"PR-AUC {self.value:.4f}"
+        best = "" if self.best is None else f" (best {self.best:.4f})"
+        return f"trial {self.trial}/{self.trials}: {value}{best}"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best hyperparameters, fixed ones included, their out-of-fold probabilities (n,), and the table of trials."""
+
+    hyperparameters: dict[str, Scalar]
+    out_of_fold: Vector
+    trials: pd.DataFrame
+
+
+def tune(
+    algorithm: Algorithm,
+    candidate: CandidateSettings,
+    features: Matrix,
+    labels: npt.NDArray[np.integer],
+    fold: npt.NDArray[np.integer],
+    training: TrainingSettings,
+    on_trial: Callable[[Progress], None] = lambda _: None,
+) -> Tuned:
+    """Draw `candidate.trials` settings and keep the one with the best mean PR-AUC over the folds."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=training.seed, n_startup_trials=_STARTUP_TRIALS),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=1),
+    )
+    best_out_of_fold: Vector = np.empty(0)
+
+    def objective(trial: optuna.Trial) -> float:
+        nonlocal best_out_of_fold
+        hyperparameters = dict(candidate.fixed) | _draw(trial, candidate)
+        out_of_fold = cross_validate(algorithm, hyperparameters, features, labels, fold, training, trial)
+        value = mean_pr_auc(labels, out_of_fold, fold)
+        completed = [done.value for done in study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))]
+        if value > max((done for done in completed if done is not None), default=-1.0):
+            best_out_of_fold = out_of_fold
+        return value
+
+    def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        best = study.best_value if done else None
+        value = trial.value if trial.state is optuna.trial.TrialState.COMPLETE else None
+        on_trial(Progress(trial.number + 1, candidate.trials, value, best))
+
+    study.optimize(objective, n_trials=candidate.trials, callbacks=[report])
+    return Tuned(dict(candidate.fixed) | study.best_params, best_out_of_fold, _table(study))
+
+
+def cross_validate(
+    algorithm: Algorithm,
+    hyperparameters: dict[str, Scalar],
+    features: Matrix,
+    labels: npt.NDArray[np.integer],
+    fold: npt.NDArray[np.integer],
+    training: TrainingSettings,
+    trial: optuna.Trial | None = None,
+) -> Vector:
+    """(n,) probabilities, each from a model that has not seen the row. A hopeless `trial` is pruned between folds."""
+    import optuna
+    from sklearn.metrics import average_precision_score
+
+    out_of_fold = np.empty(len(labels))
+    values = []
+    for number in np.unique(fold):
+        judged = fold == number
+        estimator = build(algorithm, hyperparameters, training.seed, training.threads)
+        estimator.fit(features[~judged], labels[~judged])
+        out_of_fold[judged] = failure_probabilities(estimator, features[judged])
+        values.append(average_precision_score(labels[judged], out_of_fold[judged]))
+        if trial is not None:
+            trial.report(float(np.mean(values)), step=int(number))
+            if trial.should_prune():
+                raise optuna.TrialPruned
+    return out_of_fold
+
+
+def mean_pr_auc(labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]) -> float:
+    """PR-AUC (average precision) of each fold, averaged: what a trial is judged by."""
+    from sklearn.metrics import average_precision_score
+
+    values = [average_precision_score(labels[fold == n], probabilities[fold == n]) for n in np.unique(fold)]
+    return float(np.mean(values))
+
+
+def _draw(trial: optuna.Trial, candidate: CandidateSettings) -> dict[str, Scalar]:
+    return {name: _suggest(trial, name, space) for name, space in candidate.search.items()}
+
+
+def _suggest(trial: optuna.Trial, name: str, space: SearchSpace) -> Scalar:
+    if not isinstance(space, Range):
+        return trial.suggest_categorical(name, space)
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        return trial.suggest_int(name, space.low, space.high, log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def _table(study: optuna.Study) -> pd.DataFrame:
+    """One line a trial: its number, state, value and hyperparameters."""
+    return pd.DataFrame(
+        [
+            {
+                "trial": trial.number + 1,
+                "state": trial.state.name.lower(),
+                "pr_auc": trial.value if trial.value is not None else float("nan"),
+                **trial.params,
+            }
+            for trial in study.trials
+        ]
+    )

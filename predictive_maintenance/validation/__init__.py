@@ -1,0 +1,1 @@
+"""Cell and time validation, row identity, cleaning and quarantine."""

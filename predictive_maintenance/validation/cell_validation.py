@@ -1,0 +1,162 @@
+"""Raw cells to readings: parsed, in canonical units, and every bad cell found with its reason.
+
+The one definition of what a good cell is. Training cleans by it, `check` and `score` judge files by it, and the API
+refuses by it: numpy and Arrow only, since the serving path carries no pandas.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import SourceError
+from ..machine.sensors import BINARY_NAMES, NUMERIC_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, HeaderMatch, limit_reason
+
+MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
+MISSING = "missing"
+NOT_A_NUMBER = "not a number"
+AMBIGUOUS = "ambiguous: a point before three digits, in a file whose decimal mark is the comma"
+
+# What a column of a Parquet file or a database may hold, by pyarrow's tests of its type.
+_TEXT = (pa.types.is_string, pa.types.is_large_string)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+_NUMBER = (
+    pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null,
+)  # fmt: skip
+_DATE = (pa.types.is_timestamp, pa.types.is_date)
+
+Limits = Mapping[str, tuple[float, float]]
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Cells of one canonical column that are bad for one reason: their rows' positions, and the cells as they were read."""
+
+    column: str
+    reason: str
+    positions: Positions
+    values: Sequence[str]
+
+
+def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal: str = ".") -> tuple[Any, list[Faults]]:
+    """One column in canonical form, and the cells that did not parse.
+
+    A numeric column becomes (n,) float64 in canonical units, NaN where a cell is bad. Any other becomes an Arrow array of
+    text, null where missing; product types are in capitals.
+    """
+    header, scale, offset = match.columns[name]
+    plain = plain_array(cells, header)
+    if name in NUMERIC_NAMES:
+        ambiguous = _is_ambiguous(plain, decimal)
+        numbers = np.where(ambiguous, np.nan, _numbers(plain, decimal, binary=name in BINARY_NAMES))
+        faults = [
+            *unreadable(name, plain, np.isnan(numbers) & ~ambiguous, NOT_A_NUMBER),
+            *unreadable(name, plain, ambiguous, AMBIGUOUS),
+        ]
+        return numbers * scale + offset if (scale, offset) != (1.0, 0.0) else numbers, faults
+    text = pc.utf8_trim_whitespace(pc.cast(plain, pa.string()))
+    text = pc.utf8_upper(text) if name == PRODUCT_TYPE.name else text
+    text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
+    return text, list(unreadable(name, plain, np.asarray(text.is_null()), MISSING))
+
+
+def plain_array(cells: pa.ChunkedArray, header: str) -> pa.Array:
+    """The cells in one piece, a dictionary's looked up, bytes as text.
+
+    Raises SourceError that names the header when they are no text, numbers, booleans, dates or times of a date.
+    """
+    plain = cells.combine_chunks()
+    plain = plain.dictionary_decode() if pa.types.is_dictionary(plain.type) else plain
+    if any(test(plain.type) for test in _BYTES):
+        try:
+            return pc.cast(plain, pa.string())
+        except pa.ArrowInvalid:
+            raise SourceError(f"column {header!r} holds bytes that are not text in UTF-8: write it as text") from None
+    if not any(test(plain.type) for test in (*_TEXT, *_NUMBER, *_DATE)):
+        raise SourceError(f"column {header!r} holds {plain.type}: write it as numbers or text, a value a cell")
+    return plain
+
+
+def unreadable(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str) -> Iterator[Faults]:
+    """The cells where `bad` (n,) holds: missing ones, and those that have another `reason`."""
+    positions = np.flatnonzero(bad)
+    if not len(positions):
+        return
+    # Objects: an array of text would give every cell the room of the longest one.
+    read = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
+    values = np.array(read, dtype=object)
+    missing = np.array([value.strip().lower() in MISSING_WORDS for value in read])
+    for which, why in ((missing, MISSING), (~missing, reason)):
+        if which.any():
+            yield Faults(name, why, positions[which], values[which].tolist())
+
+
+def impossible(columns: Mapping[str, Any], names: Sequence[str], limits: Limits) -> Iterator[Faults]:
+    """The cells of parsed columns that no machine can have: infinite, outside of the limits, not a known category.
+
+    Numeric columns are (n,) floats, the product type (n,) objects. Missing cells are not judged: parsing found them.
+    """
+    for name in names:
+        if name in limits:
+            values, (low, high) = columns[name], limits[name]
+            infinite = np.isinf(values)
+            yield from _where(name, "infinite", values, infinite)
+            yield from _where(
+                name, limit_reason(name, low, high), values, ~infinite & ((values < low) | (values > high))
+            )
+        elif name in BINARY_NAMES:
+            values = columns[name]
+            yield from _where(name, "not 0 or 1", values, ~np.isnan(values) & (values != 0) & (values != 1))
+        elif name == PRODUCT_TYPE.name:
+            kinds = columns[name]
+            unknown = np.array([kind is not None and kind not in PRODUCT_TYPES for kind in kinds], dtype=bool)
+            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", kinds, unknown)
+
+
+def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:
+    if bad.any():
+        yield Faults(name, reason, np.flatnonzero(bad), [str(value) for value in values[bad]])
+
+
+def _is_text(cells: pa.Array) -> bool:
+    return any(test(cells.type) for test in _TEXT)
+
+
+def _is_missing(text: pa.Array) -> pa.Array:
+    return pc.is_in(pc.utf8_lower(text), value_set=pa.array([*MISSING_WORDS, None], text.type))
+
+
+def _is_ambiguous(cells: pa.Array, decimal: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether a cell's point may part thousands: "1.551" among numbers such as "298,1"."""
+    if decimal != "," or not _is_text(cells):
+        return np.zeros(len(cells), dtype=bool)
+    found = pc.match_substring_regex(cells, r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*$")
+    return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+
+
+def _numbers(cells: pa.Array, decimal: str, binary: bool) -> npt.NDArray[np.float64]:
+    """(n,) float64, NaN for a cell that is missing or not a number."""
+    if not _is_text(cells):
+        cells = cells if any(test(cells.type) for test in _NUMBER) else pc.cast(cells, pa.string())
+    if not _is_text(cells):
+        return pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    text = pc.replace_substring(cells, ",", ".") if decimal == "," else cells
+    try:
+        return pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        # At least one cell is not a number: the slower way, cell by cell, finds which.
+        words = {"true": "1", "false": "0"} if binary else {}
+        return np.array([_number(cell, words) for cell in text.to_pylist()])
+
+
+def _number(cell: str | None, words: Mapping[str, str]) -> float:
+    text = (cell or "").strip().lower()
+    try:
+        return np.nan if "_" in text else float(words.get(text, text))
+    except ValueError:
+        return np.nan

@@ -1,0 +1,122 @@
+"""Validation of canonical rows, and the quarantine: a row that breaks the schema is set aside with the reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..config.params import CleaningSettings
+from ..errors import DataError
+from ..machine.sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
+from .cell_validation import Faults, Limits, impossible
+from .parsing import ParsedRows, fault_table
+from .quarantine import CONTRADICTION, quarantine
+from .row_identity import are_content_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """`frame`: the good rows. `quarantine`: one line a faulty cell, with QUARANTINE_COLUMNS. Counts are of rows."""
+
+    frame: pd.DataFrame
+    quarantine: pd.DataFrame
+    ingested_rows: int
+    quarantined_rows: int
+    collapsed_duplicates: int
+
+    @property
+    def quarantined_share(self) -> float:
+        return self.quarantined_rows / max(self.ingested_rows, 1)
+
+    def reasons(self) -> pd.DataFrame:
+        """Cells by column and reason, the most frequent first."""
+        return _reasons(self.quarantine)
+
+
+def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> Cleaned:
+    """Set aside every row with a fault and collapse exact duplicates.
+
+    Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
+    """
+    frame, set_aside = ingested.frame, ingested.set_aside
+    names = [column.name for column in COLUMNS if column.name in frame]
+    duplicates, conflicts = _duplicates(frame, names)
+    faults = pd.concat([ingested.faults, validate(frame, names, limits), conflicts], ignore_index=True)
+    faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
+    bad = np.zeros(len(frame), dtype=bool)
+    bad[faults["position"]] = True
+    ingested_rows, quarantined_rows = len(frame) + len(set_aside), int(bad.sum()) + len(set_aside)
+    # Before the quarantine is made, which takes many times the memory of the rows in it.
+    if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
+        raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
+    kept = frame[~bad & ~duplicates]
+    if kept.empty:
+        raise DataError(
+            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
+        )
+    return Cleaned(
+        frame=kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
+        quarantine=pd.concat([quarantine(frame, faults, names), set_aside], ignore_index=True),
+        ingested_rows=ingested_rows,
+        quarantined_rows=quarantined_rows,
+        # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
+        collapsed_duplicates=int((duplicates & ~bad).sum()),
+    )
+
+
+def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
+    """The faults in the canonical columns `names`: infinite, outside of the physical limits, not a known category.
+
+    Cells that are missing are not judged here: parsing has recorded them.
+    """
+    columns = {name: frame[name].to_numpy() for name in names if name in NUMERIC_NAMES}
+    if PRODUCT_TYPE.name in names:
+        columns[PRODUCT_TYPE.name] = frame[PRODUCT_TYPE.name].to_numpy(dtype=object, na_value=None)
+    return fault_table(impossible(columns, names, limits))
+
+
+def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other.
+
+    An id made of a row's content cannot contradict it: such rows differ in their labels alone, and all are kept.
+    """
+    key = READING_ID.name
+    identified = frame[key].notna().to_numpy()
+    repeated = frame[key].duplicated(keep=False).to_numpy() & identified
+    if not repeated.any():
+        return repeated, fault_table()
+    rows = frame.loc[repeated, list(names)]
+    exact = np.zeros(len(frame), dtype=bool)
+    exact[np.flatnonzero(repeated)] = rows.duplicated().to_numpy()
+    versions = rows.drop_duplicates().groupby(key).size()
+    conflicting = frame[key].isin(versions[versions > 1].index).to_numpy() & ~are_content_ids(frame[key])
+    values = frame.loc[conflicting, key].tolist()
+    conflicts = Faults(key, CONTRADICTION, np.flatnonzero(conflicting), values)
+    return exact & ~conflicting, fault_table([conflicts])
+
+
+def _reasons(cells: pd.DataFrame) -> pd.DataFrame:
+    counts = cells.groupby(["column", "reason"]).size().rename("cells").reset_index()
+    return counts.sort_values("cells", ascending=False, ignore_index=True)
+
+
+def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: ParsedRows, faults: pd.DataFrame) -> str:
+    reasons = "\n".join(
+        f"  {line.cells} cells: {line.column} is {line.reason}"
+        if line.column
+        else f"  {line.cells} rows: {line.reason}"
+        for line in _reasons(pd.concat([faults, ingested.set_aside])).head(5).itertuples()
+    )
+    if faults.empty:
+        worst = ingested.set_aside.iloc[0]
+    else:
+        worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
+    cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
+    return (
+        f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
+        f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
+        f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
+        "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
+        "python -m predictive_maintenance check FILE lists every bad cell of a file"
+    )

@@ -1,0 +1,114 @@
+"""A file's column of times, read in one format: the whole column tells which, never a single cell."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import SourceError
+
+NOT_A_TIME = "not a time"
+
+_ISO, _DAY_FIRST, _MONTH_FIRST = "ISO 8601", "day first", "month first"
+_YEAR_FIRST = r"^(\d{4}[-/.]\d|\d{8}T\d)"
+_TIME_OF_DAY = r"(?:(?:,? |T)(\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)"
+_DAY_MONTH_YEAR = rf"^(\d{{1,2}})[./-](\d{{1,2}})[./-](\d{{4}}){_TIME_OF_DAY})?$"
+_MONTH_DAY_YEAR = rf"^(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}){_TIME_OF_DAY}(?: ?[AaPp][Mm])?)?$"
+_NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
+_HOUR = np.timedelta64(1, "h")
+_EPOCHS_US = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
+_PLAUSIBLE_US = (6.31152e14, 4.1339808e15)  # 1990 to 2100: row counters and spreadsheets' day numbers are far from it
+
+Times = npt.NDArray[np.datetime64]
+
+
+def parse_times(cells: pa.Array, header: str) -> tuple[pd.Series, str]:
+    """(n,) times in UTC to a microsecond, NaT where a cell is none, and what is wrong with such a cell.
+
+    Text is ISO 8601, day first (31.1.2024, also with / or -), month first (1/31/2024, also with -), each with an optional
+    time of day; numbers count from 1970 in a unit that their size tells. The format that reads the most cells is the
+    column's. A time without a zone is UTC. Raises SourceError where day and month cannot be told apart.
+    """
+    if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
+        plain = pc.cast(cells, pa.timestamp("us", "UTC"), safe=False)
+        return _in_utc(plain.to_numpy(zero_copy_only=False)), NOT_A_TIME
+    readings = dict(_readings(cells))
+    counts = {name: np.count_nonzero(~np.isnat(times)) for name, times in readings.items()}
+    best = max(counts, key=lambda name: counts[name])
+    if best == _DAY_FIRST and counts[best] == counts[_MONTH_FIRST]:
+        _check_same(cells, header, readings[_DAY_FIRST], readings[_MONTH_FIRST])
+    return _in_utc(readings[best]), f"{NOT_A_TIME} like the others ({best})" if counts[best] else NOT_A_TIME
+
+
+def _readings(cells: pa.Array) -> Iterator[tuple[str, Times]]:
+    """What each format makes of the cells, NaT for one that it does not read; the first ones win where several do."""
+    if _is_number(cells.type):
+        yield from _epochs(pc.cast(cells, pa.float64(), safe=False))
+        return
+    # A fraction may have a decimal comma.
+    text = pc.replace_substring_regex(pc.utf8_trim_whitespace(pc.cast(cells, pa.string())), r"(\d),(\d)", r"\1.\2")
+    yield _ISO, (iso := _iso_times(_only(text, _YEAR_FIRST)))
+    if np.isnat(iso).any():
+        yield _DAY_FIRST, _iso_times(_rewritten(text, _DAY_MONTH_YEAR, r"\3-\2-\1 \4"))
+        american = _iso_times(_rewritten(text, _MONTH_DAY_YEAR, r"\3-\1-\2 \4"))
+        yield _MONTH_FIRST, _on_24_hours(american, text)
+        yield from _epochs(pc.cast(_only(text, _NUMBER), pa.float64()))
+
+
+def _only(text: pa.Array, pattern: str) -> pa.Array:
+    return pc.if_else(pc.match_substring_regex(text, pattern), text, None)
+
+
+def _rewritten(text: pa.Array, pattern: str, iso: str) -> pa.Array:
+    return pc.utf8_rtrim_whitespace(pc.replace_substring_regex(_only(text, pattern), pattern, iso))
+
+
+def _iso_times(text: pa.Array) -> Times:
+    times = pd.to_datetime(text.to_pandas(), format="ISO8601", errors="coerce", utc=True)
+    return times.to_numpy(dtype="datetime64[us]")
+
+
+def _on_24_hours(times: Times, text: pa.Array) -> Times:
+    """`times` whose text ends in AM or PM moved to that half of the day, NaT where the hour is not one of 1 to 12."""
+    morning, afternoon = (
+        pc.fill_null(pc.match_substring_regex(text, rf"(?i){half}$"), False).to_numpy(zero_copy_only=False)
+        for half in ("am", "pm")
+    )
+    if not (morning | afternoon).any():
+        return times
+    since_midnight = times - times.astype("datetime64[D]")
+    late = since_midnight >= _HOUR * 12
+    half_days = (afternoon & ~late).astype(int) - (morning & late)
+    wrong = (morning | afternoon) & ((since_midnight < _HOUR) | (since_midnight >= _HOUR * 13))
+    return np.where(wrong, np.datetime64("NaT"), times + half_days * _HOUR * 12)
+
+
+def _epochs(numbers: pa.Array) -> Iterator[tuple[str, Times]]:
+    """Float64 holds a time of today to a microsecond, in whichever unit."""
+    values = numbers.to_numpy(zero_copy_only=False)
+    first, last = _PLAUSIBLE_US
+    for unit, scale in _EPOCHS_US.items():
+        plausible = (values >= first / scale) & (values < last / scale)
+        times = np.full(len(values), "NaT", dtype="datetime64[us]")
+        times[plausible] = np.rint(values[plausible] * scale).astype("int64").view("datetime64[us]")
+        yield f"{unit} since 1970", times
+
+
+def _check_same(cells: pa.Array, header: str, day_first: Times, month_first: Times) -> None:
+    differing = np.flatnonzero((day_first != month_first) & ~(np.isnat(day_first) & np.isnat(month_first)))
+    if len(differing):
+        raise SourceError(
+            f"column {header!r} reads day first as well as month first (such as {str(cells[int(differing[0])])!r}): "
+            "write its dates as 2024-01-31, or with dots, which are always day first"
+        )
+
+
+def _in_utc(times: Times) -> pd.Series:
+    return pd.Series(times).dt.tz_localize("UTC")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)

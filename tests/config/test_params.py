@@ -1,0 +1,219 @@
+"""params.yaml is strict: what is wrong is named, with what was probably meant."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from predictive_maintenance.config.params import parse_params
+from predictive_maintenance.config.params_file import load_params, read_yaml
+from predictive_maintenance.config.sources import Source, parse_sources
+from predictive_maintenance.errors import ConfigError
+from tests.paths import PARAMS_FILE
+
+
+@pytest.fixture
+def raw():
+    return yaml.safe_load(PARAMS_FILE.read_text())
+
+
+def test_the_shipped_file_is_valid(params):
+    assert set(params.candidates) == {"random_forest", "lightgbm"}
+    assert (params.gate.min_recall, params.gate.min_f1) == (0.7, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw["gate"].update(min_recal=0.7), "gate.min_recal is not a setting; did you mean 'min_recall'?"),
+        (lambda raw: raw.update(gates={}), "gates is not a setting; did you mean 'gate'?"),
+        (
+            lambda raw: raw["candidates"].update(xgboost={"trials": 3, "fixed": {}, "search": {}}),
+            "candidates.xgboost is not an algorithm; known here: random_forest, lightgbm",
+        ),
+        (
+            lambda raw: raw["candidates"]["lightgbm"].update(trails=3),
+            "candidates.lightgbm.trails is not a setting; did you mean 'trials'?",
+        ),
+        (
+            lambda raw: raw["candidates"]["lightgbm"]["search"].update(num_leaves={"low": 3, "hihg": 9}),
+            "candidates.lightgbm.search.num_leaves.hihg is not a setting; did you mean 'high'?",
+        ),
+        (
+            lambda raw: raw["candidates"]["lightgbm"]["search"].update(num_leaves={"low": 9, "high": 3}),
+            "low 9 is not below high 3",
+        ),
+        (lambda raw: raw["candidates"]["lightgbm"]["fixed"].update(num_leaves=3), "both fixed and searched"),
+        (
+            lambda raw: raw["data"]["sources"][0].update(ur="x"),
+            "data.sources.0.ur is not a setting; did you mean 'uri'?",
+        ),
+        (lambda raw: raw["data"].update(sources=[]), "sources: at least one is needed"),
+        (lambda raw: raw["data"].update(sources=["join:a.csv"]), "the first source must be 'append'"),
+        (lambda raw: raw["columns"]["limits"].pop("torque_nm"), "limits: 'torque_nm' is missing"),
+        (lambda raw: raw["columns"]["limits"].update(torque_nm=[9.0, 1.0]), "limits.torque_nm: 9.0 is not below 1.0"),
+        (lambda raw: raw["columns"]["aliases"].update(torqe_nm=["M"]), "did you mean 'torque_nm'?"),
+        (lambda raw: raw["gate"].update(min_f1="high"), "gate.min_f1: Input should be a valid number (it is 'high')"),
+        (lambda raw: raw["gate"].update(min_f1=1.5), "gate.min_f1: Input should be less than or equal to 1"),
+        (lambda raw: raw["gate"].update(min_f1=float("nan")), "gate.min_f1: Input should be a finite number"),
+        (
+            lambda raw: raw["costs"].update(missed_failure=float("inf")),
+            "costs.missed_failure: Input should be a finite",
+        ),
+        (lambda raw: raw["split"].pop("salt"), "split.salt is missing"),
+        (lambda raw: raw["registry"].update(experiment=" "), "registry.experiment: is blank"),
+        (lambda raw: raw["registry"].update(model_name="plant/7"), "registry.model_name: 'plant/7'"),
+        (lambda raw: raw["registry"].update(model_name="it's"), "takes no slash, colon or quote"),
+        (lambda raw: raw["registry"].update(candidate_alias="next one"), "registry.candidate_alias: 'next one'"),
+        (lambda raw: raw["registry"].update(candidate_alias="V2"), "'V2' means a version"),
+        (lambda raw: raw["registry"].update(candidate_alias="latest"), "'latest' means a version"),
+        (
+            lambda raw: raw["registry"].update(candidate_alias="production"),
+            "candidate_alias and production_alias are both",
+        ),
+        (lambda raw: raw["candidates"]["lightgbm"]["search"].update(num_leaves=[]), "search.num_leaves: "),
+        (lambda raw: raw["threshold"].update(optimise="f2"), "threshold.optimise"),
+    ],
+)
+def test_a_wrong_setting_is_named(raw, change, message):
+    change(raw)
+    with pytest.raises(ConfigError) as error:
+        parse_params(raw, "params.yaml")
+    assert message in str(error.value)
+    assert str(error.value).startswith("params.yaml: ")
+
+
+def test_every_wrong_setting_is_told_at_once(raw):
+    raw["gate"]["min_f1"] = raw["gate"]["min_recall"] = "high"
+    with pytest.raises(ConfigError) as error:
+        parse_params(raw, "params.yaml")
+    assert len(str(error.value).splitlines()) == 2
+
+
+SECRET = "postgresql://me:s3cret@host/plant?table=t"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"sources": [{"uri": SECRET}]},
+        {"sources": [SECRET]},
+        {"sources": ["a.csv", f"join:{SECRET}"]},
+        {"sources": [{"uri": SECRET, "merge": "apend"}]},
+        {"sources": [{"uri": [SECRET]}]},
+        {"sources": [{SECRET: "append"}]},
+        {"sources": [[SECRET]]},
+        {"sources": SECRET},
+        {"source": SECRET},
+        SECRET,
+    ],
+)
+def test_a_password_in_a_source_is_an_error_that_does_not_show_it(raw, data):
+    raw["data"] = data
+    with pytest.raises(ConfigError, match=r"^params.yaml: data") as error:
+        parse_params(raw, "params.yaml")
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_password_in_a_source_is_refused_with_the_way_out():
+    with pytest.raises(ConfigError) as error:
+        parse_sources(f"a.csv,{SECRET}")
+    assert str(error.value) == (
+        "--sources: sources.1.uri: postgresql://me:***@host/plant?table=t holds a password, which would be kept with the "
+        "run: put it into the environment and write ${NAME} in its place"
+    )
+
+
+def test_a_source_that_is_made_in_a_program_keeps_no_password_either():
+    with pytest.raises(ValueError, match="holds a password") as error:
+        Source(uri=SECRET)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "params.yaml, line 1: not valid YAML: "),
+        ("data:\n  uri: 'postgresql://me:s3cret@host", "params.yaml, line 2: not valid YAML: "),
+        ("data: 1\ngate: 2\ndata: 3", "line 3: not valid YAML: 'data' is there twice, first in line 1"),
+        ("split:\n  salt: a\n  salt: b", "line 3: not valid YAML: 'salt' is there twice, first in line 2"),
+        ("salt: !!binary aGk=", "line 1: not valid YAML: could not determine a constructor for the tag"),
+        ("seed: " + "9" * 5000, "line 1: not valid YAML: a value that does not fit its tag, or a number of too many"),
+        ("data: \x01", "params.yaml: not valid YAML: unacceptable character"),
+        ("data: &all\n  sources: [*all]", "params.yaml: a list or a mapping in it holds itself"),
+        ("[" * 5000, "params.yaml: not valid YAML: nested too deeply"),
+        ("", "params.yaml: is empty: begin with a copy of"),
+        ("# nothing\n---\n", "params.yaml: is empty: begin with a copy of"),
+        ("postgresql://me:s3cret@host", "params.yaml: the file: Input should be an object"),
+    ],
+)
+def test_text_that_is_no_settings_is_an_error_that_names_the_line_and_shows_nothing_of_it(text, message):
+    with pytest.raises(ConfigError) as error:
+        read_yaml(text)
+    assert message in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_date_is_the_text_that_it_is_written_as():
+    text = PARAMS_FILE.read_text().replace("salt: predictive-maintenance", "salt: 2024-01-31")
+    assert read_yaml(text)["split"]["salt"] == "2024-01-31"
+
+
+def test_a_merged_key_may_be_written_again():
+    text = PARAMS_FILE.read_text().replace(
+        "  max_mode_recall_loss: 0.05 ", "  <<: {min_f1: 0.1, max_mode_recall_loss: 0.05} "
+    )
+    assert read_yaml(text)["gate"]["min_f1"] == 0.6
+
+
+def test_a_file_that_is_missing_a_folder_or_not_utf_8_is_an_error(tmp_path: Path):
+    (tmp_path / "latin.yaml").write_bytes("currency: £".encode("cp1252"))
+    for name, message in {
+        "nosuch.yaml": "cannot be read: No such file",
+        ".": "cannot be read: Is a directory",
+        "latin.yaml": "not UTF-8 text (byte 11): save it as UTF-8",
+    }.items():
+        with pytest.raises(ConfigError) as error:
+            load_params(tmp_path / name)
+        assert f"{tmp_path / name}: {message}" in str(error.value)
+
+
+def test_a_run_overrides_sources_trials_and_seed(params):
+    own = params.override("a.csv, join:b.csv", trials=3, seed=9)
+    assert own.data.sources == (Source(uri="a.csv"), Source(uri="b.csv", merge="join"))
+    assert {candidate.trials for candidate in own.candidates.values()} == {3}
+    assert own.training.seed == 9
+    assert own.gate == params.gate
+
+
+def test_a_list_of_sources_in_json_may_hold_commas(params):
+    own = params.override(
+        '["sqlite:///p.db?query=SELECT a, b FROM t", "join:b.csv", {"uri": "c.csv", "merge": "join"}]'
+    )
+    assert own.data.sources == (
+        Source(uri="sqlite:///p.db?query=SELECT a, b FROM t"),
+        Source(uri="b.csv", merge="join"),
+        Source(uri="c.csv", merge="join"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"trials": 0}, "trials: Input should be greater than or equal to 1"),
+        ({"seed": -1}, "training.seed: Input should be greater than or equal to 0"),
+        ({"sources": ","}, "sources: at least one is needed"),
+        ({"sources": "join:"}, "sources.0.uri: String should have at least 1 character"),
+        ({"sources": "[ab]*.csv"}, "--sources: begins with [ but is no JSON list"),
+        ({"sources": "[1]"}, "--sources: sources.0: Input should be an object"),
+    ],
+)
+def test_a_wrong_override_is_an_error(params, override, message):
+    with pytest.raises(ConfigError) as error:
+        params.override(**override)
+    assert message in str(error.value)
+
+
+def test_parameters_cannot_be_changed(params):
+    with pytest.raises(ValueError, match="frozen"):
+        params.gate.min_f1 = 0.1

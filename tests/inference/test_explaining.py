@@ -1,0 +1,85 @@
+"""Explanations are exact: they add up, and agree with the shap package."""
+
+import json
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.inference.explaining import Explainer
+from predictive_maintenance.machine.sensors import INPUT_NAMES, LABEL, PRODUCT_TYPE, SENSOR_NAMES
+from predictive_maintenance.scorer.scoring import Scorer
+
+
+@pytest.fixture(scope="module")
+def sample(small):
+    return json.loads(small.files["reference.json"])
+
+
+@pytest.fixture(scope="module")
+def explainer(small, sample):
+    return Explainer(small.scorer, sample)
+
+
+@pytest.fixture(scope="module")
+def readings(small):
+    """Failures of each product type and some healthy rows."""
+    rows = small.rows.test
+    failed = rows[rows[LABEL.name] == 1].groupby(PRODUCT_TYPE.name).head(3)
+    return [*failed[list(INPUT_NAMES)].to_dict("records"), *rows.head(5)[list(INPUT_NAMES)].to_dict("records")]
+
+
+def test_contributions_add_up_to_the_difference_in_probability(small, explainer, readings):
+    for reading in readings:
+        explanation = explainer.explain(reading)
+        total = explanation.reference.mean_probability + sum(explanation.contributions.values())
+        assert total == pytest.approx(small.scorer.probability(reading), abs=1e-12)
+
+
+def test_the_shap_package_finds_the_same_values(small, explainer, readings):
+    import shap  # compiles some of itself, which takes a while
+
+    for reading in readings:
+        kind, explanation = reading[PRODUCT_TYPE.name], explainer.explain(reading)
+
+        def probabilities(table, kind=kind):
+            columns = dict(zip(SENSOR_NAMES, np.asarray(table, dtype=float).T, strict=True))
+            return small.scorer.probabilities(columns | {PRODUCT_TYPE.name: np.full(len(table), kind, dtype=object)})
+
+        masker = shap.maskers.Independent(explanation.reference.readings, max_samples=1000)
+        theirs = shap.ExactExplainer(probabilities, masker)(np.array([[reading[name] for name in SENSOR_NAMES]]))
+        np.testing.assert_allclose(list(explanation.contributions.values()), theirs.values[0], atol=1e-9)
+        assert explanation.reference.mean_probability == pytest.approx(theirs.base_values[0], abs=1e-9)
+
+
+def test_readings_are_compared_with_healthy_ones_of_their_type(explainer, readings, sample):
+    healthy = {
+        tuple(values)
+        for *values, kind, failed in zip(
+            *(sample[name] for name in SENSOR_NAMES), sample[PRODUCT_TYPE.name], sample[LABEL.name], strict=True
+        )
+        if kind == "L" and not failed
+    }
+    reference = explainer.explain(next(r for r in readings if r[PRODUCT_TYPE.name] == "L")).reference
+    assert {tuple(row) for row in reference.readings} <= healthy
+    assert reference.name == "64 healthy readings of product type L"
+
+
+def test_a_type_that_the_sample_lacks_is_compared_with_any_and_says_so(small, sample, readings):
+    kept = [place for place, kind in enumerate(sample[PRODUCT_TYPE.name]) if kind != "H"]
+    without_h = {name: [values[place] for place in kept] for name, values in sample.items()}
+    explanation = Explainer(small.scorer, without_h).explain(readings[0] | {PRODUCT_TYPE.name: "H"})
+    assert explanation.reference.name == "64 healthy readings of any product type"
+
+
+@pytest.mark.parametrize("sensor", SENSOR_NAMES)
+def test_a_sensor_that_changes_nothing_contributes_nothing(small, explainer, readings, sensor):
+    """Where the reading has the very value that every reference reading has, its contribution is zero."""
+    reading = readings[0]
+    same = {name: list(values) for name, values in json.loads(small.files["reference.json"]).items()}
+    same[sensor] = [reading[sensor]] * len(same[sensor])
+    assert Explainer(small.scorer, same).explain(reading).contributions[sensor] == pytest.approx(0, abs=1e-12)
+
+
+def test_loading_a_scorer_twice_explains_alike(small, explainer, sample, readings):
+    again = Explainer(Scorer.from_files(small.files), sample)
+    assert again.explain(readings[0]).contributions == explainer.explain(readings[0]).contributions

@@ -1,0 +1,112 @@
+"""Files under DVC: where another machine reads them, from the files that DVC keeps; S3 is moto's server."""
+
+import hashlib
+
+import boto3
+import pytest
+
+from predictive_maintenance.config.params import ColumnSettings
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.errors import SourceError
+from predictive_maintenance.ingestion.ingest import check_sources, ingest
+from predictive_maintenance.ingestion.locations import remote_copies
+from predictive_maintenance.ingestion.simulator import simulate
+
+
+@pytest.fixture
+def remote(aws_url, monkeypatch):
+    """The bucket of DVC's remote, at an endpoint that only DVC's own settings name."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    client = boto3.client("s3", endpoint_url=aws_url)
+    client.create_bucket(Bucket="plant")
+    return client
+
+
+@pytest.fixture
+def tracked(tmp_path, remote, aws_url, monkeypatch):
+    """rows.csv under DVC, pushed. Its path and its md5."""
+    monkeypatch.chdir(tmp_path)
+    configure(tmp_path, f"url = s3://plant/dvc\nendpointurl = {aws_url}")
+    path = tmp_path / "rows.csv"
+    simulate(300, 1).to_csv(path, index=False)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    (tmp_path / "rows.csv.dvc").write_text(f"outs:\n- md5: {md5}\n  path: rows.csv\n")
+    remote.upload_file(str(path), "plant", f"dvc/files/md5/{md5[:2]}/{md5[2:]}")
+    return path, md5
+
+
+def configure(root, settings):
+    (root / ".dvc").mkdir(exist_ok=True)
+    (root / ".dvc" / "config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n{settings}\n")
+
+
+def columns() -> ColumnSettings:
+    return load_params().columns
+
+
+def test_a_tracked_file_is_read_from_its_remote_under_its_own_name(tracked):
+    path, md5 = tracked
+    source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
+    path.unlink()
+    check_sources([source])
+    ingested = ingest([source], columns())
+    (record,) = ingested.records
+    assert (record.name, record.rows, record.dvc_md5) == ("rows.csv", 300, md5)
+
+
+def test_a_file_that_was_not_pulled_is_found_by_its_pointer(tracked):
+    path, md5 = tracked
+    path.unlink()
+    (copy,) = remote_copies("rows.csv")
+    assert copy.md5 == md5
+
+
+def test_a_file_in_a_tracked_folder_is_found_by_its_own_bytes(tracked, tmp_path, remote):
+    path, md5 = tracked
+    (tmp_path / "raw").mkdir()
+    path.rename(tmp_path / "raw" / "rows.csv")
+    (tmp_path / "raw.dvc").write_text("outs:\n- md5: 0123.dir\n  path: raw\n")
+    (copy,) = remote_copies("raw/*.csv")
+    assert (copy.md5, copy.dvc_md5) == (md5, "0123.dir")
+
+
+def test_other_bytes_than_were_tracked_are_refused(tracked, remote):
+    _, md5 = tracked
+    source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
+    remote.put_object(Bucket="plant", Key=f"dvc/files/md5/{md5[:2]}/{md5[2:]}", Body=b"other")
+    with pytest.raises(SourceError, match=r"rows.csv: DVC's remote holds other bytes than it should"):
+        ingest([source], columns())
+
+
+def test_a_changed_file_that_was_not_pushed_again_is_refused_with_the_way_out(tracked):
+    path, _ = tracked
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(SourceError, match=r"rows.csv: not in DVC's remote: `dvc push` it"):
+        remote_copies("rows.csv")
+
+
+def test_a_file_that_dvc_does_not_track_has_no_copy(tracked, tmp_path):
+    simulate(10, 1).to_csv(tmp_path / "other.csv", index=False)
+    assert remote_copies("other.csv") == ()
+    assert remote_copies("*.csv") == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("url = /mnt/store", "DVC's remote 'store' is /mnt/store: another machine reads s3:// and https:// only"),
+        ("url = https://me:hush@store.example/x", "DVC's remote 'store' holds a password"),
+        ("", "no default remote: `dvc remote add --default NAME s3://BUCKET/PREFIX`"),
+        ("[", "not a file that DVC wrote"),
+    ],
+)
+def test_a_remote_that_another_machine_cannot_read_is_refused(tracked, tmp_path, settings, told):
+    configure(tmp_path, settings)
+    with pytest.raises(SourceError) as refused:
+        remote_copies("rows.csv")
+    assert told in str(refused.value)
+    assert "hush" not in str(refused.value)

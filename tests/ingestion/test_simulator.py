@@ -1,0 +1,111 @@
+"""The simulated machines obey the published physics, and the same seed gives the same readings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictive_maintenance.errors import SourceError
+from predictive_maintenance.ingestion.simulator import parse_simulator_uri, simulate
+from predictive_maintenance.machine.sensors import BINARY_NAMES, INPUT_NAMES, MODE_NAMES, READING_ID, WATTS_PER_NM_RPM
+from predictive_maintenance.validation.cleaning import validate
+
+
+@pytest.fixture(scope="module")
+def readings():
+    return simulate(5000, seed=11)
+
+
+def test_the_same_seed_gives_the_same_readings_and_another_seed_others(readings):
+    pd.testing.assert_frame_equal(simulate(5000, seed=11), readings)
+    assert not simulate(5000, seed=12)["torque_nm"].equals(readings["torque_nm"])
+
+
+def test_readings_come_under_the_canonical_names(readings):
+    assert set(readings) == {READING_ID.name, *INPUT_NAMES, *BINARY_NAMES}
+
+
+def test_reading_ids_differ_within_and_between_seeds(readings):
+    assert pd.concat([readings, simulate(100, seed=12)])["reading_id"].is_unique
+
+
+@pytest.mark.parametrize("rows", [1, 2, 37])
+def test_as_many_rows_come_as_are_asked_for(rows):
+    frame = simulate(rows)
+    assert len(frame) == rows
+    assert np.isfinite(frame["air_temperature_k"]).all()
+
+
+def test_every_reading_is_within_the_physical_limits(readings, params):
+    assert validate(readings, [*INPUT_NAMES, *BINARY_NAMES], params.columns.limits).empty
+
+
+def test_a_mode_never_stands_without_the_machine_failure_but_for_the_random_one(readings):
+    explained = readings[[name for name in MODE_NAMES if name != "random_failure"]].any(axis=1)
+    assert (readings.loc[explained, "machine_failure"] == 1).all()
+
+
+def test_a_power_failure_is_a_power_outside_of_3500_to_9000_watts(readings):
+    power_w = readings["torque_nm"] * readings["rotational_speed_rpm"] * WATTS_PER_NM_RPM
+    assert ((power_w < 3500) | (power_w > 9000)).eq(readings["power_failure"] == 1).all()
+    assert readings["power_failure"].any()
+
+
+def test_heat_fails_only_slow_machines_at_small_temperature_differences():
+    readings = simulate(20_000, seed=11)
+    failed = readings[readings["heat_dissipation_failure"] == 1]
+    assert len(failed)
+    assert (failed["rotational_speed_rpm"] < 1380).all()
+    assert (failed["process_temperature_k"] - failed["air_temperature_k"]).round(1).le(8.6).all()
+
+
+def test_tools_wear_faster_on_better_products_and_are_replaced_between_200_and_260_min(readings):
+    step = readings["tool_wear_min"].diff().shift(-1)[:-1]
+    assert step[step > 0].groupby(readings["product_type"]).unique().map(list).to_dict() == {
+        "H": [5],
+        "L": [2],
+        "M": [3],
+    }
+    last_of_life = readings["tool_wear_min"][:-1][step < 0]
+    assert last_of_life.between(200, 260).all()
+
+
+def test_the_shares_are_those_of_the_real_file(readings):
+    assert readings["product_type"].value_counts(normalize=True).round(1).to_dict() == {"L": 0.6, "M": 0.3, "H": 0.1}
+    assert 0.02 < readings["machine_failure"].mean() < 0.06
+
+
+def test_the_simulated_sensors_spread_like_the_real_ones(ai4i_csv):
+    real = pd.read_csv(ai4i_csv)
+    simulated = simulate(len(real))
+    for name, header in (("torque_nm", "Torque [Nm]"), ("tool_wear_min", "Tool wear [min]")):
+        assert simulated[name].mean() == pytest.approx(real[header].mean(), rel=0.05)
+        assert simulated[name].std() == pytest.approx(real[header].std(), rel=0.05)
+
+
+def test_options_of_the_uri_are_rows_and_seed():
+    assert parse_simulator_uri("simulator://?rows=500&seed=3") == (500, 3)
+    assert parse_simulator_uri("simulator://?seed=3") == (10_000, 3)
+    assert parse_simulator_uri("simulator://") == (10_000, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("?row=5", "'row' is not an option of the simulator; known: rows, seed"),
+        ("?rows=0", "rows must be a whole number above 0, not '0'"),
+        ("?rows=ten", "rows must be a whole number above 0, not 'ten'"),
+        ("?rows=-5", "not '-5'"),
+        ("?rows=", "not ''"),
+        ("?seed=1.5", "seed must be a whole number, not '1.5'"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_name(options, reason):
+    with pytest.raises(SourceError) as refused:
+        parse_simulator_uri(f"simulator://{options}")
+    assert reason in str(refused.value)
+    assert f"simulator://{options}" in str(refused.value)
+
+
+def test_options_without_their_question_mark_are_not_passed_over():
+    with pytest.raises(SourceError, match="rows=500"):
+        parse_simulator_uri("simulator://rows=500")

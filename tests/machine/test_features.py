@@ -1,0 +1,61 @@
+"""One definition of the features, the same to the bit wherever it runs."""
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from predictive_maintenance.machine.features import feature, feature_matrix, feature_names, with_features
+from predictive_maintenance.machine.sensors import PRODUCT_TYPES
+
+ALL = feature_names(published_limit_margins=True)
+tenths = st.integers(2300, 4500).map(lambda tenth: tenth / 10)
+reading = st.fixed_dictionaries(
+    {
+        "product_type": st.sampled_from(PRODUCT_TYPES),
+        "air_temperature_k": tenths,
+        "process_temperature_k": tenths | st.floats(230, 450),
+        "rotational_speed_rpm": st.integers(0, 20_000).map(float),
+        "torque_nm": st.integers(0, 5000).map(lambda tenth: tenth / 10) | st.floats(0, 500),
+        "tool_wear_min": st.integers(0, 2000).map(float),
+    }
+)
+
+
+@given(st.lists(reading, min_size=1, max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_frames_arrays_and_single_readings_get_the_same_bits(readings):
+    frame = pd.DataFrame(readings)
+    matrix = feature_matrix(frame, ALL)
+    arrays = feature_matrix({name: frame[name].to_numpy() for name in frame}, ALL)
+    columns = with_features(frame)
+    np.testing.assert_array_equal(matrix, arrays)
+    for row, values in enumerate(readings):
+        numbers = values | {"product_type_code": float(PRODUCT_TYPES.index(values["product_type"]))}
+        single = np.array([feature(numbers, name) for name in ALL], dtype=np.float32)
+        np.testing.assert_array_equal(matrix[row], single)
+    for name in ("power_w", "temperature_difference_k", "strain_min_nm"):
+        np.testing.assert_array_equal(columns[name].to_numpy().astype(np.float32), matrix[:, ALL.index(name)])
+
+
+def test_the_temperature_difference_has_only_the_values_that_the_sensors_can_tell_apart(ai4i_csv, read_rows):
+    rows = read_rows(str(ai4i_csv))
+    raw = rows["process_temperature_k"] - rows["air_temperature_k"]
+    assert raw.nunique() > with_features(rows)["temperature_difference_k"].nunique() == 46
+
+
+def test_power_is_torque_times_angular_speed():
+    one = pd.DataFrame([{"torque_nm": 60 / (2 * np.pi), "rotational_speed_rpm": 1000.0}])
+    assert feature(one, "power_w").iloc[0] == 1000.0
+
+
+def test_margins_to_the_published_limits_are_off_unless_asked_for():
+    assert not any("margin" in name for name in feature_names())
+    assert sum("margin" in name for name in feature_names(published_limit_margins=True)) == 3
+
+
+def test_an_unknown_product_type_is_not_a_number():
+    frame = pd.DataFrame({"product_type": ["X", "H"], **{name: [1.0, 1.0] for name in ALL[1:6]}})
+    codes = feature_matrix(frame, ["product_type_code"])[:, 0]
+    assert np.isnan(codes[0])
+    assert codes[1] == 2

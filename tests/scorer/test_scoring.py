@@ -1,0 +1,189 @@
+"""The scorer gives what was recorded with it, or says why it cannot."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.errors import DataError, ModelError
+from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
+from predictive_maintenance.scorer.scoring import Calibration, Scorer, logit
+from predictive_maintenance.training.candidate import train_untuned
+from predictive_maintenance.training.export import agreement, estimator_probabilities, export_model
+
+READING = {
+    "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9,
+    "rotational_speed_rpm": 1455.0, "torque_nm": 61.3, "tool_wear_min": 208.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files_of(small):
+    """The files of each algorithm's model, by its name."""
+
+    def exported(algorithm):
+        trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+        return export_model(trained, small.rows.train, small.rows.test, small.params)
+
+    return {algorithm: exported(algorithm) for algorithm in ("lightgbm", "random_forest")}
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.8])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_one_reading_gets_the_same_bits_as_in_a_table(small, files_of, algorithm, slope):
+    fitted = Scorer.from_files(files_of[algorithm])
+    spec = replace(fitted.spec, calibration=Calibration(slope, slope - 1))
+    scorer, rows = Scorer(spec, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
+    many = scorer.probabilities(rows)
+    singles = [scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
+    np.testing.assert_array_equal(many, singles)
+
+
+def test_a_model_that_was_exported_with_a_probability_for_either_answer_scores_as_ever(files_of):
+    """Versions in the registry from before there was one output: a label, and (n, 2) for healthy and failure."""
+    from onnx import TensorProto, helper, load_from_string, numpy_helper
+
+    files = files_of["random_forest"]
+    model = load_from_string(files["model.onnx"])
+    (failure,) = model.graph.output
+    model.graph.initializer.append(numpy_helper.from_array(np.float32([1]), "one"))
+    model.graph.node.append(helper.make_node("Sub", ["one", failure.name], ["healthy"]))
+    model.graph.node.append(helper.make_node("Concat", ["healthy", failure.name], ["both"], axis=1))
+    model.graph.output.append(helper.make_tensor_value_info("both", TensorProto.FLOAT, [None, 2]))
+    spec = json.dumps(json.loads(files["scorer.json"]) | {"format": 1}).encode()
+    older = Scorer.from_files(files | {"model.onnx": model.SerializeToString(), "scorer.json": spec})
+    assert older.probability(READING) == Scorer.from_files(files).probability(READING)
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_several_threads_give_the_same_bits_as_one(small, files_of, algorithm):
+    one, two = Scorer.from_files(files_of[algorithm]), Scorer.from_files(files_of[algorithm], threads=2)
+    for rows in (1, 2, 255, 257, 600, len(small.rows.train)):
+        np.testing.assert_array_equal(
+            one.probabilities(small.rows.train.head(rows)), two.probabilities(small.rows.train.head(rows))
+        )
+    assert len(two.probabilities(small.rows.train.head(0))) == 0
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
+def test_the_export_decides_as_the_fitted_estimator_does(small, algorithm):
+    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+    scorer = Scorer.from_files(export_model(trained, small.rows.train, small.rows.test, small.params))
+    found = agreement(trained, scorer, small.rows.test)
+    assert found.decision_flips == 0
+    assert found.max_probability_difference < 1e-5
+    assert found.rows == len(small.rows.test)
+
+
+def test_a_disagreement_between_export_and_estimator_is_found(small):
+    other = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
+    assert agreement(other, small.scorer, small.rows.test).max_probability_difference > 0.01
+
+
+def test_calibration_keeps_the_order_and_the_identity_changes_nothing():
+    probabilities = np.linspace(0, 1, 101)
+    assert (np.diff(Calibration(1.3, -0.2).apply(probabilities)) >= 0).all()
+    np.testing.assert_array_equal(Calibration().apply(probabilities), probabilities)
+    assert np.isfinite(logit(probabilities)).all()
+
+
+def test_a_folder_with_a_missing_file_is_refused(small, tmp_path):
+    for name, content in small.files.items():
+        (tmp_path / name).write_bytes(content)
+    assert Scorer.load(tmp_path).spec == small.scorer.spec
+    (tmp_path / "golden.json").unlink()
+    with pytest.raises(ModelError, match=r"golden.json: No such file or directory: the model's files are incomplete"):
+        Scorer.load(tmp_path)
+
+
+def test_a_damaged_model_is_refused(small):
+    with pytest.raises(ModelError, match="not a model that the ONNX runtime can run"):
+        Scorer.from_files(small.files | {"model.onnx": small.files["model.onnx"][:1000]})
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"null", b'"text"', b"\xff"])
+def test_damaged_settings_are_refused(small, text):
+    with pytest.raises(ModelError, match="damaged"):
+        Scorer.from_files(small.files | {"scorer.json": text})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": ["torque_nm"]}, "model.onnx reads 9 features, scorer.json names 1"),
+        ({"limits": {}}, "damaged: KeyError"),
+        ({"limits": {name: [1, 1] for name in SENSOR_NAMES}}, "no range in the limits of air_temperature_k"),
+    ],
+)
+def test_settings_that_do_not_fit_the_trees_or_the_sensors_are_refused(small, changes, said):
+    spec = json.dumps(json.loads(small.files["scorer.json"]) | changes).encode()
+    with pytest.raises(ModelError, match=said):
+        Scorer.from_files(small.files | {"scorer.json": spec})
+
+
+def test_what_is_written_says_that_code_from_before_there_was_one_output_cannot_read_it(small):
+    assert json.loads(small.files["scorer.json"])["format"] == 2
+
+
+def test_a_format_of_the_future_is_refused(small):
+    spec = json.loads(small.files["scorer.json"]) | {"format": 99}
+    with pytest.raises(ModelError, match="has format 99, this code reads 1 and 2"):
+        Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
+
+
+@pytest.mark.parametrize(("key", "factor"), [("threshold", 0.01), ("calibration", None)])
+def test_a_model_that_no_longer_gives_its_golden_answers_is_refused(small, key, factor):
+    spec = json.loads(small.files["scorer.json"])
+    spec[key] = {"slope": 0.5, "intercept": 1.0} if factor is None else spec[key] * factor
+    with pytest.raises(ModelError, match="golden rows differ"):
+        Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
+
+
+def test_golden_rows_hold_alarms_and_quiet_rows_from_the_held_out_side(small):
+    golden = json.loads(small.files["golden.json"])
+    assert 0 < sum(golden["decisions"]) < len(golden["decisions"])
+    assert len(golden["probabilities"]) == len(golden["readings"]["torque_nm"]) > 30
+
+
+def test_the_reference_sample_has_healthy_machines_of_each_type(small):
+    reference = json.loads(small.files["reference.json"])
+    healthy = {
+        kind for kind, failed in zip(reference["product_type"], reference["machine_failure"], strict=True) if not failed
+    }
+    assert healthy == {"L", "M", "H"}
+    assert len(reference["torque_nm"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("torque_nm", float("nan"), "row 2: torque_nm is nan: 1 of 3 rows cannot be scored"),
+        ("torque_nm", float("inf"), "row 2: torque_nm is inf"),
+        ("product_type", "X", "row 2: product_type is 'X', not one of L, M, H"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_is_named(small, column, value, message):
+    rows = small.rows.test.head(3).reset_index(drop=True)
+    rows.loc[1, column] = value
+    with pytest.raises(DataError) as error:
+        small.scorer.probabilities(rows)
+    assert message in str(error.value)
+
+
+def test_a_missing_or_textual_column_is_named(small):
+    rows = small.rows.test.head(3)
+    with pytest.raises(DataError, match="no column torque_nm; a model reads product_type, air_temperature_k"):
+        small.scorer.probabilities(rows.drop(columns="torque_nm"))
+    with pytest.raises(DataError, match="column torque_nm is not numeric"):
+        small.scorer.probabilities(rows.assign(torque_nm="much"))
+
+
+def test_the_same_seed_and_rows_give_the_same_files(small):
+    again = train_untuned("lightgbm", small.rows.train, small.rows.fold, small.params)
+    np.testing.assert_array_equal(
+        estimator_probabilities(again, small.rows.test), estimator_probabilities(small.trained, small.rows.test)
+    )
+    files = export_model(again, small.rows.train, small.rows.test, small.params)
+    assert files["scorer.json"] == small.files["scorer.json"]
+    assert files["golden.json"] == small.files["golden.json"]

@@ -1,0 +1,44 @@
+"""An empty registry, and what the last step of the flow does to it."""
+
+import pytest
+
+from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.reporting.run_log import version_tags
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.promotion import register_and_promote
+from predictive_maintenance.tracking.runs import FlowRun
+
+
+@pytest.fixture
+def connection(registry_uri, params):
+    return connect(params.registry)
+
+
+@pytest.fixture
+def versions(connection):
+    return ModelRegistry(connection)
+
+
+@pytest.fixture
+def train_there(small):
+    """`train` for a connection."""
+
+    def there(connection):
+        def run(name, promote=True, champion=None):
+            mlflow_run = FlowRun.start(connection, name, {})
+            evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
+            tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
+            return register_and_promote(
+                mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
+            )
+
+        return run
+
+    return there
+
+
+@pytest.fixture
+def train(train_there, connection):
+    """What the last step of the flow does, for a run of the given name."""
+    return train_there(connection)

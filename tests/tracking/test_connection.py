@@ -1,0 +1,83 @@
+"""How the registry is reached, and what a person reads when it is not."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.runs import FlowRun
+
+
+def _connect_and_log(uri, number):
+    from predictive_maintenance.config.params_file import load_params
+
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    run = FlowRun.start(connect(load_params().registry), f"TrainFlow/{number}", {})
+    run.log(params={"number": number}, metrics={"number": number})
+
+
+def test_several_processes_make_a_fresh_database_together(tmp_path, params, monkeypatch):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_connect_and_log, args=(uri, number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    connection = connect(params.registry)
+    runs = connection.client.search_runs([connection.experiment_id])
+    assert {run.data.tags["flow_run"]: run.data.metrics["number"] for run in runs} == {
+        f"TrainFlow/{number}": number for number in range(3)
+    }
+
+
+def test_a_server_that_does_not_answer_is_named_with_the_way_out(params, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryError) as error:
+        connect(params.registry)
+    assert "MLflow at http://***@127.0.0.1:9, connecting: the server does not answer" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_folder_that_is_not_there_is_named(params, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'nosuch' / 'mlflow.db'}")
+    with pytest.raises(RegistryError, match="nosuch: no such folder for the MLflow database"):
+        connect(params.registry)
+
+
+def _connect_as_nobody(uri, answers):
+    from predictive_maintenance.config.params_file import load_params
+
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    if os.getuid() == 0:
+        os.setuid(65534)
+    try:
+        connect(load_params().registry)
+    except RegistryError as error:
+        answers.put(str(error))
+
+
+def test_a_folder_without_permission_to_write_is_named_with_the_way_out(tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(0o555)
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    process = context.Process(target=_connect_as_nobody, args=(f"sqlite:///{folder / 'mlflow.db'}", answers))
+    process.start()
+    answer = answers.get(timeout=60)
+    process.join()
+    assert "no permission to write the MLflow database there: set MLFLOW_TRACKING_URI" in answer
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(connection, params):
+    connection.client.delete_experiment(connection.experiment_id)
+    with pytest.raises(
+        RegistryError, match=rf"is deleted: restore it with `mlflow experiments restore -x {connection.experiment_id}`"
+    ):
+        connect(params.registry)

@@ -1,0 +1,90 @@
+"""Hosted registries lag behind the client: the oldest MLflow server that works, and what is told of one before it."""
+
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.cli.doctor import examine
+from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.runs import FlowRun
+from tests.e2e.conftest import MlflowServer, free_port
+
+pytestmark = [
+    pytest.mark.environment,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("old servers"),
+    pytest.mark.skipif(sys.version_info >= (3, 12), reason="servers that old need Python 3.11"),
+]
+
+# What its server itself needs, without what trains and draws. Neither of the two can be newer: it imports what they dropped.
+NEEDS = [
+    "setuptools<81", "sqlalchemy<2.1", "alembic<2", "Flask<3", "gunicorn<21", "click<9", "cloudpickle", "databricks-cli<1",
+    "entrypoints", "gitpython<4", "importlib-metadata<7", "packaging<24", "protobuf<5", "pytz", "pyyaml<7",
+    "querystring_parser", "requests<3", "sqlparse", "numpy<2", "pandas<3", "docker<7",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def old_server(tmp_path_factory) -> Callable[[str], str]:
+    """Start a server of the version given: its URL."""
+    folder = tmp_path_factory.mktemp("old servers")
+    venv.create(folder / "venv", with_pip=True)
+    install = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, *NEEDS], check=True)
+    with ExitStack() as running:
+
+        def start(version: str) -> str:
+            subprocess.run([*install, "--no-deps", f"mlflow=={version}"], check=True)
+            place, port = folder / version, free_port()
+            place.mkdir()
+            command = [
+                *(str(folder / "venv" / "bin" / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)),
+                *("--backend-store-uri", f"sqlite:///{place}/mlflow.db", "--workers", "1"),
+                *("--serve-artifacts", "--artifacts-destination", str(place / "artifacts")),
+            ]  # fmt: skip
+            path = f"{folder / 'venv' / 'bin'}:/usr/bin:/bin"
+            environment = {"PATH": path, "HOME": str(folder)}
+            server = MlflowServer(command, folder / f"{version}.log", environment, url=f"http://127.0.0.1:{port}")
+            running.callback(server.kill)
+            server.up()
+            return server.url
+
+        yield start
+
+
+def test_a_server_of_2_3_takes_runs_versions_promotions_and_a_rollback(
+    old_server, monkeypatch, params, small, train_there
+):
+    url = old_server("2.3.0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    connection = connect(params.registry)
+    versions = ModelRegistry(connection)
+    assert versions.production() is None
+    train = train_there(connection)
+    assert train("TrainFlow/1").level == "production"
+    FlowRun.start(connection, "TrainFlow/1", {}).log_data(small.rows.train, "training", "simulator://", "f" * 64)
+    second = train("TrainFlow/2", champion=versions.champion())
+    assert (second.level, second.version) == ("candidate", "2")
+    assert versions.promote("2", "1").promoted
+    assert versions.production().version == "2"
+    assert versions.rollback() == ("2", "1")
+    rows = small.rows.test
+    np.testing.assert_array_equal(versions.scorer("1").probabilities(rows), small.scorer.probabilities(rows))
+    findings = {finding.name: finding for finding in examine(params, write=True)}
+    assert "MLflow 2.3.0" in findings["server"].text
+    assert {findings[name].state for name in ("server", "registry", "model", "tracking, writing")} == {"pass"}
+
+
+def test_a_server_before_2_3_is_told_by_one_clear_error(old_server, monkeypatch, params):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", old_server("2.2.2"))
+    with pytest.raises(RegistryError, match=r"what answers there is not an MLflow server, or one before 2\.3"):
+        ModelRegistry(connect(params.registry)).production()
+    (server,) = [finding for finding in examine(params) if finding.name == "server"]
+    assert (server.state, server.text) == ("FAIL", "MLflow 2.2.2 has no aliases: 2.3 or newer is needed")

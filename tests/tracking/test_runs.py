@@ -1,0 +1,93 @@
+"""The MLflow run of a flow and of its candidates: found again, and at the end neither running nor lost."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.tracking.registry_reader import RegistryReader
+from predictive_maintenance.tracking.runs import FlowRun
+
+
+def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connection):
+    run = FlowRun.start(connection, "TrainFlow/1", {"git_commit": "c"})
+    assert FlowRun.start(connection, "TrainFlow/1", {}).run_id == run.run_id
+    assert FlowRun.start(connection, "TrainFlow/2", {}).run_id != run.run_id
+    assert run.candidate("lightgbm").run_id == run.candidate("lightgbm").run_id != run.candidate("random_forest").run_id
+    nested = connection.client.get_run(run.candidate("lightgbm").run_id)
+    assert nested.data.tags["mlflow.parentRunId"] == run.run_id
+
+
+def test_trainings_are_the_runs_of_the_flow_newest_first_with_what_the_gate_made_of_them(connection):
+    first = FlowRun.start(connection, "TrainFlow/1", {"gate_level": "rejected", "verdict": "is rejected: Recall"})
+    first.candidate("lightgbm")
+    first.finish()
+    second = FlowRun.start(connection, "TrainFlow/2", {})
+    newest, oldest = RegistryReader(connection).trainings(5)
+    assert (newest.flow_run, newest.run_id, newest.status) == ("TrainFlow/2", second.run_id, "RUNNING")
+    assert (newest.level, newest.ended) == (None, None)
+    assert (oldest.level, oldest.verdict, oldest.status) == ("rejected", "is rejected: Recall", "FINISHED")
+    assert oldest.started <= oldest.ended
+    assert [training.flow_run for training in RegistryReader(connection).trainings(1)] == ["TrainFlow/2"]
+
+
+def status(run):
+    return run.connection.client.get_run(run.run_id).info.status
+
+
+def test_a_run_that_is_worked_on_is_running_and_ends_finished(connection):
+    run = FlowRun.start(connection, "TrainFlow/1", {})
+    with run.open():
+        assert status(run) == "RUNNING"
+    assert status(run) == "FINISHED"
+
+
+@pytest.mark.parametrize("error", [RegistryError("down"), ZeroDivisionError("a fault")], ids=["its own", "any other"])
+def test_a_run_that_fails_is_failed_and_the_next_attempt_goes_on_with_it(connection, error):
+    run = FlowRun.start(connection, "TrainFlow/1", {}).candidate("lightgbm")
+    with pytest.raises(type(error)), run.open():
+        raise error
+    assert status(run) == "FAILED"
+    again = FlowRun.start(connection, "TrainFlow/1", {}).candidate("lightgbm")
+    assert again.run_id == run.run_id
+    with again.open():
+        assert status(run) == "RUNNING"
+    assert status(run) == "FINISHED"
+
+
+def test_a_registry_that_is_down_does_not_hide_why_a_run_failed(connection, monkeypatch):
+    def down(*arguments):
+        raise MlflowException("Connection refused")
+
+    run = FlowRun.start(connection, "TrainFlow/1", {})
+    monkeypatch.setattr(connection.client, "set_terminated", down)
+    with pytest.raises(ZeroDivisionError), run.open():
+        raise ZeroDivisionError
+
+
+def test_a_candidate_that_is_trained_anew_leaves_its_finished_run_as_it_was(connection):
+    """Such as after its code was mended: MLflow refuses to change a parameter that is logged."""
+    run = FlowRun.start(connection, "TrainFlow/1", {})
+    for leaves in (15, 31):
+        candidate = run.candidate("lightgbm")
+        with candidate.open():
+            candidate.log(params={"num_leaves": leaves})
+    nested = connection.client.search_runs([connection.experiment_id], f"tags.`mlflow.parentRunId` = '{run.run_id}'")
+    assert {found.data.params["num_leaves"] for found in nested} == {"15", "31"}
+
+
+def test_runs_on_the_same_rows_that_name_them_at_once_are_all_told(connection, small, tmp_path):
+    runs = [FlowRun.start(connection, f"TrainFlow/{number}", {}) for number in range(8)]
+    start = threading.Barrier(len(runs))
+
+    def name(run):
+        start.wait()
+        run.log_data(small.rows.test, "training", "simulator", "0123456789")
+
+    with ThreadPoolExecutor(len(runs)) as threads:
+        list(threads.map(name, runs))
+    for run in runs:
+        (dataset,) = connection.client.get_run(run.run_id).inputs.dataset_inputs
+        assert dataset.dataset.digest == "01234567"
