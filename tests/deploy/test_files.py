@@ -44,7 +44,7 @@ def test_every_policy_is_explained():
 
 def test_the_example_settings_are_those_that_a_launch_asks_for():
     example = (DEPLOY / "aws" / "metaflow.env.example").read_text()
-    launch = (REPOSITORY / "flows" / "cloud.py").read_text()
+    launch = (REPOSITORY / "flows" / "remote_steps.py").read_text()
     for name in set(re.findall(r"METAFLOW_[A-Z0-9_]+", launch)) | {"MLFLOW_TRACKING_URI", "PDM_SECRETS"}:
         assert re.search(rf"^{name}=", example, re.MULTILINE), name
     assert not re.search(r"^MLFLOW_TRACKING_(PASSWORD|TOKEN)=", example, re.MULTILINE)

@@ -190,9 +190,9 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
         command = [python, "-m", "app", "--port", str(port), *arguments]
         made.append(
             Service(
-                settings=command,
-                params=tmp_path / f"service-{len(made)}.log",
-                metrics=environment,
+                command=command,
+                log=tmp_path / f"service-{len(made)}.log",
+                environment=environment,
                 url=f"http://127.0.0.1:{port}",
             )
         )

@@ -363,7 +363,7 @@ def test_a_text_among_a_column_s_numbers_arrives_with_the_rest(database):
 
 
 def test_a_column_whose_type_changes_late_is_text_throughout(database, monkeypatch):
-    monkeypatch.setattr("predictive_maintenance.data.databases._ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr("predictive_maintenance.ingestion.databases._ROWS_AT_A_TIME", 2)
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("CREATE TABLE loose (whole, mixed, big, empty)")
         rows = [

@@ -19,7 +19,7 @@ def test_other_code_of_the_scorer_is_other_files_too(small, tmp_path):
         package_version(small.files, small.rows.test.head(2), tmp_path / name)
     one, two = (tmp_path / name / "model" for name in ("one", "two"))
     assert files_sha256(one) == files_sha256(two)
-    code = next((two / "code").glob("*/features.py"))
+    code = next((two / "code").glob("*/machine/features.py"))
     code.write_text(code.read_text() + "# mended\n")
     assert files_sha256(one) != files_sha256(two)
 
