@@ -1,34 +1,34 @@
-# One file, two images: `train` runs everything; `serve` runs the service, and holds nothing that trains.   make image
+# Two images: `train` contains everything; `serve` contains the API without the training libraries. Build both: make image
 ARG BASE_IMAGE=python:3.11-slim-bookworm
-# IMAGE_USER=root is for SageMaker alone, which asks for it.
+# IMAGE_USER=root is for SageMaker only, which requires it.
 
 FROM ${BASE_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
-# The user's number is what a cluster's policy and a volume's owner are told.
+# A fixed user id, so that cluster policies and volume ownership can refer to it.
 RUN useradd --uid 1000 --create-home --shell /bin/bash pdm \
     && install --directory --owner=pdm --group=pdm /opt/pdm /var/lib/mlflow /var/lib/runs
 
 FROM base AS installer
-# The packages' own tests are large, and nothing imports them.
+# Tests inside packages are large and unused.
 RUN printf '%s\n' '#!/bin/sh' 'set -e' 'python3 -m venv --without-pip /opt/venv' \
     'pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --requirement "$1"' \
     'find /opt/venv/lib -type d -name tests -prune -exec rm -rf {} +' > /usr/local/bin/install-packages \
     && chmod +x /usr/local/bin/install-packages
 
-# Packages come before the code, and are installed anew only when the pinned versions change.
+# Packages are installed before the code is copied, so this layer is rebuilt only when the pinned versions change.
 FROM installer AS train-packages
 COPY requirements.txt .
 RUN install-packages requirements.txt
 
 FROM installer AS serve-packages
 COPY requirements-serve.txt .
-# Of Arrow and the ONNX runtime, 45 MB are for remote tables, compilers and converters: nothing that serves loads them.
+# Removes 45 MB of Arrow and ONNX runtime parts for remote tables, compilers and converters, which serving never loads.
 RUN install-packages requirements-serve.txt && cd /opt/venv/lib/python3*/site-packages \
     && rm -r pyarrow/libarrow_flight.* pyarrow/libarrow_python_flight.* pyarrow/_flight.* pyarrow/include pyarrow/src \
        onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
 
 FROM base AS train
-# libgomp1: LightGBM's threads.
+# LightGBM needs libgomp1 for threads.
 RUN apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=train-packages /opt/venv /opt/venv
@@ -36,13 +36,13 @@ COPY --chown=pdm:pdm . /opt/pdm
 COPY docker/serve docker/healthy docker/train /usr/local/bin/
 ARG IMAGE_USER=pdm
 USER ${IMAGE_USER}
-# Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
+# GIT_COMMIT stands before a RUN: older podman and buildah would otherwise reuse cached labels with another commit.
 ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm
-# Not /opt/pdm: on AWS Batch, Metaflow unpacks the run's code below the working directory, and that is what must be imported.
+# Not /opt/pdm: on AWS Batch, Metaflow unpacks the run's code in the working directory, and that code must be imported.
 WORKDIR /home/pdm
 EXPOSE 8080
-# On AWS Batch, Metaflow would install packages before a step: the image has them, and nothing to install with.
+# On AWS Batch, Metaflow would install packages before a step. The image already has them, and no pip.
 ENV PDM_GIT_COMMIT=${GIT_COMMIT} METAFLOW_SKIP_INSTALL_DEPENDENCIES=1
 LABEL org.opencontainers.image.title="predictive-maintenance train" \
       org.opencontainers.image.licenses="MIT" \
@@ -56,11 +56,11 @@ COPY --chown=pdm:pdm params.yaml /opt/pdm/
 COPY docker/serve docker/healthy /usr/local/bin/
 ARG IMAGE_USER=pdm
 USER ${IMAGE_USER}
-# Before a RUN, and not last: an older podman or buildah would take the labels below from its cache, with another commit.
+# GIT_COMMIT stands before a RUN: older podman and buildah would otherwise reuse cached labels with another commit.
 ARG GIT_COMMIT=unknown
 RUN python -m compileall -q /opt/pdm
 WORKDIR /opt/pdm
-# /tmp is all that it writes to: the root file system may be read-only.
+# The service writes only to /tmp, so the root file system may be read-only.
 ENV PDM_MODEL_CACHE=/tmp/predictive-maintenance
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["healthy"]

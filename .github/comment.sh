@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Put the report on the pull request or the commit. CML posts it; where it cannot, the GitHub command line does.
+# Post the training report as a comment on the pull request or commit, with CML or, if CML fails, with the GitHub CLI.
 #
 #   comment.sh REPORT TARGET    TARGET: pr/NUMBER or commit/SHA
 #
-# Pictures stay out: CML hands them to a server of others. They are in the job's artifact.
+# Pictures are left out because CML uploads them to a third-party server. The job's artifact has them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$1 target=$2
 version=${CML_VERSION:-v0.20.6}
 mkdir -p build
 sed '/^<details><summary>Pictures/,/^<\/details>/d' "$report" > build/comment.md
-echo "Pictures and the whole report: [artifact \`training\` of this run](${RUN_URL:?})" >> build/comment.md
+echo "Charts and the full report: [artifact \`training\` of this run](${RUN_URL:?})" >> build/comment.md
 
 post_with_cml() {
   if ! command -v cml > /dev/null; then
@@ -22,10 +22,10 @@ post_with_cml() {
 }
 
 if ! post_with_cml; then
-  echo "CML $version could not post: gh does"
+  echo "CML $version could not post the comment; posting it with gh"
   case $target in
     pr/*) gh pr comment "${target#pr/}" --body-file build/comment.md ;;
     commit/*) gh api "repos/$GITHUB_REPOSITORY/commits/${target#commit/}/comments" --field body=@build/comment.md ;;
-    *) echo "$target: neither pr/NUMBER nor commit/SHA" >&2; exit 2 ;;
+    *) echo "$target: expected pr/NUMBER or commit/SHA" >&2; exit 2 ;;
   esac
 fi

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# What train.yaml runs: fetch the data, train where something has changed, report, and keep what came of it.
+# Fetch the data, train if something has changed, write the report, and push the results. train.yaml runs this script.
 #
-#   TRAIN_ON              runner, batch (the heavy steps on AWS Batch) or sagemaker (all of it as a training job)
-#   FORCE                 true: train although nothing that DVC sees has changed; sources elsewhere may have
-#   BASE                  the revision that the report compares with
-#   REQUIRE               production or candidate: the job is red below it; empty: a rejected model is no failure
-#   METAFLOW_RUN_PROMOTE  false: nothing is promoted, and no more than a candidate can be required
-#   METAFLOW_SETTINGS     deploy/aws/metaflow.env.example, filled in
-#   SAGEMAKER_OPTIONS     of `python -m deploy.sagemaker train`
-#   DVC_USER, DVC_TOKEN   who reads and writes DVC's remote where that is not AWS: DagsHub's user and token
+#   TRAIN_ON              runner, batch (train and evaluate on AWS Batch) or sagemaker (the whole flow as a training job)
+#   FORCE                 true: train even if DVC sees no change, for example when a database has new rows
+#   BASE                  the git revision that the report compares with
+#   REQUIRE               production or candidate: fail the job below that level; empty: a rejected model does not fail the job
+#   METAFLOW_RUN_PROMOTE  false: do not promote; REQUIRE is then at most candidate
+#   METAFLOW_SETTINGS     the completed deploy/aws/metaflow.env.example
+#   SAGEMAKER_OPTIONS     options of `python -m deploy.sagemaker train`
+#   DVC_USER, DVC_TOKEN   credentials of a DVC remote outside AWS, such as a DagsHub user and token
 #
-# What was trained and is to be kept by others is in build/training; nothing is there where nothing was trained.
-# Exit codes: 0, 3 below REQUIRE, anything else for a training that stopped.
+# build/training holds the results for later jobs; it does not exist if nothing was trained.
+# Exit codes: 0 success, 3 the model is below REQUIRE, other values: the training failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 summary=${GITHUB_STEP_SUMMARY:-/dev/stdout}
 end() {
   code=$?
   [[ $code == 0 || $code == 3 ]] ||
-    printf '## 🔴 The training stopped\n\nThe log of this job says where, and the way out.\n' >> "$summary"
+    printf '## 🔴 The training failed\n\nThe job log shows the error and how to fix it.\n' >> "$summary"
 }
 trap end EXIT
 
@@ -32,9 +32,9 @@ if [[ ${promote,,} == false && -n ${REQUIRE:-} ]]; then
 fi
 
 if [[ ${TRAIN_ON:-runner} == sagemaker ]]; then
-  # shellcheck disable=SC2086  several words
+  # shellcheck disable=SC2086  word splitting is intended
   python -m deploy.sagemaker train ${SAGEMAKER_OPTIONS:?is not set: see python -m deploy.sagemaker train --help} \
-    --set "promote=$promote" --set "require=${REQUIRE:-candidate}" # without a candidate there is no model to deliver
+    --set "promote=$promote" --set "require=${REQUIRE:-candidate}" # SageMaker needs a model to deliver
   { echo "## Trained on SageMaker"; echo '```'; python -m predictive_maintenance status; echo '```'; } >> "$summary"
   exit
 fi
@@ -44,31 +44,31 @@ fi
 
 remote=$(dvc config core.remote || true)
 if [[ -n $remote && -n ${DVC_TOKEN:-} ]]; then
-  # Not by `dvc remote modify`: a command's words can be seen by others.
+  # Not with `dvc remote modify`: other users can see the arguments of a process.
   {
     echo "['remote \"$remote\"']"
     if [[ $(dvc config "remote.$remote.url") == http* ]]; then
-      printf '    %s\n' "auth = basic" "user = ${DVC_USER:?is not set, and DVC\'s remote asks for one}" "password = $DVC_TOKEN"
-    else # DagsHub's S3 takes the token as both keys
+      printf '    %s\n' "auth = basic" "user = ${DVC_USER:?is not set, but the DVC remote needs a user}" "password = $DVC_TOKEN"
+    else # S3 on DagsHub takes the token as both keys
       printf '    %s\n' "access_key_id = $DVC_TOKEN" "secret_access_key = $DVC_TOKEN"
     fi
   } > .dvc/config.local
 fi
 if [[ -n $remote ]]; then
-  dvc pull --allow-missing # what was never pushed is made by the training
+  dvc pull --allow-missing # outputs that were never pushed are made by the training
 else
-  echo "DVC has no default remote: only data that git or the sources hold are trained on, and the model is kept by the registry alone"
+  echo "DVC has no default remote: training uses only data in git and in the configured sources; only the registry stores the model"
 fi
 
 rm -rf build/run-id build/training
 dvc repro $([[ ${FORCE:-} == true ]] && echo --force)
 if [[ ! -f build/run-id ]]; then
   echo "## ⚪ Nothing to train" >> "$summary"
-  echo "Code, settings and data are those of the last training." >> "$summary"
+  echo "Code, settings and data have not changed since the last training." >> "$summary"
   exit
 fi
 
-git rev-parse --quiet --verify "${BASE:-HEAD}^{commit}" > /dev/null || BASE=HEAD # a branch that was rewritten
+git rev-parse --quiet --verify "${BASE:-HEAD}^{commit}" > /dev/null || BASE=HEAD # the branch was rewritten
 code=0
 python -m predictive_maintenance report --run "$(cat build/run-id)" --base "${BASE:-HEAD}" ${REQUIRE:+--require "$REQUIRE"} || code=$?
 [[ $code == 0 || $code == 3 ]] || exit "$code"

@@ -252,7 +252,7 @@ def test_a_job_with_nothing_new_pulls_and_says_that_there_is_nothing_to_train(jo
     assert "Nothing to train" in summary
     assert not (job.checkout.root / "build" / "training").exists()
     assert (job.checkout.root / "models" / "model.onnx").is_file()
-    assert "nothing to record" in job.checkout.run(".github/record.sh", "Results")
+    assert "no changed results to commit" in job.checkout.run(".github/record.sh", "Results")
 
 
 def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_model(job, tmp_path):
@@ -270,7 +270,7 @@ def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_m
     (other.root / "notes.txt").write_text("meanwhile")
     other.commit("Meanwhile")
     other.run("git", "push", "--quiet", "origin", "HEAD")
-    assert "somebody was faster" in job.checkout.run(".github/record.sh", "Results of a training")
+    assert "the branch has new commits" in job.checkout.run(".github/record.sh", "Results of a training")
     later = job.origin.clone(tmp_path / "later")
     assert later.run("git", "log", "-1", "--format=%s").strip() == "Results of a training"
     later.run("dvc", "pull")

@@ -73,7 +73,7 @@ def test_a_comment_that_nobody_can_post_ends_red(comment):
 def test_a_target_that_is_none_is_named(comment):
     code, output, _, _ = comment("elsewhere", cml=1, gh=0)
     assert code == 2
-    assert "elsewhere: neither pr/NUMBER nor commit/SHA" in output
+    assert "elsewhere: expected pr/NUMBER or commit/SHA" in output
 
 
 def test_the_workflows_hold_no_logic_of_their_own():
