@@ -1,1 +1,1 @@
-"""What puts the images to work in a cloud. Nothing of the system imports it."""
+"""Deployment to AWS and Azure. No other package imports it."""

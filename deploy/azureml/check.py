@@ -1,4 +1,4 @@
-"""Read the YAML here as Azure's own SDK reads it: python deploy/azureml/check.py FOLDER, with requirements-azure.txt."""
+"""Validate the Azure ML YAML files with the Azure SDK: python deploy/azureml/check.py FOLDER (needs requirements-azure.txt)."""
 
 import sys
 from pathlib import Path
@@ -7,13 +7,13 @@ from azure.ai.ml import load_job, load_online_deployment, load_online_endpoint
 from azure.ai.ml.exceptions import ValidationException
 from marshmallow import ValidationError
 
-KINDS = {"job.yaml": load_job, "endpoint.yaml": load_online_endpoint, "deployment.yaml": load_online_deployment}
+LOADERS = {"job.yaml": load_job, "endpoint.yaml": load_online_endpoint, "deployment.yaml": load_online_deployment}
 
 
 def main(folder: Path) -> int:
-    """0 where every file is what Azure ML takes; every one that is not is named with the reason."""
+    """Validate every file and print the result. Returns 0 if all are valid, otherwise 1."""
     bad = 0
-    for name, load in KINDS.items():
+    for name, load in LOADERS.items():
         try:
             print(f"{name}: {type(load(folder / name)).__name__}")
         except (ValidationException, ValidationError) as error:

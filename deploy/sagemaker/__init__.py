@@ -1,1 +1,1 @@
-"""SageMaker: the container's side of a training job (contract.py), and what submits jobs and endpoints (__main__.py)."""
+"""SageMaker: the training container's entry point (contract.py) and the commands for jobs and endpoints (__main__.py)."""

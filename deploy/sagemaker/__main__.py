@@ -1,4 +1,4 @@
-"""Submit trainings and endpoints to SageMaker: python -m deploy.sagemaker --help"""
+"""Submit training jobs and endpoints to SageMaker: python -m deploy.sagemaker --help"""
 
 import json
 import re
@@ -11,7 +11,17 @@ import click
 from predictive_maintenance.config.uris import redact, scheme_of, written_out_secret
 from predictive_maintenance.tracking.lineage import git_commit
 
-from .aws import client, console_url, detail, endpoint_exists, endpoint_state, model_of, told, training_job, wait
+from .aws import (
+    client,
+    console_url,
+    detail,
+    endpoint_exists,
+    endpoint_state,
+    model_of,
+    one_line_errors,
+    training_job,
+    wait,
+)
 from .requests import Deployment, TrainingJob
 
 _HELP: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"], "show_default": True}}
@@ -31,55 +41,67 @@ _role = click.option(
     envvar="PDM_SAGEMAKER_ROLE",
     show_envvar=True,
     required=True,
-    help="ARN of the role that the machines have.",
+    help="ARN of the execution role of the SageMaker instances.",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Print the requests as JSON and send none.")
-_endpoint = click.option("--endpoint", default="predictive-maintenance", help="The endpoint's name.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Print the requests as JSON without sending them.")
+_endpoint = click.option("--endpoint", default="predictive-maintenance", help="Name of the endpoint.")
 _waiting = _options(
-    click.option("--wait/--no-wait", default=True, help="Stay until it is done, showing how far it is."),
-    click.option("--poll-seconds", default=15.0, type=click.FloatRange(0.01), help="How often to look."),
+    click.option("--wait/--no-wait", default=True, help="Wait for the end and show the progress."),
+    click.option("--poll-seconds", default=15.0, type=click.FloatRange(0.01), help="Interval between status requests."),
 )
 
 
 @click.group(**_HELP)
 def main() -> None:
-    """Train on SageMaker, deploy what was trained, look at it, remove it.
+    """Train on SageMaker, and create, inspect and delete endpoints.
 
-    The account and the region are those of boto3: AWS_PROFILE, AWS_DEFAULT_REGION. Build and push the images first:
-    deploy/aws/README.md.
+    boto3 finds the account and the region: set AWS_PROFILE and AWS_DEFAULT_REGION. Build and push the images first,
+    see deploy/aws/README.md.
     """
 
 
 @main.command(**_HELP)
 @click.option(
-    "--image", envvar="PDM_SAGEMAKER_TRAIN_IMAGE", show_envvar=True, required=True, help="The train image, in ECR."
+    "--image",
+    envvar="PDM_SAGEMAKER_TRAIN_IMAGE",
+    show_envvar=True,
+    required=True,
+    help="URI of the train image in ECR.",
 )
 @_role
-@click.option("--output", required=True, metavar="S3_URI", help="Where model.tar.gz goes, such as s3://BUCKET/models.")
 @click.option(
-    "--channel", "channels", multiple=True, metavar="NAME=S3_URI", help="Files to train on; several times for several."
+    "--output", required=True, metavar="S3_URI", help="Destination of model.tar.gz, such as s3://BUCKET/models."
 )
 @click.option(
-    "--set", "hyperparameters", multiple=True, metavar="NAME=VALUE", help="trials, seed, sources, promote, require."
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="NAME=S3_URI",
+    help="Input files. Repeat the option for several channels.",
+)
+@click.option(
+    "--set",
+    "hyperparameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A hyperparameter: trials, seed, sources, promote or require.",
 )
 @click.option(
     "--tracking-uri",
     envvar="MLFLOW_TRACKING_URI",
-    help="The MLflow server; without one the job's registry ends with it.",
+    help="The MLflow server. Without it, the job uses a temporary registry.",
 )
 @click.option(
     "--secrets",
     envvar="PDM_SECRETS",
     show_envvar=True,
-    help="Secrets of AWS Secrets Manager with its credentials.",
+    help="Names of secrets in AWS Secrets Manager that hold its credentials.",
 )
 @click.option("--instance-type", default="ml.m5.xlarge")
 @click.option("--volume-gb", default=30, type=click.IntRange(1))
-@click.option("--max-minutes", default=720, type=click.IntRange(1), help="The job is ended after that.")
-@click.option(
-    "--spot", is_flag=True, help="Spare machines: cheaper, and may be taken away, after which the job begins again."
-)
-@click.option("--name", help="The job's name; otherwise one with the time.")
+@click.option("--max-minutes", default=720, type=click.IntRange(1), help="Maximum run time of the job.")
+@click.option("--spot", is_flag=True, help="Use managed spot instances: cheaper; an interrupted job starts again.")
+@click.option("--name", help="Name of the job.  [default: pdm-train-TIME]")
 @_waiting
 @_dry_run
 def train(**given: Any) -> None:
@@ -102,7 +124,7 @@ def train(**given: Any) -> None:
         _show(create_training_job=job.request())
         return
     sagemaker = client()
-    with told("sagemaker:CreateTrainingJob"):
+    with one_line_errors("sagemaker:CreateTrainingJob"):
         sagemaker.create_training_job(**job.request())
     click.echo(f"training job {job.name}: {console_url(sagemaker, f'jobs/{job.name}')}")
     if given["wait"]:
@@ -114,18 +136,22 @@ def train(**given: Any) -> None:
 
 @main.command(**_HELP)
 @click.option(
-    "--image", envvar="PDM_SAGEMAKER_SERVE_IMAGE", show_envvar=True, required=True, help="The serve image, in ECR."
+    "--image",
+    envvar="PDM_SAGEMAKER_SERVE_IMAGE",
+    show_envvar=True,
+    required=True,
+    help="URI of the serve image in ECR.",
 )
 @_role
-@click.option("--job", help="A training job whose model is deployed.")
-@click.option("--model-data", metavar="S3_URI", help="Or a model.tar.gz.")
+@click.option("--job", help="The training job whose model is deployed.")
+@click.option("--model-data", metavar="S3_URI", help="A model.tar.gz to deploy instead.")
 @_endpoint
 @click.option("--instance-type", default="ml.m5.large")
 @click.option("--instances", default=1, type=click.IntRange(1))
 @_waiting
 @_dry_run
 def deploy(**given: Any) -> None:
-    """Put a trained model behind an endpoint: a new one, or the one there is, without an interruption."""
+    """Create an endpoint for a trained model, or update the existing endpoint without interruption."""
     if (given["job"] is None) == (given["model_data"] is None):
         raise click.UsageError("name either --job or --model-data")
     sagemaker = None if given["dry_run"] and given["model_data"] else client()
@@ -146,14 +172,14 @@ def deploy(**given: Any) -> None:
         _show(**steps)
         return
     for call, request in steps.items():
-        with told(f"sagemaker:{''.join(word.title() for word in call.split('_'))}"):
+        with one_line_errors(f"sagemaker:{''.join(word.title() for word in call.split('_'))}"):
             getattr(sagemaker, call)(**request)
     click.echo(f"endpoint {deployment.endpoint}: {console_url(sagemaker, f'endpoints/{deployment.endpoint}')}")
     if given["wait"]:
         done = wait(lambda: endpoint_state(sagemaker, deployment.endpoint), given["poll_seconds"], ("InService",))
         if done["EndpointConfigName"] != deployment.name:
             raise click.ClickException(
-                f"the update was rolled back: {deployment.endpoint} serves what it served before"
+                f"the update was rolled back: {deployment.endpoint} still serves the previous model"
             )
     click.echo(
         "next: aws sagemaker-runtime invoke-endpoint --content-type text/csv "
@@ -162,10 +188,10 @@ def deploy(**given: Any) -> None:
 
 
 @main.command(**_HELP)
-@click.option("--job", help="A training job instead of the endpoint.")
+@click.option("--job", help="Show a training job instead of the endpoint.")
 @_endpoint
 def status(job: str | None, endpoint: str) -> None:
-    """How a training job or the endpoint is."""
+    """Show the state of a training job or of the endpoint."""
     sagemaker = client()
     found = training_job(sagemaker, job) if job else endpoint_state(sagemaker, endpoint)
     click.echo(f"{job or endpoint}: {found['state']}{detail(found)}")
@@ -177,13 +203,13 @@ def status(job: str | None, endpoint: str) -> None:
 
 @main.command(**_HELP)
 @_endpoint
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_dry_run
 def delete(endpoint: str, yes: bool, dry_run: bool) -> None:
-    """Remove the endpoint, its configuration and its model; what was trained stays."""
+    """Delete the endpoint, its configuration and its SageMaker model. The model files on S3 are kept."""
     sagemaker = client()
     config = endpoint_state(sagemaker, endpoint)["EndpointConfigName"]
-    with told("sagemaker:DescribeEndpointConfig"):
+    with one_line_errors("sagemaker:DescribeEndpointConfig"):
         variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     calls = [
         ("delete_endpoint", {"EndpointName": endpoint}),
@@ -195,21 +221,24 @@ def delete(endpoint: str, yes: bool, dry_run: bool) -> None:
             _show(**{call: request})
         return
     if not yes:
-        click.confirm(f"remove endpoint {endpoint}, {config} and {len(variants)} model?", abort=True)
+        click.confirm(f"delete endpoint {endpoint}, configuration {config} and its SageMaker model?", abort=True)
     for call, request in calls:
-        with told(f"sagemaker:{''.join(word.title() for word in call.split('_'))}"):
+        with one_line_errors(f"sagemaker:{''.join(word.title() for word in call.split('_'))}"):
             getattr(sagemaker, call)(**request)
-    click.echo(f"removed: {endpoint}")
+    click.echo(f"deleted: {endpoint}")
 
 
 def _environment(tracking_uri: str | None, secrets: str | None) -> dict[str, str]:
-    """What a job is told. Whoever may describe the job can read it."""
+    """Environment variables of a job. Everyone who may describe the job can read them, so secrets are refused."""
     if tracking_uri and (secret := written_out_secret(tracking_uri)):
         raise click.ClickException(
-            f"{redact(tracking_uri)} holds {secret}: put it into a secret, and name that in --secrets"
+            f"--tracking-uri {redact(tracking_uri)} contains {secret}: store it in AWS Secrets Manager "
+            "and pass its name with --secrets"
         )
     if tracking_uri and scheme_of(tracking_uri) not in ("http", "https"):
-        raise click.ClickException(f"--tracking-uri {redact(tracking_uri)}: a job reaches an http(s):// server only")
+        raise click.ClickException(
+            f"--tracking-uri {redact(tracking_uri)}: use an http:// or https:// server; a job cannot reach a local registry"
+        )
     given = {"MLFLOW_TRACKING_URI": tracking_uri, "PDM_SECRETS": secrets}
     return {name: value for name, value in given.items() if value}
 
@@ -217,13 +246,13 @@ def _environment(tracking_uri: str | None, secrets: str | None) -> dict[str, str
 def _pairs(option: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
     for value in values:
         if not re.fullmatch(r"[^=]+=.+", value, re.DOTALL):
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE", param_hint=option)
+            raise click.BadParameter(f"{value!r} does not have the form NAME=VALUE", param_hint=option)
     return [(value.partition("=")[0], value.partition("=")[2]) for value in values]
 
 
 def _s3(option: str, uri: str) -> str:
     if not re.fullmatch(r"s3://[^/]+(/.*)?", uri):
-        raise click.BadParameter(f"{uri!r} is not of the form s3://BUCKET/PREFIX", param_hint=option)
+        raise click.BadParameter(f"{uri!r} does not have the form s3://BUCKET/PREFIX", param_hint=option)
     return uri
 
 

@@ -1,4 +1,4 @@
-"""SageMaker as it is asked here: its errors in one line, its states as they change."""
+"""Calls to SageMaker, with one-line errors and progress output."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-_POLICY = "deploy/aws/sagemaker-submit-policy.json has what is needed"
+_POLICY = "deploy/aws/sagemaker-submit-policy.json lists the required permissions"
 
 
 def client() -> Any:
-    """Raises ClickException without a region."""
+    """A SageMaker client. Raises ClickException if no region is set."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -22,8 +22,8 @@ def client() -> Any:
 
 
 @contextmanager
-def told(action: str) -> Iterator[None]:
-    """AWS's errors in one line, with what to do where that is known."""
+def one_line_errors(action: str) -> Iterator[None]:
+    """A block whose AWS errors become a ClickException in one line, with the missing permission if access is denied."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -31,63 +31,68 @@ def told(action: str) -> Iterator[None]:
     except ClientError as error:
         details = error.response.get("Error", {})
         denied = "AccessDenied" in details.get("Code", "")
-        way_out = f" ({action} is not allowed: {_POLICY})" if denied else ""
-        raise click.ClickException(f"{details.get('Message') or error}{way_out}") from None
+        fix = f" ({action} is not allowed: {_POLICY})" if denied else ""
+        raise click.ClickException(f"{details.get('Message') or error}{fix}") from None
     except BotoCoreError as error:
         raise click.ClickException(f"{action}: {error}") from None
 
 
 def training_job(sagemaker: Any, name: str) -> dict[str, Any]:
-    """A training job as SageMaker describes it, with its `state` and a `detail` of it."""
-    with told("sagemaker:DescribeTrainingJob"):
+    """The description of a training job, with the keys `state` and `detail` added."""
+    with one_line_errors("sagemaker:DescribeTrainingJob"):
         found = sagemaker.describe_training_job(TrainingJobName=name)
     return {**found, "state": found["TrainingJobStatus"], "detail": found.get("SecondaryStatus", "")}
 
 
 def endpoint_state(sagemaker: Any, name: str) -> dict[str, Any]:
-    """An endpoint as SageMaker describes it, with its `state` and a `detail` of it."""
-    with told("sagemaker:DescribeEndpoint"):
+    """The description of an endpoint, with the keys `state` and `detail` added."""
+    with one_line_errors("sagemaker:DescribeEndpoint"):
         found = sagemaker.describe_endpoint(EndpointName=name)
     return {**found, "state": found["EndpointStatus"], "detail": found["EndpointConfigName"]}
 
 
-def wait(look: Callable[[], dict[str, Any]], poll_seconds: float, good: tuple[str, ...]) -> dict[str, Any]:
-    """What `look` finds at the end, each change of its state told. Raises ClickException for a bad end."""
+def wait(describe: Callable[[], dict[str, Any]], poll_seconds: float, good: tuple[str, ...]) -> dict[str, Any]:
+    """Call `describe` until a final state, print each state change, and return the last description.
+
+    Raises ClickException if the final state is a failure.
+    """
     began, last = time.monotonic(), None
     while True:
-        found = look()
+        found = describe()
         if (now := (found["state"], found["detail"])) != last:
             last = now
             click.echo(f"{time.monotonic() - began:6.0f} s  {found['state']}{detail(found)}")
         if found["state"] in good:
             return found
         if found["state"] in ("Failed", "Stopped", "OutOfService", "UpdateRollbackFailed"):
-            raise click.ClickException(found.get("FailureReason") or f"it ended as {found['state']}")
+            raise click.ClickException(found.get("FailureReason") or f"the final state is {found['state']}")
         time.sleep(poll_seconds)
 
 
 def detail(found: dict[str, Any]) -> str:
-    """What is known beside the state, in brackets; '' for nothing."""
+    """The detail and the failure reason in brackets, or an empty string."""
     parts = [part for part in (found["detail"], found.get("FailureReason")) if part and part != found["state"]]
     return f" ({'; '.join(parts)})" if parts else ""
 
 
 def endpoint_exists(sagemaker: Any, name: str) -> bool:
-    """Asked of a list: a missing one is no error there."""
-    with told("sagemaker:ListEndpoints"):
+    """Whether the endpoint exists. Listing raises no error for a missing endpoint, unlike describing it."""
+    with one_line_errors("sagemaker:ListEndpoints"):
         pages = sagemaker.get_paginator("list_endpoints").paginate(NameContains=name)
         return any(found["EndpointName"] == name for page in pages for found in page["Endpoints"])
 
 
 def model_of(sagemaker: Any, job: str) -> str:
-    """The S3 URI of a job's model. Raises ClickException for a job that made none."""
+    """The S3 URI of the model of a training job. Raises ClickException if the job has no model."""
     found = training_job(sagemaker, job)
     if found["state"] != "Completed":
-        raise click.ClickException(f"training job {job} is {found['state']}{detail(found)}: it has no model to deploy")
+        raise click.ClickException(
+            f"training job {job} is {found['state']}{detail(found)}, so it has no model to deploy"
+        )
     return str(found["ModelArtifacts"]["S3ModelArtifacts"])
 
 
 def console_url(sagemaker: Any, path: str) -> str:
-    """Where a person looks at it in a browser."""
+    """The address of a page in the AWS console."""
     region = sagemaker.meta.region_name
     return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{path}"

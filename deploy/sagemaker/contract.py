@@ -1,14 +1,14 @@
-"""`docker run IMAGE train`, as SageMaker runs it: channels in, the flow, a model or a reason out.
+"""The entry point of a SageMaker training container (`docker run IMAGE train`): run the flow and deliver the model.
 
     /opt/ml/input/config/hyperparameters.json    trials, seed, sources, promote, require
-    /opt/ml/input/config/inputdataconfig.json    the channels: the files of each are appended; `params` holds a params.yaml
-    /opt/ml/input/data/CHANNEL/                  their files; those of a channel named join... are joined by reading id
-    /opt/ml/model/                               the model's files, as `PDM_MODEL_DIR` serves them
-    /opt/ml/output/data/metrics.json             every metric with its interval
-    /opt/ml/output/failure                       why there is no model
+    /opt/ml/input/config/inputdataconfig.json    the input channels; a channel named `params` contains a params.yaml
+    /opt/ml/input/data/CHANNEL/                  files of a channel: appended; joined by reading id if it is named join...
+    /opt/ml/model/                               model files, which the API serves with `PDM_MODEL_DIR`
+    /opt/ml/output/data/metrics.json             all metrics with their intervals
+    /opt/ml/output/failure                       the reason if the job produced no model
 
-The registry is MLFLOW_TRACKING_URI's, or one that ends with the job; its credentials come from the secrets of AWS Secrets
-Manager that PDM_SECRETS names.
+The registry is the one that MLFLOW_TRACKING_URI names, or a temporary one. Its credentials are read from the secrets in AWS
+Secrets Manager that PDM_SECRETS names.
 """
 
 import json
@@ -35,18 +35,18 @@ CODE_DIR = Path(__file__).resolve().parents[2]
 ROOT = Path(os.environ.get("PDM_SAGEMAKER_ROOT", "/opt/ml"))
 _OPTIONS = ("trials", "seed", "sources", "promote")
 _LEVELS = ("production", "candidate")
-_FAILURE_CHARACTERS = 1024  # what SageMaker shows of it
+_FAILURE_CHARACTERS = 1024  # SageMaker shows at most this many
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (\[\S+ \(pid \d+\)\] )?")
 _ERROR_BEGINS = re.compile(r"The run stopped:|steps? on AWS|^Step failure:")
 
 
 class JobError(PredictiveMaintenanceError):
-    """Why a training job ends without a model."""
+    """The training job produced no model."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What SageMaker asks of one training: options of the flow, its settings file, the level that its model must reach."""
+    """A training job: options for the flow, its settings file, and the gate level that the model must reach."""
 
     options: tuple[str, ...]
     params: Path | None
@@ -54,13 +54,13 @@ class Job:
 
     @classmethod
     def read(cls, root: Path) -> Self:
-        """Raises JobError that names the hyperparameter or the channel."""
+        """The job configured below `root`. Raises JobError that names the hyperparameter or the channel at fault."""
         given = {name: _plain(text) for name, text in _json(root, "hyperparameters").items()}
         given = {name: text for name, text in given.items() if not name.startswith("sagemaker_")}
         for name in given:
             if name not in (*_OPTIONS, "require"):
                 known = (*_OPTIONS, "require")
-                raise JobError(f"hyperparameter {name!r} is none of {', '.join(known)}{neighbours(name, known)}")
+                raise JobError(f"hyperparameter {name!r} is not one of {', '.join(known)}{neighbours(name, known)}")
         require = given.pop("require", "production")
         if require not in _LEVELS:
             raise JobError(f"hyperparameter 'require' must be one of {', '.join(_LEVELS)}, not {require!r}")
@@ -77,7 +77,7 @@ class Job:
 
 
 def train(root: Path = ROOT) -> int:
-    """Run the job below `root`. Its exit code: 0 with a model, 1 with a reason in output/failure, 143 when it was ended."""
+    """Run the job below `root`. Returns the exit code: 0 with a model, 1 with the reason in output/failure, 143 after SIGTERM."""
     try:
         job = Job.read(root)
         with tempfile.TemporaryDirectory(prefix="pdm-job-") as work:
@@ -95,7 +95,7 @@ def train(root: Path = ROOT) -> int:
 
 
 def reason_of(lines: Sequence[str]) -> str:
-    """What a person can act on, out of the flow's last lines: the error's own text where there is one."""
+    """The error message in the last lines of the flow's output, or the last lines if there is no error message."""
     plain = [_PREFIX.sub("", line).strip() for line in lines]
     begins = [index for index, line in enumerate(plain) if _ERROR_BEGINS.search(line)]
     wanted = plain[begins[0] + 1 :] if begins else plain[-10:]
@@ -104,11 +104,11 @@ def reason_of(lines: Sequence[str]) -> str:
         if line.startswith(("once mended:", "Task failed", "Workflow failed", "Task is starting")):
             break
         text.append(line)
-    return "\n".join(line for line in text if line) or "the flow failed: see the job's log"
+    return "\n".join(line for line in text if line) or "the flow failed: see the job log"
 
 
 def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
-    """(exit code, its last lines). What it prints is the job's log; SIGTERM is passed on to it."""
+    """Run the flow and print its output. Returns (exit code, last lines). SIGTERM is forwarded to the flow."""
     settings = ["--config", "settings", str(job.params)] if job.params else []
     command = [sys.executable, "-u", str(CODE_DIR / "flows" / "train_flow.py"), *settings, "run", *job.options]
     lines: deque[str] = deque(maxlen=200)
@@ -137,7 +137,7 @@ def _run_flow(job: Job, environment: dict[str, str]) -> tuple[int, list[str]]:
 
 
 def _deliver(root: Path, job: Job, work: Path, environment: dict[str, str]) -> None:
-    """Put the model and its metrics where SageMaker collects them. Raises JobError for a model below what is required."""
+    """Copy the model and its metrics to where SageMaker collects them. Raises JobError if the model is below `job.require`."""
     export = [sys.executable, "-m", "predictive_maintenance", "export", "--output", str(work)]
     exported = subprocess.run(export, env=environment, cwd=CODE_DIR, capture_output=True, text=True)
     if exported.returncode:
@@ -149,23 +149,23 @@ def _deliver(root: Path, job: Job, work: Path, environment: dict[str, str]) -> N
     for name in METRICS:
         print(
             f"held_out_{name}={metrics['held_out'][name]['value']:.6f};", flush=True
-        )  # found by the job's metric definitions
+        )  # matched by the job's metric definitions
     version = work / "models" / VERSION_FILE
     reached = json.loads(version.read_bytes())["aliases"][0] if version.is_file() else "rejected"
     if reached not in _LEVELS[: _LEVELS.index(job.require) + 1]:
         raise JobError(
-            f"the model is {reached}, and {job.require} is required: see output/data/metrics.json and the log; "
-            "the hyperparameter require=candidate takes candidates, too"
+            f"the model reached the level {reached}, but {job.require} is required: "
+            "see output/data/metrics.json and the job log; set the hyperparameter require=candidate to accept candidates"
         )
     model = root / "model"
     model.mkdir(parents=True, exist_ok=True)
     for path in (work / "models").iterdir():
         shutil.copy(path, model)
-    print(f"model in {model}: serve it with PDM_MODEL_DIR", flush=True)
+    print(f"model files are in {model}; serve them with PDM_MODEL_DIR", flush=True)
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """The flow's: this process's, a place for results, and the secrets that PDM_SECRETS names."""
+    """The environment of the flow: the present one, a folder for results, and the secrets that PDM_SECRETS names."""
     environment = dict(os.environ)
     environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
     environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(work)
@@ -176,7 +176,7 @@ def _environment(work: Path) -> dict[str, str]:
 
 
 def _secret(name: str) -> dict[str, str]:
-    """A secret's JSON object as environment variables. Raises JobError that tells nothing of what is in it."""
+    """The JSON object in a secret as environment variables. Raises JobError without showing the secret's content."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -186,13 +186,13 @@ def _secret(name: str) -> dict[str, str]:
     except (BotoCoreError, ClientError) as error:
         raise JobError(f"PDM_SECRETS: {name}: {error}") from None
     except (KeyError, ValueError, AttributeError):
-        raise JobError(f"PDM_SECRETS: {name}: is not a JSON object of environment variables") from None
+        raise JobError(f"PDM_SECRETS: {name}: the secret is not a JSON object of environment variables") from None
 
 
 def _files(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not found:
-        raise JobError(f"channel {folder.name!r}: no file in {folder} (TrainingInputMode must be File or FastFile)")
+        raise JobError(f"channel {folder.name!r}: no files in {folder}: set TrainingInputMode to File or FastFile")
     return found
 
 
@@ -208,7 +208,7 @@ def _json(root: Path, name: str) -> dict[str, Any]:
 
 
 def _plain(text: Any) -> str:
-    """A hyperparameter's text: some of SageMaker's SDKs write strings as JSON, in quotation marks."""
+    """The text of a hyperparameter. Some SageMaker SDKs encode strings as JSON, with quotation marks."""
     text = str(text)
     try:
         decoded = json.loads(text)

@@ -1,4 +1,4 @@
-"""What is asked of SageMaker, as plain dictionaries: --dry-run shows them, the commands send them."""
+"""Requests to SageMaker as dictionaries. The commands send them; --dry-run prints them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _TAG = "predictive-maintenance"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """A training on one machine. `channels` are (name, s3:// prefix) pairs."""
+    """A training job on one instance. `channels` are (name, s3:// prefix) pairs."""
 
     name: str
     image: str
@@ -27,8 +27,8 @@ class TrainingJob:
     commit: str
 
     def request(self) -> dict[str, Any]:
-        """For create_training_job."""
-        # A spot machine is waited for, too: half as long again as it may run.
+        """The arguments of create_training_job."""
+        # A spot job may wait for capacity: allow half of the run time in addition.
         waited = {"MaxWaitTimeInSeconds": self.max_minutes * 90} if self.spot else {}
         return {
             "TrainingJobName": self.name,
@@ -51,7 +51,7 @@ class TrainingJob:
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": self.max_minutes * 60, **waited},
             "EnableManagedSpotTraining": self.spot,
-            # An interrupted job begins again; a training is too short to be worth checkpoints.
+            # An interrupted job starts again from the beginning: trainings are too short for checkpoints.
             "RetryStrategy": {"MaximumRetryAttempts": 2},
             "Tags": tags(self.commit),
         }
@@ -64,7 +64,7 @@ class TrainingJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A model on machines behind one name. `name` is new each time; the endpoint keeps its own."""
+    """A model deployed to an endpoint. `name` identifies this deployment; `endpoint` stays the same across deployments."""
 
     endpoint: str
     name: str
@@ -76,7 +76,7 @@ class Deployment:
     commit: str
 
     def model(self) -> dict[str, Any]:
-        """For create_model."""
+        """The arguments of create_model."""
         return {
             "ModelName": self.name,
             "PrimaryContainer": {"Image": self.image, "ModelDataUrl": self.model_data},
@@ -85,7 +85,7 @@ class Deployment:
         }
 
     def config(self) -> dict[str, Any]:
-        """For create_endpoint_config."""
+        """The arguments of create_endpoint_config."""
         variant = {
             "VariantName": "production",
             "ModelName": self.name,
@@ -95,14 +95,14 @@ class Deployment:
         return {"EndpointConfigName": self.name, "ProductionVariants": [variant], "Tags": tags(self.commit)}
 
     def create(self) -> dict[str, Any]:
-        """For create_endpoint."""
+        """The arguments of create_endpoint."""
         return {"EndpointName": self.endpoint, "EndpointConfigName": self.name, "Tags": tags(self.commit)}
 
     def update(self) -> dict[str, Any]:
-        """For update_endpoint, which swaps machines without an interruption."""
+        """The arguments of update_endpoint, which replaces instances without interruption."""
         return {"EndpointName": self.endpoint, "EndpointConfigName": self.name}
 
 
 def tags(commit: str) -> list[dict[str, str]]:
-    """What is found again by its project and its commit."""
+    """Tags with the project and the commit."""
     return [{"Key": "project", "Value": _TAG}, {"Key": "commit", "Value": commit}]

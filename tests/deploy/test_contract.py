@@ -77,11 +77,11 @@ def test_a_channel_named_params_replaces_the_settings(lay_out):
         (
             {"trails": "3"},
             {},
-            "hyperparameter 'trails' is none of trials, seed, sources, promote, require; did you mean 'trials'?",
+            "hyperparameter 'trails' is not one of trials, seed, sources, promote, require; did you mean 'trials'?",
         ),
         ({"require": "champion"}, {}, "'require' must be one of production, candidate, not 'champion'"),
         ({"sources": "a.csv"}, {"rows": {"a.csv": "x"}}, "exclude each other"),
-        ({}, {"rows": {}}, "channel 'rows': no file in"),
+        ({}, {"rows": {}}, "channel 'rows': no files in"),
         ([1], {}, "hyperparameters.json: not a JSON object"),
     ],
 )
@@ -107,7 +107,7 @@ def test_the_reason_is_the_errors_own_text():
 
 def test_without_such_a_text_the_last_lines_are_the_reason():
     assert reason_of(["MemoryError\n", "Workflow failed.\n"]) == "MemoryError"
-    assert reason_of([]) == "the flow failed: see the job's log"
+    assert reason_of([]) == "the flow failed: see the job log"
 
 
 def run(root, **environment):
@@ -139,7 +139,7 @@ def test_a_good_job_leaves_a_model_that_can_be_served(lay_out, small):
     [
         (rows(without=["torque_nm"]), "torque"),
         ("", "rows.csv"),
-        (spoiled(), "the model is rejected, and production"),
+        (spoiled(), "the model reached the level rejected, but production"),
     ],
 )
 def test_a_bad_job_leaves_the_reason_and_no_model(lay_out, text, told):

@@ -121,13 +121,13 @@ def test_an_endpoint_that_is_there_is_updated_and_a_rollback_is_told(sagemaker, 
     ("arguments", "told"),
     [
         (("train",), "Missing option '--image' (env var: 'PDM_SAGEMAKER_TRAIN_IMAGE')"),
-        ((*TRAIN[:-4], "--output", "plant/models"), "'plant/models' is not of the form s3://BUCKET/PREFIX"),
-        ((*TRAIN, "--channel", "rows"), "'rows' is not of the form NAME=VALUE"),
+        ((*TRAIN[:-4], "--output", "plant/models"), "'plant/models' does not have the form s3://BUCKET/PREFIX"),
+        ((*TRAIN, "--channel", "rows"), "'rows' does not have the form NAME=VALUE"),
         (
             (*TRAIN, "--tracking-uri", "https://me:hush@mlflow.example"),
-            "https://***:***@mlflow.example holds a password",
+            "https://***:***@mlflow.example contains a password",
         ),
-        ((*TRAIN, "--tracking-uri", "sqlite:///mlflow.db"), "a job reaches an http(s):// server only"),
+        ((*TRAIN, "--tracking-uri", "sqlite:///mlflow.db"), "a job cannot reach a local registry"),
         (DEPLOY, "name either --job or --model-data"),
         ((*DEPLOY, "--job", "nosuch"), "nosuch"),
         (("status", "--job", "nosuch"), "nosuch"),
@@ -161,6 +161,6 @@ def test_what_the_account_may_not_is_told_with_the_policy_that_allows_it(sagemak
     monkeypatch.setattr(command_line, "client", Denied)
     output = run("status")[1]
     assert (
-        "sagemaker:DescribeEndpoint is not allowed: deploy/aws/sagemaker-submit-policy.json has what is needed"
+        "sagemaker:DescribeEndpoint is not allowed: deploy/aws/sagemaker-submit-policy.json lists the required permissions"
         in output
     )
