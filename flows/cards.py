@@ -61,7 +61,7 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
 
 def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:
     """Sources, quarantine and distributions."""
-    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
     frame = cleaned.frame
     failures = int(frame[LABEL.name].sum())
@@ -96,12 +96,12 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
         ]
     modes = [[LABELS[name], f"{int(frame[name].sum()):,}"] for name in BINARY_NAMES if name in frame]
     components += [Markdown("## Failures"), _table(["Kind", "Rows"], modes), Markdown("## Distributions")]
-    return components + [_chart(chart) for chart in charts.distributions(frame)]
+    return components + [_chart(chart) for chart in distributions(frame)]
 
 
 def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
     """One candidate: its out-of-fold scores, its search, its settings."""
-    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting.training_charts import trials  # imports Altair, which is slow
 
     calibration = trained.calibration
     calibrated = (
@@ -118,7 +118,7 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         ),
         _scores({"Out-of-fold": scores}),
         Markdown("## Search"),
-        _chart(charts.trials(trained.trials)),
+        _chart(trials(trained.trials)),
         _table(["Hyperparameter", "Value"], [[name, _short(value)] for name, value in trained.hyperparameters.items()]),
         _table(
             [str(name) for name in trained.trials.columns],
@@ -135,11 +135,12 @@ def evaluation_card(
     notes: Sequence[str],
 ) -> list[Component]:
     """The verdict first, then what it rests on."""
-    from predictive_maintenance.reporting import charts  # draws with Altair, which takes a while to import
+    from predictive_maintenance.reporting import training_charts  # imports Altair, which is slow
+    from predictive_maintenance.reporting.evaluation_charts import evaluation_charts
 
     verdict = evaluation.verdict
     title = {"production": "Fit for production", "candidate": "A candidate, not for production", None: "Rejected"}
-    figures = charts.figures(evaluation, params.costs.currency)
+    figures = evaluation_charts(evaluation, params.costs.currency)
     columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
     if evaluation.forward:
         columns["Forward in time"] = evaluation.forward
@@ -176,7 +177,7 @@ def evaluation_card(
         _chart(figures["importances"]),
         Markdown("## Candidates"),
         _scores(dict(candidates)),
-        _chart(charts.candidates(candidates)),
+        _chart(training_charts.candidates(candidates)),
     ]
 
 

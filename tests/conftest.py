@@ -12,8 +12,8 @@ import pytest
 from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
-from predictive_maintenance.evaluation.evaluate import out_of_fold_scores
 from predictive_maintenance.evaluation.metrics import Scores
+from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.scorer.scoring import Scorer

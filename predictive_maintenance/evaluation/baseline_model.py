@@ -1,4 +1,4 @@
-"""The production version as a baseline: what a challenger is compared with."""
+"""The champion as the baseline that a challenger is compared with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +11,10 @@ from ..scorer.scoring import Scorer
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineModel:
-    """The version that `production` points to. `training_rows` are hashes of the readings it was trained on.
+    """The version with the alias `production`.
 
-    `rolled_back` names, by the fingerprint of their training rows, the versions that production was rolled back from.
+    `training_rows` are hashes of the ids of its training readings. `rolled_back` maps the training fingerprint of each
+    version that was rolled back to that version.
     """
 
     version: str

@@ -1,24 +1,27 @@
-"""The champion and the challenger on the same rows, none of which the champion was trained on."""
+"""The champion and the challenger on the same held-out rows, without those that the champion was trained on."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..config.params import Params
-from ..machine.sensors import READING_ID
-from ..training.splits import row_hashes
+from ..machine.sensors import INPUT_NAMES, LABEL, READING_ID
+from ..validation.row_identity import row_hashes
 from .baseline_model import BaselineModel
-from .metrics import Estimate, Flags, GroupRecall, Scores, f1_difference, recall_by_mode, score
+from .failure_modes import ModeRecall, recall_by_mode
+from .intervals import BoolArray, Estimate, FloatArray
+from .metrics import Scores, f1_difference, score
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The champion against the challenger. `rows` of the held-out rows are compared, `seen_rows` the champion knows.
+    """The champion `version` against the challenger.
 
-    Scores and the difference are None when no row with a failure is left. `rolled_back_twin` is the version, if any, that
-    was trained on the challenger's rows and rolled back.
+    `rows` held-out rows were compared; `seen_rows` were left out, because the champion was trained on them. Scores and
+    the F1 difference are None if the compared rows contain no failure. `rolled_back_twin` is the version that was
+    trained on the challenger's training rows and rolled back, if there is one.
     """
 
     version: str
@@ -28,53 +31,50 @@ class Comparison:
     seen_rows: int
     same_training_data: bool
     rolled_back_twin: str | None
-    champion: Scores | None
-    challenger: Scores | None
-    f1_difference: Estimate | None
-    champion_modes: tuple[GroupRecall, ...]
-    challenger_modes: tuple[GroupRecall, ...]
+    champion: Scores | None = None
+    challenger: Scores | None = None
+    f1_difference: Estimate | None = None
+    champion_modes: tuple[ModeRecall, ...] = ()
+    challenger_modes: tuple[ModeRecall, ...] = ()
 
 
 def compare(
-    champion: BaselineModel, test: pd.DataFrame, probabilities: npt.NDArray[np.float64], decisions: Flags,
-    training_fingerprint: str, params: Params,
+    champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
+    fingerprint: str, params: Params,
 ) -> Comparison:  # fmt: skip
-    """Score `champion` on the rows of `test` that it has not seen, beside the challenger's `decisions` (n,) on them."""
+    """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
+
+    `fingerprint` is the `training_fingerprint` of the challenger's training rows.
+    """
     unseen = ~np.isin(row_hashes(test[READING_ID.name]), champion.training_rows)
     rows = test[unseen].reset_index(drop=True)
-    same = champion.training_fingerprint == training_fingerprint
-    twin = champion.rolled_back.get(training_fingerprint)
-    failures = int(rows["machine_failure"].sum())
-    algorithm, seen = champion.scorer.spec.algorithm, int((~unseen).sum())
-    if failures == 0:
-        return Comparison(
-            version=champion.version,
-            algorithm=algorithm,
-            rows=len(rows),
-            failures=0,
-            seen_rows=seen,
-            same_training_data=same,
-            rolled_back_twin=twin,
-            champion=None,
-            challenger=None,
-            f1_difference=None,
-            champion_modes=(),
-            challenger_modes=(),
-        )
-    champions = champion.scorer.probabilities(rows)
-    theirs, ours = champion.scorer.decisions(champions), decisions[unseen]
-    settings, seed = params.evaluation, params.training.seed
-    return Comparison(
+    failures = int(rows[LABEL.name].sum())
+    comparison = Comparison(
         version=champion.version,
-        algorithm=algorithm,
+        algorithm=champion.scorer.spec.algorithm,
         rows=len(rows),
         failures=failures,
-        seen_rows=seen,
-        same_training_data=same,
-        rolled_back_twin=twin,
-        champion=score(rows, champions, theirs, params.costs, settings, seed),
-        challenger=score(rows, probabilities[unseen], ours, params.costs, settings, seed),
-        f1_difference=f1_difference(rows, ours, theirs, settings, seed),
-        champion_modes=recall_by_mode(rows, theirs, settings),
-        challenger_modes=recall_by_mode(rows, ours, settings),
+        seen_rows=int((~unseen).sum()),
+        same_training_data=champion.training_fingerprint == fingerprint,
+        rolled_back_twin=champion.rolled_back.get(fingerprint),
     )
+    if failures == 0:
+        return comparison
+    champion_probabilities = champion.scorer.probabilities(rows)
+    champion_decisions = champion.scorer.decisions(champion_probabilities)
+    challenger_decisions = decisions[unseen]
+    settings, seed = params.evaluation, params.training.seed
+    return replace(
+        comparison,
+        champion=score(rows, champion_probabilities, champion_decisions, params.costs, settings, seed),
+        challenger=score(rows, probabilities[unseen], challenger_decisions, params.costs, settings, seed),
+        f1_difference=f1_difference(rows, challenger_decisions, champion_decisions, settings, seed),
+        champion_modes=recall_by_mode(rows, champion_decisions, settings),
+        challenger_modes=recall_by_mode(rows, challenger_decisions, settings),
+    )
+
+
+def training_fingerprint(train: pd.DataFrame) -> str:
+    """sha256 of the ids, inputs and labels of the training rows, independent of their order."""
+    hashes = pd.util.hash_pandas_object(train[[READING_ID.name, *INPUT_NAMES, LABEL.name]], index=False)
+    return hashlib.sha256(np.sort(hashes.to_numpy()).tobytes()).hexdigest()

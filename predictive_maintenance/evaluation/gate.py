@@ -1,10 +1,15 @@
-"""The quality gate: a list of checks in two levels. Cards, tags, reports, the API and the dashboard show the same list."""
+"""The quality gate: a list of checks on two levels. Cards, tags, reports, the API and the dashboard show the same list.
+
+The checks of the level `candidate` decide whether a model is registered, those of `production` whether it is promoted.
+"""
 
 from ..config.params import GateSettings
 from ..training.export import Agreement
 from .comparison import Comparison
 from .metrics import Scores
-from .verdict import Check, Verdict
+from .verdict import Check, CheckName, Verdict
+
+_NO_CHAMPION = "there is no champion yet"
 
 
 def judge(
@@ -15,160 +20,131 @@ def judge(
     gate: GateSettings,
     min_failures: int,
 ) -> Verdict:
-    """The verdict on a challenger. `comparison` is None when there is no champion yet."""
-    minima = (("recall", "Recall", gate.min_recall), ("f1", "F1", gate.min_f1))
-    checks = [_at_least(name, label, held_out, required) for name, label, required in minima]
-    checks += [_surely_at_least(name, label, out_of_fold, required) for name, label, required in minima]
-    checks.append(_agrees(agreement, gate))
-    checks += [_no_loss(comparison, gate, min_failures), _no_mode_lost(comparison, gate)]
-    checks += [_was_not_rolled_back(comparison), _earns_its_place(comparison)]
-    return Verdict(tuple(checks))
+    """Return the verdict on a challenger. `comparison` is None if there is no champion.
+
+    `min_failures` is the number of failures that a comparison with the champion needs.
+    """
+    return Verdict(
+        (
+            _held_out_minimum(CheckName.HELD_OUT_RECALL, "recall", held_out, gate.min_recall),
+            _held_out_minimum(CheckName.HELD_OUT_F1, "f1", held_out, gate.min_f1),
+            _lower_bound_minimum(CheckName.RECALL_LOWER_BOUND, "recall", out_of_fold, gate.min_recall),
+            _lower_bound_minimum(CheckName.F1_LOWER_BOUND, "f1", out_of_fold, gate.min_f1),
+            _export_agrees(agreement, gate.max_probability_difference),
+            _no_f1_loss(comparison, gate.max_f1_loss, min_failures),
+            _no_mode_recall_loss(comparison, gate.max_mode_recall_loss),
+            _not_rolled_back(comparison),
+            _improves_on_champion(comparison),
+        )
+    )
 
 
-def _at_least(name: str, label: str, scores: Scores, required: float) -> Check:
-    value = scores[name].value
-    passed = value >= required
-    rows = f"{scores.rows:,} held-out rows with {scores.failures} failures"
-    why = f"{value:.3f} is {'enough' if passed else f'below {required:g}'} on {rows}"
+def _held_out_minimum(name: CheckName, metric: str, scores: Scores, minimum: float) -> Check:
+    value = scores[metric].value
+    passed = value >= minimum
+    relation = "at least" if passed else "below"
     return Check(
-        name=f"{label} on held-out rows",
+        name=name,
         level="candidate",
         measured=f"{value:.3f}",
-        required=f">= {required:g}",
+        required=f">= {minimum:g}",
         passed=passed,
-        why=why,
+        why=f"{value:.3f} is {relation} {minimum:g} on {_size(scores, 'held-out')}",
     )
 
 
-def _surely_at_least(name: str, label: str, scores: Scores, required: float) -> Check:
-    bound = scores[name].lower_bound
-    passed = bound >= required
-    why = (
-        f"the lower bound is {bound:.3f} around {scores[name].value:.3f} on {scores.rows:,} out-of-fold rows with "
-        f"{scores.failures} failures"
-    )
-    return Check(
-        name=f"{label} lower bound, out-of-fold",
-        level="production",
-        measured=f"{bound:.3f}",
-        required=f">= {required:g}",
-        passed=passed,
-        why=why,
-    )
-
-
-def _agrees(agreement: Agreement, gate: GateSettings) -> Check:
-    difference, flips = agreement.max_probability_difference, agreement.decision_flips
-    passed = difference <= gate.max_probability_difference and flips == 0
-    why = f"{flips} decisions differ on {agreement.rows:,} rows, probabilities by at most {difference:.1e}"
-    required = f"<= {gate.max_probability_difference:g}, 0 flips"
-    return Check(
-        name="Exported scorer agrees",
-        level="production",
-        measured=f"{difference:.1e}, {flips} flips",
-        required=required,
-        passed=passed,
-        why=why,
-    )
-
-
-def _no_loss(comparison: Comparison | None, gate: GateSettings, min_failures: int) -> Check:
-    name, required = "No F1 loss against champion", f"lower bound >= -{gate.max_f1_loss:g}"
-    if comparison is None:
-        return Check(
-            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
-        )
-    if comparison.f1_difference is None or comparison.failures < min_failures:
-        why = (
-            f"only {comparison.failures} failures in {comparison.rows:,} held-out rows are new to version {comparison.version} "
-            f"({comparison.seen_rows:,} rows were in its training): too few to compare on; promote by hand if you are sure"
-        )
-        return Check(name=name, level="production", measured="not comparable", required=required, passed=False, why=why)
-    difference = comparison.f1_difference
-    passed = difference.lower_bound >= -gate.max_f1_loss
-    why = (
-        f"F1 differs by {difference.value:+.3f} from version {comparison.version} on the same {comparison.rows:,} rows, "
-        f"at least {difference.lower_bound:+.3f}"
-    )
+def _lower_bound_minimum(name: CheckName, metric: str, scores: Scores, minimum: float) -> Check:
+    bound, value = scores[metric].lower_bound, scores[metric].value
+    passed = bound >= minimum
+    relation = "at least" if passed else "below"
     return Check(
         name=name,
         level="production",
-        measured=f"{difference.lower_bound:+.3f}",
-        required=required,
+        measured=f"{bound:.3f}",
+        required=f">= {minimum:g}",
         passed=passed,
-        why=why,
+        why=f"the lower bound {bound:.3f} of {value:.3f} is {relation} {minimum:g} on {_size(scores, 'out-of-fold')}",
     )
 
 
-def _no_mode_lost(comparison: Comparison | None, gate: GateSettings) -> Check:
-    name, required = "No failure mode lost", f"recall loss <= {gate.max_mode_recall_loss:g} each"
-    if comparison is None:
-        return Check(
-            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
-        )
-    pairs = [
-        (theirs.recall - ours.recall, ours.label)
-        for theirs, ours in zip(comparison.champion_modes, comparison.challenger_modes, strict=True)
-        if ours.assessable
-    ]
-    if not pairs:
-        return Check(
-            name=name,
-            level="production",
-            measured="-",
-            required=required,
-            passed=True,
-            why="no failure mode has enough failures to be assessed",
-        )
-    loss, label = max(pairs)
-    passed = loss <= gate.max_mode_recall_loss
-    why = f"the largest loss is {max(loss, 0):.3f}, in {label}" if loss > 0 else "no assessable mode is worse"
+def _size(scores: Scores, kind: str) -> str:
+    return f"{scores.rows:,} {kind} rows with {scores.failures:,} failures"
+
+
+def _export_agrees(agreement: Agreement, max_difference: float) -> Check:
+    difference, flips = agreement.max_probability_difference, agreement.decision_flips
     return Check(
-        name=name, level="production", measured=f"{max(loss, 0):.3f}", required=required, passed=passed, why=why
+        name=CheckName.EXPORT_AGREES,
+        level="production",
+        measured=f"{difference:.1e}, {flips} flips",
+        required=f"<= {max_difference:g}, 0 flips",
+        passed=difference <= max_difference and flips == 0,
+        why=f"{flips} decisions differ on {agreement.rows:,} rows, probabilities by at most {difference:.1e}",
     )
 
 
-def _was_not_rolled_back(comparison: Comparison | None) -> Check:
-    """What a person took out of production does not come back by itself because the next run trains it again."""
-    name, required = "Not rolled back before", "other rows than a rolled-back version"
+def _no_f1_loss(comparison: Comparison | None, max_loss: float, min_failures: int) -> Check:
+    name, required = CheckName.NO_F1_LOSS, f"lower bound >= -{max_loss:g}"
     if comparison is None:
-        return Check(
-            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
+        return _production_check(name, "-", required, True, _NO_CHAMPION)
+    version, difference = comparison.version, comparison.f1_difference
+    if difference is None or comparison.failures < min_failures:
+        why = (
+            f"version {version} was trained on {comparison.seen_rows:,} of the held-out rows; the other "
+            f"{comparison.rows:,} rows have {comparison.failures} failures, and a comparison needs {min_failures}: "
+            "train on newer rows, or promote this version by hand"
         )
-    if (twin := comparison.rolled_back_twin) is None:
-        return Check(
-            name=name,
-            level="production",
-            measured="other rows",
-            required=required,
-            passed=True,
-            why="no version from these rows was rolled back",
-        )
+        return _production_check(name, "not comparable", required, False, why)
+    bound = difference.lower_bound
     why = (
-        f"version {twin} was trained on the same rows and rolled back: train on other rows, or `promote {twin} --force` "
-        "if it was sound"
+        f"F1 differs by {difference.value:+.3f} from version {version} on the same {comparison.rows:,} rows, "
+        f"with a lower bound of {bound:+.3f}"
     )
-    return Check(
-        name=name, level="production", measured=f"the rows of version {twin}", required=required, passed=False, why=why
-    )
+    return _production_check(name, f"{bound:+.3f}", required, bound >= -max_loss, why)
 
 
-def _earns_its_place(comparison: Comparison | None) -> Check:
-    """The same rows teach nothing new: a model of equal worth then leaves the champion where it is."""
-    name, required = "Earns the place", "new training rows, or a better F1"
+def _no_mode_recall_loss(comparison: Comparison | None, max_loss: float) -> Check:
+    name, required = CheckName.NO_MODE_RECALL_LOSS, f"<= {max_loss:g} in each mode"
     if comparison is None:
-        return Check(
-            name=name, level="production", measured="-", required=required, passed=True, why="there is no champion yet"
-        )
+        return _production_check(name, "-", required, True, _NO_CHAMPION)
+    losses = [
+        (champion.recall - challenger.recall, challenger.label)
+        for champion, challenger in zip(comparison.champion_modes, comparison.challenger_modes, strict=True)
+        if challenger.assessable
+    ]
+    if not losses:
+        return _production_check(name, "-", required, True, "no failure mode has enough failures to be assessed")
+    loss, label = max(losses)
+    why = f"the largest loss is {loss:.3f}, in {label}" if loss > 0 else "no assessable failure mode has a lower recall"
+    return _production_check(name, f"{max(loss, 0):.3f}", required, loss <= max_loss, why)
+
+
+def _not_rolled_back(comparison: Comparison | None) -> Check:
+    """Keeps a version that a person rolled back from returning when the next run trains on the same rows."""
+    name, required = CheckName.NOT_ROLLED_BACK, "other rows than a rolled-back version"
+    if comparison is None:
+        return _production_check(name, "-", required, True, _NO_CHAMPION)
+    if (twin := comparison.rolled_back_twin) is None:
+        why = "no version trained on these rows was rolled back"
+        return _production_check(name, "other rows", required, True, why)
+    why = (
+        f"version {twin} was trained on the same rows and rolled back: train on other rows, or run "
+        f"`promote {twin} --force` if version {twin} was sound"
+    )
+    return _production_check(name, f"the rows of version {twin}", required, False, why)
+
+
+def _improves_on_champion(comparison: Comparison | None) -> Check:
+    """Keeps a model of equal quality from replacing the champion if it was trained on the same rows."""
+    name, required = CheckName.IMPROVES_ON_CHAMPION, "new training rows, or a better F1"
+    if comparison is None:
+        return _production_check(name, "-", required, True, _NO_CHAMPION)
     if not comparison.same_training_data:
-        return Check(
-            name=name,
-            level="production",
-            measured="new rows",
-            required=required,
-            passed=True,
-            why="trained on other rows than the champion",
-        )
+        return _production_check(name, "new rows", required, True, "trained on other rows than the champion")
     gain = comparison.f1_difference.value if comparison.f1_difference else 0.0
     why = f"trained on the same rows as version {comparison.version}, F1 differs by {gain:+.3f}"
-    return Check(name=name, level="production", measured=f"{gain:+.3f}", required=required, passed=gain > 0, why=why)
+    return _production_check(name, f"{gain:+.3f}", required, gain > 0, why)
+
+
+def _production_check(name: CheckName, measured: str, required: str, passed: bool, why: str) -> Check:
+    return Check(name=name, level="production", measured=measured, required=required, passed=passed, why=why)

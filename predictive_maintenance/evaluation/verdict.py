@@ -1,15 +1,54 @@
-"""The verdict of the quality gate as data. It imports no data library, so the API can read it from a version's tags."""
+"""The verdict of the quality gate as data.
+
+It imports no data library, so that the API can read it from the tags of a version.
+"""
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Literal, Self
 
 Level = Literal["candidate", "production"]
 
 
+class CheckName(StrEnum):
+    """Names of the gate's checks, as they are stored in version tags and shown.
+
+    Versions keep the names of their time. `CheckName(name)` finds the check by its present or a former name, and
+    raises ValueError for any other.
+    """
+
+    HELD_OUT_RECALL = "Recall on held-out rows"
+    HELD_OUT_F1 = "F1 on held-out rows"
+    RECALL_LOWER_BOUND = "Lower bound of recall on out-of-fold rows"
+    F1_LOWER_BOUND = "Lower bound of F1 on out-of-fold rows"
+    EXPORT_AGREES = "Exported model agrees with the trained model"
+    NO_F1_LOSS = "No F1 loss against the champion"
+    NO_MODE_RECALL_LOSS = "No recall loss in a failure mode"
+    NOT_ROLLED_BACK = "Not rolled back before"
+    IMPROVES_ON_CHAMPION = "Improves on the champion"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "CheckName | None":
+        return _FORMER_NAMES.get(str(value))
+
+
+_FORMER_NAMES = {
+    "Recall lower bound, out-of-fold": CheckName.RECALL_LOWER_BOUND,
+    "F1 lower bound, out-of-fold": CheckName.F1_LOWER_BOUND,
+    "Exported scorer agrees": CheckName.EXPORT_AGREES,
+    "No F1 loss against champion": CheckName.NO_F1_LOSS,
+    "No failure mode lost": CheckName.NO_MODE_RECALL_LOSS,
+    "Earns the place": CheckName.IMPROVES_ON_CHAMPION,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One condition: what was measured, what is required, whether it holds, and why, in words."""
+    """One condition of the gate: the measured value, the required value, whether it passed, and the reason as text.
+
+    `name` is a CheckName, or the name that an older version has in its tags.
+    """
 
     name: str
     level: Level
@@ -21,13 +60,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks, and the level that they reach together."""
+    """The checks of the gate and the level that they allow."""
 
     checks: tuple[Check, ...]
 
     @property
     def level(self) -> Level | None:
-        """`production` needs every check, `candidate` those of its own level; None is a rejection."""
+        """`production` if all checks passed, `candidate` if those of that level passed, None for a rejected model."""
         if all(check.passed for check in self.checks):
             return "production"
         return "candidate" if all(check.passed for check in self.checks if check.level == "candidate") else None
@@ -37,7 +76,7 @@ class Verdict:
         return tuple(check for check in self.checks if not check.passed)
 
     def summary(self) -> str:
-        """One sentence: the level reached, or what stood against the next."""
+        """The level and the reasons of the failed checks, as the predicate of a sentence about the model."""
         reasons = "; ".join(f"{check.name}: {check.why}" for check in self.failed)
         match self.level:
             case "production":

@@ -1,75 +1,79 @@
-"""The report of a training as Markdown, for a pull request or a job's summary: what matters is in tables, pictures follow."""
-
-from __future__ import annotations
+"""The report of a run as Markdown, for a pull request or a job summary: verdict and tables first, charts last."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ..evaluation.comparison import Comparison
+from ..evaluation.evaluate import Evaluation
+from .finished_run import FinishedRun
 from .markdown import code, plain, table
+from .revisions import Revision, changed_settings
 from .tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
 
-if TYPE_CHECKING:
-    from ..evaluation.comparison import Comparison
-    from ..evaluation.evaluate import Evaluation
-    from .revisions import Revision
-
 EVALUATION_CARD = "cards/evaluate.html"
-REPORT_FILE, PICTURES_FOLDER = "report.md", "figures"
+REPORT_FILE, CHARTS_FOLDER = "report.md", "figures"
 _MAX_REASONS = 10
-_TITLES = {"production": "🟢 In production", "candidate": "🟡 A candidate, not in production", None: "🔴 Rejected"}
+_TITLES = {"production": "🟢 In production", "candidate": "🟡 Candidate, not in production", None: "🔴 Rejected"}
 
 
-def write_report(end: Any, folder: Path, mlflow: str | None, base: Revision | None = None) -> Path:
-    """The report of a run's last artifacts `end`, and its pictures beside it. `mlflow` is where its pages are, if anywhere.
+def write_report(run: FinishedRun, folder: Path, mlflow_url: str | None, base: Revision | None = None) -> Path:
+    """Write the report and its charts to `folder` and return the report's path.
 
-    With `base`, what its metrics and settings were.
-
-    Raises OSError where `folder` cannot be written.
+    `mlflow_url` is the address of MLflow's web pages, for links. With `base`, the report compares metrics and settings
+    with that revision. Raises OSError if `folder` cannot be written.
     """
-    from . import charts  # draws with Altair, which takes a while to import
+    from .chart_style import save_png  # imports Altair, which is slow
+    from .evaluation_charts import evaluation_charts
 
-    figures = charts.figures(end.evaluation, end.params.costs.currency)
-    (folder / PICTURES_FOLDER).mkdir(parents=True, exist_ok=True)
-    charts.save_pictures(figures, folder / PICTURES_FOLDER)
+    charts = evaluation_charts(run.evaluation, run.params.costs.currency)
+    (folder / CHARTS_FOLDER).mkdir(parents=True, exist_ok=True)
+    save_png(charts, folder / CHARTS_FOLDER)
     path = folder / REPORT_FILE
-    path.write_text("\n\n".join(sections(end, list(figures), mlflow, base)) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join(report_sections(run, list(charts), mlflow_url, base)) + "\n", encoding="utf-8")
     return path
 
 
-def sections(end: Any, pictures: Sequence[str], mlflow: str | None, base: Revision | None = None) -> Iterator[str]:
-    """The report, paragraph by paragraph: the verdict first."""
-    evaluation, outcome = end.evaluation, end.outcome
+def report_sections(
+    run: FinishedRun, charts: Sequence[str], mlflow_url: str | None, base: Revision | None = None
+) -> Iterator[str]:
+    """Yield the headings, paragraphs and tables of the report. `charts` are the names of its image files."""
+    evaluation, outcome = run.evaluation, run.outcome
     yield f"## {_TITLES[outcome.level]}"
-    registered = f"Version {outcome.version}: " if outcome.version else "Nothing was registered: "
-    yield f"{registered}{plain(outcome.summary)}."
-    yield f"{plain(outcome.headline)}."
-    yield _facts(end, mlflow)
-    yield "### Gate"
-    yield _plain_table(gate_table(evaluation.verdict.checks))
-    yield from _metrics(evaluation, end.params.evaluation.confidence)
+    version = f"Version {outcome.version}" if outcome.version else "No version was registered"
+    yield f"{version}: {plain(outcome.summary)}."
+    yield f"Metrics: {plain(outcome.headline)}."
+    yield _run_table(run, mlflow_url)
+    yield "### Quality gate"
+    yield _escaped_table(gate_table(evaluation.verdict.checks))
+    yield from _metrics(evaluation, run.params.evaluation.confidence)
     yield from _champion(evaluation.comparison)
     if base:
-        yield from _base(base, end)
+        yield from _base(base, run)
     if evaluation.modes:
-        yield "### Failure modes"
-        yield _plain_table(modes_table(evaluation.modes))
-    yield from _data(end)
-    yield "### Candidates, out of fold"
-    yield _plain_table(scores_table(end.candidate_scores))
-    yield "<details><summary>Pictures</summary>"
-    yield "\n".join(f"![{name.replace('_', ' ')}]({PICTURES_FOLDER}/{name}.png)" for name in pictures)
+        yield "### Recall by failure mode, held-out rows"
+        yield _escaped_table(modes_table(evaluation.modes))
+    yield from _data(run)
+    yield "### Candidates, out-of-fold rows"
+    yield _escaped_table(scores_table(run.candidate_scores))
+    yield "<details><summary>Charts</summary>"
+    yield "\n".join(f"![{name.replace('_', ' ')}]({CHARTS_FOLDER}/{name}.png)" for name in charts)
     yield "</details>"
 
 
-def _facts(end: Any, mlflow: str | None) -> str:
-    run, card = code(end.mlflow_run_id), code(EVALUATION_CARD)
-    if mlflow:
-        run = f"[{run}]({mlflow}/#/runs/{end.mlflow_run_id})"
-        card = f"[{card}]({mlflow}/get-artifact?path={quote(EVALUATION_CARD, safe='')}&run_uuid={end.mlflow_run_id})"
-    run = f"run {run}, the card among its artifacts: {card}"
-    return table(["", ""], [["Run", code(end.flow_run)], ["Commit", code(end.commit)], ["MLflow", run]])
+def _run_table(run: FinishedRun, mlflow_url: str | None) -> str:
+    run_id, card = code(run.mlflow_run_id), code(EVALUATION_CARD)
+    if mlflow_url:
+        artifact = f"path={quote(EVALUATION_CARD, safe='')}&run_uuid={run.mlflow_run_id}"
+        run_id = f"[{run_id}]({mlflow_url}/#/runs/{run.mlflow_run_id})"
+        card = f"[{card}]({mlflow_url}/get-artifact?{artifact})"
+    rows = [
+        ["Flow run", code(run.flow_run)],
+        ["Commit", code(run.commit)],
+        ["MLflow run", run_id],
+        ["Evaluation card", card],
+    ]
+    return table(["", ""], rows)
 
 
 def _metrics(evaluation: Evaluation, confidence: float) -> Iterator[str]:
@@ -77,73 +81,69 @@ def _metrics(evaluation: Evaluation, confidence: float) -> Iterator[str]:
     if evaluation.forward:
         columns["Forward in time"] = evaluation.forward
     yield "### Metrics"
-    yield _plain_table(scores_table(columns))
-    yield f"With {confidence:.0%} intervals over whole tool lives. On held-out rows nothing was trained and no threshold chosen."
-    yield "### Held-out rows"
-    yield _plain_table(confusion_table(evaluation.held_out.confusion))
+    yield _escaped_table(scores_table(columns))
+    yield (
+        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives. Training and the choice of the "
+        "threshold did not use the held-out rows."
+    )
+    yield "### Confusion matrix, held-out rows"
+    yield _escaped_table(confusion_table(evaluation.held_out.confusion))
 
 
 def _champion(comparison: Comparison | None) -> Iterator[str]:
     if comparison is None:
-        yield "### Against the champion"
-        yield "There is none yet."
+        yield "### Comparison with the champion"
+        yield "There is no champion yet."
         return
-    yield f"### Against version {plain(comparison.version)} ({plain(comparison.algorithm)})"
+    yield f"### Comparison with the champion: version {plain(comparison.version)} ({plain(comparison.algorithm)})"
     difference = comparison.f1_difference
     if comparison.champion is None or comparison.challenger is None or difference is None:
-        yield "No held-out row with a failure is new to it: the two cannot be compared."
+        yield "Not comparable: the held-out rows that the champion was not trained on contain no failure."
         return
-    left_out = f", {comparison.seen_rows:,} that it was trained on left out" if comparison.seen_rows else ""
+    left_out = (
+        f", without {comparison.seen_rows:,} rows that the champion was trained on" if comparison.seen_rows else ""
+    )
     yield (
-        f"On the same {comparison.rows:,} rows with {comparison.failures:,} failures{left_out}, F1 differs by "
+        f"On the same {comparison.rows:,} held-out rows with {comparison.failures:,} failures{left_out}, F1 differs by "
         f"**{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}]."
     )
     columns = {"This model": comparison.challenger, f"Version {comparison.version}": comparison.champion}
-    yield _plain_table(scores_table(columns))
+    yield _escaped_table(scores_table(columns))
 
 
-def _base(base: Revision, end: Any) -> Iterator[str]:
-    from .revisions import changed_settings
-
-    yield f"### Against {plain(base.name)}"
+def _base(base: Revision, run: FinishedRun) -> Iterator[str]:
+    name = plain(base.name)
+    yield f"### Comparison with {name}"
     if held_out := base.metrics.get("held_out"):
-        yield _plain_table(revision_table(base.name, held_out, end.evaluation.held_out))
-        yield "Of held-out rows, which are the same ones only where both were made of the same data."
+        yield _escaped_table(revision_table(base.name, held_out, run.evaluation.held_out))
+        yield "Held-out metrics. The held-out rows are the same only if both models were made from the same data."
     else:
-        yield "It has no metrics yet: nothing was trained there, or `metrics.json` and `dvc.lock` were not committed."
+        yield f"{name} has no metrics: no model was trained there, or `metrics.json` and `dvc.lock` were not committed."
     if base.params is None:
-        yield "Its settings cannot be read."
-    elif changed := changed_settings(base.params, end.params):
-        yield table(["Setting", "Before", "Now"], [[code(cell) for cell in row] for row in changed])
+        yield f"The settings of {name} cannot be read."
+    elif changed := changed_settings(base.params, run.params):
+        yield table(["Setting", name, "This model"], [[code(cell) for cell in row] for row in changed])
     else:
         yield "The settings are the same."
 
 
-def _data(end: Any) -> Iterator[str]:
-    cleaned = end.cleaned
+def _data(run: FinishedRun) -> Iterator[str]:
+    cleaned = run.cleaned
     yield "### Data"
     yield (
-        f"{len(cleaned.frame):,} clean rows of {cleaned.ingested_rows:,}; {cleaned.quarantined_rows:,} "
-        f"({cleaned.quarantined_share:.2%}) in quarantine, {cleaned.collapsed_duplicates:,} exact duplicates collapsed."
+        f"{len(cleaned.frame):,} of {cleaned.ingested_rows:,} rows are clean. {cleaned.quarantined_rows:,} rows "
+        f"({cleaned.quarantined_share:.2%}) are in quarantine, {cleaned.collapsed_duplicates:,} exact duplicates were removed."
     )
-    yield table(
-        ["Source", "Merge", "Rows", "sha256", "DVC md5"],
-        [
-            [
-                code(record.name),
-                record.merge,
-                f"{record.rows:,}",
-                code(record.sha256[:12]),
-                code(record.dvc_md5 or "none"),
-            ]
-            for record in end.records
-        ],
-    )
+    sources = [
+        [code(record.name), record.merge, f"{record.rows:,}", code(record.sha256[:12]), code(record.dvc_md5 or "none")]
+        for record in run.records
+    ]
+    yield table(["Source", "Merge", "Rows", "sha256", "DVC md5"], sources)
     if not cleaned.quarantine.empty:
         reasons = cleaned.reasons().astype(str).head(_MAX_REASONS).to_numpy().tolist()
-        yield table(["Column", "Reason", "Cells"], [[code(cell) for cell in row] for row in reasons])
+        yield table(["Column", "Reason for quarantine", "Cells"], [[code(cell) for cell in row] for row in reasons])
 
 
-def _plain_table(cells: Table) -> str:
+def _escaped_table(cells: Table) -> str:
     headers, rows = cells
     return table([plain(header) for header in headers], [[plain(cell) for cell in row] for row in rows])

@@ -1,118 +1,50 @@
-"""A run of the flow as files: tables, model, metrics and plots, for DVC and for whoever wants to look."""
-
-from __future__ import annotations
+"""Export a run as files: tables, model, metrics and plots, as DVC tracks them."""
 
 import json
-import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..config.metaflow_defaults import set_metaflow_defaults
+import pandas as pd
+
 from ..errors import DataError
+from ..evaluation.evaluate import Evaluation
+from ..evaluation.metrics import Scores
 from ..tracking.entities import VERSION_FILE, ModelVersion
+from .finished_run import FinishedRun
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..evaluation.metrics import Scores
-
-FLOW_NAME = "TrainFlow"
-_MAX_POINTS = 300  # of a curve: git keeps it
+_MAX_POINTS = 300  # of a curve, because git keeps the file
 
 
-def export_results(target: Path, run: str | None = None) -> tuple[str, list[Path]]:
-    """Write `run`, or the newest successful one, below `target`: (the run, the files written).
+def export_results(run: FinishedRun, target: Path) -> list[Path]:
+    """Write the results of `run` below the folder `target` and return the files written.
 
-    data/processed/ gets the clean rows and the quarantine, data/features/ the two sides of the split, models/ the files
-    of the scorer and which version it is, if it was registered; metrics.json the metrics; plots/ the curves. Raises
-    DataError when there is no such run, or `target` cannot be written.
+    - data/processed/: the clean rows and the quarantine
+    - data/features/: the training rows and the held-out rows
+    - models/: the model files, and VERSION_FILE if the model was registered
+    - metrics.json: the metrics
+    - plots/: the curves
+
+    Raises DataError if `target` cannot be written.
     """
-    end = run_end(run)
-    tables = {
-        "data/processed/readings.parquet": end.cleaned.frame,
-        "data/processed/quarantine.parquet": end.cleaned.quarantine,
-        "data/features/train.parquet": end.rows.train,
-        "data/features/held_out.parquet": end.rows.test,
-    }
-    written = []
     try:
         target.mkdir(parents=True, exist_ok=True)
+        # Written aside and moved at the end, so that an error leaves the former results complete.
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
-            for name, frame in tables.items():
-                staged = Path(work, name)
-                staged.parent.mkdir(parents=True, exist_ok=True)
-                frame.to_parquet(staged, index=False)
-            for name, content in {**end.files, **_version_file(end)}.items():
-                staged = Path(work, "models", name)
-                staged.parent.mkdir(exist_ok=True)
-                staged.write_bytes(content)
-            Path(work, "metrics.json").write_text(json.dumps(_metrics(end.evaluation), indent=2) + "\n")
-            for name, frame in _plots(end).items():
-                staged = Path(work, "plots", name)
-                staged.parent.mkdir(exist_ok=True)
-                frame.to_csv(staged, index=False, float_format="%.6g")
-            # Only when all is written does any of it take its place. A model that was not registered is no version's.
+            _write_all(run, Path(work))
+            # A model that was not registered must not stand beside the note of a former version.
             Path(target, "models", VERSION_FILE).unlink(missing_ok=True)
-            for staged in sorted(path for path in Path(work).rglob("*") if path.is_file()):
-                place = target / staged.relative_to(work)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(staged, place)
-                written.append(place)
+            return list(_move_files(Path(work), target))
     except OSError as error:
         raise DataError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
-    return str(end.flow_run), written
 
 
-def _version_file(end: Any) -> dict[str, bytes]:
-    if end.outcome.version is None:
-        return {}
-    version = ModelVersion(
-        version=end.outcome.version,
-        aliases=(end.outcome.level,),
-        run_id=end.mlflow_run_id,
-        created=end.finished_at,
-        tags=end.tags,
-    )
-    return {VERSION_FILE: version.to_json().encode()}
-
-
-def run_end(run: str | None = None) -> Any:
-    """The artifacts of the last step of `run`, by its id or as TrainFlow/ID; of the newest successful run without it."""
-    set_metaflow_defaults()
-    from metaflow import Flow, Run, namespace
-    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
-
-    namespace(None)  # whoever ran it
-    run = run and run.strip().removeprefix(f"{FLOW_NAME}/")
-    try:
-        found = Run(f"{FLOW_NAME}/{run}") if run else Flow(FLOW_NAME).latest_successful_run
-    except (MetaflowNotFound, MetaflowInvalidPathspec):
-        found = None
-    if found is None:
-        wanted = f"run {run!r}" if run else "successful run"
-        where = os.environ.get("METAFLOW_DATASTORE_SYSROOT_S3") or os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
-        raise DataError(f"no {wanted} of {FLOW_NAME} in {where}: run python flows/train_flow.py run first")
-    if not found.successful:
-        raise DataError(f"{FLOW_NAME}/{run} did not end well: python flows/train_flow.py resume --origin-run-id {run}")
-    return found["end"].task.data
-
-
-def _plots(end: Any) -> dict[str, pd.DataFrame]:
-    """What dvc.yaml draws: on held-out rows, but for the trials."""
-    evaluation, trials = end.evaluation, end.trained.trials
-    return {
-        "thresholds.csv": evaluation.thresholds.tail(_MAX_POINTS),
-        "calibration.csv": evaluation.calibration,
-        "importances.csv": evaluation.importances,
-        "trials.csv": trials[trials["state"] == "complete"][["trial", "pr_auc"]],
-    }
-
-
-def _metrics(evaluation: Any) -> dict[str, Any]:
-    sides = {
+def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
+    """The content of metrics.json: the metrics of each set of rows, with intervals."""
+    row_sets = {
         "held_out": evaluation.held_out,
         "out_of_fold": evaluation.out_of_fold,
         "forward": evaluation.forward,
@@ -121,12 +53,57 @@ def _metrics(evaluation: Any) -> dict[str, Any]:
         "algorithm": evaluation.algorithm,
         "threshold": evaluation.threshold,
         "level": evaluation.verdict.level or "rejected",
-        **{name: _scores(scores) for name, scores in sides.items() if scores is not None},
+        **{name: _scores_as_json(scores) for name, scores in row_sets.items() if scores is not None},
     }
 
 
-def _scores(scores: Scores) -> dict[str, Any]:
+def _write_all(run: FinishedRun, folder: Path) -> None:
+    for part in ("data/processed", "data/features", "models", "plots"):
+        (folder / part).mkdir(parents=True)
+    run.cleaned.frame.to_parquet(folder / "data/processed/readings.parquet", index=False)
+    run.cleaned.quarantine.to_parquet(folder / "data/processed/quarantine.parquet", index=False)
+    run.rows.train.to_parquet(folder / "data/features/train.parquet", index=False)
+    run.rows.test.to_parquet(folder / "data/features/held_out.parquet", index=False)
+    for name, content in {**run.files, **_version_file(run)}.items():
+        (folder / "models" / name).write_bytes(content)
+    (folder / "metrics.json").write_text(json.dumps(exported_metrics(run.evaluation), indent=2) + "\n")
+    for name, table in _plots(run).items():
+        table.to_csv(folder / "plots" / name, index=False, float_format="%.6g")
+
+
+def _move_files(source: Path, target: Path) -> Iterator[Path]:
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, place)
+        yield place
+
+
+def _version_file(run: FinishedRun) -> Mapping[str, bytes]:
+    """VERSION_FILE with its content, nothing if the model was not registered."""
+    version, level = run.outcome.version, run.outcome.level
+    if version is None or level is None:
+        return {}
+    note = ModelVersion(
+        version=version, aliases=(level,), run_id=run.mlflow_run_id, created=run.finished_at, tags=run.tags
+    )
+    return {VERSION_FILE: note.to_json().encode()}
+
+
+def _plots(run: FinishedRun) -> dict[str, pd.DataFrame]:
+    """The tables that dvc.yaml plots, of held-out rows except for the trials."""
+    evaluation, trials = run.evaluation, run.trained.trials
+    return {
+        "thresholds.csv": evaluation.thresholds.tail(_MAX_POINTS),
+        "calibration.csv": evaluation.calibration,
+        "importances.csv": evaluation.importances,
+        "trials.csv": trials[trials["state"] == "complete"][["trial", "pr_auc"]],
+    }
+
+
+def _scores_as_json(scores: Scores) -> dict[str, Any]:
     estimates = {
-        name: {"value": found.value, "low": found.low, "high": found.high} for name, found in scores.estimates.items()
+        name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+        for name, estimate in scores.estimates.items()
     }
     return {"rows": scores.rows, "failures": scores.failures, "confusion": asdict(scores.confusion), **estimates}

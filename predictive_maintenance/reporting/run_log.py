@@ -1,4 +1,4 @@
-"""What a training run writes to MLflow: names of parameters, metrics, tags and artifacts are decided here."""
+"""What a training run logs to MLflow. The names of parameters, metrics, tags and artifacts are defined here."""
 
 import json
 import tempfile
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..config.params import Params
 from ..config.uris import redact
-from ..evaluation.evaluate import Evaluation, training_fingerprint
+from ..evaluation.comparison import training_fingerprint
+from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..ingestion.merging import SourceRecord
 from ..tracking.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
@@ -20,11 +21,13 @@ from ..training.estimators import save_estimator
 from ..training.splits import SplitRows
 from ..validation.cleaning import Cleaned
 
+_MAX_VERDICT_CHARACTERS = 1000
+
 
 def log_data(
     run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params
 ) -> None:
-    """The run's parameters, its data set and where that came from."""
+    """Log the parameters, the data sets and their lineage, and the quarantine."""
     settings = params.model_dump(mode="json")
     settings["data"]["sources"] = [f"{source.merge}: {redact(source.uri)}" for source in params.data.sources]
     run.log(
@@ -41,82 +44,73 @@ def log_data(
     names = ", ".join(record.name for record in records)
     run.log_data(rows.train, "training", names, training_fingerprint(rows.train))
     run.log_data(rows.test, "evaluation", names, training_fingerprint(rows.test))
-    with _folder() as folder:
+    with _artifacts(run, "lineage") as folder:
         (folder / "sources.json").write_text(sources_file(records))
         (folder / "packages.txt").write_text(package_versions())
-        run.log_artifacts(folder, "lineage")
-    with _folder() as folder:
+    with _artifacts(run, "data") as folder:
         cleaned.quarantine.to_csv(folder / "quarantine.csv", index=False)
-        run.log_artifacts(folder, "data")
 
 
 def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) -> None:
-    """One candidate's hyperparameters, out-of-fold metrics, trials and fitted estimator, in its nested run."""
-    from . import charts  # draws with Altair, which takes a while to import
+    """Log a candidate to its nested run: hyperparameters, out-of-fold metrics, trials and the fitted estimator."""
+    from .chart_style import save_png  # imports Altair, which is slow
+    from .training_charts import trials
 
-    with run.open(), _folder() as folder:
+    with run.open():
         run.log(
             params=trained.hyperparameters,
             metrics={"threshold": trained.threshold, **metric_values("out_of_fold", out_of_fold)},
             tags={"calibrated": str(not trained.calibration.is_identity).lower()},
         )
-        trained.trials.to_csv(folder / "trials.csv", index=False)
-        charts.save_pictures({"trials": charts.trials(trained.trials)}, folder)
-        save_estimator(trained.estimator, folder)
-        run.log_artifacts(folder, "candidate")
+        with _artifacts(run, "candidate") as folder:
+            trained.trials.to_csv(folder / "trials.csv", index=False)
+            save_png({"trials": trials(trained.trials)}, folder)
+            save_estimator(trained.estimator, folder)
 
 
 def log_evaluation(run: FlowRun, evaluation: Evaluation, currency: str) -> None:
-    """The evaluation's metrics, figures, tables and gate."""
-    from . import charts  # draws with Altair, which takes a while to import
+    """Log the metrics, charts, tables and gate of an evaluation."""
+    from .chart_style import save_png  # imports Altair, which is slow
+    from .evaluation_charts import evaluation_charts
 
-    metrics = metric_values("held_out", evaluation.held_out) | metric_values("out_of_fold", evaluation.out_of_fold)
-    for prefix, scores in (("forward", evaluation.forward), ("oracle", evaluation.oracle)):
-        metrics |= metric_values(prefix, scores) if scores else {}
-    if evaluation.comparison and evaluation.comparison.champion:
-        metrics |= metric_values("champion", evaluation.comparison.champion)
-    level = evaluation.verdict.level or "rejected"
-    run.log(metrics=metrics, tags={LEVEL_TAG: level, "verdict": evaluation.verdict.summary()[:1000]})
-    with _folder() as folder:
-        charts.save_pictures(charts.figures(evaluation, currency), folder)
-        run.log_artifacts(folder, "figures")
-    with _folder() as folder:
+    run.log(metrics=_evaluation_metrics(evaluation), tags=_verdict_tags(evaluation))
+    with _artifacts(run, "figures") as folder:
+        save_png(evaluation_charts(evaluation, currency), folder)
+    with _artifacts(run, "evaluation") as folder:
         (folder / "gate.json").write_text(evaluation.verdict.to_json())
-        (folder / "modes.json").write_text(json.dumps([asdict(group) for group in evaluation.modes], indent=2))
-        for name in ("thresholds", "calibration", "importances"):
-            getattr(evaluation, name).to_csv(folder / f"{name}.csv", index=False)
-        run.log_artifacts(folder, "evaluation")
+        (folder / "modes.json").write_text(json.dumps([asdict(mode) for mode in evaluation.modes], indent=2))
+        evaluation.thresholds.to_csv(folder / "thresholds.csv", index=False)
+        evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
+        evaluation.importances.to_csv(folder / "importances.csv", index=False)
 
 
 def log_card(run: FlowRun, name: str, html: str) -> None:
-    """A card of the flow as a page, readable without Metaflow."""
-    with _folder() as folder:
+    """Log a card of the flow as an HTML page, which can be read without Metaflow."""
+    with _artifacts(run, "cards") as folder:
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
-        run.log_artifacts(folder, "cards")
 
 
 def version_tags(
     evaluation: Evaluation, fingerprint: str, records: tuple[SourceRecord, ...], flow_run: str, commit: str
 ) -> dict[str, str]:
-    """What a model version says of itself: the gate, its metrics with intervals, and its lineage."""
+    """The tags of a model version: its gate, its metrics with intervals, and its lineage."""
     return {
         "algorithm": evaluation.algorithm,
         "threshold": repr(evaluation.threshold),
-        LEVEL_TAG: evaluation.verdict.level or "rejected",
+        **_verdict_tags(evaluation),
         GATE_TAG: evaluation.verdict.to_json(),
-        "verdict": evaluation.verdict.summary()[:1000],
         FINGERPRINT_TAG: fingerprint,
         SOURCES_TAG: sources_tag(records),
         FLOW_RUN_TAG: flow_run,
         "git_commit": commit,
         METRICS_TAG: json.dumps(
-            {"held_out": _as_json(evaluation.held_out), "out_of_fold": _as_json(evaluation.out_of_fold)}
+            {"held_out": _scores_as_json(evaluation.held_out), "out_of_fold": _scores_as_json(evaluation.out_of_fold)}
         ),
     }
 
 
 def metric_values(prefix: str, scores: Scores) -> dict[str, float]:
-    """`prefix_recall`, `prefix_recall_low`, `prefix_recall_high`, ... and the counts of rows and failures."""
+    """MLflow metrics: `prefix_rows`, `prefix_failures`, and `prefix_recall`, `prefix_recall_low`, `prefix_recall_high` etc."""
     values: dict[str, float] = {f"{prefix}_rows": scores.rows, f"{prefix}_failures": scores.failures}
     for name, estimate in scores.estimates.items():
         values |= {
@@ -127,8 +121,28 @@ def metric_values(prefix: str, scores: Scores) -> dict[str, float]:
     return values
 
 
-def _as_json(scores: Scores) -> dict[str, object]:
-    """Counts, and each metric with its interval."""
+def _evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
+    row_sets = {
+        "held_out": evaluation.held_out,
+        "out_of_fold": evaluation.out_of_fold,
+        "forward": evaluation.forward,
+        "oracle": evaluation.oracle,
+        "champion": evaluation.comparison and evaluation.comparison.champion,
+    }
+    return {
+        name: value
+        for prefix, scores in row_sets.items()
+        if scores
+        for name, value in metric_values(prefix, scores).items()
+    }
+
+
+def _verdict_tags(evaluation: Evaluation) -> dict[str, str]:
+    verdict = evaluation.verdict
+    return {LEVEL_TAG: verdict.level or "rejected", "verdict": verdict.summary()[:_MAX_VERDICT_CHARACTERS]}
+
+
+def _scores_as_json(scores: Scores) -> dict[str, object]:
     metrics = {
         name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         for name, estimate in scores.estimates.items()
@@ -137,6 +151,8 @@ def _as_json(scores: Scores) -> dict[str, object]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _artifacts(run: FlowRun, path: str) -> Iterator[Path]:
+    """A temporary folder whose files are logged as artifacts under `path` at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="pdm-log-") as folder:
         yield Path(folder)
+        run.log_artifacts(Path(folder), path)

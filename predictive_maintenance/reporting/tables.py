@@ -1,24 +1,26 @@
-"""Tables of an evaluation as headers and plain cells, the same for cards and reports."""
+"""Tables of an evaluation as headers and text cells, for cards and reports."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..evaluation.metrics import METRICS, Confusion, GroupRecall, Scores
+from ..evaluation.failure_modes import ModeRecall
+from ..evaluation.metrics import METRICS, Confusion, Scores
 from ..evaluation.verdict import Check
 
 Table = tuple[list[str], list[list[str]]]
+"""(headers, rows of cells)"""
 
 
 def gate_table(checks: Sequence[Check]) -> Table:
-    """Every check, passed or not."""
-    return ["Level", "Check", "Measured", "Required", "Verdict", "Why"], [
+    """One row for each check."""
+    return ["Level", "Check", "Measured", "Required", "Result", "Reason"], [
         [check.level, check.name, check.measured, check.required, "passed" if check.passed else "FAILED", check.why]
         for check in checks
     ]
 
 
 def scores_table(columns: Mapping[str, Scores]) -> Table:
-    """Metrics with intervals and counts down, sets of rows across."""
+    """One row for each metric with its interval, one column for each entry of `columns`; the last rows are counts."""
     rows = [[label, *(_estimate(name, scores) for scores in columns.values())] for name, label in METRICS.items()]
     rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
@@ -27,31 +29,31 @@ def scores_table(columns: Mapping[str, Scores]) -> Table:
 
 
 def revision_table(revision: str, before: Mapping[str, Any], now: Scores) -> Table:
-    """Metrics of held-out rows beside those that another revision's metrics.json has, which may be of other rows."""
+    """Held-out metrics of another revision (`before`, from its metrics.json), those of this model, and the difference."""
     rows = []
     for metric, label in METRICS.items():
         old = before.get(metric)
-        value = _number(metric, now[metric].value - old["value"], sign=True) if old and now.failures else ""
-        rows.append([label, _interval(metric, **old) if old else "none", _estimate(metric, now), value])
+        difference = _number(metric, now[metric].value - old["value"], sign=True) if old and now.failures else ""
+        rows.append([label, _interval(metric, **old) if old else "none", _estimate(metric, now), difference])
     counts = (("Rows", "rows", now.rows), ("Failures", "failures", now.failures))
     rows += [[label, f"{before[name]:,}", f"{count:,}", ""] for label, name, count in counts]
     return ["Metric", revision, "This model", "Difference"], rows
 
 
-def modes_table(modes: Sequence[GroupRecall]) -> Table:
-    """Recall by failure mode; too few failures are not assessed."""
+def modes_table(modes: Sequence[ModeRecall]) -> Table:
+    """Recall for each failure mode; `not assessable` for a mode with too few failures."""
     return ["Mode", "Caught", "Recall"], [
         [
-            group.label,
-            f"{group.caught} of {group.failures}",
-            f"{group.recall:.3f} [{group.low:.3f}, {group.high:.3f}]" if group.assessable else "not assessable",
+            mode.label,
+            f"{mode.caught} of {mode.failures}",
+            f"{mode.recall:.3f} [{mode.low:.3f}, {mode.high:.3f}]" if mode.assessable else "not assessable",
         ]
-        for group in modes
+        for mode in modes
     ]
 
 
 def confusion_table(counts: Confusion) -> Table:
-    """What became of failures and of healthy readings."""
+    """The confusion matrix: actual state by row, decision by column."""
     return ["", "Alarm", "No alarm"], [
         ["Failed", f"{counts.true_positives:,}", f"{counts.false_negatives:,}"],
         ["Healthy", f"{counts.false_positives:,}", f"{counts.true_negatives:,}"],

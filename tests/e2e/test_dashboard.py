@@ -15,12 +15,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from predictive_maintenance.evaluation.evaluate import (
-    evaluate,
-    out_of_fold_scores,
-    thresholds_file,
-    training_fingerprint,
-)
+from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.reporting.run_log import version_tags

@@ -2,7 +2,8 @@
 
 import pytest
 
-from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry

@@ -1,17 +1,19 @@
-"""The oracle: the published rules of AI4I 2020 applied to the readings. What a model could reach at most, a ceiling."""
+"""The published rules of AI4I 2020 applied to readings: an upper bound for what a model can reach on that data."""
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..machine.features import power_w, product_type_codes, strain_limit_min_nm, strain_min_nm
 from ..machine.operating_limits import lacks_heat_dissipation
 from ..machine.sensors import POWER_RANGE_W, PRODUCT_TYPE
+from .intervals import BoolArray
 
 
-def broken_rules(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """(n,) whether a reading breaks the heat dissipation, power or overstrain rule. Tool wear failures are random."""
-    # The labels were made from differences that were not rounded: some readings of 8.6 K count as below it.
+def violates_published_rules(rows: pd.DataFrame) -> BoolArray:
+    """(n,) whether a reading violates the heat dissipation, power or overstrain rule.
+
+    Tool wear failures are random, so no rule covers them.
+    """
+    # The labels were made from unrounded differences: some readings of 8.6 K count as below it.
     difference = rows["process_temperature_k"] - rows["air_temperature_k"]
     heat = lacks_heat_dissipation(difference, rows["rotational_speed_rpm"])
     power = ~power_w(rows).between(*POWER_RANGE_W)

@@ -1,0 +1,68 @@
+"""Confidence intervals: bootstrap over tool lives, and Wilson intervals of shares.
+
+The bootstrap draws whole tool lives, because the readings of one tool life are correlated.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its two-sided interval and its one-sided lower bound, all at the configured confidence."""
+
+    value: float
+    low: float
+    high: float
+    lower_bound: float
+
+
+def bootstrap_draws(lives: int, samples: int, seed: int) -> Iterator[FloatArray]:
+    """Yield `samples` arrays (lives,): how often each tool life is drawn, with replacement.
+
+    One array at a time, to save memory.
+    """
+    random = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield np.bincount(random.integers(0, lives, lives), minlength=lives).astype(np.float64)
+
+
+def sums_per_life(lives: IndexArray, count: int, values: Iterable[BoolArray | FloatArray]) -> FloatArray:
+    """(len(values), count) sums of each array over the rows of each tool life; `lives` (n,) is the life of each row."""
+    return np.stack([np.bincount(lives, row, minlength=count) for row in values])
+
+
+def bootstrap_estimate(value: float, samples: FloatArray, confidence: float) -> Estimate:
+    """`value` with the quantiles of its bootstrap `samples` as interval."""
+    tail = 1 - confidence
+    low, high, lower_bound = np.quantile(samples, [tail / 2, 1 - tail / 2, tail])
+    return Estimate(value, float(low), float(high), float(lower_bound))
+
+
+def wilson_estimate(hits: int, count: int, confidence: float) -> Estimate:
+    """A share with its Wilson interval, for a share that is equal in every bootstrap sample, such as a precision of 1.
+
+    The bootstrap interval of such a share has no width, which understates its uncertainty.
+    """
+    low, high = wilson_interval(hits, count, confidence)
+    return Estimate(hits / count, low, high, lower_bound=wilson_interval(hits, count, 2 * confidence - 1)[0])
+
+
+def wilson_interval(hits: int, count: int, confidence: float) -> tuple[float, float]:
+    """Interval of the share `hits / count` of independent rows, (NaN, NaN) for a `count` of 0.
+
+    Source: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+    """
+    from scipy.stats import binomtest
+
+    if not count:
+        return float("nan"), float("nan")
+    interval = binomtest(hits, count).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

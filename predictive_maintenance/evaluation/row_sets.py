@@ -1,0 +1,72 @@
+"""Scores on each set of rows that a report shows: out-of-fold, forward in time, by product type, and the oracle's."""
+
+import pandas as pd
+
+from ..config.params import Params
+from ..errors import DataError
+from ..machine.sensors import LABEL, MODE_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
+from ..training.candidate import TrainedCandidate, train_untuned
+from ..training.export import estimator_probabilities
+from ..training.splits import SplitRows, assign_folds, forward_split
+from .intervals import BoolArray, FloatArray
+from .metrics import Scores, score
+from .published_rules import violates_published_rules
+
+
+def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Scores:
+    """Scores of `probabilities` and `decisions` (both (n,)) on `rows`, with the settings of `params`."""
+    return score(rows, probabilities, decisions, params.costs, params.evaluation, params.training.seed)
+
+
+def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> Scores:
+    """Scores of a candidate on the training rows.
+
+    The model, calibration and threshold that judge a row were fitted without the row's fold.
+    """
+    out_of_fold = trained.out_of_fold
+    return score_rows(rows.train, out_of_fold.probabilities, out_of_fold.decisions, params)
+
+
+def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:
+    """Scores of the same algorithm, trained on the earlier readings and evaluated on the latest ones, and a note on them.
+
+    It uses default hyperparameters, because the search has seen the later rows. Scores are None, with the reason as
+    note, if the earlier rows or the latest rows have too few failures.
+    """
+    all_rows = pd.concat([rows.train, rows.test]).sort_values("position", ignore_index=True)
+    is_later = forward_split(all_rows, params.split.forward_share)
+    earlier, later = all_rows[~is_later].reset_index(drop=True), all_rows[is_later].reset_index(drop=True)
+    if later.empty or not later[LABEL.name].any():
+        return None, "not available, because the latest readings contain no failure"
+    try:
+        fold = assign_folds(earlier, params.split.folds, params.training.seed)
+    except DataError as error:
+        return None, f"not available, because the earlier readings cannot be split into folds: {error}"
+    fitted = train_untuned(trained.algorithm, earlier, fold, params)
+    probabilities = estimator_probabilities(fitted, later)
+    scores = score_rows(later, probabilities, probabilities >= fitted.threshold, params)
+    return scores, (
+        f"trained on the {len(earlier):,} earlier readings with default hyperparameters, "
+        f"evaluated on the {len(later):,} latest readings"
+    )
+
+
+def oracle_scores(rows: pd.DataFrame, params: Params) -> Scores | None:
+    """Scores of the published rules on `rows`; None if no failure mode is recorded, as in data other than AI4I's."""
+    if not any(name in rows for name in MODE_NAMES):
+        return None
+    decisions = violates_published_rules(rows)
+    return score_rows(rows, decisions.astype(float), decisions, params)
+
+
+def product_type_scores(
+    rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params
+) -> dict[str, Scores]:
+    """Scores on the readings of each product type that occurs in `rows`."""
+    scores = {}
+    for name in PRODUCT_TYPES:
+        of_type = (rows[PRODUCT_TYPE.name] == name).to_numpy()
+        if of_type.any():
+            type_rows = rows[of_type].reset_index(drop=True)
+            scores[name] = score_rows(type_rows, probabilities[of_type], decisions[of_type], params)
+    return scores

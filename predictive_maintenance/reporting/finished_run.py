@@ -1,0 +1,70 @@
+"""A finished run of the training flow, read from Metaflow's datastore."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..config.metaflow_defaults import set_metaflow_defaults
+from ..config.params import Params
+from ..errors import DataError
+from ..evaluation.evaluate import Evaluation
+from ..evaluation.metrics import Scores
+from ..ingestion.merging import SourceRecord
+from ..tracking.promotion import Outcome
+from ..training.candidate import TrainedCandidate
+from ..training.splits import SplitRows
+from ..validation.cleaning import Cleaned
+
+FLOW_NAME = "TrainFlow"
+
+
+class FinishedRun(Protocol):
+    """The artifacts of the last step of a run."""
+
+    flow_run: str
+    commit: str
+    mlflow_run_id: str
+    finished_at: datetime
+    params: Params
+    records: Sequence[SourceRecord]
+    cleaned: Cleaned
+    rows: SplitRows
+    candidate_scores: Mapping[str, Scores]
+    trained: TrainedCandidate
+    evaluation: Evaluation
+    files: Mapping[str, bytes]
+    tags: Mapping[str, str]
+    outcome: Outcome
+
+
+def load_run(run: str | None = None) -> FinishedRun:
+    """Read `run`, given as ID or TrainFlow/ID; without it, the newest successful run.
+
+    Raises DataError if there is no such run, or if it did not succeed.
+    """
+    set_metaflow_defaults()
+    from metaflow import namespace
+
+    namespace(None)  # runs of every user
+    run_id = run and run.strip().removeprefix(f"{FLOW_NAME}/")
+    found = _find(run_id)
+    if found is None:
+        wanted = f"run {run_id!r}" if run_id else "successful run"
+        where = os.environ.get("METAFLOW_DATASTORE_SYSROOT_S3") or os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
+        raise DataError(f"no {wanted} of {FLOW_NAME} in {where}: start one with python flows/train_flow.py run")
+    if not found.successful:
+        resume = f"python flows/train_flow.py resume --origin-run-id {run_id}"
+        raise DataError(f"{FLOW_NAME}/{run_id} did not succeed: continue it with {resume}")
+    end: FinishedRun = found["end"].task.data
+    return end
+
+
+def _find(run_id: str | None) -> Any:
+    from metaflow import Flow, Run
+    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
+
+    try:
+        return Run(f"{FLOW_NAME}/{run_id}") if run_id else Flow(FLOW_NAME).latest_successful_run
+    except (MetaflowNotFound, MetaflowInvalidPathspec):
+        return None
