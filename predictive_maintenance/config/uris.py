@@ -1,156 +1,110 @@
-"""URIs as text: their scheme, what they take from the environment, and what of them may be shown and kept."""
+"""URIs in settings: their scheme, the environment variables in them, and what may be shown.
+
+A secret is written as ${NAME}. One that is written out is refused where settings are read, and no error shows it.
+"""
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Self
 from urllib.parse import parse_qsl, quote, urlencode
 
 from ..errors import SourceError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_FROM_ENVIRONMENT = re.compile(r"\{?(\$\{\w+\})+\}?")  # ODBC allows braces around a value
-
-_WEB = ("http", "https", "s3")
-_SHOWN_OPTIONS = ("table", "query", "rows", "seed")
-_SECRET_PARTS = (
-    *("password", "passwd", "passphrase", "pwd", "token", "secret", "signature", "credential"),
-    *("apikey", "accesskey", "accountkey", "privatekey"),
+# Not urlsplit: ${NAME} may replace any part. A scheme with a single slash is a common typing error.
+_URI = re.compile(
+    r"(?P<start>(?P<web>(?i:https?|s3)://?)|[^:/?#@]*://|[^:/?#@]{2,}:/|\$\{\w+\})"
+    r"(?P<userinfo>(?P<user>[^:/?#]*)(:(?P<password>[^/?#]*))?@)?"
+    r"(?P<host>[^/?#]*)(?P<path>[^?#]*)([?#](?P<options>.*))?",
+    re.DOTALL,
 )
-_SECRET_WORDS = {"pass", "key", "sig", "auth", "authorization"}
+_VALID_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:(\d*|\$\{\w+\}))?")
+_SHOWN_OPTIONS = ("table", "query", "rows", "seed")  # of a database or the simulator
+_SECRET_OPTION = re.compile(
+    r"(?i:passw|passphrase|pwd|token|secret|signature|credential|(api|access|account|private)[^a-z]*key)"
+    r"|((?<![A-Za-z])(?i:pass|key|sig|auth|authorization)|Pass|Key|Sig|Auth|Authorization)(?![a-z])"
+)
 
 
 def scheme_of(uri: str) -> str:
-    """The URI's scheme: '' for a local path, also one on a Windows drive."""
+    """The scheme of `uri` in lower case; '' for a local path, also for one on a Windows drive."""
     scheme, found, _ = uri.partition("://")
     return scheme.lower() if found else ""
 
 
 def expand(uri: str) -> str:
-    """`uri` with ${NAME} taken from the environment. Raises SourceError for a name that is not set.
+    """Replace each ${NAME} with the value of that environment variable. Raises SourceError if it is not set.
 
-    In a user, a password and the value of an option it is percent-encoded: the environment holds the plain text.
+    In a user, a password and the value of an option, the value is percent-encoded.
     """
 
-    def plain(match: re.Match[str]) -> str:
+    def value(match: re.Match[str]) -> str:
         if (found := os.environ.get(match[1])) is None:
             raise SourceError(f"{redact(uri)}: the environment variable {match[1]} is not set")
         return found
 
     def encoded(text: str) -> str:
-        return _VARIABLE.sub(lambda match: quote(plain(match), safe=""), text)
+        return _VARIABLE.sub(lambda match: quote(value(match), safe=""), text)
 
-    parts = _Parts.of(uri)
-    options = re.sub(r"(?<==)[^&]*", lambda value: encoded(value[0]), parts.options)
-    return _VARIABLE.sub(plain, parts.start) + encoded(parts.userinfo) + _VARIABLE.sub(plain, parts.place + options)
+    if not (parts := _URI.fullmatch(uri)):
+        return _VARIABLE.sub(value, uri)
+    start, userinfo = _VARIABLE.sub(value, parts["start"]), encoded(parts["userinfo"] or "")
+    place, mark, options = uri[parts.start("host") :].partition("?")
+    options = re.sub(r"(?<==)[^&]*", lambda option: encoded(option[0]), options)
+    return start + userinfo + _VARIABLE.sub(value, place + mark + options)
 
 
 def redact(uri: str) -> str:
-    """`uri` without what must not reach a log or a tag: its password, a web address's user, the values of options."""
-    parts = _Parts.of(uri)
-    user = "***" if parts.user and parts.is_web else parts.user
-    userinfo = f"{user}{':***' if parts.password else ''}@" if parts.userinfo else ""
-    # An option with an odd name may be what follows a question mark in a password.
-    shown = [
-        (name if re.fullmatch(r"[\w.-]+", name) else "***", value if parts.shows(name) else "***")
-        for name, value in parts.named_options
-    ]
-    return f"{parts.start}{userinfo}{parts.place}{'?' if shown else ''}{urlencode(shown, safe='*')}"
+    """`uri` for display: without its password, a web address's user, and the values of most options."""
+    if not (parts := _URI.fullmatch(uri)):
+        return uri
+    if _is_ambiguous(parts):
+        return f"{parts['start']}***"
+    user = "***" if parts["user"] and parts["web"] else parts["user"]
+    userinfo = f"{user}{':***' if parts['password'] else ''}@" if parts["userinfo"] else ""
+    shown = () if parts["web"] else _SHOWN_OPTIONS
+    options = [(name, value if name in shown else "***") for name, value in _options(parts)]
+    query = f"?{urlencode(options, safe='*')}" if options else ""
+    return f"{parts['start']}{userinfo}{parts['host']}{parts['path']}{query}"
 
 
 def written_out_secret(uri: str) -> str:
-    """What secret `uri` holds as text instead of as ${NAME}, such as "a password"; '' where there is none."""
-    parts = _Parts.of(uri)
-    if parts.password and not _FROM_ENVIRONMENT.fullmatch(parts.password):
-        return "a password"
-    if parts.is_web and parts.user and not parts.password and not _FROM_ENVIRONMENT.fullmatch(parts.user):
-        return "a token before its @"
-    for name, value in parts.named_options:
-        settings = [] if parts.shows(name) else [(name, value), *_settings_in(value)]
-        for setting, text in settings:
-            if _names_a_secret(setting) and text and not _FROM_ENVIRONMENT.fullmatch(text):
-                return f"the value of {name!r}" if re.fullmatch(r"[\w.-]+", name) else "a secret"
+    """A description of the secret in `uri` that is not written as ${NAME}, such as "a password"; '' if there is none."""
+    if not (parts := _URI.fullmatch(uri)):
+        return ""
+    if credential := _written_out_credential(parts):
+        return credential
+    if _is_ambiguous(parts):
+        return "a password or an @ that is not percent-encoded"
+    for name, value in _options(parts):
+        # The value of odbc_connect is a list of settings itself: DRIVER=...;UID=...;PWD=...
+        settings = [(name, value), *(setting.split("=", 1) for setting in value.split(";") if "=" in setting)]
+        written_out = any(_SECRET_OPTION.search(key) and _is_written_out(text) for key, text in settings)
+        if written_out and (parts["web"] or name not in _SHOWN_OPTIONS):
+            return f"the value of {name!r}"
     return ""
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """A URI in four pieces that give it back when joined. A local path is all `place`.
-
-    By hand: the standard library's parts do not go back together for sqlite:////path, and a password that somebody
-    forgot to percent-encode must be found all the same.
-    """
-
-    start: str  # the scheme with its slashes, or ${NAME} in their place
-    userinfo: str  # with its @
-    place: str
-    options: str  # with the ? before them
-
-    @classmethod
-    def of(cls, uri: str) -> Self:
-        start = re.match(r"[^:/?#@]*://|[^:/?#@]{2,}:/|\$\{\w+\}", uri)  # with one slash: a slip of the hand
-        if start is None:
-            return cls("", "", uri, "")
-        rest = uri[start.end() :]
-        is_web = _is_web(start[0])
-        userinfo = rest[: _end_of_userinfo(rest, is_web)]
-        behind = rest[len(userinfo) :]
-        place = re.split(r"[?#]" if is_web else r"\?", behind, maxsplit=1)[0]
-        return cls(start[0], userinfo, place, behind[len(place) :])
-
-    @property
-    def is_web(self) -> bool:
-        return _is_web(self.start)
-
-    @property
-    def user(self) -> str:
-        return self.userinfo[:-1].partition(":")[0]
-
-    @property
-    def password(self) -> str:
-        return self.userinfo[:-1].partition(":")[2]
-
-    @property
-    def named_options(self) -> list[tuple[str, str]]:
-        """The options that have a value, decoded; what follows a web address's # counts among them."""
-        options = self.options[1:]
-        return parse_qsl(options.replace("#", "&") if self.is_web else options)
-
-    def shows(self, option: str) -> bool:
-        return option in _SHOWN_OPTIONS and not self.is_web
+def _written_out_credential(parts: re.Match[str]) -> str:
+    if _is_written_out(parts["password"]):
+        return "a password"
+    return "a token before its @" if parts["web"] and not parts["password"] and _is_written_out(parts["user"]) else ""
 
 
-def _is_web(start: str) -> bool:
-    return start.partition(":")[0].lower() in _WEB
+def _is_ambiguous(parts: re.Match[str]) -> bool:
+    """Whether an @ behind the host suggests that the host is a part of a password."""
+    behind = [parts["path"], *(parts["options"] or "").split("&")]
+    if not any("@" in text for text in behind if not text.startswith(("table=", "query="))):
+        return False
+    if parts["web"] or not parts["start"].endswith("/"):
+        return bool(_written_out_credential(parts)) or not _VALID_HOST.fullmatch(parts["host"])
+    return bool(parts["userinfo"] or parts["host"])
 
 
-def _end_of_userinfo(rest: str, is_web: bool) -> int:
-    """Where the host begins in what follows a scheme: 0 without user and password.
-
-    A colon that no port follows begins a password, and that ends at the last @, whatever is in between. A database's
-    password may even look like a port: SQLAlchemy reads it so too.
-    """
-    if settled := re.match(r"[^:/?#]*:(\$\{\w+\})+@", rest):
-        return settled.end()
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    colon = re.sub(r"^\[[^\]@]*\]", lambda ipv6: "." * len(ipv6[0]), authority).find(":")
-    if colon >= 0:
-        before_sql = re.split(r"[?&](?:table|query)=", rest, maxsplit=1)[0]
-        port = re.fullmatch(r"\d*|\$\{\w+\}", authority[colon + 1 :])
-        end = before_sql.rfind("@") if port or "@" in before_sql[colon:] else rest.rfind("@")
-        if end > colon and not (port and is_web):
-            return end + 1
-    return authority.rfind("@") + 1
+def _options(parts: re.Match[str]) -> list[tuple[str, str]]:
+    """The decoded options that have a value; those in a web address's fragment are included."""
+    options = parts["options"] or ""
+    return parse_qsl(options.replace("#", "&") if parts["web"] else options)
 
 
-def _names_a_secret(option: str) -> bool:
-    """Whether an option's name says that its value is a secret: password, access_token, AWSAccessKeyId, ..."""
-    words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", option)}
-    letters = re.sub(r"[^a-z]", "", option.lower())
-    return bool(words & _SECRET_WORDS) or any(part in letters for part in _SECRET_PARTS)
-
-
-def _settings_in(value: str) -> list[tuple[str, str]]:
-    """The settings within an option's value, as in odbc_connect=DRIVER=...;UID=...;PWD=..."""
-    pairs = (setting.partition("=") for setting in value.split(";"))
-    return [(name.strip(), text.strip()) for name, found, text in pairs if found]
+def _is_written_out(text: str | None) -> bool:
+    return bool(_VARIABLE.sub("", text or "").strip("{} "))  # ODBC allows braces around a value

@@ -1,4 +1,6 @@
-"""A secret in a source is never shown and never kept; from the environment it arrives as it is there."""
+"""A URI's secrets are not displayed, a written-out secret is found, and ${NAME} is replaced from the environment."""
+
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
@@ -14,8 +16,10 @@ from predictive_maintenance.errors import SourceError
     [
         ("postgresql://me:s3cret@host:5432/plant?table=t", "postgresql://me:***@host:5432/plant?table=t"),
         ("postgresql://me:s3:cr:et@host/plant?table=t", "postgresql://me:***@host/plant?table=t"),
-        ("postgresql://me:s3/cr?e#t@host/plant?table=t", "postgresql://me:***@host/plant?table=t"),
-        ("postgresql://me:s3@cr/et@host/plant?table=t", "postgresql://me:***@host/plant?table=t"),
+        ("postgresql://me:s3/cr?e#t@host/plant?table=t", "postgresql://***"),
+        ("postgresql://me:s3@cr/et@host/plant?table=t", "postgresql://***"),
+        ("postgresql://me:12/34@host/plant?table=t", "postgresql://***"),
+        ("https://me:s3cr/et@host/r.csv", "https://***"),
         ("postgresql:/me:s3cret@host/plant?table=t", "postgresql:/me:***@host/plant?table=t"),
         ("postgresql://me@host/plant?table=t", "postgresql://me@host/plant?table=t"),
         ("postgresql://host:5432/plant?table=a@b", "postgresql://host:5432/plant?table=a%40b"),
@@ -34,7 +38,7 @@ from predictive_maintenance.errors import SourceError
         ("C:/data/what?.csv", "C:/data/what?.csv"),
     ],
 )
-def test_passwords_and_the_values_of_a_query_are_not_shown(uri, shown):
+def test_redact_hides_passwords_and_option_values(uri, shown):
     assert redact(uri) == shown
 
 
@@ -42,8 +46,9 @@ def test_passwords_and_the_values_of_a_query_are_not_shown(uri, shown):
     ("uri", "secret"),
     [
         ("postgresql://me:s3cret@host/plant?table=t", "a password"),
-        ("postgresql://me:s3/cr?e#t@host/plant?table=t", "a password"),
-        ("postgresql://me:12/34@host/plant?table=t", "a password"),
+        ("postgresql://me:s3/cr?e#t@host/plant?table=t", "a password or an @ that is not percent-encoded"),
+        ("postgresql://me:12/34@host/plant?table=t", "a password or an @ that is not percent-encoded"),
+        ("postgresql://me:12?34@host/plant?table=t", "a password or an @ that is not percent-encoded"),
         ("postgresql://me:s3${REST}@host/plant?table=t", "a password"),
         ("https://ghp_s3cret@host/r.csv", "a token before its @"),
         ("https://ghp_s3cret:@host/r.csv", "a token before its @"),
@@ -55,7 +60,7 @@ def test_passwords_and_the_values_of_a_query_are_not_shown(uri, shown):
         ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Ds3cret&table=t", "the value of 'odbc_connect'"),
     ],
 )
-def test_a_secret_that_is_written_out_is_found(uri, secret):
+def test_a_written_out_secret_is_found(uri, secret):
     assert written_out_secret(uri) == secret
 
 
@@ -72,17 +77,19 @@ def test_a_secret_that_is_written_out_is_found(uri, secret):
         "https://host:8080/@me/r.csv?author=me&version=3",
         "s3://bucket/a@b.csv",
         "${SOURCE}",
+        "${FOLDER}/a@b.csv",
         "plant@home/readings.csv",
+        "sqlite:////plant/a@b.db?table=t",
     ],
 )
-def test_what_comes_from_the_environment_or_is_no_secret_may_be_written(uri):
+def test_a_uri_without_a_written_out_secret_is_accepted(uri):
     assert written_out_secret(uri) == ""
 
 
 ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="${}"), min_size=1)
 POSITIONS = {
     "a database's password": "postgresql://me:<>@host/plant?table=t",
-    "a password behind a port": "postgresql://me:<>@host:5432/plant?query=SELECT 1",
+    "a password before a host and port": "postgresql://me:<>@host:5432/plant?query=SELECT 1",
     "a web password": "https://me:<>@host/r.csv",
 }
 
@@ -91,25 +98,23 @@ POSITIONS = {
 @given(ANY_TEXT)
 @example("a/b?c#d@e")
 @example("1?/=@")
-def test_no_password_survives_however_it_is_spelt(template, text):
+def test_a_password_of_any_characters_is_found_and_hidden(template, text):
     secret = f"s3cret{text}t3rces"
     uri = template.replace("<>", secret)
-    assert written_out_secret(uri) == "a password"
+    assert written_out_secret(uri).startswith("a password")
     assert "s3cret" not in redact(uri)
     assert "t3rces" not in redact(uri)
 
 
 @given(st.text("0123456789/?#@=:[]", min_size=1))
-def test_no_password_of_digits_and_marks_survives_in_a_database_s_address(text):
+def test_a_database_password_of_digits_and_reserved_characters_is_found_and_hidden(text):
     uri = f"postgresql://me:{text}/s3cret@host/plant?table=t"
-    assert written_out_secret(uri) == "a password"
-    assert redact(uri).endswith(":***@host/plant?table=t")
+    assert written_out_secret(uri).startswith("a password")
+    assert "s3cret" not in redact(uri)
 
 
 @given(st.sampled_from(["password", "api_key", "X-Amz-Signature", "authToken", "sig"]), ANY_TEXT)
-def test_no_value_of_an_option_survives(name, text):
-    from urllib.parse import quote
-
+def test_the_value_of_a_secret_option_is_found_and_hidden(name, text):
     for base in ("https://host/r.csv?a=1", "postgresql://host/plant?table=t"):
         uri = f"{base}&{name}={quote(f's3cret{text}', safe='')}"
         assert written_out_secret(uri) == f"the value of {name!r}"
@@ -117,19 +122,19 @@ def test_no_value_of_an_option_survives(name, text):
 
 
 @given(ANY_TEXT)
-def test_a_piece_of_text_is_a_path_and_stays_as_it_is(text):
+def test_redact_does_not_change_a_local_path(text):
     name = text.replace("/", "").replace(":", "")
     assert redact(f"data/{name}.csv") == f"data/{name}.csv"
 
 
 @pytest.mark.parametrize("password", ["s3cret", "p/a?s#s@w:o r%d", "100%25"])
-def test_a_password_from_the_environment_arrives_as_it_is_there(monkeypatch, password):
+def test_a_password_from_the_environment_is_percent_encoded_for_sqlalchemy(monkeypatch, password):
     monkeypatch.setenv("DB_PASSWORD", password)
     url = make_url(expand("postgresql://me:${DB_PASSWORD}@host/plant?sslpassword=${DB_PASSWORD}"))
     assert (url.password, url.host, url.query["sslpassword"]) == (password, "host", password)
 
 
-def test_a_path_and_a_whole_source_from_the_environment_are_put_in_as_they_are(monkeypatch):
+def test_a_path_or_a_whole_uri_from_the_environment_is_not_encoded(monkeypatch):
     monkeypatch.setenv("PLACE", "a folder/50%")
     monkeypatch.setenv("SIGNED", "sv=1&sig=a%2Fb")
     assert expand("${PLACE}/r.csv") == "a folder/50%/r.csv"
@@ -137,7 +142,7 @@ def test_a_path_and_a_whole_source_from_the_environment_are_put_in_as_they_are(m
     assert expand("${PLACE}") == "a folder/50%"
 
 
-def test_a_name_that_is_not_set_is_told_without_a_secret(monkeypatch):
+def test_an_unset_variable_is_named_and_no_secret_is_shown(monkeypatch):
     monkeypatch.delenv("DB_USER", raising=False)
     monkeypatch.setenv("DB_PASSWORD", "s3cret")
     with pytest.raises(SourceError, match=r"^postgresql://\$\{DB_USER\}:\*\*\*@host/plant: .* DB_USER is not set$"):
