@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
-from predictive_maintenance.tracking.connection import connect_to_read, tracking_uri
+from predictive_maintenance.tracking.connection import connect_read_only, tracking_uri
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 
 from . import openapi, problems
@@ -32,7 +32,7 @@ within seconds, without a restart. Try **POST /predict** with one of its example
 
 def open_registry(names: RegistryNames) -> ReadableRegistry:
     """MLflow's registry, for one who only reads. Raises RegistryError."""
-    return RegistryReader(connect_to_read(names))
+    return RegistryReader(connect_read_only(names))
 
 
 def create_app(

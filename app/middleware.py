@@ -1,4 +1,4 @@
-"""Around every request: its id, its key, its line in the log, its place in the metrics."""
+"""ASGI middleware around every request: request id, log line and metrics; error responses; API key."""
 
 import hmac
 import random
@@ -12,37 +12,40 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .http.asgi import header, route_path
 from .metrics import Metrics
-from .problems import Problem, problem_response
+from .problems import Problem, error_response
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
-"""Asked every few seconds by machines: in the log at level debug only."""
+"""Probes call these every few seconds: they are logged at level debug only."""
 
-OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", "/openapi.json")
-"""Answered without a key, as are the files of the documentation: probes have none, and it says nothing of the model."""
+OPENAPI_PATH = "/openapi.json"
 
+OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", OPENAPI_PATH)
+"""Paths that need no API key, like the files of the documentation page: probes have no key."""
+
+_UNMATCHED = "unmatched"
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_random = random.Random()  # noqa: S311  an id is no secret, and the system's own randomness costs a call of the kernel
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_random = random.Random()  # noqa: S311  a request id is not a secret, and os.urandom needs a system call
 _log = structlog.get_logger()
 
 
 class RequestLoggingMiddleware:
-    """Gives a request its id (X-Request-ID, the client's own where it is decent), measures it and logs it."""
+    """Set the request id (X-Request-ID, the client's own if it is valid), then log and count the request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+        self.app, self._metrics = app, metrics
         self._counters: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
         given = header(scope, b"x-request-id")
-        request_id = given if _ID.fullmatch(given) else f"{_random.getrandbits(64):016x}"
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_random.getrandbits(64):016x}"
         scope["request_id"] = request_id
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -50,21 +53,21 @@ class RequestLoggingMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            await self.app(scope, receive, send_with_id)
         finally:
-            self._count(scope, status, time.perf_counter() - began, request_id)
+            self._record(scope, status, time.perf_counter() - started, request_id)
 
-    def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route = _route_label(scope)
         key = (route, scope["method"], status)
-        if (found := self._counters.get(key)) is None:
-            # Looking a label up each time costs more than counting.
-            method = scope["method"] if route != "unmatched" and scope["method"] in _METHODS else "any"
-            found = (self._metrics.requests.labels(route, method, status), self._metrics.seconds.labels(route))
+        if (counters := self._counters.get(key)) is None:
+            # Cached: finding a labelled metric takes longer than incrementing it.
+            method = scope["method"] if route != _UNMATCHED and scope["method"] in _METHODS else "any"
+            counters = (self._metrics.requests.labels(route, method, status), self._metrics.seconds.labels(route))
             if method != "any":
-                self._counters[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+                self._counters[key] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
         log = _log.debug if route in QUIET_ROUTES and status < 500 else _log.info
         log(
             "request", request_id=request_id, method=scope["method"], path=scope["path"], status=status,
@@ -72,25 +75,54 @@ class RequestLoggingMiddleware:
         )  # fmt: skip
 
 
-class ApiKeyMiddleware:
-    """Asks for the API key in X-API-Key or as a bearer token, on every route that is not open."""
+class ProblemMiddleware:
+    """Answer any exception, whether the fast path, the framework or other middleware raises it, with problem details."""
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
-        self._app, self._key = app, api_key.encode()
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(route_path(scope)) or self._knows_key(scope):
-            await self._app(scope, receive, send)
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise  # a response that has started cannot become an error response
+            await error_response(scope, error)(scope, receive, send)
+
+
+class ApiKeyMiddleware:
+    """Require the API key, as X-API-Key or as a bearer token, on every path that is not open."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self.app, self._key = app, api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_open(route_path(scope)) or self._has_key(scope):
+            await self.app(scope, receive, send)
             return
         detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
-        refusal = Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
-        await problem_response(scope, refusal)(scope, receive, send)
+        raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
 
     @staticmethod
     def _is_open(path: str) -> bool:
         return path in OPEN_PATHS or path.startswith("/swagger/")
 
-    def _knows_key(self, scope: Scope) -> bool:
+    def _has_key(self, scope: Scope) -> bool:
         scheme, _, token = header(scope, b"authorization").partition(" ")
         key = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         return hmac.compare_digest(key.encode("latin-1"), self._key)
+
+
+def _route_label(scope: Scope) -> str:
+    """Return the path of the matched route. Unmatched paths share one label, so a scan creates no new time series."""
+    if (route := scope.get("route")) is not None:
+        return getattr(route, "path", _UNMATCHED)
+    # FastAPI serves the OpenAPI document by a plain route, which it does not put into the scope.
+    return OPENAPI_PATH if route_path(scope) == OPENAPI_PATH else _UNMATCHED

@@ -1,4 +1,4 @@
-"""Errors in one shape: problem details for HTTP APIs, RFC 9457, with the fields at fault in `errors`."""
+"""Error responses: problem details for HTTP APIs (RFC 9457), with one entry in `errors` for each invalid field."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -16,30 +17,30 @@ from predictive_maintenance.errors import RegistryError
 
 MEDIA_TYPE = "application/problem+json"
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 _log = structlog.get_logger()
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong, and where. `row` counts from 1 in a batch."""
+    """One invalid field."""
 
-    row: int | None = Field(None, description="Row of a batch, from 1.")
-    field: str = Field(description="The field at fault; empty for the whole body or row.", examples=["torque_nm"])
-    reason: str = Field(examples=["is missing"])
+    row: int | None = Field(None, description="Row of the batch, counted from 1; null for a single reading.")
+    field: str = Field(description="The invalid field; empty for the whole body or row.", examples=["torque_nm"])
+    reason: str = Field(description="Why the field is invalid.", examples=["is missing"])
 
 
 class ProblemDetails(BaseModel):
-    """What every error looks like (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
-    type: str = Field("about:blank")
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["torque_nm: is missing"])
-    request_id: str = Field(description="To find the request in the logs.")
-    errors: list[FieldError] = Field([], description="Every field at fault, up to 100.")
+    type: str = Field("about:blank", description="Always `about:blank`: the status is the type of the problem.")
+    title: str = Field(description="Reason phrase of the status.", examples=["Unprocessable Content"])
+    status: int = Field(description="HTTP status.", examples=[422])
+    detail: str = Field(description="What is wrong, in one sentence.", examples=["torque_nm: is missing"])
+    request_id: str = Field(description="Id of the request in the service's log, also sent as `X-Request-ID`.")
+    errors: list[FieldError] = Field([], description="Every invalid field, at most 100.")
 
 
-class Problem(Exception):  # noqa: N818  the word of RFC 9457
+class Problem(Exception):  # noqa: N818  the term of RFC 9457
     """An error for the client. `errors` are (row or None, field, reason)."""
 
     def __init__(
@@ -54,48 +55,42 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
 
 
 def field_problem(errors: Sequence[tuple[int | None, str, str]]) -> Problem:
-    """422 for fields that are wrong: the first ones in the sentence, and up to 100 of them in `errors`."""
+    """Return a problem with status 422: the first 3 errors are in `detail`, the first 100 in `errors`."""
     shown = "; ".join(f"{field}: {reason}" if field else reason for _, field, reason in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors[:_MOST_ERRORS])
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors[:_MAX_ERRORS])
 
 
 def install(app: FastAPI) -> None:
-    """Give every error of `app` this shape."""
+    """Replace the exception handlers that FastAPI brings with `error_response`."""
 
-    @app.exception_handler(Problem)
-    async def told(request: Request, problem: Problem) -> Response:
-        return problem_response(request.scope, problem)
+    async def handle(request: Request, error: Exception) -> Response:
+        return error_response(request.scope, error)
 
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        return problem_response(
-            request.scope, Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
-        )
-
-    @app.exception_handler(RegistryError)
-    async def registry_away(request: Request, error: RegistryError) -> Response:
-        return problem_response(request.scope, Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)))
-
-    @app.exception_handler(RequestValidationError)
-    async def wrong_parameter(request: Request, error: RequestValidationError) -> Response:
-        details = [(None, str(detail["loc"][-1]), detail["msg"]) for detail in error.errors()]
-        return problem_response(request.scope, field_problem(details))
-
-    @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        return unexpected(request.scope, error)
+    for kind in (HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, handle)
 
 
-def unexpected(scope: Scope, error: Exception) -> Response:
-    """The answer to what nobody foresaw, which is told to the log."""
-    _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
-    detail = "an unexpected error, which is not yours: report it with the request id"
-    return problem_response(scope, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+def error_response(scope: Scope, error: Exception) -> Response:
+    """Return the response to any exception. An unexpected one is logged, and its text is not sent to the client."""
+    match error:
+        case Problem():
+            problem = error
+        case RegistryError():
+            problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        case HTTPException():
+            problem = Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
+        case RequestValidationError():
+            problem = field_problem([(None, str(detail["loc"][-1]), detail["msg"]) for detail in error.errors()])
+        case _:
+            _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
+            trace.get_current_span().record_exception(error)
+            detail = "internal error: report it to the operator of this service with the request id"
+            problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    return _problem_response(scope, problem)
 
 
-def problem_response(scope: Scope, problem: Problem) -> Response:
-    """The answer that tells a problem; its request id is the one that the middleware put into `scope`."""
+def _problem_response(scope: Scope, problem: Problem) -> Response:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": problem.status.phrase,

@@ -327,7 +327,7 @@ def promote(folder: Path, algorithm: str) -> None:
     files = {path.name: path.read_bytes() for path in (folder / algorithm).iterdir()}
     (work := folder / f"{algorithm}-work").mkdir()
     version = versions.register(run, package_version(files, pd.read_parquet(folder / "example.parquet"), work), {})
-    held = versions.production()
+    held = versions.production_version()
     versions.promote(version.version, held.version if held else None)
 
 

@@ -10,12 +10,9 @@ from metaflow import Config, FlowSpec, Parameter, card, current, package_sources
 import cards
 from metaflow_errors import plain_errors, read_settings, read_sources
 from predictive_maintenance.config.params import parse_params
-from predictive_maintenance.evaluation.evaluate import (
-    evaluate,
-    out_of_fold_scores,
-    thresholds_file,
-    training_fingerprint,
-)
+from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.reporting import run_log
@@ -70,7 +67,7 @@ class TrainFlow(FlowSpec):
         self.commit = git_commit()
         run = FlowRun.start(connect(self.params.registry), self.flow_run, {"git_commit": self.commit})
         self.mlflow_run_id = run.run_id
-        print(f"{len(self.params.data.sources)} sources can be read; MLflow at {run.connection.shown_uri} answers")
+        print(f"{len(self.params.data.sources)} sources can be read; MLflow at {run.connection.redacted_uri} answers")
         self.next(self.ingest)
 
     @plain_errors
@@ -150,7 +147,7 @@ class TrainFlow(FlowSpec):
     def evaluate(self):
         """Export the candidate and judge the export on the held-out rows, beside the champion."""
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
-        champion = ModelRegistry(self.flow_mlflow_run.connection).champion()
+        champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)

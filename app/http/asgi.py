@@ -1,12 +1,12 @@
-"""What is asked of a request's scope before there is a framework to ask."""
+"""Functions that read an ASGI scope, for code that runs before the framework."""
 
 from starlette.types import Scope
 
 
 def header(scope: Scope, name: bytes, default: str = "") -> str:
-    """The value of a header, by its name in lower case; the first of several.
+    """Return the first value of a header, by its name in lower case.
 
-    The framework's own look-up takes three times as long, and every request has several.
+    Three times as fast as Starlette's `Headers`, and used several times in every request.
     """
     for key, value in scope["headers"]:
         if key == name:
@@ -15,6 +15,6 @@ def header(scope: Scope, name: bytes, default: str = "") -> str:
 
 
 def route_path(scope: Scope) -> str:
-    """The path as the routes have it: below the prefix that a proxy serves the application under (`--root-path`)."""
+    """Return the path without the prefix of a reverse proxy (`--root-path`), as the routes declare it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

@@ -1,9 +1,9 @@
-"""The kinds of bodies, by content type: what a client sends, and what it wants to have."""
+"""Content negotiation: the media types of request and response bodies."""
 
-import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
+import mimeparse
 from fastapi import Request
 
 from ..problems import Problem
@@ -15,30 +15,32 @@ TABLES = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
 MEDIA_TYPES = (JSON, *TABLES)
 
 
-def request_media_type(request: Request, kinds: Sequence[str]) -> str:
-    """The body's content type. Raises Problem 415 unless it is one of `kinds`, the first of which is the default."""
-    kind = header(request.scope, b"content-type", kinds[0]).partition(";")[0].strip().lower()
-    if kind not in kinds:
+def request_media_type(request: Request, supported: Sequence[str]) -> str:
+    """Return the media type of the body, the first of `supported` by default. Raises Problem 415 for any other type."""
+    media_type = header(request.scope, b"content-type", supported[0]).partition(";")[0].strip().lower()
+    if media_type not in supported:
         raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {kind!r} is not read: send {' or '.join(kinds)}"
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"content type {media_type!r} is not supported: send {' or '.join(supported)}",
         )
-    return kind
+    return media_type
 
 
-def response_media_type(request: Request, kinds: Sequence[str], default: str) -> str:
-    """What the client asks for in Accept; `default` where anything will do. Raises Problem 406 for what is not there."""
-    wanted = header(request.scope, b"accept", "*/*")
-    ranked = []
-    for part in wanted.split(","):
-        kind, _, parameters = part.strip().lower().partition(";")
-        given = re.search(r"\bq=([0-9.]+)", parameters)
-        quality = float(given[1]) if given and given[1].replace(".", "", 1).isdecimal() else 1.0
-        if quality > 0:  # 0 says what the client cannot read
-            ranked.append((-quality, kind.strip()))
-    for _, kind in sorted(ranked, key=lambda item: item[0]):
-        if kind in kinds:
-            return kind
-        group, _, rest = kind.partition("/")
-        if kind == "*/*" or (rest == "*" and default.startswith(f"{group}/")):
-            return default
-    raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"no answer of kind {wanted!r}: accept {' or '.join(kinds)}")
+def response_media_type(request: Request, supported: Sequence[str], default: str) -> str:
+    """Return the media type that the Accept header prefers (RFC 9110), `default` among equally preferred ones.
+
+    Raises Problem 406 if the client accepts none of `supported`.
+    """
+    accept = ", ".join(filter(None, request.headers.getlist("accept"))) or "*/*"
+    by_preference = [default, *(media_type for media_type in supported if media_type != default)]
+    try:
+        # mimeparse prefers the last of equally good types.
+        best = mimeparse.best_match(by_preference[::-1], accept.lower())
+    except mimeparse.MimeTypeParseException:
+        best = ""
+    if not best:
+        raise Problem(
+            HTTPStatus.NOT_ACCEPTABLE,
+            f"no supported media type matches 'Accept: {accept}': accept {' or '.join(supported)}",
+        )
+    return best

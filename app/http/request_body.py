@@ -1,4 +1,4 @@
-"""Request bodies: read up to the limit, and JSON checked with every field at fault named."""
+"""Request bodies: reading within the size limit, and JSON validation that reports every invalid field."""
 
 from http import HTTPStatus
 from typing import Any
@@ -12,13 +12,14 @@ from .asgi import header
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises Problem 413 as soon as it is known to be larger than `max_bytes`, 415 if it is packed."""
-    if (packing := header(request.scope, b"content-encoding").strip().lower()) not in ("", "identity"):
+    """Return the body. Raises Problem 413 as soon as it exceeds `max_bytes`, 415 if it is compressed."""
+    if (encoding := header(request.scope, b"content-encoding").strip().lower()) not in ("", "identity"):
         raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-encoding {packing!r} is not read: send the body as it is"
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"content-encoding {encoding!r} is not supported: send the body uncompressed",
         )
-    announced = header(request.scope, b"content-length", "0")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    length = header(request.scope, b"content-length", "0")
+    if length.isdecimal() and int(length) > max_bytes:
         raise _too_large(max_bytes)
     chunks, size = [], 0
     try:
@@ -28,19 +29,19 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             if size > max_bytes:
                 raise _too_large(max_bytes)
     except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the client left after {size:,} bytes of its body") from None
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the client disconnected after {size:,} bytes of the body") from None
     return b"".join(chunks)
 
 
 def _too_large(max_bytes: int) -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {max_bytes:,} bytes (PDM_MAX_REQUEST_BYTES): send less at once",
+        f"the body is larger than {max_bytes:,} bytes (PDM_MAX_REQUEST_BYTES): send it in parts",
     )
 
 
-def checked_json(adapter: TypeAdapter[Any], body: bytes) -> Any:
-    """`body` as the adapter's type. Raises Problem: 400 for what is no JSON, 422 with each field at fault."""
+def validate_json(adapter: TypeAdapter[Any], body: bytes) -> Any:
+    """Return `body` as the adapter's type. Raises Problem: 400 for invalid JSON, 422 with each invalid field."""
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
@@ -48,7 +49,7 @@ def checked_json(adapter: TypeAdapter[Any], body: bytes) -> Any:
 
 
 def json_problem(error: ValidationError) -> Problem:
-    """What a person can do about a body that does not validate."""
+    """Convert pydantic's error to a problem: 400 for invalid JSON, 422 with each invalid field."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
         return Problem(
@@ -58,12 +59,12 @@ def json_problem(error: ValidationError) -> Problem:
 
 
 def reason_of(detail: Any) -> str:
-    """One of pydantic's errors in plain words."""
+    """Return why a field is invalid, in the wording of the API."""
     match detail["type"]:
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            return "is not a field that is known"
+            return "is not a known field"
         case "finite_number":
             return "is not a finite number"
         case "float_type":

@@ -1,4 +1,4 @@
-"""Tables in a body: CSV, Parquet and Arrow, read batch by batch up to a number of rows, and written."""
+"""Tables as request and response bodies: CSV, Parquet and Arrow."""
 
 import io
 import tempfile
@@ -20,7 +20,10 @@ from .media_types import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
 @dataclass(frozen=True)
 class BodyTable:
-    """A table as it arrives. `malformed` fills with the rows of a CSV that have no cell for each header, as it is read."""
+    """A table in a request body, read batch by batch.
+
+    `malformed` is filled while the table is read: the CSV rows whose number of cells differs from the header's.
+    """
 
     headers: list[str]
     batches: Iterator[pa.RecordBatch]
@@ -28,22 +31,22 @@ class BodyTable:
     decimal: str = "."
 
     def read(self, headers: Sequence[str], max_rows: int) -> pa.Table:
-        """The columns under `headers`. Raises Problem 413 as soon as there are more than `max_rows` rows."""
-        found, rows = [], 0
+        """Return the columns under `headers`. Raises Problem 413 as soon as there are more than `max_rows` rows."""
+        batches, rows = [], 0
         for batch in self.batches:
             rows += batch.num_rows
             check_rows(rows + len(self.malformed), max_rows)
-            picked = batch.select(headers)
-            picked.validate(full=True)  # a buffer that lies about its lengths would crash the process later
-            found.append(picked)
-        return pa.Table.from_batches(found) if found else pa.table({header: [] for header in headers})
+            selected = batch.select(headers)
+            selected.validate(full=True)  # a buffer with wrong lengths would crash the process later
+            batches.append(selected)
+        return pa.Table.from_batches(batches) if batches else pa.table({header: [] for header in headers})
 
 
 @contextmanager
-def open_table(body: bytes, kind: str) -> Iterator[BodyTable]:
-    """The table in `body`. Raises SourceError or Arrow's own errors where it is not of that `kind`."""
-    if kind in (ARROW_STREAM, ARROW_FILE):
-        if kind == ARROW_STREAM:
+def open_table(body: bytes, media_type: str) -> Iterator[BodyTable]:
+    """Open the table in `body`. Raises SourceError or an Arrow error if `body` is not of that media type."""
+    if media_type in (ARROW_STREAM, ARROW_FILE):
+        if media_type == ARROW_STREAM:
             with pa.ipc.open_stream(body) as stream:
                 yield BodyTable(stream.schema.names, iter(stream), [])
         else:
@@ -51,8 +54,10 @@ def open_table(body: bytes, kind: str) -> Iterator[BodyTable]:
                 batches = (file.get_batch(number) for number in range(file.num_record_batches))
                 yield BodyTable(file.schema.names, batches, [])
         return
-    if (kind == PARQUET) != body.startswith(PARQUET_MAGIC):
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is not {kind}, which its content type says")
+    if (media_type == PARQUET) != body.startswith(PARQUET_MAGIC):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is not {media_type}: send the content type that it has"
+        )
     with tempfile.NamedTemporaryFile(prefix="pdm-batch-") as file:
         file.write(body)
         file.flush()
@@ -61,22 +66,22 @@ def open_table(body: bytes, kind: str) -> Iterator[BodyTable]:
         yield BodyTable(table.headers, table.batches(malformed), malformed, decimal)
 
 
-def write_table(table: pa.Table, kind: str) -> bytes:
-    """`table` as one of TABLES."""
+def write_table(table: pa.Table, media_type: str) -> bytes:
+    """Return `table` as bytes of one of TABLES."""
     buffer = io.BytesIO()
-    if kind == CSV:
+    if media_type == CSV:
         pa.csv.write_csv(table, buffer)
-    elif kind == PARQUET:
+    elif media_type == PARQUET:
         pa.parquet.write_table(table, buffer)
     else:
-        make = pa.ipc.new_stream if kind == ARROW_STREAM else pa.ipc.new_file
-        with make(buffer, table.schema) as writer:
+        new_writer = pa.ipc.new_stream if media_type == ARROW_STREAM else pa.ipc.new_file
+        with new_writer(buffer, table.schema) as writer:
             writer.write_table(table)
     return buffer.getvalue()
 
 
 def check_rows(rows: int, max_rows: int) -> None:
-    """Raises Problem 413 for more rows than a request may have."""
+    """Raise Problem 413 if a request has more than `max_rows` rows."""
     if rows > max_rows:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from predictive_maintenance.tracking.connection import web_address
+from predictive_maintenance.tracking.connection import web_ui_url
 from predictive_maintenance.tracking.entities import (
     FINGERPRINT_TAG,
     FLOW_RUN_TAG,
@@ -61,7 +61,7 @@ async def trainings(request: Request) -> Any:
     here = service(request)
     found, trouble = await asyncio.to_thread(here.follower.trainings)
     told = [TrainingSummary.model_validate(training) for training in found]
-    return TrainingList(mlflow_url=None if here.settings.model_dir else web_address(), trainings=told, trouble=trouble)
+    return TrainingList(mlflow_url=None if here.settings.model_dir else web_ui_url(), trainings=told, trouble=trouble)
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""A model that lies in a folder, with no registry: what `export` wrote, and what a cloud unpacks before it starts us."""
+"""A model in a folder, without a registry: written by `export`, or unpacked by a cloud before it starts the service."""
 
 import shutil
 from pathlib import Path
@@ -8,38 +8,40 @@ from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion,
 
 
 class LocalRegistry:
-    """A registry of one version. Followed like any other: a folder that is replaced is served from then on."""
+    """A registry with one version, polled like any other: a model that replaces it is served from the next poll on."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().absolute()
         self.uri = self._root.as_uri()
 
-    def production(self) -> ModelVersion:
-        """Raises RegistryError where there is no model, or its note is damaged."""
-        note = self._folder() / VERSION_FILE
+    def production_version(self) -> ModelVersion:
+        """Return the version in the folder. Raises RegistryError if there is none or its version file is damaged."""
+        version_file = self._folder() / VERSION_FILE
         try:
-            return ModelVersion.from_json(note.read_bytes())
+            return ModelVersion.from_json(version_file.read_bytes())
         except (OSError, ValueError) as error:
-            raise RegistryError(f"PDM_MODEL_DIR: {note} cannot be read: {error}") from None
+            raise RegistryError(f"PDM_MODEL_DIR: {version_file} cannot be read: {error}") from None
 
-    def all(self) -> list[ModelVersion]:
-        return [self.production()]
+    def list_versions(self) -> list[ModelVersion]:
+        return [self.production_version()]
 
-    def trainings(self, most: int) -> list[TrainingRun]:  # noqa: ARG002  a folder knows of none
+    def training_runs(self, limit: int) -> list[TrainingRun]:  # noqa: ARG002  a folder has no training runs
         return []
 
-    def download(self, version: str, work: Path) -> Path:  # noqa: ARG002  there is one
-        """A copy below `work`: what is served does not change with the folder."""
+    def download(self, version: str, work: Path) -> Path:  # noqa: ARG002  there is only one version
+        """Copy the model below `work`: later changes of the folder must not change the served model."""
         try:
             return Path(shutil.copytree(self._folder(), work / "scorer"))
         except (OSError, shutil.Error) as error:
             raise RegistryError(f"PDM_MODEL_DIR: {self._root} cannot be copied: {error}") from None
 
     def _folder(self) -> Path:
-        """Some clouds unpack into a folder of their own below the one that they name."""
+        """Return the folder with the model: some clouds unpack it one level below the folder that they name."""
         found = [
             path.parent for path in (self._root / VERSION_FILE, *self._root.glob(f"*/{VERSION_FILE}")) if path.is_file()
         ]
         if not found:
-            raise RegistryError(f"PDM_MODEL_DIR: {self._root} holds no {VERSION_FILE}: is it what `export` wrote?")
+            raise RegistryError(
+                f"PDM_MODEL_DIR: {self._root} has no {VERSION_FILE}: name a folder that `export` wrote"
+            )
         return found[0]

@@ -1,4 +1,4 @@
-"""Following production: a thread that looks where the alias points, and swaps the champion when that has moved."""
+"""Follow the production alias: a background thread polls the registry and swaps the served model when the alias moves."""
 
 import random
 import threading
@@ -16,31 +16,35 @@ from predictive_maintenance.tracking.entities import ModelVersion, TrainingRun
 from .model_cache import ModelCache
 from .served_model import ServedModel
 
-Event = Literal["loaded", "restored", "refused", "unreachable"]
+WatcherEvent = Literal["loaded", "restored", "refused", "unreachable"]
 
 T = TypeVar("T")
-_TRAININGS = 20
+_MAX_TRAINING_RUNS = 20
 
 _log = structlog.get_logger()
 
 
 class ReadableRegistry(Protocol):
-    """What is read of a registry. Each method raises RegistryError when it does not answer."""
+    """The methods of a registry that the service uses. Each raises RegistryError if the registry does not answer."""
 
-    def production(self) -> ModelVersion | None: ...
+    def production_version(self) -> ModelVersion | None: ...
 
-    def all(self) -> list[ModelVersion]: ...
+    def list_versions(self) -> list[ModelVersion]: ...
 
-    def trainings(self, most: int) -> list[TrainingRun]: ...
+    def training_runs(self, limit: int) -> list[TrainingRun]: ...
 
     def download(self, version: str, work: Path) -> Path: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Following:
-    """How the last look at the registry went. Times are seconds since the epoch."""
+class WatcherState:
+    """The result of the last poll. Times are seconds since the epoch.
 
-    looked_at: float | None = None
+    `production` is the version that the alias names, `refused` why it is not served, `error` why the registry did not
+    answer. `restored`: the served model comes from disk.
+    """
+
+    polled_at: float | None = None
     last_success: float | None = None
     production: str | None = None
     error: str | None = None
@@ -48,179 +52,186 @@ class Following:
     restored: bool = False
 
     @property
-    def trouble(self) -> str | None:
-        """What a person should know, None when all is well."""
+    def warning(self) -> str | None:
+        """What is wrong, for the operator; None if nothing is."""
         if self.error or self.refused:
             return self.error or self.refused
         if self.last_success is None:
             return "the registry has not answered yet"
-        return None if self.production else "no version is in production: train one, or promote one"
+        return None if self.production else "no version is in production: train or promote a version"
 
 
 class RefusedVersionError(ModelError):
-    """The version that production names cannot be served: the champion stays."""
+    """The production version cannot be served. The served model stays."""
 
 
 class ModelWatcher:
-    """Holds the champion. `champion` is replaced in one assignment: a reader takes it once and uses what it got."""
+    """Hold the served model and keep it at the production version.
+
+    `model` is replaced in one assignment: a request reads it once and uses that model to its end.
+    """
 
     def __init__(
         self,
         open_registry: Callable[[], ReadableRegistry],
-        store: ModelCache,
+        cache: ModelCache,
         poll_seconds: float,
         max_backoff_seconds: float,
-        on_event: Callable[[Event, ServedModel | None], None] = lambda _event, _champion: None,
+        on_event: Callable[[WatcherEvent, ServedModel | None], None] = lambda _event, _model: None,
     ) -> None:
-        self.champion: ServedModel | None = None
-        self.following = Following()
+        self.model: ServedModel | None = None
+        self.state = WatcherState()
         self._open_registry = open_registry
         self._registry: ReadableRegistry | None = None
-        self._told_last: dict[str, list[Any]] = {}
-        self._looking = threading.Lock()
-        self._store = store
+        self._last_answers: dict[str, list[Any]] = {}
+        self._polling = threading.Lock()
+        self._cache = cache
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
         self._on_event = on_event
-        self._looked_once, self._stopping = threading.Event(), threading.Event()
+        self._polled_once, self._stopping = threading.Event(), threading.Event()
         self._swap = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="follow-production", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="model-watcher", daemon=True)
 
     def start(self, wait_seconds: float) -> None:
-        """Begin to follow; return after the first look, or after `wait_seconds` with the last good model from disk."""
+        """Start polling. Return after the first poll, or after `wait_seconds` with the last good model from disk."""
         self._thread.start()
-        self._looked_once.wait(wait_seconds)
-        if self.champion is None:
+        self._polled_once.wait(wait_seconds)
+        if self.model is None:
             self._restore()
 
     def stop(self) -> None:
-        """Ask the thread to end. It is not waited for: it may be in the middle of a download."""
+        """Ask the thread to end. Do not wait for it: a download may take minutes."""
         self._stopping.set()
-        self._store.close()
+        self._cache.close()
 
-    def look(self) -> bool:
-        """Look once, and follow. Whether the registry answered and what it names is served now.
+    def poll(self) -> bool:
+        """Poll the registry once and serve the production version.
 
-        One at a time: what one look fetches and refuses, another must not find half removed.
+        Returns whether the registry answered and the production version is served. One poll at a time: the files that one
+        poll downloads or deletes must not change under another.
         """
-        with self._looking:
-            return self._look()
+        with self._polling:
+            return self._poll()
 
-    def _look(self) -> bool:
+    def _poll(self) -> bool:
         now = time.time()
         try:
             self._registry = self._registry or self._open_registry()
-            version = self._registry.production()
-            named = version.version if version else None
-            # What was refused stays so until this look has found it good: it is fetched and tried again meanwhile.
-            refused = self.following.refused if named == self.following.production else None
-            self.following = Following(looked_at=now, last_success=now, production=named, refused=refused)
+            version = self._registry.production_version()
+            production = version.version if version else None
+            # A refused version stays refused while it is downloaded and checked again.
+            refused = self.state.refused if production == self.state.production else None
+            self.state = WatcherState(polled_at=now, last_success=now, production=production, refused=refused)
             if version:
-                self._follow(version)
-                self.following = replace(self.following, refused=None)
+                self._serve(version)
+                self.state = replace(self.state, refused=None)
         except (RegistryError, OSError) as error:
-            self._failed(now, str(error))
+            self._report_unreachable(now, str(error))
             return False
         except RefusedVersionError as error:
-            self._tell("refused", reason=str(error))
-            self.following = replace(self.following, refused=str(error))
+            self._report("refused", reason=str(error))
+            self.state = replace(self.state, refused=str(error))
             return False
         return True
 
     @property
-    def trouble(self) -> str | None:
-        """What a person should know, None when all is well."""
-        return self.following.trouble or self._store.trouble
+    def warning(self) -> str | None:
+        """What is wrong, for the operator; None if nothing is."""
+        return self.state.warning or self._cache.warning
 
-    def history(self) -> tuple[list[ModelVersion], str | None]:
-        """Every version, the newest first, and why the list is an old one. Raises RegistryError where there is none."""
-        return self._listed("versions", lambda registry: registry.all())
+    def versions(self) -> tuple[list[ModelVersion], str | None]:
+        """Return every version, the newest first, and why the list is outdated, or None.
 
-    def trainings(self) -> tuple[list[TrainingRun], str | None]:
-        """The latest trainings, as `history`."""
-        return self._listed("trainings", lambda registry: registry.trainings(_TRAININGS))
+        Raises RegistryError if the registry does not answer and has not answered before.
+        """
+        return self._ask("versions", lambda registry: registry.list_versions())
 
-    def _listed(self, what: str, ask: Callable[[ReadableRegistry], list[T]]) -> tuple[list[T], str | None]:
-        """What the registry answers; what it last answered, and the reason, where it does not."""
+    def training_runs(self) -> tuple[list[TrainingRun], str | None]:
+        """Return the latest training runs, the newest first, and why the list is outdated, or None. Raises as `versions`."""
+        return self._ask("training runs", lambda registry: registry.training_runs(_MAX_TRAINING_RUNS))
+
+    def _ask(self, what: str, ask: Callable[[ReadableRegistry], list[T]]) -> tuple[list[T], str | None]:
+        """Return the registry's answer; if it does not answer, its last answer and the reason."""
         try:
             if self._registry is None:
-                raise RegistryError(self.following.trouble or "the registry has not answered yet")
-            self._told_last[what] = ask(self._registry)
+                raise RegistryError(self.state.warning or "the registry has not answered yet")
+            self._last_answers[what] = ask(self._registry)
         except RegistryError as error:
-            if what not in self._told_last:
+            if what not in self._last_answers:
                 raise
-            return self._told_last[what], str(error)
-        return self._told_last[what], None
+            return self._last_answers[what], str(error)
+        return self._last_answers[what], None
 
-    def _follow(self, version: ModelVersion) -> None:
-        current = self.champion
+    def _serve(self, version: ModelVersion) -> None:
+        current = self.model
         if current and (current.version.version, current.version.run_id) == (version.version, version.run_id):
             if current.version != version:
-                self.champion = replace(current, version=version)  # the same model, newer tags
+                self.model = replace(current, version=version)  # the same model, newer tags
             return
-        champion = self._load(version)
+        model = self._load(version)
         with self._swap:
-            self.champion = champion
-        self._store.remember(version)
-        self._tell("loaded", version=version.version, before=current.version.version if current else None)
+            self.model = model
+        self._cache.set_last_good(version)
+        self._report("loaded", version=version.version, before=current.version.version if current else None)
 
     def _load(self, version: ModelVersion) -> ServedModel:
-        if self._store.has(version):
+        if self._cache.has(version):
             try:
-                return self._loaded(version)
+                return self._load_once(version)
             except RefusedVersionError:
-                pass  # damaged on this disk, which says nothing of the registry's files: they are brought anew
-        return self._loaded(version)
+                pass  # the cached files are damaged; those of the registry may not be: download them again
+        return self._load_once(version)
 
-    def _loaded(self, version: ModelVersion) -> ServedModel:
+    def _load_once(self, version: ModelVersion) -> ServedModel:
         try:
-            return ServedModel.load(self._store.fetch(version, self._downloaded), version)
+            return ServedModel.load(self._cache.fetch(version, self._download), version)
         except ModelError as error:
-            self._store.forget(version)
+            self._cache.remove(version)
             raise RefusedVersionError(f"version {version.version} is refused: {error}") from error
 
-    def _downloaded(self, version: str, work: Path) -> Path:
+    def _download(self, version: str, work: Path) -> Path:
         assert self._registry is not None
         return self._registry.download(version, work)
 
     def _restore(self) -> None:
-        if (kept := self._store.last_good()) is None:
+        if (last_good := self._cache.last_good()) is None:
             return
-        version, folder = kept
+        version, folder = last_good
         try:
-            champion = ServedModel.load(folder, version)
+            model = ServedModel.load(folder, version)
         except ModelError as error:
-            self._tell("refused", reason=f"version {version.version} on disk: {error}")
+            self._report("refused", reason=f"version {version.version} on disk: {error}")
             return
         with self._swap:
-            if self.champion is None:  # the first look may have ended in the meantime
-                self.champion = champion
-                self.following = replace(self.following, restored=True)
-        self._tell("restored", version=version.version)
+            if self.model is None:  # the first poll may have ended in the meantime
+                self.model = model
+                self.state = replace(self.state, restored=True)
+        self._report("restored", version=version.version)
 
-    def _failed(self, now: float, reason: str) -> None:
-        if self.following.error != reason:
-            self._tell("unreachable", reason=reason)
+    def _report_unreachable(self, now: float, reason: str) -> None:
+        if self.state.error != reason:
+            self._report("unreachable", reason=reason)
         else:
-            self._on_event("unreachable", self.champion)
-        self.following = replace(self.following, looked_at=now, error=reason)
+            self._on_event("unreachable", self.model)  # counted, but logged once only
+        self.state = replace(self.state, polled_at=now, error=reason)
 
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             try:
-                failures = 0 if self.look() else failures + 1
-            except Exception as error:  # noqa: BLE001  the thread must outlive what nobody foresaw, and say it
+                failures = 0 if self.poll() else failures + 1
+            except Exception as error:  # noqa: BLE001  the thread must survive any error; it is logged
                 failures += 1
                 _log.error("following production failed", exc_info=error)
-                self._failed(time.time(), f"unexpected: {error!r}")
-            self._looked_once.set()
+                self._report_unreachable(time.time(), f"unexpected: {error!r}")
+            self._polled_once.set()
             self._stopping.wait(self._delay(failures))
 
     def _delay(self, failures: int) -> float:
-        """Seconds to the next look: the poll interval, doubled by each failure in a row, and spread by a tenth."""
+        """Return the seconds to the next poll: the poll interval, doubled for each failure in a row, +-10 % at random."""
         delay = min(self._poll_seconds * 2 ** min(failures, 16), max(self._max_backoff_seconds, self._poll_seconds))
-        return delay * random.uniform(0.9, 1.1)  # noqa: S311  no secret: workers should not all look at once
+        return delay * random.uniform(0.9, 1.1)  # noqa: S311  not a secret: workers should not poll in step
 
-    def _tell(self, event: Event, **details: object) -> None:
+    def _report(self, event: WatcherEvent, **details: object) -> None:
         _log.log(20 if event in ("loaded", "restored") else 30, f"production model {event}", **details)
-        self._on_event(event, self.champion)
+        self._on_event(event, self.model)

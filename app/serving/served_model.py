@@ -1,4 +1,4 @@
-"""A version of the model as it is served: its scorer, its explainer, and what readings it knows."""
+"""A loaded model version: scorer, explainer and the sensors' ranges in training."""
 
 import json
 import os
@@ -19,54 +19,55 @@ _UNITS = {sensor.name: sensor.unit for sensor in SENSORS}
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """Immutable: a request that began with one champion ends with it. `known` are the sensors' ranges in training.
+    """A loaded model version. Immutable: a request uses the same model from start to end.
 
-    `thresholds` is what each threshold would have caught on the held-out rows; None of a version that does not carry it.
+    `training_ranges` are the lowest and highest value of each sensor in a sample of the training rows. `thresholds` are the
+    counts on the held-out rows at each decision threshold; None for a version without them.
     """
 
     version: ModelVersion
     scorer: Scorer
     explainer: Explainer
-    known: Ranges
+    training_ranges: Ranges
     serving_since: datetime
     thresholds: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path, version: ModelVersion) -> Self:
-        """Raises ModelError where a file is missing or damaged, or a golden row differs."""
+        """Load a version. Raises ModelError if a file is missing or damaged, or a golden row gets another answer."""
         scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
         try:
             reference: dict[str, list[Any]] = json.loads((folder / REFERENCE_FILE).read_bytes())
             explainer = Explainer(scorer, reference)
-            known = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
-        except Exception as error:  # whatever a damaged file leads to
+            ranges = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
+        except Exception as error:  # a damaged file can lead to any error
             raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
         return cls(
             version=version,
             scorer=scorer,
             explainer=explainer,
-            known=known,
+            training_ranges=ranges,
             serving_since=datetime.now(UTC),
-            thresholds=_thresholds(folder),
+            thresholds=_load_thresholds(folder),
         )
 
     def warnings(self, reading: dict[str, Any]) -> list[str]:
-        """What is unusual about a reading that is possible: the model has seen nothing like it."""
+        """Return a warning for each sensor of a valid reading that is outside its range in training."""
         return [
             f"{LABELS[name]} {reading[name]:g} {_UNITS[name]} is outside of what the model was trained on "
             f"({low:g} to {high:g} {_UNITS[name]} in a sample): its answer is a guess there"
-            for name, (low, high) in self.known.items()
+            for name, (low, high) in self.training_ranges.items()
             if not low <= reading[name] <= high
         ]
 
 
-def _thresholds(folder: Path) -> dict[str, Any] | None:
-    """Raises ModelError where they are damaged."""
+def _load_thresholds(folder: Path) -> dict[str, Any] | None:
+    """Return the counts at each threshold; None if the version has none. Raises ModelError if they are damaged."""
     file = folder / THRESHOLDS_FILE
     if not file.exists():
         return None
     try:
-        found = json.loads(file.read_bytes())
-        return {name: found[name] for name in ("rows", "failures", "threshold", "true_positives", "false_positives")}
+        content = json.loads(file.read_bytes())
+        return {name: content[name] for name in ("rows", "failures", "threshold", "true_positives", "false_positives")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{THRESHOLDS_FILE} is damaged: {error!r}") from error

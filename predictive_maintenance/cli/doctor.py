@@ -101,7 +101,7 @@ def _registry(params: Params) -> Generator[Finding, None, Connection | None]:
     try:
         connection = connect(params.registry)
         versions = RegistryReader(connection)
-        known, champion = versions.all(), versions.production()
+        known, champion = versions.list_versions(), versions.production_version()
     except RegistryError as error:
         yield Finding("registry", "FAIL", str(error))
         return None
@@ -116,7 +116,7 @@ def _registry(params: Params) -> Generator[Finding, None, Connection | None]:
     else:
 
         def fetch() -> str:
-            versions.scorer(champion.version)
+            versions.load_scorer(champion.version)
             return (
                 f"version {champion.version} is in production; its files are whole, its golden rows get their answers"
             )

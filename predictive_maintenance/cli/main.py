@@ -58,7 +58,7 @@ def status(params_file: Path | None, as_json: bool, require: bool) -> None:
     from ..reporting.version_summary import as_dict, describe
 
     versions = _versions(_params(params_file))
-    champion, candidate = versions.production(), versions.candidate()
+    champion, candidate = versions.production_version(), versions.candidate_version()
     if as_json:
         found = {"production": champion, "candidate": candidate}
         click.echo(json.dumps({alias: version and as_dict(version) for alias, version in found.items()}, indent=2))
@@ -94,7 +94,7 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
     params = _params(params_file)
     versions = _versions(params)
     version = version or _production(versions).version
-    scorer = versions.scorer(version)
+    scorer = versions.load_scorer(version)
     with _RowCounter() as count:
         scored = score_file(file, output, scorer, version, params.columns.aliases, count)
     click.echo(
@@ -196,11 +196,11 @@ def fetch_ai4i(output: Path | None, url: str | None) -> None:
 def promote(params_file: Path | None, version: str, force: bool) -> None:
     """Point production to VERSION. Everything that follows production follows it."""
     versions = _versions(_params(params_file))
-    chosen = versions.get(version)
+    chosen = versions.get_version(version)
     verdict = chosen.verdict
     if verdict and verdict.level != "production" and not force:
         raise click.ClickException(f"version {version} {verdict.summary()}\nadd --force to promote it all the same")
-    current = versions.production()
+    current = versions.production_version()
     promotion = versions.promote(chosen.version, current.version if current else None)
     if not promotion.promoted:
         raise click.ClickException(promotion.reason)
@@ -224,11 +224,13 @@ def rollback(params_file: Path | None) -> None:
 def export(output: Path | None, run: str | None) -> None:
     """Write a run's tables, model, metrics and curves to data/, models/, metrics.json and plots/."""
     from ..config.project import project_dir
+    from ..reporting.finished_run import load_run
     from ..reporting.results import export_results
 
     target = output or project_dir()
-    exported, written = export_results(target, run)
-    click.echo(f"{exported}:")
+    finished = load_run(run)
+    written = export_results(finished, target)
+    click.echo(f"{finished.flow_run}:")
     for path in written:
         click.echo(f"  {path.relative_to(target)}")
 
@@ -251,21 +253,21 @@ def export(output: Path | None, run: str | None) -> None:
 @RUN
 def report(output: Path, require: str | None, base: str | None, run: str | None) -> None:
     """Write a run's verdict, gate, metrics and data as Markdown, for a pull request."""
+    from ..reporting.finished_run import load_run
     from ..reporting.report import write_report
-    from ..reporting.results import run_end
-    from ..reporting.revisions import revision
-    from ..tracking.connection import web_address
+    from ..reporting.revisions import load_revision
+    from ..tracking.connection import web_ui_url
 
-    end = run_end(run)
-    compared = revision(base) if base else None
+    finished = load_run(run)
+    compared = load_revision(base) if base else None
     try:
-        path = write_report(end, output, web_address(), compared)
+        path = write_report(finished, output, web_ui_url(), compared)
     except OSError as error:
         raise click.ClickException(
             f"{error.filename or output}: cannot be written: {error.strerror or error}"
         ) from None
-    click.echo(f"{end.flow_run}: {end.outcome.level or 'rejected'}\nwritten to {path}")
-    if require and end.outcome.level not in ("production", require):
+    click.echo(f"{finished.flow_run}: {finished.outcome.level or 'rejected'}\nwritten to {path}")
+    if require and finished.outcome.level not in ("production", require):
         sys.exit(BELOW_THE_LEVEL)
 
 
@@ -283,7 +285,7 @@ def _versions(params: Params) -> ModelRegistry:
 
 
 def _production(versions: ModelRegistry) -> ModelVersion:
-    if (champion := versions.production()) is None:
+    if (champion := versions.production_version()) is None:
         raise click.ClickException("no version is in production yet: train one with python flows/train_flow.py run")
     return champion
 

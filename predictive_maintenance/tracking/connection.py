@@ -35,7 +35,7 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_dir() / 'mlflow.db'}"
 
 
-def web_address() -> str | None:
+def web_ui_url() -> str | None:
     """Where a person finds MLflow's pages; None of an embedded registry, which has none until `mlflow ui` is started."""
     parts = urlsplit(tracking_uri())
     if parts.scheme not in ("http", "https"):
@@ -57,7 +57,7 @@ class Connection:
     experiment_id: str = ""
 
     @property
-    def shown_uri(self) -> str:
+    def redacted_uri(self) -> str:
         """The URI without a password."""
         return redact(self.uri)
 
@@ -65,19 +65,19 @@ class Connection:
         """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
         return as_registry_errors(self.uri, doing)
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """A block that no other process enters at the same time; only the embedded registry can promise that."""
         return _file_lock(self.uri) if is_embedded(self.uri) else nullcontext()
 
 
 def connect(settings: RegistrySettings) -> Connection:
     """Reach the tracking server and find or make the experiment. Raises RegistryError with the way out."""
-    reader = connect_to_read(settings)
-    with reader.errors("connecting"), reader.exclusive():
+    reader = connect_read_only(settings)
+    with reader.errors("connecting"), reader.lock():
         return replace(reader, experiment_id=_experiment(reader.client, reader.uri, settings.experiment))
 
 
-def connect_to_read(settings: RegistrySettings) -> Connection:
+def connect_read_only(settings: RegistrySettings) -> Connection:
     """A connection for one who only reads: nothing is made, and a server is first asked when something is read."""
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():

@@ -104,7 +104,7 @@ class TrainingRun:
 
 
 @dataclass(frozen=True)
-class Promotion:
+class PromotionResult:
     """What became of a version: whether `production` points to it now, and the version that it replaced."""
 
     promoted: bool

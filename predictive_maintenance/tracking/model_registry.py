@@ -10,7 +10,15 @@ import numpy as np
 from ..errors import ModelError, RegistryError
 from ..evaluation.baseline_model import BaselineModel
 from ..scorer.scoring import TRAINING_ROWS_FILE, Scorer
-from .entities import FILES_TAG, FINGERPRINT_TAG, PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, ModelVersion, Promotion
+from .entities import (
+    FILES_TAG,
+    FINGERPRINT_TAG,
+    PREVIOUS_TAG,
+    PROMOTED_TAG,
+    ROLLED_BACK_TAG,
+    ModelVersion,
+    PromotionResult,
+)
 from .packaging import files_sha256
 from .registry_reader import RegistryReader
 from .runs import FlowRun
@@ -21,9 +29,9 @@ ARTIFACT_PATH = "model_artifact"
 class ModelRegistry(RegistryReader):
     """The same for those who write: training and the command line."""
 
-    def champion(self) -> BaselineModel | None:
+    def baseline_model(self) -> BaselineModel | None:
         """The production version, ready to be compared with. Raises ModelError where its files are damaged."""
-        if (current := self.production()) is None:
+        if (current := self.production_version()) is None:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
             folder = self.download(current.version, Path(work))
@@ -37,7 +45,7 @@ class ModelRegistry(RegistryReader):
                 ) from None
         rolled_back = {
             version.tags[FINGERPRINT_TAG]: version.version
-            for version in self.all()
+            for version in self.list_versions()
             if ROLLED_BACK_TAG in version.tags and FINGERPRINT_TAG in version.tags
         }
         return BaselineModel(
@@ -52,7 +60,7 @@ class ModelRegistry(RegistryReader):
         """The version that holds `folder`, made from `run`. A second call with the same files finds the first one's."""
         digest = files_sha256(folder)
         tags = {**tags, FILES_TAG: digest}
-        with self._connection.errors("registering the model"), self._connection.exclusive():
+        with self._connection.errors("registering the model"), self._connection.lock():
             self._ensure_model()
             of_run = [known for known in self._search() if known.run_id == run.run_id]
             known = next((found for found in of_run if found.tags.get(FILES_TAG) == digest), None)
@@ -65,20 +73,20 @@ class ModelRegistry(RegistryReader):
             else:
                 self._tag(str(known.version), tags)
         version = str(known.version)
-        self.scorer(version)  # an alias must never point to what cannot be loaded
+        self.load_scorer(version)  # an alias must never point to what cannot be loaded
         self._point(self._candidate, version)
-        return self.get(version)
+        return self.get_version(version)
 
-    def promote(self, version: str, replaces: str | None) -> Promotion:
+    def promote(self, version: str, replaces: str | None) -> PromotionResult:
         """Point `production` to `version`, unless it no longer points to `replaces`, which it was judged against."""
-        self.scorer(version)
-        with self._connection.exclusive():
-            current = self.production()
+        self.load_scorer(version)
+        with self._connection.lock():
+            current = self.production_version()
             held = current.version if current else None
             if held == version:
-                return Promotion(True, current.tags.get(PREVIOUS_TAG) or None if current else None, "is in production")
+                return PromotionResult(True, current.tags.get(PREVIOUS_TAG) or None if current else None, "is in production")
             if held != replaces:
-                return Promotion(
+                return PromotionResult(
                     False,
                     held,
                     f"production moved from version {replaces or 'none'} to {held or 'none'} during the run",
@@ -87,12 +95,12 @@ class ModelRegistry(RegistryReader):
                 self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now()})
                 self._client.set_registered_model_alias(self._name, self._production, version)
                 self._client.delete_model_version_tag(self._name, version, ROLLED_BACK_TAG)
-        return Promotion(True, held, "is in production now")
+        return PromotionResult(True, held, "is in production now")
 
     def rollback(self) -> tuple[str, str]:
         """Point `production` back to the version that it left. Returns (left, now). Raises RegistryError if there is none."""
-        with self._connection.exclusive():
-            current = self.production()
+        with self._connection.lock():
+            current = self.production_version()
             if current is None:
                 raise RegistryError(f"{self._name} has no version in production: there is nothing to roll back")
             previous = current.tags.get(PREVIOUS_TAG)
@@ -100,8 +108,8 @@ class ModelRegistry(RegistryReader):
                 raise RegistryError(
                     f"version {current.version} is the first in production: there is none to roll back to"
                 )
-            self.get(previous)  # which names what there is where it was deleted
-            self.scorer(previous)
+            self.get_version(previous)  # which names what there is where it was deleted
+            self.load_scorer(previous)
             with self._connection.errors(f"rolling back to version {previous}"):
                 self._tag(current.version, {ROLLED_BACK_TAG: _now()})
                 self._client.set_registered_model_alias(self._name, self._production, previous)

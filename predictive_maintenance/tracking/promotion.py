@@ -116,7 +116,7 @@ def register_and_promote(
 
 
 def _held(versions: ModelRegistry) -> str | None:
-    current = versions.production()
+    current = versions.production_version()
     return f"version {current.version}" if current else None
 
 

@@ -34,13 +34,13 @@ class RegistryReader:
         self._candidate = connection.settings.candidate_alias
         self._production = connection.settings.production_alias
 
-    def production(self) -> ModelVersion | None:
+    def production_version(self) -> ModelVersion | None:
         return self._by_alias(self._production)
 
-    def candidate(self) -> ModelVersion | None:
+    def candidate_version(self) -> ModelVersion | None:
         return self._by_alias(self._candidate)
 
-    def get(self, version: str) -> ModelVersion:
+    def get_version(self, version: str) -> ModelVersion:
         """Raises RegistryError that lists the versions there are."""
         found = None
         if version.isdecimal():
@@ -48,11 +48,11 @@ class RegistryReader:
                 f"reading version {version}", lambda: self._client.get_model_version(self._name, version)
             )
         if found is None:
-            known = ", ".join(known.version for known in self.all()) or "none yet"
+            known = ", ".join(known.version for known in self.list_versions()) or "none yet"
             raise RegistryError(f"{self._name} has no version {version!r}; it has: {known}")
         return ModelVersion.of(found, tuple(found.aliases))
 
-    def all(self) -> list[ModelVersion]:
+    def list_versions(self) -> list[ModelVersion]:
         """Newest first."""
         with self._connection.errors("listing versions"):
             found = self._search()
@@ -63,7 +63,7 @@ class RegistryReader:
         ]
         return sorted(versions, key=lambda version: -int(version.version))
 
-    def trainings(self, most: int) -> list[TrainingRun]:
+    def training_runs(self, limit: int) -> list[TrainingRun]:
         """The latest `most` runs of the flow, newest first: those that were rejected, failed or still go on, too."""
         with self._connection.errors("listing trainings"):
             experiment = self._client.get_experiment_by_name(self._experiment)
@@ -72,12 +72,12 @@ class RegistryReader:
             found = self._client.search_runs(
                 [experiment.experiment_id],
                 f"tags.`{FLOW_RUN_TAG}` LIKE '%'",
-                max_results=most,
+                max_results=limit,
                 order_by=["attributes.start_time DESC"],
             )
         return [TrainingRun.of(run) for run in found]
 
-    def scorer(self, version: str, threads: int = 1) -> Scorer:
+    def load_scorer(self, version: str, threads: int = 1) -> Scorer:
         """The scorer of a version, its golden rows checked."""
         with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
             folder = self.download(version, Path(work))
@@ -103,7 +103,7 @@ class RegistryReader:
         found = self._unless_missing(
             f"looking up the alias {alias}", lambda: self._client.get_model_version_by_alias(self._name, alias)
         )
-        return self.get(str(found.version)) if found else None
+        return self.get_version(str(found.version)) if found else None
 
     def _unless_missing(self, doing: str, ask: Callable[[], MlflowVersion]) -> MlflowVersion | None:
         """What the registry answers; None where it says that it has no such model, version or alias."""

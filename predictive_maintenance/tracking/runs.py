@@ -96,7 +96,7 @@ class FlowRun:
         )
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
         # Two runs on the same rows name the same data set, and a database takes only the first of two at once.
-        with self.connection.errors("logging the data set"), self.connection.exclusive():
+        with self.connection.errors("logging the data set"), self.connection.lock():
             try:
                 self.connection.client.log_inputs(self.run_id, datasets=inputs)
             except MlflowException as error:

@@ -32,17 +32,17 @@ class Shelf:
     down: str | None = None
     downloads: int = 0
 
-    def production(self) -> ModelVersion | None:
+    def production_version(self) -> ModelVersion | None:
         self._answer()
         return self._version(self.alias) if self.alias else None
 
-    def all(self) -> list[ModelVersion]:
+    def list_versions(self) -> list[ModelVersion]:
         self._answer()
         return [self._version(version) for version in sorted(self.versions, key=int, reverse=True)]
 
-    def trainings(self, most: int) -> list[TrainingRun]:
+    def training_runs(self, limit: int) -> list[TrainingRun]:
         self._answer()
-        return self.trained[:most]
+        return self.trained[:limit]
 
     def download(self, version: str, work: Path) -> Path:
         self._answer()

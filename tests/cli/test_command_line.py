@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
-from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.tracking.connection import connect
@@ -30,7 +31,7 @@ def promoted(registry_uri, small):
     """A registry with version 1 in production and version 2 a candidate that the gate stopped."""
     connection = connect(small.params.registry)
     for number in (1, 2):
-        champion = ModelRegistry(connection).champion()
+        champion = ModelRegistry(connection).baseline_model()
         evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
         name = f"TrainFlow/{number}"
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")

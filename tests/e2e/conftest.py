@@ -136,7 +136,7 @@ def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, 
 @pytest.fixture
 def in_production(registered: ModelRegistry) -> ModelRegistry:
     """Version 1 in production, whatever a test before did."""
-    current = registered.production()
+    current = registered.production_version()
     if current is None or current.version != "1":
         registered.promote("1", current and current.version)
     return registered

@@ -18,7 +18,7 @@ import yaml
 
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.tracking.connection import connect_to_read
+from predictive_maintenance.tracking.connection import connect_read_only
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 from tests.paths import PARAMS_FILE, REPOSITORY
@@ -79,7 +79,7 @@ class Account:
         return running
 
     def registry(self):
-        return RegistryReader(connect_to_read(load_params().registry))
+        return RegistryReader(connect_read_only(load_params().registry))
 
 
 def steps_of(jobs):
@@ -185,7 +185,7 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
     assert '"PDM_SECRETS=pdm/mlflow"' in told[0]
     assert PASSWORD not in told[0]
     assert PASSWORD not in output
-    champion = account.registry().production()
+    champion = account.registry().production_version()
     assert champion.tags["git_commit"] == commit
     sources = json.loads(champion.tags["data_sources"])
     assert [(source["name"], source["dvc_md5"]) for source in sources] == [
@@ -209,13 +209,13 @@ def test_the_password_is_nowhere_but_in_its_secret(account):
     bucket = account.client("s3")
     for found in bucket.list_objects_v2(Bucket="plant")["Contents"]:
         assert PASSWORD.encode() not in bucket.get_object(Bucket="plant", Key=found["Key"])["Body"].read(), found["Key"]
-    for version in account.registry().all():
+    for version in account.registry().list_versions():
         assert PASSWORD not in json.dumps(version.tags)
 
 
 def test_the_cards_of_steps_on_batch_are_in_mlflow(account):
-    connection = connect_to_read(load_params().registry)
-    run_id = account.registry().production().run_id
+    connection = connect_read_only(load_params().registry)
+    run_id = account.registry().production_version().run_id
     pages = {found.path for found in connection.client.list_artifacts(run_id, "cards")}
     assert pages == {"cards/clean.html", "cards/evaluate.html"}
 
@@ -238,7 +238,7 @@ def test_only_the_heavy_steps_go_to_batch_and_a_machine_that_is_taken_away_is_re
     jobs = account.jobs()[before:]
     assert steps_of(jobs) == ["train", "train", "evaluate"]
     assert [job["status"] for job in jobs] == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
-    assert {version.version for version in account.registry().all()} == {"1", "2"}
+    assert {version.version for version in account.registry().list_versions()} == {"1", "2"}
 
 
 def test_wrong_credentials_end_the_run_before_any_work(account):

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over a real service and a real registry. Screenshots are kept in build/screenshots."""
+"""The dashboard in a real browser, with a real API and a real registry. Screenshots are in build/screenshots."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 
 @pytest.fixture(scope="module")
 def registered(mlflow_server, small, forest_files, params):
-    """Two versions as trainings make them: 1, a LightGBM, in production; 2, a random forest."""
+    """Two versions with the tags of a training run: 1, a LightGBM, in production; 2, a random forest."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
         connection = connect(params.registry)
@@ -74,10 +74,10 @@ def browser():
 
 @dataclass
 class Dashboard(Process):
-    """`python -m dashboard`, and what its pages asked of others or complained about."""
+    """The process `python -m dashboard`. `problems` are the browser's errors and its requests to other hosts."""
 
     url: str = ""
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def up(self) -> None:
         self.start()
@@ -87,34 +87,34 @@ class Dashboard(Process):
         page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         page.on("request", lambda request: self._note_request(request.url))
         page.on("console", lambda message: self._note_message(message))
-        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         page.goto(self.url + path)
         return page
 
     def _note_request(self, url: str) -> None:
         if not url.startswith((self.url, "data:", "blob:")):
-            self.complaints.append(f"request: {url}")
+            self.problems.append(f"request: {url}")
 
     def _note_message(self, message) -> None:
-        # Streamlit looks for its server below the page's own path first, and finds it at the root.
+        # Streamlit requests its server below the page's own path first, then at the root.
         probe = "/_stcore/" in message.location["url"] and "404" in message.text
         if message.type == "error" and not probe:
-            self.complaints.append(f"console: {message.text} {message.location}")
+            self.problems.append(f"console: {message.text} {message.location}")
 
 
 @pytest.fixture
 def make_dashboard(tmp_path):
-    made = []
+    dashboards = []
 
     def make(api_url: str, *arguments: str, **settings: str) -> Dashboard:
         port = free_port()
         command = [sys.executable, "-m", "dashboard", "--port", str(port), *arguments]
         environment = clean_environment(PDM_API_URL=api_url, PDM_DASHBOARD_POLL_SECONDS="1") | settings
-        made.append(Dashboard(command, tmp_path / "dashboard.log", environment, url=f"http://127.0.0.1:{port}"))
-        return made[-1]
+        dashboards.append(Dashboard(command, tmp_path / "dashboard.log", environment, url=f"http://127.0.0.1:{port}"))
+        return dashboards[-1]
 
     yield make
-    for dashboard in made:
+    for dashboard in dashboards:
         dashboard.kill()
 
 
@@ -130,22 +130,22 @@ def dashboard(make_dashboard, service):
     started = make_dashboard(service.url)
     started.up()
     yield started
-    assert started.complaints == []
+    assert started.problems == []
 
 
-def keep(page: Page, name: str) -> None:
+def save_screenshot(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
-def drawn(page: Page) -> None:
-    """Until the page is at rest."""
+def wait_until_drawn(page: Page) -> None:
+    """Wait until Streamlit has stopped running and charts are drawn."""
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)
     page.wait_for_timeout(700)
 
 
-def fits(page: Page) -> bool:
-    """Whether all of it is within the window's width: a wide table scrolls within itself."""
+def fits_the_width(page: Page) -> bool:
+    """Return whether no element extends beyond the right edge. A wide table scrolls horizontally inside the page."""
     return page.evaluate(
         "[...document.querySelectorAll('h1, p, table, canvas, input, button')]"
         ".every(part => part.getBoundingClientRect().right <= innerWidth + 1)"
@@ -154,35 +154,35 @@ def fits(page: Page) -> bool:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_drawn_whole_and_asks_nothing_of_the_internet(dashboard, browser, size, scheme):
+def test_every_page_fits_the_screen_and_requests_nothing_from_other_hosts(dashboard, browser, size, scheme):
     for path, title in PAGES.items():
         page = dashboard.open(browser, f"/{'' if path == 'status' else path}", SIZES[size], scheme)
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=30_000)
-        expect(page.get_by_text("Version 1 serves")).to_be_visible()
-        drawn(page)
+        expect(page.get_by_text("Version 1 is served")).to_be_visible()
+        wait_until_drawn(page)
         assert page.get_by_test_id("stException").count() == 0
-        assert fits(page)
-        keep(page, f"{path}-{size}-{scheme}")
+        assert fits_the_width(page)
+        save_screenshot(page, f"{path}-{size}-{scheme}")
         page.close()
 
 
-def test_a_person_checks_a_machine_and_passes_the_link_on(dashboard, browser):
+def test_a_link_opens_the_machine_page_with_the_same_reading(dashboard, browser):
     page = dashboard.open(browser, "/machine")
-    page.get_by_role("button", name="A worn tool under a high load").click()
+    page.get_by_role("button", name="Example: worn tool, high load").click()
     expect(page.get_by_text("Stop and inspect now")).to_be_visible()
-    expect(page.get_by_text("What would clear the alarm")).to_be_visible()
+    expect(page.get_by_text("Changes that clear the alarm")).to_be_visible()
     page.get_by_label("Machine", exact=True).fill("press 4")
     page.get_by_label("Machine", exact=True).press("Enter")
-    expect(page.get_by_role("heading", name="What to do with press 4")).to_be_visible()
+    expect(page.get_by_role("heading", name="Recommended action for press 4")).to_be_visible()
     expect(page).to_have_url(re.compile("machine=press"))
-    page.get_by_text("A link to this machine").click()
+    page.get_by_text("Link to this reading").click()
     code = page.get_by_test_id("stCode")
     expect(code).to_contain_text("machine=press+4")
     link = code.inner_text().strip()
-    drawn(page)
-    keep(page, "machine-alarm")
+    wait_until_drawn(page)
+    save_screenshot(page, "machine-alarm")
     again = dashboard.open(browser, link.removeprefix(dashboard.url))
-    expect(again.get_by_role("heading", name="What to do with press 4")).to_be_visible()
+    expect(again.get_by_role("heading", name="Recommended action for press 4")).to_be_visible()
     expect(again.get_by_role("spinbutton", name="Torque (Nm)")).to_have_value("61.3")
     torque = again.get_by_role("spinbutton", name="Torque (Nm)")
     torque.fill("40")
@@ -190,7 +190,7 @@ def test_a_person_checks_a_machine_and_passes_the_link_on(dashboard, browser):
     expect(again).to_have_url(re.compile("torque_nm=40(&|$)"))
 
 
-def test_a_fleet_of_10000_readings_is_uploaded_ranked_and_one_machine_looked_at(dashboard, browser, tmp_path):
+def test_a_file_of_10000_readings_is_ranked_and_one_of_its_machines_is_checked(dashboard, browser, tmp_path):
     fleet = simulate(10_000, 5)[list(INPUT_NAMES)]
     fleet.insert(0, "machine_id", [f"press {number}" for number in range(len(fleet))])
     fleet.to_csv(tmp_path / "plant.csv", index=False)
@@ -199,54 +199,52 @@ def test_a_fleet_of_10000_readings_is_uploaded_ranked_and_one_machine_looked_at(
     expect(page.get_by_text("10,000", exact=True)).to_be_visible(timeout=30_000)
     table = page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
-    drawn(page)
-    keep(page, "fleet-10000")
+    wait_until_drawn(page)
+    save_screenshot(page, "fleet-10000")
     start = time.monotonic()
     page.get_by_label("Machine, reading or time").fill("press 77")
     page.get_by_label("Machine, reading or time").press("Enter")
-    expect(page.get_by_role("button", name="Download these 111 rows")).to_be_visible()
+    expect(page.get_by_role("button", name="Download 111 rows as CSV")).to_be_visible()
     print(f"a filter over 10,000 rows took {time.monotonic() - start:.2f} s")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download these 111 rows").click()
+        page.get_by_role("button", name="Download 111 rows as CSV").click()
     assert len(Path(download.value.path()).read_text().splitlines()) == 112
     box = table.bounding_box()
     page.mouse.click(box["x"] + 18, box["y"] + 52)
-    page.get_by_role("button", name="Look at this machine").click()
+    page.get_by_role("button", name="Check this machine").click()
     expect(page.get_by_role("heading", name="Check a machine")).to_be_visible()
     expect(page.get_by_label("Machine", exact=True)).to_have_value(re.compile("^press 77"))
     page.go_back()
     expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
 
 
-def test_when_the_service_is_killed_a_banner_says_so_and_it_goes_away_with_the_service_back(
-    dashboard, service, browser
-):
+def test_a_banner_is_shown_from_the_end_of_the_service_to_its_restart(dashboard, service, browser):
     page = dashboard.open(browser)
-    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
     service.kill()
-    expect(page.get_by_text("The service is away.")).to_be_visible(timeout=15_000)
-    expect(page.get_by_text("What is shown is")).to_be_visible()
-    expect(page.get_by_text("Can version 1 be trusted?")).to_be_visible()
-    drawn(page)
-    keep(page, "status-away")
+    expect(page.get_by_text("The service is not reachable.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("The data shown is")).to_be_visible()
+    expect(page.get_by_text("Evaluation of version 1")).to_be_visible()
+    wait_until_drawn(page)
+    save_screenshot(page, "status-away")
     service.ready()
-    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=15_000)
 
 
 @pytest.mark.parametrize("path", ["/", "/fleet", "/machine", "/models"])
-def test_a_promotion_shows_on_every_page_without_a_reload(dashboard, in_production, browser, path):
+def test_a_promotion_is_shown_on_every_page_without_a_reload(dashboard, in_production, browser, path):
     page = dashboard.open(browser, path)
-    expect(page.get_by_text("Version 1 serves")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
     assert in_production.promote("2", "1").promoted
-    expect(page.get_by_text("Version 2 serves")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=15_000)
     if path == "/machine":
-        expect(page.get_by_text("by version 2")).to_be_visible()
+        expect(page.get_by_text("version 2", exact=True)).to_be_visible()
     if path == "/models":
-        expect(page.get_by_text("2 (serves)")).to_be_visible()
+        expect(page.get_by_text("2 (served)")).to_be_visible()
 
 
 @pytest.mark.parametrize(("host", "status"), [("evil.example", 403), ("localhost", 101)])
-def test_a_page_of_the_internet_cannot_reach_it_under_another_name(dashboard, host, status):
+def test_requests_with_another_host_name_are_refused(dashboard, host, status):
     handshake = (
         f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
@@ -257,21 +255,21 @@ def test_a_page_of_the_internet_cannot_reach_it_under_another_name(dashboard, ho
         assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_without_a_model_the_pages_say_how_to_make_one(make_dashboard, make_service, registry_uri, browser):
+def test_without_a_model_the_pages_show_how_to_train_one(make_dashboard, make_service, registry_uri, browser):
     service = make_service(MLFLOW_TRACKING_URI=registry_uri)
     service.up()
     dashboard = make_dashboard(service.url)
     dashboard.up()
     for path in ("", "fleet", "machine", "models"):
         page = dashboard.open(browser, f"/{path}")
-        expect(page.get_by_text("No model serves yet")).to_be_visible(timeout=30_000)
-        drawn(page)
-        keep(page, f"{path or 'status'}-empty")
+        expect(page.get_by_text("No model is served")).to_be_visible(timeout=30_000)
+        wait_until_drawn(page)
+        save_screenshot(page, f"{path or 'status'}-empty")
         page.close()
-    assert dashboard.complaints == []
+    assert dashboard.problems == []
 
 
-def test_the_dashboard_starts_the_service_where_none_answers_and_stops_it_with_itself(
+def test_start_api_starts_the_service_and_stops_it_with_the_dashboard(
     make_dashboard, mlflow_server, in_production, tmp_path
 ):
     api_url = f"http://127.0.0.1:{free_port()}"
@@ -282,4 +280,4 @@ def test_the_dashboard_starts_the_service_where_none_answers_and_stops_it_with_i
     wait_for(lambda: httpx.get(f"{api_url}/ready").status_code == 200)
     assert dashboard.stop(signal.SIGTERM) == 0, dashboard.log.read_text()
     with contextlib.suppress(httpx.TransportError):
-        pytest.fail(f"the service still answers: {httpx.get(api_url + '/health')}")
+        pytest.fail(f"the service still responds: {httpx.get(api_url + '/health')}")

@@ -143,11 +143,11 @@ def test_an_image_says_which_commit_it_is_of(images):
 
 
 def test_the_training_image_trains_and_registers_in_a_remote_registry(images, mlflow_server, registered):
-    before = {version.version for version in registered.all()}
+    before = {version.version for version in registered.list_versions()}
     command = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
     images(
         "run", "--rm", "--network", "host", "--cap-drop", "ALL", "--env", f"MLFLOW_TRACKING_URI={mlflow_server.url}",
         TRAIN, *command, timeout=900,
     )  # fmt: skip
-    (made,) = [version for version in registered.all() if version.version not in before]
+    (made,) = [version for version in registered.list_versions() if version.version not in before]
     assert made.tags["git_commit"] == git_commit()

@@ -218,7 +218,7 @@ def test_the_api_the_command_line_and_the_mlflow_pipeline_agree_on_every_row(
     rows = small.rows.test[list(INPUT_NAMES)].reset_index(drop=True)
     path, output = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
     rows.to_parquet(path)
-    score_file(path, output, in_production.scorer("1"), "1", params.columns.aliases)
+    score_file(path, output, in_production.load_scorer("1"), "1", params.columns.aliases)
     mlflow.set_tracking_uri(mlflow_server.url)
     mlflow.set_registry_uri(mlflow_server.url)
     pipeline = mlflow.pyfunc.load_model("models:/predictive_maintenance@production").predict(rows)

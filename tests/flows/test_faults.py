@@ -167,7 +167,7 @@ def test_a_registry_that_is_down_at_the_end_loses_nothing_and_resume_finishes(pl
         assert code == 0, output
         assert "version 1 is in production" in output
         assert "/train/" not in re.sub(r".*Cloning.*", "", output)
-        assert [version.version for version in place.versions().all()] == ["1"]
+        assert [version.version for version in place.versions().list_versions()] == ["1"]
         assert set(place.run_statuses()) == {"FINISHED"}
     finally:
         server.stop()
@@ -195,7 +195,7 @@ def test_a_killed_step_without_retry_is_resumed_where_it_stopped(place, quick_pa
     assert "Cloning previously run task" in output
     assert "version 1 is in production" in output
     versions = place.versions()
-    assert [version.version for version in versions.all()] == ["1"]
+    assert [version.version for version in versions.list_versions()] == ["1"]
     runs = versions._client.search_runs([versions._connection.experiment_id], "tags.flow_run != ''")
     assert len(runs) == 1
 
@@ -206,14 +206,14 @@ def test_two_flows_at_once_lose_and_mix_nothing(place, quick_params):
     outputs = [process.communicate(timeout=400)[0] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), outputs
     versions = place.versions()
-    found = versions.all()
+    found = versions.list_versions()
     assert len(found) == 2
     assert len({version.tags["flow_run"] for version in found}) == 2
     for version in found:
         run = versions._client.get_run(version.run_id)
         assert run.data.tags["flow_run"] == version.tags["flow_run"]
-        assert float(version.tags["threshold"]) == pytest.approx(versions.scorer(version.version).spec.threshold)
-    assert versions.production().version in {"1", "2"}
+        assert float(version.tags["threshold"]) == pytest.approx(versions.load_scorer(version.version).spec.threshold)
+    assert versions.production_version().version in {"1", "2"}
 
 
 def test_a_part_of_the_rows_that_is_bad_is_set_aside_and_kept(place, quick_params, readings, tmp_path):

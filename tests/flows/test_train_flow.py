@@ -65,7 +65,7 @@ def test_the_better_candidate_out_of_fold_is_chosen(finished):
 
 
 def test_the_version_says_where_it_comes_from(finished, registry):
-    champion = registry.production()
+    champion = registry.production_version()
     data = finished[0].data("end")
     assert champion.tags["flow_run"] == data.flow_run
     assert champion.tags["git_commit"] == data.commit
@@ -75,7 +75,7 @@ def test_the_version_says_where_it_comes_from(finished, registry):
 
 
 def test_the_version_carries_what_each_threshold_would_have_caught(finished, registry, tmp_path):
-    version = registry.production()
+    version = registry.production_version()
     told = json.loads((registry.download(version.version, tmp_path) / THRESHOLDS_FILE).read_bytes())
     recall, chosen = finished[0].data("end").evaluation.held_out["recall"].value, float(version.tags["threshold"])
     recalls = {
@@ -132,13 +132,13 @@ def test_the_same_data_again_does_not_replace_an_equal_champion(finished, regist
     code, output = place.run("run", "--sources", SMALL, "--trials", "2")
     assert code == 0, output
     assert "stays a candidate: Earns the place: trained on the same rows as version 1, F1 differs by +0.000" in output
-    assert registry.production().version == "1"
-    assert registry.candidate().version == "2"
+    assert registry.production_version().version == "1"
+    assert registry.candidate_version().version == "2"
 
 
 def test_spoiled_labels_are_not_promoted_and_the_registry_is_left_as_it_was(finished, registry, tmp_path):
     place, _ = finished
-    before = [version.version for version in registry.all()]
+    before = [version.version for version in registry.list_versions()]
     spoiled = simulate(6000, 11)
     spoiled["machine_failure"] = spoiled["machine_failure"].sample(frac=1, random_state=1).to_numpy()
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
@@ -147,7 +147,7 @@ def test_spoiled_labels_are_not_promoted_and_the_registry_is_left_as_it_was(fini
     assert "is rejected: " in output
     assert "F1 on held-out rows: " in output
     assert "nothing was registered; production is version 1" in output
-    assert [version.version for version in registry.all()] == before
+    assert [version.version for version in registry.list_versions()] == before
 
 
 def test_export_writes_the_tables_the_model_and_the_metrics(finished, tmp_path, monkeypatch):

@@ -66,17 +66,17 @@ def test_a_server_of_2_3_takes_runs_versions_promotions_and_a_rollback(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
     connection = connect(params.registry)
     versions = ModelRegistry(connection)
-    assert versions.production() is None
+    assert versions.production_version() is None
     train = train_there(connection)
     assert train("TrainFlow/1").level == "production"
     FlowRun.start(connection, "TrainFlow/1", {}).log_data(small.rows.train, "training", "simulator://", "f" * 64)
-    second = train("TrainFlow/2", champion=versions.champion())
+    second = train("TrainFlow/2", champion=versions.baseline_model())
     assert (second.level, second.version) == ("candidate", "2")
     assert versions.promote("2", "1").promoted
-    assert versions.production().version == "2"
+    assert versions.production_version().version == "2"
     assert versions.rollback() == ("2", "1")
     rows = small.rows.test
-    np.testing.assert_array_equal(versions.scorer("1").probabilities(rows), small.scorer.probabilities(rows))
+    np.testing.assert_array_equal(versions.load_scorer("1").probabilities(rows), small.scorer.probabilities(rows))
     findings = {finding.name: finding for finding in examine(params, write=True)}
     assert "MLflow 2.3.0" in findings["server"].text
     assert {findings[name].state for name in ("server", "registry", "model", "tracking, writing")} == {"pass"}
@@ -85,6 +85,6 @@ def test_a_server_of_2_3_takes_runs_versions_promotions_and_a_rollback(
 def test_a_server_before_2_3_is_told_by_one_clear_error(old_server, monkeypatch, params):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", old_server("2.2.2"))
     with pytest.raises(RegistryError, match=r"what answers there is not an MLflow server, or one before 2\.3"):
-        ModelRegistry(connect(params.registry)).production()
+        ModelRegistry(connect(params.registry)).production_version()
     (server,) = [finding for finding in examine(params) if finding.name == "server"]
     assert (server.state, server.text) == ("FAIL", "MLflow 2.2.2 has no aliases: 2.3 or newer is needed")

@@ -25,12 +25,12 @@ def test_trainings_are_the_runs_of_the_flow_newest_first_with_what_the_gate_made
     first.candidate("lightgbm")
     first.finish()
     second = FlowRun.start(connection, "TrainFlow/2", {})
-    newest, oldest = RegistryReader(connection).trainings(5)
+    newest, oldest = RegistryReader(connection).training_runs(5)
     assert (newest.flow_run, newest.run_id, newest.status) == ("TrainFlow/2", second.run_id, "RUNNING")
     assert (newest.level, newest.ended) == (None, None)
     assert (oldest.level, oldest.verdict, oldest.status) == ("rejected", "is rejected: Recall", "FINISHED")
     assert oldest.started <= oldest.ended
-    assert [training.flow_run for training in RegistryReader(connection).trainings(1)] == ["TrainFlow/2"]
+    assert [training.flow_run for training in RegistryReader(connection).training_runs(1)] == ["TrainFlow/2"]
 
 
 def status(run):
