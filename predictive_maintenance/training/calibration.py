@@ -1,6 +1,6 @@
-"""Sigmoid calibration on the logit (Platt 1999), fitted on out-of-fold rows where it lowers the log-loss.
+"""Sigmoid calibration on the logit (Platt 1999), fitted to out-of-fold probabilities.
 
-Isotonic calibration is left out on purpose: its ties cost PR-AUC.
+Isotonic calibration is not offered: it produces ties, which lower PR-AUC.
 """
 
 from typing import Literal
@@ -14,7 +14,7 @@ Vector = npt.NDArray[np.float64]
 
 
 def fit_calibration(labels: npt.NDArray[np.integer], probabilities: Vector) -> Calibration:
-    """The sigmoid that suits `labels` best; the identity when the probabilities do not rise with the labels."""
+    """Fit the sigmoid to `labels`. Returns the identity if the fitted slope is not positive."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=1e6, max_iter=1000).fit(logit(probabilities)[:, None], labels)
@@ -22,19 +22,22 @@ def fit_calibration(labels: npt.NDArray[np.integer], probabilities: Vector) -> C
     return Calibration(slope, intercept) if slope > 0 else Calibration()
 
 
-def cross_fitted(labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]) -> Vector:
-    """(n,) each fold's probabilities calibrated by what the other folds taught."""
+def calibrate_out_of_fold(
+    labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]
+) -> Vector:
+    """(n,) each fold's probabilities, calibrated by a sigmoid fitted on the other folds."""
     calibrated = np.empty_like(probabilities)
     for number in np.unique(fold):
-        judged = fold == number
-        calibrated[judged] = fit_calibration(labels[~judged], probabilities[~judged]).apply(probabilities[judged])
+        held_out = fold == number
+        calibration = fit_calibration(labels[~held_out], probabilities[~held_out])
+        calibrated[held_out] = calibration.apply(probabilities[held_out])
     return calibrated
 
 
 def should_calibrate(
     kind: Literal["auto", "sigmoid", "none"], labels: npt.NDArray[np.integer], raw: Vector, calibrated: Vector
 ) -> bool:
-    """Whether to calibrate: as told, or by the out-of-fold log-loss."""
+    """Whether to calibrate: as `kind` sets or, for "auto", if it lowers the out-of-fold log-loss."""
     from sklearn.metrics import log_loss
 
     if kind != "auto":

@@ -1,4 +1,4 @@
-"""One candidate from the training rows: tuned, calibrated, given its threshold on out-of-fold rows, and fitted."""
+"""Train one candidate: tune, calibrate, select the decision threshold on out-of-fold rows, and fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from ..config.params import Algorithm, Params, Scalar
 from ..machine.features import feature_matrix, feature_names
 from ..machine.sensors import LABEL
 from ..scorer.scoring import Calibration
-from .calibration import cross_fitted, fit_calibration, should_calibrate
-from .estimators import Estimator, Matrix, Vector, build
+from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
+from .estimators import Estimator, Matrix, Vector, build_estimator
 from .thresholds import select_threshold
-from .tuning import Progress, Tuned, cross_validate, tune
+from .tuning import TrialProgress, TuningResult, cross_validate, tune
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What a candidate says of rows that neither its fold's model, nor its calibration, nor its threshold has seen."""
+    """(n,) predictions for the training rows. Model, calibration and threshold of each come from the other folds."""
 
     probabilities: Vector
     decisions: npt.NDArray[np.bool_]
@@ -27,7 +27,7 @@ class OutOfFold:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedCandidate:
-    """A fitted estimator with all that turns its output into a decision."""
+    """A fitted estimator with the calibration and threshold that turn its output into a decision."""
 
     algorithm: Algorithm
     estimator: Estimator
@@ -44,9 +44,9 @@ def train_candidate(
     train: pd.DataFrame,
     fold: npt.NDArray[np.integer],
     params: Params,
-    on_trial: Callable[[Progress], None] = lambda _: None,
+    on_trial: Callable[[TrialProgress], None] = lambda _: None,
 ) -> TrainedCandidate:
-    """Tune, calibrate, choose the threshold, fit on all of `train`. The same seed and rows give the same model."""
+    """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model."""
     names = feature_names(params.features.published_limit_margins)
     features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
     tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
@@ -56,26 +56,29 @@ def train_candidate(
 def train_untuned(
     algorithm: Algorithm, train: pd.DataFrame, fold: npt.NDArray[np.integer], params: Params
 ) -> TrainedCandidate:
-    """The same with the algorithm's own defaults: for a report on rows that a search has already seen."""
+    """Train a candidate without a search, with its fixed hyperparameters and the algorithm's defaults."""
     names = feature_names(params.features.published_limit_margins)
     features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
     hyperparameters = dict(params.candidates[algorithm].fixed)
     raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
-    return _fit(algorithm, Tuned(hyperparameters, raw, pd.DataFrame()), names, features, labels, fold, params)
+    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), names, features, labels, fold, params)
 
 
-def decide(
+def select_calibration_and_threshold(
     labels: npt.NDArray[np.integer], raw: Vector, fold: npt.NDArray[np.integer], params: Params
 ) -> tuple[Calibration, float, OutOfFold]:
-    """Calibration and threshold from out-of-fold probabilities, and what they give on rows that did not choose them."""
-    calibrated = cross_fitted(labels, raw, fold)
+    """Select calibration and threshold by `raw`, the out-of-fold probabilities (n,).
+
+    `OutOfFold` has the predictions that evaluate this choice: each fold's come from the other folds.
+    """
+    calibrated = calibrate_out_of_fold(labels, raw, fold)
     use = should_calibrate(params.training.calibration, labels, raw, calibrated)
     decisions = np.empty(len(labels), dtype=bool)
     for number in np.unique(fold):
-        judged = fold == number
-        # On raw probabilities: calibration keeps their order, and a fold's own would know the judged fold's labels.
-        threshold = select_threshold(labels[~judged], raw[~judged], params.threshold, params.costs)
-        decisions[judged] = raw[judged] >= threshold
+        held_out = fold == number
+        # On raw probabilities: calibration keeps their order, and calibrated ones depend on the held-out fold's labels.
+        threshold = select_threshold(labels[~held_out], raw[~held_out], params.threshold, params.costs)
+        decisions[held_out] = raw[held_out] >= threshold
     calibration = fit_calibration(labels, raw) if use else Calibration()
     threshold = select_threshold(labels, calibration.apply(raw), params.threshold, params.costs)
     return calibration, threshold, OutOfFold(calibrated if use else raw, decisions)
@@ -83,15 +86,15 @@ def decide(
 
 def _fit(
     algorithm: Algorithm,
-    tuned: Tuned,
+    tuned: TuningResult,
     names: tuple[str, ...],
     features: Matrix,
     labels: npt.NDArray[np.integer],
     fold: npt.NDArray[np.integer],
     params: Params,
 ) -> TrainedCandidate:
-    calibration, threshold, out_of_fold = decide(labels, tuned.out_of_fold, fold, params)
-    estimator = build(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
+    calibration, threshold, out_of_fold = select_calibration_and_threshold(labels, tuned.out_of_fold, fold, params)
+    estimator = build_estimator(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
     estimator.fit(features, labels)
     return TrainedCandidate(
         algorithm=algorithm,

@@ -1,4 +1,4 @@
-"""The algorithms that compete: how each is built from its hyperparameters, and stored for those who look inside."""
+"""Build, run and save the estimator of each algorithm."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +16,8 @@ Matrix = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
 
-def build(algorithm: Algorithm, hyperparameters: Mapping[str, Scalar], seed: int, threads: int) -> Estimator:
-    """An unfitted estimator. The same seed and data give the same model, whatever the number of threads."""
+def build_estimator(algorithm: Algorithm, hyperparameters: Mapping[str, Scalar], seed: int, threads: int) -> Estimator:
+    """Build an unfitted estimator. The same seed and data give the same model for any number of threads."""
     settings: dict[str, Any] = dict(hyperparameters) | {"random_state": seed, "n_jobs": threads}
     if algorithm == "random_forest":
         from sklearn.ensemble import RandomForestClassifier
@@ -29,12 +29,12 @@ def build(algorithm: Algorithm, hyperparameters: Mapping[str, Scalar], seed: int
 
 
 def failure_probabilities(estimator: Estimator, features: Matrix) -> Vector:
-    """(n,) float64 probabilities of failure, as the estimator itself gives them."""
+    """(n,) float64 probabilities of failure, not calibrated."""
     return np.asarray(estimator.predict_proba(features), dtype=np.float64)[:, 1]
 
 
 def save_estimator(estimator: Estimator, folder: Path) -> Path:
-    """Write the fitted estimator without pickle: LightGBM's own text format, skops for scikit-learn."""
+    """Write the fitted estimator to `folder` without pickle: LightGBM's text format, skops for scikit-learn."""
     from lightgbm import LGBMClassifier
 
     if isinstance(estimator, LGBMClassifier):

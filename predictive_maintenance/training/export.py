@@ -1,4 +1,4 @@
-"""A trained candidate as the files that a Scorer runs, and the proof that both say the same."""
+"""Export a trained candidate to the files of a Scorer, and compare the predictions of both."""
 
 import copy
 import io
@@ -15,9 +15,9 @@ from ..errors import ModelError
 from ..machine.features import feature_matrix
 from ..machine.sensors import INPUT_NAMES, LABEL, READING_ID
 from ..scorer.scoring import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, Scorer, ScorerSpec
+from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities
-from .splits import row_hashes
 
 GOLDEN_ROWS = 64
 REFERENCE_ROWS = 2000
@@ -26,7 +26,7 @@ _OPSET = {"": 15, "ai.onnx.ml": 3}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the exported scorer is from the fitted estimator over `rows` readings."""
+    """Differences between the exported scorer and the fitted estimator over `rows` readings."""
 
     rows: int
     max_probability_difference: float
@@ -36,7 +36,7 @@ class Agreement:
 def export_model(
     trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params
 ) -> dict[str, bytes]:
-    """The files of a scorer, by name. Golden rows come from `test`, the reference sample from `train`."""
+    """Return the files of a scorer by name. Golden rows come from `test`, the reference sample from `train`."""
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -49,19 +49,19 @@ def export_model(
         currency=params.costs.currency,
     )
     onnx = to_onnx(trained.estimator, len(trained.features))
-    golden = _golden(Scorer(spec, onnx), test)
+    golden = _golden_rows(Scorer(spec, onnx), test)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
     return {
         MODEL_FILE: onnx,
         SPEC_FILE: spec.to_json().encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, (*INPUT_NAMES, LABEL.name))).encode(),
-        TRAINING_ROWS_FILE: _array_file(np.sort(row_hashes(train[READING_ID.name]))),
+        TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID.name]))),
     }
 
 
 def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
-    """Compare the fitted estimator and the exported scorer on `rows`: probabilities and decisions."""
+    """Compare the probabilities and decisions of the fitted estimator and the exported scorer on `rows`."""
     fitted = estimator_probabilities(trained, rows)
     exported = scorer.probabilities(rows)
     flips = (fitted >= trained.threshold) != scorer.decisions(exported)
@@ -69,16 +69,16 @@ def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> 
 
 
 def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """(n,) calibrated probabilities of the fitted estimator itself, not of its export."""
+    """(n,) calibrated probabilities of the fitted estimator, not of its export."""
     features = feature_matrix(rows, trained.features)
     return trained.calibration.apply(failure_probabilities(trained.estimator, features))
 
 
 def to_onnx(estimator: Estimator, features: int) -> bytes:
-    """The fitted estimator's trees as an ONNX model: (n, features) float32 in, (n, 1) float32 out.
+    """Convert the fitted estimator to an ONNX model: (n, features) float32 in, (n, 1) float32 out.
 
-    A random forest gives probabilities of failure, a LightGBM log-odds. Raises ModelError where the converters make
-    something else of it than one ensemble of trees with one weight a leaf.
+    The output of a random forest is the probability of failure, that of LightGBM the log-odds. Raises ModelError if the
+    converters return anything but one tree ensemble with one weight a leaf.
     """
     from lightgbm import LGBMClassifier
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
@@ -103,15 +103,15 @@ def to_onnx(estimator: Estimator, features: int) -> bytes:
         options={id(estimator): {"zipmap": False}},
         target_opset=_OPSET,
     )
-    return _trees_alone(model)
+    return _as_regressor(model)
 
 
 def _with_float32_thresholds(estimator: Estimator) -> Estimator:
-    """The same LightGBM model with each threshold rounded down to a float32.
+    """Copy a LightGBM model with each split threshold rounded down to a float32.
 
-    For float32 features that changes no decision: x <= t holds just when x <= the largest float32 not above t. The
-    converter rounds to the nearest instead, and a threshold midway between two readings that were seen is, rounded up,
-    a reading that may still come: it would then go the other way.
+    For float32 features this changes no prediction: x <= t if and only if x <= the largest float32 not above t. The
+    converter rounds to the nearest float32. A threshold lies midway between two training values; rounded up it can equal
+    a new reading's value, which then takes the other branch.
     """
     from lightgbm import Booster
 
@@ -127,54 +127,55 @@ def _with_float32_thresholds(estimator: Estimator) -> Estimator:
         else line
         for line in estimator.booster_.model_to_string().splitlines()
     ]
-    # LightGBM reads tree sizes in bytes from a line above the trees; without it, it parses the text instead.
+    # The line tree_sizes has the length of each tree in bytes, now wrong. Without it LightGBM parses the whole text.
     text = "\n".join(line for line in lines if not line.startswith("tree_sizes=")) + "\n"
     rounded = copy.copy(estimator)
     rounded._Booster = Booster(model_str=text)
     return rounded
 
 
-def _trees_alone(classifier: Any) -> bytes:
-    """A converted classifier as a regressor: the same trees and the same sums, to the bit.
+def _as_regressor(classifier: Any) -> bytes:
+    """Rebuild a converted classifier as a regressor with the same trees and bit-identical sums.
 
-    Without what nobody reads it takes the runtime a fifth less time: no label, no second probability, no sigmoid of
-    LightGBM's, no ways for missing values (a Scorer refuses those before) and no hit rates.
+    Inference takes a fifth less time without the unused parts: label, second probability, LightGBM's sigmoid, branches
+    for missing values (a Scorer rejects those before), and hit rates.
     """
     from onnx import helper
 
     trees = [node for node in classifier.graph.node if node.op_type == "TreeEnsembleClassifier"]
-    given = {part.name: helper.get_attribute_value(part) for part in trees[0].attribute} if len(trees) == 1 else {}
-    if len(set(given.get("class_ids", ()))) != 1 or "base_values" in given:
+    attributes = {part.name: helper.get_attribute_value(part) for part in trees[0].attribute} if len(trees) == 1 else {}
+    if len(set(attributes.get("class_ids", ()))) != 1 or "base_values" in attributes:
         raise ModelError(
-            "the ONNX converters made another kind of model than the one that is known: pin their versions"
+            "the ONNX converters returned an unsupported graph: expected one tree ensemble with one output; "
+            "install the versions of skl2onnx and onnxmltools in requirements.txt"
         )
-    parts = {
+    kept = {
         name.replace("class_", "target_"): value
-        for name, value in given.items()
+        for name, value in attributes.items()
         if name.startswith(("nodes_", "class_")) and name not in ("nodes_missing_value_tracks_true", "nodes_hitrates")
     }
     (features,) = classifier.graph.input
     output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, 1])
     node = helper.make_node(
-        "TreeEnsembleRegressor", [features.name], [output.name], domain="ai.onnx.ml", n_targets=1, **parts
+        "TreeEnsembleRegressor", [features.name], [output.name], domain="ai.onnx.ml", n_targets=1, **kept
     )
     graph = helper.make_graph([node], "trees", [features], [output])
     model = helper.make_model(graph, opset_imports=classifier.opset_import, ir_version=classifier.ir_version)
     return bytes(model.SerializeToString())
 
 
-def _array_file(values: npt.NDArray[np.uint64]) -> bytes:
+def _npy_bytes(values: npt.NDArray[np.uint64]) -> bytes:
     file = io.BytesIO()
     np.save(file, values, allow_pickle=False)
     return file.getvalue()
 
 
-def _golden(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
-    """Held-out rows spread evenly over the ranks of probability, so that sure and doubtful cases are among them."""
+def _golden_rows(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
+    """Pick held-out rows evenly by rank of probability, with their predictions."""
     probabilities = scorer.probabilities(test)
     ranked = np.argsort(probabilities, kind="stable")
     alarms = int(scorer.decisions(probabilities).sum())
-    # Half of the rows from the alarms and as many next to them; half from all.
+    # Half of them from all rows, half from the alarms and as many rows ranked next to them.
     picked = np.unique(
         np.concatenate(
             [

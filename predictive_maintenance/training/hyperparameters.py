@@ -1,10 +1,9 @@
-"""Names and values of hyperparameters, judged before a run by the libraries themselves, on a few made-up rows."""
+"""Check the names and values of hyperparameters before a run starts, by the rules of the libraries themselves."""
 
-import logging
-import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -12,42 +11,36 @@ from ..config.params import Algorithm, CandidateSettings, Params, Range, Scalar,
 from ..config.setting_errors import neighbours
 from ..errors import ConfigError
 from ..machine.features import feature_names
-from .estimators import build, failure_probabilities
+from .estimators import build_estimator, failure_probabilities
 
 _ROWS = 48
 _TREES = 2
-_SET_BY_THE_SYSTEM = {
-    "set by training.seed": ("random_state", "seed", "random_seed"),
-    "set by training.threads": ("n_jobs", "num_threads", "num_thread", "nthread", "nthreads"),
-    "set by the system, so that the same data give the same model": (
-        *("deterministic", "force_row_wise", "force_col_wise", "verbose", "verbosity"),
-    ),
-    "set by the system: a reading fails or does not": ("objective", "objective_type", "application", "app", "loss"),
-    "another name of n_estimators: write that": (
-        *("num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees", "num_round", "num_rounds", "nrounds"),
-        *("num_boost_round", "max_iter"),
-    ),
+_REPRODUCIBLE = "set by the system, so that the same data give the same model"
+_RESERVED = {
+    "seed": "set by training.seed",
+    "num_threads": "set by training.threads",
+    "num_iterations": "an alias of n_estimators: use that name",
+    "objective": "set by the system: the model is a binary classifier",
+    **dict.fromkeys(("deterministic", "force_row_wise", "force_col_wise", "verbosity"), _REPRODUCIBLE),
 }
+"""Reason why a hyperparameter cannot be set, by LightGBM's main name of it."""
 
 
 def check_hyperparameters(params: Params) -> None:
-    """Raises ConfigError that names every hyperparameter in `params` that is unknown or has a value that is refused."""
-    import lightgbm
-
+    """Raise ConfigError that names every hyperparameter in `params` with an unknown name or a value out of range."""
     features = len(feature_names(params.features.published_limit_margins))
     problems = [
         problem
         for algorithm, candidate in params.candidates.items()
         for problem in _problems(algorithm, candidate, features)
     ]
-    lightgbm.register_logger(logging.getLogger("lightgbm"))  # to its own there is no way back
     if problems:
         raise ConfigError("\n".join(problems))
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """One hyperparameter of a candidate, with the values that show whether all that may be drawn is accepted."""
+    """One hyperparameter of a candidate. `values` are those to check: all choices, or both ends of a range."""
 
     key: str
     name: str
@@ -55,35 +48,35 @@ class _Setting:
 
 
 def _problems(algorithm: Algorithm, candidate: CandidateSettings, features: int) -> Iterator[str]:
-    settings = []
+    settings: list[_Setting] = []
     for setting in _settings(algorithm, candidate):
-        if refusal := _own_refusal(setting):
-            yield f"{setting.key}: {refusal}"
+        if problem := _name_problem(algorithm, setting, settings) or _tree_count_problem(setting):
+            yield f"{setting.key}: {problem}"
         else:
             settings.append(setting)
     accepted: dict[str, Scalar] = {setting.name: setting.values[0] for setting in settings}
-    if _refusal(algorithm, accepted, features):
-        # Only now one after the other, to find which: settings may need each other.
+    if _fit_problem(algorithm, accepted, features):
+        # Add one after the other to find the wrong one. Not each alone: one setting may require another.
         accepted = {}
         for setting in settings:
-            if refusal := _refusal(algorithm, accepted | {setting.name: setting.values[0]}, features):
-                yield f"{setting.key}: {refusal}"
+            if problem := _fit_problem(algorithm, accepted | {setting.name: setting.values[0]}, features):
+                yield f"{setting.key}: {problem}"
             else:
                 accepted[setting.name] = setting.values[0]
     for setting in settings:
         for value in setting.values[1:] if setting.name in accepted else ():
-            if refusal := _refusal(algorithm, accepted | {setting.name: value}, features):
-                yield f"{setting.key}: {value!r}: {refusal}"
+            if problem := _fit_problem(algorithm, accepted | {setting.name: value}, features):
+                yield f"{setting.key}: {value!r}: {problem}"
 
 
 def _settings(algorithm: Algorithm, candidate: CandidateSettings) -> Iterator[_Setting]:
     for name, value in candidate.fixed.items():
         yield _Setting(f"candidates.{algorithm}.fixed.{name}", name, (value,))
     for name, space in candidate.search.items():
-        yield _Setting(f"candidates.{algorithm}.search.{name}", name, _ends(space))
+        yield _Setting(f"candidates.{algorithm}.search.{name}", name, _values_to_check(space))
 
 
-def _ends(space: SearchSpace) -> tuple[Scalar, ...]:
+def _values_to_check(space: SearchSpace) -> tuple[Scalar, ...]:
     if not isinstance(space, Range):
         return space
     if isinstance(space.low, int) and isinstance(space.high, int):
@@ -91,64 +84,59 @@ def _ends(space: SearchSpace) -> tuple[Scalar, ...]:
     return float(space.low), float(space.high)
 
 
-def _own_refusal(setting: _Setting) -> str:
-    for reason, names in _SET_BY_THE_SYSTEM.items():
-        if setting.name in names:
-            return reason
-    if setting.name == "n_estimators":  # LightGBM takes any number, and the made-up rows get fewer trees
-        for value in setting.values:
-            if type(value) is not int or value < 1:
-                return f"must be a whole number above 0, not {value!r}"
+def _name_problem(algorithm: Algorithm, setting: _Setting, earlier: Iterable[_Setting]) -> str:
+    """The reason if the setting's name is reserved, unknown, or means the same as an `earlier` one; '' otherwise."""
+    main_name = _main_name(setting.name)
+    if setting.name != "n_estimators" and main_name in _RESERVED:
+        return _RESERVED[main_name]
+    names = build_estimator(algorithm, {}, seed=0, threads=1).get_params()
+    if setting.name not in names and (algorithm != "lightgbm" or setting.name not in _lightgbm_aliases()):
+        return f"is not a hyperparameter{neighbours(setting.name, names)}"
+    for other in earlier:
+        if _main_name(other.name) == main_name:
+            return f"{other.name} and {setting.name} mean the same: keep one"
     return ""
 
 
-@dataclass
-class _Log:
-    """LightGBM drops an unknown name or one of two that mean the same, and tells only its log."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def info(self, line: str) -> None:
-        self.lines.append(line)
-
-    warning = info
+def _tree_count_problem(setting: _Setting) -> str:
+    """LightGBM accepts any number of trees, and `_fit_problem` fits fewer."""
+    wrong = [value for value in setting.values if type(value) is not int or value < 1]
+    return f"must be a whole number above 0, not {wrong[0]!r}" if setting.name == "n_estimators" and wrong else ""
 
 
-def _refusal(algorithm: Algorithm, hyperparameters: Mapping[str, Scalar], features: int) -> str:
-    """What the library says against `hyperparameters`; '' when it takes them."""
-    import lightgbm
+@cache
+def _lightgbm_aliases() -> dict[str, str]:
+    """LightGBM's main name of each of its parameters and aliases."""
+    from lightgbm.basic import _ConfigAliases  # private, but the only access to the table; LightGBM only logs bad names
 
-    log = _Log()
-    lightgbm.register_logger(log)
+    table = _ConfigAliases._get_all_param_aliases()
+    return {alias: main_name for main_name, aliases in table.items() for alias in aliases}
+
+
+def _main_name(name: str) -> str:
+    """Random forests share LightGBM's names where both have the parameter."""
+    return _lightgbm_aliases().get(name, name)
+
+
+def _fit_problem(algorithm: Algorithm, hyperparameters: Mapping[str, Scalar], features: int) -> str:
+    """The library's error when it fits a few random rows with `hyperparameters`; '' if it raises none."""
+    from lightgbm.basic import LightGBMError
+
     matrix = np.random.default_rng(0).random((_ROWS, features), dtype=np.float32)
-    known = build(algorithm, {}, seed=0, threads=1).get_params()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about rows that are made up
-            estimator = build(algorithm, _for_a_few_rows(hyperparameters), seed=0, threads=1)
-            if algorithm == "lightgbm":
-                estimator.set_params(verbose=0)
+            warnings.simplefilter("ignore")  # they are about the random rows
+            estimator = build_estimator(algorithm, _for_few_rows(hyperparameters), seed=0, threads=1)
             failure_probabilities(estimator.fit(matrix, np.arange(_ROWS) % 2), matrix)
-    except (TypeError, ValueError, OverflowError, lightgbm.basic.LightGBMError) as error:
-        log.info(str(error).partition(" at /")[0])
-        return _told(log, hyperparameters, list(known)) or log.lines[-1].splitlines()[0]
-    return _told(log, hyperparameters, list(known))
+    except (TypeError, ValueError, OverflowError, LightGBMError) as error:
+        return str(error).partition(" at /")[0].partition("\n")[0]  # LightGBM adds a line of its source code
+    return ""
 
 
-def _for_a_few_rows(hyperparameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The same with fewer trees, and no more rows to draw than there are."""
+def _for_few_rows(hyperparameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Limit the number of trees, for speed, and the sample size to the number of rows."""
     most = {"n_estimators": _TREES, "max_samples": _ROWS}
     return {
         name: min(value, most[name]) if name in most and isinstance(value, int) else value
         for name, value in hyperparameters.items()
     }
-
-
-def _told(log: _Log, hyperparameters: Mapping[str, Scalar], known: list[str]) -> str:
-    text = "\n".join(log.lines)
-    if unknown := re.search(r"(?:Unknown parameter: |unexpected keyword argument ')(\w+)", text):
-        return f"is not a hyperparameter{neighbours(unknown[1], known)}"
-    for kept, dropped in re.findall(r"(\w+) is set=.*, (\w+)=.* will be ignored", text):
-        if dropped in hyperparameters:
-            return f"{kept} and {dropped} mean the same: keep one"
-    return ""

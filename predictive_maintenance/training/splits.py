@@ -1,11 +1,10 @@
-"""Honest splits: by tool life, never by row, and by a stable hash, so that what was held out once stays held out.
+"""Split rows into training and held-out rows by tool life and by a stable hash.
 
-A tool life is a run of readings of one machine between two replacements of its tool. Its readings resemble each
-other, so that a model would know the ones it is judged on if a life stood on both sides.
+A tool life is the run of one machine's readings between two replacements of its tool. Its readings resemble each other,
+so a life on both sides would leak held-out rows into training. With a stable hash, held-out rows stay held out in
+later runs, also when rows are added.
 """
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 from ..config.params import SplitSettings
 from ..errors import DataError
 from ..machine.sensors import LABEL, MACHINE_ID, READING_ID, TIMESTAMP
+from ..validation.row_identity import hash_position
 
 MIN_FAILURES_PER_FOLD = 2
 MIN_TEST_FAILURES = 5
@@ -23,10 +23,10 @@ _SHORT_LIFE_ROWS = 5.0
 
 @dataclass(frozen=True)
 class SplitRows:
-    """The rows of a run, in time order, each with its `tool_life` and its `position` in the whole order.
+    """The rows of a run in time order. Columns added: `tool_life`, and `position` in the order of all rows.
 
-    `train` is fitted, tuned and cross-validated on, `fold` (one number a row of `train`) says which fold judges a row.
-    `test` is touched by evaluation alone. `notes` are for a person to read.
+    `train` is for tuning, cross-validation and fitting. `fold` is the number of the fold that holds out each row of
+    `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report.
     """
 
     train: pd.DataFrame
@@ -36,9 +36,9 @@ class SplitRows:
 
 
 def split(frame: pd.DataFrame, settings: SplitSettings, seed: int) -> SplitRows:
-    """Order `frame` in time, mark its tool lives, hold some out and fold the others.
+    """Order `frame` in time, assign tool lives, hold some of them out and assign folds to the others.
 
-    Raises DataError when a side or a fold has too few failures or healthy rows to be judged by.
+    Raises DataError if a side or a fold has too few failures or too few healthy rows.
     """
     rows = with_tool_lives(frame)
     held_out = is_held_out(rows["tool_life"], settings.test_share, settings.salt)
@@ -51,9 +51,9 @@ def split(frame: pd.DataFrame, settings: SplitSettings, seed: int) -> SplitRows:
 
 
 def with_tool_lives(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` in time order, with `position` (0, 1, ...) and `tool_life`: the machine and the life's first reading.
+    """Sort `frame` in time order and add `position` (0, 1, ...) and `tool_life` ("machine|first reading id").
 
-    A life ends where wear falls. The key of a life does not change when readings are appended after it.
+    A life ends where tool wear falls. Its key does not change when later readings are added.
     """
     rows = _in_time_order(frame)
     machine = rows[MACHINE_ID.name] if MACHINE_ID.name in rows else pd.Series("", index=rows.index)
@@ -66,37 +66,42 @@ def with_tool_lives(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_held_out(tool_life: pd.Series, share: float, salt: str) -> npt.NDArray[np.bool_]:
-    """(n,) whether each row's tool life falls into the held-out share of the hash space [0, 1)."""
+    """(n,) whether the hash position of each row's tool life, salted with `salt`, is below `share`."""
     lives = tool_life.astype("category")
-    held_out = np.array([_position(f"{salt}|{life}") < share for life in lives.cat.categories], dtype=bool)
+    held_out = np.array([hash_position(f"{salt}|{life}") < share for life in lives.cat.categories], dtype=bool)
     return held_out[lives.cat.codes]
 
 
 def assign_folds(train: pd.DataFrame, folds: int, seed: int) -> npt.NDArray[np.int8]:
-    """(n,) fold numbers: tool lives stay whole, failures spread evenly. Raises DataError when a fold cannot be judged."""
+    """(n,) fold numbers: a tool life is in one fold, failures are spread evenly.
+
+    Raises DataError for fewer tool lives than folds, and for a fold without failures or without healthy rows.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     labels, lives = train[LABEL.name].to_numpy(), train["tool_life"].cat.codes.to_numpy()
     if (distinct := len(np.unique(lives))) < folds:
-        raise DataError(f"{distinct} tool lives cannot be spread over {folds} folds: add data or lower split.folds")
+        raise DataError(
+            f"{distinct} tool lives are too few for {folds} folds: add data or lower split.folds in params.yaml"
+        )
     fold = np.empty(len(train), dtype=np.int8)
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    for number, (_, judged) in enumerate(splitter.split(labels, labels, lives)):
-        fold[judged] = number
+    for number, (_, held_out) in enumerate(splitter.split(labels, labels, lives)):
+        fold[held_out] = number
     for number in range(folds):
         failures, rows = int(labels[fold == number].sum()), int((fold == number).sum())
         if failures in (0, rows):
             raise DataError(
-                f"fold {number + 1} of {folds} has {failures} failures in {rows} rows, so that nothing can be judged on it: "
-                "add data or lower split.folds"
+                f"fold {number + 1} of {folds} has {failures} failures in {rows} rows, and cannot be evaluated: "
+                "add data or lower split.folds in params.yaml"
             )
     return fold
 
 
 def forward_split(rows: pd.DataFrame, share: float) -> npt.NDArray[np.bool_]:
-    """(n,) True for the latest `share` of rows: by timestamp, without one the latest of each machine.
+    """(n,) True for the latest `share` of rows: by timestamp or, without timestamps, of each machine's rows.
 
-    A tool life at the border is left to the earlier side, so that none stands on both.
+    A tool life across the boundary belongs to the earlier side.
     """
     if TIMESTAMP.name in rows:
         age = rows[TIMESTAMP.name].rank(pct=True, method="first")
@@ -106,13 +111,11 @@ def forward_split(rows: pd.DataFrame, share: float) -> npt.NDArray[np.bool_]:
     return (age.groupby(rows["tool_life"], observed=True).transform("min") > 1 - share).to_numpy()
 
 
-def row_hashes(reading_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
-    """(n,) a hash of each reading id, the same in every run: it marks the rows that a model was trained on."""
-    return pd.util.hash_array(np.asarray(list(reading_ids), dtype=object), categorize=False)
-
-
 def _in_time_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """By machine, then by timestamp; without one by source, by number where all ids of a source are numbers, by row."""
+    """Sort by machine, then by timestamp.
+
+    Without timestamps: by source, then by reading id where all ids of a source are numbers, then by row.
+    """
     keys = pd.DataFrame({"source": frame["source_index"], "place": np.arange(len(frame))})
     if MACHINE_ID.name in frame:
         keys["machine"] = pd.factorize(frame[MACHINE_ID.name])[0]
@@ -128,19 +131,14 @@ def _in_time_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[keys.sort_values([*order, "place"], kind="stable").index].reset_index(drop=True)
 
 
-def _position(text: str) -> float:
-    """A uniform position in [0, 1) that depends on `text` alone."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
-
-
 def _check_side(name: str, rows: pd.DataFrame, needed: int) -> None:
     failures = int(rows[LABEL.name].sum()) if len(rows) else 0
     healthy = len(rows) - failures
-    for kind, count in (("failures", failures), ("healthy readings", healthy)):
+    for noun, count in (("failures", failures), ("healthy readings", healthy)):
         if count < needed:
             raise DataError(
-                f"{name}: {count} {kind} in {len(rows)} rows; at least {needed} are needed to train, tune and judge honestly: "
-                f"add data{' with failures' if kind == 'failures' else ''}, or lower split.folds in params.yaml"
+                f"{name}: {count} {noun} in {len(rows)} rows; at least {needed} are needed to train, tune and evaluate: "
+                f"add data{' with failures' if noun == 'failures' else ''}, or lower split.folds in params.yaml"
             )
 
 
@@ -149,7 +147,7 @@ def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
     if length >= _SHORT_LIFE_ROWS:
         return ()
     note = (
-        f"tool wear falls after {length:.1f} readings on average: the rows do not look like machines' readings in time "
-        "order, so rows of one tool life may stand on both sides; add a timestamp or a numeric reading id"
+        f"tool wear falls after {length:.1f} readings on average: the rows do not seem to be in time order, so rows of "
+        "one tool life may be on both sides of the split; add a timestamp column or numeric reading ids"
     )
     return (note,)

@@ -1,4 +1,4 @@
-"""The probability from which a reading is called a failure, chosen on out-of-fold rows."""
+"""Select the decision threshold on out-of-fold rows."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,28 +12,28 @@ def select_threshold(
     settings: ThresholdSettings,
     costs: CostSettings,
 ) -> float:
-    """The threshold that serves `settings.optimise` best, midway between two probabilities that were seen.
+    """Select the threshold that is best by `settings.optimise`, midway between two neighbouring probabilities.
 
-    Midway, so that no row sits on the edge, where the last bit of another platform's arithmetic would decide.
+    Midway, so that rounding differences between platforms do not change a decision.
     """
     order = np.argsort(-probabilities, kind="stable")
     ranked, failed = probabilities[order], labels[order]
     last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     caught = np.cumsum(failed)[last_of_ties]
     alarms = last_of_ties + 1
-    best = int(np.argmax(_gain(caught, alarms, int(failed.sum()), settings, costs)))
+    best = int(np.argmax(_objective(caught, alarms, int(failed.sum()), settings, costs)))
     below = ranked[last_of_ties[best] + 1] if last_of_ties[best] + 1 < len(ranked) else 0.0
     return float((ranked[last_of_ties[best]] + below) / 2)
 
 
-def _gain(
+def _objective(
     caught: npt.NDArray[np.integer],
     alarms: npt.NDArray[np.integer],
     failures: int,
     settings: ThresholdSettings,
     costs: CostSettings,
 ) -> npt.NDArray[np.float64]:
-    """What each possible threshold is worth, more is better: F-beta, or minus the cost."""
+    """The objective at each possible threshold, to be maximised: F-beta, or the negative cost."""
     if settings.optimise == "expected_cost":
         return -(costs.missed_failure * (failures - caught) + costs.false_alarm * (alarms - caught))
     beta2 = 1.0 if settings.optimise == "f1" else settings.beta**2

@@ -1,4 +1,4 @@
-"""Search of one candidate's hyperparameters by Optuna, inside the folds, with poor trials pruned."""
+"""Search one candidate's hyperparameters with Optuna and cross-validation, and prune poor trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..config.params import Algorithm, CandidateSettings, Range, Scalar, SearchSpace, TrainingSettings
-from .estimators import Matrix, Vector, build, failure_probabilities
+from .estimators import Matrix, Vector, build_estimator, failure_probabilities
 
 if TYPE_CHECKING:
     import optuna
@@ -20,8 +20,8 @@ _STARTUP_TRIALS = 4
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a person who waits wants to know. `value` is None for a pruned trial; values are mean PR-AUC over folds."""
+class TrialProgress:
+    """A finished trial of a search. `value` and `best` are mean PR-AUC over folds; `value` is None if pruned."""
 
     trial: int
     trials: int
@@ -35,8 +35,8 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """The best hyperparameters, fixed ones included, their out-of-fold probabilities (n,), and the table of trials."""
+class TuningResult:
+    """The best hyperparameters, including the fixed ones, their out-of-fold probabilities (n,), and all trials."""
 
     hyperparameters: dict[str, Scalar]
     out_of_fold: Vector
@@ -50,9 +50,9 @@ def tune(
     labels: npt.NDArray[np.integer],
     fold: npt.NDArray[np.integer],
     training: TrainingSettings,
-    on_trial: Callable[[Progress], None] = lambda _: None,
-) -> Tuned:
-    """Draw `candidate.trials` settings and keep the one with the best mean PR-AUC over the folds."""
+    on_trial: Callable[[TrialProgress], None] = lambda _: None,
+) -> TuningResult:
+    """Run `candidate.trials` trials and return the one with the best mean PR-AUC over the folds."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -65,7 +65,7 @@ def tune(
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal best_out_of_fold
-        hyperparameters = dict(candidate.fixed) | _draw(trial, candidate)
+        hyperparameters = dict(candidate.fixed) | _suggest_all(trial, candidate)
         out_of_fold = cross_validate(algorithm, hyperparameters, features, labels, fold, training, trial)
         value = mean_pr_auc(labels, out_of_fold, fold)
         completed = [done.value for done in study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))]
@@ -77,10 +77,10 @@ def tune(
         done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
         best = study.best_value if done else None
         value = trial.value if trial.state is optuna.trial.TrialState.COMPLETE else None
-        on_trial(Progress(trial.number + 1, candidate.trials, value, best))
+        on_trial(TrialProgress(trial.number + 1, candidate.trials, value, best))
 
     study.optimize(objective, n_trials=candidate.trials, callbacks=[report])
-    return Tuned(dict(candidate.fixed) | study.best_params, best_out_of_fold, _table(study))
+    return TuningResult(dict(candidate.fixed) | study.best_params, best_out_of_fold, _trial_table(study))
 
 
 def cross_validate(
@@ -92,18 +92,18 @@ def cross_validate(
     training: TrainingSettings,
     trial: optuna.Trial | None = None,
 ) -> Vector:
-    """(n,) probabilities, each from a model that has not seen the row. A hopeless `trial` is pruned between folds."""
+    """(n,) out-of-fold probabilities. With a `trial`, raises optuna.TrialPruned after a fold if it is poor."""
     import optuna
     from sklearn.metrics import average_precision_score
 
     out_of_fold = np.empty(len(labels))
     values = []
     for number in np.unique(fold):
-        judged = fold == number
-        estimator = build(algorithm, hyperparameters, training.seed, training.threads)
-        estimator.fit(features[~judged], labels[~judged])
-        out_of_fold[judged] = failure_probabilities(estimator, features[judged])
-        values.append(average_precision_score(labels[judged], out_of_fold[judged]))
+        held_out = fold == number
+        estimator = build_estimator(algorithm, hyperparameters, training.seed, training.threads)
+        estimator.fit(features[~held_out], labels[~held_out])
+        out_of_fold[held_out] = failure_probabilities(estimator, features[held_out])
+        values.append(average_precision_score(labels[held_out], out_of_fold[held_out]))
         if trial is not None:
             trial.report(float(np.mean(values)), step=int(number))
             if trial.should_prune():
@@ -112,14 +112,14 @@ def cross_validate(
 
 
 def mean_pr_auc(labels: npt.NDArray[np.integer], probabilities: Vector, fold: npt.NDArray[np.integer]) -> float:
-    """PR-AUC (average precision) of each fold, averaged: what a trial is judged by."""
+    """Mean of the folds' PR-AUC (average precision), the objective of a search."""
     from sklearn.metrics import average_precision_score
 
     values = [average_precision_score(labels[fold == n], probabilities[fold == n]) for n in np.unique(fold)]
     return float(np.mean(values))
 
 
-def _draw(trial: optuna.Trial, candidate: CandidateSettings) -> dict[str, Scalar]:
+def _suggest_all(trial: optuna.Trial, candidate: CandidateSettings) -> dict[str, Scalar]:
     return {name: _suggest(trial, name, space) for name, space in candidate.search.items()}
 
 
@@ -131,8 +131,8 @@ def _suggest(trial: optuna.Trial, name: str, space: SearchSpace) -> Scalar:
     return trial.suggest_float(name, space.low, space.high, log=space.log)
 
 
-def _table(study: optuna.Study) -> pd.DataFrame:
-    """One line a trial: its number, state, value and hyperparameters."""
+def _trial_table(study: optuna.Study) -> pd.DataFrame:
+    """One row a trial: its number, state, value and hyperparameters."""
     return pd.DataFrame(
         [
             {

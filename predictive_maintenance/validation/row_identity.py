@@ -1,6 +1,15 @@
-"""Ids for rows that bring none, made of what was measured: a renamed or exported file gives its rows the same ids."""
+"""Stable hashes of rows: reading ids for rows without one, positions for the split, and marks of training rows.
+
+A hash here depends on its input alone: not on the process, the platform, the file's name or the other rows. Python's
+`hash` is not used, because it differs between processes. Three uses, and why their functions differ:
+
+- `content_ids` hashes each text with BLAKE2b and combines the columns of a row with vectorised 64-bit arithmetic.
+- `hash_position` hashes one text with BLAKE2b. It decides which rows are held out, so it must never change.
+- `row_hashes` is pandas' vectorised hash. Model versions store its values, so a change would need a new version format.
+"""
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +20,21 @@ import pyarrow.compute as pc
 from ..machine.sensors import INPUT_NAMES, MACHINE_ID, SENSOR_NAMES, TIMESTAMP
 
 PREFIX = "content:"
-"""How an id begins that was made here: no file's own ids do, unless they are such rows written out."""
+"""Prefix of an id made by `content_ids`."""
 
-# The label and the failure modes stay out: a corrected label must not move its row across the split.
+# Without the label and the failure modes: a corrected label must not move its row to the other side of the split.
 _CONTENT = (MACHINE_ID.name, TIMESTAMP.name, *INPUT_NAMES)
-_LARGEST = 1e12  # beyond every limit, and its millionths still fit 64 bits
+_LARGEST = 1e12  # above every limit, and in millionths it still fits into 64 bits
 _STEP, _FIRST, _SECOND = (np.uint64(bits) for bits in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 Numbers = npt.NDArray[np.uint64]
 
 
 def content_ids(frame: pd.DataFrame) -> pd.Series:
-    """An id for each row of one file, in canonical columns: PREFIX, 16 hexadecimal digits, and ":n" for the n-th repeat.
+    """Make an id for each row of one file from its measured values: PREFIX, 16 hex digits, ":n" for the n-th repeat.
 
-    Sensors count to a millionth of their unit, times to a microsecond. The digits are plain 64-bit arithmetic on the
-    cells, the same under any version of any library; hashlib, row by row, would take as long as reading the file.
+    `frame` has canonical columns. Sensors are rounded to a millionth of their unit, times to a microsecond. A renamed or
+    re-exported file gives its rows the same ids. Vectorised: hashing row by row would take as long as reading the file.
     """
     state = np.zeros(len(frame), dtype=np.uint64)
     for name in _CONTENT:
@@ -40,8 +49,22 @@ def content_ids(frame: pd.DataFrame) -> pd.Series:
 
 
 def are_content_ids(ids: pd.Series) -> npt.NDArray[np.bool_]:
-    """(n,) whether each id was made here rather than brought by its row."""
+    """(n,) whether each id was made by `content_ids`."""
     return ids.str.startswith(PREFIX, na=False).to_numpy(dtype=bool)
+
+
+def hash_position(text: str) -> float:
+    """Map `text` to a position in [0, 1). The positions of different texts are uniformly distributed."""
+    return int.from_bytes(_digest(text), "big") / 2**64
+
+
+def row_hashes(reading_ids: Iterable[str]) -> Numbers:
+    """(n,) a hash of each reading id. A model version stores those of its training rows."""
+    return pd.util.hash_array(np.asarray(list(reading_ids), dtype=object), categorize=False)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def _as_numbers(cells: pd.Series) -> Numbers:
@@ -51,14 +74,13 @@ def _as_numbers(cells: pd.Series) -> Numbers:
         return np.rint(bounded * 1e6).astype(np.int64).view(np.uint64)
     if cells.name == TIMESTAMP.name:
         return cells.to_numpy(dtype="datetime64[us]").view(np.uint64)
-    # Few machines and product types in many rows: each distinct text is hashed once. The last one is for missing cells.
+    # Each distinct text is hashed once. The last entry is for missing cells, whose code is -1.
     codes, texts = pd.factorize(cells)
-    digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
-    return np.frombuffer(b"".join([*digests, bytes(8)]), dtype="<u8")[codes]
+    return np.frombuffer(b"".join([*map(_digest, texts), bytes(8)]), dtype="<u8")[codes]
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    """SplitMix64's finaliser, with its step and its two multipliers: every bit of a number changes every bit of the answer.
+    """SplitMix64's finaliser: every input bit affects every output bit.
 
     G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
     """

@@ -1,4 +1,4 @@
-"""A hyperparameter that its library does not know, or refuses, is named before a run has done any work."""
+"""A hyperparameter with an unknown name or a value that its library rejects is reported before a run starts."""
 
 import time
 
@@ -11,7 +11,7 @@ from predictive_maintenance.training.hyperparameters import check_hyperparameter
 
 @pytest.fixture
 def check(params):
-    """Checks one candidate with these hyperparameters."""
+    """Check one candidate with these hyperparameters."""
 
     def check_one(algorithm, fixed=None, search=None):
         raw = params.model_dump(mode="json")
@@ -42,10 +42,12 @@ def check(params):
         ("lightgbm", {"boosting_type": "rf"}, {}, "fixed.boosting_type: Check failed: "),
         ("lightgbm", {"early_stopping_round": 5}, {}, "fixed.early_stopping_round: For early stopping"),
         ("lightgbm", {"bagging_fraction": 0.5}, {"subsample": [0.7]}, "bagging_fraction and subsample mean the same"),
+        ("lightgbm", {"min_child_samples": 5}, {"min_data_in_leaf": [9]}, "min_data_in_leaf mean the same: keep one"),
+        ("random_forest", {"num_leaves": 7}, {}, "fixed.num_leaves: is not a hyperparameter"),
         ("lightgbm", {"n_estimators": 0}, {}, "fixed.n_estimators: must be a whole number above 0, not 0"),
         ("random_forest", {"n_estimators": 100.0}, {}, "fixed.n_estimators: must be a whole number above 0, not 100.0"),
         ("lightgbm", {}, {"n_estimators": {"low": -5, "high": 9}}, "search.n_estimators: must be a whole number"),
-        ("lightgbm", {"num_iterations": 50}, {}, "fixed.num_iterations: another name of n_estimators"),
+        ("lightgbm", {"num_iterations": 50}, {}, "fixed.num_iterations: an alias of n_estimators: use that name"),
         ("lightgbm", {"seed": 3}, {}, "fixed.seed: set by training.seed"),
         ("random_forest", {"random_state": 3}, {}, "fixed.random_state: set by training.seed"),
         ("random_forest", {"n_jobs": 3}, {}, "fixed.n_jobs: set by training.threads"),
@@ -54,7 +56,7 @@ def check(params):
         ("lightgbm", {"objective": "regression"}, {}, "fixed.objective: set by the system"),
     ],
 )
-def test_a_wrong_hyperparameter_is_named(check, algorithm, fixed, search, message):
+def test_a_wrong_hyperparameter_is_reported_with_its_key(check, algorithm, fixed, search, message):
     with pytest.raises(ConfigError) as error:
         check(algorithm, fixed, search)
     assert str(error.value).startswith(f"candidates.{algorithm}.")
@@ -62,7 +64,7 @@ def test_a_wrong_hyperparameter_is_named(check, algorithm, fixed, search, messag
     assert "\n" not in str(error.value)
 
 
-def test_every_wrong_hyperparameter_is_told_at_once(check):
+def test_all_wrong_hyperparameters_are_reported_at_once(check):
     with pytest.raises(ConfigError) as error:
         check("lightgbm", {"seed": 3, "num_leafs": 7, "max_depth": "deep"}, {"reg_lambda": [0, -1]})
     keys = [line.partition(":")[0] for line in str(error.value).splitlines()]
@@ -80,15 +82,15 @@ def test_every_wrong_hyperparameter_is_told_at_once(check):
         ("lightgbm", {"min_data_in_leaf": 5000, "is_unbalance": True}),
     ],
 )
-def test_what_the_library_takes_together_is_taken(check, algorithm, fixed):
+def test_settings_that_are_valid_together_are_accepted(check, algorithm, fixed):
     check(algorithm, fixed)
 
 
-def test_the_shipped_ones_are_taken(params):
+def test_the_hyperparameters_of_params_yaml_are_accepted(params):
     check_hyperparameters(params)
 
 
-def test_thousands_of_trees_do_not_take_longer(check):
+def test_the_check_takes_no_longer_for_thousands_of_trees(check):
     check("lightgbm")
     start = time.perf_counter()
     check("lightgbm", {"n_estimators": 500_000})

@@ -1,10 +1,11 @@
-"""A row without an id is known by what was measured, wherever it is written, and by nothing else."""
+"""Hashes of rows depend on the measured values or the id alone, and do not change between releases."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from predictive_maintenance.validation.row_identity import content_ids
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.validation.row_identity import content_ids, hash_position, row_hashes
 
 READINGS = pd.DataFrame(
     {
@@ -21,7 +22,7 @@ READINGS = pd.DataFrame(
 )
 
 
-def test_an_id_is_the_same_in_every_run_and_under_every_version_of_the_libraries():
+def test_content_ids_are_the_recorded_ones():
     assert content_ids(READINGS).tolist() == [
         "content:40952f69c743cd19",
         "content:277b7c7bd8c533d5",
@@ -30,50 +31,73 @@ def test_an_id_is_the_same_in_every_run_and_under_every_version_of_the_libraries
 
 
 @pytest.mark.parametrize("name", [name for name in READINGS if name != "machine_failure"])
-def test_every_measured_cell_counts(name):
+def test_a_content_id_depends_on_every_measured_value(name):
     other = READINGS.copy()
     other[name] = other[name].to_numpy()[[2, 0, 1]] if name != "timestamp" else other[name] + pd.Timedelta("1ms")
     changed = content_ids(other) != content_ids(READINGS)
     assert changed[0]
 
 
-def test_values_that_change_places_make_another_id():
+def test_swapped_values_give_another_content_id():
     swapped = READINGS.rename(
         columns={"air_temperature_k": "process_temperature_k", "process_temperature_k": "air_temperature_k"}
     )
     assert not set(content_ids(swapped)) & set(content_ids(READINGS))
 
 
-def test_a_corrected_label_or_a_recorded_mode_keeps_the_id():
+def test_a_content_id_does_not_depend_on_the_label_or_the_failure_modes():
     corrected = READINGS.assign(machine_failure=1 - READINGS["machine_failure"], power_failure=1.0)
     assert content_ids(corrected).tolist() == content_ids(READINGS).tolist()
 
 
-def test_the_order_of_columns_and_rows_does_not_matter():
+def test_a_content_id_does_not_depend_on_the_order_of_columns_and_rows():
     shuffled = READINGS[READINGS.columns[::-1]].iloc[[2, 0, 1]].reset_index(drop=True)
     assert content_ids(shuffled).tolist() == content_ids(READINGS)[[2, 0, 1]].tolist()
 
 
-def test_what_a_conversion_of_units_loses_does_not_matter():
+def test_a_content_id_does_not_depend_on_rounding_errors_of_a_unit_conversion():
     converted = READINGS.assign(air_temperature_k=(READINGS["air_temperature_k"] - 273.15) + 273.15 + 1e-9)
     assert content_ids(converted).tolist() == content_ids(READINGS).tolist()
 
 
-def test_the_resolution_of_times_does_not_matter():
+def test_a_content_id_does_not_depend_on_the_resolution_of_times():
     seconds = READINGS.assign(timestamp=READINGS["timestamp"].dt.as_unit("s"))
     assert content_ids(seconds).tolist() == content_ids(READINGS).tolist()
 
 
-def test_repeats_within_a_file_are_numbered():
+def test_repeated_rows_of_a_file_have_numbered_content_ids():
     first, *_ = content_ids(READINGS)
-    thrice = pd.concat([READINGS.head(1)] * 3, ignore_index=True)
-    assert content_ids(thrice).tolist() == [first, f"{first}:2", f"{first}:3"]
+    repeated = pd.concat([READINGS.head(1)] * 3, ignore_index=True)
+    assert content_ids(repeated).tolist() == [first, f"{first}:2", f"{first}:3"]
 
 
-def test_cells_that_are_missing_or_beyond_any_number_still_have_an_id():
+def test_rows_with_missing_or_infinite_values_have_content_ids():
     bad = READINGS.assign(torque_nm=[np.nan, np.inf, -1e300], product_type=["L", None, "L"], timestamp=pd.NaT)
     assert content_ids(bad).is_unique
 
 
-def test_a_file_without_rows_has_no_ids():
+def test_a_file_without_rows_has_no_content_ids():
     assert content_ids(READINGS.head(0)).tolist() == []
+
+
+def test_hash_positions_are_the_recorded_ones():
+    assert hash_position("tests||1") == 0.5249675563884302
+    assert hash_position("tests|S\u00e4ge|7") == 0.28039343456187793
+
+
+def test_hash_positions_are_uniformly_distributed():
+    positions = np.array([hash_position(f"tests||{number}") for number in range(2000)])
+    assert np.histogram(positions, bins=4, range=(0, 1))[0] == pytest.approx([500] * 4, abs=75)
+
+
+def test_row_hashes_are_the_recorded_ones():
+    assert row_hashes(["1", "S7-0000001"]).tolist() == [15289156711003816966, 17936170427820073665]
+
+
+def test_a_row_hash_does_not_depend_on_the_other_rows():
+    assert row_hashes(["a", "b", "a"])[2] == row_hashes(["a"])[0]
+    assert row_hashes(pd.Series(["a"], dtype="str"))[0] == row_hashes(["a"])[0]
+
+
+def test_row_hashes_of_many_readings_differ():
+    assert len(np.unique(row_hashes(simulate(2000)["reading_id"]))) == 2000
