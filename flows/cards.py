@@ -22,7 +22,7 @@ from predictive_maintenance.reporting import run_log
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
-from predictive_maintenance.training.tuning import TrialProgress
+from predictive_maintenance.training.tuning import FinishedTrial
 from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TrialProgress:
         self._bar = ProgressBar(max=trials, label=algorithm, unit="trials")
         card.append(self._bar)
 
-    def __call__(self, progress: TrialProgress) -> None:
+    def __call__(self, progress: FinishedTrial) -> None:
         done = round(_BAR_CHARACTERS * progress.trial / progress.trials)
         print(f"{self._algorithm:<14} [{'#' * done:-<{_BAR_CHARACTERS}}] {progress}", flush=True)
         self._bar.update(progress.trial, metadata=f"best PR-AUC {progress.best:.4f}" if progress.best else "")

@@ -14,7 +14,7 @@ from ..scorer.scoring import Calibration
 from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from .estimators import Estimator, Matrix, Vector, build_estimator
 from .thresholds import select_threshold
-from .tuning import TrialProgress, TuningResult, cross_validate, tune
+from .tuning import FinishedTrial, TuningResult, cross_validate, tune
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def train_candidate(
     train: pd.DataFrame,
     fold: npt.NDArray[np.integer],
     params: Params,
-    on_trial: Callable[[TrialProgress], None] = lambda _: None,
+    on_trial: Callable[[FinishedTrial], None] = lambda _: None,
 ) -> TrainedCandidate:
     """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model."""
     names = feature_names(params.features.published_limit_margins)

@@ -20,7 +20,7 @@ _STARTUP_TRIALS = 4
 
 
 @dataclass(frozen=True)
-class TrialProgress:
+class FinishedTrial:
     """A finished trial of a search. `value` and `best` are mean PR-AUC over folds; `value` is None if pruned."""
 
     trial: int
@@ -50,7 +50,7 @@ def tune(
     labels: npt.NDArray[np.integer],
     fold: npt.NDArray[np.integer],
     training: TrainingSettings,
-    on_trial: Callable[[TrialProgress], None] = lambda _: None,
+    on_trial: Callable[[FinishedTrial], None] = lambda _: None,
 ) -> TuningResult:
     """Run `candidate.trials` trials and return the one with the best mean PR-AUC over the folds."""
     import optuna
@@ -77,7 +77,7 @@ def tune(
         done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
         best = study.best_value if done else None
         value = trial.value if trial.state is optuna.trial.TrialState.COMPLETE else None
-        on_trial(TrialProgress(trial.number + 1, candidate.trials, value, best))
+        on_trial(FinishedTrial(trial.number + 1, candidate.trials, value, best))
 
     study.optimize(objective, n_trials=candidate.trials, callbacks=[report])
     return TuningResult(dict(candidate.fixed) | study.best_params, best_out_of_fold, _trial_table(study))
