@@ -1,4 +1,4 @@
-"""Run the command line with python -m predictive_maintenance."""
+"""The command line as `python -m predictive_maintenance`."""
 
 from .cli.main import main
 

@@ -1,25 +1,25 @@
-"""What can go wrong by a person's hand or a machine's: each error names the thing at fault and the way out."""
+"""The errors that a user can act on. Each one names what is wrong, where, and how to fix it."""
 
 
 class PredictiveMaintenanceError(Exception):
-    """The base of every error that a person can act on. Its text is meant to be read, without a traceback."""
+    """Base class of every error that a user can act on. Its text is shown without a traceback."""
 
 
 class ConfigError(PredictiveMaintenanceError):
-    """params.yaml, or a value that replaces one of its settings, is not valid."""
+    """params.yaml, or a value that overrides one of its settings, is not valid."""
 
 
 class SourceError(PredictiveMaintenanceError):
-    """A data source is missing, unreadable, empty, or has columns that cannot be matched."""
+    """A data source is missing, unreadable or empty, or its columns cannot be matched."""
 
 
 class DataError(PredictiveMaintenanceError):
-    """The rows themselves do not allow what was asked: too many are bad, too few are left, a class is missing."""
+    """The rows do not allow the operation: too many are bad, too few are left, or a class is missing."""
 
 
 class RegistryError(PredictiveMaintenanceError):
-    """The tracking server or the model registry cannot be reached, refuses, or holds no such version."""
+    """The tracking server or the model registry cannot be reached, refuses the request, or has no such version."""
 
 
 class ModelError(PredictiveMaintenanceError):
-    """A model's files are incomplete, or it does not give the answers recorded with it."""
+    """A model's files are incomplete, or its predictions differ from those recorded with it."""
