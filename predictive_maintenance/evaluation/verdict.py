@@ -12,11 +12,7 @@ Level = Literal["candidate", "production"]
 
 
 class CheckName(StrEnum):
-    """Names of the gate's checks, as they are stored in version tags and shown.
-
-    Versions keep the names of their time. `CheckName(name)` finds the check by its present or a former name, and
-    raises ValueError for any other.
-    """
+    """Names of the gate's checks, as they are shown and stored in version tags. A stored name is never rewritten."""
 
     HELD_OUT_RECALL = "Recall on held-out rows"
     HELD_OUT_F1 = "F1 on held-out rows"
@@ -29,11 +25,13 @@ class CheckName(StrEnum):
     IMPROVES_ON_CHAMPION = "Improves on the champion"
 
     @classmethod
-    def _missing_(cls, value: object) -> "CheckName | None":
-        return _FORMER_NAMES.get(str(value))
+    def find(cls, name: str) -> "CheckName | None":
+        """Return the check with this current or former name, None if there is none."""
+        return _CHECKS_BY_NAME.get(name)
 
 
-_FORMER_NAMES = {
+_CHECKS_BY_NAME = {check.value: check for check in CheckName} | {
+    # Former names, which versions registered under them keep in their tags.
     "Recall lower bound, out-of-fold": CheckName.RECALL_LOWER_BOUND,
     "F1 lower bound, out-of-fold": CheckName.F1_LOWER_BOUND,
     "Exported scorer agrees": CheckName.EXPORT_AGREES,
@@ -47,7 +45,7 @@ _FORMER_NAMES = {
 class Check:
     """One condition of the gate: the measured value, the required value, whether it passed, and the reason as text.
 
-    `name` is a CheckName, or the name that an older version has in its tags.
+    `name` is a CheckName, or a former name that an older version has in its tags.
     """
 
     name: str

@@ -1,31 +1,19 @@
-"""Metrics agree with scikit-learn; their intervals know that the readings of a tool life resemble each other."""
+"""Metrics agree with scikit-learn, and their intervals are from a bootstrap over whole tool lives."""
 
 import tracemalloc
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from predictive_maintenance.evaluation.metrics import (
-    calibration_bins,
-    f1_difference,
-    over_thresholds,
-    recall_by_mode,
-    score,
-)
-
-
-def rows_with(labels, lives=None):
-    lives = np.arange(len(labels)) // 10 if lives is None else lives
-    return pd.DataFrame({"machine_failure": labels, "tool_life": [f"life {life}" for life in lives]})
+from predictive_maintenance.evaluation.metrics import f1_difference, score
 
 
 @given(st.integers(0, 10_000), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_values_agree_with_scikit_learn(params, seed, with_ties):
+def test_values_agree_with_scikit_learn(params, rows_with, seed, with_ties):
     random = np.random.default_rng(seed)
     labels = np.append((random.random(300) < 0.2).astype(int), [0, 1])
     probabilities = np.clip(random.random(302) * 0.7 + labels * 0.3, 0, 1)
@@ -50,8 +38,8 @@ def test_values_agree_with_scikit_learn(params, seed, with_ties):
     assert counts.true_positives + counts.false_negatives == scores.failures == labels.sum()
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says(params):
-    """200 draws of a test set with a true recall of .8: the 95 % interval holds .8 in 88 to 100 % of them."""
+def test_the_coverage_of_an_interval_is_close_to_its_confidence(params, rows_with):
+    """In 200 test sets with a true recall of .8, the 95 % interval contains .8 in 88 to 100 % of them."""
     settings = params.evaluation.model_copy(update={"bootstrap_samples": 300})
     covered = 0
     for seed in range(200):
@@ -64,7 +52,7 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says(params):
 
 
 @pytest.mark.parametrize("decimals", [1, 6])
-def test_an_interval_is_that_of_whole_lives_drawn_and_weighed_by_scikit_learn(params, decimals):
+def test_an_interval_equals_scikit_learns_metrics_weighted_by_draws_of_tool_lives(params, decimals, rows_with):
     settings = params.evaluation.model_copy(update={"bootstrap_samples": 20})
     random = np.random.default_rng(4)
     labels, probabilities = (random.random(300) < 0.1).astype(int), random.random(300).round(decimals)
@@ -78,8 +66,8 @@ def test_an_interval_is_that_of_whole_lives_drawn_and_weighed_by_scikit_learn(pa
         assert found == pytest.approx(np.quantile(samples, [0.025, 0.975, 0.05])), name
 
 
-def test_many_tool_lives_need_little_memory(params):
-    """1000 samples of 5000 lives are 40 MB at once."""
+def test_the_bootstrap_of_many_tool_lives_needs_little_memory(params, rows_with):
+    """All 1,000 draws of 5,000 tool lives at once would take 40 MB."""
     random = np.random.default_rng(6)
     labels = (random.random(10_000) < 0.1).astype(int)
     decisions = random.random(10_000) < 0.1
@@ -92,25 +80,25 @@ def test_many_tool_lives_need_little_memory(params):
     assert peak_bytes < 10e6
 
 
-def test_rows_without_a_failure_have_values_and_no_warning(params):
+def test_metrics_of_rows_without_a_failure_are_zero_without_a_warning(params, rows_with):
     scores = score(rows_with([0] * 20), np.linspace(0, 1, 20), np.arange(20) < 5, params.costs, params.evaluation, 1)
     assert [scores[name].value for name in ("recall", "precision", "f1", "pr_auc", "mcc")] == [0.0] * 5
 
 
-def test_a_share_that_no_draw_changes_is_not_called_certain(params):
+def test_a_share_that_is_equal_in_every_draw_has_a_wilson_interval(params, rows_with):
     labels = np.array([1] * 33 + [0] * 300)
     rows = rows_with(labels)
     decisions = labels.astype(bool)
     scores = score(rows, decisions.astype(float), decisions, params.costs, params.evaluation, 1)
     for name in ("recall", "precision"):
-        found = scores[name]
-        assert (found.value, found.high) == (1.0, 1.0)
-        assert found.low == pytest.approx(0.8957, abs=1e-4)  # Wilson's of 33 of 33, 95 %
-        assert found.lower_bound == pytest.approx(0.9242, abs=1e-4)  # of 90 %, one-sided 95 %
+        estimate = scores[name]
+        assert (estimate.value, estimate.high) == (1.0, 1.0)
+        assert estimate.low == pytest.approx(0.8957, abs=1e-4)  # 95 % Wilson interval of 33 of 33
+        assert estimate.lower_bound == pytest.approx(0.9242, abs=1e-4)  # lower end of the 90 % interval: one-sided 95 %
 
 
-def test_failures_that_come_in_the_same_lives_make_intervals_wider(params):
-    """A life is caught as a whole or missed as a whole: 500 failures are then worth 50."""
+def test_failures_concentrated_in_few_tool_lives_widen_the_interval(params, rows_with):
+    """If each tool life is caught or missed as a whole, 500 failures carry the information of 50."""
     labels = np.ones(500, dtype=int)
     caught = np.repeat(np.arange(50) % 2 == 0, 10)
     together = score(rows_with(labels), caught * 1.0, caught, params.costs, params.evaluation, 1)
@@ -119,7 +107,7 @@ def test_failures_that_come_in_the_same_lives_make_intervals_wider(params):
     assert widths[0] == pytest.approx(widths[1] * np.sqrt(10), rel=0.25)
 
 
-def test_the_same_decisions_differ_by_nothing_and_better_ones_by_more(params):
+def test_the_f1_difference_is_zero_for_equal_decisions_and_positive_for_better_ones(params, rows_with):
     random = np.random.default_rng(3)
     labels = (random.random(2000) < 0.1).astype(int)
     good, bad = labels.astype(bool), (labels == 1) & (random.random(2000) < 0.6)
@@ -129,41 +117,3 @@ def test_the_same_decisions_differ_by_nothing_and_better_ones_by_more(params):
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
     assert better.lower_bound > 0.1
     assert better.value == pytest.approx(1 - reference.f1_score(labels, bad))
-
-
-def test_thresholds_run_upwards_and_agree_with_scikit_learn(params):
-    random = np.random.default_rng(5)
-    labels = random.random(3000) < 0.1
-    probabilities = np.clip(random.random(3000) * 0.6 + labels * 0.4, 0, 1)
-    table = over_thresholds(labels, probabilities, params.costs, chosen=0.51234)
-    assert len(table) <= 201
-    assert 0.51234 in table["threshold"].to_numpy()
-    assert table["threshold"].is_monotonic_increasing
-    for line in table.iloc[::40].itertuples():
-        assert line.recall == pytest.approx(reference.recall_score(labels, probabilities >= line.threshold))
-        assert line.precision == pytest.approx(reference.precision_score(labels, probabilities >= line.threshold))
-
-
-def test_calibration_bins_count_every_row():
-    probabilities = np.linspace(0, 1, 1001)
-    bins = calibration_bins(probabilities > 0.5, probabilities)
-    assert bins["rows"].sum() == 1001
-    assert bins["observed_share"].iloc[0] == 0.0
-    assert bins["observed_share"].iloc[-1] == 1.0
-
-
-def test_a_mode_with_few_failures_is_not_assessable_and_unlabelled_modes_are_left_out(params):
-    count = 40
-    rows = rows_with([1] * count).assign(
-        heat_dissipation_failure=[1] * 30 + [0] * 10, power_failure=[1] * 3 + [0] * 37, random_failure=0
-    )
-    decisions = np.arange(count) < 15
-    heat, power = recall_by_mode(rows, decisions, params.evaluation)
-    assert (heat.name, heat.caught, heat.failures, heat.assessable) == ("heat_dissipation_failure", 15, 30, True)
-    assert (power.assessable, power.recall) == (False, 1.0)
-    assert heat.low < 0.5 < heat.high
-
-
-def test_a_marked_mode_on_a_healthy_row_does_not_count(params):
-    rows = rows_with([0] * 20).assign(random_failure=1)
-    assert recall_by_mode(rows, np.zeros(20, dtype=bool), params.evaluation) == ()

@@ -1,0 +1,103 @@
+"""The evaluation of a candidate: sets of rows, comparison with the champion, published rules."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.published_rules import violates_published_rules
+from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_scores
+from predictive_maintenance.evaluation.verdict import CheckName
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.validation.row_identity import row_hashes
+
+
+@pytest.fixture(scope="module")
+def evaluation(small, champion):
+    """The small model, evaluated against itself as champion."""
+    scorer = Scorer.from_files(small.files)
+    return evaluate(small.trained, small.out_of_fold, scorer, small.rows, champion, small.params)
+
+
+def test_held_out_and_out_of_fold_scores_cover_both_sides_of_the_split(evaluation, small):
+    assert evaluation.held_out.rows == len(small.rows.test)
+    assert evaluation.out_of_fold.rows == len(small.rows.train)
+
+
+def test_forward_scores_are_of_the_latest_readings(evaluation, small):
+    """`split.forward_share` is 30 %, rounded down to whole tool lives."""
+    share = evaluation.forward.rows / (len(small.rows.train) + len(small.rows.test))
+    assert 0.25 < share <= 0.3
+
+
+def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
+    middle = small.rows.train["position"].max() / 2
+
+    def without_late_failures(frame):
+        return frame.assign(machine_failure=frame["machine_failure"].where(frame["position"] < middle, 0))
+
+    rows = replace(
+        small.rows, train=without_late_failures(small.rows.train), test=without_late_failures(small.rows.test)
+    )
+    scores, note = forward_scores(small.trained, rows, small.params)
+    assert scores is None
+    assert note == "not available, because the latest readings contain no failure"
+
+
+def test_scores_by_product_type_cover_all_held_out_rows(evaluation):
+    assert set(evaluation.product_types) == {"L", "M", "H"}
+    assert sum(scores.rows for scores in evaluation.product_types.values()) == evaluation.held_out.rows
+
+
+def test_importances_are_of_the_models_features_in_descending_order(evaluation, small):
+    assert set(evaluation.importances["feature"]) == set(small.trained.features)
+    assert evaluation.importances["pr_auc_loss"].is_monotonic_decreasing
+    assert evaluation.importances["pr_auc_loss"].iloc[0] > 0.05
+
+
+def test_an_evaluation_against_the_same_model_fails_one_check_alone(evaluation):
+    assert evaluation.comparison.same_training_data
+    assert [check.name for check in evaluation.verdict.failed] == [CheckName.IMPROVES_ON_CHAMPION]
+
+
+def test_the_thresholds_file_has_counts_at_the_decision_threshold(evaluation):
+    columns = json.loads(thresholds_file(evaluation))
+    index = columns["threshold"].index(evaluation.threshold)
+    assert columns["rows"] == evaluation.held_out.rows
+    assert columns["failures"] == evaluation.held_out.failures
+    assert columns["true_positives"][index] == evaluation.held_out.confusion.true_positives
+    assert columns["false_positives"][index] == evaluation.held_out.confusion.false_positives
+
+
+def test_rows_that_the_champion_was_trained_on_are_left_out_of_the_comparison(small, champion):
+    test = small.rows.test
+    champion = replace(champion, training_rows=np.sort(row_hashes(test["reading_id"].iloc[::2])))
+    probabilities = small.scorer.probabilities(test)
+    decisions = small.scorer.decisions(probabilities)
+    comparison = compare(champion, test, probabilities, decisions, "other rows", small.params)
+    assert comparison.seen_rows == len(test.iloc[::2])
+    assert comparison.rows == len(test) - comparison.seen_rows
+    assert comparison.champion.rows == comparison.challenger.rows == comparison.rows
+
+
+def test_the_training_fingerprint_depends_on_the_rows_and_not_on_their_order(small):
+    rows = small.rows.train
+    assert training_fingerprint(rows.iloc[::-1]) == training_fingerprint(rows)
+    assert training_fingerprint(rows.assign(machine_failure=1 - rows["machine_failure"])) != training_fingerprint(rows)
+    assert training_fingerprint(rows.iloc[1:]) != training_fingerprint(rows)
+
+
+def test_the_published_rules_explain_the_failure_modes_of_the_ai4i_file(ai4i_csv, read_rows):
+    rows = read_rows(str(ai4i_csv))
+    modes = rows[["heat_dissipation_failure", "power_failure", "overstrain_failure"]].any(axis=1)
+    np.testing.assert_array_equal(violates_published_rules(rows), modes.to_numpy())
+
+
+def test_there_are_no_oracle_scores_without_failure_modes(small):
+    test = small.rows.test
+    modes = [name for name in test.columns if name.endswith("_failure") and name != "machine_failure"]
+    assert oracle_scores(test, small.params) is not None
+    assert oracle_scores(test.drop(columns=modes), small.params) is None

@@ -1,0 +1,65 @@
+"""Verdicts in version tags."""
+
+import json
+
+import pytest
+
+from predictive_maintenance.evaluation.verdict import Check, CheckName, Verdict
+
+LONG_REASON = "trained on the same rows as version 1234, F1 differs by +0.000 on 1,000,000 rows, and so on and so on"
+
+
+def check(name, passed=True, why="it is"):
+    return Check(name=name, level="production", measured="0.123", required=">= 0.7", passed=passed, why=why)
+
+
+def test_a_verdict_is_read_from_its_tag():
+    verdict = Verdict((check(CheckName.HELD_OUT_RECALL), check(CheckName.NO_F1_LOSS, passed=False)))
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_the_verdict_of_every_check_fits_into_a_tag():
+    """Registries limit a tag to 5,000 characters."""
+    assert len(Verdict(tuple(check(name, why=LONG_REASON) for name in CheckName)).to_json()) < 4500
+
+
+def test_the_tag_of_an_older_version_is_read_with_its_names():
+    tag = json.dumps(
+        [
+            {
+                "name": "Earns the place",
+                "level": "production",
+                "measured": "+0.000",
+                "required": "new training rows, or a better F1",
+                "passed": False,
+                "why": "trained on the same rows as version 1, F1 differs by +0.000",
+            }
+        ]
+    )
+    verdict = Verdict.from_json(tag)
+    assert verdict.level == "candidate"
+    assert verdict.summary().startswith("stays a candidate: Earns the place: trained on the same rows")
+
+
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("Recall lower bound, out-of-fold", CheckName.RECALL_LOWER_BOUND),
+        ("F1 lower bound, out-of-fold", CheckName.F1_LOWER_BOUND),
+        ("Exported scorer agrees", CheckName.EXPORT_AGREES),
+        ("No F1 loss against champion", CheckName.NO_F1_LOSS),
+        ("No failure mode lost", CheckName.NO_MODE_RECALL_LOSS),
+        ("Earns the place", CheckName.IMPROVES_ON_CHAMPION),
+    ],
+)
+def test_a_check_is_found_by_its_former_name(former, current):
+    assert CheckName.find(former) is current
+
+
+@pytest.mark.parametrize("name", CheckName)
+def test_a_check_is_found_by_its_current_name(name):
+    assert CheckName.find(str(name)) is name
+
+
+def test_no_check_is_found_by_an_unknown_name():
+    assert CheckName.find("Something else") is None
