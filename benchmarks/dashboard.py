@@ -85,7 +85,7 @@ def main(rounds: int, chromium: str) -> None:
             "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false",
         ]  # fmt: skip
         pages = {
-            "status page": (f"http://127.0.0.1:{DASHBOARD_PORT}", "Can version 1 be trusted?"),
+            "status page": (f"http://127.0.0.1:{DASHBOARD_PORT}", "Evaluation of version 1"),
             "bare page": (f"http://127.0.0.1:{BARE_PORT}", "Bare"),
         }
         with (

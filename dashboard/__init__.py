@@ -1,1 +1,1 @@
-"""The pages of who maintains machines and models: what runs, whether to trust it, what to do about which machine."""
+"""Streamlit dashboard: system status, fleet ranking, single machines, model versions. It uses the API over HTTP."""

@@ -1,4 +1,4 @@
-"""The API as the pages ask it: its words are those of `app.cards` and `app.schemas`. No Streamlit here."""
+"""HTTP client for the prediction API. Responses are parsed with the models of `app.schemas`."""
 
 import re
 from collections.abc import Mapping
@@ -13,31 +13,31 @@ from app.schemas.prediction import Prediction, WhatIf
 from dashboard.settings import Settings
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 
-ARROW = "application/vnd.apache.arrow.stream"
-SCORING_SECONDS = 120.0
-"""A fleet's readings take longer than a look at the service."""
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+BATCH_TIMEOUT_SECONDS = 120.0
+"""Scoring a large file takes longer than any other request."""
 
-M = TypeVar("M", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class ApiError(Exception):
-    """The API gave no answer that can be shown; the text is for a person."""
+    """A request without a usable response. The message is shown to the user."""
 
 
 class ApiUnreachableError(ApiError):
-    """Nothing answered, or not in time."""
+    """No response, or none within the timeout."""
 
 
-class ApiRefusedError(ApiError):
-    """It answered with an error. `errors` are (field, reason)."""
+class ApiStatusError(ApiError):
+    """An HTTP error response. `errors` holds (field, reason) pairs."""
 
     def __init__(self, status: int, detail: str, errors: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(detail)
         self.status, self.errors = status, errors
 
 
-class Api:
-    """One API. Safe to use from several threads at once."""
+class ApiClient:
+    """Client for one API. Thread-safe."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         key = settings.api_key
@@ -52,82 +52,88 @@ class Api:
     def health(self) -> Health:
         return self._get("/health", Health)
 
-    def card(self) -> ModelCard:
+    def model_card(self) -> ModelCard:
         return self._get("/model", ModelCard)
 
-    def history(self) -> VersionList:
+    def versions(self) -> VersionList:
         return self._get("/model/history", VersionList)
 
-    def trainings(self) -> TrainingList:
+    def training_runs(self) -> TrainingList:
         return self._get("/model/trainings", TrainingList)
 
     def thresholds(self) -> Thresholds:
         return self._get("/model/thresholds", Thresholds)
 
     def metrics(self) -> str:
-        """Prometheus text."""
-        return self._ask("GET", "/metrics").text
+        """Return the API's metrics in the Prometheus text format."""
+        return self._request("GET", "/metrics").text
 
     def predict(self, reading: Mapping[str, Any]) -> Prediction:
-        """With the explanation."""
-        return _read(self._ask("POST", "/predict", params={"explain": "true"}, json=dict(reading)), Prediction)
+        """Return the prediction with its explanation."""
+        return _parse(self._request("POST", "/predict", params={"explain": "true"}, json=dict(reading)), Prediction)
 
     def what_if(self, reading: Mapping[str, Any]) -> WhatIf:
-        return _read(self._ask("POST", "/predict/what-if", json=dict(reading)), WhatIf)
+        return _parse(self._request("POST", "/predict/what-if", json=dict(reading)), WhatIf)
 
-    def score(self, content: bytes, kind: str) -> pa.Table:
-        """A table of readings, of content type `kind`: the same readings and their scores."""
-        answer = self._ask(
+    def predict_with_what_if(self, reading: Mapping[str, Any]) -> tuple[Prediction, WhatIf]:
+        """Return both responses from the same model version. Repeats the prediction if a promotion happened in between."""
+        prediction, what_if = self.predict(reading), self.what_if(reading)
+        return (prediction if prediction.model_version == what_if.model_version else self.predict(reading)), what_if
+
+    def score_table(self, content: bytes, media_type: str) -> pa.Table:
+        """Score a file of readings. Returns the readings with their scores."""
+        response = self._request(
             "POST", "/predict/batch", params={"inputs": "true"}, content=content,
-            headers={"content-type": kind, "accept": ARROW}, timeout=SCORING_SECONDS,
+            headers={"content-type": media_type, "accept": ARROW_STREAM}, timeout=BATCH_TIMEOUT_SECONDS,
         )  # fmt: skip
         try:
-            with pa.ipc.open_stream(answer.content) as stream:
+            with pa.ipc.open_stream(response.content) as stream:
                 table = stream.read_all()
         except pa.ArrowException:
-            raise _unexpected(answer, "the table") from None
-        if lacking := {*INPUT_NAMES, "failure_probability", "rejected"} - set(table.column_names):
-            raise _unexpected(answer, ", ".join(sorted(lacking)))
+            raise _unexpected_response(response, "not an Arrow stream") from None
+        if missing := {*INPUT_NAMES, "failure_probability", "rejected"} - set(table.column_names):
+            raise _unexpected_response(response, f"missing columns: {', '.join(sorted(missing))}")
         return table
 
-    def _get(self, path: str, words: type[M]) -> M:
-        return _read(self._ask("GET", path), words)
+    def _get(self, path: str, schema: type[ModelT]) -> ModelT:
+        return _parse(self._request("GET", path), schema)
 
-    def _ask(self, method: str, path: str, **how: Any) -> httpx.Response:
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, path, **how)
+            response = self._client.request(method, path, **options)
         except httpx.TimeoutException:
-            raise ApiUnreachableError(f"{self.url} took too long to answer (PDM_API_TIMEOUT_SECONDS)") from None
+            raise ApiUnreachableError(f"{self.url} timed out (PDM_API_TIMEOUT_SECONDS)") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-            raise ApiUnreachableError(f"{self.url} does not answer: {reason}") from None
-        if answer.is_success:
-            return answer
-        raise _refusal(answer)
+            raise ApiUnreachableError(f"{self.url} is not reachable: {reason}") from None
+        if response.is_success:
+            return response
+        raise _status_error(response)
 
 
-def _read(answer: httpx.Response, words: type[M]) -> M:
+def _parse(response: httpx.Response, schema: type[ModelT]) -> ModelT:
     try:
-        return words.model_validate_json(answer.content)
+        return schema.model_validate_json(response.content)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the body"
-        raise _unexpected(answer, where) from None
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise _unexpected_response(response, f"field {field}" if field else "not valid JSON") from None
 
 
-def _unexpected(answer: httpx.Response, where: str) -> ApiError:
+def _unexpected_response(response: httpx.Response, reason: str) -> ApiError:
     return ApiError(
-        f"{answer.url} does not answer as this dashboard expects ({where}): both must be of the same release"
+        f"unexpected response from {response.url} ({reason}): run the dashboard and the API from the same release"
     )
 
 
-def _refusal(answer: httpx.Response) -> ApiRefusedError:
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        return ApiRefusedError(401, "the API asks for a key: set PDM_API_KEY to the one it was started with")
+def _status_error(response: httpx.Response) -> ApiStatusError:
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        return ApiStatusError(401, "the API requires a key: set PDM_API_KEY to the API's key")
     try:
-        told = answer.json()
-        errors = tuple((error["field"], error["reason"]) for error in told.get("errors", ()))
-        return ApiRefusedError(answer.status_code, told["detail"], errors)
+        problem = response.json()
+        errors = tuple((error["field"], error["reason"]) for error in problem.get("errors", ()))
+        return ApiStatusError(response.status_code, problem["detail"], errors)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return ApiRefusedError(
-            answer.status_code, f"{answer.url} answered {answer.status_code}, and not as this API does"
+        return ApiStatusError(
+            response.status_code,
+            f"{response.url} returned HTTP {response.status_code} without problem details: check PDM_API_URL",
         )

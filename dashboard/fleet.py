@@ -1,4 +1,4 @@
-"""A fleet's scored readings: ranked, summed up, filtered. No Streamlit here."""
+"""Scoring, ranking and filtering of a file of readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,66 +7,79 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.api_client import Api
+from dashboard.api_client import ApiClient
 
-KINDS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-"""Content types by a file's ending."""
-SAMPLE = Path(__file__).parent / "sample_fleet.csv"
-NAMES = ("machine_id", "reading_id", "timestamp")
+MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+"""Media types by file extension."""
+SAMPLE_FILE = Path(__file__).parent / "sample_fleet.csv"
+ID_COLUMNS = ("machine_id", "reading_id", "timestamp")
+"""Columns that identify a reading. Each is optional."""
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """`ranked`: scored readings, the riskiest first, with their row in the file. `rejected`: the others, and why."""
+    """A scored file.
+
+    `ranked` holds the scored readings with their row in the file, the highest failure probability first. `rejected` holds the
+    other rows with the reason.
+    """
 
     ranked: pd.DataFrame
     rejected: pd.DataFrame
     version: str
 
     @property
-    def named_by(self) -> list[str]:
-        """Those of NAMES that the file has."""
-        return [name for name in NAMES if name in self.ranked]
+    def id_columns(self) -> list[str]:
+        """The ID_COLUMNS that the file has."""
+        return [name for name in ID_COLUMNS if name in self.ranked]
 
 
-def score_fleet(api: Api, content: bytes, ending: str) -> Fleet:
-    """Raises ApiError where the file can't be scored at all."""
-    table = api.score(content, KINDS[ending]).to_pandas()
-    good = table["rejected"].isna()
-    ranked = table[good].drop(columns="rejected")
+def score_fleet(api: ApiClient, content: bytes, extension: str) -> Fleet:
+    """Score a file. Raises ApiError if the API rejects the whole file."""
+    table = api.score_table(content, MEDIA_TYPES[extension]).to_pandas()
+    scored = table["rejected"].isna()
+    ranked = table[scored].drop(columns="rejected")
     ranked = ranked.sort_values(["failure_probability", "row"], ascending=[False, True], ignore_index=True)
-    return Fleet(ranked, table[~good].reset_index(drop=True), str(table["model_version"].iloc[0]))
+    return Fleet(ranked, table[~scored].reset_index(drop=True), str(table["model_version"].iloc[0]))
 
 
-def latest_of_each_machine(ranked: pd.DataFrame) -> pd.DataFrame | None:
-    """The newest reading of each machine; None where machines or times are not told, or times are not ISO 8601."""
+def latest_per_machine(ranked: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the latest reading of each machine, or None if a machine or an ISO 8601 time is missing."""
     if not {"machine_id", "timestamp"} <= set(ranked):
         return None
     times = pd.to_datetime(ranked["timestamp"], format="ISO8601", errors="coerce", utc=True)
     if times.isna().any() or ranked["machine_id"].isna().any():
         return None
-    newest = times.groupby(ranked["machine_id"]).idxmax()
-    return ranked.loc[newest.sort_values()].reset_index(drop=True)
+    latest = times.groupby(ranked["machine_id"]).idxmax()
+    return ranked.loc[latest.sort_values()].reset_index(drop=True)
 
 
-def name_of(reading: Mapping[str, Any]) -> str:
-    """What a reading's machine is called; the reading itself, where the file names no machine; nothing at all otherwise."""
-    return next((str(reading[name]) for name in NAMES[:2] if pd.notna(reading.get(name))), "")
+def display_name(reading: Mapping[str, Any]) -> str:
+    """Return the machine's id, otherwise the reading's id, otherwise an empty string."""
+    return next((str(reading[name]) for name in ("machine_id", "reading_id") if pd.notna(reading.get(name))), "")
 
 
-def filtered(ranked: pd.DataFrame, risks: list[str], types: list[str], limits: list[str], text: str) -> pd.DataFrame:
-    """The readings that meet every filter; an empty one is met by all. `text` is looked for in the readings' names."""
-    chosen = pd.Series(True, index=ranked.index)
+def filter_readings(
+    ranked: pd.DataFrame, *, risks: list[str], product_types: list[str], limits: list[str], text: str
+) -> pd.DataFrame:
+    """Return the readings that match every filter. An empty filter matches all; `text` is searched in ID_COLUMNS."""
+    matches = pd.Series(True, index=ranked.index)
     if risks:
-        chosen &= ranked["risk_level"].isin(risks)
-    if types:
-        chosen &= ranked["product_type"].isin(types)
+        matches &= ranked["risk_level"].isin(risks)
+    if product_types:
+        matches &= ranked["product_type"].isin(product_types)
     for limit in limits:
-        chosen &= ranked["broken_limits"].str.contains(limit, regex=False)
+        matches &= ranked["broken_limits"].str.contains(limit, regex=False)
     if text:
         found = pd.Series(False, index=ranked.index)
-        for name in NAMES:
+        for name in ID_COLUMNS:
             if name in ranked:
                 found |= ranked[name].fillna("").str.contains(text, case=False, regex=False)
-        chosen &= found
-    return ranked[chosen]
+        matches &= found
+    return ranked[matches]
+
+
+def to_csv(readings: pd.DataFrame, id_columns: list[str]) -> bytes:
+    """Return CSV. An id that a spreadsheet would evaluate as a formula gets a leading apostrophe, which makes it text."""
+    ids = readings[id_columns].replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
+    return readings.assign(**{name: ids[name] for name in id_columns}).to_csv(index=False).encode()

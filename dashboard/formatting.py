@@ -1,23 +1,24 @@
-"""The pages' words: numbers and times as a person reads them."""
+"""Display texts: numbers, times, and labels of the values that the API returns."""
 
 from datetime import UTC, datetime, timedelta
 
 from app.schemas.model import Estimate
 from predictive_maintenance.machine import operating_limits
 
-NOTHING = "—"
-"""What is not there, or not told."""
+NO_VALUE = "—"
 
-ALGORITHMS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
-LEVELS = {"production": "fit for production", "candidate": "candidate", "rejected": "rejected"}
-LIMITS = {limit.name: limit.label for limit in operating_limits.LIMITS}
-RUNNING = ("RUNNING", "SCHEDULED")
-"""What MLflow calls a training that goes on."""
-RISKS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
+ALGORITHM_LABELS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
+GATE_LABELS = {"production": "passed", "candidate": "candidate", "rejected": "rejected"}
+"""Results of the quality gate by the level that a model reached."""
+LIMIT_LABELS = {limit.name: limit.label for limit in operating_limits.LIMITS}
+RISK_LABELS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
+RISK_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
+RUNNING_STATUSES = ("RUNNING", "SCHEDULED")
+"""MLflow's statuses of a run that has not ended."""
 
 
 def percent(share: float) -> str:
-    """A probability, as precise as it is worth: never 0 % or 100 % unless it is."""
+    """Format a probability. Shows 0 % and 100 % for these exact values only."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:
@@ -29,13 +30,13 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.0f} {currency}" if abs(amount) >= 10 or amount == 0 else f"{amount:,.2f} {currency}"
 
 
-def value(amount: float, unit: str) -> str:
-    """A number and its unit, on one line."""
+def with_unit(amount: float, unit: str) -> str:
+    """Format a number and its unit with non-breaking spaces."""
     return f"{number(amount)} {unit}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def number(amount: float) -> str:
-    """At most one decimal, thousands apart."""
+    """Format a number with at most one decimal and thousands separators."""
     return f"{amount:,.1f}".removesuffix(".0")
 
 
@@ -43,34 +44,34 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 
-def within(bound_seconds: float) -> str:
-    """A bound of a latency; infinity stands for all that is beyond the service's last."""
-    if bound_seconds == float("inf"):
-        return "beyond what is counted"
-    return f"within {bound_seconds * 1000:g} ms" if bound_seconds < 1 else f"within {bound_seconds:g} s"
+def latency_bound(seconds: float) -> str:
+    """Format an upper bound of a latency. Infinity means above the histogram's last bucket."""
+    if seconds == float("inf"):
+        return "above the largest bucket"
+    return f"≤ {seconds * 1000:g} ms" if seconds < 1 else f"≤ {seconds:g} s"
 
 
 def duration(value: timedelta | float) -> str:
-    """Roughly, in the largest unit that fits."""
-    rest = value.total_seconds() if isinstance(value, timedelta) else value
+    """Format a duration in its largest whole unit, rounded down."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if rest >= size:
-            count = int(rest // size)
+        if seconds >= size:
+            count = int(seconds // size)
             return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{max(rest, 0):.0f} s"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def ago(moment: datetime | str | None, now: datetime | None = None) -> str:
-    """How long ago, from an ISO time or a datetime."""
+    """Format the time since `moment`, a datetime or an ISO 8601 text."""
     if moment is None:
         return "never"
     parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return f"{duration((now or datetime.now(UTC)) - parsed)} ago"
 
 
-def on_date(moment: datetime | str | None) -> str:
-    """Date and minute in UTC: a server does not know where the reader sits."""
+def utc_time(moment: datetime | str | None) -> str:
+    """Format date and minute in UTC, because the server does not know the user's time zone."""
     if moment is None:
-        return NOTHING
+        return NO_VALUE
     parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return f"{parsed.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,7 @@
-"""The pages and their frame: python -m dashboard, or streamlit run dashboard/main.py. As app.py it would hide the package app."""
+"""Streamlit entry point: navigation and page layout. Start it with `python -m dashboard`.
+
+The file must not be named app.py, because it would hide the package app.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from predictive_maintenance.reporting.markdown import plain
 
 st.set_page_config("Predictive maintenance", "🛠️", layout="wide")
 st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")
-# Less air above; on a phone, a wide table scrolls within itself.
+# Less padding at the top. On a phone, a wide table scrolls horizontally inside the page.
 st.html(
     "<style>.stMainBlockContainer { padding-top: 4.5rem; }"
     "[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }</style>"
@@ -18,7 +21,7 @@ st.html(
 try:
     shared.settings()
 except ConfigError as error:
-    st.error(f"**A setting is wrong.** {plain(str(error))}", icon="🚫")
+    st.error(f"**Invalid setting.** {plain(str(error))}", icon="🚫")
     st.stop()
 st.navigation(
     [

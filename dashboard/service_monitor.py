@@ -1,4 +1,4 @@
-"""What is known of the service: one look every few seconds for all who watch, and the last known state while it is away."""
+"""Polls the API once for all sessions, and keeps the last known state while the API is not reachable."""
 
 import time
 from collections import deque
@@ -9,63 +9,67 @@ from threading import Lock
 from typing import TypeVar
 
 from app.schemas.model import Health, ModelCard, TrainingList, VersionList
-from dashboard.api_client import Api, ApiError
-from dashboard.traffic import Counters, Traffic, between, is_restart, read_counters
+from dashboard.api_client import ApiClient, ApiError
+from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
 
-REGISTRY_SECONDS = 30.0
-"""How old what the registry tells may get: the version that is served is looked at every time."""
-OBSERVED_SECONDS = 900.0
+REGISTRY_POLL_SECONDS = 30.0
+"""Interval for what the API reads from the registry. The served version is polled every time."""
+TRAFFIC_WINDOW_SECONDS = 900.0
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The last known state, from `answered` on. `trouble` is why the API did not answer just now; `gaps` what it kept back."""
+    """The last known state of the service, received at `received_at`.
+
+    `error` is the reason why the last poll got no response. `failed_requests` are the errors of single requests while the
+    service itself responded.
+    """
 
     url: str
-    answered: datetime | None = None
-    trouble: str | None = None
-    gaps: tuple[str, ...] = ()
+    received_at: datetime | None = None
+    error: str | None = None
+    failed_requests: tuple[str, ...] = ()
     health: Health | None = None
-    card: ModelCard | None = None
-    history: VersionList | None = None
-    trainings: TrainingList | None = None
+    model_card: ModelCard | None = None
+    versions: VersionList | None = None
+    training_runs: TrainingList | None = None
     counters: Counters | None = None
-    observed: Traffic | None = None
+    traffic: Traffic | None = None
 
     @property
     def version(self) -> str | None:
-        """The version that serves, as last known."""
+        """The served version, as last known."""
         return self.health.serving_version if self.health else None
 
     @property
-    def signature(self) -> tuple[object, ...]:
-        """What a page that does not live by itself is drawn from: another one asks to draw it again."""
+    def redraw_key(self) -> tuple[object, ...]:
+        """The values whose change requires that a page is drawn again as a whole."""
         production = self.health.production_version if self.health else None
-        gaps = (self.card is None, self.history is None, self.trainings is None)
-        return self.version, production, self.trouble is None, gaps
+        missing = (self.model_card is None, self.versions is None, self.training_runs is None)
+        return self.version, production, self.error is None, missing
 
     @property
-    def health_trouble(self) -> str | None:
-        """What the service says is wrong."""
+    def health_message(self) -> str | None:
+        """The problem that the service reports about itself."""
         return self.health.trouble if self.health else None
 
     def age_seconds(self, now: datetime) -> float | None:
-        return None if self.answered is None else (now - self.answered).total_seconds()
+        return None if self.received_at is None else (now - self.received_at).total_seconds()
 
 
 @dataclass(kw_only=True)
 class ServiceMonitor:
-    """Asks an API at most every `poll_seconds`, however many ask. Safe to use from several threads at once."""
+    """Polls an API at most every `poll_seconds`, for any number of callers. Thread-safe."""
 
-    api: Api
+    api: ApiClient
     poll_seconds: float
     clock: Callable[[], float] = time.monotonic
     _snapshot: Snapshot = field(init=False)
-    _looked: float = field(init=False, default=float("-inf"))
-    _told: float = field(init=False, default=float("-inf"))
-    _seen: deque[Counters] = field(init=False, default_factory=deque)
+    _polled_at: float = field(init=False, default=float("-inf"))
+    _registry_polled_at: float = field(init=False, default=float("-inf"))
+    _recent_counters: deque[Counters] = field(init=False, default_factory=deque)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -73,55 +77,60 @@ class ServiceMonitor:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was asked yet: the first answer may be waited for."""
-        return self._looked == float("-inf")
+        """Whether the API was not polled yet. The first call of `snapshot` waits for the response."""
+        return self._polled_at == float("-inf")
 
     def snapshot(self) -> Snapshot:
-        """The state as of now, or of the last `poll_seconds`. Who comes while another asks gets what is known already."""
+        """Return a state that is at most `poll_seconds` old. Returns the previous state while another thread polls."""
         if self._lock.acquire(blocking=self.is_new):
             try:
-                if self.clock() - self._looked >= self.poll_seconds:
-                    self._snapshot = self._look()
-                    self._looked = self.clock()
+                if self.clock() - self._polled_at >= self.poll_seconds:
+                    self._snapshot = self._poll()
+                    self._polled_at = self.clock()
             finally:
                 self._lock.release()
         return self._snapshot
 
-    def _look(self) -> Snapshot:
-        before = self._snapshot
-        gaps: list[str] = []
+    def _poll(self) -> Snapshot:
+        previous = self._snapshot
+        failed_requests: list[str] = []
         try:
             health = self.api.health()
         except ApiError as error:
-            return replace(before, trouble=str(error))
+            return replace(previous, error=str(error))
 
-        def ask(what: Callable[[], T], known: T | None) -> T | None:
+        def request(call: Callable[[], T], fallback: T | None) -> T | None:
             try:
-                return what()
+                return call()
             except ApiError as error:
-                gaps.append(str(error))
-                return known
+                failed_requests.append(str(error))
+                return fallback
 
-        now = replace(before, answered=datetime.now(UTC), trouble=None, health=health)
-        news = now.signature != before.signature or now.health_trouble != before.health_trouble
-        if news or before.gaps or self.clock() - self._told >= REGISTRY_SECONDS:
-            now = replace(
-                now,
-                card=ask(self.api.card, before.card) if health.serving_version else None,
-                history=ask(self.api.history, before.history),
-                trainings=ask(self.api.trainings, before.trainings),
+        current = replace(previous, received_at=datetime.now(UTC), error=None, health=health)
+        if self._registry_is_due(previous, current):
+            current = replace(
+                current,
+                model_card=request(self.api.model_card, previous.model_card) if health.serving_version else None,
+                versions=request(self.api.versions, previous.versions),
+                training_runs=request(self.api.training_runs, previous.training_runs),
             )
-            self._told = self.clock()
-        counters = ask(lambda: read_counters(self.api.metrics(), self.clock()), None)
+            self._registry_polled_at = self.clock()
+        counters = request(lambda: parse_counters(self.api.metrics(), self.clock()), None)
         if counters is not None:
-            now = self._observe(now, counters)
-        return replace(now, gaps=tuple(dict.fromkeys(gaps)))
+            current = self._add_traffic(current, counters)
+        return replace(current, failed_requests=tuple(dict.fromkeys(failed_requests)))
 
-    def _observe(self, now: Snapshot, counters: Counters) -> Snapshot:
-        if self._seen and is_restart(self._seen[-1], counters):
-            self._seen.clear()
-        self._seen.append(counters)
-        while counters.at - self._seen[0].at > OBSERVED_SECONDS:
-            self._seen.popleft()
-        observed = between(self._seen[0], counters) if counters.at > self._seen[0].at else None
-        return replace(now, counters=counters, observed=observed)
+    def _registry_is_due(self, previous: Snapshot, current: Snapshot) -> bool:
+        changed = current.redraw_key != previous.redraw_key or current.health_message != previous.health_message
+        expired = self.clock() - self._registry_polled_at >= REGISTRY_POLL_SECONDS
+        return changed or expired or bool(previous.failed_requests)
+
+    def _add_traffic(self, current: Snapshot, counters: Counters) -> Snapshot:
+        recent = self._recent_counters
+        if recent and is_restart(recent[-1], counters):
+            recent.clear()
+        recent.append(counters)
+        while counters.at - recent[0].at > TRAFFIC_WINDOW_SECONDS:
+            recent.popleft()
+        traffic = traffic_between(recent[0], counters) if counters.at > recent[0].at else None
+        return replace(current, counters=counters, traffic=traffic)

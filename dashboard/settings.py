@@ -1,4 +1,4 @@
-"""What can be set from the environment: PDM_ and the name in capitals, such as PDM_API_URL=http://plant:8000."""
+"""Settings from environment variables: the prefix PDM_ and the name in capitals, such as PDM_API_URL=http://plant:8000."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,41 +11,41 @@ from predictive_maintenance.errors import ConfigError
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-def _address(text: str) -> str:
-    """Raises ValueError for what is no address of a server, and for one with a password, which the pages would show."""
+def _check_address(text: str) -> str:
+    """Reject a text that is not a server's URL, and a URL with credentials, because the pages show it."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must begin with http:// or https:// and name a host")
+        raise ValueError("must start with http:// or https:// and contain a host name")
     if "@" in parts.netloc:
-        raise ValueError("must hold no user and no password: the pages show it")
+        raise ValueError("must not contain a user name or a password: the pages show this URL")
     return text.rstrip("/")
 
 
-def _key(secret: SecretStr) -> SecretStr:
-    """Raises ValueError for what no request can carry, without telling it."""
+def _check_key(secret: SecretStr) -> SecretStr:
+    """Reject a key that an HTTP header cannot contain. The error does not include the key."""
     text = secret.get_secret_value().strip()
     if not (text.isascii() and text.isprintable()):
         raise ValueError("must be printable ASCII")
     return SecretStr(text)
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(_check_address)]
 
 
 class Settings(BaseSettings):
-    """Where the API is, how often it is asked, and where a person's browser finds MLflow."""
+    """The API's URL, key and polling interval, and MLflow's URL for the user's browser."""
 
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     api_url: Address = "http://127.0.0.1:8000"
-    api_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
+    api_key: Annotated[SecretStr, AfterValidator(_check_key)] | None = None
     api_timeout_seconds: Seconds = 10.0
     dashboard_poll_seconds: Seconds = 5.0
     mlflow_url: Address | None = None
 
 
 def read_settings() -> Settings:
-    """The settings of this process. Raises ConfigError that names every wrong variable, and no secret."""
+    """Read the settings. Raises ConfigError that names every invalid variable and contains no secret."""
     try:
         return Settings()
     except ValidationError as error:

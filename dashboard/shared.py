@@ -1,8 +1,8 @@
-"""What all sessions of one dashboard share: the settings, the API's client, the watch over it."""
+"""Objects shared by all sessions: settings, API client, service monitor."""
 
 import streamlit as st
 
-from dashboard.api_client import Api
+from dashboard.api_client import ApiClient
 from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings, read_settings
 
@@ -13,10 +13,10 @@ def settings() -> Settings:
 
 
 @st.cache_resource(show_spinner=False)
-def api() -> Api:
-    return Api(settings())
+def api() -> ApiClient:
+    return ApiClient(settings())
 
 
 @st.cache_resource(show_spinner=False)
-def watch() -> ServiceMonitor:
+def monitor() -> ServiceMonitor:
     return ServiceMonitor(api=api(), poll_seconds=settings().dashboard_poll_seconds)

@@ -1,16 +1,19 @@
-"""What a model would have caught, and what it would have cost, at other thresholds. No Streamlit here."""
+"""Recall, precision and cost at other decision thresholds than the model's own."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
 from app.schemas.model import Estimate, Thresholds
-from predictive_maintenance.evaluation.metrics import wilson
+from predictive_maintenance.evaluation.intervals import wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """One threshold on the held-out rows; a rate is None where nothing was counted. `cost` is of 1,000 readings."""
+class ThresholdResult:
+    """Counts on the held-out rows at one decision threshold.
+
+    `cost` is the cost per 1,000 readings. A rate is None where its denominator is zero.
+    """
 
     threshold: float
     caught: int
@@ -21,44 +24,44 @@ class Point:
     cost: float
 
 
-def table(told: Thresholds, missed_failure_cost: float, false_alarm_cost: float) -> pd.DataFrame:
-    """Columns threshold, caught, missed, false_alarms and cost (of 1,000 readings): rising thresholds."""
-    ends = list(told.threshold)[-1:] != [1.0]  # from 1 on there is no alarm
-    caught = pd.Series([*told.true_positives, *[0] * ends])
-    false_alarms = pd.Series([*told.false_positives, *[0] * ends])
-    missed = told.failures - caught
-    cost = 1000 * (missed * missed_failure_cost + false_alarms * false_alarm_cost) / told.rows
-    thresholds = [*told.threshold, *[1.0] * ends]
+def threshold_table(counts: Thresholds, missed_failure_cost: float, false_alarm_cost: float) -> pd.DataFrame:
+    """Return columns threshold, caught, missed, false_alarms and cost (per 1,000 readings), by ascending threshold."""
+    needs_end = list(counts.threshold)[-1:] != [1.0]  # at 1 there is no alarm
+    caught = pd.Series([*counts.true_positives, *[0] * needs_end])
+    false_alarms = pd.Series([*counts.false_positives, *[0] * needs_end])
+    missed = counts.failures - caught
+    cost = 1000 * (missed * missed_failure_cost + false_alarms * false_alarm_cost) / counts.rows
+    thresholds = [*counts.threshold, *[1.0] * needs_end]
     return pd.DataFrame(
         {"threshold": thresholds, "caught": caught, "missed": missed, "false_alarms": false_alarms, "cost": cost}
     )
 
 
-def at(lines: pd.DataFrame, threshold: float) -> Point:
-    """What an alarm from `threshold` on means: the counts of the lowest threshold listed that is not below it."""
-    line = lines.loc[lines["threshold"] >= min(threshold, float(lines["threshold"].max()))].iloc[0]
-    caught, missed, false_alarms = int(line["caught"]), int(line["missed"]), int(line["false_alarms"])
+def result_at(table: pd.DataFrame, threshold: float) -> ThresholdResult:
+    """Return the row of the lowest listed threshold that is not below `threshold`."""
+    row = table.loc[table["threshold"] >= min(threshold, float(table["threshold"].max()))].iloc[0]
+    caught, missed, false_alarms = int(row["caught"]), int(row["missed"]), int(row["false_alarms"])
     recall, precision = _rate(caught, caught + missed), _rate(caught, caught + false_alarms)
-    return Point(
-        threshold=float(line["threshold"]),
+    return ThresholdResult(
+        threshold=float(row["threshold"]),
         caught=caught,
         missed=missed,
         false_alarms=false_alarms,
         recall=recall,
         precision=precision,
-        cost=float(line["cost"]),
+        cost=float(row["cost"]),
     )
 
 
-def choices(lines: pd.DataFrame, own: float) -> list[float]:
-    """Rising thresholds that a person can tell apart, to a hundredth of a percent: the highest of those alike, or `own`."""
-    told = {f"{threshold:.2%}": threshold for threshold in lines["threshold"]}
-    return sorted((told | {f"{own:.2%}": own}).values())
+def threshold_options(table: pd.DataFrame, own: float) -> list[float]:
+    """Return ascending thresholds that differ when shown with two decimals of a percent. `own` is always one of them."""
+    by_text = {f"{threshold:.2%}": threshold for threshold in table["threshold"]}
+    return sorted((by_text | {f"{own:.2%}": own}).values())
 
 
-def _rate(count: int, of: int) -> Estimate | None:
-    """A share with its 95 % interval, which takes the rows for independent."""
-    if not of:
+def _rate(count: int, total: int) -> Estimate | None:
+    """Return count / total with its 95 % Wilson interval, which assumes independent rows."""
+    if not total:
         return None
-    low, high = wilson(count, of, 0.95)
-    return Estimate(value=count / of, low=low, high=high)
+    low, high = wilson_interval(count, total, 0.95)
+    return Estimate(value=count / total, low=low, high=high)

@@ -1,74 +1,92 @@
-"""Which machine to look after first."""
+"""Fleet page: machines ranked by failure probability."""
 
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import common
-from dashboard.components.fleet_table import show_rejected, show_table, totals
-from dashboard.components.machine import query_of
-from dashboard.fleet import KINDS, SAMPLE, Fleet, filtered, latest_of_each_machine, name_of, score_fleet
-from dashboard.formatting import LIMITS, RISKS
+from dashboard.components.fleet_table import ranking, rejected_rows, totals
+from dashboard.fleet import (
+    MEDIA_TYPES,
+    SAMPLE_FILE,
+    Fleet,
+    display_name,
+    filter_readings,
+    latest_per_machine,
+    score_fleet,
+)
+from dashboard.formatting import LIMIT_LABELS, RISK_LABELS
+from dashboard.reading_query import query_from_reading
 from predictive_maintenance.machine.sensors import PRODUCT_TYPES
 from predictive_maintenance.reporting.markdown import plain
 
 
 @st.cache_data(show_spinner="Scoring the readings …", max_entries=8)
-def score(content: bytes, ending: str, run_id: str) -> Fleet:  # noqa: ARG001
-    """`run_id`, of the model's training, is what a kept answer is known by: another model answers anew."""
-    return score_fleet(shared.api(), content, ending)
+def score(content: bytes, extension: str, run_id: str) -> Fleet:  # noqa: ARG001
+    """Score a file. `run_id`, the served model's training run, is part of the cache key: another model scores again."""
+    return score_fleet(shared.api(), content, extension)
 
 
-def chosen_file() -> tuple[str, bytes, str] | None:
-    """(name, content, ending) of the upload, or of the sample."""
+def select_file() -> tuple[str, bytes, str] | None:
+    """Return (name, content, extension) of the uploaded file or the sample."""
     upload = st.file_uploader(
-        "Latest readings", type=list(KINDS), help="CSV or Parquet; headers are recognised with their units."
+        "File of readings", type=list(MEDIA_TYPES), help="CSV or Parquet. Column headers may contain units."
     )
     if upload is not None:
         st.session_state["sample"] = False
         return upload.name, upload.getvalue(), Path(upload.name).suffix.lower().removeprefix(".")
-    st.toggle("Show the sample: 120 simulated readings", key="sample")
-    return (SAMPLE.name, SAMPLE.read_bytes(), "csv") if st.session_state["sample"] else None
+    st.toggle("Use the sample file (120 simulated readings)", key="sample")
+    return (SAMPLE_FILE.name, SAMPLE_FILE.read_bytes(), "csv") if st.session_state["sample"] else None
 
 
-snapshot = common.head("Fleet", "Which machine to look after first.")
-card = common.need_model(snapshot, "The ranking of your machines")
-file = chosen_file()
+def select_latest(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Offer to show only the latest reading of each machine, where the file has several."""
+    latest = latest_per_machine(ranked)
+    if latest is None or len(latest) == len(ranked):
+        return ranked
+    return latest if st.toggle("Only the latest scored reading of each machine", value=True) else ranked
+
+
+def apply_filters(ranked: pd.DataFrame) -> pd.DataFrame:
+    risk, product_type, limit, text = st.columns(4)
+    return filter_readings(
+        ranked,
+        risks=risk.multiselect("Risk", list(RISK_LABELS), format_func=RISK_LABELS.__getitem__, placeholder="All"),
+        product_types=product_type.multiselect("Product type", PRODUCT_TYPES, placeholder="All"),
+        limits=limit.multiselect(
+            "Exceeded limit", list(LIMIT_LABELS), format_func=LIMIT_LABELS.__getitem__, placeholder="Any or none"
+        ),
+        text=text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
+    )
+
+
+snapshot = common.page_header("Fleet", "Machines ranked by failure probability.")
+card = common.require_model(snapshot, "The ranking")
+file = select_file()
 if file is None:
     st.info(
-        "Upload the latest readings of your machines: product type, air and process temperature, rotational speed, torque, "
-        "tool wear, and what names them (machine, reading, time).",
+        "Upload a file with the latest readings of your machines. Required columns: product type, air temperature, process "
+        "temperature, rotational speed, torque, tool wear. Optional columns: machine, reading, time.",
         icon="📄",
     )
     st.stop()
-name, content, ending = file
+name, content, extension = file
 try:
-    fleet = score(content, ending, card.run_id)
+    fleet = score(content, extension, card.run_id)
 except ApiError as error:
-    common.refusal(error, f"{plain(name)} could not be scored.")
+    common.api_error(error, f"{plain(name)} could not be scored.")
     st.stop()
-if fleet.version != card.version:  # promoted in between: not to be kept as the other's
-    score.clear(content, ending, card.run_id)
-ranked = fleet.ranked
-newest = latest_of_each_machine(ranked)
-about = "Only the newest reading of each machine that could be scored"
-if newest is not None and len(newest) < len(ranked) and st.toggle(about, value=True):
-    ranked = newest
+if fleet.version != card.version:  # promoted in between: the cache key names the previous model
+    score.clear(content, extension, card.run_id)
+ranked = select_latest(fleet.ranked)
 totals(ranked, fleet.rejected, card.currency)
 if ranked.empty:
-    st.error(f"No row of {plain(name)} could be scored: the reasons are below.", icon="🚫")
+    st.error(f"No row of {plain(name)} could be scored. The reasons are listed below.", icon="🚫")
 else:
-    risk, kind, limit, text = st.columns(4)
-    shown = filtered(
-        ranked,
-        risk.multiselect("Risk", list(RISKS), format_func=RISKS.__getitem__, placeholder="All"),
-        kind.multiselect("Product type", PRODUCT_TYPES, placeholder="All"),
-        limit.multiselect("Broken limit", list(LIMITS), format_func=LIMITS.__getitem__, placeholder="Any or none"),
-        text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
-    )
-    picked = show_table(shown, fleet, card)
-    if picked is not None:
-        st.switch_page("app_pages/machine.py", query_params=query_of(picked, name_of(picked)))
-show_rejected(fleet)
+    opened = ranking(apply_filters(ranked), fleet, card)
+    if opened is not None:
+        st.switch_page("app_pages/machine.py", query_params=query_from_reading(opened, display_name(opened)))
+rejected_rows(fleet)

@@ -1,50 +1,59 @@
-"""One machine: will it fail, why, and what would change that."""
+"""Machine page: one reading, its failure probability, the explanation, and what would change the decision."""
 
 import streamlit as st
 
-from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
+from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, Explanation, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import charts, common
-from dashboard.components.machine import answer_tiles, ask_about, limits_table, reading_form, share_link, turning_points
+from dashboard.components.machine import (
+    link_to_reading,
+    operating_limits_table,
+    prediction_tiles,
+    reading_form,
+    sensor_curves,
+    turning_points,
+)
 from dashboard.formatting import percent
 
-PRESETS = {"A healthy machine": EXAMPLE_HEALTHY, "A worn tool under a high load": EXAMPLE_OVERSTRAINED}
+PRESETS = {"Example: healthy machine": EXAMPLE_HEALTHY, "Example: worn tool, high load": EXAMPLE_OVERSTRAINED}
 
-snapshot = common.head("Check a machine", "Will it fail, why, and what would change that.")
-card = common.need_model(snapshot, "The form")
+
+def explain(explanation: Explanation) -> None:
+    contributions, limits = st.columns(2, gap="large")
+    with contributions:
+        st.subheader("Explanation", anchor=False)
+        st.altair_chart(
+            charts.contributions(explanation.contributions),
+            alt="Contribution of each sensor to the failure probability",
+        )
+        st.caption(
+            f"Exact Shapley values. Reference: {explanation.reference}, with a mean failure probability of "
+            f"{percent(explanation.base_probability)}. The reference and all bars add up to this reading's failure probability."
+        )
+    with limits:
+        st.subheader("Operating limits", anchor=False)
+        operating_limits_table(explanation.limits)
+
+
+def explore_changes(what_if: WhatIf) -> None:
+    heading = "Changes that clear the alarm" if what_if.predicted_failure else "Changes that cause an alarm"
+    st.subheader(heading, anchor=False)
+    turning_points(what_if)
+    sensor_curves(what_if)
+
+
+snapshot = common.page_header("Check a machine", "Failure probability of one reading, and its explanation.")
+card = common.require_model(snapshot, "The form")
 reading = reading_form(card.limits, PRESETS)
 try:
-    with st.spinner("Asking the service ..."):
-        answer, what_if = ask_about(shared.api(), reading)
+    with st.spinner("Waiting for the service …"):
+        prediction, what_if = shared.api().predict_with_what_if(reading)
 except ApiError as error:
-    common.refusal(error, "This reading could not be checked.")
+    common.api_error(error, "The reading could not be scored.")
     st.stop()
-
-answer_tiles(answer)
-explanation = answer.explanation
-if explanation is None:
-    st.stop()
-why, distance = st.columns(2, gap="large")
-with why:
-    st.subheader("Why", anchor=False)
-    st.altair_chart(
-        charts.contributions(explanation.contributions), alt="What each sensor adds to the failure probability"
-    )
-    st.caption(
-        f"Against {explanation.reference}, whose failure probability is {percent(explanation.base_probability)} on average: "
-        "that and all bars add up to this machine's. Exact Shapley values."
-    )
-with distance:
-    st.subheader("Distance to the operating limits", anchor=False)
-    limits_table(explanation.limits)
-st.subheader("What would clear the alarm" if answer.predicted_failure else "What would raise an alarm", anchor=False)
-turning_points(what_if)
-for curves in (what_if.curves[:3], what_if.curves[3:]):
-    for column, curve in zip(st.columns(3), curves, strict=False):
-        column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
-st.caption(
-    "The other sensors held, over the values that the model has seen. The point is this reading, the dashed line the "
-    "threshold of an alarm. Sensors of one machine do not move alone: a lower torque often comes with a higher speed."
-)
-share_link(reading)
+prediction_tiles(prediction)
+if prediction.explanation is not None:
+    explain(prediction.explanation)
+    explore_changes(what_if)
+    link_to_reading(reading)

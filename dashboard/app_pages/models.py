@@ -1,70 +1,91 @@
-"""Every version and why it is where it is; the champion against a challenger; other thresholds."""
+"""Models page: versions, champion and challenger, decision threshold, training runs."""
 
 import streamlit as st
 
+from app.schemas.model import ModelCard, VersionList
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import charts, common
-from dashboard.components.models import costs_inputs, history_table, links, point_tiles, trainings_table
-from dashboard.thresholds import at, choices, table
+from dashboard.components.models import (
+    cost_inputs,
+    mlflow_links,
+    threshold_tiles,
+    training_runs_table,
+    versions_table,
+)
+from dashboard.thresholds import result_at, threshold_options, threshold_table
 from predictive_maintenance.reporting.markdown import plain
 
-snapshot = common.head("Models", "Every version and why it is where it is. The system chooses; this page shows how.")
-history = snapshot.history
-if history is None or not history.versions:
-    when = "the service tells of them" if history is None else "one is registered: `make train`"
-    st.info(f"Versions are here as soon as {when}.", icon="🕓")
-    if snapshot.trainings:
-        trainings_table(snapshot.trainings)
-    st.stop()
-if history.trouble:
-    st.warning(f"As the registry last told; now it is away: {plain(history.trouble)}", icon="⚠️")
-st.subheader("Versions", anchor=False)
-history_table(history)
 
-serving = next((version for version in history.versions if version.version == snapshot.version), None)
-others = [version for version in history.versions if version is not serving]
-if serving and others:
-    st.subheader("Champion against challenger", anchor=False)
-    newest = next((place for place, version in enumerate(others) if "candidate" in version.aliases), 0)
+def compare(versions: VersionList, served: str | None) -> None:
+    """Compare the served version with another one, and show the other one's quality gate."""
+    champion = next((version for version in versions.versions if version.version == served), None)
+    others = [version for version in versions.versions if version is not champion]
+    if not champion or not others:
+        return
+    st.subheader("Champion and challenger", anchor=False)
+    default = next((index for index, version in enumerate(others) if "candidate" in version.aliases), 0)
     challenger = st.selectbox(
-        "Challenger", others, newest, format_func=lambda version: f"Version {version.version}", width=220
+        "Challenger", others, default, format_func=lambda version: f"Version {version.version}", width=220
     )
-    both = {f"version {version.version}": version.held_out for version in (serving, challenger) if version.held_out}
-    if both:
-        st.altair_chart(charts.scores(both), alt="Rates of both versions with their intervals")
-        rows = "; ".join(f"{name}: {scores.rows:,} rows, {scores.failures} failures" for name, scores in both.items())
+    scores = {f"version {version.version}": version.held_out for version in (champion, challenger) if version.held_out}
+    if scores:
+        st.altair_chart(charts.scores(scores), alt="Metrics of both versions with confidence intervals")
+        rows = "; ".join(f"{name}: {found.rows:,} rows, {found.failures} failures" for name, found in scores.items())
         st.caption(
-            f"{rows.capitalize()}. Each on the rows held out when it was trained: the gate compares on the same rows."
+            f"{rows.capitalize()}. Each version is measured on the rows held out by its own training run. The quality gate "
+            "compares both on the same rows."
         )
     st.markdown(
-        f"**What the gate said of version {plain(challenger.version)}:** {plain(challenger.verdict or 'not told')}"
+        f"**Quality gate of version {plain(challenger.version)}:** {plain(challenger.verdict or 'not recorded')}"
     )
-    common.gate(challenger.gate)
+    common.gate_table(challenger.gate)
 
-if snapshot.card:
-    st.subheader("Thresholds and costs", anchor=False)
+
+def explore_threshold(card: ModelCard) -> None:
+    """Show recall, precision and cost of the served version at a threshold and costs that the user chooses."""
+    st.subheader("Decision threshold and costs", anchor=False)
     try:
-        with st.spinner("Asking the service ..."):
-            told = shared.api().thresholds()
+        with st.spinner("Waiting for the service …"):
+            counts = shared.api().thresholds()
     except ApiError as error:
-        common.refusal(error, "Other thresholds can't be shown.")
-    else:
-        missed, false = costs_inputs(snapshot.card)
-        lines = table(told, missed, false)
-        own = at(lines, snapshot.card.threshold).threshold
-        chosen = st.select_slider(
-            "Alarm from this failure probability on", choices(lines, own), own, format_func=lambda value: f"{value:.2%}"
-        )
-        point_tiles(at(lines, chosen), told, snapshot.card.currency)
-        st.altair_chart(
-            charts.costs(lines, snapshot.card.threshold, chosen, snapshot.card.currency), alt="Cost over the threshold"
-        )
-        st.caption(
-            "To look, not to choose by: these rows judge the model, and a threshold picked on them would be judged too well. "
-            "Training picks it on other rows, by the costs in `params.yaml`."
-        )
-if snapshot.trainings:
-    st.subheader("Trainings", anchor=False)
-    trainings_table(snapshot.trainings)
-    links(snapshot)
+        common.api_error(error, "Other thresholds are not available.")
+        return
+    missed_failure_cost, false_alarm_cost = cost_inputs(card)
+    table = threshold_table(counts, missed_failure_cost, false_alarm_cost)
+    own = result_at(table, card.threshold).threshold
+    chosen = st.select_slider(
+        "Decision threshold: alarm at or above this failure probability",
+        threshold_options(table, own),
+        own,
+        format_func=lambda value: f"{value:.2%}",
+    )
+    threshold_tiles(result_at(table, chosen), counts, card.currency)
+    st.altair_chart(
+        charts.costs(table, card.threshold, chosen, card.currency), alt="Cost per 1,000 readings by decision threshold"
+    )
+    st.caption(
+        "For information only; this page changes no setting. A threshold chosen on the held-out rows would make the model look "
+        "better than it is. Training selects the threshold on out-of-fold rows, by the settings in `params.yaml`."
+    )
+
+
+snapshot = common.page_header("Models", "Model versions, quality gate, decision threshold and training runs.")
+versions = snapshot.versions
+if versions is None or not versions.versions:
+    condition = "when the service responds" if versions is None else "when one is registered: run `make train`"
+    st.info(f"Versions will be shown {condition}.", icon="🕓")
+    if snapshot.training_runs:
+        training_runs_table(snapshot.training_runs)
+    st.stop()
+if versions.trouble:
+    st.warning(f"The registry is not reachable. The list may be out of date. {plain(versions.trouble)}", icon="⚠️")
+st.subheader("Versions", anchor=False)
+versions_table(versions)
+compare(versions, snapshot.version)
+if snapshot.model_card:
+    explore_threshold(snapshot.model_card)
+if snapshot.training_runs:
+    st.subheader("Training runs", anchor=False)
+    training_runs_table(snapshot.training_runs)
+    mlflow_links(snapshot)

@@ -1,1 +1,1 @@
-"""Streamlit components, by page."""
+"""Streamlit elements, one module per page, and charts."""

@@ -1,6 +1,6 @@
-"""The charts of the pages, as altair charts. No Streamlit here.
+"""Altair charts. No Streamlit.
 
-Colours are those of M. Okabe and K. Ito that are told apart by the colour-blind; none is the only sign of anything.
+The colours are from the palette of M. Okabe and K. Ito for colour-blind readers. No chart relies on colour alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,107 +14,117 @@ from dashboard.formatting import number
 from predictive_maintenance.evaluation.metrics import METRICS
 
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8A8F98"
-RATES = ("recall", "precision", "f1", "pr_auc")
+COMPARED_METRICS = ("recall", "precision", "f1", "pr_auc")
+
+_INCREASES, _DECREASES = "increases the failure probability", "decreases it"
+_OWN, _SELECTED = "model's threshold", "selected threshold"
 
 
-def contributions(parts: Sequence[Contribution]) -> alt.LayerChart:
-    """What each sensor adds to the probability or takes from it, in percentage points."""
+def contributions(contributions: Sequence[Contribution]) -> alt.LayerChart:
+    """Bars of each sensor's contribution to the failure probability, in percentage points."""
     table = pd.DataFrame(
         {
-            "sensor": [f"{part.label}: {number(part.value)} {part.unit}" for part in parts],
-            "points": [part.contribution * 100 for part in parts],
-            "effect": ["raises the risk" if part.contribution > 0 else "lowers the risk" for part in parts],
-            "text": [f"{part.contribution * 100:+.1f}" for part in parts],
+            "sensor": [f"{part.label}: {number(part.value)} {part.unit}" for part in contributions],
+            "points": [part.contribution * 100 for part in contributions],
+            "effect": [_INCREASES if part.contribution > 0 else _DECREASES for part in contributions],
+            "text": [f"{part.contribution * 100:+.1f}" for part in contributions],
         }
     )
-    reach = max(1.0, float(table["points"].abs().max()) * 1.25)
-    place = alt.Y("sensor:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
-    scale = alt.Scale(domain=[min(0.0, float(table["points"].min()) * 1.25), reach])
+    highest = max(1.0, float(table["points"].abs().max()) * 1.25)
+    y = alt.Y("sensor:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
+    scale = alt.Scale(domain=[min(0.0, float(table["points"].min()) * 1.25), highest])
     bars = (
         alt.Chart(table)
         .mark_bar(cornerRadius=2)
         .encode(
             x=alt.X("points:Q", title="percentage points of failure probability", scale=scale),
-            y=place,
+            y=y,
             color=alt.Color(
                 "effect:N",
                 title=None,
-                scale=alt.Scale(domain=["raises the risk", "lowers the risk"], range=[VERMILION, BLUE]),
-                legend=alt.Legend(orient="top"),
+                scale=alt.Scale(domain=[_INCREASES, _DECREASES], range=[VERMILION, BLUE]),
+                legend=alt.Legend(orient="top", labelLimit=260),
             ),
             tooltip=[alt.Tooltip("sensor:N", title="Sensor"), alt.Tooltip("text:N", title="Percentage points")],
         )
     )
-    beyond = alt.Chart(table).encode(x="points:Q", y=place, text="text:N")
-    right = beyond.transform_filter("datum.points >= 0").mark_text(align="left", dx=4, color=GREY)
-    left = beyond.transform_filter("datum.points < 0").mark_text(align="right", dx=-4, color=GREY)
+    labels = alt.Chart(table).encode(x="points:Q", y=y, text="text:N")
+    right = labels.transform_filter("datum.points >= 0").mark_text(align="left", dx=4, color=GREY)
+    left = labels.transform_filter("datum.points < 0").mark_text(align="right", dx=-4, color=GREY)
     return (bars + right + left).properties(height=44 * len(table) + 60)
 
 
-def curve(told: Curve, threshold: float) -> alt.LayerChart:
-    """The probability over one sensor's values; the point is the reading's own, the line across the threshold."""
-    table = pd.DataFrame({"value": told.values, "probability": told.probabilities})
-    own = min(range(len(told.values)), key=lambda place: abs(told.values[place] - told.value))
-    x = alt.X("value:Q", title=f"{told.label} ({told.unit})", scale=alt.Scale(zero=False, nice=False))
+def curve(curve: Curve, threshold: float) -> alt.LayerChart:
+    """Failure probability over one sensor's values, with the reading as a point and the decision threshold as a line."""
+    table = pd.DataFrame({"value": curve.values, "probability": curve.probabilities})
+    nearest = min(range(len(curve.values)), key=lambda index: abs(curve.values[index] - curve.value))
+    x = alt.X("value:Q", title=f"{curve.label} ({curve.unit})", scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("probability:Q", title="failure probability", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    tips = [alt.Tooltip("value:Q", title=told.unit), alt.Tooltip("probability:Q", title="probability", format=".1%")]
+    tips = [
+        alt.Tooltip("value:Q", title=f"{curve.label} ({curve.unit})"),
+        alt.Tooltip("probability:Q", title="Failure probability", format=".1%"),
+    ]
     line = alt.Chart(table).mark_line(interpolate="step-after", color=BLUE).encode(x=x, y=y, tooltip=tips)
     limit = alt.Chart(pd.DataFrame({"probability": [threshold]})).mark_rule(strokeDash=[4, 4], color=VERMILION)
-    point = alt.Chart(table.iloc[[own]]).mark_point(filled=True, size=90, color=VERMILION, opacity=1)
+    point = alt.Chart(table.iloc[[nearest]]).mark_point(filled=True, size=90, color=VERMILION, opacity=1)
     return (line + limit.encode(y="probability:Q") + point.encode(x=x, y=y, tooltip=tips)).properties(height=200)
 
 
-def scores(told: Mapping[str, Scores]) -> alt.LayerChart:
-    """Rates with their intervals on held-out rows, side by side by version."""
-    lines = [
+def scores(scores_by_version: Mapping[str, Scores]) -> alt.LayerChart:
+    """Metrics on held-out rows with confidence intervals, one row per metric and version."""
+    rows = [
         (METRICS[name], version, found.metrics[name].value, found.metrics[name].low, found.metrics[name].high)
-        for version, found in told.items()
-        for name in RATES
+        for version, found in scores_by_version.items()
+        for name in COMPARED_METRICS
         if name in found.metrics
     ]
-    table = pd.DataFrame(lines, columns=["metric", "version", "value", "low", "high"])
-    names = list(told)
+    table = pd.DataFrame(rows, columns=["metric", "version", "value", "low", "high"])
+    names = list(scores_by_version)
     colour = alt.Color(
         "version:N", title=None, sort=names, scale=alt.Scale(domain=names, range=[BLUE, ORANGE]),
         legend=alt.Legend(orient="top"),
     )  # fmt: skip
-    tips = [alt.Tooltip(f"{name}:{kind}", format=form) for name, kind, form in _TIPS]
+    tips = [
+        alt.Tooltip("metric:N", title="Metric"),
+        alt.Tooltip("version:N", title="Version"),
+        *(alt.Tooltip(f"{name}:Q", title=name.capitalize(), format=".3f") for name in ("value", "low", "high")),
+    ]
     base = alt.Chart(table).encode(
         y=alt.Y("metric:N", sort=None, title=None),
         yOffset=alt.YOffset("version:N", sort=names),
         color=colour,
         tooltip=tips,
     )
-    spans = base.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title="on held-out rows, with intervals", scale=alt.Scale(domain=[0, 1])), x2="high:Q"
+    intervals = base.mark_rule(strokeWidth=3).encode(
+        x=alt.X("low:Q", title="on held-out rows, with confidence intervals", scale=alt.Scale(domain=[0, 1])),
+        x2="high:Q",
     )
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
         x="value:Q", shape=alt.Shape("version:N", sort=names, title=None, legend=None)
     )
-    return (spans + points).properties(height=60 * len(RATES) * max(1, len(names)) / 2 + 60)
+    return (intervals + points).properties(height=60 * len(COMPARED_METRICS) * max(1, len(names)) / 2 + 60)
 
 
-_TIPS = (("metric", "N", ""), ("version", "N", ""), ("value", "Q", ".3f"), ("low", "Q", ".3f"), ("high", "Q", ".3f"))
-
-
-def costs(table: pd.DataFrame, threshold: float, chosen: float, currency: str) -> alt.LayerChart:
-    """The cost of 1,000 readings over thresholds; rules at the model's own threshold and at the one looked at."""
-    lines = (
+def costs(table: pd.DataFrame, own: float, selected: float, currency: str) -> alt.LayerChart:
+    """Cost per 1,000 readings by decision threshold, with the model's own and the selected threshold marked."""
+    line = (
         alt.Chart(table)
         .mark_line(interpolate="step-before", color=BLUE)
         .encode(
-            x=alt.X("threshold:Q", title="threshold", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+            x=alt.X(
+                "threshold:Q", title="decision threshold", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
+            ),
             y=alt.Y("cost:Q", title=f"{currency} per 1,000 readings", scale=alt.Scale(zero=True)),
             tooltip=[
-                alt.Tooltip("threshold:Q", format=".1%"),
-                alt.Tooltip("caught:Q"),
-                alt.Tooltip("missed:Q"),
-                alt.Tooltip("false_alarms:Q", title="false alarms"),
-                alt.Tooltip("cost:Q", format=",.0f"),
+                alt.Tooltip("threshold:Q", title="Decision threshold", format=".1%"),
+                alt.Tooltip("caught:Q", title="Failures caught"),
+                alt.Tooltip("missed:Q", title="Failures missed"),
+                alt.Tooltip("false_alarms:Q", title="False alarms"),
+                alt.Tooltip("cost:Q", title=f"{currency} per 1,000 readings", format=",.0f"),
             ],
         )
     )
-    marks = pd.DataFrame({"threshold": [threshold, chosen], "which": ["the model's own", "looked at"]})
+    marks = pd.DataFrame({"threshold": [own, selected], "which": [_OWN, _SELECTED]})
     rules = (
         alt.Chart(marks)
         .mark_rule(strokeWidth=2)
@@ -124,9 +134,9 @@ def costs(table: pd.DataFrame, threshold: float, chosen: float, currency: str) -
             color=alt.Color(
                 "which:N",
                 title=None,
-                scale=alt.Scale(domain=["the model's own", "looked at"], range=[GREY, VERMILION]),
+                scale=alt.Scale(domain=[_OWN, _SELECTED], range=[GREY, VERMILION]),
                 legend=alt.Legend(orient="top"),
             ),
         )
     )
-    return (lines + rules).properties(height=280)
+    return (line + rules).properties(height=280)

@@ -1,4 +1,4 @@
-"""What several pages show alike: the state of the service, tiles, the gate, links to MLflow."""
+"""Elements used on several pages: header, service banner, tiles, quality gate, API errors."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,136 +7,140 @@ import streamlit as st
 
 from app.schemas.model import Estimate, GateCheck, ModelCard, Scores
 from dashboard import shared
-from dashboard.api_client import ApiError, ApiRefusedError
-from dashboard.formatting import NOTHING, ago, duration, interval
+from dashboard.api_client import ApiError, ApiStatusError
+from dashboard.formatting import NO_VALUE, duration, interval
 from dashboard.service_monitor import Snapshot
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import code, plain, table
 
 
-def live(draw: Callable[[Snapshot], None]) -> None:
-    """Draw now, and again every few seconds."""
+def auto_refresh(draw: Callable[[Snapshot], None]) -> None:
+    """Call `draw` now and at every polling interval."""
 
     @st.fragment(run_every=shared.settings().dashboard_poll_seconds)
-    def again() -> None:
-        draw(look())
+    def refresh() -> None:
+        draw(current_snapshot())
 
-    again()
-
-
-def look() -> Snapshot:
-    """The state of the service; a person is told where the first answer is waited for."""
-    watch = shared.watch()
-    if not watch.is_new:
-        return watch.snapshot()
-    with st.spinner(f"Asking {watch.api.url} ..."):
-        return watch.snapshot()
+    refresh()
 
 
-def head(title: str, about: str) -> Snapshot:
-    """A page's title and the state of the service, live: the page is drawn again when another version serves."""
+def current_snapshot() -> Snapshot:
+    """Return the state of the service. Shows a spinner during the first poll."""
+    monitor = shared.monitor()
+    if not monitor.is_new:
+        return monitor.snapshot()
+    with st.spinner(f"Waiting for {monitor.api.url} …"):
+        return monitor.snapshot()
+
+
+def page_header(title: str, subtitle: str) -> Snapshot:
+    """Show the title and the service banner. Reruns the page when another version is served."""
     st.title(title, anchor=False)
-    st.caption(about)
-    drawn = look()
+    st.caption(subtitle)
+    drawn = current_snapshot()
 
-    def follow(snapshot: Snapshot) -> None:
-        if snapshot.signature != drawn.signature:
+    def refresh(snapshot: Snapshot) -> None:
+        if snapshot.redraw_key != drawn.redraw_key:
             st.rerun(scope="app")
-        banner(snapshot)
+        service_banner(snapshot)
 
-    live(follow)
+    auto_refresh(refresh)
     return drawn
 
 
-def banner(snapshot: Snapshot) -> None:
-    """One sentence: what is wrong and what to do, or which version serves."""
+def service_banner(snapshot: Snapshot) -> None:
+    """Show which version is served, or what is wrong and how to fix it."""
     health = snapshot.health
-    if snapshot.trouble:
+    if snapshot.error:
         age = snapshot.age_seconds(datetime.now(UTC))
-        known = "Nothing is known of it yet." if age is None else f"What is shown is {duration(age)} old."
+        shown = "No data was received yet." if age is None else f"The data shown is {duration(age)} old."
         st.error(
-            f"**The service is away.** {plain(snapshot.trouble)}. {known} Start it with `make serve`, or set "
-            "`PDM_API_URL` to where it runs; this page goes on by itself.",
+            f"**The service is not reachable.** {plain(snapshot.error)}. {shown} Start the service with `make serve`, or set "
+            "`PDM_API_URL` to its address. This page reconnects automatically.",
             icon="🔌",
         )
     elif health is None or health.serving_version is None:
-        reason = plain(health.trouble) if health and health.trouble else "the service has just started"
+        reason = plain(health.trouble) if health and health.trouble else "the service is starting"
         st.warning(
-            f"**No model serves yet:** {reason}. `make train` makes one, and it is followed as soon as it is promoted.",
+            f"**No model is served:** {reason}. Train one with `make train`. The service loads it after its promotion.",
             icon="⏳",
         )
     elif health.status == "degraded":
-        st.warning(f"**Version {plain(health.serving_version)} serves, but:** {plain(health.trouble or '')}.", icon="⚠️")
+        st.warning(
+            f"**Version {plain(health.serving_version)} is served, with a warning:** {plain(health.trouble or '')}.",
+            icon="⚠️",
+        )
     elif health.serving_version != health.production_version and health.production_version:
         st.info(
-            f"Version {plain(health.serving_version)} serves; version {plain(health.production_version)} is being fetched.",
+            f"**Version {plain(health.serving_version)} is served.** Version {plain(health.production_version)} is now in "
+            "production and is being loaded.",
             icon="⏳",
         )
     else:
-        st.success(f"**Version {plain(health.serving_version)} serves** and is what `production` points to.", icon="✅")
-    if snapshot.gaps and not snapshot.trouble and health and health.serving_version:
-        st.warning("Not everything could be asked: " + "; ".join(plain(gap) for gap in snapshot.gaps), icon="⚠️")
+        st.success(
+            f"**Version {plain(health.serving_version)} is served.** It is the version in production.", icon="✅"
+        )
+    if snapshot.failed_requests and not snapshot.error and health and health.serving_version:
+        st.warning("Some data is missing: " + "; ".join(map(plain, snapshot.failed_requests)), icon="⚠️")
 
 
 def tile(label: str, value: str, note: str, sign: str = "") -> None:
-    """A value that is never cut: it wraps. `value` and `note` are Markdown."""
+    """Show a value that wraps where `st.metric` would cut it. `value` and `note` are Markdown."""
     with st.container(border=True, height="stretch"):
         st.caption(label)
         st.subheader(f"{sign} {value}" if sign else value, anchor=False)
         st.caption(note)
 
 
-def estimates(scores: Scores, names: Sequence[str], required: dict[str, str] | None = None) -> None:
-    """A tile for each metric with its interval."""
+def metric_tiles(scores: Scores, names: Sequence[str], required: dict[str, str] | None = None) -> None:
+    """Show a tile for each metric, with its interval and the value that the quality gate requires."""
     for column, name in zip(st.columns(len(names)), names, strict=True):
-        found = scores.metrics.get(name)
-        least = (required or {}).get(name)
+        estimate = scores.metrics.get(name)
+        minimum = (required or {}).get(name)
         with column:
-            if found is None:
-                tile(METRICS[name], NOTHING, "not told by this version")
+            if estimate is None:
+                tile(METRICS[name], NO_VALUE, "not recorded for this version")
             else:
-                goal = f"; the gate asks for {plain(least)}" if least else ""
-                tile(METRICS[name], f"{found.value:.3f}", f"{interval(found)}{goal}")
+                goal = f"; required: {plain(minimum)}" if minimum else ""
+                tile(METRICS[name], f"{estimate.value:.3f}", f"{interval(estimate)}{goal}")
     st.caption(
-        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures, none of them trained on; the ranges are intervals."
+        f"On {scores.rows:,} held-out rows with {scores.failures:,} failures. These rows were not used in training. "
+        "Ranges are confidence intervals."
     )
 
 
-def gate(checks: Sequence[GateCheck]) -> None:
-    """Every check with what was measured and required."""
+def gate_table(checks: Sequence[GateCheck]) -> None:
+    """Show every check of the quality gate."""
     if not checks:
-        st.caption("This version does not tell its checks.")
+        st.caption("No checks are recorded for this version.")
         return
     rows = [
         ["✅" if check.passed else "❌", *map(plain, (check.name, check.measured, check.required, check.why))]
         for check in checks
     ]
-    st.markdown(table(["", "Check", "Measured", "Required", "Why"], rows))
+    st.markdown(table(["", "Check", "Measured", "Required", "Explanation"], rows))
 
 
-def rate(label: str, found: Estimate | None, of: str) -> None:
-    """A tile of a share that may not be defined."""
-    if found is None:
-        tile(label, NOTHING, f"there is {of}")
+def rate_tile(label: str, estimate: Estimate | None, note: str) -> None:
+    """Show a rate and its interval, or no value where it is undefined."""
+    if estimate is None:
+        tile(label, NO_VALUE, note)
     else:
-        tile(label, f"{found.value:.3f}", f"{interval(found)}, {of}")
+        tile(label, f"{estimate.value:.3f}", f"{interval(estimate)}; {note}")
 
 
-def need_model(snapshot: Snapshot, what: str) -> ModelCard:
-    """The champion's card; without one the page ends here and says what it waits for."""
-    if snapshot.card is None:
-        when = "the service tells of it" if snapshot.trouble or snapshot.version else "a model serves"
-        st.info(f"{what} is here as soon as {when}.", icon="🕓")
+def require_model(snapshot: Snapshot, content: str) -> ModelCard:
+    """Return the served model's card. Without one, show what is missing and stop the page."""
+    if snapshot.model_card is None:
+        waits_for_service = snapshot.error or snapshot.version
+        condition = "when the service responds" if waits_for_service else "when a model is served"
+        st.info(f"{content} will be shown {condition}.", icon="🕓")
         st.stop()
-    return snapshot.card
+    return snapshot.model_card
 
 
-def refusal(error: ApiError, what: str) -> None:
-    """An answer that was none, in words, each field on a line."""
-    fields = error.errors if isinstance(error, ApiRefusedError) else ()
-    lines = "".join(f"\n- {code(field or 'all of it')}: {plain(reason)}" for field, reason in fields[:20])
-    st.error(f"**{what}** {plain(str(error)) if not fields else ''}{lines}", icon="🚫")
-
-
-def known_since(snapshot: Snapshot) -> str:
-    return f"Last answer {ago(snapshot.answered)}." if snapshot.answered else "No answer yet."
+def api_error(error: ApiError, summary: str) -> None:
+    """Show a failed request: the invalid fields one per line, or the error's message."""
+    fields = error.errors if isinstance(error, ApiStatusError) else ()
+    lines = "".join(f"\n- {code(field or 'request')}: {plain(reason)}" for field, reason in fields[:20])
+    st.error(f"**{summary}** {plain(str(error)) if not fields else ''}{lines}", icon="🚫")

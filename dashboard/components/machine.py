@@ -1,4 +1,4 @@
-"""The pieces of the page of one machine: its form, the answer, limits, turning points, the link."""
+"""Elements of the machine page: form, prediction, operating limits, turning points, link."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,34 +7,32 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from app.schemas.prediction import Curve, LimitMargin, Prediction, WhatIf
-from dashboard.api_client import Api
-from dashboard.components import common
-from dashboard.formatting import NOTHING, RISKS, money, number, percent, value
-from predictive_maintenance.machine.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
+from dashboard.components import charts, common
+from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent, with_unit
+from dashboard.reading_query import MACHINE, Limits, Reading, query_from_reading, reading_from_query
+from predictive_maintenance.machine.sensors import PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 from predictive_maintenance.reporting.markdown import plain, table
 
 _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
-_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
-_CELSIUS = 273.15
-MACHINE, _OWN = "machine", "own addresses"
-_REMEMBERED = 20
-
-Reading = Mapping[str, Any]
-Limits = Mapping[str, tuple[float, float]]
+_DEFAULT_STEP = 0.1
+_KELVIN_AT_0_CELSIUS = 273.15
+_SENT_QUERIES, _MAX_SENT_QUERIES = "sent queries", 20
+_CURVES_PER_ROW = 3
 
 
 def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, Any]:
-    """A reading within the sensors' physical limits, at first the first of `presets`; the page's address holds it."""
-    _follow_address(next(iter(presets.values())), limits)
-    _keep_within(limits)
+    """Show the form and return its reading, which is within `limits`. The page's URL always contains the reading."""
+    _fill_from_url(next(iter(presets.values())), limits)
+    _clip_to_limits(limits)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Machine", key=MACHINE, placeholder="A name, if you like", width=260)
+        st.text_input("Machine", key=MACHINE, placeholder="Name (optional)", width=260)
         for name, preset in presets.items():
             st.button(name, on_click=_fill, args=(preset,))
-    kind, *sensors = st.columns(1 + len(SENSORS), vertical_alignment="top")
-    about = "The quality of the product: low, medium or high."
+    product_type, *sensors = st.columns(1 + len(SENSORS), vertical_alignment="top")
     reading: dict[str, Any] = {
-        PRODUCT_TYPE.name: kind.selectbox(PRODUCT_TYPE.label, PRODUCT_TYPES, key=PRODUCT_TYPE.name, help=about)
+        PRODUCT_TYPE.name: product_type.selectbox(
+            PRODUCT_TYPE.label, PRODUCT_TYPES, key=PRODUCT_TYPE.name, help="Product quality: L low, M medium, H high."
+        )
     }
     for column, sensor in zip(sensors, SENSORS, strict=True):
         low, high = limits[sensor.name]
@@ -42,135 +40,127 @@ def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, An
             f"{sensor.label} ({sensor.unit})",
             float(low),
             float(high),
-            step=_STEPS.get(sensor.name, 0.1),
+            step=_STEPS.get(sensor.name, _DEFAULT_STEP),
             format="%g",
             key=sensor.name,
-            help=f"Physically possible: {low:g} to {high:g} {sensor.unit}.",
+            help=f"Physical limits: {low:g} to {high:g} {sensor.unit}.",
         )
         if sensor.unit == "K":
-            column.caption(f"{reading[sensor.name] - _CELSIUS:.1f} °C")
-    own = query_of(reading, st.session_state[MACHINE])
-    st.session_state[_OWN] = [*st.session_state.get(_OWN, [])[-_REMEMBERED:], own]
-    st.query_params.from_dict(own)
+            column.caption(f"{reading[sensor.name] - _KELVIN_AT_0_CELSIUS:.1f} °C")
+    _write_url(query_from_reading(reading, st.session_state[MACHINE]))
     return reading
 
 
-def _follow_address(first: Reading, limits: Limits) -> None:
-    """Fill the form from the page's address where that is none of the form's own, as after a link.
-
-    A browser that is asked for much in a short time may still send the address before the last.
-    """
-    query, own = st.query_params.to_dict(), st.session_state.get(_OWN, [])
-    if MACHINE in st.session_state and (query in own or not query):
-        return
-    query = query or (own[-1] if own else {})
-    reading, wrong = read_query(query, first, limits)
-    _fill(reading, query.get(MACHINE, ""))
-    for sentence in wrong:
-        st.warning(f"In the address: {plain(sentence)}", icon="🔗")
-
-
-def read_query(query: Mapping[str, str], first: Reading, limits: Limits) -> tuple[dict[str, Any], list[str]]:
-    """The reading of an address, with values of `first` where it has none that can be used; and what could not be used."""
-    reading: dict[str, Any] = {name: first[name] for name in INPUT_NAMES}
-    wrong: list[str] = []
-    for name in query.keys() & set(INPUT_NAMES):
-        found = _usable(name, query[name], limits)
-        if found is None:
-            wrong.append(f"{name} cannot be {query[name]!r}; taken as {reading[name]}")
-        else:
-            reading[name] = found
-    return reading, sorted(wrong)
-
-
-def query_of(reading: Reading, machine: str = "") -> dict[str, str]:
-    """The query of the address that holds `reading`."""
-    query = {name: f"{reading[name]:.10g}" for name in SENSOR_NAMES} | {PRODUCT_TYPE.name: reading[PRODUCT_TYPE.name]}
-    return query | ({MACHINE: machine} if machine else {})
-
-
-def ask_about(api: Api, reading: Reading) -> tuple[Prediction, WhatIf]:
-    """Both answers of one version: asked once more where a promotion came between. Raises ApiError."""
-    answer, what_if = api.predict(reading), api.what_if(reading)
-    return (answer if answer.model_version == what_if.model_version else api.predict(reading)), what_if
-
-
-def answer_tiles(answer: Prediction) -> None:
-    named = st.session_state.get(MACHINE)
-    st.subheader(f"What to do with {plain(named)}" if named else "What to do", anchor=False)
-    notice = {"high": st.error, "elevated": st.warning, "low": st.success}[answer.risk_level]
-    action = answer.recommended_action
-    notice(f"**{plain(action[:1].upper() + action[1:] if action != 'none' else 'Nothing: no alarm')}**.")
+def prediction_tiles(prediction: Prediction) -> None:
+    machine = st.session_state.get(MACHINE)
+    st.subheader(f"Recommended action for {plain(machine)}" if machine else "Recommended action", anchor=False)
+    message = {"high": st.error, "elevated": st.warning, "low": st.success}[prediction.risk_level]
+    action = prediction.recommended_action
+    message(f"**{plain(action[:1].upper() + action[1:] if action != 'none' else 'None: no alarm')}**")
     risk, probability, cost = st.columns(3)
     with risk:
-        common.tile(
-            "Risk", RISKS[answer.risk_level], f"by version {plain(answer.model_version)}", _SIGNS[answer.risk_level]
-        )
+        level = prediction.risk_level
+        common.tile("Risk", RISK_LABELS[level], f"version {plain(prediction.model_version)}", RISK_SIGNS[level])
     with probability:
-        common.tile(
-            "Failure probability", percent(answer.failure_probability), f"alarm from {percent(answer.threshold)} on"
-        )
+        note = f"decision threshold {percent(prediction.threshold)}"
+        common.tile("Failure probability", percent(prediction.failure_probability), note)
     with cost:
-        price = money(answer.expected_cost_of_ignoring, answer.currency)
-        common.tile("Expected cost of ignoring it", price, "probability times the cost of a missed failure")
-    for warning in answer.warnings:
-        st.warning(f"Unusual: {plain(warning)}", icon="⚠️")
+        amount = money(prediction.expected_cost_of_ignoring, prediction.currency)
+        common.tile("Expected cost if ignored", amount, "failure probability times cost of a missed failure")
+    for warning in prediction.warnings:
+        st.warning(plain(warning[:1].upper() + warning[1:]), icon="⚠️")
 
 
-def limits_table(margins: Sequence[LimitMargin]) -> None:
+def operating_limits_table(margins: Sequence[LimitMargin]) -> None:
     rows = []
     for margin in margins:
-        state = "❌ broken" if margin.broken else "✅ kept" if margin.applies else "◻️ inactive"
+        state = "❌ exceeded" if margin.broken else "✅ within limit" if margin.applies else "◻️ not applicable"
         side = "at least" if margin.side == "minimum" else "below" if margin.name == "tool_wear" else "at most"
-        left = number(margin.margin) if margin.applies else NOTHING
+        left = number(margin.margin) if margin.applies else NO_VALUE
         name = f"{plain(margin.label)} ({plain(margin.unit)})"
         rows.append([state, name, number(margin.measured), f"{side} {number(margin.bound)}", left])
-    st.markdown(table(["", "Limit", "Now", "Allowed", "Left"], rows))
+    st.markdown(table(["Status", "Measure", "Value", "Limit", "Margin"], rows))
     st.caption(
-        "The published limits of such machines, and what is left until they are broken. Heat dissipation has a limit at low "
-        "speed only. The model learns from data, not from these."
+        "Published operating limits of this kind of machine. The heat dissipation limit applies at low speed only. The model "
+        "does not use these limits."
     )
 
 
 def turning_points(what_if: WhatIf) -> None:
-    """The nearest value of each sensor that turns the decision."""
-    rows = [_turn(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
+    """Show the nearest value of each sensor at which the decision changes."""
+    rows = [_turning_point(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
     if not rows:
-        st.info("No single sensor would, within the values that the model has seen.", icon="🤷")
+        st.info("No change of a single sensor changes the decision, within the range of the training data.", icon="ℹ️")  # noqa: RUF001
         return
-    st.markdown(table(["Sensor", "Now", "Change to", "Failure probability then"], rows))
-    rest = [curve.label for curve in what_if.curves if not curve.turning_point]
-    if rest:
-        st.caption(f"Not by itself: {', '.join(rest).lower()}.")
+    st.markdown(table(["Sensor", "Value", "Change to", "New failure probability"], rows))
+    others = [curve.label for curve in what_if.curves if not curve.turning_point]
+    if others:
+        st.caption(f"A change of these sensors alone does not change the decision: {', '.join(others).lower()}.")
 
 
-def _turn(curve: Curve, alarm: bool) -> list[str]:
-    turn = curve.turning_point
-    assert turn is not None
-    change = turn.value - curve.value
-    how = f"{value(turn.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
-    if curve.sensor == "tool_wear_min" and alarm and change < 0:
-        how = f"a tool with {value(turn.value, curve.unit)}"
-    return [curve.label, value(curve.value, curve.unit), how, percent(turn.failure_probability)]
+def sensor_curves(what_if: WhatIf) -> None:
+    """Show the failure probability over each sensor's values."""
+    for start in range(0, len(what_if.curves), _CURVES_PER_ROW):
+        curves = what_if.curves[start : start + _CURVES_PER_ROW]
+        for column, curve in zip(st.columns(_CURVES_PER_ROW), curves, strict=False):
+            column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
+    st.caption(
+        "Each chart changes one sensor within the range of the training data and keeps the others constant. The point marks this "
+        "reading, the dashed line the decision threshold. In practice sensors change together: a lower torque often comes with a "
+        "higher speed."
+    )
 
 
-def share_link(reading: Reading) -> None:
-    """The address that holds the form."""
+def link_to_reading(reading: Reading) -> None:
+    """Show the URL that opens this page with the same reading."""
     base = urlsplit(st.context.url or "")
-    query = urlencode(query_of(reading, st.session_state[MACHINE]))
-    with st.expander("A link to this machine", icon="🔗"):
+    query = urlencode(query_from_reading(reading, st.session_state[MACHINE]))
+    with st.expander("Link to this reading", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
 
 
-def _keep_within(limits: Limits) -> None:
-    """A value that the version which serves now takes for impossible becomes the nearest possible one, and is told."""
+def _turning_point(curve: Curve, is_alarm: bool) -> list[str]:
+    point = curve.turning_point
+    assert point is not None
+    change = point.value - curve.value
+    target = f"{with_unit(point.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
+    if curve.sensor == "tool_wear_min" and is_alarm and change < 0:
+        target = f"a tool with {with_unit(point.value, curve.unit)}"
+    return [curve.label, with_unit(curve.value, curve.unit), target, percent(point.failure_probability)]
+
+
+def _fill_from_url(default: Reading, limits: Limits) -> None:
+    """Fill the form from the page's URL, unless the form itself wrote that URL.
+
+    After quick changes a browser may still send the URL before the last one, so the latest ones are remembered.
+    """
+    query, sent = st.query_params.to_dict(), st.session_state.get(_SENT_QUERIES, [])
+    if MACHINE in st.session_state and (query in sent or not query):
+        return
+    query = query or (sent[-1] if sent else {})
+    reading, messages = reading_from_query(query, default, limits)
+    _fill(reading, query.get(MACHINE, ""))
+    for message in messages:
+        st.warning(f"Invalid value in the link: {plain(message)}", icon="🔗")
+
+
+def _write_url(query: dict[str, str]) -> None:
+    sent = st.session_state.get(_SENT_QUERIES, [])
+    st.session_state[_SENT_QUERIES] = [*sent[-_MAX_SENT_QUERIES:], query]
+    st.query_params.from_dict(query)
+
+
+def _clip_to_limits(limits: Limits) -> None:
+    """Replace values outside `limits`, which may differ after a promotion, and show a warning for each."""
     for sensor in SENSORS:
         low, high = limits[sensor.name]
-        held = st.session_state[sensor.name]
-        st.session_state[sensor.name] = float(min(max(held, low), high))
-        if not low <= held <= high:
+        value = st.session_state[sensor.name]
+        st.session_state[sensor.name] = float(min(max(value, low), high))
+        if not low <= value <= high:
             st.warning(
-                f"{sensor.label} cannot be {number(held)} {sensor.unit}: taken as the nearest possible value.", icon="⚠️"
+                f"{sensor.label}: {number(value)} {sensor.unit} is outside the physical limits {low:g} to {high:g} "
+                f"{sensor.unit}. The nearest limit is used instead.",
+                icon="⚠️",
             )
 
 
@@ -179,14 +169,3 @@ def _fill(reading: Reading, machine: str = "") -> None:
     st.session_state[PRODUCT_TYPE.name] = reading[PRODUCT_TYPE.name]
     for name in SENSOR_NAMES:
         st.session_state[name] = float(reading[name])
-
-
-def _usable(name: str, text: str, limits: Limits) -> str | float | None:
-    if name == PRODUCT_TYPE.name:
-        return text if text in PRODUCT_TYPES else None
-    try:
-        number_told = float(text)
-    except ValueError:
-        return None
-    low, high = limits[name]
-    return number_told if low <= number_told <= high else None

@@ -1,4 +1,4 @@
-"""The pieces of the page of models: versions, trainings, the threshold's tiles, the way to MLflow."""
+"""Elements of the models page: versions, training runs, decision threshold, links to MLflow."""
 
 from urllib.parse import quote
 
@@ -7,125 +7,138 @@ import streamlit as st
 from app.schemas.model import ModelCard, Scores, Thresholds, TrainingList, TrainingSummary, VersionList, VersionSummary
 from dashboard import shared
 from dashboard.components import common
-from dashboard.formatting import ALGORITHMS, LEVELS, NOTHING, RUNNING, ago, duration, money, on_date
+from dashboard.formatting import (
+    ALGORITHM_LABELS,
+    GATE_LABELS,
+    NO_VALUE,
+    RUNNING_STATUSES,
+    ago,
+    duration,
+    money,
+    utc_time,
+)
 from dashboard.service_monitor import Snapshot
-from dashboard.thresholds import Point
+from dashboard.thresholds import ThresholdResult
 from predictive_maintenance.reporting.markdown import plain, table
 
 
-def history_table(history: VersionList) -> None:
-    """Each version with its verdict; the names that point to it."""
+def versions_table(versions: VersionList) -> None:
+    """Show every version with its aliases and the quality gate's verdict."""
     rows = []
-    for version in history.versions:
-        serves = " (serves)" if version.version == history.serving_version else ""
+    for version in versions.versions:
+        served = " (served)" if version.version == versions.serving_version else ""
         rows.append(
             [
-                f"**{plain(version.version)}**{serves}",
-                ", ".join(plain(alias) for alias in version.aliases) or NOTHING,
+                f"**{plain(version.version)}**{served}",
+                ", ".join(plain(alias) for alias in version.aliases) or NO_VALUE,
                 _verdict(version),
-                _cell(version.held_out, "recall"),
-                _cell(version.held_out, "f1"),
-                on_date(version.registered),
-                plain(ALGORITHMS.get(version.algorithm or "", version.algorithm or "not told")),
+                _metric(version.held_out, "recall"),
+                _metric(version.held_out, "f1"),
+                utc_time(version.registered),
+                plain(ALGORITHM_LABELS.get(version.algorithm or "", version.algorithm or NO_VALUE)),
             ]
         )
-    st.markdown(table(["Version", "Points to it", "Verdict", "Recall", "F1", "Registered", "Algorithm"], rows))
-    st.caption("Recall and F1 on the rows held out when the version was trained, with intervals.")
+    st.markdown(table(["Version", "Aliases", "Quality gate", "Recall", "F1", "Registered", "Algorithm"], rows))
+    st.caption(
+        "Recall and F1 are measured on the rows held out by each version's training run, with confidence intervals."
+    )
 
 
-def trainings_table(trainings: TrainingList) -> None:
-    """The latest runs of the flow, whatever became of them."""
-    if not trainings.trainings:
-        st.caption("None yet: `make train`.")
+def training_runs_table(training_runs: TrainingList) -> None:
+    """Show the latest training runs, including failed and rejected ones."""
+    if not training_runs.trainings:
+        st.caption("No training runs yet. Start one with `make train`.")
         return
     rows = []
-    for training in trainings.trainings:
+    for training in training_runs.trainings:
         name = plain(training.flow_run)
-        address = run_address(trainings, training.experiment_id, training.run_id)
+        url = _run_url(training_runs, training.experiment_id, training.run_id)
         rows.append(
             [
-                f"[{name}]({address})" if address else name,
-                f"{on_date(training.started)} ({ago(training.started)})",
-                duration(training.ended - training.started) if training.ended else NOTHING,
-                _outcome(training),
+                f"[{name}]({url})" if url else name,
+                f"{utc_time(training.started)} ({ago(training.started)})",
+                duration(training.ended - training.started) if training.ended else NO_VALUE,
+                _result(training),
             ]
         )
-    st.markdown(table(["Run", "Started", "Took", "Outcome"], rows))
+    st.markdown(table(["Run", "Started", "Duration", "Result"], rows))
 
 
-def _outcome(training: TrainingSummary) -> str:
-    if training.level:
-        return f"**{LEVELS.get(training.level, plain(training.level))}**: {plain(training.verdict or '')}"
-    return "under way" if training.status in RUNNING else "failed before it was judged"
-
-
-def mlflow_address(trainings: TrainingList) -> str | None:
-    """Where this person's browser finds MLflow; None where there are no pages of it."""
-    address = shared.settings().mlflow_url or trainings.mlflow_url
-    return address.rstrip("/") if address else None
-
-
-def run_address(trainings: TrainingList, experiment_id: str, run_id: str) -> str | None:
-    address = mlflow_address(trainings)
-    return f"{address}/#/experiments/{experiment_id}/runs/{run_id}" if address else None
-
-
-def links(snapshot: Snapshot) -> None:
-    """To the serving version's run and card in MLflow, or how to open them where MLflow has no server."""
-    trainings, card = snapshot.trainings, snapshot.card
-    if trainings is None:
+def mlflow_links(snapshot: Snapshot) -> None:
+    """Show links to the served version in MLflow, or how to start MLflow's user interface."""
+    training_runs, card = snapshot.training_runs, snapshot.model_card
+    if training_runs is None:
         return
-    address = mlflow_address(trainings)
-    if address is None:
+    url = _mlflow_url(training_runs)
+    if url is None:
         st.caption(
-            "Runs, cards and versions as pages: `mlflow ui --backend-store-uri sqlite:///mlflow.db` in the project's folder."
+            "To browse runs, cards and versions in MLflow, run `mlflow ui --backend-store-uri sqlite:///mlflow.db` in the "
+            "project folder."
         )
         return
     with st.container(horizontal=True):
-        if card and trainings.trainings:  # all in one experiment
-            run = f"{address}/#/experiments/{trainings.trainings[0].experiment_id}/runs/{card.run_id}"
-            st.link_button("The champion's run", run, icon="🧪")
-            st.link_button("Its card", f"{run}/artifacts/cards/evaluate.html", icon="📊")
+        if card and training_runs.trainings:  # all runs belong to one experiment
+            run_url = _run_url(training_runs, training_runs.trainings[0].experiment_id, card.run_id)
+            st.link_button("Training run in MLflow", f"{run_url}", icon="🧪")
+            st.link_button("Evaluation card", f"{run_url}/artifacts/cards/evaluate.html", icon="📊")
         if card:
             st.link_button(
-                "Its version",
-                f"{address}/#/models/{quote(card.model_name, safe='')}/versions/{card.version}",
+                "Model version in MLflow",
+                f"{url}/#/models/{quote(card.model_name, safe='')}/versions/{card.version}",
                 icon="📦",
             )
 
 
-def costs_inputs(card: ModelCard) -> tuple[float, float]:
-    """(missed failure, false alarm): what they cost, from the model's own on."""
-    missed, false = st.columns(2)
+def cost_inputs(card: ModelCard) -> tuple[float, float]:
+    """Return (cost of a missed failure, cost of a false alarm). The defaults are those of the model version."""
+    missed, false_alarm = st.columns(2)
     return (
         missed.number_input(
-            f"A missed failure costs ({card.currency})", 0.0, value=float(card.missed_failure_cost), format="%g"
+            f"Cost of a missed failure ({card.currency})", 0.0, value=float(card.missed_failure_cost), format="%g"
         ),
-        false.number_input(
-            f"A false alarm costs ({card.currency})", 0.0, value=float(card.false_alarm_cost), format="%g"
+        false_alarm.number_input(
+            f"Cost of a false alarm ({card.currency})", 0.0, value=float(card.false_alarm_cost), format="%g"
         ),
     )
 
 
-def point_tiles(point: Point, told: Thresholds, currency: str) -> None:
+def threshold_tiles(result: ThresholdResult, counts: Thresholds, currency: str) -> None:
     recall, precision, cost = st.columns(3)
     with recall:
-        common.rate("Recall", point.recall, f"{point.caught} of {told.failures} failures caught")
+        common.rate_tile("Recall", result.recall, f"{result.caught} of {counts.failures} failures caught")
     with precision:
-        alarms = point.caught + point.false_alarms
-        common.rate(
-            "Precision", point.precision, f"{point.false_alarms} of {alarms} alarms false" if alarms else "no alarm"
-        )
+        alarms = result.caught + result.false_alarms
+        note = f"{result.false_alarms} of {alarms} alarms are false" if alarms else "no alarms"
+        common.rate_tile("Precision", result.precision, note)
     with cost:
-        common.tile("Cost of 1,000 readings", money(point.cost, currency), f"counted on {told.rows:,} held-out rows")
+        common.tile("Cost per 1,000 readings", money(result.cost, currency), f"on {counts.rows:,} held-out rows")
+
+
+def _result(training: TrainingSummary) -> str:
+    if training.level:
+        return f"**{GATE_LABELS.get(training.level, plain(training.level))}**: {plain(training.verdict or NO_VALUE)}"
+    return "running" if training.status in RUNNING_STATUSES else "failed before the evaluation"
 
 
 def _verdict(version: VersionSummary) -> str:
-    back = f"; rolled back {on_date(version.rolled_back)}" if version.rolled_back else ""
-    level = LEVELS.get(version.level or "", version.level or "not judged")
-    return f"{plain(level)}: {plain(version.verdict or 'no reason told')}{back}"
+    rolled_back = f"; rolled back {utc_time(version.rolled_back)}" if version.rolled_back else ""
+    if not version.level:
+        return f"not recorded{rolled_back}"
+    label = GATE_LABELS.get(version.level, plain(version.level))
+    return f"**{label}**: {plain(version.verdict or NO_VALUE)}{rolled_back}"
 
 
-def _cell(scores: Scores | None, name: str) -> str:
-    found = scores.metrics.get(name) if scores else None
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else NOTHING
+def _metric(scores: Scores | None, name: str) -> str:
+    estimate = scores.metrics.get(name) if scores else None
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else NO_VALUE
+
+
+def _mlflow_url(training_runs: TrainingList) -> str | None:
+    """Return MLflow's URL for the user's browser, or None without an MLflow server."""
+    url = shared.settings().mlflow_url or training_runs.mlflow_url
+    return url.rstrip("/") if url else None
+
+
+def _run_url(training_runs: TrainingList, experiment_id: str, run_id: str) -> str | None:
+    url = _mlflow_url(training_runs)
+    return f"{url}/#/experiments/{experiment_id}/runs/{run_id}" if url else None

@@ -1,124 +1,108 @@
-"""The pieces of the status page: (value, note, sign) of its tiles, traffic, rejected inputs."""
-
-from collections.abc import Mapping, Sequence
-from typing import Any
+"""Elements of the status page: system state, evaluation of the served model, traffic, rejected readings."""
 
 import streamlit as st
 
-from app.schemas.model import GateCheck, TrainingList
 from dashboard.components import common
-from dashboard.formatting import LEVELS, NOTHING, RUNNING, ago, duration, within
+from dashboard.formatting import NO_VALUE, duration, latency_bound
 from dashboard.service_monitor import Snapshot
-from predictive_maintenance.evaluation.metrics import METRICS
+from dashboard.system_state import (
+    last_training_state,
+    lineage,
+    registry_state,
+    required_values,
+    served_version_state,
+    service_state,
+)
+from dashboard.traffic import Traffic
 from predictive_maintenance.machine.sensors import LABELS
 from predictive_maintenance.reporting.markdown import plain, table
 
-Tile = tuple[str, str, str]
+SHORTEST_RATE_WINDOW_SECONDS = 60
+METRIC_NAMES = ("recall", "precision", "f1", "pr_auc")
 
 
-def service_state(snapshot: Snapshot) -> Tile:
-    if snapshot.trouble:
-        return "Away", f"last answer {ago(snapshot.answered)}", "🔴"
-    health = snapshot.health
-    if health is None or health.status == "not ready":
-        return "Waiting", "it answers, and has no model yet", "🟡"
-    if health.status == "degraded":
-        return "Serving", "with trouble, told above", "🟡"
-    return "Serving", f"at {plain(snapshot.url)}", "🟢"
+def state_tiles(snapshot: Snapshot) -> None:
+    states = {
+        "Service": service_state(snapshot),
+        "Registry": registry_state(snapshot),
+        "Served model": served_version_state(snapshot),
+        "Last training run": last_training_state(snapshot.training_runs),
+    }
+    for column, (label, state) in zip(st.columns(len(states)), states.items(), strict=True):
+        with column:
+            common.tile(label, *state)
 
 
-def registry_state(snapshot: Snapshot) -> Tile:
-    health = snapshot.health
-    if snapshot.trouble or health is None:
-        return "Unknown", "only the service can tell", "⚪"
-    age = health.registry_answered_seconds_ago
-    if age is None:
-        kept = "the model is one kept on disk" if health.restored_from_disk else "it has not answered yet"
-        return "Away", kept, "🔴"
-    lists = (snapshot.history, snapshot.trainings)
-    troubled = bool(snapshot.gaps) or any(told is None or told.trouble for told in lists)
-    return ("Troubled" if troubled else "Answering"), f"last answer {duration(age)} ago", "🟡" if troubled else "🟢"
-
-
-def last_training(trainings: TrainingList | None) -> Tile:
-    if trainings is None:
-        return "Unknown", "the registry has not told", "⚪"
-    if not trainings.trainings:
-        return "None yet", "start one with `make train`", "⚪"
-    last = trainings.trainings[0]
-    if last.status in RUNNING:
-        return "Under way", f"{plain(last.flow_run)}, begun {ago(last.started)}", "🔵"
-    if last.level is None:
-        return "Failed", f"{plain(last.flow_run)}, {ago(last.started)}: not judged", "🔴"
-    verdict = f" {plain(last.verdict)}" if last.verdict else ""
-    sign = {"production": "🟢", "candidate": "🟡"}.get(last.level, "🟠")
-    return LEVELS.get(last.level, plain(last.level)).capitalize(), f"{ago(last.ended or last.started)}:{verdict}", sign
-
-
-def required_rates(checks: Sequence[GateCheck]) -> dict[str, str]:
-    """What the gate asks of a rate on held-out rows, in its own words, by the metric's name."""
-    asked = {check.name: check.required for check in checks}
-    names = {name: f"{label} on held-out rows" for name, label in METRICS.items()}
-    return {name: asked[words] for name, words in names.items() if words in asked}
-
-
-def sources_told(sources: Sequence[Mapping[str, Any]]) -> str:
-    """What a version was trained on, source by source; those that its tag had no room for are counted in its last."""
-    told = []
-    for source in sources:
-        rows = f", {source['rows']:,} rows" if "rows" in source else ""
-        md5 = f", DVC md5 {source['dvc_md5']}" if source.get("dvc_md5") else ""
-        told.append(f"{source['name']}{rows}{md5}")
-    return "; ".join(told)
+def served_model(snapshot: Snapshot) -> None:
+    """Show the served model's metrics, quality gate and lineage."""
+    card = snapshot.model_card
+    if card is None:
+        return
+    st.subheader(f"Evaluation of version {plain(card.version)}", anchor=False)
+    if card.held_out is None:
+        st.caption("No metrics on held-out rows are recorded for this version.")
+    else:
+        common.metric_tiles(card.held_out, METRIC_NAMES, required_values(card.gate))
+    passed = sum(check.passed for check in card.gate)
+    result = f"{passed} of {len(card.gate)} checks passed" if card.gate else "not recorded"
+    with st.expander(f"Quality gate: {result}", icon="🚦"):
+        common.gate_table(card.gate)
+    with st.expander("Model version and its lineage", icon="🧾"):
+        st.markdown(table(["", ""], [[label, plain(text)] for label, text in lineage(card).items()]))
 
 
 def traffic_tiles(snapshot: Snapshot) -> None:
-    counters, observed = snapshot.counters, snapshot.observed
+    counters, traffic = snapshot.counters, snapshot.traffic
     st.subheader("Traffic", anchor=False)
     if counters is None:
-        st.caption("Nothing is known of it yet.")
+        st.caption("No metrics were received from the service yet.")
         return
-    readings, answers, latency, mistakes = st.columns(4)
+    readings, requests, latency, errors = st.columns(4)
     with readings:
-        share = f"{counters.alarms:,.0f} of them alarms"
         common.tile(
             "Readings scored",
             f"{counters.readings:,.0f}",
-            f"{share}; since the service started, those asked by these pages, too",
+            f"{counters.alarms:,.0f} alarms; since the service started, including requests of this dashboard",
         )
-    with answers:
-        if observed is None:
-            common.tile("Requests", f"{counters.answers:,.0f}", "since the service started; a rate needs a second look")
-        else:
-            window = f"in the last {duration(observed.seconds)} watched"
-            if observed.seconds < 60:  # too short to speak of minutes
-                common.tile("Requests", f"{observed.answers:,}", window)
-            else:
-                rate = observed.answers / observed.seconds * 60
-                common.tile("Requests", f"{rate:,.1f} a minute", f"{observed.answers:,} {window}")
+    with requests:
+        _requests_tile(traffic, counters.requests)
     with latency:
-        if observed and observed.typical_seconds is not None and observed.slow_seconds is not None:
-            typical, slow = within(observed.typical_seconds), within(observed.slow_seconds)
-            common.tile("Time to answer", typical, f"half of them; 95 % {slow}")
+        if traffic and traffic.median_seconds is not None and traffic.p95_seconds is not None:
+            median, p95 = latency_bound(traffic.median_seconds), latency_bound(traffic.p95_seconds)
+            common.tile("Latency", median, f"median; 95th percentile {p95}")
         else:
-            common.tile("Time to answer", NOTHING, "no request while this was watched")
-    with mistakes:
+            common.tile("Latency", NO_VALUE, "no request observed yet")
+    with errors:
         common.tile(
-            "Refused and failed",
-            f"{counters.refused:,.0f} and {counters.failed:,.0f}",
-            "requests that were wrong, and that the service could not answer; since it started",
-            "🔴" if counters.failed else "",
+            "Errors",
+            f"{counters.client_errors + counters.server_errors:,.0f}",
+            f"{counters.client_errors:,.0f} invalid requests (4xx), {counters.server_errors:,.0f} server errors (5xx); "
+            "since the service started",
+            "🔴" if counters.server_errors else "",
         )
 
 
-def rejected_inputs(snapshot: Snapshot) -> None:
-    rejected = (snapshot.counters and snapshot.counters.rejected) or {}
+def _requests_tile(traffic: Traffic | None, total: float) -> None:
+    if traffic is None:
+        common.tile("Requests", f"{total:,.0f}", "since the service started; the rate follows after the next poll")
+        return
+    window = f"in the last {duration(traffic.seconds)}"
+    if traffic.seconds < SHORTEST_RATE_WINDOW_SECONDS:
+        common.tile("Requests", f"{traffic.requests:,}", window)
+    else:
+        per_minute = traffic.requests / traffic.seconds * 60
+        common.tile("Requests", f"{per_minute:,.1f} per minute", f"{traffic.requests:,} {window}")
+
+
+def rejected_readings(snapshot: Snapshot) -> None:
+    """Show how many readings were rejected, by field."""
     if not snapshot.counters:
         return
-    st.subheader("Rejected inputs", anchor=False)
+    st.subheader("Rejected readings", anchor=False)
+    rejected = snapshot.counters.rejected_by_field
     if not rejected:
-        st.caption("No reading has been rejected since the service started.")
+        st.caption("No readings were rejected since the service started.")
         return
-    counted = sorted(rejected.items(), key=lambda item: -item[1])
-    rows = [[plain(LABELS.get(field, field or "the whole row")), f"{count:,.0f}"] for field, count in counted]
-    st.markdown(table(["Field", "Readings rejected since the service started"], rows))
+    by_count = sorted(rejected.items(), key=lambda item: -item[1])
+    rows = [[plain(LABELS.get(field, field or "whole row")), f"{count:,.0f}"] for field, count in by_count]
+    st.markdown(table(["Field", "Rejected since the service started"], rows))

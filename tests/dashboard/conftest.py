@@ -1,4 +1,4 @@
-"""Pages over the real service in this process; what stands between them can be cut, or slow."""
+"""The dashboard's pages over the real API in the test process. A transport simulates an API that is slow or not reachable."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from dashboard import shared
-from dashboard.api_client import Api
+from dashboard.api_client import ApiClient
 from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
 from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
@@ -23,13 +23,13 @@ from tests.paths import REPOSITORY
 
 __all__ = ["READING", "make_client", "shelf"]
 
-RATES = ("recall", "precision", "f1", "pr_auc")
+METRIC_NAMES = ("recall", "precision", "f1", "pr_auc")
 MAIN = REPOSITORY / "dashboard" / "main.py"
 
 
 @dataclass
-class Clock:
-    """Seconds that pass when a test says so."""
+class FakeClock:
+    """A clock that a test advances."""
 
     now: float = 1000.0
 
@@ -38,33 +38,41 @@ class Clock:
 
 
 @dataclass
-class Line(httpx.BaseTransport):
-    """What carries the dashboard's requests to the service, which starts with the first: until then a test can change its
-    shelf. `fault` is raised instead; `asked` are the paths."""
+class ServiceTransport(httpx.BaseTransport):
+    """Sends the dashboard's requests to an API in this process.
+
+    The API starts with the first request, so a test can change the registry before. A `fault` is raised instead of a response.
+    """
 
     start: Callable[[], TestClient]
     fault: Exception | None = None
-    asked: list[str] = field(default_factory=list)
+    requested_paths: list[str] = field(default_factory=list)
 
     @cached_property
     def service(self) -> TestClient:
         return self.start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request.url.path)
+        self.requested_paths.append(request.url.path)
         if self.fault:
             raise self.fault
-        answer = self.service.request(
+        response = self.service.request(
             request.method, str(request.url), content=request.read(), headers=dict(request.headers)
         )
-        return httpx.Response(answer.status_code, headers=dict(answer.headers), content=answer.content, request=request)
+        return httpx.Response(
+            response.status_code, headers=dict(response.headers), content=response.content, request=request
+        )
+
+    def poll_registry(self) -> None:
+        """Make the API read the production alias now."""
+        self.service.app.state.service.follower.look()
 
 
-def tags(level: str, verdict: str, recall: float) -> dict[str, str]:
-    """What a training writes on its version."""
+def version_tags(level: str, verdict: str, recall: float) -> dict[str, str]:
+    """Return the tags that a training run writes on a model version."""
     passed = recall >= 0.7
     check = {"name": "Recall on held-out rows", "level": "candidate", "measured": f"{recall:.3f}", "required": ">= 0.7"}
-    held_out = {name: {"value": recall, "low": recall - 0.1, "high": recall + 0.05} for name in RATES}
+    held_out = {name: {"value": recall, "low": recall - 0.1, "high": recall + 0.05} for name in METRIC_NAMES}
     return {
         "algorithm": "lightgbm",
         "gate_level": level,
@@ -76,7 +84,7 @@ def tags(level: str, verdict: str, recall: float) -> dict[str, str]:
     }
 
 
-def training(number: int, status: str, level: str | None, verdict: str | None) -> TrainingRun:
+def training_run(number: int, status: str, level: str | None, verdict: str | None) -> TrainingRun:
     start = datetime(2026, 11, 20, 8, number, tzinfo=UTC)
     ended = None if status == "RUNNING" else start + timedelta(seconds=95)
     return TrainingRun(
@@ -92,8 +100,8 @@ def training(number: int, status: str, level: str | None, verdict: str | None) -
 
 
 @pytest.fixture
-def complete_shelf(shelf: Shelf, small: Any) -> Shelf:
-    """As trainings fill it: version 1 serves, version 2 is a candidate; the last training was rejected."""
+def full_registry(shelf: Shelf, small: Any) -> Shelf:
+    """Version 1 in production, version 2 a candidate, and the latest training run rejected."""
     counts = {
         "rows": 900,
         "failures": 9,
@@ -104,54 +112,63 @@ def complete_shelf(shelf: Shelf, small: Any) -> Shelf:
     files = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
     shelf.versions = {"1": files, "2": files}
     shelf.tags = {
-        "1": tags("production", "passes every check", 0.85),
-        "2": tags("candidate", "stays a candidate: Recall", 0.65),
+        "1": version_tags("production", "passes every check", 0.85),
+        "2": version_tags("candidate", "stays a candidate: Recall", 0.65),
     }
     shelf.trained = [
-        training(3, "FINISHED", "rejected", "is rejected: F1 on held-out rows"),
-        training(1, "FINISHED", "production", "passes every check"),
+        training_run(3, "FINISHED", "rejected", "is rejected: F1 on held-out rows"),
+        training_run(1, "FINISHED", "production", "passes every check"),
     ]
     return shelf
 
 
 @pytest.fixture
-def line(complete_shelf: Shelf, make_client: Callable[[], TestClient]) -> Line:
-    return Line(make_client)
+def transport(full_registry: Shelf, make_client: Callable[[], TestClient]) -> ServiceTransport:
+    return ServiceTransport(make_client)
 
 
 @pytest.fixture
-def api(line: Line) -> Api:
-    return Api(Settings(api_url="http://plant:8000"), line)
+def api(transport: ServiceTransport) -> ApiClient:
+    return ApiClient(Settings(api_url="http://plant:8000"), transport)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def watch(api: Api, clock: Clock) -> ServiceMonitor:
-    """One that asks each time that it is asked."""
+def monitor(api: ApiClient, clock: FakeClock) -> ServiceMonitor:
+    """A monitor that polls the API at every call."""
     return ServiceMonitor(api=api, poll_seconds=0, clock=clock)
 
 
 @pytest.fixture
-def open_page(api: Api, watch: ServiceMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Opens a page by the name of its file, with a query."""
+def open_page(api: ApiClient, monitor: ServiceMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Opens a page by its file's name, with an optional query string."""
     monkeypatch.setattr(shared, "api", lambda: api)
-    monkeypatch.setattr(shared, "watch", lambda: watch)
+    monkeypatch.setattr(shared, "monitor", lambda: monitor)
 
-    def opened(name: str, **query: str) -> AppTest:
+    def open_page(name: str, **query: str) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30).run()
         page.query_params.update(query)
         return page.switch_page(f"app_pages/{name}.py").run()
 
-    yield opened
+    yield open_page
     shared.settings.clear()
 
 
-def words(page: AppTest) -> str:
-    """All that a person reads on the page, Markdown's escapes undone."""
+def page_text(page: AppTest) -> str:
+    """Return all text on the page, without Markdown's escape characters."""
     assert not page.exception, page.exception[0].message
-    kinds = (page.title, page.subheader, page.markdown, page.caption, page.error, page.warning, page.info, page.success)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+    groups = (
+        page.title,
+        page.subheader,
+        page.markdown,
+        page.caption,
+        page.error,
+        page.warning,
+        page.info,
+        page.success,
+    )
+    return "\n".join(element.value for group in groups for element in group).replace("\\", "")

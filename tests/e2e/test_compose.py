@@ -51,9 +51,9 @@ def test_a_model_trained_in_one_container_is_served_by_another_and_shown_by_a_th
     wait_for(lambda: httpx.get("http://127.0.0.1:8501/_stcore/health").status_code == 200)
     with httpx.Client(base_url="http://127.0.0.1:8000") as api:
         wait_for(lambda: "no version is in production" in api.get("/ready").text)
-        assert "No model serves yet" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)
+        assert "No model is served" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)
         train = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
         compose("--profile", "train", "run", "--rm", "train", *train)
         wait_for(lambda: api.get("/ready").status_code == 200, seconds=120)
         assert api.post("/predict", json=READING).json()["model_version"] == "1"
-    assert "Version 1 serves" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)
+    assert "Version 1 is served" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)

@@ -65,7 +65,7 @@ def registered(mlflow_server, small, forest_files, params):
 @pytest.fixture(scope="module")
 def browser():
     if not CHROMIUM.is_file():
-        pytest.fail(f"no Chromium at {CHROMIUM}: apt-get install chromium, or set PDM_CHROMIUM")
+        pytest.fail(f"Chromium not found at {CHROMIUM}: run apt-get install chromium, or set PDM_CHROMIUM")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened

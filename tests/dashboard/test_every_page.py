@@ -1,0 +1,48 @@
+"""All pages with a service that works, is not reachable, is slow, or has no model."""
+
+import httpx
+import pytest
+
+from .conftest import page_text
+
+PAGES = ["status", "fleet", "machine", "models"]
+TIMEOUT = httpx.ReadTimeout("read timed out")
+NOT_REACHABLE = httpx.ConnectError("[Errno 111] Connection refused")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_the_served_version(open_page, name):
+    assert "Version 1 is served.** It is the version in production" in page_text(open_page(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_that_the_service_is_not_reachable_and_how_to_fix_it(open_page, transport, name):
+    transport.fault = NOT_REACHABLE
+    text = page_text(open_page(name))
+    assert "The service is not reachable" in text
+    assert "http://plant:8000 is not reachable: Connection refused" in text
+    assert "No data was received yet" in text
+    assert "make serve" in text
+    assert "is served.**" not in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_reports_a_timeout_with_the_setting(open_page, transport, name):
+    transport.fault = TIMEOUT
+    assert "http://plant:8000 timed out (PDM_API_TIMEOUT_SECONDS)" in page_text(open_page(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_how_to_train_a_model_if_there_is_none(open_page, full_registry, name):
+    full_registry.versions, full_registry.alias, full_registry.trained = {}, None, []
+    text = page_text(open_page(name))
+    assert "No model is served" in text
+    assert "make train" in text
+
+
+def test_text_from_the_registry_is_not_rendered_as_markdown(open_page, full_registry):
+    full_registry.tags["1"]["verdict"] = full_registry.trained[0].__dict__["verdict"] = "![x](http://evil/x.png) # big"
+    page = open_page("models")
+    markdown = "\n".join(element.value for element in page.markdown)
+    assert "![x]" not in markdown
+    assert "![x](http://evil/x.png) # big" in page_text(page)

@@ -1,0 +1,93 @@
+"""The status page."""
+
+from dashboard.api_client import ApiError
+
+from .conftest import READING, page_text, training_run
+from .test_every_page import NOT_REACHABLE
+
+
+def fail(message):
+    """Return a request that fails."""
+
+    def request():
+        raise ApiError(message)
+
+    return request
+
+
+def test_metrics_have_intervals_rows_and_the_value_that_the_quality_gate_requires(open_page):
+    text = page_text(open_page("status"))
+    assert "0.850" in text
+    assert "0.750 to 0.900; required: >= 0.7" in text
+    assert "1,505 held-out rows with 39 failures" in text
+    assert "Recall on held-out rows | 0.850 | >= 0.7 | it is *enough*" in text
+    assert "plant*.csv, 9,000 rows, DVC md5 0a; and 2 more" in text
+
+
+def test_the_last_training_run_has_its_verdict(open_page, full_registry, clock):
+    page = open_page("status")
+    assert "is rejected: F1 on held-out rows" in page_text(page)
+    full_registry.trained.insert(0, training_run(4, "RUNNING", None, None))
+    clock.now += 31
+    assert "Running" in page_text(page.run())
+
+
+def test_readings_alarms_and_rejected_readings_are_counted(open_page, transport, clock):
+    page = open_page("status")
+    assert "No readings were rejected" in page_text(page)
+    clock.now += 60
+    transport.service.post("/predict", json=READING)
+    assert transport.service.post("/predict", json=READING | {"torque_nm": 900.0}).status_code == 422
+    text = page_text(page.run())
+    assert "2.0 per minute" in text
+    assert "2 in the last 1 minute" in text
+    assert "| Torque | 1 |" in text
+    assert "1 invalid requests (4xx), 0 server errors (5xx)" in text
+
+
+def test_the_last_known_state_stays_with_its_age_while_the_service_is_not_reachable(open_page, transport):
+    page = open_page("status")
+    transport.fault = NOT_REACHABLE
+    text = page_text(page.run())
+    assert "The service is not reachable" in text
+    assert "s old" in text
+    assert "Version 1" in text
+    assert "0.850" in text
+    transport.fault = None
+    assert "Version 1 is served" in page_text(page.run())
+
+
+def test_a_promotion_is_shown_in_the_same_session(open_page, transport, full_registry):
+    page = open_page("status")
+    full_registry.alias = "2"
+    transport.poll_registry()
+    text = page_text(page.run())
+    assert "Version 2 is served" in text
+    assert "0.650" in text
+
+
+def test_a_registry_that_is_not_reachable_is_reported_and_the_version_is_still_served(
+    open_page, transport, full_registry
+):
+    page = open_page("status")
+    full_registry.down = "out to lunch"
+    transport.poll_registry()
+    text = page_text(page.run())
+    assert "Version 1 is served, with a warning" in text
+    assert "out to lunch" in text
+    assert "Degraded" in text
+
+
+def test_failed_registry_requests_are_shown_as_a_degraded_registry(open_page, monitor):
+    monitor.api.versions = monitor.api.training_runs = fail("the registry is not reachable")
+    text = page_text(open_page("status"))
+    assert "Some data is missing: the registry is not reachable" in text
+    assert "🟡 Degraded" in text
+
+
+def test_a_version_without_recorded_metrics_and_gate_can_be_shown(open_page, full_registry):
+    full_registry.tags["1"] = {}
+    text = page_text(open_page("status"))
+    assert "No metrics on held-out rows are recorded for this version" in text
+    assert "No checks are recorded for this version" in text
+    assert "Previous version | —" in text
