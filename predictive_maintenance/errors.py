@@ -2,7 +2,14 @@
 
 
 class PredictiveMaintenanceError(Exception):
-    """Base class of every error that a user can act on. Its text is shown without a traceback."""
+    """Base class of every error that a user can act on. Its text is shown without a traceback.
+
+    `transient` is true when the same operation can succeed later without a change, for example after a network failure.
+    """
+
+    def __init__(self, text: str, *, transient: bool = False) -> None:
+        super().__init__(text)
+        self.transient = transient
 
 
 class ConfigError(PredictiveMaintenanceError):

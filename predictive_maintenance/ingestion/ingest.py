@@ -63,7 +63,8 @@ def _pull(source: Source, index: int, columns: ColumnSettings) -> Ingested:
                 parts.append(_read(arrival, source, index, columns))
             except SourceError as error:
                 text = str(error)
-                raise SourceError(text if arrival.name in text else f"{arrival.name}: {text}") from None
+                text = text if arrival.name in text else f"{arrival.name}: {text}"
+                raise SourceError(text, transient=error.transient) from None
     return append(parts)
 
 
