@@ -29,7 +29,7 @@ CLIENT = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_
 # In a process of its own: the client reads its settings from the environment once.
 _READ = """
 import json, sys
-from predictive_maintenance.metaflow_defaults import set_metaflow_defaults
+from predictive_maintenance.config.metaflow_defaults import set_metaflow_defaults
 set_metaflow_defaults()
 from metaflow import Flow, namespace
 namespace(None)

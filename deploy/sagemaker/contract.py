@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from predictive_maintenance.config.setting_errors import neighbours
+from predictive_maintenance.config.setting_errors import suggestion
 from predictive_maintenance.errors import PredictiveMaintenanceError
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.tracking.entities import VERSION_FILE
@@ -60,7 +60,7 @@ class Job:
         for name in given:
             if name not in (*_OPTIONS, "require"):
                 known = (*_OPTIONS, "require")
-                raise JobError(f"hyperparameter {name!r} is not one of {', '.join(known)}{neighbours(name, known)}")
+                raise JobError(f"hyperparameter {name!r} is not one of {', '.join(known)}{suggestion(name, known)}")
         require = given.pop("require", "production")
         if require not in _LEVELS:
             raise JobError(f"hyperparameter 'require' must be one of {', '.join(_LEVELS)}, not {require!r}")

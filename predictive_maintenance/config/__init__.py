@@ -1,1 +1,1 @@
-"""params.yaml as frozen, strict models; the project folder; URIs in settings."""
+"""Settings: params.yaml as strict, frozen models, the project folder, and URIs."""

@@ -1,4 +1,4 @@
-"""Environment defaults that let Metaflow run and be read anywhere with no setting. To be set before it is imported."""
+"""Default environment variables for Metaflow. Metaflow reads them when it is imported, so set them before."""
 
 import os
 
@@ -6,11 +6,11 @@ from .project import project_dir
 
 
 def set_metaflow_defaults() -> None:
-    """Keep results in the project's folder and give runs a user's name, unless the environment says otherwise."""
+    """Store results in the project folder and set a user name, unless the environment already sets them."""
     if "METAFLOW_RUNTIME_ENVIRONMENT" in os.environ:
-        return  # on a rented machine, which Metaflow has told all that it wants to be set
-    # Results stay in the project, wherever a command is started, so that cards, resume and export find them again.
+        return  # on a remote machine: Metaflow has set everything already
+    # Independent of the working directory, so that cards, resume and export find the results of earlier runs.
     os.environ.setdefault("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(project_dir()))
-    # Metaflow wants a name to file runs under and does not take `root`, which is who runs in most containers.
+    # Metaflow requires a user name and rejects `root`, the user in most containers.
     if os.environ.get("USER", "root") == "root":
         os.environ.setdefault("METAFLOW_USER", "trainer")

@@ -1,4 +1,4 @@
-"""The settings of params.yaml, section by section."""
+"""Models of the settings in params.yaml, one for each section."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ..machine.sensors import COLUMNS, SENSOR_NAMES
-from .setting_errors import neighbours
+from .setting_errors import suggestion
 from .sources import DataSettings, parse_sources
 from .strict_model import StrictModel, validated
 
@@ -24,11 +24,10 @@ class ColumnSettings(StrictModel):
         known = [column.name for column in COLUMNS]
         for name in self.aliases:
             if name not in known:
-                raise ValueError(f"aliases: {name!r} is not a column{neighbours(name, known)}")
+                raise ValueError(f"aliases: {name!r} is not a column{suggestion(name, known)}")
         for name in set(self.limits) ^ set(SENSOR_NAMES):
-            raise ValueError(
-                f"limits: {name!r} is {'unknown' if name in self.limits else 'missing'}: one entry a sensor"
-            )
+            problem = "is not a sensor" if name in self.limits else "is missing"
+            raise ValueError(f"limits: {name!r} {problem}: every sensor needs exactly one entry")
         for name, (low, high) in self.limits.items():
             if not low < high:
                 raise ValueError(f"limits.{name}: {low} is not below {high}")
@@ -68,7 +67,7 @@ class CostSettings(StrictModel):
 
 
 class Range(StrictModel):
-    """An interval that a search draws from: whole numbers when both ends are."""
+    """An interval to search: of integers if both ends are integers, otherwise of floats."""
 
     low: int | float
     high: int | float
@@ -79,7 +78,7 @@ class Range(StrictModel):
         if not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
         if self.log and self.low <= 0:
-            raise ValueError(f"log: true needs low above 0, not {self.low}")
+            raise ValueError(f"log: true requires low above 0, not {self.low}")
         return self
 
 
@@ -94,7 +93,7 @@ SearchSpace = Annotated[
     Annotated[Range, Tag("range")] | Annotated[tuple[Scalar, ...], Field(min_length=1), Tag("choice")],
     Discriminator(_space_kind),
 ]
-"""An interval to draw from, or a list of values to choose among."""
+"""An interval, or a list of values to choose from."""
 
 
 class CandidateSettings(StrictModel):
@@ -131,15 +130,15 @@ def _not_blank(name: str) -> str:
 
 def _model_name(name: str) -> str:
     if set(name) & set("/:'\"`"):
-        raise ValueError(f"{name!r}: the registry takes no slash, colon or quote in a model's name")
+        raise ValueError(f"{name!r}: a model name must not contain a slash, a colon or a quote")
     return _not_blank(name)
 
 
 def _alias(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name):
-        raise ValueError(f"{name!r}: an alias has letters, digits, _ and - only")
+        raise ValueError(f"{name!r}: an alias may contain only letters, digits, _ and -")
     if name.lower() == "latest" or re.fullmatch(r"[vV]\d+", name):
-        raise ValueError(f"{name!r} means a version to the registry: take another word")
+        raise ValueError(f"{name!r} is reserved for versions: choose another alias")
     return name
 
 
@@ -160,7 +159,7 @@ Algorithm = Literal["random_forest", "lightgbm"]
 
 
 class Params(StrictModel):
-    """The whole of params.yaml."""
+    """All settings in params.yaml."""
 
     data: DataSettings
     columns: ColumnSettings
@@ -176,7 +175,7 @@ class Params(StrictModel):
     registry: RegistrySettings
 
     def override(self, sources: str | None = None, trials: int | None = None, seed: int | None = None) -> "Params":
-        """The same with a run's own sources (as parse_sources takes them), trials or seed."""
+        """A copy with other sources (in the format of parse_sources), trials or seed."""
         raw = self.model_dump(mode="json")
         if sources:
             raw["data"]["sources"] = [source.model_dump(mode="json") for source in parse_sources(sources)]
@@ -184,16 +183,16 @@ class Params(StrictModel):
             raw["candidates"] = {name: candidate | {"trials": trials} for name, candidate in raw["candidates"].items()}
         if seed is not None:
             raw["training"]["seed"] = seed
-        return parse_params(raw, "the run's own settings")
+        return parse_params(raw, "command-line options")
 
     def with_copies(self, copies: Mapping[str, Any]) -> "Params":
-        """The same with the remote copies of some sources, by URI."""
+        """A copy with remote copies for some sources, by URI."""
         raw = self.model_dump(mode="json")
         for source in raw["data"]["sources"]:
             source["copies"] = copies.get(source["uri"], [])
-        return parse_params(raw, "the copies of local sources")
+        return parse_params(raw, "copies of local sources")
 
 
 def parse_params(raw: Any, origin: str) -> Params:
-    """`raw` as checked parameters. Raises ConfigError that names `origin`, every wrong key, and its neighbours."""
+    """Validate `raw`. Raises ConfigError that names `origin`, every invalid key and the closest valid ones."""
     return validated(Params, raw, origin)

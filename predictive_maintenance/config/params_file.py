@@ -1,4 +1,4 @@
-"""params.yaml as a file and as text."""
+"""Read params.yaml."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -11,16 +11,16 @@ from .yaml_reader import read_plain_yaml
 
 
 def read_yaml(text: str, origin: str = PARAMS_NAME) -> dict[str, Any]:
-    """The text of a params.yaml as plain values, after checking all of it. Raises ConfigError."""
+    """Parse and validate the text of a params.yaml, and return it as plain values. Raises ConfigError."""
     raw = read_plain_yaml(text, origin)
     if raw is None:
-        raise ConfigError(f"{origin}: is empty: begin with a copy of the project's {PARAMS_NAME}")
+        raise ConfigError(f"{origin}: the file is empty: start from a copy of the project's {PARAMS_NAME}")
     parse_params(raw, origin)
     return raw
 
 
 def load_params(path: Path | None = None) -> Params:
-    """The settings in the file `path`, by default the project's params.yaml. Raises ConfigError."""
+    """Read the settings from `path`, by default the project's params.yaml. Raises ConfigError."""
     return _load(path or params_file())
 
 

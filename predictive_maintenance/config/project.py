@@ -1,4 +1,4 @@
-"""The project folder: it holds params.yaml, and by default data, runs, results and the embedded registry."""
+"""The project folder: it contains params.yaml and, by default, data, runs, results and the embedded registry."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,13 @@ _SETTING = "PDM_PROJECT_DIR"
 
 
 def project_dir() -> Path:
-    """The absolute path of the project folder.
+    """The absolute path of the project folder, found by the first rule that applies.
 
-    It is the folder named by PDM_PROJECT_DIR; otherwise the working directory or the nearest folder above it that contains
-    params.yaml; otherwise the source checkout that the package is imported from. Raises ConfigError when there is none.
+    1. The folder that the environment variable PDM_PROJECT_DIR names.
+    2. The working directory, or the nearest folder above it, that contains params.yaml.
+    3. The source checkout that the package is imported from.
+
+    Raises ConfigError if there is none.
     """
     if setting := os.environ.get(_SETTING):
         folder = Path(setting).expanduser().absolute()
@@ -25,10 +28,10 @@ def project_dir() -> Path:
         if (folder / PARAMS_NAME).is_file():
             return folder
     raise ConfigError(
-        f"no {PARAMS_NAME} in {here} or in a folder above it: change to your project folder, or set {_SETTING} to it"
+        f"no {PARAMS_NAME} in {here} or in a folder above it: run the command in your project folder, or set {_SETTING}"
     )
 
 
 def params_file() -> Path:
-    """The absolute path of the project's params.yaml. Raises ConfigError when there is no project folder."""
+    """The absolute path of the project's params.yaml. Raises ConfigError if there is no project folder."""
     return project_dir() / PARAMS_NAME

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, as a sentence: the dotted key, the reason, and what was probably meant."""
+"""Messages for invalid settings: the dotted key, the reason, and the closest valid name."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,34 +11,34 @@ from .uris import redact
 
 
 def describe_error(detail: Any, model: type[BaseModel]) -> str:
-    """One of pydantic's errors about `model`. A source's text is left out: it may hold a password."""
+    """A message for one of pydantic's errors about `model`. It omits the text of a source, which may contain a password."""
     location = [redact(str(part)) for part in detail["loc"] if part not in ("range", "choice")]
     key = ".".join(location) or "the file"
     message = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
-            return f"{key} is not a setting{neighbours(location[-1], _keys_beside(location, model))}"
+            return f"{key} is not a setting{suggestion(location[-1], _valid_keys(location, model))}"
         case "literal_error" if location[-1] == "[key]":
             known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-            return f"{'.'.join(location[:-1])} is not an algorithm{neighbours(location[-2], known)}"
+            return f"{'.'.join(location[:-1])} is not an algorithm{suggestion(location[-2], known)}"
         case "missing":
             return f"{key} is missing"
         case "value_error":
             return f"{key}: {message}"
     value = detail["input"]
     shown = "sources" not in location and isinstance(value, str | int | float | None) and len(location) > 1
-    return f"{key}: {message} (it is {value!r})" if shown else f"{key}: {message}"
+    return f"{key}: {message} (got {value!r})" if shown else f"{key}: {message}"
 
 
-def neighbours(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown `name`: the known one next to it, or all of them."""
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `name`: the closest known name, or all known names."""
     known = list(known)
     near = get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else "; known here: " + ", ".join(known)
+    return f"; did you mean {near[0]!r}?" if near else "; valid names: " + ", ".join(known)
 
 
-def _keys_beside(location: list[str], model: type[BaseModel]) -> list[str]:
-    """The keys that are known where the last one of `location` stands."""
+def _valid_keys(location: list[str], model: type[BaseModel]) -> list[str]:
+    """The keys that are valid in place of the last one of `location`."""
     for key in location[:-1]:
         if key in model.model_fields:
             model = next(_models_in(model.model_fields[key].annotation), model)

@@ -1,4 +1,4 @@
-"""Where rows come from, as it is written in params.yaml or behind --sources."""
+"""Data sources, as given in params.yaml or with --sources."""
 
 import json
 from typing import Annotated, Any, Literal, Self
@@ -13,16 +13,16 @@ from .uris import redact, written_out_secret
 def _without_secret(uri: str) -> str:
     if secret := written_out_secret(uri):
         raise ValueError(
-            f"{redact(uri)} holds {secret}, which would be kept with the run: put it into the environment and write "
-            "${NAME} in its place"
+            f"{redact(uri)} contains {secret}, which would be stored with the run: set an environment variable and write "
+            "${NAME} instead"
         )
     return uri
 
 
 class RemoteCopy(StrictModel):
-    """A file under DVC as DVC's remote holds it, for a machine that does not have the file itself.
+    """A file tracked by DVC, as stored in DVC's remote: remote machines read it instead of the local file.
 
-    `dvc_md5` is that of what is tracked: of the file, or of a folder that holds it.
+    `dvc_md5` is the checksum of what DVC tracks: the file, or the folder that contains it.
     """
 
     path: str
@@ -33,9 +33,9 @@ class RemoteCopy(StrictModel):
 
 
 class Source(StrictModel):
-    """One place that rows come from, and how they meet the rows of the others.
+    """One data source, and how its rows are merged with those of the other sources.
 
-    `copies` are read in place of the files that `uri` names; a launch on rented machines fills them in.
+    `copies` are read instead of the files that `uri` names. A launch on remote machines sets them.
     """
 
     uri: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_secret)]
@@ -44,7 +44,7 @@ class Source(StrictModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`join:URI` joins by reading id; a plain URI appends."""
+        """Parse `join:URI`, which joins by reading id, or a plain URI, which appends."""
         return cls(**_source(text))
 
 
@@ -61,14 +61,14 @@ class DataSettings(StrictModel):
     @model_validator(mode="after")
     def _first_source_appends(self) -> Self:
         if not self.sources:
-            raise ValueError("sources: at least one is needed")
+            raise ValueError("sources: at least one source is required")
         if self.sources[0].merge != "append":
-            raise ValueError("the first source must be 'append': there is nothing yet to join to")
+            raise ValueError("the first source must be 'append': there are no rows to join to")
         return self
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
-    """Sources separated by commas or, where one holds a comma, as a JSON list; `join:` before one that joins.
+    """Parse sources separated by commas, or a JSON list if one of them contains a comma; `join:` marks one that joins.
 
     Raises ConfigError, which shows no password.
     """
@@ -78,7 +78,7 @@ def parse_sources(text: str) -> tuple[Source, ...]:
             sources = json.loads(text)
         except ValueError:
             raise ConfigError(
-                '--sources: begins with [ but is no JSON list such as ["a.csv", "join:b.csv"]; '
-                "a file whose name begins so is written ./[..."
+                '--sources: starts with [ but is not a JSON list such as ["a.csv", "join:b.csv"]; '
+                "write ./[... for a file whose name starts with ["
             ) from None
     return validated(DataSettings, {"sources": sources}, "--sources").sources

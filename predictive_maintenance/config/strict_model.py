@@ -1,4 +1,4 @@
-"""The kind of model that every setting is, and how plain values become one."""
+"""The base class of all models of settings, and their validation."""
 
 import json
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from .setting_errors import describe_error
 
 
 class StrictModel(BaseModel):
-    # A source may hold a password: pydantic's own texts do not show what they were given.
+    # A source may contain a password, so pydantic's messages must not show their input.
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
@@ -18,11 +18,11 @@ _Model = TypeVar("_Model", bound=StrictModel)
 
 
 def validated(model: type[_Model], raw: Any, origin: str) -> _Model:
-    """`raw` as a `model`. Raises ConfigError that names `origin` and everything that is wrong."""
+    """Validate `raw` as a `model`. Raises ConfigError that names `origin` and every invalid setting."""
     try:
         return model.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         details = error.errors()
     except ValueError:
-        raise ConfigError(f"{origin}: a list or a mapping in it holds itself") from None
+        raise ConfigError(f"{origin}: a list or a mapping contains itself") from None
     raise ConfigError("\n".join(f"{origin}: {describe_error(detail, model)}" for detail in details))

@@ -1,4 +1,4 @@
-"""YAML as plain values: text, numbers, booleans, lists and mappings, each key once."""
+"""Read YAML as plain values: text, numbers, booleans, lists, and mappings without duplicate keys."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ _PLAIN = ("map", "seq", "str", "int", "float", "bool", "null")
 
 
 def read_plain_yaml(text: str, origin: str) -> Any:
-    """The values in `text`. Raises ConfigError that names `origin` and the line, and shows nothing of the line."""
+    """Parse `text`. Raises ConfigError that names `origin` and the line, and shows none of its text."""
     try:
-        return yaml.load(text, _PlainLoader)  # noqa: S506  a SafeLoader that knows less
+        return yaml.load(text, _PlainLoader)  # noqa: S506  a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
-        # Its own text would quote the line, which may hold a password.
+        # The text of the error would quote the line, which may contain a password.
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         reason = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError(f"{origin}{where}: not valid YAML: {reason}") from None
@@ -26,7 +26,7 @@ def read_plain_yaml(text: str, origin: str) -> Any:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A date stays the text that it is written as, and a key that is there twice is an error."""
+    """A SafeLoader that reads dates as text and rejects duplicate keys."""
 
     yaml_constructors = {
         tag: constructor
@@ -44,7 +44,7 @@ class _PlainLoader(yaml.SafeLoader):
             if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
                 key, line = self.construct_object(key_node), key_node.start_mark.line + 1
                 if key in lines:
-                    problem = f"{redact(str(key))!r} is there twice, first in line {lines[key]}"
+                    problem = f"duplicate key {redact(str(key))!r}, first in line {lines[key]}"
                     raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
                 lines[key] = line
         return super().construct_mapping(node, deep)
@@ -53,5 +53,5 @@ class _PlainLoader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ValueError, KeyError):
-            problem = "a value that does not fit its tag, or a number of too many digits"
+            problem = "a value that does not match its tag, or a number with too many digits"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from ..config.params import Algorithm, CandidateSettings, Params, Range, Scalar, SearchSpace
-from ..config.setting_errors import neighbours
+from ..config.setting_errors import suggestion
 from ..errors import ConfigError
 from ..machine.features import feature_names
 from .estimators import build_estimator, failure_probabilities
@@ -91,7 +91,7 @@ def _name_problem(algorithm: Algorithm, setting: _Setting, earlier: Iterable[_Se
         return _RESERVED[main_name]
     names = build_estimator(algorithm, {}, seed=0, threads=1).get_params()
     if setting.name not in names and (algorithm != "lightgbm" or setting.name not in _lightgbm_aliases()):
-        return f"is not a hyperparameter{neighbours(setting.name, names)}"
+        return f"is not a hyperparameter{suggestion(setting.name, names)}"
     for other in earlier:
         if _main_name(other.name) == main_name:
             return f"{other.name} and {setting.name} mean the same: keep one"

@@ -1,4 +1,4 @@
-"""params.yaml is strict: what is wrong is named, with what was probably meant."""
+"""params.yaml is validated strictly: an error names each invalid setting and suggests a valid one."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def raw():
     return yaml.safe_load(PARAMS_FILE.read_text())
 
 
-def test_the_shipped_file_is_valid(params):
+def test_the_default_params_file_is_valid(params):
     assert set(params.candidates) == {"random_forest", "lightgbm"}
     assert (params.gate.min_recall, params.gate.min_f1) == (0.7, 0.6)
 
@@ -29,7 +29,7 @@ def test_the_shipped_file_is_valid(params):
         (lambda raw: raw.update(gates={}), "gates is not a setting; did you mean 'gate'?"),
         (
             lambda raw: raw["candidates"].update(xgboost={"trials": 3, "fixed": {}, "search": {}}),
-            "candidates.xgboost is not an algorithm; known here: random_forest, lightgbm",
+            "candidates.xgboost is not an algorithm; valid names: random_forest, lightgbm",
         ),
         (
             lambda raw: raw["candidates"]["lightgbm"].update(trails=3),
@@ -48,12 +48,12 @@ def test_the_shipped_file_is_valid(params):
             lambda raw: raw["data"]["sources"][0].update(ur="x"),
             "data.sources.0.ur is not a setting; did you mean 'uri'?",
         ),
-        (lambda raw: raw["data"].update(sources=[]), "sources: at least one is needed"),
+        (lambda raw: raw["data"].update(sources=[]), "sources: at least one source is required"),
         (lambda raw: raw["data"].update(sources=["join:a.csv"]), "the first source must be 'append'"),
         (lambda raw: raw["columns"]["limits"].pop("torque_nm"), "limits: 'torque_nm' is missing"),
         (lambda raw: raw["columns"]["limits"].update(torque_nm=[9.0, 1.0]), "limits.torque_nm: 9.0 is not below 1.0"),
         (lambda raw: raw["columns"]["aliases"].update(torqe_nm=["M"]), "did you mean 'torque_nm'?"),
-        (lambda raw: raw["gate"].update(min_f1="high"), "gate.min_f1: Input should be a valid number (it is 'high')"),
+        (lambda raw: raw["gate"].update(min_f1="high"), "gate.min_f1: Input should be a valid number (got 'high')"),
         (lambda raw: raw["gate"].update(min_f1=1.5), "gate.min_f1: Input should be less than or equal to 1"),
         (lambda raw: raw["gate"].update(min_f1=float("nan")), "gate.min_f1: Input should be a finite number"),
         (
@@ -63,10 +63,10 @@ def test_the_shipped_file_is_valid(params):
         (lambda raw: raw["split"].pop("salt"), "split.salt is missing"),
         (lambda raw: raw["registry"].update(experiment=" "), "registry.experiment: is blank"),
         (lambda raw: raw["registry"].update(model_name="plant/7"), "registry.model_name: 'plant/7'"),
-        (lambda raw: raw["registry"].update(model_name="it's"), "takes no slash, colon or quote"),
+        (lambda raw: raw["registry"].update(model_name="it's"), "must not contain a slash, a colon or a quote"),
         (lambda raw: raw["registry"].update(candidate_alias="next one"), "registry.candidate_alias: 'next one'"),
-        (lambda raw: raw["registry"].update(candidate_alias="V2"), "'V2' means a version"),
-        (lambda raw: raw["registry"].update(candidate_alias="latest"), "'latest' means a version"),
+        (lambda raw: raw["registry"].update(candidate_alias="V2"), "'V2' is reserved for versions"),
+        (lambda raw: raw["registry"].update(candidate_alias="latest"), "'latest' is reserved for versions"),
         (
             lambda raw: raw["registry"].update(candidate_alias="production"),
             "candidate_alias and production_alias are both",
@@ -75,7 +75,7 @@ def test_the_shipped_file_is_valid(params):
         (lambda raw: raw["threshold"].update(optimise="f2"), "threshold.optimise"),
     ],
 )
-def test_a_wrong_setting_is_named(raw, change, message):
+def test_an_invalid_setting_is_named(raw, change, message):
     change(raw)
     with pytest.raises(ConfigError) as error:
         parse_params(raw, "params.yaml")
@@ -83,7 +83,7 @@ def test_a_wrong_setting_is_named(raw, change, message):
     assert str(error.value).startswith("params.yaml: ")
 
 
-def test_every_wrong_setting_is_told_at_once(raw):
+def test_all_invalid_settings_are_reported_together(raw):
     raw["gate"]["min_f1"] = raw["gate"]["min_recall"] = "high"
     with pytest.raises(ConfigError) as error:
         parse_params(raw, "params.yaml")
@@ -108,24 +108,24 @@ SECRET = "postgresql://me:s3cret@host/plant?table=t"
         SECRET,
     ],
 )
-def test_a_password_in_a_source_is_an_error_that_does_not_show_it(raw, data):
+def test_an_error_about_a_source_does_not_show_its_password(raw, data):
     raw["data"] = data
     with pytest.raises(ConfigError, match=r"^params.yaml: data") as error:
         parse_params(raw, "params.yaml")
     assert "s3cret" not in str(error.value)
 
 
-def test_a_password_in_a_source_is_refused_with_the_way_out():
+def test_a_written_out_password_in_a_source_is_refused_with_the_fix():
     with pytest.raises(ConfigError) as error:
         parse_sources(f"a.csv,{SECRET}")
     assert str(error.value) == (
-        "--sources: sources.1.uri: postgresql://me:***@host/plant?table=t holds a password, which would be kept with the "
-        "run: put it into the environment and write ${NAME} in its place"
+        "--sources: sources.1.uri: postgresql://me:***@host/plant?table=t contains a password, which would be stored "
+        "with the run: set an environment variable and write ${NAME} instead"
     )
 
 
-def test_a_source_that_is_made_in_a_program_keeps_no_password_either():
-    with pytest.raises(ValueError, match="holds a password") as error:
+def test_a_source_created_in_code_refuses_a_password_too():
+    with pytest.raises(ValueError, match="contains a password") as error:
         Source(uri=SECRET)
     assert "s3cret" not in str(error.value)
 
@@ -135,38 +135,41 @@ def test_a_source_that_is_made_in_a_program_keeps_no_password_either():
     [
         ("a: [1", "params.yaml, line 1: not valid YAML: "),
         ("data:\n  uri: 'postgresql://me:s3cret@host", "params.yaml, line 2: not valid YAML: "),
-        ("data: 1\ngate: 2\ndata: 3", "line 3: not valid YAML: 'data' is there twice, first in line 1"),
-        ("split:\n  salt: a\n  salt: b", "line 3: not valid YAML: 'salt' is there twice, first in line 2"),
+        ("data: 1\ngate: 2\ndata: 3", "line 3: not valid YAML: duplicate key 'data', first in line 1"),
+        ("split:\n  salt: a\n  salt: b", "line 3: not valid YAML: duplicate key 'salt', first in line 2"),
         ("salt: !!binary aGk=", "line 1: not valid YAML: could not determine a constructor for the tag"),
-        ("seed: " + "9" * 5000, "line 1: not valid YAML: a value that does not fit its tag, or a number of too many"),
+        (
+            "seed: " + "9" * 5000,
+            "line 1: not valid YAML: a value that does not match its tag, or a number with too many",
+        ),
         ("data: \x01", "params.yaml: not valid YAML: unacceptable character"),
-        ("data: &all\n  sources: [*all]", "params.yaml: a list or a mapping in it holds itself"),
+        ("data: &all\n  sources: [*all]", "params.yaml: a list or a mapping contains itself"),
         ("[" * 5000, "params.yaml: not valid YAML: nested too deeply"),
-        ("", "params.yaml: is empty: begin with a copy of"),
-        ("# nothing\n---\n", "params.yaml: is empty: begin with a copy of"),
+        ("", "params.yaml: the file is empty: start from a copy of"),
+        ("# nothing\n---\n", "params.yaml: the file is empty: start from a copy of"),
         ("postgresql://me:s3cret@host", "params.yaml: the file: Input should be an object"),
     ],
 )
-def test_text_that_is_no_settings_is_an_error_that_names_the_line_and_shows_nothing_of_it(text, message):
+def test_an_error_about_invalid_yaml_names_the_line_and_shows_none_of_its_text(text, message):
     with pytest.raises(ConfigError) as error:
         read_yaml(text)
     assert message in str(error.value)
     assert "s3cret" not in str(error.value)
 
 
-def test_a_date_is_the_text_that_it_is_written_as():
+def test_a_date_is_read_as_text():
     text = PARAMS_FILE.read_text().replace("salt: predictive-maintenance", "salt: 2024-01-31")
     assert read_yaml(text)["split"]["salt"] == "2024-01-31"
 
 
-def test_a_merged_key_may_be_written_again():
+def test_a_key_may_override_a_merged_one():
     text = PARAMS_FILE.read_text().replace(
         "  max_mode_recall_loss: 0.05 ", "  <<: {min_f1: 0.1, max_mode_recall_loss: 0.05} "
     )
     assert read_yaml(text)["gate"]["min_f1"] == 0.6
 
 
-def test_a_file_that_is_missing_a_folder_or_not_utf_8_is_an_error(tmp_path: Path):
+def test_a_missing_file_a_folder_and_a_file_that_is_not_utf_8_are_errors(tmp_path: Path):
     (tmp_path / "latin.yaml").write_bytes("currency: £".encode("cp1252"))
     for name, message in {
         "nosuch.yaml": "cannot be read: No such file",
@@ -178,7 +181,7 @@ def test_a_file_that_is_missing_a_folder_or_not_utf_8_is_an_error(tmp_path: Path
         assert f"{tmp_path / name}: {message}" in str(error.value)
 
 
-def test_a_run_overrides_sources_trials_and_seed(params):
+def test_override_replaces_sources_trials_and_seed(params):
     own = params.override("a.csv, join:b.csv", trials=3, seed=9)
     assert own.data.sources == (Source(uri="a.csv"), Source(uri="b.csv", merge="join"))
     assert {candidate.trials for candidate in own.candidates.values()} == {3}
@@ -186,7 +189,7 @@ def test_a_run_overrides_sources_trials_and_seed(params):
     assert own.gate == params.gate
 
 
-def test_a_list_of_sources_in_json_may_hold_commas(params):
+def test_a_source_in_a_json_list_may_contain_commas(params):
     own = params.override(
         '["sqlite:///p.db?query=SELECT a, b FROM t", "join:b.csv", {"uri": "c.csv", "merge": "join"}]'
     )
@@ -202,13 +205,13 @@ def test_a_list_of_sources_in_json_may_hold_commas(params):
     [
         ({"trials": 0}, "trials: Input should be greater than or equal to 1"),
         ({"seed": -1}, "training.seed: Input should be greater than or equal to 0"),
-        ({"sources": ","}, "sources: at least one is needed"),
+        ({"sources": ","}, "sources: at least one source is required"),
         ({"sources": "join:"}, "sources.0.uri: String should have at least 1 character"),
-        ({"sources": "[ab]*.csv"}, "--sources: begins with [ but is no JSON list"),
+        ({"sources": "[ab]*.csv"}, "--sources: starts with [ but is not a JSON list"),
         ({"sources": "[1]"}, "--sources: sources.0: Input should be an object"),
     ],
 )
-def test_a_wrong_override_is_an_error(params, override, message):
+def test_an_invalid_override_is_an_error(params, override, message):
     with pytest.raises(ConfigError) as error:
         params.override(**override)
     assert message in str(error.value)

@@ -92,7 +92,7 @@ def test_a_mistyped_hyperparameter_stops_the_run_before_any_work(place, quick_pa
 def test_a_password_in_a_source_stops_the_launch_and_is_neither_shown_nor_kept(place, arguments, environment):
     code, output = place.run(*arguments, **environment)
     assert code != 0
-    assert f"postgresql://me:{STAR * 3}@host/plant?table=t holds a password" in output
+    assert f"postgresql://me:{STAR * 3}@host/plant?table=t contains a password" in output
     assert "Traceback" not in output
     assert "s3cret" not in output
     assert [path for path in place.root.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
