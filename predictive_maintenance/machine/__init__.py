@@ -1,1 +1,1 @@
-"""The kind of machine: its sensors, headers and units, features and operating limits."""
+"""The machine: sensors, column headers and units, features and operating limits."""

@@ -1,9 +1,9 @@
-"""The one definition of the engineered features, the same in training, evaluation, scoring of files and the API.
+"""The engineered features, defined once for training, evaluation, file scoring and the API.
 
-Each feature is arithmetic that works alike on a data frame's columns, on arrays and on one row's numbers. Differences
-and products are rounded to the sensors' resolution of 0.1: unrounded, the float noise of `process - air` makes
-distinct values out of equal ones, trees split on it, and a model in float32 then decides otherwise than in float64.
-numpy only: the serving path imports this module.
+Each function gives the same result for the columns of a data frame, for arrays and for the numbers of one reading.
+Differences and products are rounded to the sensors' resolution of 0.1. Without rounding, floating-point noise in
+`process - air` makes equal differences distinct, trees split on that noise, and float32 and float64 models then make
+different decisions. This module imports only numpy, because the API imports it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,15 +23,15 @@ from .sensors import (
 )
 
 Reading = Mapping[str, Any]
-"""Columns by canonical name: Series, arrays or plain numbers. `product_type_code` stands for the product type."""
+"""Canonical column names with Series, arrays or numbers. `product_type_code` replaces `product_type`."""
 
 RESOLUTION_DECIMALS = 1
 
 
 def rounded(values: Any, decimals: int = RESOLUTION_DECIMALS) -> Any:
-    """`values` to so many decimals: numpy's rounding, also where a plain number takes the short way."""
+    """Round as np.round does: half to even."""
     if isinstance(values, float):
-        # What np.round does, halves to even; it takes ten times as long on a single number.
+        # The same arithmetic as np.round, which takes ten times as long for a single number.
         scale = 10**decimals
         return round(values * scale) / scale
     return np.round(values, decimals)
@@ -43,31 +43,31 @@ def power_w(reading: Reading) -> Any:
 
 
 def temperature_difference_k(reading: Reading) -> Any:
-    """Process minus air temperature in K: what drives the dissipation of heat."""
+    """Process minus air temperature in K, which drives heat dissipation."""
     return rounded(reading["process_temperature_k"] - reading["air_temperature_k"])
 
 
 def strain_min_nm(reading: Reading) -> Any:
-    """Tool wear times torque in min Nm: the load that a worn tool carries."""
+    """Strain in min Nm: tool wear times torque."""
     return rounded(reading["tool_wear_min"] * reading["torque_nm"])
 
 
 def heat_dissipation_margin(reading: Reading) -> Any:
-    """Distance to the published heat dissipation limits, relative: negative when both are broken."""
+    """Relative distance to the published heat dissipation limits: negative if both are exceeded."""
     difference = temperature_difference_k(reading) / HEAT_DISSIPATION_MIN_DIFFERENCE_K - 1
     speed = reading["rotational_speed_rpm"] / HEAT_DISSIPATION_MIN_SPEED_RPM - 1
     return rounded(np.maximum(difference, speed), 4)
 
 
 def power_margin_w(reading: Reading) -> Any:
-    """Distance to the nearer published power limit in W: negative outside of the range."""
+    """Distance to the nearer published power limit in W: negative outside the range."""
     low, high = POWER_RANGE_W
     power = power_w(reading)
     return rounded(np.minimum(power - low, high - power))
 
 
 def strain_limit_min_nm(reading: Reading) -> Any:
-    """The published overstrain limit of the product type in min Nm: it rises evenly from L over M to H."""
+    """The published overstrain limit of the product type in min Nm. It increases by the same step from L to M and from M to H."""
     first, step = OVERSTRAIN_LIMIT_MIN_NM["L"], OVERSTRAIN_LIMIT_MIN_NM["M"] - OVERSTRAIN_LIMIT_MIN_NM["L"]
     return first + step * reading["product_type_code"]
 
@@ -87,7 +87,7 @@ PUBLISHED_LIMIT_MARGINS: dict[str, Callable[[Reading], Any]] = {
     "power_margin_w": power_margin_w,
     "overstrain_margin_min_nm": overstrain_margin_min_nm,
 }
-"""Margins to the rules that label the AI4I data: they give the answer away on that data, so they are off by default."""
+"""Margins to the rules that define the labels of AI4I 2020. They leak those labels, so they are off by default."""
 
 FEATURE_LABELS = {
     "product_type_code": "Product type",
@@ -109,12 +109,12 @@ def feature_names(published_limit_margins: bool = False) -> tuple[str, ...]:
 
 
 def feature(reading: Reading, name: str) -> Any:
-    """One feature of `reading`, by name: of the kind its columns are."""
+    """One feature of `reading`, in the type of its columns."""
     return _DEFINITIONS[name](reading) if name in _DEFINITIONS else reading[name]
 
 
 def product_type_codes(product_types: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """0, 1, 2 for L, M, H: (n,) strings in, (n,) floats out, NaN for an unknown type."""
+    """Encode (n,) product types L, M, H as (n,) floats 0, 1, 2; an unknown type as NaN."""
     values = np.asarray(product_types, dtype=object)
     codes = np.full(values.shape, np.nan)
     for code, name in enumerate(PRODUCT_TYPES):
@@ -123,14 +123,14 @@ def product_type_codes(product_types: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def with_features(frame: Any) -> Any:
-    """A copy of a data frame with a column for each engineered feature, from the same definitions."""
+    """A copy of a data frame with a column for each engineered feature."""
     return frame.assign(**{name: definition(frame) for name, definition in ENGINEERED.items()})
 
 
 def feature_matrix(columns: Reading, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features `names` of n readings, as an (n, len(names)) float32 array: what every model is fitted on.
+    """The features `names` of n readings as an (n, len(names)) float32 array, the input of every model.
 
-    `columns` holds `product_type` and the sensors by canonical name, each with n values.
+    `columns` contains `product_type` and the sensors by canonical name, each with n values.
     """
     arrays: dict[str, npt.NDArray[np.float64]] = {
         name: np.asarray(columns[name], dtype=np.float64) for name in SENSOR_NAMES

@@ -1,7 +1,7 @@
-"""The operating limits of the machines: which of them readings break, how far others are, and what to do about it.
+"""Operating limits: which ones a reading exceeds, its margin to each, and the recommended action.
 
-The limits are the published rules of sensors.py. A limit's functions work alike on one reading's numbers and on
-columns. No more than features.py is needed: the serving path imports this module.
+The limits are the published rules in sensors.py. The functions of a limit give the same result for the numbers of one
+reading and for columns. This module imports only what features.py needs, because the API imports it.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ Side = Literal["minimum", "maximum"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """One limit: what is measured, its bound, whether a reading breaks it, and what a person can do."""
+    """One operating limit: the measured quantity, its bound, when it is exceeded, and the recommended action."""
 
     name: str
     label: str
@@ -46,13 +46,13 @@ class Limit:
     side: Side
     measure: Callable[[Reading], Any]
     bound: Callable[[Reading], Any]
-    breaks: Callable[[Reading], Any]
+    exceeded: Callable[[Reading], Any]
     applies: Callable[[Reading], Any] = lambda _reading: True
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokenLimit:
-    """One limit that a reading breaks. `measured` is in `unit`, `allowed` says in words what would be right."""
+class ExceededLimit:
+    """A limit that a reading exceeds. `measured` is in `unit`; `allowed` describes the allowed values as text."""
 
     name: str
     label: str
@@ -64,7 +64,7 @@ class BrokenLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitMargin:
-    """How far one reading is from a limit: `margin` in `unit`, negative beyond it. It may not apply to the reading."""
+    """The distance of a reading to a limit: `margin` in `unit`, negative if exceeded. `broken` means exceeded."""
 
     name: str
     label: str
@@ -78,7 +78,7 @@ class LimitMargin:
 
 
 def lacks_heat_dissipation(difference_k: Any, speed_rpm: Any) -> Any:
-    """Whether a machine cannot get rid of its heat: a small temperature difference at a low speed."""
+    """Whether heat dissipation is insufficient: a small temperature difference at a low speed."""
     return (difference_k < HEAT_DISSIPATION_MIN_DIFFERENCE_K) & (speed_rpm < HEAT_DISSIPATION_MIN_SPEED_RPM)
 
 
@@ -93,7 +93,7 @@ LIMITS = (
         side="minimum",
         measure=temperature_difference_k,
         bound=lambda _reading: HEAT_DISSIPATION_MIN_DIFFERENCE_K,
-        breaks=lambda reading: lacks_heat_dissipation(
+        exceeded=lambda reading: lacks_heat_dissipation(
             temperature_difference_k(reading), reading["rotational_speed_rpm"]
         ),
         applies=lambda reading: reading["rotational_speed_rpm"] < HEAT_DISSIPATION_MIN_SPEED_RPM,
@@ -107,7 +107,7 @@ LIMITS = (
         side="minimum",
         measure=power_w,
         bound=lambda _reading: POWER_RANGE_W[0],
-        breaks=lambda reading: power_w(reading) < POWER_RANGE_W[0],
+        exceeded=lambda reading: power_w(reading) < POWER_RANGE_W[0],
     ),
     Limit(
         name="power",
@@ -118,7 +118,7 @@ LIMITS = (
         side="maximum",
         measure=power_w,
         bound=lambda _reading: POWER_RANGE_W[1],
-        breaks=lambda reading: power_w(reading) > POWER_RANGE_W[1],
+        exceeded=lambda reading: power_w(reading) > POWER_RANGE_W[1],
     ),
     Limit(
         name="strain",
@@ -130,27 +130,27 @@ LIMITS = (
         side="maximum",
         measure=strain_min_nm,
         bound=strain_limit_min_nm,
-        breaks=lambda reading: strain_min_nm(reading) > strain_limit_min_nm(reading),
+        exceeded=lambda reading: strain_min_nm(reading) > strain_limit_min_nm(reading),
     ),
     Limit(
         name="tool_wear",
         label="Tool wear",
         unit="min",
-        allowed=f"less than {TOOL_REPLACEMENT_FROM_MIN:g} min: from there on a tool fails at any time",
+        allowed=f"less than {TOOL_REPLACEMENT_FROM_MIN:g} min: from then on a tool can fail at any time",
         action="replace the tool",
         side="maximum",
         measure=lambda reading: reading["tool_wear_min"],
         bound=lambda _reading: TOOL_REPLACEMENT_FROM_MIN,
-        breaks=lambda reading: reading["tool_wear_min"] >= TOOL_REPLACEMENT_FROM_MIN,
+        exceeded=lambda reading: reading["tool_wear_min"] >= TOOL_REPLACEMENT_FROM_MIN,
     ),
 )
 
 
-def broken_limits(reading: Mapping[str, Any]) -> list[BrokenLimit]:
-    """The limits that one reading breaks: plain numbers by canonical name, `product_type` among them."""
+def exceeded_limits(reading: Mapping[str, Any]) -> list[ExceededLimit]:
+    """The limits that one reading exceeds. `reading` has canonical column names with numbers, and `product_type`."""
     coded = _coded(reading)
     return [
-        BrokenLimit(
+        ExceededLimit(
             name=limit.name,
             label=limit.label,
             measured=limit.measure(coded),
@@ -159,12 +159,12 @@ def broken_limits(reading: Mapping[str, Any]) -> list[BrokenLimit]:
             action=limit.action,
         )
         for limit in LIMITS
-        if limit.breaks(coded)
+        if limit.exceeded(coded)
     ]
 
 
 def limit_margins(reading: Mapping[str, Any]) -> list[LimitMargin]:
-    """How far one reading, as `broken_limits` takes it, is from every limit."""
+    """The margin of one reading, in the format of `exceeded_limits`, to every limit."""
     coded, margins = _coded(reading), []
     for limit in LIMITS:
         measured, bound = limit.measure(coded), limit.bound(coded)
@@ -178,24 +178,24 @@ def limit_margins(reading: Mapping[str, Any]) -> list[LimitMargin]:
                 margin=rounded(measured - bound if limit.side == "minimum" else bound - measured),
                 unit=limit.unit,
                 applies=limit.applies(coded),
-                broken=limit.breaks(coded),
+                broken=limit.exceeded(coded),
             )
         )
     return margins
 
 
-def broken_limit_codes(columns: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
-    """(n,) which limits each of n readings breaks, as bits: 1 for the first of LIMITS, 2 for the second, ..."""
+def exceeded_limit_codes(columns: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+    """The limits that each of n readings exceeds, as (n,) bit masks: bit 0 is the first of LIMITS."""
     coded: dict[str, Any] = {name: np.asarray(columns[name], dtype=np.float64) for name in SENSOR_NAMES}
     coded["product_type_code"] = product_type_codes(columns[PRODUCT_TYPE.name])
     codes = np.zeros(len(coded["product_type_code"]), dtype=np.uint8)
     for bit, limit in enumerate(LIMITS):
-        codes |= limit.breaks(coded).astype(np.uint8) << bit
+        codes |= limit.exceeded(coded).astype(np.uint8) << bit
     return codes
 
 
 def limits_of_code(code: int) -> tuple[Limit, ...]:
-    """The limits that a code of `broken_limit_codes` stands for."""
+    """The limits in a bit mask of `exceeded_limit_codes`."""
     return tuple(limit for bit, limit in enumerate(LIMITS) if code >> bit & 1)
 
 

@@ -1,8 +1,8 @@
-"""The domain's words: columns, their units and headers, product types, failure modes and the published rules.
+"""Columns with their units and headers, product types, failure modes and the published rules.
 
-Numbers carry their unit in the name: `_k` kelvin, `_rpm` revolutions a minute, `_nm` newton metres, `_min` minutes,
-`_w` watts. The rules are those of S. Matzka, "Explainable Artificial Intelligence for Predictive Maintenance
-Applications", AI4I 2020. Standard library only: the serving path imports this module.
+Names end with the unit: `_k` kelvin, `_rpm` revolutions per minute, `_nm` newton metres, `_min` minutes, `_w` watts.
+The rules are published in S. Matzka, "Explainable Artificial Intelligence for Predictive Maintenance Applications",
+AI4I 2020. This module imports only the standard library, because the API imports it.
 """
 
 import re
@@ -14,18 +14,18 @@ from math import pi
 from ..errors import SourceError
 
 WATTS_PER_NM_RPM = 2 * pi / 60
-"""Mechanical power is torque times angular speed, and one rpm is 2 pi / 60 radians a second."""
+"""Mechanical power is torque times angular speed; 1 rpm is 2 pi / 60 radians per second."""
 
 PRODUCT_TYPES = ("L", "M", "H")
-"""Product quality in rising order: low, medium, high."""
+"""Product quality in ascending order: low, medium, high."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column as the system knows it.
+    """A canonical column.
 
-    `headers` are names seen in published files, compared without case, spaces and punctuation, and without the unit.
-    `units` maps the spelling of a unit to (scale, offset): canonical = value * scale + offset.
+    `headers` are its names in published files, compared without case, spaces, punctuation and unit.
+    `units` maps a unit's name to (scale, offset): canonical value = value * scale + offset.
     """
 
     name: str
@@ -96,7 +96,7 @@ LABELS = {column.name: column.label for column in COLUMNS}
 
 _UNITS = {column.name: column.unit for column in COLUMNS}
 
-# The published rules of the four modes that follow from a reading.
+# The published rules of the four failure modes that depend on the reading.
 HEAT_DISSIPATION_MIN_DIFFERENCE_K = 8.6
 HEAT_DISSIPATION_MIN_SPEED_RPM = 1380.0
 POWER_RANGE_W = (3500.0, 9000.0)
@@ -106,7 +106,7 @@ TOOL_REPLACEMENT_FROM_MIN = 200.0
 
 @dataclass(frozen=True)
 class HeaderMatch:
-    """How the headers of one file read: canonical name -> (header, scale, offset), and the headers not used."""
+    """The headers of one file by canonical name, as (header, scale, offset), and the headers that are ignored."""
 
     columns: Mapping[str, tuple[str, float, float]]
     ignored: tuple[str, ...]
@@ -116,10 +116,10 @@ class HeaderMatch:
 
 
 def match_headers(headers: Iterable[str], aliases: Mapping[str, Iterable[str]] | None = None) -> HeaderMatch:
-    """Match a file's headers to canonical columns, by alias and unit.
+    """Match a file's headers to canonical columns and units.
 
-    `aliases` adds headers of one's own: canonical name -> headers. Raises SourceError when two headers claim the
-    same column, or when a sensor's header names a unit that is not known.
+    `aliases` adds headers for canonical names. Raises SourceError if two headers match the same column, or if the
+    header of a sensor contains an unknown unit.
     """
     known = {_key(header): column for column in COLUMNS for header in (column.name, *column.headers)}
     for name, own in (aliases or {}).items():
@@ -133,26 +133,26 @@ def match_headers(headers: Iterable[str], aliases: Mapping[str, Iterable[str]] |
             continue
         if column.name in columns:
             raise SourceError(
-                f"columns {columns[column.name][0]!r} and {header!r} both read as {column.name}: remove or rename one"
+                f"columns {columns[column.name][0]!r} and {header!r} both match {column.name}: remove or rename one"
             )
         columns[column.name] = (header, *_conversion(header, column, unit))
     return HeaderMatch(columns, tuple(ignored))
 
 
 def limit_reason(name: str, low: float, high: float) -> str:
-    """Why a sensor's value is refused that nothing can measure."""
+    """The reason for rejecting a value of a sensor outside its physical limits."""
     return f"outside of the physical limits {low:g} to {high:g} {_UNITS[name]}"
 
 
 def describe_missing(missing: Iterable[str], headers: Iterable[str]) -> str:
-    """A sentence for each missing column: the headers it is known by and the nearest header in the file."""
+    """A line for each missing column, with a valid header and the closest header in the file."""
     headers = [header for header in headers if header]
     lines = []
     for name in missing:
         column = _COLUMNS_BY_NAME[name]
         unit = f" [{column.unit}]" if column.unit else ""
         near = get_close_matches(column.label.lower(), [header.lower() for header in headers], 1, 0.6)
-        hint = f"; the nearest header is {near[0]!r}" if near else ""
+        hint = f"; the closest header is {near[0]!r}" if near else ""
         lines.append(f"no column for {name} (a header such as {column.label + unit!r}{hint})")
     return "\n".join(lines)
 
@@ -162,7 +162,7 @@ def _key(header: str) -> str:
 
 
 def _match(header: str, known: Mapping[str, Column]) -> tuple[Column | None, str]:
-    """The column a header stands for and the unit written in it ('' if none)."""
+    """The column that a header matches and the unit in the header ('' if none)."""
     if column := known.get(_key(header)):
         return column, ""
     bracket = re.fullmatch(r"(.*?)\s*[\[(](.*)[\])]\s*", header)
@@ -183,6 +183,6 @@ def _conversion(header: str, column: Column, unit: str) -> tuple[float, float]:
         return 1.0, 0.0
     if unit not in column.units:
         raise SourceError(
-            f"column {header!r}: unit {unit!r} is not known for {column.name}; known: {', '.join(column.units)}"
+            f"column {header!r}: unknown unit {unit!r} for {column.name}; known units: {', '.join(column.units)}"
         )
     return column.units[unit]

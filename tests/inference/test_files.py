@@ -114,13 +114,13 @@ def test_row_numbers_go_on_from_batch_to_batch(tmp_path, check):
 
 
 def test_a_file_without_a_sensor_is_refused_with_the_nearest_header(write, check, csv_text):
-    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*nearest header is 'torqe'"):
+    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*closest header is 'torqe'"):
         check(write(csv_text().replace("Torque [Nm]", "Torqe")))
 
 
 def test_two_headers_for_one_column_are_refused(write, check, csv_text):
     with pytest.raises(
-        SourceError, match=r"readings\.csv: columns 'torque' and 'Torque \[Nm\]' both read as torque_nm"
+        SourceError, match=r"readings\.csv: columns 'torque' and 'Torque \[Nm\]' both match torque_nm"
     ):
         check(write(csv_text().replace("Product ID", "torque")))
 

@@ -116,18 +116,18 @@ def test_headers_of_one_s_own_come_from_params(write, csv_text, params):
 
 def test_two_headers_for_one_column_are_refused_with_both_names(write, refusal, csv_text):
     told = refusal(write(csv_text().replace("Product ID", "torque")))
-    assert "readings.csv: columns 'torque' and 'Torque [Nm]' both read as torque_nm" in told
+    assert "readings.csv: columns 'torque' and 'Torque [Nm]' both match torque_nm" in told
 
 
 def test_an_unknown_unit_is_refused_with_those_that_are_known(write, refusal, csv_text):
     told = refusal(write(csv_text().replace("Torque [Nm]", "Torque [lbft]")))
-    assert "readings.csv: column 'Torque [lbft]': unit 'lbft' is not known for torque_nm; known: nm, knm, ncm" in told
+    assert "readings.csv: column 'Torque [lbft]': unknown unit 'lbft' for torque_nm; known units: nm, knm, ncm" in told
 
 
 def test_a_missing_column_is_refused_with_the_nearest_header(write, refusal, csv_text):
     told = refusal(write(csv_text().replace("Torque [Nm]", "Torqe")))
     assert "readings.csv: no column for torque_nm" in told
-    assert "the nearest header is 'torqe'" in told
+    assert "the closest header is 'torqe'" in told
     assert "columns not recognised: Product ID, Torqe" in told
 
 

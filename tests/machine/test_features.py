@@ -1,4 +1,4 @@
-"""One definition of the features, the same to the bit wherever it runs."""
+"""Features are bit-identical for frames, arrays and single readings."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ reading = st.fixed_dictionaries(
 
 @given(st.lists(reading, min_size=1, max_size=40))
 @settings(max_examples=200, deadline=None)
-def test_frames_arrays_and_single_readings_get_the_same_bits(readings):
+def test_frames_arrays_and_single_readings_give_identical_features(readings):
     frame = pd.DataFrame(readings)
     matrix = feature_matrix(frame, ALL)
     arrays = feature_matrix({name: frame[name].to_numpy() for name in frame}, ALL)
@@ -38,7 +38,7 @@ def test_frames_arrays_and_single_readings_get_the_same_bits(readings):
         np.testing.assert_array_equal(columns[name].to_numpy().astype(np.float32), matrix[:, ALL.index(name)])
 
 
-def test_the_temperature_difference_has_only_the_values_that_the_sensors_can_tell_apart(ai4i_csv, read_rows):
+def test_the_temperature_difference_is_rounded_to_the_resolution_of_the_sensors(ai4i_csv, read_rows):
     rows = read_rows(str(ai4i_csv))
     raw = rows["process_temperature_k"] - rows["air_temperature_k"]
     assert raw.nunique() > with_features(rows)["temperature_difference_k"].nunique() == 46
@@ -49,12 +49,12 @@ def test_power_is_torque_times_angular_speed():
     assert feature(one, "power_w").iloc[0] == 1000.0
 
 
-def test_margins_to_the_published_limits_are_off_unless_asked_for():
+def test_margins_to_the_published_limits_are_off_by_default():
     assert not any("margin" in name for name in feature_names())
     assert sum("margin" in name for name in feature_names(published_limit_margins=True)) == 3
 
 
-def test_an_unknown_product_type_is_not_a_number():
+def test_an_unknown_product_type_is_encoded_as_nan():
     frame = pd.DataFrame({"product_type": ["X", "H"], **{name: [1.0, 1.0] for name in ALL[1:6]}})
     codes = feature_matrix(frame, ["product_type_code"])[:, 0]
     assert np.isnan(codes[0])

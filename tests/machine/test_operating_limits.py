@@ -1,12 +1,12 @@
-"""Which limits a reading breaks: one reading and a column of them get the same answer."""
+"""The limits that a reading exceeds: the same result for one reading and for columns."""
 
 import numpy as np
 import pytest
 
 from predictive_maintenance.machine.operating_limits import (
     LIMITS,
-    broken_limit_codes,
-    broken_limits,
+    exceeded_limit_codes,
+    exceeded_limits,
     limit_margins,
     limits_of_code,
 )
@@ -23,15 +23,15 @@ HEALTHY = {
 
 
 def names(**changes):
-    return [limit.name for limit in broken_limits(HEALTHY | changes)]
+    return [limit.name for limit in exceeded_limits(HEALTHY | changes)]
 
 
-def test_a_healthy_reading_breaks_nothing():
+def test_a_healthy_reading_exceeds_no_limit():
     assert names() == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "broken"),
+    ("changes", "exceeded"),
     [
         ({"process_temperature_k": 308.5, "rotational_speed_rpm": 1379.0}, ["heat_dissipation"]),
         ({"process_temperature_k": 308.6, "rotational_speed_rpm": 1379.0}, []),
@@ -45,41 +45,45 @@ def test_a_healthy_reading_breaks_nothing():
         ({"tool_wear_min": 240.0, "torque_nm": 60.0}, ["power", "strain", "tool_wear"]),
     ],
 )
-def test_each_limit_is_broken_where_the_published_rule_says(changes, broken):
-    assert names(**changes) == broken
+def test_each_limit_is_exceeded_as_in_the_published_rule(changes, exceeded):
+    assert names(**changes) == exceeded
 
 
-def test_power_is_mended_in_the_direction_it_is_wrong():
-    too_low, too_high = broken_limits(HEALTHY | {"torque_nm": 10.0}), broken_limits(HEALTHY | {"torque_nm": 70.0})
+def test_the_action_for_power_depends_on_the_exceeded_side():
+    too_low, too_high = exceeded_limits(HEALTHY | {"torque_nm": 10.0}), exceeded_limits(HEALTHY | {"torque_nm": 70.0})
     assert (too_low[0].action, too_high[0].action) == ("raise torque or speed", "lower torque or speed")
     assert too_low[0].measured == 1570.8
     assert too_low[0].unit == "W"
 
 
-def test_a_column_of_readings_gets_what_each_reading_gets(small):
+def test_columns_of_readings_give_the_same_limits_as_single_readings(small):
     rows = small.rows.test[list(INPUT_NAMES)]
-    one_by_one = [[limit.action for limit in broken_limits(reading)] for reading in rows.to_dict("records")]
-    codes = broken_limit_codes(rows)
+    one_by_one = [[limit.action for limit in exceeded_limits(reading)] for reading in rows.to_dict("records")]
+    codes = exceeded_limit_codes(rows)
     assert [[limit.action for limit in limits_of_code(code)] for code in codes] == one_by_one
     assert len(np.unique(codes)) > 3
 
 
-def test_every_failure_mode_that_follows_from_a_reading_has_its_limit():
-    assert len({limit.name for limit in LIMITS}) == len(FAILURE_MODES) - 1  # random failures follow from nothing
+def test_every_failure_mode_that_depends_on_the_reading_has_a_limit():
+    assert (
+        len({limit.name for limit in LIMITS}) == len(FAILURE_MODES) - 1
+    )  # random failures do not depend on the reading
 
 
-def test_a_margin_is_what_is_left_until_the_bound_and_below_zero_beyond_it(small):
+def test_a_margin_is_the_distance_to_the_bound_and_negative_if_exceeded(small):
     for reading in small.rows.test[list(INPUT_NAMES)].head(400).to_dict("records"):
         margins = limit_margins(reading)
-        assert [margin.name for margin in margins if margin.broken] == [limit.name for limit in broken_limits(reading)]
+        assert [margin.name for margin in margins if margin.broken] == [
+            limit.name for limit in exceeded_limits(reading)
+        ]
         assert all(margin.applies for margin in margins if margin.broken)
         for margin in margins:
-            # Tool wear is broken from its bound on, the others beyond it.
+            # Tool wear is exceeded at its bound, the other limits beyond it.
             beyond = margin.margin <= 0 if margin.name == "tool_wear" else margin.margin < 0
             assert margin.broken == (margin.applies and beyond)
 
 
-def test_at_a_high_speed_the_limit_of_heat_dissipation_does_not_apply():
+def test_the_heat_dissipation_limit_does_not_apply_at_high_speed():
     slow, fast = (limit_margins(HEALTHY | {"rotational_speed_rpm": speed})[0] for speed in (1379.0, 1380.0))
     assert (slow.applies, fast.applies) == (True, False)
     assert slow.margin == fast.margin == pytest.approx(1.4)

@@ -1,4 +1,4 @@
-"""Headers of published and local files read as the same columns."""
+"""Headers of published and local files match the same canonical columns."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_header_is_recognised_with_and_without_unit(header, name, conversion):
     assert match_headers([header]).columns[name] == (header, *conversion)
 
 
-def test_every_canonical_name_is_its_own_header():
+def test_every_canonical_name_is_a_valid_header():
     assert set(match_headers(column.name for column in COLUMNS).columns) == {column.name for column in COLUMNS}
 
 
@@ -37,24 +37,24 @@ def test_fahrenheit_is_converted():
     assert 32 * scale + offset == pytest.approx(273.15)
 
 
-def test_what_is_not_recognised_is_listed():
+def test_unknown_headers_are_listed_as_ignored():
     assert match_headers(["Product ID", "Torque [Nm]"]).ignored == ("Product ID",)
 
 
-def test_headers_of_ones_own_are_recognised():
+def test_aliases_are_recognised():
     assert "torque_nm" in match_headers(["Drehmoment"], {"torque_nm": ["Drehmoment"]}).columns
 
 
 def test_two_headers_for_one_column_are_an_error():
-    with pytest.raises(SourceError, match=r"'Torque' and 'torque_nm' both read as torque_nm"):
+    with pytest.raises(SourceError, match=r"'Torque' and 'torque_nm' both match torque_nm"):
         match_headers(["Torque", "torque_nm"])
 
 
 def test_an_unknown_unit_is_an_error():
-    with pytest.raises(SourceError, match=r"unit 'rankine' is not known for air_temperature_k; known: k, kelvin"):
+    with pytest.raises(SourceError, match=r"unknown unit 'rankine' for air_temperature_k; known units: k, kelvin"):
         match_headers(["Air temperature [Rankine]"])
 
 
-def test_a_missing_column_is_described_with_the_nearest_header():
+def test_a_missing_column_is_described_with_the_closest_header():
     text = describe_missing(["torque_nm"], ["Torqe", "other"])
-    assert text == "no column for torque_nm (a header such as 'Torque [Nm]'; the nearest header is 'torqe')"
+    assert text == "no column for torque_nm (a header such as 'Torque [Nm]'; the closest header is 'torqe')"
