@@ -63,7 +63,7 @@ def _lower_bound_minimum(name: CheckName, metric: str, scores: Scores, minimum: 
         measured=f"{bound:.3f}",
         required=f">= {minimum:g}",
         passed=passed,
-        why=f"the lower bound {bound:.3f} of {value:.3f} is {relation} {minimum:g} on {_size(scores, 'out-of-fold')}",
+        why=f"the lower bound {bound:.3f} (value {value:.3f}) is {relation} {minimum:g} on {_size(scores, 'out-of-fold')}",
     )
 
 
@@ -76,8 +76,8 @@ def _export_agrees(agreement: Agreement, max_difference: float) -> Check:
     return Check(
         name=CheckName.EXPORT_AGREES,
         level="production",
-        measured=f"{difference:.1e}, {flips} flips",
-        required=f"<= {max_difference:g}, 0 flips",
+        measured=f"{difference:.1e}, {flips} decision flips",
+        required=f"<= {max_difference:g}, 0 decision flips",
         passed=difference <= max_difference and flips == 0,
         why=f"{flips} decisions differ on {agreement.rows:,} rows, probabilities by at most {difference:.1e}",
     )

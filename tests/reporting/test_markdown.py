@@ -1,4 +1,4 @@
-"""Text from files and registries, where Markdown is read, stays text."""
+"""Text from files and registries is shown literally in Markdown."""
 
 import pytest
 
@@ -6,9 +6,9 @@ from predictive_maintenance.reporting.markdown import code, plain, table
 
 
 @pytest.mark.parametrize(
-    ("text", "written"),
+    ("text", "escaped"),
     [
-        ("0.786 is enough on 1,582 held-out rows", "0.786 is enough on 1,582 held-out rows"),
+        ("0.786 is at least 0.7 on 1,582 held-out rows", "0.786 is at least 0.7 on 1,582 held-out rows"),
         ("![x](http://d) [a](b)", r"!\[x\](http\://d) \[a\](b)"),
         ("*b* _i_ `c` ~s~ $m$ :red[x] :smile:", r"\*b\* \_i\_ \`c\` \~s\~ \$m\$ \:red\[x\] \:smile\:"),
         ("<img src=x> &lt;", r"\<img src=x\> \&lt;"),
@@ -20,14 +20,14 @@ from predictive_maintenance.reporting.markdown import code, plain, table
         ("\\", "\\\\"),
     ],
 )
-def test_nothing_of_a_text_is_taken_for_markdown(text, written):
-    assert plain(text) == written
+def test_plain_escapes_every_markdown_construct(text, escaped):
+    assert plain(text) == escaped
 
 
-def test_code_holds_what_would_end_it_and_what_would_end_a_cell():
+def test_code_replaces_backticks_and_escapes_cell_separators():
     assert code("a`b|c\nd") == "`a'b\\|c d`"
     assert code("") == "` `"
 
 
-def test_a_table_has_a_line_a_row():
+def test_a_table_has_one_line_for_each_row():
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n|---|---|\n| 1 | 2 |"

@@ -1,0 +1,106 @@
+"""Finished runs: of a first model, of a model with an equal champion, and of a rejected model."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictive_maintenance.evaluation.baseline_model import BaselineModel
+from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
+from predictive_maintenance.evaluation.evaluate import evaluate
+from predictive_maintenance.evaluation.gate import judge
+from predictive_maintenance.ingestion.merging import SourceRecord
+from predictive_maintenance.tracking.promotion import Outcome
+from predictive_maintenance.validation.cleaning import Cleaned
+
+QUARANTINE = pd.DataFrame(
+    [["a|b.csv", 3, "r3", "torque_nm", "x", "is not a number, @team <b>"]],
+    columns=["source", "row", "reading_id", "column", "value", "reason"],
+)
+
+
+def finished_run(small, evaluation):
+    """The artifacts of a run's last step, with Markdown in the texts that come from data."""
+    level, frame = evaluation.verdict.level, small.rows.train
+    return SimpleNamespace(
+        evaluation=evaluation,
+        outcome=Outcome(
+            level=level,
+            allowed=level,
+            version="2" if level else None,
+            previous=None,
+            summary=f"the lightgbm {evaluation.verdict.summary()}",
+            headline="recall 0.8",
+            uri="",
+        ),
+        flow_run="TrainFlow/17",
+        commit="c0ffee",
+        mlflow_run_id="abc",
+        params=small.params,
+        candidate_scores={"lightgbm": small.out_of_fold},
+        cleaned=Cleaned(
+            frame=frame,
+            quarantine=QUARANTINE,
+            ingested_rows=len(frame) + 1,
+            quarantined_rows=1,
+            collapsed_duplicates=0,
+        ),
+        records=(
+            SourceRecord(
+                name="a|b.csv",
+                merge="append",
+                rows=len(frame) + 1,
+                sha256="f" * 64,
+                bytes=10,
+                dvc_md5=None,
+                ignored_columns=(),
+            ),
+        ),
+        rows=small.rows,
+        trained=small.trained,
+        files=small.files,
+    )
+
+
+@pytest.fixture(scope="session")
+def runs(small):
+    params, test, fingerprint = small.params, small.rows.test, training_fingerprint(small.rows.train)
+    champion = BaselineModel(
+        version="1",
+        scorer=small.scorer,
+        training_rows=np.array([], dtype=np.uint64),
+        training_fingerprint=f"other than {fingerprint}",
+    )
+    probabilities = small.scorer.probabilities(test)
+    comparison = compare(champion, test, probabilities, small.scorer.decisions(probabilities), fingerprint, params)
+    strict_gate = params.gate.model_copy(update={"min_recall": 0.999})
+
+    first = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, params)
+
+    def judged(comparison, gate):
+        return replace(
+            first,
+            comparison=comparison,
+            verdict=judge(
+                first.held_out,
+                first.out_of_fold,
+                first.agreement,
+                comparison,
+                gate,
+                params.evaluation.min_assessable_failures,
+            ),
+        )
+
+    return {
+        "first": finished_run(small, first),
+        "second": finished_run(small, judged(comparison, params.gate)),
+        "rejected": finished_run(small, judged(None, strict_gate)),
+    }
+
+
+@pytest.fixture
+def run(runs):
+    """A copy of the first model's run, for a test to change."""
+    return SimpleNamespace(**vars(runs["first"]))
