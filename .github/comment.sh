@@ -3,13 +3,13 @@
 #
 #   comment.sh REPORT TARGET    TARGET: pr/NUMBER or commit/SHA
 #
-# Pictures are left out because CML uploads them to a third-party server. The job's artifact has them.
+# Charts are left out because CML uploads them to a third-party server. The job's artifact has them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$1 target=$2
 version=${CML_VERSION:-v0.20.6}
 mkdir -p build
-sed '/^<details><summary>Pictures/,/^<\/details>/d' "$report" > build/comment.md
+sed '/^<details><summary>Charts/,/^<\/details>/d' "$report" > build/comment.md
 echo "Charts and the full report: [artifact \`training\` of this run](${RUN_URL:?})" >> build/comment.md
 
 post_with_cml() {

@@ -46,7 +46,7 @@ def test_cml_posts_the_tables_and_no_picture_leaves_the_house(comment):
     assert called == ["cml comment create --publish=false --target=pr/12 build/comment.md"]
     report = GOLDEN.read_text()
     assert "![" in report
-    assert text.read_text().startswith(report.partition("<details><summary>Pictures")[0])
+    assert text.read_text().startswith(report.partition("<details><summary>Charts")[0])
     assert "![" not in text.read_text()
     assert text.read_text().endswith("(https://github.example/runs/7)\n")
 
