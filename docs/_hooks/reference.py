@@ -1,9 +1,11 @@
-"""MkDocs hook: write the HTTP API reference from the application's own OpenAPI document at build time."""
+"""MkDocs hook: the HTTP API reference comes from the application's OpenAPI document, and no setting is left undocumented."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parents[2]
 HTTP_API = "<!-- http-api -->"
@@ -19,9 +21,32 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the marker of the HTTP API reference with its sections."""
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Replace the marker of the HTTP API reference with its sections. Raises PluginError for an incomplete reference page."""
+    for name in _documented_on(page.file.src_uri):
+        if name not in markdown:
+            raise PluginError(f"docs/{page.file.src_uri} does not mention {name!r}: document it there")
     return markdown.replace(HTTP_API, http_api()) if HTTP_API in markdown else markdown
+
+
+def _documented_on(page: str) -> list[str]:
+    """The names that a reference page must mention, taken from the code."""
+    match page:
+        case "reference/settings.md":
+            from predictive_maintenance.config.params import Params
+
+            return list(Params.model_fields)
+        case "reference/environment.md":
+            from app.settings import Settings as ServiceSettings
+            from dashboard.settings import Settings as DashboardSettings
+
+            names = {**ServiceSettings.model_fields, **DashboardSettings.model_fields}
+            return [f"`PDM_{name.upper()}`" for name in names]
+        case "reference/quality-gate.md":
+            from predictive_maintenance.evaluation.verdict import CheckName
+
+            return [f"| {check} |" for check in CheckName]
+    return []
 
 
 def http_api() -> str:
