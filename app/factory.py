@@ -1,11 +1,11 @@
-"""An application made of its parts: settings, the names in the registry, and where that registry is."""
+"""Create the application from its settings and the names in the model registry."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
@@ -13,62 +13,46 @@ from predictive_maintenance.tracking.connection import connect_read_only, tracki
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 
 from . import openapi, problems
-from .http.fast_path import FastPathApp, FastPathMiddleware
+from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
-from .middleware import ApiKeyMiddleware, RequestLoggingMiddleware
+from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import health, invocations, model, predict
 from .service import BoundedExecutor, Service
 from .serving.local_registry import LocalRegistry
 from .serving.model_cache import ModelCache
-from .serving.model_watcher import Event, ModelWatcher, ReadableRegistry
+from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
 from .settings import Settings
 
 DESCRIPTION = """
-Which machine will fail, how sure that is, and why. The model is the one in production; a promotion is followed
-within seconds, without a restart. Try **POST /predict** with one of its examples.
+Predicts machine failures: probability, decision, risk level, explanation and recommended action. The service uses the
+production model and follows promotions and rollbacks within seconds, without a restart. Try **POST /predict** with one of
+its examples.
 """
+
+TAGS: list[dict[str, Any]] = [
+    {"name": "predict", "description": "Score one reading or a batch."},
+    {"name": "model", "description": "The served model, all versions and the training runs."},
+    {"name": "health", "description": "Liveness, readiness and Prometheus metrics."},
+    {"name": "clouds", "description": "The routes that SageMaker and Azure ML call."},
+]
 
 
 def open_registry(names: RegistryNames) -> ReadableRegistry:
-    """MLflow's registry, for one who only reads. Raises RegistryError."""
+    """Return the MLflow registry, opened read-only. Raises RegistryError."""
     return RegistryReader(connect_read_only(names))
 
 
 def create_app(
     settings: Settings, params: Params, open_registry: Callable[[RegistryNames], ReadableRegistry] = open_registry
 ) -> FastAPI:
-    """An application that follows the model and the alias that `params.registry` names."""
+    """Return an application that serves the model and the alias that `params.registry` names."""
     metrics = Metrics()
-
-    def followed(event: Event, champion: ServedModel | None) -> None:
-        serving = (champion.version.version, champion.scorer.spec.algorithm) if champion else None
-        metrics.followed(event, serving)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        names = params.registry
-        folder = LocalRegistry(settings.model_dir) if settings.model_dir else None
-        store = ModelCache(settings.model_cache, folder.uri if folder else tracking_uri(), names.model_name)
-        follower = ModelWatcher(
-            lambda: folder or open_registry(names), store, settings.poll_seconds, settings.max_backoff_seconds, followed
-        )
-        app.state.service = Service(
-            settings=settings,
-            params=params,
-            metrics=metrics,
-            follower=follower,
-            workroom=BoundedExecutor(settings.max_waiting),
-        )
-        await asyncio.to_thread(follower.start, settings.registry_wait_seconds)
-        yield
-        follower.stop()
-        app.state.service.workroom.close()
-
-    app = FastPathApp(
+    app = FastAPI(
         title="Predictive maintenance",
         description=DESCRIPTION,
-        lifespan=lifespan,
+        openapi_tags=TAGS,
+        lifespan=_lifespan(settings, params, metrics, open_registry),
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -78,10 +62,44 @@ def create_app(
         app.include_router(module.router)
     problems.install(app)
     openapi.install(app, needs_key=settings.api_key is not None)
-    answering: ASGIApp = FastPathMiddleware(
-        app.framework, [route for module in modules for route in module.router.routes]
-    )
+    # The middleware that is added last is the outermost.
+    app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
     if settings.api_key:
-        answering = ApiKeyMiddleware(answering, settings.api_key.get_secret_value())
-    app.front = RequestLoggingMiddleware(answering, metrics)
+        app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
+    app.add_middleware(ProblemMiddleware)
+    app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app
+
+
+def _lifespan(
+    settings: Settings, params: Params, metrics: Metrics, open_registry: Callable[[RegistryNames], ReadableRegistry]
+) -> Any:
+    def count_event(event: WatcherEvent, model: ServedModel | None) -> None:
+        metrics.count_event(event, (model.version.version, model.scorer.spec.algorithm) if model else None)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        names = params.registry
+        local = LocalRegistry(settings.model_dir) if settings.model_dir else None
+        cache = ModelCache(settings.model_cache, local.uri if local else tracking_uri(), names.model_name)
+        watcher = ModelWatcher(
+            lambda: local or open_registry(names),
+            cache,
+            settings.poll_seconds,
+            settings.max_backoff_seconds,
+            count_event,
+        )
+        service = Service(
+            settings=settings,
+            params=params,
+            metrics=metrics,
+            watcher=watcher,
+            executor=BoundedExecutor(settings.max_waiting),
+        )
+        app.state.service = service
+        await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
+        yield
+        watcher.stop()
+        service.executor.close()
+
+    return lifespan

@@ -1,4 +1,4 @@
-"""Logs as JSON, a line each, on standard output: the service's own and those of its server."""
+"""Logging: one JSON object per line, for the events of the service (standard output) and of its libraries."""
 
 import logging
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ from pydantic_core import to_json
 
 
 def configure(level: str) -> None:
-    """JSON lines from `level` upwards."""
+    """Log JSON lines from `level` upwards."""
     structlog.configure(
-        processors=[_completed, _as_bytes],
+        processors=[_add_fields, _as_bytes],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(),
         cache_logger_on_first_use=True,
@@ -19,21 +19,20 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_completed],
+            foreign_pre_chain=[_add_fields],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _as_text],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = name != "uvicorn.access"  # requests are logged once, by us
+        logging.getLogger(name).propagate = name != "uvicorn.access"  # RequestLoggingMiddleware logs requests
     for noisy in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _completed(logger: Any, level: str, event: Any) -> Any:
-    """`event` with its level, its time and its traceback: in one go, since the three processors that structlog has for it
-    take as long as all the rest of a line."""
+def _add_fields(logger: Any, level: str, event: Any) -> Any:
+    """Add level, time and traceback. In one function: structlog's three processors take half of the time of a line."""
     event["level"] = level
     event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
     return structlog.processors.format_exc_info(logger, level, event) if "exc_info" in event else event

@@ -1,4 +1,4 @@
-"""What a server imports: uvicorn app.main:app. Its settings come from the environment, its names from params.yaml."""
+"""The application as a server imports it: `uvicorn app.main:app`. Settings come from the environment and params.yaml."""
 
 from predictive_maintenance.config.params_file import load_params
 

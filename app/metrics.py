@@ -1,4 +1,4 @@
-"""What Prometheus reads. With several workers, PROMETHEUS_MULTIPROC_DIR makes their numbers add up."""
+"""Prometheus metrics. With several workers, PROMETHEUS_MULTIPROC_DIR is the folder that adds up their values."""
 
 import os
 import time
@@ -17,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _FIELDS = frozenset((*INPUT_NAMES, READING_ID.name, ""))
-"""The empty one stands for a row as a whole."""
+"""Values of the label `field`; the empty one stands for a whole row."""
 _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -26,54 +26,76 @@ class Metrics:
     """The metrics of one application."""
 
     def __init__(self) -> None:
-        own = CollectorRegistry()
-        self._own = own
+        registry = CollectorRegistry()
+        self._registry = registry
         self._serving: tuple[str, str] | None = None
-        self._scored: dict[tuple[str, bool], Counter] = {}
-        self.requests = Counter("pdm_http_requests", "Answers.", ["route", "method", "status"], registry=own)
-        self.seconds = Histogram(
-            "pdm_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=own
+        self._readings: dict[tuple[str, bool], Counter] = {}
+        self.requests = Counter(
+            "pdm_http_requests", "HTTP requests answered.", ["route", "method", "status"], registry=registry
         )
-        self.readings = Counter("pdm_readings", "Readings scored.", ["version", "decision"], registry=own)
+        self.seconds = Histogram(
+            "pdm_http_request_seconds",
+            "Seconds to answer an HTTP request.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.readings = Counter(
+            "pdm_readings",
+            "Readings scored, by model version and decision.",
+            ["version", "decision"],
+            registry=registry,
+        )
         self.probability = Histogram(
-            "pdm_failure_probability", "Probabilities given.", buckets=_PROBABILITIES, registry=own
+            "pdm_failure_probability",
+            "Failure probabilities of the scored readings.",
+            buckets=_PROBABILITIES,
+            registry=registry,
         )
         self.rejected = Counter(
-            "pdm_readings_rejected", "Readings refused, by the field at fault.", ["field"], registry=own
+            "pdm_readings_rejected", "Readings rejected, by invalid field.", ["field"], registry=registry
         )
-        self.model_events = Counter("pdm_model_events", "What following production led to.", ["event"], registry=own)
+        self.model_events = Counter(
+            "pdm_model_events",
+            "Events of the model watcher: loaded, restored, refused, unreachable.",
+            ["event"],
+            registry=registry,
+        )
         self.serving = Gauge(
-            "pdm_model_serving", "1 for the version that is served.", ["version", "algorithm"], registry=own,
+            "pdm_model_serving",
+            "1 for the served version, 0 for versions served before.",
+            ["version", "algorithm"],
+            registry=registry,
             multiprocess_mode="liveall",
-        )  # fmt: skip
+        )
 
-    def scored(self, version: str, probability: float, failure: bool) -> None:
-        """Count one reading that was scored."""
-        if (readings := self._scored.get((version, failure))) is None:
-            # Looking a label up each time costs more than counting.
-            readings = self._scored[version, failure] = self.readings.labels(version, _DECISIONS[failure])
+    def count_reading(self, version: str, probability: float, failure: bool) -> None:
+        """Count one scored reading."""
+        if (readings := self._readings.get((version, failure))) is None:
+            # Cached: finding a labelled metric takes longer than incrementing it.
+            readings = self._readings[version, failure] = self.readings.labels(version, _DECISIONS[failure])
         readings.inc()
         self.probability.observe(probability)
 
-    def scored_batch(self, version: str, probabilities: npt.NDArray[np.float64], failures: int) -> None:
-        """Count many readings that were scored together."""
+    def count_batch(self, version: str, probabilities: npt.NDArray[np.float64], failures: int) -> None:
+        """Count the scored readings of a batch."""
         self.readings.labels(version, _DECISIONS[True]).inc(failures)
         self.readings.labels(version, _DECISIONS[False]).inc(len(probabilities) - failures)
-        # By bucket: `observe` for each would take a tenth of a batch's time, and the library has no call for many.
-        places = np.searchsorted(_PROBABILITIES, probabilities, side="left")
+        # By bucket: calling `observe` for each reading would take a tenth of the batch's time.
+        indices = np.searchsorted(_PROBABILITIES, probabilities, side="left")
         for bucket, count in zip(
-            self.probability._buckets, np.bincount(places, minlength=len(_PROBABILITIES) + 1), strict=True
+            self.probability._buckets, np.bincount(indices, minlength=len(_PROBABILITIES) + 1), strict=True
         ):
             bucket.inc(int(count))
         self.probability._sum.inc(float(probabilities.sum()))
 
-    def reject(self, fields: Iterable[str]) -> None:
-        """Count a reading that was refused, under each field at fault: a client's own words make no series."""
+    def count_rejected(self, fields: Iterable[str]) -> None:
+        """Count a rejected reading under each invalid field. Unknown names share one label: clients must not create series."""
         for field in fields:
             self.rejected.labels(field if field in _FIELDS else "unknown").inc()
 
-    def followed(self, event: str, serving: tuple[str, str] | None) -> None:
-        """Count what following production led to; `serving` is (version, algorithm) of what is served now."""
+    def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
+        """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""
         self.model_events.labels(event).inc()
         if serving != self._serving:
             if self._serving:
@@ -83,21 +105,23 @@ class Metrics:
             self._serving = serving
 
     def render(self, last_success: float | None) -> bytes:
-        """All of it as text. `last_success` of a look at the registry is in seconds since the epoch."""
-        scraped = self._own
+        """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch."""
+        metrics = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            scraped = CollectorRegistry()
-            MultiProcessCollector(scraped)  # type: ignore[no-untyped-call]
+            metrics = CollectorRegistry()
+            MultiProcessCollector(metrics)  # type: ignore[no-untyped-call]
         age = CollectorRegistry()
-        age.register(_LookUpAge(lambda: last_success))
-        return generate_latest(scraped) + generate_latest(age)
+        age.register(_PollAge(lambda: last_success))
+        return generate_latest(metrics) + generate_latest(age)
 
 
-class _LookUpAge(Collector):
+class _PollAge(Collector):
     def __init__(self, last_success: Callable[[], float | None]) -> None:
         self._last_success = last_success
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         last = self._last_success()
         age = float("inf") if last is None else time.time() - last
-        yield GaugeMetricFamily("pdm_registry_look_up_age_seconds", "Since the registry last answered.", value=age)
+        yield GaugeMetricFamily(
+            "pdm_registry_look_up_age_seconds", "Seconds since the registry last answered.", value=age
+        )

@@ -1,4 +1,4 @@
-"""The API's documentation: a page that needs no internet, and an OpenAPI document that tells errors and keys as they are."""
+"""The API's documentation: a page that works offline, and an OpenAPI document with the errors and the API key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,28 +11,28 @@ from .problems import MEDIA_TYPE
 
 
 def install(app: FastAPI, needs_key: bool) -> None:
-    """Serve the page at /docs (and / leads there), its script and style from this machine."""
+    """Serve the documentation at /docs, to which / redirects, with its script and style from this service."""
     patch_fastapi(app)
-    app.openapi = _corrected(app.openapi, needs_key)  # type: ignore[method-assign]
+    app.openapi = _completed(app.openapi, needs_key)  # type: ignore[method-assign]
 
 
-def _corrected(document: Callable[[], dict[str, Any]], needs_key: bool) -> Callable[[], dict[str, Any]]:
-    def corrected() -> dict[str, Any]:
-        made = document()
-        for path, operations in made["paths"].items():
+def _completed(generate: Callable[[], dict[str, Any]], needs_key: bool) -> Callable[[], dict[str, Any]]:
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        for path, operations in document["paths"].items():
             for operation in operations.values():
-                _tell_errors(operation)
+                _set_error_media_type(operation)
                 if needs_key and path not in OPEN_PATHS:
                     operation["security"] = [{"key": []}]
         if needs_key:
-            made["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
-        return made
+            document["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        return document
 
-    return corrected
+    return openapi
 
 
-def _tell_errors(operation: dict[str, Any]) -> None:
-    """Give errors their own content type: the framework gives them that of the answers."""
+def _set_error_media_type(operation: dict[str, Any]) -> None:
+    """Declare errors as problem details. FastAPI declares the media type of successful responses for them."""
     for status, response in operation["responses"].items():
         if int(status) >= 400 and "application/json" in response["content"]:
             response["content"][MEDIA_TYPE] = response["content"].pop("application/json")

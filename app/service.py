@@ -1,4 +1,4 @@
-"""What a running application holds: its settings, its metrics, the champion it follows, its room for heavy work."""
+"""The objects that the routes share: settings, metrics, the model watcher and the executor for slow work."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class BoundedExecutor:
-    """One thread for what would keep the event loop too long, and a bounded queue before it."""
+    """One thread for work that would block the event loop, with a bounded queue."""
 
     def __init__(self, max_waiting: int) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="workroom")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="executor")
         self._max_waiting, self._waiting = max_waiting, 0
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """`work(*arguments)` in the thread. Raises Problem 503 when too many are waiting already."""
+        """Return `work(*arguments)`, called in the thread. Raises Problem 503 if the queue is full."""
         if self._waiting >= self._max_waiting:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -47,26 +47,26 @@ class BoundedExecutor:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One application's parts."""
+    """The shared objects of one application."""
 
     settings: Settings
     params: Params
     metrics: Metrics
-    follower: ModelWatcher
-    workroom: BoundedExecutor
+    watcher: ModelWatcher
+    executor: BoundedExecutor
 
     @property
     def model_name(self) -> str:
         return self.params.registry.model_name
 
-    def champion(self) -> ServedModel:
-        """The champion of this moment. Raises Problem 503 with the reason where there is none."""
-        if (champion := self.follower.champion) is None:
-            reason = self.follower.trouble or "the model is being loaded"
+    def served_model(self) -> ServedModel:
+        """Return the model that is served now. Raises Problem 503 with the reason if there is none."""
+        if (model := self.watcher.model) is None:
+            reason = self.watcher.warning or "the model is being loaded"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"no model is ready: {reason}", headers={"Retry-After": "5"})
-        return champion
+        return model
 
 
-def service(request: Request) -> Service:
-    """The parts of the application that a request came to."""
+def get_service(request: Request) -> Service:
+    """Return the shared objects of the application that received the request."""
     return request.app.state.service

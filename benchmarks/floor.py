@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from app.http.media_types import JSON, request_media_type
-from app.http.request_body import checked_json, read_body
+from app.http.request_body import read_body, validate_json
 from app.routes import predict
 from app.schemas.prediction import Reading
-from app.service import service
+from app.service import get_service
 
 _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 
@@ -22,7 +22,7 @@ _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 async def bare(request: Request) -> Response:
     """As /predict begins and ends."""
     request_media_type(request, (JSON,))
-    checked_json(_READING, await read_body(request, service(request).settings.max_request_bytes))
+    validate_json(_READING, await read_body(request, get_service(request).settings.max_request_bytes))
     return Response(to_json({"failure_probability": 0.5}), media_type=JSON)
 
 

@@ -8,8 +8,10 @@ import httpx
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from app.schemas.model import Health, ModelCard, Thresholds, TrainingList, VersionList
+from app.schemas.health import Health
+from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
+from app.schemas.training_runs import TrainingRunList
 from dashboard.settings import Settings
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 
@@ -58,8 +60,8 @@ class ApiClient:
     def versions(self) -> VersionList:
         return self._get("/model/history", VersionList)
 
-    def training_runs(self) -> TrainingList:
-        return self._get("/model/trainings", TrainingList)
+    def training_runs(self) -> TrainingRunList:
+        return self._get("/model/trainings", TrainingRunList)
 
     def thresholds(self) -> Thresholds:
         return self._get("/model/thresholds", Thresholds)

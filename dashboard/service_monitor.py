@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TypeVar
 
-from app.schemas.model import Health, ModelCard, TrainingList, VersionList
+from app.schemas.health import Health
+from app.schemas.model import ModelCard, VersionList
+from app.schemas.training_runs import TrainingRunList
 from dashboard.api_client import ApiClient, ApiError
 from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
 
@@ -34,7 +36,7 @@ class Snapshot:
     health: Health | None = None
     model_card: ModelCard | None = None
     versions: VersionList | None = None
-    training_runs: TrainingList | None = None
+    training_runs: TrainingRunList | None = None
     counters: Counters | None = None
     traffic: Traffic | None = None
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.schemas.model import GateCheck, ModelCard, TrainingList
+from app.schemas.model import GateCheck, ModelCard
+from app.schemas.training_runs import TrainingRunList
 from dashboard.formatting import (
     ALGORITHM_LABELS,
     GATE_LABELS,
+    GATE_SIGNS,
     NO_VALUE,
     RUNNING_STATUSES,
     ago,
@@ -64,7 +66,7 @@ def served_version_state(snapshot: Snapshot) -> State:
     return State(f"Version {plain(health.serving_version)}", f"{note}; loaded {ago(health.serving_since)}")
 
 
-def last_training_state(training_runs: TrainingList | None) -> State:
+def last_training_state(training_runs: TrainingRunList | None) -> State:
     if training_runs is None:
         return State("Unknown", "no response from the registry", "⚪")
     if not training_runs.trainings:
@@ -75,7 +77,7 @@ def last_training_state(training_runs: TrainingList | None) -> State:
     if last.level is None:
         return State("Failed", f"{plain(last.flow_run)}, {ago(last.started)}: no evaluation", "🔴")
     verdict = f": {plain(last.verdict)}" if last.verdict else ""
-    sign = {"production": "🟢", "candidate": "🟡"}.get(last.level, "🟠")
+    sign = GATE_SIGNS.get(last.level, "⚪")
     label = GATE_LABELS.get(last.level, plain(last.level)).capitalize()
     return State(label, f"{ago(last.ended or last.started)}{verdict}", sign)
 

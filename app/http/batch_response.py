@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from predictive_maintenance.machine.operating_limits import LIMITS, broken_limit_codes, limits_of_code
+from predictive_maintenance.machine.operating_limits import LIMITS, exceeded_limit_codes, limits_of_code
 from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID, SENSOR_NAMES
 
 from ..schemas.prediction import RiskLevel
@@ -27,7 +27,10 @@ _LEVEL_NAMES = np.array(_RISK_LEVELS, dtype=object)
 _LIMIT_NAMES = np.empty(len(_COMBINATIONS), dtype=object)
 _LIMIT_NAMES[:] = [tuple(limit.name for limit in limits) for limits in _COMBINATIONS]
 _ACTIONS = np.array(
-    [[recommended_action(level, (limit.action for limit in limits)) for limits in _COMBINATIONS] for level in _RISK_LEVELS],
+    [
+        [recommended_action(level, (limit.action for limit in limits)) for limits in _COMBINATIONS]
+        for level in _RISK_LEVELS
+    ],
     dtype=object,
 )
 
@@ -86,7 +89,7 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
         probabilities=probabilities,
         decisions=decisions,
         levels=levels,
-        limit_codes=broken_limit_codes(columns),
+        limit_codes=exceeded_limit_codes(columns),
         warnings=_warnings(columns, model),
     )
 
@@ -110,7 +113,8 @@ def as_table(scored: ScoredBatch, media_type: str, inputs: bool = False) -> byte
     """Return a table as one of TABLES, with lists joined to text. With `inputs`, it has the readings' columns, too."""
     columns = _json_columns(scored)
     reasons = [
-        None if errors is None else "; ".join(_error_text(error) for error in errors) for errors in columns.pop("errors")
+        None if errors is None else "; ".join(_error_text(error) for error in errors)
+        for errors in columns.pop("errors")
     ]
     for name in ("broken_limits", "warnings"):
         columns[name] = [None if cell is None else "; ".join(cell) for cell in columns[name]]

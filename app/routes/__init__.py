@@ -1,1 +1,1 @@
-"""The routes, by subject. A route reads the request, asks someone who knows, and answers."""
+"""The HTTP routes, one module for each tag of the API."""

@@ -1,4 +1,4 @@
-"""For machines that look after machines: alive, ready, metrics."""
+"""Liveness, readiness and metrics."""
 
 import time
 from http import HTTPStatus
@@ -8,48 +8,49 @@ from fastapi import APIRouter, Request, Response
 
 from ..metrics import CONTENT_TYPE
 from ..problems import ProblemDetails
-from ..schemas.model import Health
-from ..service import Service, service
+from ..schemas.health import Health
+from ..service import Service, get_service
 
 router = APIRouter(tags=["health"])
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", summary="Alive, and how it is", response_model=Health)
+@router.get("/health", summary="Check liveness", response_model=Health)
 async def health(request: Request) -> Any:
-    """200 as soon as the process serves; what is wrong stands in the answer."""
-    return describe(service(request))
+    """Always 200 while the process runs. The answer says whether a model is served and what is wrong."""
+    return describe_health(get_service(request))
 
 
 @router.head("/ready", include_in_schema=False)
-@router.get("/ready", summary="Ready to score", response_model=Health, responses={503: {"model": ProblemDetails}})
+@router.get("/ready", summary="Check readiness", response_model=Health, responses={503: {"model": ProblemDetails}})
 async def ready(request: Request) -> Any:
-    """200 with a champion that passed its golden rows, 503 with the reason otherwise; of the worker that answers."""
-    service(request).champion()
-    return describe(service(request))
+    """200 if this worker serves a model that passed its golden-row check, otherwise 503 with the reason."""
+    service = get_service(request)
+    service.served_model()
+    return describe_health(service)
 
 
 @router.get(
-    "/metrics", summary="For Prometheus", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    "/metrics", summary="Get metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
 async def metrics(request: Request) -> Response:
-    """For Prometheus."""
-    here = service(request)
-    return Response(here.metrics.render(here.follower.following.last_success), HTTPStatus.OK, media_type=CONTENT_TYPE)
+    """Metrics in the text format of Prometheus."""
+    service = get_service(request)
+    content = service.metrics.render(service.watcher.state.last_success)
+    return Response(content, HTTPStatus.OK, media_type=CONTENT_TYPE)
 
 
-def describe(here: Service) -> Health:
-    """The state of the service, in words for a person and in fields for a program."""
-    champion, following = here.follower.champion, here.follower.following
-    trouble = here.follower.trouble
+def describe_health(service: Service) -> Health:
+    """Return the state of the service."""
+    model, state, warning = service.watcher.model, service.watcher.state, service.watcher.warning
     return Health(
-        status="not ready" if champion is None else "degraded" if trouble else "ok",
-        trouble=trouble,
-        serving_version=champion.version.version if champion else None,
-        production_version=following.production,
-        serving_since=champion.serving_since.isoformat(timespec="seconds") if champion else None,
-        restored_from_disk=following.restored and following.last_success is None,
+        status="not ready" if model is None else "degraded" if warning else "ok",
+        trouble=warning,
+        serving_version=model.version.version if model else None,
+        production_version=state.production,
+        serving_since=model.serving_since.isoformat(timespec="seconds") if model else None,
+        restored_from_disk=state.restored and state.last_success is None,
         registry_answered_seconds_ago=(
-            None if following.last_success is None else round(time.time() - following.last_success, 1)
+            None if state.last_success is None else round(time.time() - state.last_success, 1)
         ),
     )

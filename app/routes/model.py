@@ -1,4 +1,4 @@
-"""What is served, and how it came to be: the champion's card, the history of versions, the trainings behind them."""
+"""The served model's card, its counts at each threshold, all versions, and the training runs."""
 
 import asyncio
 import json
@@ -22,65 +22,69 @@ from predictive_maintenance.tracking.entities import (
 )
 
 from ..problems import Problem, ProblemDetails
-from ..schemas.model import ModelCard, Thresholds, TrainingList, TrainingSummary, VersionList, VersionSummary
-from ..service import service
+from ..schemas.model import ModelCard, Thresholds, VersionList, VersionSummary
+from ..schemas.training_runs import TrainingRunList, TrainingRunSummary
+from ..service import get_service
 from ..serving.served_model import ServedModel
 
 router = APIRouter(prefix="/model", tags=["model"])
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDetails}}
 
 
-@router.get("", summary="The champion's card", response_model=ModelCard, responses={503: {"model": ProblemDetails}})
+@router.get("", summary="Get the served model's card", response_model=ModelCard, responses=_UNAVAILABLE)
 async def model(request: Request) -> Any:
-    """The card of the champion: metrics with intervals, gate, lineage, threshold, since when."""
-    here = service(request)
-    return _card(here.champion(), here.model_name)
+    """The served model: metrics with intervals, quality gate, decision threshold, costs, lineage."""
+    service = get_service(request)
+    return _model_card(service.served_model(), service.model_name)
 
 
-@router.get("/history", summary="Every version", response_model=VersionList, responses={503: {"model": ProblemDetails}})
+@router.get("/history", summary="List all versions", response_model=VersionList, responses=_UNAVAILABLE)
 async def history(request: Request) -> Any:
-    """Every version with its verdict and reasons."""
-    here = service(request)
-    versions, trouble = await asyncio.to_thread(here.follower.history)
-    champion = here.follower.champion
+    """Every version of the model, the newest first, with the verdict of the quality gate and its checks."""
+    service = get_service(request)
+    versions, warning = await asyncio.to_thread(service.watcher.versions)
+    served = service.watcher.model
     return VersionList(
-        model_name=here.model_name,
-        serving_version=champion.version.version if champion else None,
-        versions=[VersionSummary(**_version(version)) for version in versions],
-        trouble=trouble,
+        model_name=service.model_name,
+        serving_version=served.version.version if served else None,
+        versions=[VersionSummary(**_version_fields(version)) for version in versions],
+        trouble=warning,
     )
 
 
 @router.get(
-    "/trainings",
-    summary="The latest trainings",
-    response_model=TrainingList,
-    responses={503: {"model": ProblemDetails}},
+    "/trainings", summary="List the latest training runs", response_model=TrainingRunList, responses=_UNAVAILABLE
 )
 async def trainings(request: Request) -> Any:
-    """The latest runs of the flow, those that were rejected, failed or still go on, too."""
-    here = service(request)
-    found, trouble = await asyncio.to_thread(here.follower.trainings)
-    told = [TrainingSummary.model_validate(training) for training in found]
-    return TrainingList(mlflow_url=None if here.settings.model_dir else web_ui_url(), trainings=told, trouble=trouble)
+    """The latest training runs, the newest first, with those that were rejected, failed or are still running."""
+    service = get_service(request)
+    runs, warning = await asyncio.to_thread(service.watcher.training_runs)
+    return TrainingRunList(
+        mlflow_url=None if service.settings.model_dir else web_ui_url(),
+        trainings=[TrainingRunSummary.model_validate(run) for run in runs],
+        trouble=warning,
+    )
 
 
 @router.get(
     "/thresholds",
-    summary="The champion at other thresholds",
+    summary="Get the counts at each threshold",
     response_model=Thresholds,
-    responses={code: {"model": ProblemDetails} for code in (404, 503)},
+    responses=_UNAVAILABLE | {404: {"model": ProblemDetails}},
 )
 async def thresholds(request: Request) -> Any:
-    """The champion's counts on the held-out rows at every threshold worth looking at, in rising order."""
-    champion = service(request).champion()
-    if champion.thresholds is None:
+    """True and false positives of the served model on the held-out rows, at decision thresholds in ascending order."""
+    served = get_service(request).served_model()
+    if served.thresholds is None:
         raise Problem(
-            HTTPStatus.NOT_FOUND, f"version {champion.version.version} was made without them: train, or promote another"
+            HTTPStatus.NOT_FOUND,
+            f"version {served.version.version} has no counts at each threshold: train or promote a newer version",
         )
-    return {"version": champion.version.version, **champion.thresholds}
+    return {"version": served.version.version, **served.thresholds}
 
 
-def _version(version: ModelVersion) -> dict[str, Any]:
+def _version_fields(version: ModelVersion) -> dict[str, Any]:
+    """Return the fields of `VersionSummary`."""
     tags = version.tags
     return {
         "version": version.version,
@@ -98,23 +102,24 @@ def _version(version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def _scores(tags: Any, side: str) -> dict[str, Any] | None:
-    return json.loads(tags[METRICS_TAG])[side] if METRICS_TAG in tags else None
+def _scores(tags: Any, rows: str) -> dict[str, Any] | None:
+    """Return the metrics on the `held_out` or `out_of_fold` rows."""
+    return json.loads(tags[METRICS_TAG])[rows] if METRICS_TAG in tags else None
 
 
-def _card(champion: ServedModel, model_name: str) -> ModelCard:
-    spec, tags = champion.scorer.spec, champion.version.tags
+def _model_card(served: ServedModel, model_name: str) -> ModelCard:
+    spec, tags = served.scorer.spec, served.version.tags
     return ModelCard(
-        **_version(champion.version),
+        **_version_fields(served.version),
         model_name=model_name,
-        serving_since=champion.serving_since.isoformat(timespec="seconds"),
+        serving_since=served.serving_since.isoformat(timespec="seconds"),
         threshold=spec.threshold,
         currency=spec.currency,
         missed_failure_cost=spec.missed_failure_cost,
         false_alarm_cost=spec.false_alarm_cost,
         features=list(spec.features),
         limits=dict(spec.limits),
-        known_ranges=champion.known,
+        known_ranges=served.training_ranges,
         out_of_fold=_scores(tags, "out_of_fold"),
         previous_version=tags.get(PREVIOUS_TAG) or None,
         git_commit=tags.get("git_commit"),

@@ -1,4 +1,4 @@
-"""Scoring: one reading, or many at once."""
+"""Scoring of one reading or a batch, and what-if analysis."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from pydantic_core import to_json
 
 from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
 
+from ..http.duplicate_keys import refuse_duplicate_keys
 from ..http.fast_path import FastPathRoute
 from ..http.media_types import CSV, JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
-from ..http.request_body import checked_json, read_body
+from ..http.request_body import read_body, validate_json
 from ..problems import Problem, ProblemDetails, field_problem
 from ..schemas.prediction import (
     EXAMPLE_HEALTHY,
@@ -21,7 +22,7 @@ from ..schemas.prediction import (
     Readings,
     WhatIf,
 )
-from ..service import Service, service
+from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
 from ..serving.served_model import ServedModel
 
@@ -39,7 +40,7 @@ _CSV = "\n".join(
 _EXPLAIN = {
     "name": "explain",
     "in": "query",
-    "description": "Add what each sensor contributes.",
+    "description": "Add the contribution of each sensor and the distance from each operating limit.",
     "schema": {"type": "boolean", "default": False},
 }
 _BODY: dict[str, Any] = {
@@ -59,7 +60,7 @@ _BODY: dict[str, Any] = {
 _INPUTS = {
     "name": "inputs",
     "in": "query",
-    "description": "Add the readings themselves to an answer that is a table.",
+    "description": "Add the readings to an answer that is a table.",
     "schema": {"type": "boolean", "default": False},
 }
 BATCH_BODY: dict[str, Any] = {
@@ -79,14 +80,14 @@ BATCH_BODY: dict[str, Any] = {
                 },
             },
             CSV: {"schema": {"type": "string"}, "example": f"{','.join(EXAMPLE_HEALTHY)}\n{_CSV}\n"},
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES if kind != CSV},
+            **{table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES if table != CSV},
         },
     }
 }
 _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": BatchPrediction,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES},
+        "content": {table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES},
     }
 }
 
@@ -99,106 +100,115 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     openapi_extra=_BODY | {"parameters": [_EXPLAIN]},
 )
 async def predict(request: Request) -> Response:
-    """Will this machine fail? Probability, decision, risk, cost, broken limits and what to do."""
-    here = service(request)
+    """Failure probability, decision, risk level, cost, exceeded operating limits and recommended action.
+
+    A key that appears more than once in the reading is an error (422).
+    """
+    service = get_service(request)
     explain = _flag(request, "explain")
-    champion, reading = await _reading(here, request)
-    answer = assess(champion, here.model_name, reading)
+    model, reading = await _read_reading(service, request)
+    answer = assess(model, service.model_name, reading)
     if explain:
-        explanation = await here.workroom.run(champion.explainer.explain, reading)
+        explanation = await service.executor.run(model.explainer.explain, reading)
         answer["explanation"] = explanation_response(explanation, reading)
-    here.metrics.scored(champion.version.version, answer["failure_probability"], answer["predicted_failure"])
-    return Response(to_json(answer), media_type="application/json")
+    service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
+    return Response(to_json(answer), media_type=JSON)
 
 
 @router.post(
     "/predict/what-if",
-    summary="What would change the answer",
+    summary="Run a what-if analysis",
     response_model=WhatIf,
     responses=ERRORS,
     openapi_extra=_BODY,
 )
 async def predict_what_if(request: Request) -> Response:
-    """How the probability changes with each sensor, the others held, and the nearest value that turns the decision.
+    """The failure probability for other values of each sensor, and the nearest value at which the decision changes.
 
-    Over the values that the model has seen. These are questions, not readings: no metric counts them.
+    The values cover the sensor's range in training; the other sensors stay fixed. The reading is not counted in the metrics.
     """
-    here = service(request)
-    champion, reading = await _reading(here, request)
-    return Response(
-        to_json(await here.workroom.run(what_if_response, champion, reading)), media_type="application/json"
-    )
+    service = get_service(request)
+    model, reading = await _read_reading(service, request)
+    answer = await service.executor.run(what_if_response, model, reading)
+    return Response(to_json(answer), media_type=JSON)
 
 
 @router.post(
     "/predict/batch",
-    summary="Score many readings",
+    summary="Score a batch",
     response_model=BatchPrediction,
     responses=ERRORS | _BATCH_ANSWER,
     openapi_extra=BATCH_BODY | {"parameters": [_INPUTS]},
 )
 async def predict_batch(request: Request) -> Response:
-    """Many readings at once: JSON records or columns, CSV, Parquet or Arrow; the answer in the kind asked for by Accept.
+    """Readings as JSON records, JSON columns, CSV, Parquet or Arrow. The Accept header selects the format of the answer.
 
-    A row that is wrong gets its errors in its place, the others are scored. Columns of a table are matched by their
-    headers, units included, and those that are not known are ignored. With `inputs`, a table of answers holds the
-    readings, too, in canonical columns and units.
+    Each invalid row gets its errors; the other rows are scored. A table's columns are matched by their headers, which may
+    have units; unknown columns are ignored. With `inputs`, a table of answers also has the readings, in canonical columns
+    and units.
     """
-    here = service(request)
+    service = get_service(request)
     inputs = _flag(request, "inputs")
-    kind = request_media_type(request, MEDIA_TYPES)
-    answer_kind = response_media_type(request, MEDIA_TYPES, kind)
-    if inputs and answer_kind == JSON:
-        raise field_problem([(None, "inputs", f"is for tables: accept {' or '.join(TABLES)}")])
-    body = await read_body(request, here.settings.max_request_bytes)
-    champion = here.champion()
-    answer = await here.workroom.run(scored, here, champion, body, kind, answer_kind, inputs)
-    return Response(answer, media_type=answer_kind, headers={"X-Model-Version": champion.version.version})
+    media_type = request_media_type(request, MEDIA_TYPES)
+    answer_type = response_media_type(request, MEDIA_TYPES, media_type)
+    if inputs and answer_type == JSON:
+        raise field_problem([(None, "inputs", f"needs a table as answer: accept {' or '.join(TABLES)}")])
+    body = await read_body(request, service.settings.max_request_bytes)
+    model = service.served_model()
+    answer = await service.executor.run(score_body, service, model, body, media_type, answer_type, inputs)
+    return Response(answer, media_type=answer_type, headers={"X-Model-Version": model.version.version})
 
 
-def scored(
-    here: Service, champion: ServedModel, body: bytes, kind: str, answer_kind: str, inputs: bool = False
+def score_body(
+    service: Service, model: ServedModel, body: bytes, media_type: str, answer_type: str, inputs: bool = False
 ) -> bytes:
-    """The answer to a batch, as bytes of `answer_kind`. Raises Problem where nothing of it can be used."""
-    # Arrow comes with the first batch: a service that is only asked about single readings goes without its memory.
-    from ..http.batch_request import NAMING, read_batch
+    """Score the batch in `body` and return the answer as `answer_type`. Raises Problem if the whole body is invalid."""
+    # Imported with the first batch: a service for single readings saves the memory of Arrow.
+    from ..http.batch_request import IDENTITY_COLUMNS, read_batch
     from ..http.batch_response import as_json, as_table, score_batch
 
-    limits = champion.scorer.spec.limits
-    naming = NAMING if inputs else ()
-    batch = read_batch(body, kind, here.settings.max_rows, limits, here.params.columns.aliases, naming)
-    answer = score_batch(batch, champion)
-    here.metrics.scored_batch(champion.version.version, answer.probabilities, int(answer.decisions.sum()))
-    here.metrics.reject(field for errors in batch.errors.values() for field, _ in errors)
-    return as_json(answer, here.model_name) if answer_kind == JSON else as_table(answer, answer_kind, inputs)
+    batch = read_batch(
+        body,
+        media_type,
+        service.settings.max_rows,
+        model.scorer.spec.limits,
+        service.params.columns.aliases,
+        IDENTITY_COLUMNS if inputs else (),
+    )
+    scored = score_batch(batch, model)
+    service.metrics.count_batch(model.version.version, scored.probabilities, int(scored.decisions.sum()))
+    service.metrics.count_rejected(field for errors in batch.errors.values() for field, _ in errors)
+    return as_json(scored, service.model_name) if answer_type == JSON else as_table(scored, answer_type, inputs)
 
 
-async def _reading(here: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
-    """The champion, and the one valid reading of a request's body. A reading that is none is counted."""
+async def _read_reading(service: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
+    """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it."""
     request_media_type(request, (JSON,))
     try:
-        reading = checked_json(_READING, await read_body(request, here.settings.max_request_bytes))
-        champion = here.champion()
-        _check_limits(champion, reading)
+        body = await read_body(request, service.settings.max_request_bytes)
+        reading = validate_json(_READING, body)
+        refuse_duplicate_keys(body, len(reading))
+        model = service.served_model()
+        _check_limits(model, reading)
     except Problem as problem:
-        here.metrics.reject(field for _, field, _ in problem.errors)
+        service.metrics.count_rejected(field for _, field, _ in problem.errors)
         raise
-    return champion, reading
+    return model, reading
 
 
 def _flag(request: Request, name: str) -> bool:
-    """A parameter of the query that is true or false. Raises Problem 422 for anything else."""
+    """Return a boolean query parameter, false if it is not given. Raises Problem 422 for any other value."""
     if not request.scope["query_string"]:
         return False
     try:
         return _FLAG.validate_python(request.query_params.get(name, "false"))
     except ValidationError:
-        raise field_problem([(None, name, "is neither true nor false")]) from None
+        raise field_problem([(None, name, "should be true or false")]) from None
 
 
-def _check_limits(champion: ServedModel, reading: dict[str, Any]) -> None:
-    """Raises Problem 422 for each sensor outside of its physical limits, which travel with the model."""
-    limits = champion.scorer.spec.limits
+def _check_limits(model: ServedModel, reading: dict[str, Any]) -> None:
+    """Raise Problem 422 with each sensor outside its physical limits, which the model version declares."""
+    limits = model.scorer.spec.limits
     wrong = [name for name in SENSOR_NAMES if not limits[name][0] <= reading[name] <= limits[name][1]]
     if wrong:
         raise field_problem([(None, name, limit_reason(name, *limits[name])) for name in wrong])

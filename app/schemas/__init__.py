@@ -1,1 +1,1 @@
-"""Request and response models of the API."""
+"""Request and response schemas of the API."""

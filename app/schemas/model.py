@@ -1,128 +1,94 @@
-"""The API's words about itself and the model: health, card, history, and the trainings that it came from."""
+"""Schemas of the served model and of all versions."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class _Words(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
+from .base import Schema
 
 
-class Health(_Words):
-    """How the service is. `degraded` serves all the same, and says in `trouble` what is wrong."""
-
-    status: Literal["ok", "degraded", "not ready"]
-    trouble: str | None = Field(None, description="What a person should know.")
-    serving_version: str | None = Field(None, examples=["3"])
-    production_version: str | None = Field(None, description="What the alias named when the registry last answered.")
-    serving_since: str | None = None
-    restored_from_disk: bool = Field(False, description="Whether the model is one that was kept, not yet confirmed.")
-    registry_answered_seconds_ago: float | None = None
-
-
-class Estimate(_Words):
-    """A value and its two-sided interval."""
+class Estimate(Schema):
+    """A metric with its two-sided interval."""
 
     value: float = Field(examples=[0.846])
     low: float = Field(examples=[0.708])
     high: float = Field(examples=[0.933])
 
 
-class Scores(_Words):
-    """Metrics on one side of the split."""
+class Scores(Schema):
+    """Metrics on the held-out or the out-of-fold rows."""
 
     rows: int = Field(examples=[1505])
-    failures: int = Field(examples=[39])
+    failures: int = Field(description="Rows with a failure.", examples=[39])
     metrics: dict[str, Estimate]
 
 
-class GateCheck(_Words):
-    """One condition of the gate."""
+class GateCheck(Schema):
+    """One check of the quality gate."""
 
-    name: str
-    level: str
-    measured: str
-    required: str
+    name: str = Field(examples=["Recall"])
+    level: str = Field(description="Level that needs the check: candidate or production.", examples=["candidate"])
+    measured: str = Field(examples=["0.846"])
+    required: str = Field(examples=[">= 0.7"])
     passed: bool
-    why: str
+    why: str = Field(description="Why the check exists.")
 
 
-class VersionSummary(_Words):
-    """One version of the model. What a version does not say of itself is null."""
+class VersionSummary(Schema):
+    """One version of the model. A field that the version does not record is null."""
 
     version: str = Field(examples=["3"])
     aliases: list[str] = Field(examples=[["production"]])
     algorithm: str | None = Field(examples=["random_forest"])
-    registered: str
-    promoted: str | None
-    rolled_back: str | None
-    level: str | None = Field(description="What the gate made of it: production or candidate.")
-    verdict: str | None = Field(examples=["passes every check"])
-    held_out: Scores | None
-    gate: list[GateCheck] = Field(description="Every check, with what was measured and what is required.")
-    flow_run: str | None = Field(examples=["TrainFlow/1764000000000000"])
-    run_id: str
+    registered: str = Field(description="When the version was registered (ISO 8601).")
+    promoted: str | None = Field(description="When the version was last promoted to production.")
+    rolled_back: str | None = Field(description="When the version was rolled back.")
+    level: str | None = Field(description="Level that the quality gate gave: production or candidate.")
+    verdict: str | None = Field(description="Verdict of the quality gate.", examples=["passes every check"])
+    held_out: Scores | None = Field(description="Metrics on the held-out rows.")
+    gate: list[GateCheck] = Field(description="Every check of the quality gate.")
+    flow_run: str | None = Field(
+        description="The Metaflow run that trained the version.", examples=["TrainFlow/1764000000000000"]
+    )
+    run_id: str = Field(description="The MLflow run that trained the version.")
 
 
 class ModelCard(VersionSummary):
-    """The champion."""
+    """The served model."""
 
-    model_name: str
-    serving_since: str
-    threshold: float
-    currency: str
-    missed_failure_cost: float
-    false_alarm_cost: float
-    features: list[str]
-    limits: dict[str, tuple[float, float]] = Field(description="What a sensor can physically read.")
-    known_ranges: dict[str, tuple[float, float]] = Field(description="What the model has seen, in a sample.")
-    out_of_fold: Scores | None
-    previous_version: str | None
+    model_name: str = Field(examples=["predictive_maintenance"])
+    serving_since: str = Field(description="When this worker loaded the model (ISO 8601).")
+    threshold: float = Field(description="Decision threshold.", examples=[0.38])
+    currency: str = Field(examples=["EUR"])
+    missed_failure_cost: float = Field(description="Cost of a missed failure.", examples=[5000.0])
+    false_alarm_cost: float = Field(description="Cost of a false alarm.", examples=[200.0])
+    features: list[str] = Field(description="Inputs of the model, in order.")
+    limits: dict[str, tuple[float, float]] = Field(description="Physical limits of each sensor.")
+    known_ranges: dict[str, tuple[float, float]] = Field(
+        description="Lowest and highest value of each sensor in a sample of the training rows."
+    )
+    out_of_fold: Scores | None = Field(description="Metrics on the training rows, out of fold.")
+    previous_version: str | None = Field(description="The production version before this one.")
     git_commit: str | None
-    training_fingerprint: str | None
+    training_fingerprint: str | None = Field(description="Hash of the training rows.")
     data_sources: list[dict[str, Any]]
 
 
-class TrainingSummary(_Words):
-    """One run of the flow, whatever became of it."""
+class VersionList(Schema):
+    """All versions, the newest first."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    flow_run: str = Field(examples=["TrainFlow/1764000000000000"])
-    run_id: str
-    experiment_id: str
-    status: str = Field(examples=["FINISHED"])
-    started: datetime
-    ended: datetime | None
-    level: str | None = Field(description="What the gate made of it: production, candidate or rejected.")
-    verdict: str | None
+    model_name: str = Field(examples=["predictive_maintenance"])
+    serving_version: str | None = Field(description="The version that is served.", examples=["3"])
+    versions: list[VersionSummary]
+    trouble: str | None = Field(None, description="Why the list is outdated; null if it is current.")
 
 
-class TrainingList(_Words):
-    """The latest trainings, the newest first: as the registry last told, where `trouble` says that it is away."""
-
-    mlflow_url: str | None = Field(description="MLflow's pages, where the registry is a server.")
-    trainings: list[TrainingSummary]
-    trouble: str | None = None
-
-
-class Thresholds(_Words):
-    """What each threshold would have caught, and which false alarms it would have cost, on the held-out rows."""
+class Thresholds(Schema):
+    """Counts on the held-out rows at each decision threshold: three lists of equal length."""
 
     version: str = Field(examples=["3"])
-    rows: int = Field(examples=[1505])
-    failures: int = Field(examples=[39])
-    threshold: list[float]
-    true_positives: list[int]
-    false_positives: list[int]
-
-
-class VersionList(_Words):
-    """All versions, the newest first: as the registry last told, where `trouble` says that it is away."""
-
-    model_name: str
-    serving_version: str | None
-    versions: list[VersionSummary]
-    trouble: str | None = None
+    rows: int = Field(description="Held-out rows.", examples=[1505])
+    failures: int = Field(description="Held-out rows with a failure.", examples=[39])
+    threshold: list[float] = Field(description="Decision thresholds, ascending.")
+    true_positives: list[int] = Field(description="Failures with an alarm at each threshold.")
+    false_positives: list[int] = Field(description="Healthy rows with an alarm at each threshold.")

@@ -1,10 +1,10 @@
-"""The API's words: what comes in is validated against these, and the documentation is made of them."""
+"""Schemas of readings and predictions. Requests are validated against them, and OpenAPI documents them."""
 
 from typing import (
     Annotated,
     Any,
     Literal,
-    NotRequired,  # pydantic asks for this one below Python 3.12
+    NotRequired,
 )
 
 import msgspec
@@ -28,20 +28,24 @@ EXAMPLE_OVERSTRAINED: dict[str, Any] = {
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Reading(TypedDict):
-    """One reading of a machine. A typed dict, not a model: validated as fully, in half of the time."""
+    """One reading of a machine. A typed dict: validation takes half of the time of a model."""
 
-    reading_id: NotRequired[Annotated[ReadingId | None, Field(description="Yours: it comes back with the answer.")]]
-    product_type: Annotated[Literal["L", "M", "H"], Field(description="Product quality: low, medium, high.")]
-    air_temperature_k: Annotated[Sensor, Field(description="Air temperature in kelvin.")]
-    process_temperature_k: Annotated[Sensor, Field(description="Process temperature in kelvin.")]
-    rotational_speed_rpm: Annotated[Sensor, Field(description="Rotational speed in revolutions a minute.")]
-    torque_nm: Annotated[Sensor, Field(description="Torque in newton metres.")]
-    tool_wear_min: Annotated[Sensor, Field(description="Minutes that the tool has been in use.")]
+    reading_id: NotRequired[
+        Annotated[ReadingId | None, Field(description="Your id of the reading, returned with the answer.")]
+    ]
+    product_type: Annotated[
+        Literal["L", "M", "H"], Field(description="Product quality: L (low), M (medium) or H (high).")
+    ]
+    air_temperature_k: Annotated[Sensor, Field(description="Air temperature in K.")]
+    process_temperature_k: Annotated[Sensor, Field(description="Process temperature in K.")]
+    rotational_speed_rpm: Annotated[Sensor, Field(description="Rotational speed in rpm.")]
+    torque_nm: Annotated[Sensor, Field(description="Torque in Nm.")]
+    tool_wear_min: Annotated[Sensor, Field(description="Tool wear in minutes of use.")]
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Readings(TypedDict):
-    """Readings as columns, all equally long."""
+    """Readings as columns of equal length."""
 
     reading_id: NotRequired[list[ReadingId | None]]
     product_type: list[Literal["L", "M", "H"]]
@@ -56,47 +60,56 @@ RiskLevel = Literal["low", "elevated", "high"]
 
 
 class BrokenLimit(BaseModel):
-    """An operating limit that the reading breaks."""
+    """An operating limit that the reading exceeds."""
 
     name: Literal["heat_dissipation", "power", "strain", "tool_wear"]
     label: str = Field(examples=["Strain"])
     measured: float = Field(examples=[12750.4])
     unit: str = Field(examples=["min Nm"])
-    allowed: str = Field(examples=["11000 min Nm for L, 12000 min Nm for M, 13000 min Nm for H or less"])
-    action: str = Field(examples=["replace the tool or lower the torque"])
+    allowed: str = Field(
+        description="The limit, as text.",
+        examples=["11000 min Nm for L, 12000 min Nm for M, 13000 min Nm for H or less"],
+    )
+    action: str = Field(
+        description="How to return within the limit.", examples=["replace the tool or lower the torque"]
+    )
 
 
 class Contribution(BaseModel):
-    """What one sensor adds to the probability, or takes from it."""
+    """The contribution of one sensor to the failure probability (Shapley value)."""
 
     sensor: str = Field(examples=["torque_nm"])
     label: str = Field(examples=["Torque"])
     value: float = Field(examples=[61.3])
     unit: str = Field(examples=["Nm"])
-    contribution: float = Field(examples=[0.41])
+    contribution: float = Field(
+        description="Change of the probability by this sensor; negative if it lowers it.", examples=[0.41]
+    )
 
 
 class LimitMargin(BaseModel):
-    """How far the reading is from an operating limit."""
+    """The distance of the reading from an operating limit."""
 
     name: Literal["heat_dissipation", "power", "strain", "tool_wear"]
     label: str = Field(examples=["Strain"])
-    side: Literal["minimum", "maximum"] = Field(description="Whether the bound is the least or the most allowed.")
+    side: Literal["minimum", "maximum"] = Field(description="Whether `bound` is the minimum or the maximum.")
     measured: float = Field(examples=[12750.4])
     bound: float = Field(examples=[11000.0])
-    margin: float = Field(description="What is left until the bound, negative beyond it.", examples=[-1750.4])
+    margin: float = Field(description="Distance to the bound; negative if the limit is exceeded.", examples=[-1750.4])
     unit: str = Field(examples=["min Nm"])
-    applies: bool = Field(description="Whether the limit holds for such a reading: at a high speed, heat has none.")
-    broken: bool
+    applies: bool = Field(
+        description="Whether the limit applies to this reading. Heat dissipation, for example, has no limit at high speed."
+    )
+    broken: bool = Field(description="Whether the limit is exceeded.")
 
 
 class Explanation(BaseModel):
-    """Exact Shapley values: the base and all contributions add up to the reading's probability."""
+    """Exact Shapley values: base probability plus contributions equals the failure probability."""
 
-    base_probability: float = Field(description="Mean probability of the reference readings.", examples=[0.004])
-    reference: str = Field(examples=["64 healthy readings of product type L"])
-    contributions: list[Contribution] = Field(description="The largest first.")
-    limits: list[LimitMargin] = Field(description="How far the reading is from each operating limit.")
+    base_probability: float = Field(description="Mean failure probability of the reference readings.", examples=[0.004])
+    reference: str = Field(description="The reference readings.", examples=["64 healthy readings of product type L"])
+    contributions: list[Contribution] = Field(description="By size, the largest first.")
+    limits: list[LimitMargin] = Field(description="The distance of the reading from each operating limit.")
 
 
 class Prediction(BaseModel):
@@ -106,44 +119,48 @@ class Prediction(BaseModel):
 
     reading_id: str | None = Field(None, examples=["L47257"])
     failure_probability: float = Field(ge=0, le=1, examples=[0.93])
-    predicted_failure: bool = Field(description="Whether the probability reaches the threshold.", examples=[True])
-    threshold: float = Field(examples=[0.38])
+    predicted_failure: bool = Field(
+        description="Whether the probability is at least the decision threshold: an alarm.", examples=[True]
+    )
+    threshold: float = Field(description="Decision threshold.", examples=[0.38])
     risk_level: RiskLevel = Field(
-        description="high: an alarm; elevated: no alarm, but ignoring it is expected to cost more than an inspection; low."
+        description="high: an alarm; elevated: no alarm, but the expected cost of ignoring exceeds an inspection; low: neither."
     )
     expected_cost_of_ignoring: float = Field(
-        description="Probability times the cost of a missed failure.", examples=[4650.0]
+        description="Failure probability times the cost of a missed failure.", examples=[4650.0]
     )
     currency: str = Field(examples=["EUR"])
-    broken_limits: list[BrokenLimit]
+    broken_limits: list[BrokenLimit] = Field(description="The operating limits that the reading exceeds.")
     recommended_action: str = Field(examples=["stop and inspect now: replace the tool or lower the torque"])
-    warnings: list[str] = Field(description="What is unusual about the reading, though possible.")
+    warnings: list[str] = Field(
+        description="One for each sensor outside its range in training: the prediction is less reliable there."
+    )
     model_name: str = Field(examples=["predictive_maintenance"])
     model_version: str = Field(examples=["3"])
-    explanation: Explanation | None = Field(None, description="With ?explain=true.")
+    explanation: Explanation | None = Field(None, description="Only with `?explain=true`.")
 
 
 class TurningPoint(BaseModel):
-    """The nearest value of a sensor at which the decision is another."""
+    """The nearest value of a sensor at which the decision changes."""
 
     value: float = Field(examples=[52.7])
     failure_probability: float = Field(examples=[0.21])
 
 
 class Curve(BaseModel):
-    """The probability over one sensor's values, the other sensors held."""
+    """The failure probability for values of one sensor, with the other sensors fixed."""
 
     sensor: str = Field(examples=["torque_nm"])
     label: str = Field(examples=["Torque"])
     unit: str = Field(examples=["Nm"])
-    value: float = Field(description="The reading's own.", examples=[61.3])
-    values: list[float] = Field(description="Rising, over what the model has seen.", examples=[[52.7, 61.3]])
-    probabilities: list[float] = Field(examples=[[0.21, 0.93]])
-    turning_point: TurningPoint | None = Field(description="null where the decision stays the same over all values.")
+    value: float = Field(description="Value of the reading.", examples=[61.3])
+    values: list[float] = Field(description="Ascending, over the sensor's range in training.", examples=[[52.7, 61.3]])
+    probabilities: list[float] = Field(description="Failure probability at each value.", examples=[[0.21, 0.93]])
+    turning_point: TurningPoint | None = Field(description="null if the decision is the same for all values.")
 
 
 class WhatIf(BaseModel):
-    """How the answer to a reading changes with each sensor."""
+    """The change of the prediction with each sensor."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -155,24 +172,24 @@ class WhatIf(BaseModel):
 
 
 class FieldReason(BaseModel):
-    """What is wrong with one cell of a rejected row."""
+    """One invalid cell of a rejected row."""
 
     field: str = Field(examples=["torque_nm"])
     reason: str = Field(examples=["outside of the physical limits 0 to 500 Nm"])
 
 
 class BatchPrediction(BaseModel):
-    """The answer to a batch: records, or an object of columns where columns came in.
+    """The answer to a batch: records, or columns if the readings were sent as columns.
 
-    Each record has its `row` (from 1), and either the fields of a single answer or its `errors`.
+    Each record has its `row`, counted from 1, and either the fields of a single prediction or `errors`.
     """
 
     model_config = ConfigDict(protected_namespaces=())
 
-    model_name: str
-    model_version: str
-    threshold: float
-    currency: str
-    rows: int
-    rejected_rows: int
+    model_name: str = Field(examples=["predictive_maintenance"])
+    model_version: str = Field(examples=["3"])
+    threshold: float = Field(description="Decision threshold.", examples=[0.38])
+    currency: str = Field(examples=["EUR"])
+    rows: int = Field(description="Rows of the request.")
+    rejected_rows: int = Field(description="Rows with errors, which are not scored.")
     predictions: list[dict[str, Any]] | dict[str, list[Any]]

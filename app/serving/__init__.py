@@ -1,1 +1,1 @@
-"""The served model: loading, caching, following promotions, and assessing readings."""
+"""Serving: loads and caches the production model, follows promotions, and assesses readings."""

@@ -1,11 +1,11 @@
-"""From a probability to what a person does with it: risk level, cost, broken limits, action."""
+"""Answers to one reading: risk level, cost, exceeded operating limits, recommended action, explanation, what-if."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
-from predictive_maintenance.machine.operating_limits import broken_limits, limit_margins
+from predictive_maintenance.machine.operating_limits import exceeded_limits, limit_margins
 from predictive_maintenance.machine.sensors import SENSORS
 from predictive_maintenance.scorer.scoring import ScorerSpec
 
@@ -20,26 +20,26 @@ _ADVICE: dict[RiskLevel, str] = {
 
 
 def risk_level(probability: float, spec: ScorerSpec) -> RiskLevel:
-    """An alarm is high; below it, the risk is elevated where ignoring it is expected to cost more than an inspection."""
+    """Return high from the decision threshold on; below it, elevated if ignoring the risk costs more than an inspection."""
     if probability >= spec.threshold:
         return "high"
     return "elevated" if probability * spec.missed_failure_cost >= spec.false_alarm_cost else "low"
 
 
 def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
-    """What to do: as urgent as the risk, as precise as the broken limits allow."""
-    mend = "; ".join(dict.fromkeys(actions))
-    if not mend:
+    """Return the advice for the risk level, with the `actions` of the exceeded limits."""
+    fixes = "; ".join(dict.fromkeys(actions))
+    if not fixes:
         return _ADVICE[level]
-    return f"no alarm, but {mend}" if level == "low" else f"{_ADVICE[level]}: {mend}"
+    return f"no alarm, but {fixes}" if level == "low" else f"{_ADVICE[level]}: {fixes}"
 
 
-def assess(champion: ServedModel, model_name: str, reading: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a `schemas.Prediction` for one valid reading."""
-    spec = champion.scorer.spec
-    probability = champion.scorer.probability(reading)
+def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `schemas.prediction.Prediction` for one valid reading."""
+    spec = model.scorer.spec
+    probability = model.scorer.probability(reading)
     level = risk_level(probability, spec)
-    broken = broken_limits(reading)
+    broken = exceeded_limits(reading)
     return {
         "reading_id": reading.get("reading_id"),
         "failure_probability": probability,
@@ -50,14 +50,14 @@ def assess(champion: ServedModel, model_name: str, reading: dict[str, Any]) -> d
         "currency": spec.currency,
         "broken_limits": [vars(limit) for limit in broken],
         "recommended_action": recommended_action(level, (limit.action for limit in broken)),
-        "warnings": champion.warnings(reading),
+        "warnings": model.warnings(reading),
         "model_name": model_name,
-        "model_version": champion.version.version,
+        "model_version": model.version.version,
     }
 
 
 def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a `schemas.Explanation`, the largest contribution first."""
+    """Return the fields of `schemas.prediction.Explanation`, the largest contribution first."""
     parts = explanation.contributions
     return {
         "base_probability": explanation.reference.mean_probability,
@@ -76,16 +76,16 @@ def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> d
     }
 
 
-def what_if_response(champion: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a `schemas.WhatIf` for one valid reading."""
-    scorer = champion.scorer
+def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `schemas.prediction.WhatIf` for one valid reading."""
+    scorer = model.scorer
     probability = scorer.probability(reading)
-    curves = {curve.sensor: curve for curve in what_if(scorer, reading, champion.known)}
-    told = []
+    curves = {curve.sensor: curve for curve in what_if(scorer, reading, model.training_ranges)}
+    sensors = []
     for sensor in SENSORS:
         curve = curves[sensor.name]
         values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point
-        told.append(
+        sensors.append(
             {
                 "sensor": sensor.name,
                 "label": sensor.label,
@@ -102,6 +102,6 @@ def what_if_response(champion: ServedModel, reading: dict[str, Any]) -> dict[str
         "predicted_failure": probability >= scorer.spec.threshold,
         "failure_probability": probability,
         "threshold": scorer.spec.threshold,
-        "model_version": champion.version.version,
-        "curves": told,
+        "model_version": model.version.version,
+        "curves": sensors,
     }

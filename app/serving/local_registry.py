@@ -41,7 +41,5 @@ class LocalRegistry:
             path.parent for path in (self._root / VERSION_FILE, *self._root.glob(f"*/{VERSION_FILE}")) if path.is_file()
         ]
         if not found:
-            raise RegistryError(
-                f"PDM_MODEL_DIR: {self._root} has no {VERSION_FILE}: name a folder that `export` wrote"
-            )
+            raise RegistryError(f"PDM_MODEL_DIR: {self._root} has no {VERSION_FILE}: name a folder that `export` wrote")
         return found[0]

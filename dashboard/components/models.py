@@ -4,12 +4,14 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from app.schemas.model import ModelCard, Scores, Thresholds, TrainingList, TrainingSummary, VersionList, VersionSummary
+from app.schemas.model import ModelCard, Scores, Thresholds, VersionList, VersionSummary
+from app.schemas.training_runs import TrainingRunList, TrainingRunSummary
 from dashboard import shared
 from dashboard.components import common
 from dashboard.formatting import (
     ALGORITHM_LABELS,
     GATE_LABELS,
+    GATE_SIGNS,
     NO_VALUE,
     RUNNING_STATUSES,
     ago,
@@ -31,7 +33,7 @@ def versions_table(versions: VersionList) -> None:
             [
                 f"**{plain(version.version)}**{served}",
                 ", ".join(plain(alias) for alias in version.aliases) or NO_VALUE,
-                _verdict(version),
+                _gate_result(version),
                 _metric(version.held_out, "recall"),
                 _metric(version.held_out, "f1"),
                 utc_time(version.registered),
@@ -44,7 +46,7 @@ def versions_table(versions: VersionList) -> None:
     )
 
 
-def training_runs_table(training_runs: TrainingList) -> None:
+def training_runs_table(training_runs: TrainingRunList) -> None:
     """Show the latest training runs, including failed and rejected ones."""
     if not training_runs.trainings:
         st.caption("No training runs yet. Start one with `make train`.")
@@ -114,18 +116,20 @@ def threshold_tiles(result: ThresholdResult, counts: Thresholds, currency: str) 
         common.tile("Cost per 1,000 readings", money(result.cost, currency), f"on {counts.rows:,} held-out rows")
 
 
-def _result(training: TrainingSummary) -> str:
+def _result(training: TrainingRunSummary) -> str:
     if training.level:
-        return f"**{GATE_LABELS.get(training.level, plain(training.level))}**: {plain(training.verdict or NO_VALUE)}"
+        return _verdict(training.level, training.verdict)
     return "running" if training.status in RUNNING_STATUSES else "failed before the evaluation"
 
 
-def _verdict(version: VersionSummary) -> str:
+def _gate_result(version: VersionSummary) -> str:
     rolled_back = f"; rolled back {utc_time(version.rolled_back)}" if version.rolled_back else ""
-    if not version.level:
-        return f"not recorded{rolled_back}"
-    label = GATE_LABELS.get(version.level, plain(version.level))
-    return f"**{label}**: {plain(version.verdict or NO_VALUE)}{rolled_back}"
+    return (_verdict(version.level, version.verdict) if version.level else "not recorded") + rolled_back
+
+
+def _verdict(level: str, verdict: str | None) -> str:
+    sign, label = GATE_SIGNS.get(level, ""), GATE_LABELS.get(level, level)
+    return f"{sign} {plain(verdict or label)}".strip()
 
 
 def _metric(scores: Scores | None, name: str) -> str:
@@ -133,12 +137,12 @@ def _metric(scores: Scores | None, name: str) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else NO_VALUE
 
 
-def _mlflow_url(training_runs: TrainingList) -> str | None:
+def _mlflow_url(training_runs: TrainingRunList) -> str | None:
     """Return MLflow's URL for the user's browser, or None without an MLflow server."""
     url = shared.settings().mlflow_url or training_runs.mlflow_url
     return url.rstrip("/") if url else None
 
 
-def _run_url(training_runs: TrainingList, experiment_id: str, run_id: str) -> str | None:
+def _run_url(training_runs: TrainingRunList, experiment_id: str, run_id: str) -> str | None:
     url = _mlflow_url(training_runs)
     return f"{url}/#/experiments/{experiment_id}/runs/{run_id}" if url else None

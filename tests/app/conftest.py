@@ -1,6 +1,7 @@
-"""The application in-process, over a registry that is a shelf of folders: what is tested here is the HTTP side of it."""
+"""Fixtures: the application in process, with a registry in memory."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,34 +19,45 @@ READING = {
     "product_type": "M", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
     "rotational_speed_rpm": 1538.0, "torque_nm": 38.1, "tool_wear_min": 120.0,
 }  # fmt: skip
-"""A healthy machine."""
+"""A reading of a healthy machine."""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until `condition` is true. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {seconds:g} s"
+        time.sleep(0.01)
 
 
 @dataclass(kw_only=True)
-class Shelf:
-    """A registry made of dictionaries: versions by number, what `production` names, and a reason not to answer."""
+class MemoryRegistry:
+    """A registry in memory: the files and tags of each version, the production alias, the training runs.
+
+    `down` is the error that every call raises, None if the registry answers.
+    """
 
     versions: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    trained: list[TrainingRun] = field(default_factory=list)
+    runs: list[TrainingRun] = field(default_factory=list)
     alias: str | None = None
     down: str | None = None
     downloads: int = 0
 
     def production_version(self) -> ModelVersion | None:
-        self._answer()
+        self._check()
         return self._version(self.alias) if self.alias else None
 
     def list_versions(self) -> list[ModelVersion]:
-        self._answer()
+        self._check()
         return [self._version(version) for version in sorted(self.versions, key=int, reverse=True)]
 
     def training_runs(self, limit: int) -> list[TrainingRun]:
-        self._answer()
-        return self.trained[:limit]
+        self._check()
+        return self.runs[:limit]
 
     def download(self, version: str, work: Path) -> Path:
-        self._answer()
+        self._check()
         self.downloads += 1
         folder = work / "scorer"
         folder.mkdir()
@@ -64,25 +76,27 @@ class Shelf:
             tags=self.tags.get(version, {}),
         )
 
-    def _answer(self) -> None:
+    def _check(self) -> None:
         if self.down:
             raise RegistryError(self.down)
 
 
 @pytest.fixture
-def shelf(small: Any) -> Shelf:
-    """Version 1 of the small model, in production."""
-    return Shelf(versions={"1": small.files}, alias="1")
+def registry(small: Any) -> MemoryRegistry:
+    """A registry with version 1 of the small model in production."""
+    return MemoryRegistry(versions={"1": small.files}, alias="1")
 
 
 @pytest.fixture
-def make_client(params: Any, shelf: Shelf, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """Starts applications with settings of their own; each is stopped after the test."""
+def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """A function that starts an application with the given settings, without the given middleware."""
     running = []
 
-    def make(**settings: Any) -> TestClient:
+    def make(without: Sequence[type] = (), **settings: Any) -> TestClient:
         given = {"model_cache": tmp_path / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2} | settings
-        client = TestClient(create_app(Settings(**given), params, lambda _: shelf), raise_server_exceptions=False)
+        app = create_app(Settings(**given), params, lambda _: registry)
+        app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
+        client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         running.append(client)
         return client
@@ -94,5 +108,5 @@ def make_client(params: Any, shelf: Shelf, tmp_path: Path) -> Iterator[Callable[
 
 @pytest.fixture
 def client(make_client: Callable[..., TestClient]) -> TestClient:
-    """The application with its defaults."""
+    """An application with the default settings."""
     return make_client()

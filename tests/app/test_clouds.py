@@ -26,9 +26,9 @@ def probability(client):
     return client.post("/predict", json=READING).json()["failure_probability"]
 
 
-def test_a_ping_is_answered_as_readiness_is(make_client, shelf):
+def test_a_ping_is_answered_as_readiness_is(make_client, registry):
     assert make_client().get("/ping").status_code == 200
-    shelf.alias = None
+    registry.alias = None
     answer = make_client(model_cache="/nowhere").get("/ping")
     assert answer.status_code == 503
     assert "no version is in production" in answer.json()["detail"]
@@ -112,8 +112,8 @@ def write_model(folder, files, version="7", run_id="run"):
 
 
 @pytest.mark.parametrize("below", ["", "unpacked"])
-def test_a_model_in_a_folder_is_served_without_a_registry(make_client, shelf, small, tmp_path, below):
-    shelf.down = "nobody asks it"
+def test_a_model_in_a_folder_is_served_without_a_registry(make_client, registry, small, tmp_path, below):
+    registry.down = "nobody asks it"
     write_model(tmp_path / "given" / below, small.files)
     client = make_client(model_dir=tmp_path / "given")
     assert client.get("/ping").status_code == 200

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 from app.factory import create_app
 from app.settings import Settings
 
-from .conftest import Shelf
+from .conftest import MemoryRegistry
 
 CHECKS = [
     not_a_server_error,
@@ -52,10 +52,10 @@ ROUTES = [
 @pytest.fixture(scope="module")
 def document(small, params, tmp_path_factory):
     """The document of a server on this machine."""
-    shelf = Shelf(versions={"1": small.files}, alias="1")
+    registry = MemoryRegistry(versions={"1": small.files}, alias="1")
     # Not polled: its pauses are drawn at random, and Hypothesis refuses any other draw while it makes up a body.
     unpolled = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
-    app = create_app(unpolled, params, lambda _: shelf)
+    app = create_app(unpolled, params, lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()

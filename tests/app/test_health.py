@@ -37,8 +37,8 @@ def test_all_is_well(client):
     assert client.get("/ready").status_code == 200
 
 
-def test_without_a_version_in_production_it_lives_is_not_ready_and_says_why(make_client, shelf):
-    shelf.alias = None
+def test_without_a_version_in_production_it_lives_is_not_ready_and_says_why(make_client, registry):
+    registry.alias = None
     client = make_client()
     assert client.get("/health").json()["status"] == "not ready"
     refusal = client.get("/ready")
@@ -81,11 +81,11 @@ def test_a_refused_reading_is_counted_by_its_fields_alone_and_in_a_batch(client,
     assert found == {"torque_nm": 2, "tool_wear_min": 1, "unknown": 2}
 
 
-def test_readings_are_counted_under_the_version_that_scored_them(client, shelf, small):
-    shelf.versions["2"] = small.files
+def test_readings_are_counted_under_the_version_that_scored_them(client, registry, small):
+    registry.versions["2"] = small.files
     for version in ("1", "2", "2", "1", "1"):
-        shelf.alias = version
-        client.app.state.service.follower.look()
+        registry.alias = version
+        client.app.state.service.watcher.poll()
         client.post("/predict", json=READING)
     found = samples(client)
     counts = [found["pdm_readings_total", ("decision", "healthy"), ("version", version)] for version in "12"]
@@ -119,7 +119,7 @@ def test_paths_and_methods_of_strangers_make_no_new_series(client):
     assert visit(1) == visit(2) == visit(3)
 
 
-def test_the_card_tells_where_the_champion_comes_from(client, shelf, small):
+def test_the_card_tells_where_the_champion_comes_from(client, registry, small):
     check = {
         "name": "Recall",
         "level": "candidate",
@@ -129,12 +129,12 @@ def test_the_card_tells_where_the_champion_comes_from(client, shelf, small):
         "why": "enough",
     }
     scores = {"rows": 1505, "failures": 39, "metrics": {"recall": {"value": 0.85, "low": 0.71, "high": 0.93}}}
-    shelf.tags["1"] = {
+    registry.tags["1"] = {
         "algorithm": "lightgbm", "gate": json.dumps([check]), "promoted_at": "2026-01-02", "gate_level": "production",
         "metrics": json.dumps({"held_out": scores, "out_of_fold": scores}), "git_commit": "abc", "flow_run": "TrainFlow/7",
         "data_sources": json.dumps([{"name": "plant.csv", "rows": 9}]), "previous_production_version": "",
     }  # fmt: skip
-    client.app.state.service.follower.look()
+    client.app.state.service.watcher.poll()
     card = client.get("/model").json()
     assert (card["version"], card["algorithm"], card["threshold"]) == ("1", "lightgbm", small.scorer.spec.threshold)
     assert card["held_out"]["metrics"]["recall"] == {"value": 0.85, "low": 0.71, "high": 0.93}
@@ -151,9 +151,9 @@ def test_a_version_that_says_little_of_itself_still_has_a_card(client):
     assert (card["held_out"], card["gate"], card["git_commit"]) == (None, [], None)
 
 
-def test_the_history_lists_every_version_the_newest_first(client, shelf, small):
-    shelf.versions["2"] = small.files
-    shelf.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
+def test_the_history_lists_every_version_the_newest_first(client, registry, small):
+    registry.versions["2"] = small.files
+    registry.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
     history = client.get("/model/history").json()
     assert [version["version"] for version in history["versions"]] == ["2", "1"]
     assert history["versions"][0]["verdict"] == "stays a candidate: Recall"
@@ -161,28 +161,28 @@ def test_the_history_lists_every_version_the_newest_first(client, shelf, small):
     assert history["serving_version"] == "1"
 
 
-def test_the_history_is_what_the_registry_last_told_when_it_is_away(client, shelf):
+def test_the_history_is_what_the_registry_last_told_when_it_is_away(client, registry):
     first = client.get("/model/history").json()
-    shelf.down = "out to lunch"
+    registry.down = "out to lunch"
     later = client.get("/model/history").json()
     assert later["versions"] == first["versions"]
     assert later["trouble"] == "out to lunch"
 
 
-def test_a_version_of_the_history_carries_its_gate_and_its_run(client, shelf):
+def test_a_version_of_the_history_carries_its_gate_and_its_run(client, registry):
     check = {"name": "F1", "level": "candidate", "measured": "0.5", "required": ">= 0.6", "passed": False, "why": "low"}
-    shelf.tags["1"] = {"gate": json.dumps([check]), "flow_run": "TrainFlow/7"}
+    registry.tags["1"] = {"gate": json.dumps([check]), "flow_run": "TrainFlow/7"}
     (version,) = client.get("/model/history").json()["versions"]
     assert version["gate"] == [check]
     assert (version["flow_run"], version["run_id"]) == ("TrainFlow/7", "run-of-1")
 
 
 def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_registry_is_away(
-    client, shelf, monkeypatch
+    client, registry, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@dags.example/plant.mlflow/")
     start = datetime(2026, 11, 20, 8, tzinfo=UTC)
-    shelf.trained = [
+    registry.runs = [
         TrainingRun(
             flow_run="TrainFlow/9",
             run_id="r9",
@@ -209,31 +209,31 @@ def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_regi
         ("TrainFlow/9", None), ("TrainFlow/8", "rejected"),
     ]  # fmt: skip
     assert told["mlflow_url"] == "https://dags.example/plant.mlflow"
-    shelf.down = "out to lunch"
+    registry.down = "out to lunch"
     later = client.get("/model/trainings").json()
     assert (later["trainings"], later["trouble"]) == (told["trainings"], "out to lunch")
 
 
-def test_thresholds_are_the_champions_own_counts_on_held_out_rows(client, shelf, small):
+def test_thresholds_are_the_champions_own_counts_on_held_out_rows(client, registry, small):
     assert "made without them" in problem(client.get("/model/thresholds"), 404)["detail"]
     counts = {"rows": 9, "failures": 2, "threshold": [0.1, 0.5], "true_positives": [2, 1], "false_positives": [3, 0]}
-    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
-    shelf.alias = "2"
-    client.app.state.service.follower.look()
+    registry.versions["2"] = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
+    registry.alias = "2"
+    client.app.state.service.watcher.poll()
     assert client.get("/model/thresholds").json() == {"version": "2", **counts}
 
 
-def test_a_version_with_damaged_thresholds_is_refused_and_the_champion_stays(client, shelf, small):
-    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
-    shelf.alias = "2"
-    client.app.state.service.follower.look()
+def test_a_version_with_damaged_thresholds_is_refused_and_the_champion_stays(client, registry, small):
+    registry.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
+    registry.alias = "2"
+    client.app.state.service.watcher.poll()
     health = client.get("/health").json()
     assert (health["serving_version"], health["production_version"]) == ("1", "2")
     assert THRESHOLDS_FILE in health["trouble"]
 
 
-def test_a_history_that_was_never_told_is_a_refusal(client, shelf):
-    shelf.down = "out to lunch"
+def test_a_history_that_was_never_told_is_a_refusal(client, registry):
+    registry.down = "out to lunch"
     assert "out to lunch" in problem(client.get("/model/history"), 503)["detail"]
 
 

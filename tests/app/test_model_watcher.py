@@ -1,4 +1,4 @@
-"""The champion follows production; whatever the registry does, the last good model serves on."""
+"""The served model follows the production alias. The last good model is served whatever happens to the registry."""
 
 import json
 import threading
@@ -16,61 +16,62 @@ from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import export_model
 
-from .conftest import READING
+from .conftest import READING, wait_until
 
 
 @pytest.fixture(scope="session")
 def other_files(small):
-    """Another model, whose answers differ."""
+    """The files of another model, with other answers."""
     trained = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
     return export_model(trained, small.rows.train, small.rows.test, small.params)
 
 
 @pytest.fixture
-def follower(shelf, tmp_path):
-    """A follower that looks when it is told to."""
+def watcher(registry, tmp_path):
+    """A watcher that polls when a test calls `poll`, and the events that it reported."""
     events = []
     made = ModelWatcher(
-        lambda: shelf, ModelCache(tmp_path, "uri", "model"), 10, 60, lambda event, _: events.append(event)
+        lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60, lambda event, _: events.append(event)
     )
     made.events = events
     return made
 
 
-def serving(follower):
-    return follower.champion.version.version if follower.champion else None
+def serving(watcher):
+    return watcher.model.version.version if watcher.model else None
 
 
-def test_a_promotion_and_a_rollback_are_followed(follower, shelf, other_files):
-    shelf.versions["2"] = other_files
-    follower.look()
-    assert serving(follower) == "1"
-    shelf.alias = "2"
-    follower.look()
-    assert (serving(follower), follower.champion.scorer.spec.algorithm) == ("2", "random_forest")
-    shelf.alias = "1"
-    follower.look()
-    assert serving(follower) == "1"
-    assert shelf.downloads == 2  # version 1 was still on disk
+def test_a_promotion_and_a_rollback_change_the_served_model(watcher, registry, other_files):
+    registry.versions["2"] = other_files
+    watcher.poll()
+    assert serving(watcher) == "1"
+    registry.alias = "2"
+    watcher.poll()
+    assert (serving(watcher), watcher.model.scorer.spec.algorithm) == ("2", "random_forest")
+    registry.alias = "1"
+    watcher.poll()
+    assert serving(watcher) == "1"
+    assert registry.downloads == 2  # version 1 is cached
 
 
-def test_an_alias_that_has_not_moved_costs_no_download_and_no_swap(follower, shelf):
-    follower.look()
-    champion = follower.champion
-    follower.look()
-    assert follower.champion is champion
-    assert shelf.downloads == 1
+def test_a_poll_without_a_promotion_downloads_and_swaps_nothing(watcher, registry):
+    watcher.poll()
+    model = watcher.model
+    watcher.poll()
+    assert watcher.model is model
+    assert registry.downloads == 1
 
 
-def test_newer_tags_of_the_same_version_are_shown(follower, shelf):
-    follower.look()
-    shelf.tags["1"] = {"promoted_at": "today"}
-    follower.look()
-    assert follower.champion.version.tags == {"promoted_at": "today"}
-    assert shelf.downloads == 1
+def test_a_poll_updates_the_tags_of_the_served_version(watcher, registry):
+    watcher.poll()
+    registry.tags["1"] = {"promoted_at": "today"}
+    watcher.poll()
+    assert watcher.model.version.tags == {"promoted_at": "today"}
+    assert registry.downloads == 1
 
 
 def damaged(files, kind):
+    """Return a copy of `files` with a damage of this kind."""
     match kind:
         case "truncated model":
             return files | {"model.onnx": files["model.onnx"][:5000]}
@@ -99,102 +100,105 @@ def damaged(files, kind):
         "damaged reference",
     ],
 )  # fmt: skip
-def test_a_version_that_is_not_sound_is_refused_and_the_old_one_serves_on(follower, shelf, other_files, kind):
-    follower.look()
-    shelf.versions["2"], shelf.alias = damaged(other_files, kind), "2"
-    assert not follower.look()
-    assert serving(follower) == "1"
-    assert follower.following.trouble.startswith("version 2 is refused: ")
-    assert follower.following.production == "2"
-    assert "refused" in follower.events
-    shelf.versions["2"] = other_files  # mended in the registry
-    assert follower.look()
-    assert (serving(follower), follower.following.trouble) == ("2", None)
+def test_a_damaged_version_is_refused_and_the_previous_one_stays_served(watcher, registry, other_files, kind):
+    watcher.poll()
+    registry.versions["2"], registry.alias = damaged(other_files, kind), "2"
+    assert not watcher.poll()
+    assert serving(watcher) == "1"
+    assert watcher.state.warning.startswith("version 2 is refused: ")
+    assert watcher.state.production == "2"
+    assert "refused" in watcher.events
+    registry.versions["2"] = other_files  # repaired in the registry
+    assert watcher.poll()
+    assert (serving(watcher), watcher.state.warning) == ("2", None)
 
 
-def test_a_refused_version_stays_refused_while_it_is_tried_again(follower, shelf, other_files, monkeypatch):
-    follower.look()
-    shelf.versions["2"], shelf.alias = damaged(other_files, "truncated model"), "2"
-    follower.look()
-    told, download = [], shelf.download
+def test_a_refused_version_stays_refused_while_it_is_downloaded_again(watcher, registry, other_files, monkeypatch):
+    watcher.poll()
+    registry.versions["2"], registry.alias = damaged(other_files, "truncated model"), "2"
+    watcher.poll()
+    warnings, download = [], registry.download
 
     def slow(*arguments):
-        told.append(follower.trouble)
+        warnings.append(watcher.warning)
         return download(*arguments)
 
-    monkeypatch.setattr(shelf, "download", slow)
-    follower.look()
-    assert len(told) == 1
-    assert told[0].startswith("version 2 is refused: ")
-    shelf.versions["3"], shelf.alias = other_files, "3"
-    follower.look()
-    assert (told[1], follower.trouble) == (None, None)  # nothing is known against version 3
+    monkeypatch.setattr(registry, "download", slow)
+    watcher.poll()
+    assert len(warnings) == 1
+    assert warnings[0].startswith("version 2 is refused: ")
+    registry.versions["3"], registry.alias = other_files, "3"
+    watcher.poll()
+    assert (warnings[1], watcher.warning) == (None, None)  # the refusal of version 2 does not concern version 3
 
 
 @pytest.mark.parametrize("kind", ["truncated model", "fewer columns", "no settings", "damaged reference"])
-def test_a_kept_model_that_was_damaged_on_disk_is_passed_over_and_brought_anew(follower, shelf, small, tmp_path, kind):
-    follower.look()
-    (kept,) = tmp_path.glob("*/1-*")
+def test_a_cached_model_that_is_damaged_is_not_restored_and_is_downloaded_again(
+    watcher, registry, small, tmp_path, kind
+):
+    watcher.poll()
+    (cached,) = tmp_path.glob("*/1-*")
     for name, content in damaged(small.files, kind).items():
-        (kept / name).write_bytes(content)
-    shelf.down = "out to lunch"
-    restarted = ModelWatcher(lambda: shelf, ModelCache(tmp_path, "uri", "model"), 10, 60)
+        (cached / name).write_bytes(content)
+    registry.down = "the server does not answer"
+    restarted = ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60)
     restarted.start(wait_seconds=5)
-    assert (serving(restarted), restarted.trouble) == (None, "out to lunch")
-    shelf.down = None
-    assert restarted.look()
+    assert (serving(restarted), restarted.warning) == (None, "the server does not answer")
+    registry.down = None
+    assert restarted.poll()
     assert serving(restarted) == "1"
     restarted.stop()
 
 
-def test_an_alias_that_was_taken_away_leaves_the_champion_serving_and_says_so(follower, shelf):
-    follower.look()
-    shelf.alias = None
-    assert follower.look()
-    assert serving(follower) == "1"
-    assert follower.following.trouble == "no version is in production: train one, or promote one"
+def test_a_removed_alias_leaves_the_model_served_with_a_warning(watcher, registry):
+    watcher.poll()
+    registry.alias = None
+    assert watcher.poll()
+    assert serving(watcher) == "1"
+    assert watcher.state.warning == "no version is in production: train or promote a version"
 
 
-def test_a_registry_that_is_away_is_told_and_forgotten_when_it_is_back(follower, shelf):
-    follower.look()
-    answered = follower.following.last_success
-    shelf.down = "the server does not answer"
-    assert not follower.look()
-    assert (serving(follower), follower.following.trouble) == ("1", "the server does not answer")
-    assert follower.following.last_success == answered
-    shelf.down = None
-    assert follower.look()
-    assert follower.following.trouble is None
+def test_a_registry_that_does_not_answer_is_a_warning_until_it_answers_again(watcher, registry):
+    watcher.poll()
+    answered = watcher.state.last_success
+    registry.down = "the server does not answer"
+    assert not watcher.poll()
+    assert (serving(watcher), watcher.state.warning) == ("1", "the server does not answer")
+    assert watcher.state.last_success == answered
+    registry.down = None
+    assert watcher.poll()
+    assert watcher.state.warning is None
 
 
-def test_failures_in_a_row_are_spaced_out_up_to_the_limit(follower):
-    delays = [follower._delay(failures) for failures in (0, 1, 2, 3, 100)]
+def test_the_delay_doubles_with_each_failure_up_to_the_limit(watcher):
+    delays = [watcher._delay(failures) for failures in (0, 1, 2, 3, 100)]
     expected = [10, 20, 40, 60, 60]
     assert all(0.9 * want <= got <= 1.1 * want for got, want in zip(delays, expected, strict=True))
 
 
-def test_what_nobody_foresaw_does_not_end_the_following(shelf, small, tmp_path):
-    calls = []
+def test_an_unexpected_error_is_a_warning_and_the_watcher_polls_again(registry, tmp_path):
+    polls, second_poll = [], threading.Event()
 
     def open_registry():
-        calls.append(None)
-        if len(calls) == 1:
-            raise ZeroDivisionError("nobody foresaw this")
-        return shelf
+        polls.append(None)
+        if len(polls) == 1:
+            raise ZeroDivisionError("a bug")
+        assert second_poll.wait(30)
+        return registry
 
-    follower = ModelWatcher(open_registry, ModelCache(tmp_path, "uri", "model"), 0.01, 0.02)
-    follower.start(wait_seconds=5)
-    assert "nobody foresaw this" in (follower.following.error or "") or follower.champion
-    until = time.monotonic() + 10
-    while follower.champion is None and time.monotonic() < until:
-        time.sleep(0.01)
-    follower.stop()
-    assert serving(follower) == "1"
+    watcher = ModelWatcher(open_registry, ModelCache(tmp_path, "uri", "model"), 0.01, 0.02)
+    watcher.start(wait_seconds=30)
+    assert watcher.warning == "unexpected: ZeroDivisionError('a bug')"
+    assert watcher.model is None
+    second_poll.set()
+    wait_until(lambda: serving(watcher) == "1")
+    watcher.stop()
+    assert watcher.state.error is None
 
 
-def test_a_restart_without_the_registry_starts_from_the_last_good_model(make_client, shelf):
+def test_a_restart_without_registry_serves_the_last_good_model(make_client, registry):
     make_client()
-    shelf.down = "the server does not answer"
+    registry.down = "the server does not answer"
     again = make_client()
     health = again.get("/health").json()
     assert (health["status"], health["serving_version"]) == ("degraded", "1")
@@ -204,10 +208,10 @@ def test_a_restart_without_the_registry_starts_from_the_last_good_model(make_cli
     assert again.post("/predict", json=READING).json()["model_version"] == "1"
 
 
-def test_a_registry_that_is_slow_holds_the_start_no_longer_than_the_wait(make_client, shelf, monkeypatch):
+def test_a_slow_registry_delays_the_start_only_by_the_wait(make_client, registry, monkeypatch):
     make_client()
     release = threading.Event()
-    monkeypatch.setattr(type(shelf), "_answer", lambda _: release.wait(30))
+    monkeypatch.setattr(type(registry), "_check", lambda _: release.wait(30))
     began = time.monotonic()
     again = make_client(registry_wait_seconds=0.2)
     assert time.monotonic() - began < 10
@@ -216,86 +220,84 @@ def test_a_registry_that_is_slow_holds_the_start_no_longer_than_the_wait(make_cl
     release.set()
 
 
-def test_a_model_on_disk_that_was_damaged_meanwhile_is_not_served(make_client, shelf, tmp_path):
+def test_a_cached_model_that_is_damaged_is_not_served_without_registry(make_client, registry, tmp_path):
     make_client()
     (model,) = (tmp_path / "models").rglob("model.onnx")
     model.write_bytes(model.read_bytes()[:-100])
-    shelf.down = "the server does not answer"
+    registry.down = "the server does not answer"
     assert make_client().get("/ready").status_code == 503
-    shelf.down = None
+    registry.down = None
     assert make_client().get("/ready").status_code == 200
 
 
-def test_a_model_damaged_on_disk_is_brought_anew(shelf, tmp_path):
-    ModelWatcher(lambda: shelf, ModelCache(tmp_path, "uri", "model"), 10, 60).look()
+def test_a_cached_model_that_is_damaged_is_downloaded_again(registry, tmp_path):
+    ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60).poll()
     (model,) = tmp_path.rglob("model.onnx")
     model.write_bytes(model.read_bytes()[:-100])
-    again = ModelWatcher(lambda: shelf, ModelCache(tmp_path, "uri", "model"), 10, 60)
-    assert again.look()
-    assert (serving(again), shelf.downloads) == ("1", 2)
+    again = ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60)
+    assert again.poll()
+    assert (serving(again), registry.downloads) == ("1", 2)
 
 
-def test_an_application_becomes_ready_by_itself_when_a_first_version_is_promoted(make_client, shelf):
-    shelf.alias = None
+def test_the_service_becomes_ready_when_a_first_version_is_promoted(make_client, registry):
+    registry.alias = None
     client = make_client()
     assert client.get("/ready").status_code == 503
-    shelf.alias = "1"
-    until = time.monotonic() + 10
-    while client.get("/ready").status_code != 200 and time.monotonic() < until:
-        time.sleep(0.02)
+    registry.alias = "1"
+    wait_until(lambda: client.get("/ready").status_code == 200)
     assert client.get("/ready").json()["serving_version"] == "1"
 
 
-def test_models_of_another_registry_are_never_taken_for_this_ones(shelf, tmp_path):
-    first = ModelWatcher(lambda: shelf, ModelCache(tmp_path, "one registry", "model"), 10, 60)
-    first.look()
+def test_the_cache_separates_registries_and_models(registry, tmp_path):
+    first = ModelWatcher(lambda: registry, ModelCache(tmp_path, "one registry", "model"), 10, 60)
+    first.poll()
     assert ModelCache(tmp_path, "one registry", "model").last_good() is not None
     assert ModelCache(tmp_path, "another registry", "model").last_good() is None
     assert ModelCache(tmp_path, "one registry", "another model").last_good() is None
 
 
-def test_a_registry_that_was_set_up_anew_is_not_served_the_old_version_of_the_same_number(
-    follower, shelf, other_files, monkeypatch
+def test_a_registry_that_was_set_up_again_serves_its_own_version_of_the_same_number(
+    watcher, registry, other_files, monkeypatch
 ):
-    follower.look()
-    shelf.versions["1"] = other_files
-    original = type(shelf)._version
+    watcher.poll()
+    registry.versions["1"] = other_files
+    original = type(registry)._version
     monkeypatch.setattr(
-        type(shelf), "_version", lambda self, version: replace(original(self, version), run_id="new run")
+        type(registry), "_version", lambda self, version: replace(original(self, version), run_id="new run")
     )
-    follower.look()
-    assert follower.champion.scorer.spec.algorithm == "random_forest"
+    watcher.poll()
+    assert watcher.model.scorer.spec.algorithm == "random_forest"
 
 
-def test_only_the_last_few_models_stay_on_disk(follower, shelf, small, tmp_path):
+def test_the_cache_keeps_the_latest_three_versions(watcher, registry, small, tmp_path):
     for version in "123456":
-        shelf.versions[version], shelf.alias = small.files, version
-        follower.look()
+        registry.versions[version], registry.alias = small.files, version
+        watcher.poll()
     assert len(list(tmp_path.rglob("model.onnx"))) == 3
-    assert serving(follower) == "6"
+    assert serving(watcher) == "6"
 
 
-def test_workers_that_bring_the_same_version_at_once_share_it(shelf, tmp_path):
-    followers = [ModelWatcher(lambda: shelf, ModelCache(tmp_path, "uri", "model"), 10, 60) for _ in range(6)]
-    threads = [threading.Thread(target=each.look) for each in followers]
+def test_workers_that_download_the_same_version_at_once_share_it(registry, tmp_path):
+    watchers = [ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60) for _ in range(6)]
+    threads = [threading.Thread(target=each.poll) for each in watchers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [serving(each) for each in followers] == ["1"] * 6
+    assert [serving(each) for each in watchers] == ["1"] * 6
     assert len(list(tmp_path.rglob("model.onnx"))) == 1
 
 
-def test_a_disk_that_cannot_be_written_is_told_and_the_champion_serves_all_the_same(shelf, tmp_path):
+def test_a_cache_that_is_not_writable_is_a_warning_and_the_model_is_served(registry, tmp_path):
     (tmp_path / "file").touch()
-    follower = ModelWatcher(lambda: shelf, ModelCache(tmp_path / "file", "uri", "model"), 10, 60)
-    follower.look()
-    assert serving(follower) == "1"
-    assert "models cannot be kept there (Not a directory)" in follower.trouble
-    follower.stop()
+    watcher = ModelWatcher(lambda: registry, ModelCache(tmp_path / "file", "uri", "model"), 10, 60)
+    watcher.poll()
+    assert serving(watcher) == "1"
+    assert "models cannot be kept there (Not a directory)" in watcher.warning
+    watcher.stop()
 
 
-def test_a_champion_without_its_reference_sample_is_refused_by_name(small, tmp_path):
+def test_a_model_without_its_reference_sample_is_refused_by_file_name(small, tmp_path):
     for name, content in small.files.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "reference.json").unlink()
@@ -303,11 +305,11 @@ def test_a_champion_without_its_reference_sample_is_refused_by_name(small, tmp_p
         ServedModel.load(tmp_path, None)
 
 
-def test_who_looks_while_another_looks_waits_and_a_refused_version_is_not_loaded_in_between(follower, shelf, small):
-    follower.look()
-    shelf.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
-    shelf.alias = "2"
+def test_concurrent_polls_wait_for_each_other_and_never_serve_a_refused_version(watcher, registry, small):
+    watcher.poll()
+    registry.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
+    registry.alias = "2"
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: follower.look(), range(40)))
-    assert serving(follower) == "1"
+        answers = list(pool.map(lambda _: watcher.poll(), range(40)))
+    assert serving(watcher) == "1"
     assert not any(answers)

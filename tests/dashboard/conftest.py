@@ -18,10 +18,10 @@ from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
 from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
-from tests.app.conftest import READING, Shelf, make_client, shelf
+from tests.app.conftest import READING, MemoryRegistry, make_client, registry
 from tests.paths import REPOSITORY
 
-__all__ = ["READING", "make_client", "shelf"]
+__all__ = ["READING", "make_client", "registry"]
 
 METRIC_NAMES = ("recall", "precision", "f1", "pr_auc")
 MAIN = REPOSITORY / "dashboard" / "main.py"
@@ -65,7 +65,7 @@ class ServiceTransport(httpx.BaseTransport):
 
     def poll_registry(self) -> None:
         """Make the API read the production alias now."""
-        self.service.app.state.service.follower.look()
+        self.service.app.state.service.watcher.poll()
 
 
 def version_tags(level: str, verdict: str, recall: float) -> dict[str, str]:
@@ -100,7 +100,7 @@ def training_run(number: int, status: str, level: str | None, verdict: str | Non
 
 
 @pytest.fixture
-def full_registry(shelf: Shelf, small: Any) -> Shelf:
+def full_registry(registry: MemoryRegistry, small: Any) -> MemoryRegistry:
     """Version 1 in production, version 2 a candidate, and the latest training run rejected."""
     counts = {
         "rows": 900,
@@ -110,20 +110,20 @@ def full_registry(shelf: Shelf, small: Any) -> Shelf:
         "false_positives": [30, 1],
     }
     files = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
-    shelf.versions = {"1": files, "2": files}
-    shelf.tags = {
+    registry.versions = {"1": files, "2": files}
+    registry.tags = {
         "1": version_tags("production", "passes every check", 0.85),
         "2": version_tags("candidate", "stays a candidate: Recall", 0.65),
     }
-    shelf.trained = [
+    registry.runs = [
         training_run(3, "FINISHED", "rejected", "is rejected: F1 on held-out rows"),
         training_run(1, "FINISHED", "production", "passes every check"),
     ]
-    return shelf
+    return registry
 
 
 @pytest.fixture
-def transport(full_registry: Shelf, make_client: Callable[[], TestClient]) -> ServiceTransport:
+def transport(full_registry: MemoryRegistry, make_client: Callable[[], TestClient]) -> ServiceTransport:
     return ServiceTransport(make_client)
 
 

@@ -34,14 +34,14 @@ def test_every_page_reports_a_timeout_with_the_setting(open_page, transport, nam
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_shows_how_to_train_a_model_if_there_is_none(open_page, full_registry, name):
-    full_registry.versions, full_registry.alias, full_registry.trained = {}, None, []
+    full_registry.versions, full_registry.alias, full_registry.runs = {}, None, []
     text = page_text(open_page(name))
     assert "No model is served" in text
     assert "make train" in text
 
 
 def test_text_from_the_registry_is_not_rendered_as_markdown(open_page, full_registry):
-    full_registry.tags["1"]["verdict"] = full_registry.trained[0].__dict__["verdict"] = "![x](http://evil/x.png) # big"
+    full_registry.tags["1"]["verdict"] = full_registry.runs[0].__dict__["verdict"] = "![x](http://evil/x.png) # big"
     page = open_page("models")
     markdown = "\n".join(element.value for element in page.markdown)
     assert "![x]" not in markdown

@@ -1,0 +1,25 @@
+"""Schema of the health routes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Schema
+
+
+class Health(Schema):
+    """The state of the service."""
+
+    status: Literal["ok", "degraded", "not ready"] = Field(
+        description="`degraded`: a model is served, but something is wrong; see `trouble`. `not ready`: no model is served."
+    )
+    trouble: str | None = Field(None, description="What is wrong; null if nothing is.")
+    serving_version: str | None = Field(None, description="The version that is served.", examples=["3"])
+    production_version: str | None = Field(
+        None, description="The production version when the registry last answered.", examples=["3"]
+    )
+    serving_since: str | None = Field(None, description="When this worker loaded the served model (ISO 8601).")
+    restored_from_disk: bool = Field(
+        False, description="Whether the served model comes from disk because the registry has not answered yet."
+    )
+    registry_answered_seconds_ago: float | None = Field(None, description="Seconds since the registry last answered.")
