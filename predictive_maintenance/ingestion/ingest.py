@@ -1,4 +1,4 @@
-"""Pull every source of a run and merge them into one table in canonical columns, each row knowing where it came from."""
+"""Fetch all sources of a run and merge them into one table with canonical columns and the source of each row."""
 
 import json
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ from .table_reader import MalformedRow, TableFile
 
 
 def check_sources(sources: Sequence[Source]) -> None:
-    """Raises SourceError unless every source can be reached: all failures at once, each with its way out."""
+    """Raise SourceError unless all sources can be reached. It lists all problems and how to fix them."""
     problems = []
-    lost_file = False
+    missing_file = False
     for source in sources:
         try:
             locations.check(source)
         except SourceError as error:
             problems.append(str(error))
-            lost_file |= not scheme_of(source.uri)
-    if lost_file and any("query=" in source.uri for source in sources):
-        problems.append('a comma in a query is written %2C, or --sources as a JSON list: ["sqlite:///...", "b.csv"]')
+            missing_file |= not scheme_of(source.uri)
+    if missing_file and any("query=" in source.uri for source in sources):
+        problems.append('write a comma in a query as %2C, or --sources as a JSON list: ["sqlite:///...", "b.csv"]')
     if problems:
         raise SourceError("\n".join(problems))
 
 
 def ingest(sources: Sequence[Source], columns: ColumnSettings) -> Ingested:
-    """Pull and merge `sources` in order. Raises SourceError that names the source, the column and the way out."""
-    parts = [(source, _pull(source, index, columns)) for index, source in enumerate(sources)]
+    """Fetch and merge `sources` in order. Raises SourceError that names the source and the column."""
+    parts = [(source, _ingest_source(source, index, columns)) for index, source in enumerate(sources)]
     merged = append([part for source, part in parts if source.merge == "append"])
     for source, part in parts:
         if source.merge == "join":
@@ -50,59 +50,59 @@ def ingest(sources: Sequence[Source], columns: ColumnSettings) -> Ingested:
         ignored = [header for record in merged.records for header in record.ignored_columns]
         raise SourceError(
             f"{names}: {describe_missing(missing, [*headers, *ignored])}\n"
-            f"columns not recognised: {', '.join(ignored) or 'none'}; name your own in params.yaml, columns.aliases"
+            f"columns not recognised: {', '.join(ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
     return merged
 
 
-def _pull(source: Source, index: int, columns: ColumnSettings) -> Ingested:
+def _ingest_source(source: Source, index: int, columns: ColumnSettings) -> Ingested:
     parts = []
-    with locations.fetch(source) as arrivals:
-        for arrival in arrivals:
+    with locations.fetch(source) as tables:
+        for fetched in tables:
             try:
-                parts.append(_read(arrival, source, index, columns))
+                parts.append(_read(fetched, source, index, columns))
             except SourceError as error:
                 text = str(error)
-                text = text if arrival.name in text else f"{arrival.name}: {text}"
+                text = text if fetched.name in text else f"{fetched.name}: {text}"
                 raise SourceError(text, transient=error.transient) from None
     return append(parts)
 
 
-def _read(arrival: locations.FetchedTable, source: Source, index: int, columns: ColumnSettings) -> Ingested:
+def _read(fetched: locations.FetchedTable, source: Source, index: int, columns: ColumnSettings) -> Ingested:
     malformed: list[MalformedRow] = []
     decimal = "."
-    if isinstance(arrival.table, TableFile):
-        match = match_headers(arrival.table.headers, columns.aliases)
+    if isinstance(fetched.table, TableFile):
+        match = match_headers(fetched.table.headers, columns.aliases)
         wanted = [header for header, _, _ in match.columns.values()]
-        batches = [batch.select(wanted) for batch in arrival.table.batches(malformed)]
+        batches = [batch.select(wanted) for batch in fetched.table.batches(malformed)]
         table = pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in wanted})
-        decimal = arrival.table.dialect.decimal if arrival.table.dialect else "."
+        decimal = fetched.table.dialect.decimal if fetched.table.dialect else "."
     else:
-        table = arrival.table
+        table = fetched.table
         match = match_headers(table.column_names, columns.aliases)
     if table.num_rows == 0 and not malformed:
-        raise SourceError(f"{arrival.name}: no rows")
-    _check_recognised(arrival.name, match)
+        raise SourceError(f"{fetched.name}: no rows")
+    _check_recognised(fetched.name, match)
     names = [column.name for column in COLUMNS if column.name in match.columns]
     frame, faults = parse(table, match, names, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
     if READING_ID.name not in frame:
         frame[READING_ID.name] = content_ids(frame)
-    frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [arrival.name])
+    frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [fetched.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows
     unused = tuple(header for header in match.ignored if header.strip())
     record = SourceRecord(
-        name=arrival.name,
+        name=fetched.name,
         merge=source.merge,
         rows=len(frame),
-        sha256=arrival.sha256,
-        bytes=arrival.bytes,
-        dvc_md5=arrival.dvc_md5,
+        sha256=fetched.sha256,
+        bytes=fetched.bytes,
+        dvc_md5=fetched.dvc_md5,
         ignored_columns=unused,
     )
     return Ingested(
-        frame=frame, faults=faults, set_aside=_malformed_quarantine(arrival.name, malformed), records=(record,)
+        frame=frame, faults=faults, quarantined=_malformed_quarantine(fetched.name, malformed), records=(record,)
     )
 
 
@@ -110,11 +110,11 @@ def _check_recognised(name: str, match: HeaderMatch) -> None:
     if not match.columns:
         raise SourceError(
             f"{name}: no column is recognised ({', '.join(match.ignored[:8])}); expected headers such as "
-            "'Air temperature [K]', 'Torque [Nm]'; name your own in params.yaml, columns.aliases"
+            "'Air temperature [K]', 'Torque [Nm]'; add your headers to columns.aliases in params.yaml"
         )
 
 
 def _malformed_quarantine(source: str, malformed: Sequence[MalformedRow]) -> pd.DataFrame:
-    """Malformed CSV rows as quarantine lines. The row's text is the record, because the row did not split into cells."""
+    """Quarantine lines of malformed CSV rows. The record is the row's text, because the row has no cells."""
     lines = [(source, bad.row, "", "", "", bad.reason, json.dumps(bad.text)) for bad in malformed]
     return pd.DataFrame(lines, columns=list(QUARANTINE_COLUMNS))

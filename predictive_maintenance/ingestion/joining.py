@@ -1,4 +1,4 @@
-"""A source that adds columns to the readings of others, by reading id."""
+"""Join a source that adds columns to readings, by reading id."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,67 +22,69 @@ _PLACE = ("source", "source_index", "row")
 
 
 def join(left: Ingested, right: Ingested, name: str) -> Ingested:
-    """`left` with the columns of `right`, called `name` in errors, for the same reading ids.
+    """Add the columns of `right` to the rows of `left` with the same reading id. Errors call `right` `name`.
 
-    A row of `left` that meets none, or rows that contradict each other, gets missing values, each with its fault. A row
-    of `right` without an id, or one that contradicts another, is set aside; one that no reading meets is counted.
+    A row of `left` without a row of `right`, or with several different ones, gets missing values, each with a fault. A
+    row of `right` without an id, or that differs from another one of the same id, is quarantined. Rows of `right` without
+    a reading in `left` are counted in the record.
     """
     added = _added_columns(left, right, name)
     ids = right.frame[_KEY]
     distinct = right.frame.loc[ids.notna(), [_KEY, *added]].drop_duplicates()
-    contradictory = distinct[_KEY][distinct[_KEY].duplicated()]
-    usable = ids.notna() & ~ids.isin(contradictory)
-    table = distinct[~distinct[_KEY].isin(contradictory)]
+    conflicting = distinct[_KEY][distinct[_KEY].duplicated()]
+    usable = ids.notna() & ~ids.isin(conflicting)
+    table = distinct[~distinct[_KEY].isin(conflicting)]
     _check_share(left.frame[_KEY], ids, name)
     frame = left.frame.merge(table, on=_KEY, how="left", validate="many_to_one")
     reasons = {
-        "the join has conflicting rows for this reading": frame[_KEY].isin(contradictory),
-        "the join has no such reading": ~frame[_KEY].isin(ids.dropna()),
+        "the join has conflicting rows for this reading": frame[_KEY].isin(conflicting),
+        "the join has no row for this reading": ~frame[_KEY].isin(ids.dropna()),
     }
-    lost = [
-        Faults(column, f"{MISSING}: {reason}", (positions := np.flatnonzero(met)), [""] * len(positions))
+    missing = [
+        Faults(column, f"{MISSING}: {reason}", (positions := np.flatnonzero(affected)), [""] * len(positions))
         for column in added
-        for reason, met in reasons.items()
-        if met.any()
+        for reason, affected in reasons.items()
+        if affected.any()
     ]
     unmatched = usable & ~ids.isin(frame[_KEY])
     return Ingested(
         frame=frame,
         faults=pd.concat(
-            [left.faults, _moved_faults(frame, right, usable, added), fault_table(lost)], ignore_index=True
+            [left.faults, _moved_faults(frame, right, usable, added), fault_table(missing)], ignore_index=True
         ),
-        set_aside=pd.concat(
-            [left.set_aside, right.set_aside, _set_aside(right, ids.isin(contradictory))], ignore_index=True
+        quarantined=pd.concat(
+            [left.quarantined, right.quarantined, _quarantine_lines(right, ids.isin(conflicting))], ignore_index=True
         ),
-        records=left.records + _counted(right.records, right.frame["source"][unmatched]),
+        records=left.records + _with_unmatched_rows(right.records, right.frame["source"][unmatched]),
     )
 
 
 def _added_columns(left: Ingested, right: Ingested, name: str) -> list[str]:
-    """What `right` adds. Raises SourceError where there is nothing, or no id to add it by."""
+    """The columns that `right` adds. Raises SourceError if there are none, or a side has no reading ids."""
     for side in (right.frame, left.frame):
         if (made := are_content_ids(side[_KEY])).any():
-            lacking = side.loc[made, "source"].iloc[0]
-            raise SourceError(f"{lacking}: a join needs a column of reading ids (such as 'UDI') on both sides")
+            source = side.loc[made, "source"].iloc[0]
+            raise SourceError(f"{source}: no column of reading ids (such as 'UDI'); a join needs it in both sources")
     added = [column for column in right.frame if column not in (_KEY, *_PLACE)]
     if clash := [column for column in added if column in left.frame]:
-        raise SourceError(f"{name}: {', '.join(clash)} is already there from an earlier source: join adds new columns")
+        raise SourceError(f"{name}: {', '.join(clash)} is already in an earlier source; a join can only add columns")
     if not added:
-        raise SourceError(f"{name}: has reading ids but no other column that is recognised: nothing to join")
+        raise SourceError(f"{name}: nothing to join: no column is recognised except the reading id")
     return added
 
 
 def _check_share(ids: pd.Series, others: pd.Series, name: str) -> None:
     others = others.dropna()
-    if (met := ids.isin(others)).mean() < MIN_JOINED_SHARE:
-        here, there = (next(iter(some.dropna()), None) for some in (ids, others))
+    if (found := ids.isin(others)).mean() < MIN_JOINED_SHARE:
+        reading, joined = (next(iter(side.dropna()), None) for side in (ids, others))
         raise SourceError(
-            f"{name}: only {int(met.sum())} of {len(ids)} reading ids are found in it (here {here!r}, there {there!r})"
+            f"{name}: contains only {int(found.sum())} of {len(ids)} reading ids (readings have ids such as {reading!r}, "
+            f"this source {joined!r})"
         )
 
 
 def _moved_faults(frame: pd.DataFrame, right: Ingested, usable: pd.Series, added: Sequence[str]) -> pd.DataFrame:
-    """The faults of the joined source at the rows that they now belong to."""
+    """The faults of the joined source at the positions of their rows in `frame`."""
     faults = right.faults[right.faults["column"].isin(added)]
     faults = faults.assign(**{_KEY: right.frame[_KEY].to_numpy()[faults["position"]]})
     faults = faults[usable.to_numpy()[faults["position"]]].drop(columns="position")
@@ -90,10 +92,10 @@ def _moved_faults(frame: pd.DataFrame, right: Ingested, usable: pd.Series, added
     return places.merge(faults.drop_duplicates(), on=_KEY)[["position", "column", "value", "reason"]]
 
 
-def _set_aside(right: Ingested, contradictory: pd.Series) -> pd.DataFrame:
-    """A line for each row of `right` that lacks its id or contradicts another."""
-    positions: npt.NDArray[np.int64] = np.flatnonzero(contradictory)
-    conflicts = Faults(_KEY, CONTRADICTION, positions, right.frame[_KEY][contradictory].tolist())
+def _quarantine_lines(right: Ingested, conflicting: pd.Series) -> pd.DataFrame:
+    """A quarantine line for each row of `right` without an id or with a conflicting one."""
+    positions: npt.NDArray[np.int64] = np.flatnonzero(conflicting)
+    conflicts = Faults(_KEY, CONTRADICTION, positions, right.frame[_KEY][conflicting].tolist())
     faults = pd.concat([right.faults, fault_table([conflicts])], ignore_index=True)
     bad = faults["position"][faults["column"] == _KEY]
     names = [column for column in right.frame if column not in _PLACE]
@@ -101,6 +103,6 @@ def _set_aside(right: Ingested, contradictory: pd.Series) -> pd.DataFrame:
     return lines[lines["column"] == _KEY].sort_values("row", kind="stable")
 
 
-def _counted(records: Sequence[SourceRecord], unmatched: pd.Series) -> tuple[SourceRecord, ...]:
+def _with_unmatched_rows(records: Sequence[SourceRecord], unmatched: pd.Series) -> tuple[SourceRecord, ...]:
     rows = unmatched.astype("str").value_counts()
     return tuple(replace(record, unmatched_rows=int(rows.get(record.name, 0))) for record in records)

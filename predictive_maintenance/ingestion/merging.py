@@ -1,4 +1,4 @@
-"""A run's rows, file by file and source by source, appended to one table."""
+"""Append the rows of files and sources to one table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from ..validation.parsing import ParsedRows
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRecord:
-    """Lineage of one file or table of a source, without secrets. `unmatched_rows`: those of a join that no reading met."""
+    """Lineage of one file or table of a source, without secrets.
+
+    `unmatched_rows` is the number of rows of a join without a reading in the other sources.
+    """
 
     name: str
     merge: str
@@ -25,7 +28,7 @@ class SourceRecord:
     unmatched_rows: int = 0
 
     def summary(self) -> str:
-        unmatched = f", {self.unmatched_rows:,} of them for no reading that is here" if self.unmatched_rows else ""
+        unmatched = f", {self.unmatched_rows:,} of them without a matching reading" if self.unmatched_rows else ""
         return f"{self.rows:,} rows from {self.name} ({self.merge}){unmatched}"
 
 
@@ -40,9 +43,9 @@ class Ingested(ParsedRows):
 
 
 def append(parts: Sequence[Ingested]) -> Ingested:
-    """The rows of all parts. Raises SourceError where one lacks a column that another has.
+    """Append the rows of all parts. Raises SourceError if one lacks a column that another has.
 
-    A failure mode that only some of them record cannot be reported on: it is left out.
+    A failure mode that only some of the parts record is dropped, because results by failure mode need all rows.
     """
     if len(parts) == 1:
         return parts[0]
@@ -60,18 +63,18 @@ def append(parts: Sequence[Ingested]) -> Ingested:
     return Ingested(
         frame=frame,
         faults=pd.concat(faults, ignore_index=True),
-        set_aside=pd.concat([part.set_aside for part in parts], ignore_index=True),
+        quarantined=pd.concat([part.quarantined for part in parts], ignore_index=True),
         records=tuple(record for part in parts for record in part.records),
     )
 
 
 def _check_same_columns(parts: Sequence[Ingested]) -> None:
-    """A failure mode may be recorded by some of the parts only; any other column must be in all of them or in none."""
+    """Every column must be in all of the parts or in none, except failure modes."""
     owners = {name: part for part in reversed(parts) for name in part.frame if name not in MODE_NAMES}
     for part in parts:
-        if lacking := [name for name in owners if name not in part.frame]:
-            owner = owners[lacking[0]]
-            names = [name for name in lacking if name in owner.frame]
+        if absent := [name for name in owners if name not in part.frame]:
+            owner = owners[absent[0]]
+            names = [name for name in absent if name in owner.frame]
             raise SourceError(
                 f"{part.records[0].name}: {describe_missing(names, part.records[0].ignored_columns)}, "
                 f"which {owner.records[0].name} has"
@@ -79,7 +82,7 @@ def _check_same_columns(parts: Sequence[Ingested]) -> None:
 
 
 def _records(part: Ingested, mode: str) -> bool:
-    """A file whose rows are all malformed has none to record a mode in: its header speaks for it."""
+    """Whether `part` records `mode`: it has a value for it or, if all rows are malformed, a column."""
     return mode in part.frame and (part.frame.empty or not part.frame[mode].isna().all())
 
 
@@ -88,6 +91,6 @@ def _without(part: Ingested, names: Sequence[str]) -> Ingested:
     return Ingested(
         frame=part.frame.drop(columns=list(names), errors="ignore"),
         faults=faults,
-        set_aside=part.set_aside,
+        quarantined=part.quarantined,
         records=part.records,
     )

@@ -1,1 +1,1 @@
-"""What travels inside a model version: scoring with numpy and the ONNX runtime only."""
+"""Scoring with numpy and the ONNX runtime only. Each model version contains a copy of this package."""

@@ -1,4 +1,4 @@
-"""The scorer as an MLflow pyfunc. A model version carries a copy of this module and of what it imports, and no pickle."""
+"""The scorer as an MLflow pyfunc model. A model version contains a copy of this module and its imports, and no pickle."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .scoring import Scorer
 
 
 class PredictiveMaintenanceModel(mlflow.pyfunc.PythonModel):
-    """Raw sensor columns in, `failure_probability` and `predicted_failure` (0 or 1 at the model's threshold) out."""
+    """Predict `failure_probability`, and `predicted_failure` (0 or 1) at the decision threshold, from raw columns."""
 
     def load_context(self, context: Any) -> None:
         self.scorer = Scorer.load(context.artifacts["scorer"])

@@ -39,14 +39,14 @@ def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> C
 
     Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
     """
-    frame, set_aside = ingested.frame, ingested.set_aside
+    frame, quarantined = ingested.frame, ingested.quarantined
     names = [column.name for column in COLUMNS if column.name in frame]
     duplicates, conflicts = _duplicates(frame, names)
     faults = pd.concat([ingested.faults, validate(frame, names, limits), conflicts], ignore_index=True)
     faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
     bad[faults["position"]] = True
-    ingested_rows, quarantined_rows = len(frame) + len(set_aside), int(bad.sum()) + len(set_aside)
+    ingested_rows, quarantined_rows = len(frame) + len(quarantined), int(bad.sum()) + len(quarantined)
     # Before the quarantine is made, which takes many times the memory of the rows in it.
     if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
         raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
@@ -57,7 +57,7 @@ def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> C
         )
     return Cleaned(
         frame=kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
-        quarantine=pd.concat([quarantine(frame, faults, names), set_aside], ignore_index=True),
+        quarantine=pd.concat([quarantine(frame, faults, names), quarantined], ignore_index=True),
         ingested_rows=ingested_rows,
         quarantined_rows=quarantined_rows,
         # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
@@ -106,10 +106,10 @@ def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: Par
         f"  {line.cells} cells: {line.column} is {line.reason}"
         if line.column
         else f"  {line.cells} rows: {line.reason}"
-        for line in _reasons(pd.concat([faults, ingested.set_aside])).head(5).itertuples()
+        for line in _reasons(pd.concat([faults, ingested.quarantined])).head(5).itertuples()
     )
     if faults.empty:
-        worst = ingested.set_aside.iloc[0]
+        worst = ingested.quarantined.iloc[0]
     else:
         worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
     cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]

@@ -18,13 +18,13 @@ FAULT_COLUMNS = ("position", "column", "value", "reason")
 class ParsedRows:
     """Rows in canonical columns and units, before cleaning.
 
-    `frame`: the rows that split into cells. `faults`: cells that did not parse, by position in `frame`. `set_aside`: rows
+    `frame`: the rows that split into cells. `faults`: cells that did not parse, by position in `frame`. `quarantined`: rows
     that are not in `frame`, one line each with QUARANTINE_COLUMNS (malformed CSV rows, join rows that match no single reading).
     """
 
     frame: pd.DataFrame
     faults: pd.DataFrame
-    set_aside: pd.DataFrame
+    quarantined: pd.DataFrame
 
 
 def parse(

@@ -209,7 +209,7 @@ def test_malformed_rows_are_kept_for_quarantine_with_their_number_and_text(write
     lines[2] += ",one,too,many"
     ingested = pull(write("\n".join(lines) + "\n"))
     assert ingested.frame["row"].tolist() == [1, 3, 4]
-    (bad,) = ingested.set_aside.to_dict("records")
+    (bad,) = ingested.quarantined.to_dict("records")
     assert bad["row"] == 2
     assert bad["reason"] == "12 cells where the header has 9"
     assert "L47181" in bad["record"]
@@ -221,7 +221,7 @@ def test_blank_lines_do_not_shift_the_number_of_a_malformed_row(write, pull, csv
     lines.insert(2, "")
     ingested = pull(write("\n".join(lines) + "\n"))
     assert ingested.frame["row"].tolist() == [1, 2, 4]
-    assert ingested.set_aside["row"].tolist() == [3]
+    assert ingested.quarantined["row"].tolist() == [3]
 
 
 def test_cells_that_do_not_parse_are_faults_at_their_place(write, pull, csv_text, with_cell):

@@ -59,12 +59,12 @@ def joined(write, pull, halves):
 
 def test_rows_of_a_join_that_contradict_each_other_are_set_aside_with_their_reading(joined):
     ingested = joined("1,0\n2,0\n3,0\n3,broken\n4,1\n")
-    assert ingested.set_aside[["row", "reading_id", "column", "value"]].to_numpy().tolist() == [
+    assert ingested.quarantined[["row", "reading_id", "column", "value"]].to_numpy().tolist() == [
         [3, "3", "reading_id", "3"],
         [4, "3", "reading_id", "3"],
     ]
-    assert set(ingested.set_aside["reason"]) == {"the same reading with other values"}
-    assert [json.loads(record)["machine_failure"] for record in ingested.set_aside["record"]] == [0, "broken"]
+    assert set(ingested.quarantined["reason"]) == {"the same reading with other values"}
+    assert [json.loads(record)["machine_failure"] for record in ingested.quarantined["record"]] == [0, "broken"]
     (fault,) = ingested.faults.to_dict("records")
     assert (fault["position"], fault["column"], fault["value"]) == (2, "machine_failure", "")
     assert fault["reason"] == "missing: the join has conflicting rows for this reading"
@@ -72,7 +72,7 @@ def test_rows_of_a_join_that_contradict_each_other_are_set_aside_with_their_read
 
 def test_a_row_of_a_join_without_an_id_is_set_aside(joined):
     ingested = joined("1,0\n,1\n2,0\nn/a,1\n3,0\n4,1\n")
-    assert ingested.set_aside[["row", "value", "reason"]].to_numpy().tolist() == [
+    assert ingested.quarantined[["row", "value", "reason"]].to_numpy().tolist() == [
         [2, "", "missing"],
         [4, "n/a", "missing"],
     ]
@@ -86,7 +86,7 @@ def test_a_reading_without_an_id_does_not_meet_a_row_of_a_join_without_one(write
     labels = write("UDI,Machine failure\n1,0\n,1\n2,0\n4,1\n", "labels.csv")
     ingested = pull(sensors, f"join:{labels}")
     assert ingested.frame["machine_failure"].isna().tolist() == [False, False, True, False]
-    assert ingested.set_aside["row"].tolist() == [2]
+    assert ingested.quarantined["row"].tolist() == [2]
 
 
 def test_labels_of_readings_that_are_not_asked_for_are_counted(joined):
@@ -107,7 +107,7 @@ def test_no_row_of_a_join_is_lost(joined, params):
     ingested = joined("1,0\n2,0\n3,0\n3,1\n,0\n9,0\n4,1,too many\n")
     (_, labels) = ingested.records
     assert labels.rows == 2 + 2 + 1 + labels.unmatched_rows  # met, contradictory, without an id
-    assert len(ingested.set_aside) == 4
+    assert len(ingested.quarantined) == 4
     cleaned = clean(ingested, params.columns.limits, CleaningSettings(max_quarantined_share=1.0))
     assert len(cleaned.frame) == 2
     assert cleaned.quarantined_rows == 6

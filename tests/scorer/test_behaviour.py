@@ -1,4 +1,4 @@
-"""What a person who knows the machine expects of any model: textbook failures are found, directions are right."""
+"""Behaviour expected of every model: textbook failures raise an alarm, and effects have the right direction."""
 
 import numpy as np
 import pandas as pd
@@ -31,18 +31,18 @@ def test_a_textbook_failure_raises_an_alarm(small, textbook):
     assert small.scorer.probability(HEALTHY | textbook) >= small.scorer.spec.threshold
 
 
-def test_more_wear_at_high_torque_never_makes_overstrain_unlikely(small):
+def test_more_wear_at_high_torque_does_not_decrease_the_probability(small):
     wear = np.arange(100.0, 250.0, 10.0)
     rows = pd.DataFrame(
         [HEALTHY | {"torque_nm": 62.0, "rotational_speed_rpm": 1330.0, "tool_wear_min": w} for w in wear]
     )
     probabilities = small.scorer.probabilities(rows)
     assert probabilities[-1] > 0.9
-    # Within the noise of trees: no later reading falls far below an earlier one.
+    # A tolerance for the noise of trees: the probability never falls far below an earlier one.
     assert (np.maximum.accumulate(probabilities) - probabilities).max() < 0.2
 
 
-def test_the_order_of_rows_and_their_ids_do_not_change_the_answer(small):
+def test_row_order_and_ids_do_not_change_the_probabilities(small):
     rows = small.rows.test.head(500)
     shuffled = rows.sample(frac=1, random_state=1).assign(reading_id="other")
     expected = pd.Series(small.scorer.probabilities(rows), index=rows.index)

@@ -1,4 +1,4 @@
-"""The scorer gives what was recorded with it, or says why it cannot."""
+"""The scorer reproduces the recorded predictions, or raises an error with the reason."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ READING = {
 
 @pytest.fixture(scope="module")
 def files_of(small):
-    """The files of each algorithm's model, by its name."""
+    """The exported files by algorithm."""
 
     def exported(algorithm):
         trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
@@ -31,7 +31,7 @@ def files_of(small):
 
 @pytest.mark.parametrize("slope", [1.0, 0.8])
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_one_reading_gets_the_same_bits_as_in_a_table(small, files_of, algorithm, slope):
+def test_a_single_reading_and_a_table_give_bit_identical_probabilities(small, files_of, algorithm, slope):
     fitted = Scorer.from_files(files_of[algorithm])
     spec = replace(fitted.spec, calibration=Calibration(slope, slope - 1))
     scorer, rows = Scorer(spec, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
@@ -40,8 +40,8 @@ def test_one_reading_gets_the_same_bits_as_in_a_table(small, files_of, algorithm
     np.testing.assert_array_equal(many, singles)
 
 
-def test_a_model_that_was_exported_with_a_probability_for_either_answer_scores_as_ever(files_of):
-    """Versions in the registry from before there was one output: a label, and (n, 2) for healthy and failure."""
+def test_a_model_of_format_1_gives_the_same_probability(files_of):
+    """Format 1 has two outputs: a label, and (n, 2) probabilities of healthy and failure."""
     from onnx import TensorProto, helper, load_from_string, numpy_helper
 
     files = files_of["random_forest"]
@@ -57,7 +57,7 @@ def test_a_model_that_was_exported_with_a_probability_for_either_answer_scores_a
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_several_threads_give_the_same_bits_as_one(small, files_of, algorithm):
+def test_several_threads_and_one_give_bit_identical_probabilities(small, files_of, algorithm):
     one, two = Scorer.from_files(files_of[algorithm]), Scorer.from_files(files_of[algorithm], threads=2)
     for rows in (1, 2, 255, 257, 600, len(small.rows.train)):
         np.testing.assert_array_equal(
@@ -67,7 +67,7 @@ def test_several_threads_give_the_same_bits_as_one(small, files_of, algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_the_export_decides_as_the_fitted_estimator_does(small, algorithm):
+def test_the_export_makes_the_same_decisions_as_the_fitted_estimator(small, algorithm):
     trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
     scorer = Scorer.from_files(export_model(trained, small.rows.train, small.rows.test, small.params))
     found = agreement(trained, scorer, small.rows.test)
@@ -76,12 +76,12 @@ def test_the_export_decides_as_the_fitted_estimator_does(small, algorithm):
     assert found.rows == len(small.rows.test)
 
 
-def test_a_disagreement_between_export_and_estimator_is_found(small):
+def test_a_difference_between_export_and_estimator_is_found(small):
     other = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
     assert agreement(other, small.scorer, small.rows.test).max_probability_difference > 0.01
 
 
-def test_calibration_keeps_the_order_and_the_identity_changes_nothing():
+def test_calibration_is_monotonic_and_the_identity_changes_nothing():
     probabilities = np.linspace(0, 1, 101)
     assert (np.diff(Calibration(1.3, -0.2).apply(probabilities)) >= 0).all()
     np.testing.assert_array_equal(Calibration().apply(probabilities), probabilities)
@@ -109,44 +109,47 @@ def test_damaged_settings_are_refused(small, text):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"features": ["torque_nm"]}, "model.onnx reads 9 features, scorer.json names 1"),
         ({"limits": {}}, "damaged: KeyError"),
-        ({"limits": {name: [1, 1] for name in SENSOR_NAMES}}, "no range in the limits of air_temperature_k"),
+        (
+            {"limits": {name: [1, 1] for name in SENSOR_NAMES}},
+            "lower limit is not below the upper limit for air_temperature_k",
+        ),
     ],
 )
-def test_settings_that_do_not_fit_the_trees_or_the_sensors_are_refused(small, changes, said):
+def test_settings_that_do_not_match_the_trees_or_the_sensors_are_refused(small, changes, message):
     spec = json.dumps(json.loads(small.files["scorer.json"]) | changes).encode()
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         Scorer.from_files(small.files | {"scorer.json": spec})
 
 
-def test_what_is_written_says_that_code_from_before_there_was_one_output_cannot_read_it(small):
+def test_an_export_has_format_2(small):
     assert json.loads(small.files["scorer.json"])["format"] == 2
 
 
-def test_a_format_of_the_future_is_refused(small):
+def test_a_newer_format_is_refused(small):
     spec = json.loads(small.files["scorer.json"]) | {"format": 99}
-    with pytest.raises(ModelError, match="has format 99, this code reads 1 and 2"):
+    with pytest.raises(ModelError, match="has format 99, this code reads 1 and 2: update the package"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 
 @pytest.mark.parametrize(("key", "factor"), [("threshold", 0.01), ("calibration", None)])
-def test_a_model_that_no_longer_gives_its_golden_answers_is_refused(small, key, factor):
+def test_a_model_with_other_predictions_for_the_golden_rows_is_refused(small, key, factor):
     spec = json.loads(small.files["scorer.json"])
     spec[key] = {"slope": 0.5, "intercept": 1.0} if factor is None else spec[key] * factor
     with pytest.raises(ModelError, match="golden rows differ"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 
-def test_golden_rows_hold_alarms_and_quiet_rows_from_the_held_out_side(small):
+def test_golden_rows_include_rows_with_and_without_alarm(small):
     golden = json.loads(small.files["golden.json"])
     assert 0 < sum(golden["decisions"]) < len(golden["decisions"])
     assert len(golden["probabilities"]) == len(golden["readings"]["torque_nm"]) > 30
 
 
-def test_the_reference_sample_has_healthy_machines_of_each_type(small):
+def test_the_reference_sample_has_healthy_readings_of_each_product_type(small):
     reference = json.loads(small.files["reference.json"])
     healthy = {
         kind for kind, failed in zip(reference["product_type"], reference["machine_failure"], strict=True) if not failed
@@ -173,10 +176,10 @@ def test_a_row_that_cannot_be_scored_is_named(small, column, value, message):
 
 def test_a_missing_or_textual_column_is_named(small):
     rows = small.rows.test.head(3)
-    with pytest.raises(DataError, match="no column torque_nm; a model reads product_type, air_temperature_k"):
+    with pytest.raises(DataError, match="missing column: torque_nm; a model needs product_type, air_temperature_k"):
         small.scorer.probabilities(rows.drop(columns="torque_nm"))
     with pytest.raises(DataError, match="column torque_nm is not numeric"):
-        small.scorer.probabilities(rows.assign(torque_nm="much"))
+        small.scorer.probabilities(rows.assign(torque_nm="high"))
 
 
 def test_the_same_seed_and_rows_give_the_same_files(small):
