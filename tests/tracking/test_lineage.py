@@ -1,4 +1,4 @@
-"""Where a model comes from, as tags that a registry takes."""
+"""The lineage of a model as tags of limited length."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def records(count):
     ]
 
 
-def test_a_few_sources_are_all_in_the_tag():
+def test_the_tag_lists_a_few_sources_completely():
     assert [source["name"] for source in json.loads(lineage.sources_tag(records(2)))] == [
         "readings-000000.csv",
         "readings-000001.csv",
@@ -32,16 +32,17 @@ def test_a_few_sources_are_all_in_the_tag():
 
 
 @pytest.mark.parametrize("count", [40, 500, 100_000])
-def test_as_many_sources_as_fit_are_in_the_tag_and_the_others_are_counted(count):
-    text = lineage.sources_tag(records(count))
-    *shown, last = json.loads(text)
-    assert len(text) <= 4500
+def test_the_tag_lists_as_many_sources_as_fit_and_counts_the_others(count):
+    tag = lineage.sources_tag(records(count))
+    *shown, last = json.loads(tag)
+    assert len(tag) <= 4500
     assert [source["name"] for source in shown] == [f"readings-{number:06}.csv" for number in range(len(shown))]
     assert last["name"] == f"and {count - len(shown)} more, see lineage/sources.json of the run"
-    assert len(text) + len(json.dumps(shown[0])) > 4400
+    one_more = {**shown[0], "name": f"readings-{len(shown):06}.csv"}
+    assert len(json.dumps([*shown, one_more, last])) > 4500
 
 
-def test_a_tag_of_many_sources_costs_each_of_them_once(monkeypatch):
+def test_the_tag_serializes_each_of_many_sources_once(monkeypatch):
     dumped = []
     dumps = json.dumps
     monkeypatch.setattr(lineage.json, "dumps", lambda value: dumped.append(value) or dumps(value))
@@ -54,7 +55,7 @@ def test_a_tag_of_many_sources_costs_each_of_them_once(monkeypatch):
     [OSError("no git"), subprocess.CalledProcessError(128, "git"), subprocess.TimeoutExpired("git", 10)],
     ids=["no git", "no checkout", "a slow disk"],
 )
-def test_where_git_gives_no_commit_it_is_unknown(monkeypatch, error):
+def test_the_commit_is_unknown_when_git_fails(monkeypatch, error):
     def run(*arguments, **options):
         raise error
 
@@ -63,7 +64,7 @@ def test_where_git_gives_no_commit_it_is_unknown(monkeypatch, error):
     assert lineage.git_commit() == "unknown"
 
 
-def test_what_a_run_writes_is_no_change_of_the_code_and_a_changed_file_is(tmp_path, monkeypatch):
+def test_only_files_that_a_run_does_not_write_count_as_changes_of_the_code(tmp_path, monkeypatch):
     def git(*arguments):
         account = ["-c", "user.name=tester", "-c", "user.email=tester@example.com"]
         return subprocess.run(["git", "-C", tmp_path, *account, *arguments], check=True, capture_output=True, text=True)
