@@ -24,7 +24,7 @@ from predictive_maintenance.machine.sensors import (
     describe_missing,
     match_headers,
 )
-from predictive_maintenance.validation.cell_validation import Faults, Limits, impossible, parse_column
+from predictive_maintenance.validation.cell_validation import Faults, Limits, invalid_values, parse_column
 
 from ..problems import Problem, field_problem
 from ..schemas.prediction import Reading, Readings
@@ -94,7 +94,7 @@ def read_batch(
         check_rows(batch.rows, max_rows)
     if batch.rows == 0:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the batch is empty: send at least one reading")
-    batch.add_faults(impossible(batch.columns, INPUT_NAMES, limits))
+    batch.add_faults(invalid_values(batch.columns, INPUT_NAMES, limits))
     return batch
 
 

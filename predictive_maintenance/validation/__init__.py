@@ -1,1 +1,1 @@
-"""Cell and time validation, row identity, cleaning and quarantine."""
+"""Validate cells and times, identify rows, clean tables and quarantine bad rows."""

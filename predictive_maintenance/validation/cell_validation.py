@@ -1,7 +1,7 @@
-"""Raw cells to readings: parsed, in canonical units, and every bad cell found with its reason.
+"""Parse raw cells into canonical units and find every bad cell with its reason.
 
-The one definition of what a good cell is. Training cleans by it, `check` and `score` judge files by it, and the API
-refuses by it: numpy and Arrow only, since the serving path carries no pandas.
+Training, the commands `check` and `score`, and the API share these rules. This module uses numpy and Arrow only,
+because the API has no pandas.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ from ..machine.sensors import BINARY_NAMES, NUMERIC_NAMES, PRODUCT_TYPE, PRODUCT
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 MISSING = "missing"
 NOT_A_NUMBER = "not a number"
-AMBIGUOUS = "ambiguous: a point before three digits, in a file whose decimal mark is the comma"
+AMBIGUOUS = "ambiguous: a point before three digits in a file with decimal commas"
 
-# What a column of a Parquet file or a database may hold, by pyarrow's tests of its type.
+# Type checks of pyarrow for the columns that a Parquet file or a database may contain.
 _TEXT = (pa.types.is_string, pa.types.is_large_string)
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _NUMBER = (
@@ -35,7 +35,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Faults:
-    """Cells of one canonical column that are bad for one reason: their rows' positions, and the cells as they were read."""
+    """The cells of one canonical column that are bad for one reason: row positions and raw values."""
 
     column: str
     reason: str
@@ -44,10 +44,10 @@ class Faults:
 
 
 def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal: str = ".") -> tuple[Any, list[Faults]]:
-    """One column in canonical form, and the cells that did not parse.
+    """Convert one column to canonical form, and find the cells that cannot be parsed.
 
-    A numeric column becomes (n,) float64 in canonical units, NaN where a cell is bad. Any other becomes an Arrow array of
-    text, null where missing; product types are in capitals.
+    A numeric column becomes (n,) float64 in canonical units, with NaN for bad cells. Any other column becomes an Arrow
+    array of text, with null for missing cells and product types in upper case.
     """
     header, scale, offset = match.columns[name]
     plain = plain_array(cells, header)
@@ -55,20 +55,20 @@ def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal:
         ambiguous = _is_ambiguous(plain, decimal)
         numbers = np.where(ambiguous, np.nan, _numbers(plain, decimal, binary=name in BINARY_NAMES))
         faults = [
-            *unreadable(name, plain, np.isnan(numbers) & ~ambiguous, NOT_A_NUMBER),
-            *unreadable(name, plain, ambiguous, AMBIGUOUS),
+            *unparsed(name, plain, np.isnan(numbers) & ~ambiguous, NOT_A_NUMBER),
+            *unparsed(name, plain, ambiguous, AMBIGUOUS),
         ]
         return numbers * scale + offset if (scale, offset) != (1.0, 0.0) else numbers, faults
     text = pc.utf8_trim_whitespace(pc.cast(plain, pa.string()))
     text = pc.utf8_upper(text) if name == PRODUCT_TYPE.name else text
     text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
-    return text, list(unreadable(name, plain, np.asarray(text.is_null()), MISSING))
+    return text, list(unparsed(name, plain, np.asarray(text.is_null()), MISSING))
 
 
 def plain_array(cells: pa.ChunkedArray, header: str) -> pa.Array:
-    """The cells in one piece, a dictionary's looked up, bytes as text.
+    """The cells as one array, without dictionary encoding, and with bytes decoded as text.
 
-    Raises SourceError that names the header when they are no text, numbers, booleans, dates or times of a date.
+    Raises SourceError that names the header if their type is not text, number, boolean, date or timestamp.
     """
     plain = cells.combine_chunks()
     plain = plain.dictionary_decode() if pa.types.is_dictionary(plain.type) else plain
@@ -76,18 +76,18 @@ def plain_array(cells: pa.ChunkedArray, header: str) -> pa.Array:
         try:
             return pc.cast(plain, pa.string())
         except pa.ArrowInvalid:
-            raise SourceError(f"column {header!r} holds bytes that are not text in UTF-8: write it as text") from None
+            raise SourceError(f"column {header!r} contains bytes that are not UTF-8 text: save it as text") from None
     if not any(test(plain.type) for test in (*_TEXT, *_NUMBER, *_DATE)):
-        raise SourceError(f"column {header!r} holds {plain.type}: write it as numbers or text, a value a cell")
+        raise SourceError(f"column {header!r} has type {plain.type}: save it as numbers or text, one value per cell")
     return plain
 
 
-def unreadable(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str) -> Iterator[Faults]:
-    """The cells where `bad` (n,) holds: missing ones, and those that have another `reason`."""
+def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str) -> Iterator[Faults]:
+    """The faults of the cells marked in `bad` (n,): missing cells, and the others with `reason`."""
     positions = np.flatnonzero(bad)
     if not len(positions):
         return
-    # Objects: an array of text would give every cell the room of the longest one.
+    # An object array: a numpy text array would allocate the size of the longest cell for every cell.
     read = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
     values = np.array(read, dtype=object)
     missing = np.array([value.strip().lower() in MISSING_WORDS for value in read])
@@ -96,10 +96,10 @@ def unreadable(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: s
             yield Faults(name, why, positions[which], values[which].tolist())
 
 
-def impossible(columns: Mapping[str, Any], names: Sequence[str], limits: Limits) -> Iterator[Faults]:
-    """The cells of parsed columns that no machine can have: infinite, outside of the limits, not a known category.
+def invalid_values(columns: Mapping[str, Any], names: Sequence[str], limits: Limits) -> Iterator[Faults]:
+    """The faults of parsed values: infinite, outside of the physical limits, or an unknown category.
 
-    Numeric columns are (n,) floats, the product type (n,) objects. Missing cells are not judged: parsing found them.
+    Numeric columns are (n,) floats, the product type (n,) objects. Missing cells are skipped: `parse_column` reports them.
     """
     for name in names:
         if name in limits:
@@ -113,9 +113,9 @@ def impossible(columns: Mapping[str, Any], names: Sequence[str], limits: Limits)
             values = columns[name]
             yield from _where(name, "not 0 or 1", values, ~np.isnan(values) & (values != 0) & (values != 1))
         elif name == PRODUCT_TYPE.name:
-            kinds = columns[name]
-            unknown = np.array([kind is not None and kind not in PRODUCT_TYPES for kind in kinds], dtype=bool)
-            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", kinds, unknown)
+            values = columns[name]
+            unknown = np.array([value is not None and value not in PRODUCT_TYPES for value in values], dtype=bool)
+            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", values, unknown)
 
 
 def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:
@@ -132,7 +132,7 @@ def _is_missing(text: pa.Array) -> pa.Array:
 
 
 def _is_ambiguous(cells: pa.Array, decimal: str) -> npt.NDArray[np.bool_]:
-    """(n,) whether a cell's point may part thousands: "1.551" among numbers such as "298,1"."""
+    """Whether the point in each of (n,) cells may separate thousands: "1.551" among numbers such as "298,1"."""
     if decimal != "," or not _is_text(cells):
         return np.zeros(len(cells), dtype=bool)
     found = pc.match_substring_regex(cells, r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*$")
@@ -140,7 +140,7 @@ def _is_ambiguous(cells: pa.Array, decimal: str) -> npt.NDArray[np.bool_]:
 
 
 def _numbers(cells: pa.Array, decimal: str, binary: bool) -> npt.NDArray[np.float64]:
-    """(n,) float64, NaN for a cell that is missing or not a number."""
+    """The cells as (n,) float64, with NaN for a cell that is missing or not a number."""
     if not _is_text(cells):
         cells = cells if any(test(cells.type) for test in _NUMBER) else pc.cast(cells, pa.string())
     if not _is_text(cells):
@@ -149,7 +149,7 @@ def _numbers(cells: pa.Array, decimal: str, binary: bool) -> npt.NDArray[np.floa
     try:
         return pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        # At least one cell is not a number: the slower way, cell by cell, finds which.
+        # At least one cell is not a number: parse cell by cell, which is slower, to find it.
         words = {"true": "1", "false": "0"} if binary else {}
         return np.array([_number(cell, words) for cell in text.to_pylist()])
 

@@ -1,4 +1,4 @@
-"""Validation of canonical rows, and the quarantine: a row that breaks the schema is set aside with the reason."""
+"""Clean canonical rows: quarantine bad rows with the reason, and drop exact duplicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from ..config.params import CleaningSettings
 from ..errors import DataError
 from ..machine.sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
-from .cell_validation import Faults, Limits, impossible
+from .cell_validation import Faults, Limits, invalid_values
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -17,7 +17,7 @@ from .row_identity import are_content_ids
 
 @dataclass(frozen=True, kw_only=True)
 class Cleaned:
-    """`frame`: the good rows. `quarantine`: one line a faulty cell, with QUARANTINE_COLUMNS. Counts are of rows."""
+    """`frame` has the good rows; `quarantine` has one line per bad cell, with QUARANTINE_COLUMNS. Counts are of rows."""
 
     frame: pd.DataFrame
     quarantine: pd.DataFrame
@@ -30,14 +30,14 @@ class Cleaned:
         return self.quarantined_rows / max(self.ingested_rows, 1)
 
     def reasons(self) -> pd.DataFrame:
-        """Cells by column and reason, the most frequent first."""
+        """The number of cells by column and reason, the most frequent first."""
         return _reasons(self.quarantine)
 
 
 def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> Cleaned:
-    """Set aside every row with a fault and collapse exact duplicates.
+    """Quarantine every row with a bad cell and drop exact duplicates.
 
-    Raises DataError when more than the configured share of the rows is bad, with the reasons and how to go on.
+    Raises DataError with the reasons and the fix if the share of bad rows is above `settings.max_quarantined_share`.
     """
     frame, quarantined = ingested.frame, ingested.quarantined
     names = [column.name for column in COLUMNS if column.name in frame]
@@ -47,39 +47,37 @@ def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> C
     bad = np.zeros(len(frame), dtype=bool)
     bad[faults["position"]] = True
     ingested_rows, quarantined_rows = len(frame) + len(quarantined), int(bad.sum()) + len(quarantined)
-    # Before the quarantine is made, which takes many times the memory of the rows in it.
+    # Checked before the quarantine is created, which takes many times the memory of its rows.
     if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
         raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
-    kept = frame[~bad & ~duplicates]
-    if kept.empty:
-        raise DataError(
-            "no row is left after cleaning: see the reasons with python -m predictive_maintenance check FILE"
-        )
+    good = frame[~bad & ~duplicates]
+    if good.empty:
+        raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
     return Cleaned(
-        frame=kept.astype({name: np.int8 for name in BINARY_NAMES if name in kept}).reset_index(drop=True),
+        frame=good.astype({name: np.int8 for name in BINARY_NAMES if name in good}).reset_index(drop=True),
         quarantine=pd.concat([quarantine(frame, faults, names), quarantined], ignore_index=True),
         ingested_rows=ingested_rows,
         quarantined_rows=quarantined_rows,
-        # A duplicate of a bad row is bad for the same reason; only good ones count as collapsed.
+        # A duplicate of a bad row is bad as well and is counted as quarantined.
         collapsed_duplicates=int((duplicates & ~bad).sum()),
     )
 
 
 def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
-    """The faults in the canonical columns `names`: infinite, outside of the physical limits, not a known category.
+    """The faults in the canonical columns `names`: infinite, outside of the physical limits, or an unknown category.
 
-    Cells that are missing are not judged here: parsing has recorded them.
+    Missing cells are skipped: parsing reports them.
     """
     columns = {name: frame[name].to_numpy() for name in names if name in NUMERIC_NAMES}
     if PRODUCT_TYPE.name in names:
         columns[PRODUCT_TYPE.name] = frame[PRODUCT_TYPE.name].to_numpy(dtype=object, na_value=None)
-    return fault_table(impossible(columns, names, limits))
+    return fault_table(invalid_values(columns, names, limits))
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Rows that repeat an earlier one exactly, and faults for readings whose rows contradict each other.
+    """Which rows repeat an earlier row exactly, and faults for readings whose rows contradict each other.
 
-    An id made of a row's content cannot contradict it: such rows differ in their labels alone, and all are kept.
+    Rows with the same content id differ only in their labels. This is not a contradiction, and all are kept.
     """
     key = READING_ID.name
     identified = frame[key].notna().to_numpy()
@@ -116,7 +114,7 @@ def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: Par
     return (
         f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
         f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
-        f"the first: {worst['source']}, row {worst['row']}, {cell}\n"
-        "mend the source, name units in its headers (such as 'Air temperature [°C]'), or raise the share in params.yaml; "
-        "python -m predictive_maintenance check FILE lists every bad cell of a file"
+        f"first bad cell: {worst['source']}, row {worst['row']}, {cell}\n"
+        "fix the source, add units to its headers (such as 'Air temperature [°C]'), or increase the share in params.yaml; "
+        "list the bad cells of a file with predictive-maintenance check FILE"
     )

@@ -1,4 +1,4 @@
-"""A raw table as a frame in canonical columns and units, and its faults as a frame."""
+"""Parse a raw table into a data frame with canonical columns and units, and a data frame of its faults."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import pandas as pd
 import pyarrow as pa
 
 from ..machine.sensors import NUMERIC_NAMES, TIMESTAMP, HeaderMatch
-from .cell_validation import Faults, parse_column, plain_array, unreadable
+from .cell_validation import Faults, parse_column, plain_array, unparsed
 from .times import parse_times
 
 FAULT_COLUMNS = ("position", "column", "value", "reason")
-"""A fault: the row's position in its frame, the canonical column, the cell as it was read, and what is wrong with it."""
+"""A fault: the position of the row in its frame, the canonical column, the raw value of the cell, and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedRows:
     """Rows in canonical columns and units, before cleaning.
 
-    `frame`: the rows that split into cells. `faults`: cells that did not parse, by position in `frame`. `quarantined`: rows
-    that are not in `frame`, one line each with QUARANTINE_COLUMNS (malformed CSV rows, join rows that match no single reading).
+    `frame` has the well-formed rows; `faults` has the cells that cannot be parsed, by position in `frame`. `quarantined` has
+    the rows that are not in `frame`, with QUARANTINE_COLUMNS: malformed CSV rows, and rows that match no single reading.
     """
 
     frame: pd.DataFrame
@@ -30,10 +30,10 @@ class ParsedRows:
 def parse(
     raw: pa.Table, match: HeaderMatch, names: Sequence[str], decimal: str = "."
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The canonical columns `names` of a raw table, and the faults found while parsing them.
+    """Parse the columns `names` of a raw table. Returns the canonical columns and the faults.
 
-    Numeric columns become float64 in canonical units, NaN where a cell does not parse; the others become text, None
-    where missing; timestamps become datetimes in UTC. Raises SourceError where a column as a whole cannot be read.
+    Numeric columns become float64 in canonical units, with NaN for bad cells. Timestamps become datetimes in UTC, with
+    NaT. Other columns become text, with None for missing cells. Raises SourceError if a whole column cannot be parsed.
     """
     columns: dict[str, pd.Series] = {}
     faults: list[Faults] = []
@@ -43,7 +43,7 @@ def parse(
         if name == TIMESTAMP.name:
             plain = plain_array(cells, header)
             columns[name], reason = parse_times(plain, header)
-            faults += unreadable(name, plain, columns[name].isna().to_numpy(), reason)
+            faults += unparsed(name, plain, columns[name].isna().to_numpy(), reason)
         else:
             values, found = parse_column(cells, match, name, decimal)
             columns[name] = pd.Series(values) if name in NUMERIC_NAMES else values.to_pandas()
@@ -52,12 +52,12 @@ def parse(
 
 
 def fault_table(faults: Iterable[Faults] = ()) -> pd.DataFrame:
-    """Faults as a frame with FAULT_COLUMNS, a line each."""
-    kinds = {"position": "int64", "column": "str", "value": "str", "reason": "str"}
+    """A data frame with FAULT_COLUMNS and one row per bad cell."""
+    types = {"position": "int64", "column": "str", "value": "str", "reason": "str"}
     tables = [
         pd.DataFrame(
             {"position": found.positions, "column": found.column, "value": found.values, "reason": found.reason}
         )
         for found in faults
     ]
-    return pd.concat(tables or [pd.DataFrame(columns=list(FAULT_COLUMNS))], ignore_index=True).astype(kinds)
+    return pd.concat(tables or [pd.DataFrame(columns=list(FAULT_COLUMNS))], ignore_index=True).astype(types)

@@ -1,4 +1,4 @@
-"""Rows that are set aside, as they are kept: what is wrong with which cell, and the whole row as it was read."""
+"""The quarantine: bad rows with the bad cell, the reason and the raw row."""
 
 import json
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ import pandas as pd
 from ..machine.sensors import READING_ID
 
 QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason", "record")
-"""A quarantined cell: where it came from, what is wrong, and the whole row as JSON, so that nothing is lost."""
+"""The columns of the quarantine, one line per bad cell. `record` is the whole raw row as JSON."""
 
 CONTRADICTION = "the same reading with other values"
 
 
 def quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Each fault of `frame` with its row: where it came from and, as JSON, its cells `names` as they were read."""
+    """The quarantine of the faults in `frame`. `record` contains the cells `names`, bad ones with their raw value."""
     positions = faults["position"].to_numpy()
     rows = frame.iloc[positions]
     records = rows[list(names)].to_dict("records")
-    cells = {
-        position: dict(zip(of_row["column"], of_row["value"], strict=True))
-        for position, of_row in faults.groupby("position")
+    raw_cells = {
+        position: dict(zip(bad_cells["column"], bad_cells["value"], strict=True))
+        for position, bad_cells in faults.groupby("position")
     }
     for record, position in zip(records, positions, strict=True):
-        record |= cells[position]
+        record |= raw_cells[position]
     return pd.DataFrame(
         {
             "source": rows["source"].astype("str").to_numpy(),

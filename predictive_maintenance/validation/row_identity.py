@@ -68,7 +68,7 @@ def _digest(text: str) -> bytes:
 
 
 def _as_numbers(cells: pd.Series) -> Numbers:
-    """(n,) 64 bits for each cell of a canonical column."""
+    """The cells of a canonical column as (n,) 64-bit integers."""
     if cells.name in SENSOR_NAMES:
         bounded = np.clip(np.nan_to_num(cells.to_numpy()), -_LARGEST, _LARGEST)
         return np.rint(bounded * 1e6).astype(np.int64).view(np.uint64)

@@ -1,4 +1,4 @@
-"""A file's column of times, read in one format: the whole column tells which, never a single cell."""
+"""Parse a column of times. One format applies to the whole column, chosen from all of its cells."""
 
 from collections.abc import Iterator
 
@@ -20,31 +20,31 @@ _MONTH_DAY_YEAR = rf"^(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}){_TIME_OF_DAY}(?: ?
 _NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 _HOUR = np.timedelta64(1, "h")
 _EPOCHS_US = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
-_PLAUSIBLE_US = (6.31152e14, 4.1339808e15)  # 1990 to 2100: row counters and spreadsheets' day numbers are far from it
+_PLAUSIBLE_US = (6.31152e14, 4.1339808e15)  # 1990 to 2100, which excludes row counters and day numbers of spreadsheets
 
 Times = npt.NDArray[np.datetime64]
 
 
 def parse_times(cells: pa.Array, header: str) -> tuple[pd.Series, str]:
-    """(n,) times in UTC to a microsecond, NaT where a cell is none, and what is wrong with such a cell.
+    """Parse cells into (n,) UTC times in microseconds, with NaT for bad cells, and the reason for bad cells.
 
-    Text is ISO 8601, day first (31.1.2024, also with / or -), month first (1/31/2024, also with -), each with an optional
-    time of day; numbers count from 1970 in a unit that their size tells. The format that reads the most cells is the
-    column's. A time without a zone is UTC. Raises SourceError where day and month cannot be told apart.
+    Text formats are ISO 8601, day first (31.1.2024, also with / or -) and month first (1/31/2024, also with -), each with an
+    optional time of day. Numbers count from 1970; their magnitude determines the unit. The format that parses the most
+    cells applies. A time without a zone is UTC. Raises SourceError if the order of day and month is ambiguous.
     """
     if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
         plain = pc.cast(cells, pa.timestamp("us", "UTC"), safe=False)
         return _in_utc(plain.to_numpy(zero_copy_only=False)), NOT_A_TIME
-    readings = dict(_readings(cells))
-    counts = {name: np.count_nonzero(~np.isnat(times)) for name, times in readings.items()}
+    parsed = dict(_parsed_by_format(cells))
+    counts = {name: np.count_nonzero(~np.isnat(times)) for name, times in parsed.items()}
     best = max(counts, key=lambda name: counts[name])
     if best == _DAY_FIRST and counts[best] == counts[_MONTH_FIRST]:
-        _check_same(cells, header, readings[_DAY_FIRST], readings[_MONTH_FIRST])
-    return _in_utc(readings[best]), f"{NOT_A_TIME} like the others ({best})" if counts[best] else NOT_A_TIME
+        _check_unambiguous(cells, header, parsed[_DAY_FIRST], parsed[_MONTH_FIRST])
+    return _in_utc(parsed[best]), f"{NOT_A_TIME} like the others ({best})" if counts[best] else NOT_A_TIME
 
 
-def _readings(cells: pa.Array) -> Iterator[tuple[str, Times]]:
-    """What each format makes of the cells, NaT for one that it does not read; the first ones win where several do."""
+def _parsed_by_format(cells: pa.Array) -> Iterator[tuple[str, Times]]:
+    """The cells parsed in each format, with NaT for cells of other formats. Earlier formats win a tie."""
     if _is_number(cells.type):
         yield from _epochs(pc.cast(cells, pa.float64(), safe=False))
         return
@@ -72,7 +72,7 @@ def _iso_times(text: pa.Array) -> Times:
 
 
 def _on_24_hours(times: Times, text: pa.Array) -> Times:
-    """`times` whose text ends in AM or PM moved to that half of the day, NaT where the hour is not one of 1 to 12."""
+    """Convert times with AM or PM in their text to 24 hours, with NaT for an hour outside 1 to 12."""
     morning, afternoon = (
         pc.fill_null(pc.match_substring_regex(text, rf"(?i){half}$"), False).to_numpy(zero_copy_only=False)
         for half in ("am", "pm")
@@ -87,7 +87,7 @@ def _on_24_hours(times: Times, text: pa.Array) -> Times:
 
 
 def _epochs(numbers: pa.Array) -> Iterator[tuple[str, Times]]:
-    """Float64 holds a time of today to a microsecond, in whichever unit."""
+    """The numbers as times in each unit. Float64 is exact to a microsecond for times of this century."""
     values = numbers.to_numpy(zero_copy_only=False)
     first, last = _PLAUSIBLE_US
     for unit, scale in _EPOCHS_US.items():
@@ -97,12 +97,12 @@ def _epochs(numbers: pa.Array) -> Iterator[tuple[str, Times]]:
         yield f"{unit} since 1970", times
 
 
-def _check_same(cells: pa.Array, header: str, day_first: Times, month_first: Times) -> None:
+def _check_unambiguous(cells: pa.Array, header: str, day_first: Times, month_first: Times) -> None:
     differing = np.flatnonzero((day_first != month_first) & ~(np.isnat(day_first) & np.isnat(month_first)))
     if len(differing):
         raise SourceError(
-            f"column {header!r} reads day first as well as month first (such as {str(cells[int(differing[0])])!r}): "
-            "write its dates as 2024-01-31, or with dots, which are always day first"
+            f"column {header!r} may be day first or month first (such as {str(cells[int(differing[0])])!r}): "
+            "write its dates as 2024-01-31, or day first with dots"
         )
 
 

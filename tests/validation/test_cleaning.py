@@ -1,4 +1,4 @@
-"""A bad row is set aside with its reason, a repeated one is counted, and no row is lost on the way."""
+"""Bad rows are quarantined with the reason, duplicates are dropped and counted, and no row is lost."""
 
 import json
 import tracemalloc
@@ -13,22 +13,22 @@ LENIENT = CleaningSettings(max_quarantined_share=1.0)
 
 
 @pytest.fixture
-def cleaned(write, csv_text, with_cell, pull, params):
-    """The small data set cleaned with some cells replaced, or some lines of text added."""
+def cleaned(write, csv_text, with_cell, ingest_uris, params):
+    """Clean the four rows of the sample file, with some cells replaced or lines added."""
 
     def clean_rows(cells=(), more="", settings=LENIENT, text=None):
         text = text or csv_text(with_cell(dict(cells))) + more
-        return clean(pull(write(text)), params.columns.limits, settings)
+        return clean(ingest_uris(write(text)), params.columns.limits, settings)
 
     return clean_rows
 
 
 def strict_json(text):
-    """Python reads NaN where JSON has none."""
+    """Parse JSON, and fail on NaN, which Python accepts but JSON does not allow."""
     return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
 
 
-def test_good_rows_pass_as_they_are(cleaned):
+def test_good_rows_are_unchanged(cleaned):
     result = cleaned()
     assert len(result.frame) == result.ingested_rows == 4
     assert (result.quarantined_rows, result.collapsed_duplicates, result.quarantined_share) == (0, 0, 0.0)
@@ -58,7 +58,7 @@ def test_good_rows_pass_as_they_are(cleaned):
         ("Machine failure", "", "machine_failure", "missing"),
     ],
 )
-def test_a_bad_cell_puts_its_row_in_quarantine_with_the_reason(cleaned, header, cell, column, reason):
+def test_a_row_with_a_bad_cell_is_quarantined_with_the_reason(cleaned, header, cell, column, reason):
     cell = f'"{cell}"' if "," in cell else cell
     result = cleaned({(2, header): cell})
     assert result.frame["row"].tolist() == [1, 3, 4]
@@ -67,23 +67,23 @@ def test_a_bad_cell_puts_its_row_in_quarantine_with_the_reason(cleaned, header, 
     assert (line["row"], line["column"], line["reason"]) == (2, column, reason)
 
 
-def test_true_and_false_are_labels(cleaned):
+def test_true_and_false_are_valid_labels(cleaned):
     result = cleaned({(1, "Machine failure"): "TRUE", (2, "Machine failure"): "false"})
     assert result.frame["machine_failure"].tolist() == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("torque", ["0", "500"])
-def test_the_physical_limits_themselves_are_allowed(cleaned, torque):
+def test_the_physical_limits_are_inclusive(cleaned, torque):
     assert len(cleaned({(2, "Torque [Nm]"): torque}).frame) == 4
 
 
-def test_a_quarantined_cell_tells_its_source_its_reading_and_what_was_read(cleaned):
+def test_the_quarantine_has_the_source_the_reading_and_the_raw_value(cleaned):
     (line,) = cleaned({(2, "Torque [Nm]"): "broken"}).quarantine.to_dict("records")
     assert line["source"].endswith("readings.csv")
     assert (line["reading_id"], line["value"]) == ("2", "broken")
 
 
-def test_the_record_holds_the_whole_row_as_json(cleaned):
+def test_the_record_is_the_whole_row_as_json(cleaned):
     (line,) = cleaned({(2, "Torque [Nm]"): "broken"}).quarantine.to_dict("records")
     assert strict_json(line["record"]) == {
         "reading_id": "2", "product_type": "L", "air_temperature_k": 298.2, "process_temperature_k": 308.7,
@@ -91,7 +91,7 @@ def test_the_record_holds_the_whole_row_as_json(cleaned):
     }  # fmt: skip
 
 
-def test_a_row_with_two_bad_cells_is_one_row_and_each_line_holds_both_as_read(cleaned):
+def test_a_row_with_two_bad_cells_has_two_lines_and_each_record_has_both_raw_values(cleaned):
     result = cleaned({(2, "Torque [Nm]"): "broken", (2, "Tool wear [min]"): "worn"})
     assert result.quarantined_rows == 1
     assert sorted(result.quarantine["column"]) == ["tool_wear_min", "torque_nm"]
@@ -100,43 +100,43 @@ def test_a_row_with_two_bad_cells_is_one_row_and_each_line_holds_both_as_read(cl
         assert (row["torque_nm"], row["tool_wear_min"]) == ("broken", "worn")
 
 
-def test_exact_repetitions_collapse_and_are_counted(cleaned, csv_text):
+def test_exact_duplicates_are_dropped_and_counted(cleaned, csv_text):
     result = cleaned(more=csv_text().splitlines()[2] + "\n" + csv_text().splitlines()[2] + "\n")
     assert result.frame["reading_id"].tolist() == ["1", "2", "3", "4"]
     assert (result.collapsed_duplicates, result.quarantined_rows) == (2, 0)
 
 
-def test_readings_that_contradict_each_other_are_all_set_aside(cleaned):
+def test_contradictory_rows_of_one_reading_are_all_quarantined(cleaned):
     result = cleaned(more="2,L47181,L,298.2,308.7,1408,99.9,3,0\n")
     assert result.frame["reading_id"].tolist() == ["1", "3", "4"]
     assert result.quarantine["row"].tolist() == [2, 5]
     assert set(result.quarantine["reason"]) == {"the same reading with other values"}
 
 
-def test_a_row_without_an_id_may_repeat_within_its_file(cleaned, csv_text):
+def test_rows_without_ids_may_repeat_within_a_file(cleaned, csv_text):
     text = csv_text().replace("UDI", "whatever")
     result = cleaned(text=text + text.splitlines()[1] + "\n")
     assert (len(result.frame), result.collapsed_duplicates) == (5, 0)
 
 
 @pytest.fixture
-def cleaned_files(write, pull, params):
-    """The texts cleaned as one file each."""
+def cleaned_files(write, ingest_uris, params):
+    """Clean several texts, each as one file."""
 
     def clean_texts(*texts):
         paths = [write(text, f"{number}.csv") for number, text in enumerate(texts)]
-        return clean(pull(*paths), params.columns.limits, LENIENT)
+        return clean(ingest_uris(*paths), params.columns.limits, LENIENT)
 
     return clean_texts
 
 
-def test_rows_without_ids_that_arrive_in_two_files_collapse(cleaned_files, csv_text):
+def test_rows_without_ids_that_are_in_two_files_are_duplicates(cleaned_files, csv_text):
     text = csv_text().replace("UDI", "whatever")
     result = cleaned_files(text, text)
     assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (4, 4, 0)
 
 
-def test_rows_without_ids_that_differ_in_their_label_are_both_kept_under_one_id(cleaned_files, csv_text, with_cell):
+def test_rows_without_ids_that_differ_only_in_the_label_are_kept_with_the_same_id(cleaned_files, csv_text, with_cell):
     text = csv_text().replace("UDI", "whatever")
     result = cleaned_files(text, csv_text(with_cell({(2, "Machine failure"): "1"})).replace("UDI", "whatever"))
     assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (5, 3, 0)
@@ -144,7 +144,7 @@ def test_rows_without_ids_that_differ_in_their_label_are_both_kept_under_one_id(
     assert result.frame["reading_id"].nunique() == 4
 
 
-def test_a_file_without_ids_leaves_the_checks_of_the_others_as_they_are(cleaned_files, csv_text, with_cell):
+def test_a_file_without_ids_does_not_affect_the_checks_of_other_files(cleaned_files, csv_text, with_cell):
     without = csv_text(with_cell({(row, "Torque [Nm]"): f"{row}.5" for row in range(1, 5)})).replace("UDI", "whatever")
     other = csv_text(with_cell({(2, "Torque [Nm]"): "99.9"}))
     result = cleaned_files(without, csv_text(), other)
@@ -158,8 +158,8 @@ def test_a_malformed_row_is_quarantined_and_counted(cleaned):
     assert result.quarantine["row"].tolist() == [5]
 
 
-def test_a_timestamp_that_is_no_time_is_set_aside(cleaned, csv_text):
-    text = csv_text().replace("Product ID", "Timestamp").replace("L47181", "yesterday-ish")
+def test_a_row_with_an_invalid_timestamp_is_quarantined(cleaned, csv_text):
+    text = csv_text().replace("Product ID", "Timestamp").replace("L47181", "yesterday")
     for identity, time in (
         ("M14860", "2024-01-01 10:00"),
         ("L47182", "2024-01-01T10:01:00Z"),
@@ -170,7 +170,7 @@ def test_a_timestamp_that_is_no_time_is_set_aside(cleaned, csv_text):
     assert (line["row"], line["column"], line["reason"]) == (2, "timestamp", "not a time like the others (ISO 8601)")
 
 
-def test_no_row_is_lost_whatever_is_wrong(cleaned, csv_text):
+def test_no_row_is_lost_when_several_things_are_wrong(cleaned, csv_text):
     cells = {(1, "Torque [Nm]"): "broken", (1, "Type"): "X", (3, "Tool wear [min]"): "-1"}
     lines = csv_text().splitlines()
     result = cleaned(cells, more="\n".join([lines[4], lines[4], lines[2].replace("46.3", "9"), "5,too,few", ""]))
@@ -180,16 +180,16 @@ def test_no_row_is_lost_whatever_is_wrong(cleaned, csv_text):
     assert rows == {1, 2, 3, 4, 7, 8}
 
 
-def test_a_file_without_modes_in_one_part_of_a_glob_is_cleaned(write, csv_text, pull, params, tmp_path):
+def test_files_with_and_without_failure_modes_are_cleaned_together(write, csv_text, ingest_uris, params, tmp_path):
     write(name="a.csv")
     text = csv_text(
         [(f"{row[0]}9", "0", *row[2:]) for row in (line.split(",") for line in csv_text().splitlines()[1:])]
     )
     write(text.replace("Product ID", "PWF"), "b.csv")
-    assert len(clean(pull(tmp_path / "*.csv"), params.columns.limits, LENIENT).frame) == 8
+    assert len(clean(ingest_uris(tmp_path / "*.csv"), params.columns.limits, LENIENT).frame) == 8
 
 
-def test_reasons_count_cells_the_most_frequent_first(cleaned):
+def test_reasons_are_sorted_by_their_number_of_cells(cleaned):
     result = cleaned({(1, "Type"): "X", (2, "Torque [Nm]"): "-1", (3, "Torque [Nm]"): "-2"})
     assert result.reasons().to_dict("records") == [
         {"column": "torque_nm", "reason": "outside of the physical limits 0 to 500 Nm", "cells": 2},
@@ -197,23 +197,23 @@ def test_reasons_count_cells_the_most_frequent_first(cleaned):
     ]
 
 
-def test_too_large_a_share_of_bad_rows_stops_with_the_first_bad_cell(cleaned):
+def test_too_many_bad_rows_are_an_error_with_the_reasons_and_the_first_bad_cell(cleaned):
     with pytest.raises(DataError) as stopped:
         cleaned({(2, "Torque [Nm]"): "broken", (3, "Type"): "X"}, settings=CleaningSettings(max_quarantined_share=0.3))
-    told = str(stopped.value)
-    assert "2 of 4 rows (50.0%) are bad" in told
-    assert "cleaning.max_quarantined_share = 30.0%" in told
-    assert "readings.csv, row 2, torque_nm = 'broken'" in told
-    assert "1 cells: product_type is not one of L, M, H" in told
+    message = str(stopped.value)
+    assert "2 of 4 rows (50.0%) are bad" in message
+    assert "cleaning.max_quarantined_share = 30.0%" in message
+    assert "readings.csv, row 2, torque_nm = 'broken'" in message
+    assert "1 cells: product_type is not one of L, M, H" in message
 
 
-def test_the_first_bad_cell_is_the_one_in_the_earliest_row(cleaned):
-    with pytest.raises(DataError, match=r"the first: .*readings\.csv, row 1, torque_nm = '-1"):
+def test_the_first_bad_cell_is_in_the_first_bad_row(cleaned):
+    with pytest.raises(DataError, match=r"first bad cell: .*readings\.csv, row 1, torque_nm = '-1"):
         cleaned({(1, "Torque [Nm]"): "-1", (4, "Type"): ""}, settings=CleaningSettings(max_quarantined_share=0))
 
 
-def test_a_file_of_bad_rows_is_refused_before_its_quarantine_takes_memory(pull, params):
-    ingested = pull("simulator://?rows=5000")
+def test_too_many_bad_rows_are_an_error_before_the_quarantine_takes_memory(ingest_uris, params):
+    ingested = ingest_uris("simulator://?rows=5000")
     ingested.frame["product_type"] = "X"
     tracemalloc.start()
     with pytest.raises(DataError, match="5000 of 5000 rows"):
@@ -223,27 +223,29 @@ def test_a_file_of_bad_rows_is_refused_before_its_quarantine_takes_memory(pull, 
     assert peak_bytes < 4 * 2**20
 
 
-def test_malformed_rows_alone_can_be_too_many(cleaned):
-    with pytest.raises(DataError, match=r"2 rows: 2 cells where the header has 9\nthe first: .*row 5, 2 cells where"):
+def test_malformed_rows_count_as_bad_rows(cleaned):
+    with pytest.raises(
+        DataError, match=r"2 rows: 2 cells where the header has 9\nfirst bad cell: .*row 5, 2 cells where"
+    ):
         cleaned(more="5,few\n6,few\n", settings=CleaningSettings(max_quarantined_share=0.1))
 
 
-def test_a_share_of_just_the_limit_is_allowed(cleaned):
+def test_a_share_equal_to_the_maximum_is_allowed(cleaned):
     assert cleaned({(2, "Type"): "X"}, settings=CleaningSettings(max_quarantined_share=0.25)).quarantined_share == 0.25
 
 
-def test_one_bad_row_is_too_many_where_none_is_allowed(cleaned):
+def test_one_bad_row_is_an_error_if_none_is_allowed(cleaned):
     with pytest.raises(DataError, match="1 of 5 rows"):
         cleaned(more="5,too,few\n", settings=CleaningSettings(max_quarantined_share=0))
 
 
-def test_a_file_of_bad_rows_alone_leaves_nothing_to_train_on(cleaned):
+def test_a_file_with_only_bad_rows_is_an_error(cleaned):
     with pytest.raises(DataError, match="no row is left after cleaning"):
         cleaned({(row, "Type"): "X" for row in range(1, 5)})
 
 
-def test_degrees_celsius_under_a_header_that_says_kelvin_are_found_and_the_way_out_told(cleaned):
-    with pytest.raises(DataError, match=r"name units in its headers \(such as 'Air temperature \[°C\]'\)"):
+def test_degrees_celsius_under_a_kelvin_header_are_an_error_with_the_fix(cleaned):
+    with pytest.raises(DataError, match=r"add units to its headers \(such as 'Air temperature \[°C\]'\)"):
         cleaned(
             {(row, "Air temperature [K]"): "25" for row in range(1, 5)},
             settings=CleaningSettings(max_quarantined_share=0.05),
