@@ -10,6 +10,7 @@ NO_VALUE = "—"
 ALGORITHM_LABELS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
 GATE_LABELS = {"production": "passed", "candidate": "candidate", "rejected": "rejected"}
 """Results of the quality gate by the level that a model reached."""
+GATE_SIGNS = {"production": "🟢", "candidate": "🟡", "rejected": "🔴"}
 LIMIT_LABELS = {limit.name: limit.label for limit in operating_limits.LIMITS}
 RISK_LABELS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
 RISK_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
@@ -24,6 +25,10 @@ def percent(share: float) -> str:
     if 0.999 < share < 1:
         return "> 99.9 %"
     return f"{share * 100:.1f} %"
+
+
+def threshold_percent(threshold: float) -> str:
+    return f"{threshold * 100:.2f} %"
 
 
 def money(amount: float, currency: str) -> str:

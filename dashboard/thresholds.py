@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app.schemas.model import Estimate, Thresholds
+from dashboard.formatting import threshold_percent
 from predictive_maintenance.evaluation.intervals import wilson_interval
 
 
@@ -54,9 +55,9 @@ def result_at(table: pd.DataFrame, threshold: float) -> ThresholdResult:
 
 
 def threshold_options(table: pd.DataFrame, own: float) -> list[float]:
-    """Return ascending thresholds that differ when shown with two decimals of a percent. `own` is always one of them."""
-    by_text = {f"{threshold:.2%}": threshold for threshold in table["threshold"]}
-    return sorted((by_text | {f"{own:.2%}": own}).values())
+    """Return ascending thresholds with different texts. `own` is always one of them."""
+    by_text = {threshold_percent(threshold): threshold for threshold in table["threshold"]}
+    return sorted((by_text | {threshold_percent(own): own}).values())
 
 
 def _rate(count: int, total: int) -> Estimate | None:

@@ -27,9 +27,9 @@ SAMPLE = PROJECT / "dashboard" / "sample_fleet.csv"
 MAX_BYTES = 250_000
 SECOND_TRAINING = ("--trials", "1", "--sources", "simulator://?rows=10000&seed=8")
 
-DESKTOP, PHONE = 1280, 390
-FIRST_HEIGHT, MAX_HEIGHT = 900, 2400
-"""Heights in pixels. The window grows from the first to the height of the page's content."""
+DESKTOP, PHONE = (1280, 900), (390, 844)
+"""Width and height in pixels. On the desktop, the window grows to the height of the page."""
+MARGIN_BELOW = 24
 
 READING = {
     "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9, "rotational_speed_rpm": 1455.0,
@@ -57,13 +57,13 @@ def main(registry: str | None, chromium: str) -> None:
             "MLFLOW_TRACKING_URI": registry or f"sqlite:///{work}/mlflow.db",
             "METAFLOW_DATASTORE_SYSROOT_LOCAL": work,
             "PDM_MODEL_CACHE": f"{work}/models",
-            "PDM_DASHBOARD_POLL_SECONDS": "1",
         }
         if registry is None:
             train(environment)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         with servers(environment) as running:
-            send_traffic(running.api)
+            with open_page(browser, running.dashboard):
+                send_traffic(running.api)  # the dashboard counts requests from its first poll on
             screenshot_fleet(browser, running)
             screenshot_machine(browser, running)
             screenshot_status(browser, running)
@@ -135,8 +135,8 @@ def send_traffic(api: str) -> None:
 
 
 def screenshot_status(browser: Browser, running: Servers) -> None:
-    for name, width in (("status", DESKTOP), ("status-phone", PHONE)):
-        with open_page(browser, running.dashboard, width) as page:
+    for name, size in (("status", DESKTOP), ("status-phone", PHONE)):
+        with open_page(browser, running.dashboard, size) as page:
             expect(page.get_by_text("Evaluation of version")).to_be_visible(timeout=60_000)
             save(page, name)
 
@@ -162,27 +162,45 @@ def screenshot_models(browser: Browser, running: Servers) -> None:
 
 
 @contextlib.contextmanager
-def open_page(browser: Browser, url: str, width: int = DESKTOP) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": width, "height": FIRST_HEIGHT}, color_scheme="light")
+def open_page(browser: Browser, url: str, size: tuple[int, int] = DESKTOP) -> Iterator[Page]:
+    width, height = size
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
     page.goto(url)
+    expect(page.get_by_text("is served.")).to_be_visible(timeout=60_000)
     yield page
     page.close()
 
 
 def save(page: Page, name: str) -> None:
-    """Save the whole page. Streamlit scrolls inside the window, so the window gets the height of the content."""
+    """Save the page. Streamlit scrolls inside the window, so on the desktop the window gets the height of the content."""
     wait_until_drawn(page)
-    height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-    page.set_viewport_size({"width": page.viewport_size["width"], "height": min(int(height), MAX_HEIGHT)})
-    wait_until_drawn(page)
+    width = page.viewport_size["width"]
+    if width == DESKTOP[0]:
+        page.set_viewport_size({"width": width, "height": content_height(page) + MARGIN_BELOW})
+        wait_until_drawn(page)
     content = compress(page.screenshot())
     (OUTPUT / f"{name}.png").write_bytes(content)
     click.echo(f"{OUTPUT.relative_to(PROJECT) / name}.png: {len(content) / 1000:.0f} kB")
 
 
+def content_height(page: Page) -> int:
+    """Return the height of the page's content in pixels, without Streamlit's padding below it."""
+    return int(
+        page.evaluate(
+            "(block => block.scrollHeight - parseFloat(getComputedStyle(block).paddingBottom))"
+            "(document.querySelector('[data-testid=stMainBlockContainer]'))"
+        )
+    )
+
+
 def wait_until_drawn(page: Page) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=60_000)
-    page.wait_for_timeout(1500)  # charts and tables are animated
+    """Wait until no element is loading, outdated or without its chart."""
+    page.wait_for_timeout(1500)  # animations
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
+        " && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(chart => chart.querySelector('canvas, svg'))",
+        timeout=60_000,
+    )
 
 
 def compress(png: bytes) -> bytes:

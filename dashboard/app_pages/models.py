@@ -13,6 +13,7 @@ from dashboard.components.models import (
     training_runs_table,
     versions_table,
 )
+from dashboard.formatting import threshold_percent
 from dashboard.thresholds import result_at, threshold_options, threshold_table
 from predictive_maintenance.reporting.markdown import plain
 
@@ -58,7 +59,7 @@ def explore_threshold(card: ModelCard) -> None:
         "Decision threshold: alarm at or above this failure probability",
         threshold_options(table, own),
         own,
-        format_func=lambda value: f"{value:.2%}",
+        format_func=threshold_percent,
     )
     threshold_tiles(result_at(table, chosen), counts, card.currency)
     st.altair_chart(

@@ -82,7 +82,7 @@ def operating_limits_table(margins: Sequence[LimitMargin]) -> None:
     st.markdown(table(["Status", "Measure", "Value", "Limit", "Margin"], rows))
     st.caption(
         "Published operating limits of this kind of machine. The heat dissipation limit applies at low speed only. The model "
-        "does not use these limits."
+        "is trained on data and does not apply these limits."
     )
 
 
