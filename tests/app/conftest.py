@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.factory import create_app
+from app.http.fast_path import FastPathMiddleware
 from app.settings import Settings
 from predictive_maintenance.errors import RegistryError
 from predictive_maintenance.tracking.entities import ModelVersion, TrainingRun
@@ -28,6 +30,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not true within {seconds:g} s"
         time.sleep(0.01)
+
+
+def fast_path_of(app: FastAPI) -> Any:
+    """Return the fast path of a running application."""
+    layer: Any = app.middleware_stack
+    while not isinstance(layer, FastPathMiddleware):
+        layer = layer.app
+    return layer
 
 
 @dataclass(kw_only=True)
@@ -89,13 +99,19 @@ def registry(small: Any) -> MemoryRegistry:
 
 @pytest.fixture
 def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """A function that starts an application with the given settings, without the given middleware."""
+    """A function that starts an application with the given settings.
+
+    `without` are classes of middleware to leave out; `prepare` is called with the application before it starts.
+    """
     running = []
 
-    def make(without: Sequence[type] = (), **settings: Any) -> TestClient:
+    def make(
+        without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
+    ) -> TestClient:
         given = {"model_cache": tmp_path / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2} | settings
         app = create_app(Settings(**given), params, lambda _: registry)
         app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
+        prepare(app)
         client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         running.append(client)

@@ -1,24 +1,15 @@
-"""The short way to the routes that score answers as the framework's own way does, faults included."""
+"""The fast path answers as the framework does, and other middleware sees its requests."""
 
 import json
 
 import pytest
-from fastapi.testclient import TestClient
 from starlette.routing import Match
 
 from app.http.fast_path import FastPathMiddleware, FastPathRoute
-from app.middleware import RequestLoggingMiddleware
 
-from .conftest import READING
+from .conftest import READING, fast_path_of
 from .test_health import samples
 from .test_predict import problem
-
-
-@pytest.fixture
-def framework(client):
-    """The same application, asked past its front."""
-    return TestClient(client.app.framework, raise_server_exceptions=False)
-
 
 REQUESTS = [
     ("/predict", READING),
@@ -31,46 +22,65 @@ REQUESTS = [
 ]
 
 
+@pytest.fixture
+def framework_client(make_client):
+    """The same application without the fast path."""
+    return make_client(without=[FastPathMiddleware])
+
+
+@pytest.fixture
+def fast_path(client):
+    """The middleware of the running application."""
+    return fast_path_of(client.app)
+
+
+def outcome(response):
+    """What must not depend on the path that a request takes."""
+    fields = {name: value for name, value in response.json().items() if name != "request_id"}
+    return response.status_code, response.headers["content-type"], fields
+
+
 @pytest.mark.parametrize(("path", "body"), REQUESTS)
-def test_both_ways_give_the_same_answer(client, framework, path, body):
-    def told(response):
-        kept = {name: value for name, value in response.json().items() if name != "request_id"}
-        return response.status_code, response.headers["content-type"], kept
-
-    assert told(client.post(path, json=body)) == told(framework.post(path, json=body))
+def test_the_fast_path_answers_as_the_framework_does(client, framework_client, path, body):
+    assert outcome(client.post(path, json=body)) == outcome(framework_client.post(path, json=body))
 
 
-def test_a_direct_route_does_not_enter_the_framework(client, monkeypatch):
-    async def never(*_):
-        raise AssertionError("went through the framework")
+def test_the_fast_path_does_not_enter_the_framework(client, fast_path, monkeypatch):
+    async def fail(*_):
+        raise AssertionError("the request entered the framework")
 
-    monkeypatch.setattr(client.app.front._app, "_framework", never)
+    monkeypatch.setattr(fast_path, "app", fail)
     assert client.post("/predict", json=READING).status_code == 200
     assert client.get("/model").status_code == 500
 
 
-def test_every_direct_route_is_one_that_the_framework_knows_and_documents(client):
-    observed = client.app.front
-    assert isinstance(observed, RequestLoggingMiddleware)
-    assert isinstance(observed._app, FastPathMiddleware)
-    direct = observed._app._routes
-    assert {path for _, path in direct} == {"/predict", "/predict/what-if", "/predict/batch", "/invocations", "/ping"}
+def test_the_fast_path_has_the_scoring_routes_and_no_other(fast_path):
+    assert {(method, path) for method, path in fast_path._routes if method != "HEAD"} == {
+        ("POST", "/predict"),
+        ("POST", "/predict/what-if"),
+        ("POST", "/predict/batch"),
+        ("POST", "/invocations"),
+        ("GET", "/ping"),
+    }
+
+
+def test_every_route_of_the_fast_path_is_documented_and_matched_by_the_framework(client, fast_path):
     paths = client.get("/openapi.json").json()["paths"]
-    for (method, path), route in direct.items():
+    for (method, path), route in fast_path._routes.items():
         assert isinstance(route, FastPathRoute)
         assert method == "HEAD" or method.lower() in paths[path]
         assert route.matches({"type": "http", "method": method, "path": path, "headers": []})[0] is Match.FULL
 
 
-@pytest.mark.parametrize(("path", "at_fault"), [("/predict", "assess"), ("/model", "_card")])
-def test_what_nobody_foresaw_is_a_problem_with_a_request_id_counted_and_told_to_the_log(
-    client, monkeypatch, capfd, path, at_fault
+@pytest.mark.parametrize(("path", "function"), [("/predict", "assess"), ("/model", "_model_card")])
+def test_an_unexpected_error_is_a_problem_with_a_request_id_counted_and_logged(
+    client, monkeypatch, capfd, path, function
 ):
-    def broken(*_):
+    def fail(*_):
         raise RuntimeError("out of order")
 
     module = "app.routes.predict" if path == "/predict" else "app.routes.model"
-    monkeypatch.setattr(f"{module}.{at_fault}", broken)
+    monkeypatch.setattr(f"{module}.{function}", fail)
     method = "POST" if path == "/predict" else "GET"
     response = client.request(method, path, content=json.dumps(READING), headers={"x-request-id": "line-7"})
     body = problem(response, 500)
@@ -78,3 +88,19 @@ def test_what_nobody_foresaw_is_a_problem_with_a_request_id_counted_and_told_to_
     assert "out of order" not in response.text
     assert samples(client)["pdm_http_requests_total", ("method", method), ("route", path), ("status", "500")] == 1
     assert "RuntimeError: out of order" in capfd.readouterr().out
+
+
+def test_middleware_that_is_added_later_sees_the_fast_path(make_client):
+    seen = []
+
+    class Observer:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            seen.append(scope.get("path"))
+            await self.app(scope, receive, send)
+
+    client = make_client(prepare=lambda app: app.add_middleware(Observer))
+    client.post("/predict", json=READING)
+    assert "/predict" in seen

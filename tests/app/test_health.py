@@ -1,26 +1,28 @@
-"""What machines that look after machines are told, and what the champion says of itself."""
+"""Health, readiness, metrics, the model routes, API key, documentation and settings."""
 
 import json
 import re
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.__main__ import main
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
 
-from .conftest import READING
+from .conftest import READING, fast_path_of
 from .test_predict import problem
 
 REJECTED = "pdm_readings_rejected_total"
 
 
 def samples(client):
-    """The metrics by name and labels."""
+    """Return the values of the metrics by name and labels."""
     text = client.get("/metrics").text
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -29,7 +31,7 @@ def samples(client):
     }
 
 
-def test_all_is_well(client):
+def test_a_service_with_a_model_is_ok_and_ready(client):
     body = client.get("/health").json()
     assert (body["status"], body["trouble"]) == ("ok", None)
     assert body["serving_version"] == body["production_version"] == "1"
@@ -37,13 +39,13 @@ def test_all_is_well(client):
     assert client.get("/ready").status_code == 200
 
 
-def test_without_a_version_in_production_it_lives_is_not_ready_and_says_why(make_client, registry):
+def test_without_a_production_version_the_service_is_alive_and_not_ready(make_client, registry):
     registry.alias = None
     client = make_client()
     assert client.get("/health").json()["status"] == "not ready"
     refusal = client.get("/ready")
     assert problem(refusal, 503)["detail"] == (
-        "no model is ready: no version is in production: train one, or promote one"
+        "no model is ready: no version is in production: train or promote a version"
     )
     assert refusal.headers["retry-after"] == "5"
     problem(client.post("/predict", json=READING), 503)
@@ -51,7 +53,7 @@ def test_without_a_version_in_production_it_lives_is_not_ready_and_says_why(make
     problem(client.get("/model"), 503)
 
 
-def test_metrics_count_requests_readings_and_what_was_refused(client):
+def test_metrics_count_requests_readings_and_rejected_fields(client):
     for changes in ({}, {"torque_nm": 68.0, "tool_wear_min": 210.0}, {"torque_nm": 501.0}):
         client.post("/predict", json=READING | changes)
     client.post("/predict/batch", json=[READING, READING | {"torque_nm": "x"}])
@@ -72,7 +74,7 @@ def test_metrics_count_requests_readings_and_what_was_refused(client):
 
 
 @pytest.mark.parametrize("batch", [False, True])
-def test_a_refused_reading_is_counted_by_its_fields_alone_and_in_a_batch(client, batch):
+def test_an_invalid_reading_is_counted_by_its_fields_alone_and_in_a_batch(client, batch):
     for changes in ({"torque_nm": "x", "tool_wear_min": None}, {"torque_nm": 501}, {"plant_a": 1}, {"plant_b": 2}):
         client.post("/predict/batch", json=[READING | changes]) if batch else client.post(
             "/predict", json=READING | changes
@@ -92,7 +94,7 @@ def test_readings_are_counted_under_the_version_that_scored_them(client, registr
     assert counts == [3, 2]
 
 
-def test_probabilities_of_a_batch_are_counted_as_those_of_single_readings(make_client, small):
+def test_probabilities_of_a_batch_are_counted_like_those_of_single_readings(make_client, small):
     rows = small.rows.test[list(READING)].head(300).to_dict("records")
     rows += small.rows.test[small.rows.test["machine_failure"] == 1][list(READING)].head(20).to_dict("records")
     one_by_one, at_once = make_client(), make_client()
@@ -108,7 +110,7 @@ def test_probabilities_of_a_batch_are_counted_as_those_of_single_readings(make_c
     assert probabilities(at_once)["pdm_failure_probability_count",] == len(rows)
 
 
-def test_paths_and_methods_of_strangers_make_no_new_series(client):
+def test_unknown_paths_and_methods_create_no_time_series(client):
     def visit(number):
         client.get(f"/scan-{number}")
         client.request("BREW", f"/coffee-{number}")
@@ -119,7 +121,13 @@ def test_paths_and_methods_of_strangers_make_no_new_series(client):
     assert visit(1) == visit(2) == visit(3)
 
 
-def test_the_card_tells_where_the_champion_comes_from(client, registry, small):
+def test_the_documentation_is_counted_under_its_own_paths(client):
+    for path in ("/docs", "/openapi.json"):
+        assert client.get(path).status_code == 200
+        assert samples(client)["pdm_http_requests_total", ("method", "GET"), ("route", path), ("status", "200")] == 1
+
+
+def test_the_card_has_the_metrics_the_gate_and_the_lineage_of_the_served_model(client, registry, small):
     check = {
         "name": "Recall",
         "level": "candidate",
@@ -146,12 +154,12 @@ def test_the_card_tells_where_the_champion_comes_from(client, registry, small):
     assert card["known_ranges"]["torque_nm"][0] < 10 < 60 < card["known_ranges"]["torque_nm"][1]
 
 
-def test_a_version_that_says_little_of_itself_still_has_a_card(client):
+def test_a_version_without_tags_has_a_card(client):
     card = client.get("/model").json()
     assert (card["held_out"], card["gate"], card["git_commit"]) == (None, [], None)
 
 
-def test_the_history_lists_every_version_the_newest_first(client, registry, small):
+def test_the_history_lists_all_versions_the_newest_first(client, registry, small):
     registry.versions["2"] = small.files
     registry.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
     history = client.get("/model/history").json()
@@ -161,15 +169,15 @@ def test_the_history_lists_every_version_the_newest_first(client, registry, smal
     assert history["serving_version"] == "1"
 
 
-def test_the_history_is_what_the_registry_last_told_when_it_is_away(client, registry):
+def test_the_history_is_the_last_answer_of_a_registry_that_does_not_answer(client, registry):
     first = client.get("/model/history").json()
-    registry.down = "out to lunch"
+    registry.down = "the server does not answer"
     later = client.get("/model/history").json()
     assert later["versions"] == first["versions"]
-    assert later["trouble"] == "out to lunch"
+    assert later["trouble"] == "the server does not answer"
 
 
-def test_a_version_of_the_history_carries_its_gate_and_its_run(client, registry):
+def test_a_version_of_the_history_has_its_gate_and_its_run(client, registry):
     check = {"name": "F1", "level": "candidate", "measured": "0.5", "required": ">= 0.6", "passed": False, "why": "low"}
     registry.tags["1"] = {"gate": json.dumps([check]), "flow_run": "TrainFlow/7"}
     (version,) = client.get("/model/history").json()["versions"]
@@ -177,9 +185,7 @@ def test_a_version_of_the_history_carries_its_gate_and_its_run(client, registry)
     assert (version["flow_run"], version["run_id"]) == ("TrainFlow/7", "run-of-1")
 
 
-def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_registry_is_away(
-    client, registry, monkeypatch
-):
+def test_training_runs_are_listed_and_kept_when_the_registry_does_not_answer(client, registry, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@dags.example/plant.mlflow/")
     start = datetime(2026, 11, 20, 8, tzinfo=UTC)
     registry.runs = [
@@ -204,18 +210,18 @@ def test_trainings_are_told_whatever_became_of_them_and_remembered_when_the_regi
             verdict="is rejected: Recall",
         ),
     ]
-    told = client.get("/model/trainings").json()
-    assert [(training["flow_run"], training["level"]) for training in told["trainings"]] == [
+    listed = client.get("/model/trainings").json()
+    assert [(training["flow_run"], training["level"]) for training in listed["trainings"]] == [
         ("TrainFlow/9", None), ("TrainFlow/8", "rejected"),
     ]  # fmt: skip
-    assert told["mlflow_url"] == "https://dags.example/plant.mlflow"
-    registry.down = "out to lunch"
+    assert listed["mlflow_url"] == "https://dags.example/plant.mlflow"
+    registry.down = "the server does not answer"
     later = client.get("/model/trainings").json()
-    assert (later["trainings"], later["trouble"]) == (told["trainings"], "out to lunch")
+    assert (later["trainings"], later["trouble"]) == (listed["trainings"], "the server does not answer")
 
 
-def test_thresholds_are_the_champions_own_counts_on_held_out_rows(client, registry, small):
-    assert "made without them" in problem(client.get("/model/thresholds"), 404)["detail"]
+def test_the_thresholds_are_the_counts_of_the_served_model(client, registry, small):
+    assert "has no counts at each threshold" in problem(client.get("/model/thresholds"), 404)["detail"]
     counts = {"rows": 9, "failures": 2, "threshold": [0.1, 0.5], "true_positives": [2, 1], "false_positives": [3, 0]}
     registry.versions["2"] = {**small.files, THRESHOLDS_FILE: json.dumps(counts).encode()}
     registry.alias = "2"
@@ -223,7 +229,7 @@ def test_thresholds_are_the_champions_own_counts_on_held_out_rows(client, regist
     assert client.get("/model/thresholds").json() == {"version": "2", **counts}
 
 
-def test_a_version_with_damaged_thresholds_is_refused_and_the_champion_stays(client, registry, small):
+def test_a_version_with_damaged_thresholds_is_refused(client, registry, small):
     registry.versions["2"] = {**small.files, THRESHOLDS_FILE: b'{"rows": 9'}
     registry.alias = "2"
     client.app.state.service.watcher.poll()
@@ -232,18 +238,18 @@ def test_a_version_with_damaged_thresholds_is_refused_and_the_champion_stays(cli
     assert THRESHOLDS_FILE in health["trouble"]
 
 
-def test_a_history_that_was_never_told_is_a_refusal(client, registry):
-    registry.down = "out to lunch"
-    assert "out to lunch" in problem(client.get("/model/history"), 503)["detail"]
+def test_the_history_is_an_error_if_the_registry_has_never_answered(client, registry):
+    registry.down = "the server does not answer"
+    assert "the server does not answer" in problem(client.get("/model/history"), 503)["detail"]
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"x-api-key": "wrong"}, {"x-api-key": "hush "}, {"authorization": "Bearer no"}, {"authorization": "hush"}],
+    [{}, {"x-api-key": "wrong"}, {"x-api-key": "secret "}, {"authorization": "Bearer no"}, {"authorization": "secret"}],
 )
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/model", "/model/history", "/metrics", "/nowhere"])
-def test_without_the_key_nothing_is_told(make_client, path, headers):
-    client = make_client(api_key="hush")
+def test_a_request_without_the_key_is_refused(make_client, path, headers):
+    client = make_client(api_key="secret")
     refusal = client.get(path, headers=headers)
     assert "an API key is needed" in problem(refusal, 401)["detail"]
     assert refusal.headers["www-authenticate"] == "Bearer"
@@ -251,55 +257,55 @@ def test_without_the_key_nothing_is_told(make_client, path, headers):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"x-api-key": "hush"}, {"authorization": "Bearer hush"}, {"authorization": "bearer  hush"}]
+    "headers", [{"x-api-key": "secret"}, {"authorization": "Bearer secret"}, {"authorization": "bearer  secret"}]
 )
-def test_with_the_key_all_is_as_without_one(make_client, headers):
-    client = make_client(api_key="hush")
+def test_a_request_with_the_key_is_answered(make_client, headers):
+    client = make_client(api_key="secret")
     assert client.post("/predict", json=READING, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/ping"])
-def test_probes_may_ask_by_head(client, path):
+def test_probes_may_use_head(client, path):
     answer = client.head(path)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_below_a_prefix_probes_stay_open_and_readings_take_the_short_way(make_client, monkeypatch):
-    """What `uvicorn --root-path /plant` makes of requests that a proxy passes on."""
-    app = make_client(api_key="hush").app
-    client = TestClient(app, base_url="http://testserver/plant", root_path="/plant", headers={"x-api-key": "hush"})
+def test_below_a_proxys_prefix_probes_stay_open_and_readings_take_the_fast_path(make_client, monkeypatch):
+    """Requests as `uvicorn --root-path /plant` passes them on."""
+    app = make_client(api_key="secret").app
+    client = TestClient(app, base_url="http://testserver/plant", root_path="/plant", headers={"x-api-key": "secret"})
     assert TestClient(app, base_url="http://testserver/plant", root_path="/plant").get("/health").status_code == 200
     assert TestClient(app, base_url="http://testserver/plant", root_path="/plant").get("/model").status_code == 401
     assert client.get("/model").status_code == 200
-    monkeypatch.setattr(app.front._app._app, "_framework", None)
+    monkeypatch.setattr(fast_path_of(app), "app", None)
     assert client.post("/predict", json=READING).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/ready", "/docs", "/swagger/swagger-ui.css", "/openapi.json"])
-def test_probes_and_documentation_need_no_key(make_client, path):
-    assert make_client(api_key="hush").get(path).status_code == 200
+def test_probes_and_the_documentation_need_no_key(make_client, path):
+    assert make_client(api_key="secret").get(path).status_code == 200
 
 
-def test_the_documentation_needs_no_internet_and_asks_for_the_key_where_one_is_needed(make_client):
-    open_one, locked = make_client(), make_client(api_key="hush")
-    page = open_one.get("/docs").text
+def test_the_documentation_works_offline_and_declares_the_key_if_one_is_set(make_client):
+    without_key, with_key = make_client(), make_client(api_key="secret")
+    page = without_key.get("/docs").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(addresses) == 3
     for address in addresses:
         assert address.startswith("http://testserver/")
-        assert open_one.get(address).status_code == 200
-    assert "security" not in open_one.get("/openapi.json").json()["paths"]["/predict"]["post"]
-    document = locked.get("/openapi.json").json()
+        assert without_key.get(address).status_code == 200
+    assert "security" not in without_key.get("/openapi.json").json()["paths"]["/predict"]["post"]
+    document = with_key.get("/openapi.json").json()
     assert document["paths"]["/predict"]["post"]["security"] == [{"key": []}]
     assert "security" not in document["paths"]["/health"]["get"]
 
 
-def test_the_key_is_never_shown(monkeypatch):
+def test_the_key_is_not_part_of_the_settings_text(monkeypatch):
     monkeypatch.setenv("PDM_API_KEY", "hush")
     assert "hush" not in repr(read_settings())
 
 
-def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch):
+def test_settings_come_from_the_environment_and_invalid_ones_are_named(monkeypatch):
     monkeypatch.setenv("PDM_POLL_SECONDS", "2.5")
     assert read_settings().poll_seconds == 2.5
     monkeypatch.setenv("PDM_POLL_SECONDS", "0")
@@ -310,13 +316,19 @@ def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch
     assert "PDM_MAX_ROWS: Input should be a valid integer" in str(error.value)
 
 
-def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch):
+def test_the_help_of_the_command_describes_every_setting():
+    text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    for name, setting in Settings.model_fields.items():
+        assert f"PDM_{name.upper()}: {setting.description}" in text
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
     monkeypatch.setenv("PDM_API_KEY", "")
     assert read_settings() == Settings()
     assert read_settings().api_key is None
 
 
-def test_the_documentation_holds_examples_that_work_as_they_are(client):
+def test_the_examples_of_the_documentation_work(client):
     for path in ("/predict", "/predict/batch"):
         bodies = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]
         for kind, body in bodies.items():

@@ -61,7 +61,10 @@ def test_decoded_columns_are_those_of_pydantic(changes):
 def test_valid_bodies_are_decoded(reading):
     columns = {name: [value] for name, value in reading.items()}
     assert given_fields(decode_one(json.dumps(reading).encode())) == reading
-    assert [given_fields(record) for record in decode_many(json.dumps([reading, reading]).encode())] == [reading, reading]
+    assert [given_fields(record) for record in decode_many(json.dumps([reading, reading]).encode())] == [
+        reading,
+        reading,
+    ]
     assert given_fields(decode_columns(json.dumps(columns).encode())) == columns
 
 
