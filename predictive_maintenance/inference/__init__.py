@@ -1,1 +1,1 @@
-"""Batch scoring of files, explanations and what-if analysis."""
+"""Score and check files, explain predictions, and analyse what would change them."""

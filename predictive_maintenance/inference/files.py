@@ -1,4 +1,4 @@
-"""A file of readings checked against the schema, or scored row by row, without holding more than one batch of it."""
+"""Check or score a file of readings in batches, so that it can be larger than memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ from ..validation.cleaning import validate
 from ..validation.parsing import parse
 
 ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
-"""What scoring adds: probability, 0 or 1 at the model's threshold, the version that said so, why a row was not scored."""
+"""The columns that scoring adds: probability, 0 or 1 at the decision threshold, model version, reason for no score."""
 
 Aliases = Mapping[str, Sequence[str]]
 T = TypeVar("T")
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass
 class ScoredFile:
-    """Counts of a scored file's rows."""
+    """The numbers of rows in a scored file."""
 
     rows: int = 0
     alarms: int = 0
@@ -47,7 +47,7 @@ class ScoredFile:
 
 @dataclass(kw_only=True)
 class CheckedFile:
-    """What a file is: its columns, its rows, its bad cells (counted by column and reason, the first ones shown)."""
+    """The result of a check: matched columns, numbers of rows, bad cells by column and reason, and the first bad cells."""
 
     match: HeaderMatch
     kind: Literal["CSV", "Parquet"]
@@ -56,6 +56,7 @@ class CheckedFile:
     failures: int | None = None
     reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     first: list[tuple[int, str, str, str]] = field(default_factory=list)
+    """(row number, column, raw value, reason) of the first bad cells."""
 
     @property
     def fits(self) -> bool:
@@ -63,9 +64,9 @@ class CheckedFile:
 
 
 def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> CheckedFile:
-    """Read all of `path` and find every bad cell. Raises SourceError when it cannot be read or lacks a sensor.
+    """Find every bad cell in `path`. Raises SourceError if it cannot be read or a sensor is missing.
 
-    Times are not judged: how they are written shows in the whole of a column only, and this holds one batch of it.
+    Times are not checked: their format is determined from a whole column, and this reads one batch at a time.
     """
     table = TableFile.open(path)
     match = _match(table, aliases)
@@ -74,7 +75,7 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
     checked.failures = 0 if LABEL.name in names else None
     malformed: list[MalformedRow] = []
-    for _, frame, faults in _ahead(_checked_batches(table, match, names, limits, malformed)):
+    for _, frame, faults in _prefetch(_checked_batches(table, match, names, limits, malformed)):
         if LABEL.name in names:
             checked.failures = (checked.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
         for (column, reason), cells in faults.groupby(["column", "reason"]).size().items():
@@ -84,7 +85,7 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
         checked.rows += len(frame)
         checked.bad_rows += faults["position"].nunique()
     for bad in malformed:
-        # Rows below it were counted as if it were not there.
+        # A malformed row was skipped, so the row numbers after it are one too low.
         checked.first = [(bad_cell[0] + (bad_cell[0] >= bad.row), *bad_cell[1:]) for bad_cell in checked.first]
         checked.reasons["the row", bad.reason] = checked.reasons.get(("the row", bad.reason), 0) + 1
         checked.first.append((bad.row, "the row", bad.text, bad.reason))
@@ -100,20 +101,20 @@ def score_file(
     path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> ScoredFile:  # fmt: skip
-    """Write the rows of `path` to `output` as they are, with ADDED_COLUMNS behind them, one batch at a time.
+    """Write the rows of `path`, unchanged and followed by ADDED_COLUMNS, to `output`.
 
-    The kind of file follows the name of `output`: .parquet, or CSV (gzip with .gz), with the separator and the decimal
-    mark of a CSV that came in. A row that cannot be scored keeps its place, with the reason in `rejected`. `output`
-    appears only when it is complete.
+    The suffix of `output` determines its format: .parquet, or CSV (compressed for .gz) with the separator and the decimal
+    mark of the input. A row that cannot be scored stays in its place, with the reason in `rejected`. `output` is created
+    only when it is complete. `on_rows` is called with the number of rows of each batch.
     """
     table = TableFile.open(path)
     match = _match(table, aliases)
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
-        raise SourceError(f"{path}: already has a column {clash[0]!r}, which scoring would add: remove or rename it")
+        raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
     scored = ScoredFile()
     dialect = table.dialect or Dialect()
     with writer(output, dialect) as write:
-        for batch, frame, faults in _ahead(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
+        for batch, frame, faults in _prefetch(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
             added = _score(frame, faults, scorer, version)
             if dialect.decimal == "," and not is_parquet(output):
                 text = pc.cast(added["failure_probability"], pa.string())
@@ -136,7 +137,7 @@ def _match(table: TableFile, aliases: Aliases) -> HeaderMatch:
     if missing := match.missing(INPUT_NAMES):
         raise SourceError(
             f"{table.name}: {describe_missing(missing, match.ignored)}\n"
-            f"columns not recognised: {', '.join(match.ignored) or 'none'}; name your own in params.yaml, columns.aliases"
+            f"columns not recognised: {', '.join(match.ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
     return match
 
@@ -148,7 +149,7 @@ def _checked_batches(
     limits: Limits,
     malformed: list[MalformedRow] | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
-    """Each batch as it was read, its canonical columns, and their faults, at most one a cell."""
+    """The raw batches of a file, each with its canonical columns and their faults, at most one per cell."""
     decimal = table.dialect.decimal if table.dialect else "."
     for batch in table.batches(malformed):
         frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, decimal)
@@ -182,11 +183,11 @@ def _with_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.Re
     )
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """`items`, the next one made in a thread while the last one is used: the scorer lets other threads run."""
+def _prefetch(items: Iterator[T]) -> Iterator[T]:
+    """Yield `items`, computing the next one in a thread meanwhile. The scorer releases the interpreter lock."""
     with ThreadPoolExecutor(1) as thread:
         end = object()
-        coming = thread.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, items, end)
+        upcoming = thread.submit(next, items, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = thread.submit(next, items, end)
             yield cast(T, item)

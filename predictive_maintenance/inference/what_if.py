@@ -1,7 +1,7 @@
-"""How the answer to one reading changes with each of its sensors, the others held: what would clear an alarm, or raise one.
+"""What-if analysis: how the probability of one reading changes with each sensor, the other sensors being fixed.
 
-Every curve is scored, none is fitted or guessed. Sensors of one machine do not move alone (a lower torque comes with a
-higher speed), so a turning point says where to look and is no promise. numpy only.
+All values are scored by the model. The sensors of a machine are not independent (a lower torque comes with a higher
+speed), so a turning point is a hint and not a prediction. This module uses numpy only.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,16 @@ from ..machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from ..scorer.scoring import Scorer, Vector
 
 MAX_POINTS = 2000
-"""Values tried a sensor: steps are ten times the sensors' resolution, and again, where its range has more."""
+"""The maximum number of steps per sensor. The step is the resolution of the sensors, times ten as often as necessary."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The probabilities (n,) at `values` (n,) of one sensor, rising; `turning_point` is the index of the nearest value to the
-    reading's own at which the decision is another, None where it stays the same all over the range."""
+    """The probabilities (n,) at ascending `values` (n,) of one sensor.
+
+    `turning_point` is the index of the value closest to the reading's own value with the other decision. It is None if the
+    decision is the same for all values.
+    """
 
     sensor: str
     values: Vector
@@ -30,9 +33,9 @@ class Curve:
 
 
 def what_if(scorer: Scorer, reading: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> list[Curve]:
-    """A curve for each sensor over its (low, high) of `ranges`, stretched to the reading's own value.
+    """Compute a curve for each sensor over its (low, high) in `ranges`, extended to the reading's own value.
 
-    `reading` has canonical columns as plain numbers, within the sensors' limits.
+    `reading` has canonical column names with numbers within the limits of the sensors.
     """
     values = {name: _values(float(reading[name]), *ranges[name]) for name in SENSOR_NAMES}
     lengths = [len(values[name]) for name in SENSOR_NAMES]
@@ -49,7 +52,7 @@ def what_if(scorer: Scorer, reading: Mapping[str, Any], ranges: Mapping[str, tup
 
 
 def _values(own: float, low: float, high: float) -> Vector:
-    """Rising values on the sensor's resolution from `low` to `high`, `own` among them."""
+    """Ascending values from `low` to `high` at the resolution of the sensors, including `own`."""
     low, high = min(low, own), max(high, own)
     step = 10.0**-RESOLUTION_DECIMALS
     while (high - low) / step > MAX_POINTS:
@@ -61,5 +64,5 @@ def _values(own: float, low: float, high: float) -> Vector:
 
 
 def _nearest(differs: Any, values: Vector, own: float) -> int | None:
-    places = np.flatnonzero(differs)
-    return int(places[np.argmin(np.abs(values[places] - own))]) if len(places) else None
+    indices = np.flatnonzero(differs)
+    return int(indices[np.argmin(np.abs(values[indices] - own))]) if len(indices) else None

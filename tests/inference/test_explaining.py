@@ -1,4 +1,4 @@
-"""Explanations are exact: they add up, and agree with the shap package."""
+"""Explanations are exact: contributions add up and agree with the shap package."""
 
 import json
 
@@ -35,15 +35,16 @@ def test_contributions_add_up_to_the_difference_in_probability(small, explainer,
         assert total == pytest.approx(small.scorer.probability(reading), abs=1e-12)
 
 
-def test_the_shap_package_finds_the_same_values(small, explainer, readings):
-    import shap  # compiles some of itself, which takes a while
+def test_contributions_agree_with_the_shap_package(small, explainer, readings):
+    import shap  # slow: compiles functions
 
     for reading in readings:
-        kind, explanation = reading[PRODUCT_TYPE.name], explainer.explain(reading)
+        product_type, explanation = reading[PRODUCT_TYPE.name], explainer.explain(reading)
 
-        def probabilities(table, kind=kind):
+        def probabilities(table, product_type=product_type):
             columns = dict(zip(SENSOR_NAMES, np.asarray(table, dtype=float).T, strict=True))
-            return small.scorer.probabilities(columns | {PRODUCT_TYPE.name: np.full(len(table), kind, dtype=object)})
+            columns[PRODUCT_TYPE.name] = np.full(len(table), product_type, dtype=object)
+            return small.scorer.probabilities(columns)
 
         masker = shap.maskers.Independent(explanation.reference.readings, max_samples=1000)
         theirs = shap.ExactExplainer(probabilities, masker)(np.array([[reading[name] for name in SENSOR_NAMES]]))
@@ -51,7 +52,7 @@ def test_the_shap_package_finds_the_same_values(small, explainer, readings):
         assert explanation.reference.mean_probability == pytest.approx(theirs.base_values[0], abs=1e-9)
 
 
-def test_readings_are_compared_with_healthy_ones_of_their_type(explainer, readings, sample):
+def test_the_reference_has_healthy_readings_of_the_same_product_type(explainer, readings, sample):
     healthy = {
         tuple(values)
         for *values, kind, failed in zip(
@@ -64,22 +65,21 @@ def test_readings_are_compared_with_healthy_ones_of_their_type(explainer, readin
     assert reference.name == "64 healthy readings of product type L"
 
 
-def test_a_type_that_the_sample_lacks_is_compared_with_any_and_says_so(small, sample, readings):
-    kept = [place for place, kind in enumerate(sample[PRODUCT_TYPE.name]) if kind != "H"]
-    without_h = {name: [values[place] for place in kept] for name, values in sample.items()}
+def test_a_product_type_that_is_not_in_the_sample_is_compared_with_all_types(small, sample, readings):
+    kept = [index for index, name in enumerate(sample[PRODUCT_TYPE.name]) if name != "H"]
+    without_h = {name: [values[index] for index in kept] for name, values in sample.items()}
     explanation = Explainer(small.scorer, without_h).explain(readings[0] | {PRODUCT_TYPE.name: "H"})
     assert explanation.reference.name == "64 healthy readings of any product type"
 
 
 @pytest.mark.parametrize("sensor", SENSOR_NAMES)
-def test_a_sensor_that_changes_nothing_contributes_nothing(small, explainer, readings, sensor):
-    """Where the reading has the very value that every reference reading has, its contribution is zero."""
+def test_a_sensor_with_the_same_value_in_the_reference_contributes_nothing(small, explainer, readings, sensor):
     reading = readings[0]
     same = {name: list(values) for name, values in json.loads(small.files["reference.json"]).items()}
     same[sensor] = [reading[sensor]] * len(same[sensor])
     assert Explainer(small.scorer, same).explain(reading).contributions[sensor] == pytest.approx(0, abs=1e-12)
 
 
-def test_loading_a_scorer_twice_explains_alike(small, explainer, sample, readings):
+def test_a_scorer_that_is_loaded_twice_gives_the_same_contributions(small, explainer, sample, readings):
     again = Explainer(Scorer.from_files(small.files), sample)
     assert again.explain(readings[0]).contributions == explainer.explain(readings[0]).contributions

@@ -1,4 +1,4 @@
-"""What would change the answer: every value is scored, and the nearest that turns the decision is found."""
+"""What-if curves: every value is scored, and the closest value with the other decision is found."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RANGES = {
     "air_temperature_k": (295.3, 304.5), "process_temperature_k": (305.7, 313.8), "rotational_speed_rpm": (1168.0, 2886.0),
     "torque_nm": (3.8, 76.6), "tool_wear_min": (0.0, 253.0),
 }  # fmt: skip
-STRAINED = {
+OVERSTRAINED = {
     "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9, "rotational_speed_rpm": 1455.0,
     "torque_nm": 61.3, "tool_wear_min": 208.0,
 }  # fmt: skip
@@ -18,18 +18,18 @@ STRAINED = {
 
 @pytest.fixture(scope="module")
 def readings(small):
-    return [*small.rows.test[list(INPUT_NAMES)].sample(12, random_state=3).to_dict("records"), STRAINED]
+    return [*small.rows.test[list(INPUT_NAMES)].sample(12, random_state=3).to_dict("records"), OVERSTRAINED]
 
 
-def test_each_point_of_a_curve_is_what_the_scorer_says_of_that_reading(small, readings):
+def test_each_point_of_a_curve_is_the_probability_of_that_reading(small, readings):
     for reading in readings:
         for curve in what_if(small.scorer, reading, RANGES):
-            for place in np.linspace(0, len(curve.values) - 1, 7).astype(int):
-                moved = reading | {curve.sensor: float(curve.values[place])}
-                assert curve.probabilities[place] == pytest.approx(small.scorer.probability(moved), abs=1e-9)
+            for index in np.linspace(0, len(curve.values) - 1, 7).astype(int):
+                changed = reading | {curve.sensor: float(curve.values[index])}
+                assert curve.probabilities[index] == pytest.approx(small.scorer.probability(changed), abs=1e-9)
 
 
-def test_a_curve_covers_the_known_range_rises_and_holds_the_readings_own_value(small, readings):
+def test_a_curve_covers_its_range_in_ascending_order_and_includes_the_reading(small, readings):
     for reading in readings:
         curves = what_if(small.scorer, reading, RANGES)
         assert [curve.sensor for curve in curves] == list(SENSOR_NAMES)
@@ -44,7 +44,7 @@ def test_a_curve_covers_the_known_range_rises_and_holds_the_readings_own_value(s
             assert len(curve.values) <= MAX_POINTS + 4
 
 
-def test_the_turning_point_is_the_nearest_value_with_another_decision(small, readings):
+def test_the_turning_point_is_the_closest_value_with_the_other_decision(small, readings):
     turned = 0
     for reading in readings:
         alarm = small.scorer.probability(reading) >= small.scorer.spec.threshold
@@ -60,15 +60,15 @@ def test_the_turning_point_is_the_nearest_value_with_another_decision(small, rea
     assert turned > 5
 
 
-def test_a_strained_machine_is_cleared_by_less_torque_or_a_younger_tool(small):
-    assert small.scorer.probability(STRAINED) >= small.scorer.spec.threshold
-    curves = {curve.sensor: curve for curve in what_if(small.scorer, STRAINED, RANGES)}
+def test_a_lower_torque_ends_the_alarm_of_an_overstrained_machine(small):
+    assert small.scorer.probability(OVERSTRAINED) >= small.scorer.spec.threshold
+    curves = {curve.sensor: curve for curve in what_if(small.scorer, OVERSTRAINED, RANGES)}
     torque = curves["torque_nm"]
-    assert torque.values[torque.turning_point] < STRAINED["torque_nm"]
+    assert torque.values[torque.turning_point] < OVERSTRAINED["torque_nm"]
 
 
-def test_a_value_outside_of_the_known_range_stretches_its_curve(small):
-    reading = STRAINED | {"torque_nm": 90.04}
+def test_a_value_outside_the_range_extends_its_curve(small):
+    reading = OVERSTRAINED | {"torque_nm": 90.04}
     torque = what_if(small.scorer, reading, RANGES)[3]
     assert torque.values[-1] == 90.04
     assert torque.values[0] == 3.8
