@@ -1,1 +1,1 @@
-"""Fetch, read and merge the sources of a training run."""
+"""Fetch, read and merge the sources of a training run, and write tables."""

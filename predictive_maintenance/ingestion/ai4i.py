@@ -1,4 +1,4 @@
-"""The AI4I 2020 data set from its public home, checked: the readings that the project's figures are measured on."""
+"""Download the AI4I 2020 data set and verify its checksum. The project's results are measured on it."""
 
 import hashlib
 import io
@@ -12,26 +12,27 @@ from ..errors import SourceError
 HOME = "https://archive.ics.uci.edu/static/public/601/ai4i+2020+predictive+maintenance+dataset.zip"
 LICENCE = (
     "AI4I 2020 Predictive Maintenance: S. Matzka, UCI Machine Learning Repository no. 601, doi 10.24432/C5HS5C, CC BY 4.0: "
-    "free to use and to share, naming the author"
+    "free to use and share with attribution"
 )
 SHA256 = "53d0e7b71f760829a91ec3a9df54c0f044836074a227fe5be5a06bedd0cb1125"
 _MEMBER, _SECONDS, _MAX_BYTES = "ai4i2020.csv", 60.0, 16 * 2**20
 
 
 def fetch(path: Path, url: str = HOME) -> bool:
-    """Have the data set at `path`, from `url` (the CSV, or a ZIP archive that holds it): was it fetched?
+    """Download the data set from `url`, a CSV or a ZIP archive with it, to `path`. Returns False if it is already there.
 
-    Copies of it differ in line ends and byte-order mark; what is written has neither, so that it is the same file everywhere.
-    Raises SourceError where it cannot be fetched, is another file, or `path` holds one.
+    Copies differ in line ends and byte-order mark. Both are normalised, so that the file is identical everywhere. Raises
+    SourceError if the download fails, its checksum differs, or `path` is another file.
     """
     if path.exists():
         if _sha256(_plain(path.read_bytes())) == SHA256:
             return False
-        raise SourceError(f"{path}: is another file than AI4I 2020: move it away, or remove it")
+        raise SourceError(f"{path}: is not the AI4I 2020 data set; move or remove it")
     content = _plain(_csv(_download(url), url))
     if _sha256(content) != SHA256:
         raise SourceError(
-            f"{url}: is not the AI4I 2020 that is known here (sha256 {_sha256(content)[:12]}...): nothing written"
+            f"{url}: is not the AI4I 2020 data set: its sha256 is {_sha256(content)[:12]}..., expected {SHA256[:12]}...; "
+            "no file was written"
         )
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -45,15 +46,15 @@ def fetch(path: Path, url: str = HOME) -> bool:
 
 def _download(url: str) -> bytes:
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=_SECONDS) as answer:
-            answer.raise_for_status()
+        with httpx.stream("GET", url, follow_redirects=True, timeout=_SECONDS) as response:
+            response.raise_for_status()
             content = bytearray()
-            for part in answer.iter_bytes():
+            for part in response.iter_bytes():
                 content += part
                 if len(content) > _MAX_BYTES:
-                    raise SourceError(f"{url}: is larger than the data set can be")
+                    raise SourceError(f"{url}: is larger than {_MAX_BYTES // 2**20} MiB, so it is not the data set")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"{url}: {error}: name a copy elsewhere with --url, or put one in place by hand") from None
+        raise SourceError(f"{url}: {error}; give another address with --url, or copy the file yourself") from None
     return bytes(content)
 
 
@@ -64,7 +65,7 @@ def _csv(content: bytes, url: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.read(_MEMBER)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise SourceError(f"{url}: a ZIP archive without {_MEMBER}, or a damaged one: {error}") from None
+        raise SourceError(f"{url}: the ZIP archive is damaged or does not contain {_MEMBER}: {error}") from None
 
 
 def _plain(content: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""Rows of a database, named by a SQLAlchemy URL with ?table= or ?query=."""
+"""Read a table or a query from a database, given as a SQLAlchemy URL with ?table= or ?query=.
+
+Not `pandas.read_sql`, which raises an error where a column changes its type between chunks or holds bytes, and rounds
+decimals. Not ADBC, which needs a driver of its own for each database. Measured in docs/adr/0009-read-databases.md.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,50 +19,52 @@ import pyarrow.compute as pc
 from ..config.uris import redact
 from ..errors import SourceError
 
-_ROWS_AT_A_TIME = 100_000
-_KINDS = ({int, float}, {bool}, {Decimal}, {str}, {date}, {datetime})
-"""What the values of one column may be together without being read as text."""
+_CHUNK_ROWS = 100_000
+_COLUMN_TYPES = ({int, float}, {bool}, {Decimal}, {str}, {date}, {datetime})
+"""Python types that a column may combine. Any other column is read as text."""
 
 
 def check_database(uri: str, resolved: str) -> None:
-    """That the table or query gives an answer. `resolved` is `uri` with its secrets, which no error may show."""
+    """Run the query and read at most one row. Raises SourceError if that fails.
 
-    def look(connection: Any, statement: Any) -> None:
+    `resolved` is `uri` with its secrets. No error shows it.
+    """
+
+    def read_one(connection: Any, statement: Any) -> None:
         result = connection.execute(statement)
         _column_names(uri, result)
         result.fetchone()
 
-    _with_database(uri, resolved, look)
+    _with_connection(uri, resolved, read_one)
 
 
 def read_database(uri: str, resolved: str) -> pa.Table:
-    """All rows. Raises SourceError that names the source, also where there are none."""
+    """Read all rows, in chunks. Raises SourceError that names the source, also if there are no rows."""
 
-    def read(connection: Any, statement: Any) -> pa.Table:
+    def read_all(connection: Any, statement: Any) -> pa.Table:
         result = connection.execute(statement)
         names = _column_names(uri, result)
-        chunks = [
-            [_column(values) for values in zip(*rows, strict=True)] for rows in result.partitions(_ROWS_AT_A_TIME)
-        ]
+        chunks = [[_column(values) for values in zip(*rows, strict=True)] for rows in result.partitions(_CHUNK_ROWS)]
         if not chunks:
-            raise SourceError(f"{redact(uri)}: the query gives no rows")
-        return pa.table([_joined(column) for column in zip(*chunks, strict=True)], names=names)
+            raise SourceError(f"{redact(uri)}: the query returns no rows")
+        return pa.table([_concatenated(column) for column in zip(*chunks, strict=True)], names=names)
 
-    table: pa.Table = _with_database(uri, resolved, read)
+    table: pa.Table = _with_connection(uri, resolved, read_all)
     return table
 
 
-def _with_database(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:
-    """`action(connection, statement)`, its database errors as a SourceError that names the source."""
-    from sqlalchemy.exc import SQLAlchemyError
+def _with_connection(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:
+    """Return `action(connection, statement)`. Raises database errors as SourceError that names the source."""
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     engine, statement = _engine_and_statement(uri, resolved)
     try:
-        with _connected(uri, engine) as connection:
+        with _connect(uri, engine) as connection:
             return action(connection.execution_options(stream_results=True), statement)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        raise SourceError(f"{redact(uri)}: {reason.splitlines()[0]}") from None
+        transient = isinstance(error, DBAPIError)  # a connection, or a statement: SQLAlchemy cannot tell them apart
+        raise SourceError(f"{redact(uri)}: {reason.splitlines()[0]}", transient=transient) from None
     finally:
         engine.dispose()
 
@@ -69,46 +75,47 @@ def _engine_and_statement(uri: str, resolved: str) -> tuple[Any, Any]:
 
     try:
         sqlalchemy.make_url(resolved.partition("?")[0]).get_dialect()
-        url, statement = _sql_statement(uri, resolved)
+        url, statement = _url_and_statement(uri, resolved)
         database = sqlalchemy.make_url(url)
         if database.get_backend_name() == "sqlite" and not Path(database.database or "").is_file():
-            # SQLite would make an empty database of a mistyped name.
+            # SQLite would create an empty database.
             raise SourceError(f"{redact(uri)}: no such file: {database.database}")
-        with _options_named(uri):
+        with _option_errors(uri):
             return sqlalchemy.create_engine(database), statement
     except (ArgumentError, NoSuchModuleError):
-        known = "a path, s3://, https://, simulator://, or a SQLAlchemy URL with ?table= or ?query="
-        raise SourceError(f"{redact(uri)}: not a source that is known: {known}") from None
+        supported = "a path, s3://, https://, simulator://, or a SQLAlchemy URL with ?table= or ?query="
+        raise SourceError(f"{redact(uri)}: unsupported source; expected {supported}") from None
     except ValueError:
         raise SourceError(
-            f"{redact(uri)}: not a valid URL: is its port a number, and what is special in its password percent-encoded?"
+            f"{redact(uri)}: not a valid URL: the port must be a number, and special characters in the password must be "
+            "percent-encoded"
         ) from None
     except ImportError as error:
-        raise SourceError(f"{redact(uri)}: the database's driver is not installed: pip install {error.name}") from None
+        raise SourceError(f"{redact(uri)}: the database driver is not installed: pip install {error.name}") from None
 
 
-def _connected(uri: str, engine: Any) -> Any:
-    with _options_named(uri):
+def _connect(uri: str, engine: Any) -> Any:
+    with _option_errors(uri):
         return engine.connect()
 
 
 @contextmanager
-def _options_named(uri: str) -> Iterator[None]:
-    """Makes an error of what a driver ignores, or stumbles over, among the options behind the question mark."""
+def _option_errors(uri: str) -> Iterator[None]:
+    """Raise SourceError for a URL option that the driver ignores or rejects. It names the option, not its value."""
     from sqlalchemy.exc import SAWarning
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", SAWarning)
             yield
-    except (SAWarning, TypeError) as error:  # name the option, not its value
-        raise SourceError(f"{redact(uri)}: an option that the driver does not take: {error}") from None
+    except (SAWarning, TypeError) as error:
+        raise SourceError(f"{redact(uri)}: the driver does not support an option: {error}") from None
     except ValueError:
-        raise SourceError(f"{redact(uri)}: an option has a value of the wrong kind") from None
+        raise SourceError(f"{redact(uri)}: an option has a value of the wrong type") from None
 
 
-def _sql_statement(uri: str, resolved: str) -> tuple[str, Any]:
-    """(the database's URL, the statement) of a SQLAlchemy URL with ?table= or ?query=."""
+def _url_and_statement(uri: str, resolved: str) -> tuple[str, Any]:
+    """Split the URL into the database's URL and the statement of ?table= or ?query=."""
     import sqlalchemy
 
     base, _, query = resolved.partition("?")
@@ -127,18 +134,20 @@ def _sql_statement(uri: str, resolved: str) -> tuple[str, Any]:
 
 def _column_names(uri: str, result: Any) -> list[str]:
     names = list(result.keys())
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SourceError(f"{redact(uri)}: more than one column is named {', '.join(twice)}: tell them apart with AS")
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise SourceError(
+            f"{redact(uri)}: more than one column is named {', '.join(duplicates)}: rename them in the query with AS"
+        )
     return names
 
 
 def _column(values: Sequence[Any]) -> pa.Array:
-    """The values of one column. Text where they are of several kinds, so that the bad ones among them can be told."""
-    kinds = set(map(type, values)) - {type(None)}
-    if any(kinds <= together for together in _KINDS):
+    """The values of one column. As text if they have several types, so that a bad cell reaches validation."""
+    types = set(map(type, values)) - {type(None)}
+    if any(types <= combined for combined in _COLUMN_TYPES):
         try:
             return pa.array(values)
-        except (pa.ArrowInvalid, OverflowError):  # numbers too large to be exact
+        except (pa.ArrowInvalid, OverflowError):  # integers that a float64 or int64 does not represent exactly
             pass
     return pa.array(map(_text, values), pa.string())
 
@@ -149,8 +158,8 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _joined(chunks: Sequence[pa.Array]) -> pa.ChunkedArray:
-    """One column from its chunks: text in all of them where they have no type in common."""
+def _concatenated(chunks: Sequence[pa.Array]) -> pa.ChunkedArray:
+    """The chunks of one column in their common type, or as text if there is none."""
     try:
         tables = [pa.table({"column": chunk}) for chunk in chunks]
         return pa.concat_tables(tables, promote_options="permissive").column("column")

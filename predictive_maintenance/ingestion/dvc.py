@@ -1,4 +1,4 @@
-"""What DVC knows of a file, read from the files that it keeps beside the data: no import of DVC, which takes a second."""
+"""Read DVC's metadata of a file from `.dvc` files and `.dvc/config`, without importing DVC, which takes a second."""
 
 import configparser
 import hashlib
@@ -12,28 +12,29 @@ from ..errors import SourceError
 
 
 def dvc_md5(path: Path) -> str | None:
-    """The md5 under which DVC tracks `path` itself or a folder that holds it, from the `.dvc` file beside it."""
+    """The md5 in the `.dvc` file of `path` or of a parent folder; None if DVC tracks neither."""
     path = path.absolute()
     for tracked in (path, *path.parents):
-        if tracked.name and (pointer := pointer_of(tracked)).is_file():
+        if tracked.name and (dvc_file := dvc_file_of(tracked)).is_file():
             try:
-                return str(yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"])
+                return str(yaml.safe_load(dvc_file.read_text(encoding="utf-8"))["outs"][0]["md5"])
             except (yaml.YAMLError, OSError, LookupError, TypeError):
-                raise SourceError(f"{pointer}: not a file that DVC wrote: mend or remove it") from None
+                raise SourceError(f"{dvc_file}: not a valid .dvc file; correct or remove it") from None
         if (tracked / ".dvc").is_dir():
             return None
     return None
 
 
-def pointer_of(path: Path) -> Path:
-    """The `.dvc` file that DVC writes beside what it tracks."""
+def dvc_file_of(path: Path) -> Path:
+    """The `.dvc` file of a file or folder that DVC tracks."""
     return path.with_name(path.name + ".dvc")
 
 
 def remote_copy(path: Path) -> RemoteCopy | None:
-    """Where DVC's remote keeps `path` as it is now, or as its pointer has it; None for what DVC does not track.
+    """The copy of `path` in the default DVC remote; None if DVC does not track it.
 
-    Raises SourceError where that is no place that another machine can read.
+    Of the file's current content or, if the file is missing, of the tracked one. Raises SourceError if other machines
+    cannot read the remote.
     """
     tracked = dvc_md5(path)
     if tracked is None:
@@ -48,24 +49,28 @@ def remote_copy(path: Path) -> RemoteCopy | None:
 
 
 def default_remote(root: Path) -> tuple[str, str | None]:
-    """(URL, S3 endpoint) of the remote that `dvc push` takes when it is told none."""
+    """(URL, S3 endpoint) of the default remote. Raises SourceError if other machines cannot read it."""
     settings = _settings(root)
     name = remote_name(root)
     section = f"'remote \"{name}\"'"
     url = settings.get(section, "url", fallback="")
     if not url:
         raise SourceError(
-            f"{root / '.dvc' / 'config'}: no default remote: `dvc remote add --default NAME s3://BUCKET/PREFIX`"
+            f"{root / '.dvc' / 'config'}: no default remote; run `dvc remote add --default NAME s3://BUCKET/PREFIX`"
         )
     if scheme_of(url) not in ("s3", "http", "https"):
-        raise SourceError(f"DVC's remote {name!r} is {redact(url)}: another machine reads s3:// and https:// only")
+        raise SourceError(
+            f"DVC remote {name!r}: {redact(url)} cannot be read from other machines; use s3:// or https://"
+        )
     if secret := written_out_secret(url):
-        raise SourceError(f"DVC's remote {name!r} holds {secret}: a job's settings can be read by others")
+        raise SourceError(
+            f"DVC remote {name!r}: its URL contains {secret}, which a job's settings would show; set it in the environment"
+        )
     return url, settings.get(section, "endpointurl", fallback=None)
 
 
 def remote_name(root: Path) -> str | None:
-    """What that remote is called; None where there is none."""
+    """The name of the default remote; None if there is none."""
     return _settings(root).get("core", "remote", fallback=None)
 
 
@@ -75,11 +80,11 @@ def _settings(root: Path) -> configparser.ConfigParser:
     try:
         settings.read(files, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
-        raise SourceError(f"{files[0]}: not a file that DVC wrote: mend it") from None
+        raise SourceError(f"{files[0]}: not a valid DVC configuration; correct it") from None
     return settings
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file's bytes, which is what DVC files it under; no protection is asked of it."""
+    """The md5 of a file's bytes, by which DVC stores it. Not for security."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,4 +1,4 @@
-"""Where rows come from: each kind of URI, checked before a run and brought to a local file or table."""
+"""Check and fetch sources by their URI: local files, DVC, S3, HTTP, databases and the simulator."""
 
 import glob
 import hashlib
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ from ..config.sources import RemoteCopy, Source
 from ..config.uris import expand, redact, scheme_of
 from ..errors import SourceError
 from .databases import check_database, read_database
-from .dvc import dvc_md5, md5_of, pointer_of, remote_copy
+from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
 from .simulator import parse_simulator_uri, simulate
 from .table_reader import TableFile
 
@@ -25,9 +26,9 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class FetchedTable:
-    """One file or table that has arrived: what to read, and what identifies it.
+    """A fetched file or table and its lineage.
 
-    `name` carries no secret. `bytes` is None for what is not a file. `dvc_md5` is None for what DVC does not track.
+    `name` contains no secret. `bytes` is None for a table, `dvc_md5` for a file that DVC does not track.
     """
 
     name: str
@@ -38,7 +39,7 @@ class FetchedTable:
 
 
 def check(source: Source) -> None:
-    """That `source` can be reached, reading as little as possible. Raises SourceError with the reason and the way out."""
+    """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible."""
     if source.copies:
         for copy in source.copies:
             _check_copy(copy)
@@ -51,7 +52,7 @@ def check(source: Source) -> None:
     elif scheme == "s3":
         _check_s3(uri, resolved)
     elif scheme in ("http", "https"):
-        with _errors_named(uri), _http_stream(resolved):
+        with _download_errors(uri), _http_stream(resolved):
             pass
     elif scheme:
         check_database(uri, resolved)
@@ -62,12 +63,12 @@ def check(source: Source) -> None:
 
 @contextmanager
 def fetch(source: Source) -> Iterator[Iterator[FetchedTable]]:
-    """The files or tables behind `source`, one after another; a download is kept until the block ends."""
+    """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:
-            yield (_arrived_copy(copy, Path(folder, "download")) for copy in source.copies)
+            yield (_fetch_copy(copy, Path(folder, "download")) for copy in source.copies)
         else:
-            yield _arrivals(source.uri, expand(source.uri), Path(folder))
+            yield _fetch_uri(source.uri, expand(source.uri), Path(folder))
 
 
 def _check_copy(copy: RemoteCopy) -> None:
@@ -75,46 +76,47 @@ def _check_copy(copy: RemoteCopy) -> None:
         if scheme_of(copy.url) == "s3":
             _check_s3(copy.url, copy.url, copy.endpoint_url)
         else:
-            with _errors_named(copy.url), _http_stream(copy.url):
+            with _download_errors(copy.url), _http_stream(copy.url):
                 pass
     except SourceError as error:
-        raise SourceError(f"{copy.path}: not in DVC's remote: `dvc push` it ({error})") from None
+        text = f"{copy.path}: not in the DVC remote; run `dvc push` ({error})"
+        raise SourceError(text, transient=error.transient) from None
 
 
-def _arrived_copy(copy: RemoteCopy, target: Path) -> FetchedTable:
-    with _errors_named(copy.url), target.open("wb") as file:
+def _fetch_copy(copy: RemoteCopy, target: Path) -> FetchedTable:
+    with _download_errors(copy.url), target.open("wb") as file:
         if scheme_of(copy.url) == "s3":
             _download_s3(copy.url, copy.url, file, copy.endpoint_url)
         else:
             _download_http(copy.url, file)
     if (found := md5_of(target)) != copy.md5:
-        raise SourceError(f"{copy.path}: DVC's remote holds other bytes than it should: md5 {found} at {copy.url}")
-    return _arrived_file(target, copy.path, copy.dvc_md5)
+        raise SourceError(f"{copy.path}: the file in the DVC remote is damaged: {copy.url} has the md5 {found}")
+    return _fetched_file(target, copy.path, copy.dvc_md5)
 
 
-def _arrivals(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
+def _fetch_uri(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
     scheme, name = scheme_of(resolved), redact(uri)
     if scheme == "simulator":
-        yield _arrived_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
+        yield _fetched_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
     elif scheme in ("s3", "http", "https"):
         target = folder / "download"
-        with _errors_named(uri), target.open("wb") as file:
+        with _download_errors(uri), target.open("wb") as file:
             _download_s3(uri, resolved, file) if scheme == "s3" else _download_http(resolved, file)
-        yield _arrived_file(target, name)
+        yield _fetched_file(target, name)
     elif scheme:
-        yield _arrived_table(name, read_database(uri, resolved))
+        yield _fetched_table(name, read_database(uri, resolved))
     else:
         for path in _paths(resolved):
-            yield _arrived_file(path, str(path), dvc_md5(path))
+            yield _fetched_file(path, str(path), dvc_md5(path))
 
 
 def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
-    """Where DVC's remote holds the local files that `uri` names, each of them checked to be there.
+    """Find the copies in the DVC remote of the local files that `uri` names, and check that they exist.
 
-    Empty where DVC does not track one of them. Raises SourceError for one that cannot be read from another machine.
+    Empty if DVC does not track all of the files. Raises SourceError for a copy that other machines cannot read.
     """
     path = Path(expand(uri)).expanduser()
-    paths = [path] if pointer_of(path).is_file() else _paths(expand(uri))
+    paths = [path] if dvc_file_of(path).is_file() else _paths(expand(uri))
     found = tuple(copy for path in paths if (copy := remote_copy(path)))
     for copy in found:
         _check_copy(copy)
@@ -124,9 +126,9 @@ def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
 def _paths(text: str) -> list[Path]:
     try:
         return _matching_paths(text)
-    except (OSError, RuntimeError) as error:  # too long a name, no permission, the home of a user who is not there
+    except (OSError, RuntimeError) as error:  # name too long, no permission, or ~ of an unknown user
         reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{text}: cannot be looked for: {reason}") from None
+        raise SourceError(f"{text}: cannot be read: {reason}") from None
 
 
 def _matching_paths(text: str) -> list[Path]:
@@ -134,20 +136,20 @@ def _matching_paths(text: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise SourceError(f"{path}: a folder: name its files, such as {path / '*.csv'}")
-    found = glob.glob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
+        raise SourceError(f"{path}: is a folder; name its files, for example {path / '*.csv'}")
+    found = glob.glob(str(path), recursive=True)  # noqa: PTH207  Path.glob rejects absolute patterns
     matches = sorted(Path(match) for match in found if Path(match).is_file())
     if not matches:
-        kind = "no file matches" if glob.has_magic(text) else "no such file"
-        tracked = pointer_of(path).is_file()
-        way_out = f": DVC tracks it: run `dvc pull {path}`" if tracked else f" (from {Path.cwd()})"
-        raise SourceError(f"{path}: {kind}{way_out}")
+        problem = "no file matches" if glob.has_magic(text) else "no such file"
+        tracked = dvc_file_of(path).is_file()
+        hint = f"; DVC tracks it: run `dvc pull {path}`" if tracked else f" (in {Path.cwd()})"
+        raise SourceError(f"{path}: {problem}{hint}")
     return matches
 
 
 @contextmanager
-def _errors_named(uri: str) -> Iterator[None]:
-    """Turns the errors of boto3 and httpx into a SourceError that names the source."""
+def _download_errors(uri: str) -> Iterator[None]:
+    """Raise the errors of boto3 and httpx as SourceError that names the source."""
     import httpx
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
@@ -162,21 +164,32 @@ def _errors_named(uri: str) -> Iterator[None]:
         reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(
             code, str(error)
         )
-        raise SourceError(f"{redact(uri)}: {reason}") from None
+        transient = _is_transient(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        raise SourceError(f"{redact(uri)}: {reason}", transient=transient) from None
     except (BotoCoreError, Boto3Error, RetriesExceededError) as error:
-        raise SourceError(f"{redact(uri)}: {error} (credentials and AWS_ENDPOINT_URL as for boto3)") from None
+        text = f"{redact(uri)}: {error} (check the AWS credentials and AWS_ENDPOINT_URL)"
+        raise SourceError(text, transient=True) from None
     except httpx.HTTPStatusError as error:
-        raise SourceError(f"{redact(uri)}: the server answered {error.response.status_code}") from None
-    except (httpx.InvalidURL, UnicodeError):  # their texts may quote a piece of a password
+        status = error.response.status_code
+        text = f"{redact(uri)}: the server returned HTTP {status}"
+        raise SourceError(text, transient=_is_transient(status)) from None
+    except (httpx.InvalidURL, UnicodeError):  # their texts can contain a part of a password
         raise SourceError(
-            f"{redact(uri)}: not a valid URL: is its port a number, and what is special in it percent-encoded?"
+            f"{redact(uri)}: not a valid URL: the port must be a number, and special characters must be percent-encoded"
         ) from None
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.DecodingError) as error:
-        raise SourceError(f"{redact(uri)}: the answer broke off or makes no sense: {error}") from None
+        text = f"{redact(uri)}: the response is incomplete or invalid: {error}"
+        raise SourceError(text, transient=True) from None
     except httpx.HTTPError as error:
-        raise SourceError(f"{redact(uri)}: cannot be reached: {error}") from None
+        raise SourceError(f"{redact(uri)}: cannot be reached: {error}", transient=True) from None
     except OSError as error:
-        raise SourceError(f"{redact(uri)}: cannot be downloaded: {error.strerror or error}") from None
+        text = f"{redact(uri)}: cannot be downloaded: {error.strerror or error}"
+        raise SourceError(text, transient=True) from None
+
+
+def _is_transient(status: int) -> bool:
+    """Whether a server that returned this HTTP status can answer the same request later."""
+    return status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500
 
 
 def _s3(uri: str, endpoint_url: str | None = None) -> Any:
@@ -186,18 +199,18 @@ def _s3(uri: str, endpoint_url: str | None = None) -> Any:
         return boto3.client("s3", endpoint_url=endpoint_url)
     except ValueError as error:
         raise SourceError(
-            f"{redact(uri)}: no S3 client: {error} (AWS_ENDPOINT_URL begins with http:// or https://)"
+            f"{redact(uri)}: cannot create an S3 client: {error} (AWS_ENDPOINT_URL must begin with http:// or https://)"
         ) from None
 
 
 def _check_s3(uri: str, resolved: str, endpoint_url: str | None = None) -> None:
     bucket, key = _bucket_and_key(uri, resolved)
-    with _errors_named(uri):
+    with _download_errors(uri):
         _s3(uri, endpoint_url).head_object(Bucket=bucket, Key=key)
 
 
 def _bucket_exists(uri: str) -> bool:
-    """Whether there is a bucket where there is no object; true when nobody knows."""
+    """Whether the bucket of `uri` exists. True if that cannot be determined."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -240,7 +253,7 @@ def _download_http(url: str, file: BinaryIO) -> None:
             file.write(chunk)
 
 
-def _arrived_file(path: Path, name: str, md5: str | None = None) -> FetchedTable:
+def _fetched_file(path: Path, name: str, md5: str | None = None) -> FetchedTable:
     table = TableFile.open(path, name)
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -249,8 +262,8 @@ def _arrived_file(path: Path, name: str, md5: str | None = None) -> FetchedTable
     return FetchedTable(name=name, table=table, sha256=digest.hexdigest(), bytes=path.stat().st_size, dvc_md5=md5)
 
 
-def _arrived_table(name: str, table: pa.Table) -> FetchedTable:
-    """The hash of a table that is no file is that of its Arrow stream without metadata: the same rows, the same hash."""
+def _fetched_table(name: str, table: pa.Table) -> FetchedTable:
+    """A table with the hash of its Arrow stream. Without metadata, so that equal rows have equal hashes."""
     digest = hashlib.sha256()
     table = table.replace_schema_metadata(None).combine_chunks()
 

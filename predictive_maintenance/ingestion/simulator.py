@@ -1,7 +1,8 @@
-"""A simulator of milling machines after AI4I 2020, so that a fresh machine needs no file.
+"""Simulate milling machines as in AI4I 2020, for training without a file.
 
 The physics and the rules of heat dissipation, power and overstrain failures are the published ones. The product mix,
-the relation of torque and speed, the tool replacement hazard and so the mode counts are fitted to the real file.
+the relation of torque and speed, and the hazard of tool replacement are fitted to the real file; so are the numbers of
+failures by mode that result from them.
 """
 
 from urllib.parse import parse_qsl
@@ -28,15 +29,15 @@ _PRODUCT_SHARES = (0.6, 0.3, 0.1)
 _WEAR_STEP_MIN = {"L": 2, "M": 3, "H": 5}
 _MIN_TORQUE_NM = 3.8
 _IDLE_TORQUE_NM = 12.3
-_WORN_TOOL_FAILS = 46 / 119  # of the replacements in the real file, those that came too late
+_WORN_TOOL_FAILS = 46 / 119  # share of the replacements in the real file that were failures
 _RANDOM_FAILURE = 0.0019
 _UNEXPLAINED_FAILURE = 0.0009
 
 
 def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame:
-    """`rows` readings in time order under the canonical column names, the same for the same seed.
+    """Simulate `rows` readings in time order with canonical column names. The same seed gives the same readings.
 
-    Reading ids carry the seed, so that several simulations can be appended.
+    Reading ids contain the seed, so that several simulations can be appended.
     """
     random = np.random.default_rng(seed)
     product_type = random.choice(PRODUCT_TYPES, size=rows, p=_PRODUCT_SHARES)
@@ -46,7 +47,7 @@ def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame
     speed_rpm = _speed(random, torque_nm)
     wear_min, worn_out = _tool_wear(random, product_type)
 
-    difference_k = process_k - air_k  # not rounded, as in the real labels: some of 8.6 K fall below it by float noise
+    difference_k = process_k - air_k  # not rounded, as in the real labels: rounding errors put some of 8.6 K below it
     power_w = torque_nm * speed_rpm * WATTS_PER_NM_RPM
     overstrain = np.vectorize(OVERSTRAIN_LIMIT_MIN_NM.get, otypes=[float])(product_type)
     modes = {
@@ -74,14 +75,14 @@ def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame
 
 
 def parse_simulator_uri(uri: str) -> tuple[int, int]:
-    """(rows, seed) of `simulator://?rows=10000&seed=7`. Raises SourceError for an unknown or wrong option."""
+    """Parse (rows, seed) from `simulator://?rows=10000&seed=7`. Raises SourceError for an unknown or invalid option."""
     place, _, query = uri.partition("://")[2].partition("?")
     if place:
-        raise SourceError(f"{uri}: options follow a question mark: simulator://?rows=10000&seed=7")
+        raise SourceError(f"{uri}: options must follow a question mark: simulator://?rows=10000&seed=7")
     options = {"rows": DEFAULT_ROWS, "seed": DEFAULT_SEED}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in options:
-            raise SourceError(f"{uri}: {name!r} is not an option of the simulator; known: rows, seed")
+            raise SourceError(f"{uri}: {name!r} is not an option of the simulator; options: rows, seed")
         if not text.isdecimal() or (name == "rows" and int(text) == 0):
             raise SourceError(
                 f"{uri}: {name} must be a whole number{' above 0' if name == 'rows' else ''}, not {text!r}"
@@ -91,7 +92,7 @@ def parse_simulator_uri(uri: str) -> tuple[int, int]:
 
 
 def _walk(random: np.random.Generator, rows: int, deviation: float) -> npt.NDArray[np.float64]:
-    """A random walk, centred and scaled to a standard deviation, as the data set's authors made theirs."""
+    """A random walk, centred and scaled to the standard deviation `deviation`, as published for the data set."""
     walk = np.cumsum(random.normal(size=rows))
     return (walk - walk.mean()) / max(walk.std(), 1e-9) * deviation
 
@@ -104,7 +105,7 @@ def _truncated_normal(random: np.random.Generator, rows: int) -> npt.NDArray[np.
 
 
 def _speed(random: np.random.Generator, torque_nm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Speed falls as torque rises, along a hyperbola, and along a line near idling."""
+    """Speed decreases with torque: along a hyperbola under load, along a line near idling."""
     loaded = 1000 + 20_000 / torque_nm + random.normal(0, 50, size=len(torque_nm))
     idle = 2994 - 29.07 * torque_nm + random.normal(0, 6, size=len(torque_nm))
     return np.round(np.where(torque_nm < _IDLE_TORQUE_NM, idle, loaded)).astype(np.float64)
@@ -113,7 +114,7 @@ def _speed(random: np.random.Generator, torque_nm: npt.NDArray[np.float64]) -> n
 def _tool_wear(
     random: np.random.Generator, product_type: npt.NDArray[np.str_]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Wear in min at each reading, and whether the tool failed there. A tool is replaced at a hazard from 200 min on."""
+    """Wear in min at each reading, and whether the tool failed there. From 200 min on, a hazard replaces the tool."""
     steps = [_WEAR_STEP_MIN[name] for name in product_type.tolist()]
     replaced, fails = random.random(len(steps)).tolist(), random.random(len(steps)).tolist()
     wear, worn_out = np.empty(len(steps)), np.zeros(len(steps), dtype=bool)

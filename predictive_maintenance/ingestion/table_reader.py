@@ -1,6 +1,6 @@
-"""One table file, CSV or Parquet, as record batches, without deciding anything about its values.
+"""Read a CSV or Parquet file as record batches, without changing its values.
 
-A CSV's cells stay text, so that what is written back is what was read, and a bad cell is still there to be shown.
+The cells of a CSV stay text: they are written back as they were read, and an invalid cell can be reported.
 """
 
 import codecs
@@ -31,7 +31,7 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV is written. A Parquet file has none."""
+    """The format of a CSV file."""
 
     separator: str = ","
     decimal: str = "."
@@ -40,7 +40,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class MalformedRow:
-    """A row of a CSV that does not have the header's number of cells. `row` counts from 1 below the header."""
+    """A CSV row with more or fewer cells than the header. `row` is its number, 1 for the first row after the header."""
 
     row: int
     text: str
@@ -49,7 +49,10 @@ class MalformedRow:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A CSV (plain or gzip) or Parquet file, recognised by its content. `name` is what errors call it."""
+    """A CSV (plain or gzip) or Parquet file, recognised by its content. Errors call it `name`.
+
+    `dialect` is None for a Parquet file.
+    """
 
     path: Path
     name: str
@@ -57,7 +60,7 @@ class TableFile:
 
     @classmethod
     def open(cls, path: Path, name: str | None = None) -> Self:
-        """Raises SourceError when the file is missing, empty, or neither CSV nor Parquet."""
+        """Recognise the file's format. Raises SourceError if it is missing, empty, or neither CSV nor Parquet."""
         name = name or str(path)
         try:
             with path.open("rb") as file:
@@ -84,9 +87,9 @@ class TableFile:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
     def batches(self, malformed: list[MalformedRow] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows, some MiB at a time. Raises SourceError that names the file where it cannot be parsed.
+        """Read the rows, a few MiB at a time. Raises SourceError that names the file if it cannot be parsed.
 
-        A CSV row with too many or too few cells goes to the list `malformed`; without a list it is an error.
+        A CSV row with too many or too few cells is added to the list `malformed`. Without a list it is an error.
         """
         try:
             if self.dialect is None:
@@ -107,10 +110,10 @@ class TableFile:
     def _csv(
         self, dialect: Dialect, malformed: list[MalformedRow] | None = None
     ) -> Iterator[pa.csv.CSVStreamingReader]:
-        """All columns as text: the reader would otherwise guess types from the first block alone."""
+        """Read all columns as text: pyarrow would infer their types from the first block only."""
         names, header_lines = self._header(dialect)
 
-        def set_aside(row: pa.csv.InvalidRow) -> str:
+        def handle_invalid_row(row: pa.csv.InvalidRow) -> str:
             if malformed is None:
                 return "error"
             reason = f"{row.actual_columns} cells where the header has {row.expected_columns}"
@@ -125,19 +128,21 @@ class TableFile:
                     read_options=pa.csv.ReadOptions(
                         column_names=names, skip_rows=header_lines, block_size=BATCH_BYTES, use_threads=False
                     ),
-                    parse_options=pa.csv.ParseOptions(delimiter=dialect.separator, invalid_row_handler=set_aside),
+                    parse_options=pa.csv.ParseOptions(
+                        delimiter=dialect.separator, invalid_row_handler=handle_invalid_row
+                    ),
                     convert_options=pa.csv.ConvertOptions(
                         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
                     ),
                 )
             except pa.ArrowInvalid as error:
-                reason = "it has a header but no rows" if "Empty CSV" in str(error) else str(error)
+                reason = "the file has a header but no rows" if "Empty CSV" in str(error) else str(error)
                 raise SourceError(f"{self.name}: {reason}") from None
             with reader:
                 yield reader
 
     def _header(self, dialect: Dialect) -> tuple[list[str], int]:
-        """The header's cells, and the lines that it takes: a quoted cell may hold a line break."""
+        """The header's cells and its number of lines: a quoted cell can contain a line break."""
         encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
         with _open_text(self.path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
             reader = csv.reader(text, delimiter=dialect.separator)
@@ -145,29 +150,29 @@ class TableFile:
 
 
 def _open_text(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked when it is gzip, whatever its name says."""
+    """Open the file's bytes, decompressed if the content is gzip."""
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
-    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
+        compressed = file.read(2) == _GZIP_MAGIC
+    return cast(IO[bytes], gzip.open(path, "rb")) if compressed else path.open("rb")
 
 
 def _sniff(sample: bytes, name: str) -> Dialect:
-    """The dialect of a CSV from its first bytes."""
+    """Detect the dialect of a CSV file from its first bytes."""
     if sample.startswith(_UTF16_MARKS):
-        raise SourceError(f"{name}: the text is UTF-16: save it as UTF-8")
+        raise SourceError(f"{name}: the encoding is UTF-16; save the file as UTF-8")
     if b"\0" in sample:
-        raise SourceError(f"{name}: neither CSV nor Parquet (it holds zero bytes)")
+        raise SourceError(f"{name}: neither CSV nor Parquet: it contains zero bytes")
     try:
-        # A sample may end within a character.
+        # Incremental, because the sample can end within a character.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
         encoding = "utf-8"
     except UnicodeDecodeError:
-        # Spreadsheets still write the degree sign of a header in Windows' code page; the numbers are ASCII.
+        # Some spreadsheets write the degree sign of a header in Windows code page 1252.
         text, encoding = sample.decode("cp1252", errors="replace"), "cp1252"
     header, _, rest = text.partition("\n")
     separator = max(SEPARATORS, key=header.count)
     if header.count(separator) == 0:
-        raise SourceError(f"{name}: no separator in its first line ({header.strip()[:80]!r}): is it a CSV file?")
+        raise SourceError(f"{name}: not a CSV file: no separator in its first line ({header.strip()[:80]!r})")
     cells = [cell.strip().strip('"') for line in rest.splitlines()[:100] for cell in line.split(separator)]
     commas = sum(_is_decimal(cell, ",") for cell in cells)
     points = sum(_is_decimal(cell, ".") for cell in cells)

@@ -1,4 +1,4 @@
-"""A table written in batches: CSV (gzip with .gz) or Parquet, by its name, there only when it is complete."""
+"""Write a table in batches: Parquet (.parquet) or CSV, compressed if the name ends in .gz. No incomplete file is left."""
 
 import errno
 import gzip
@@ -23,14 +23,14 @@ def is_parquet(output: Path) -> bool:
 
 @contextmanager
 def writer(output: Path, dialect: Dialect) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """A function that writes batches to a file beside `output`, which takes its name when all is written.
+    """Give a function that writes batches to a temporary file, which is renamed to `output` at the end of the block.
 
-    Raises SourceError where the file cannot be written, or where a column cannot be in a CSV.
+    Raises SourceError if the file cannot be written, or a column's type cannot be written as CSV.
     """
     partial = output.with_name(f".{output.name}.partial")
     try:
         if output.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))  # before the work, not after it
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))  # before the batches are computed
         try:
             with _ParquetFile(partial) if is_parquet(output) else _CsvFile(output, partial, dialect) as file:
                 yield file.write
@@ -58,13 +58,13 @@ class _CsvFile(ExitStack):
         super().__init__()
         self._output = output
         self._separator = dialect.separator
-        packed = output.suffix.lower() == ".gz"
-        target: Any = gzip.open(partial, "wb", compresslevel=4) if packed else partial.open("wb")  # noqa: SIM115  the stack's
+        compressed = output.suffix.lower() == ".gz"
+        target: Any = gzip.open(partial, "wb", compresslevel=4) if compressed else partial.open("wb")  # noqa: SIM115  closed by the stack
         self._stream = self.enter_context(target)
         self._header = True
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Quotes only where a cell needs them: the text of numbers would otherwise be quoted, too."""
+        """Quote only if a cell requires it: pyarrow's "needed" quotes every text, also that of a number."""
         try:
             content = self._render(batch, "none")
         except pa.ArrowInvalid:
@@ -76,13 +76,13 @@ class _CsvFile(ExitStack):
         try:
             return self._render(batch, "needed")
         except pa.ArrowInvalid as error:
-            refused = [
+            unsupported = [
                 f"{field.name!r} ({field.type})"
                 for number, field in enumerate(batch.schema)
                 if not self._can_render(batch.select([number]))
             ]
             raise SourceError(
-                f"{self._output}: a CSV cannot hold column {', '.join(refused)}: {error}: write .parquet instead"
+                f"{self._output}: CSV cannot contain column {', '.join(unsupported)}: {error}: write a .parquet file instead"
             ) from None
 
     def _can_render(self, batch: pa.RecordBatch) -> bool:

@@ -73,12 +73,12 @@ def aws(aws_url):
     ("config", "state", "said"),
     [
         ("[core]\n    analytics = false\n", "unset", "no default remote"),
-        ("no settings at all", "FAIL", "not a file that DVC wrote"),
+        ("no settings at all", "FAIL", "not a valid DVC configuration"),
         ("[core]\n    remote = store\n", "FAIL", "no default remote"),
         (
             "[core]\n    remote = store\n['remote \"store\"']\n    url = /mnt/store\n",
             "FAIL",
-            "another machine reads s3://",
+            "cannot be read from other machines",
         ),
         ("[core]\n    remote = store\n['remote \"store\"']\n    url = s3://results/dvc\n", "pass", "s3://results/dvc"),
         ("[core]\n    remote = store\n['remote \"store\"']\n    url = s3://nowhere/dvc\n", "FAIL", "s3://nowhere/dvc"),

@@ -61,7 +61,7 @@ def test_a_file_that_was_never_pushed_to_dvcs_remote_is_refused(place):
     (place.root / ".dvc").mkdir()
     (place.root / ".dvc" / "config").write_text("[core]\nremote = s\n['remote \"s\"']\nurl = https://127.0.0.1:9/x\n")
     output = refused(place, "--with", "batch", "--sources", "rows.csv")
-    assert "- rows.csv: not in DVC's remote: `dvc push` it (https://127.0.0.1:9/x/files/md5/" in output
+    assert "- rows.csv: not in the DVC remote; run `dvc push` (https://127.0.0.1:9/x/files/md5/" in output
 
 
 def test_a_password_that_would_stay_behind_is_named_and_not_shown(place):

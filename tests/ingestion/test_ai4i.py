@@ -1,4 +1,4 @@
-"""The AI4I 2020 data set, fetched over HTTP from a server that stands for its public home."""
+"""Download of the AI4I 2020 data set, from a local web server instead of its public address."""
 
 import io
 import zipfile
@@ -8,19 +8,20 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 
-HOME_VARIANT = "\ufeff"  # its public home has a byte-order mark and Windows' line ends
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @pytest.fixture
 def published(ai4i_csv) -> bytes:
-    return (HOME_VARIANT + ai4i_csv.read_text()).replace("\n", "\r\n").encode()
+    """The file as it is published: with a byte-order mark and Windows line ends."""
+    return (BYTE_ORDER_MARK + ai4i_csv.read_text()).replace("\n", "\r\n").encode()
 
 
 def archive(**members: bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in members.items():
-            packed.writestr(name.replace("_", "."), content)
+            file.writestr(name.replace("_", "."), content)
     return buffer.getvalue()
 
 
@@ -28,7 +29,7 @@ def fetch(path, url):
     return CliRunner().invoke(main, ["fetch-ai4i", "--output", str(path), "--url", url])
 
 
-def test_it_is_unpacked_checked_and_the_same_file_whatever_its_line_ends(web, published, ai4i_csv, tmp_path):
+def test_the_file_is_extracted_verified_and_normalised(web, published, ai4i_csv, tmp_path):
     url, contents = web
     contents["/home.zip"] = archive(ai4i2020_csv=published)
     contents["/mirror.csv"] = published
@@ -41,7 +42,7 @@ def test_it_is_unpacked_checked_and_the_same_file_whatever_its_line_ends(web, pu
         assert path.read_bytes() == ai4i_csv.read_bytes()
 
 
-def test_what_is_already_there_is_not_fetched_again(published, tmp_path):
+def test_an_existing_file_is_not_downloaded_again(published, tmp_path):
     path = tmp_path / "by hand.csv"
     path.write_bytes(published)
     result = fetch(path, "http://127.0.0.1:1/nothing-answers-here")
@@ -49,28 +50,28 @@ def test_what_is_already_there_is_not_fetched_again(published, tmp_path):
     assert f"already at {path}" in result.output
 
 
-def test_a_file_of_the_same_name_is_never_overwritten(web, published, tmp_path):
+def test_another_file_of_the_same_name_is_not_overwritten(web, published, tmp_path):
     url, contents = web
     contents["/mirror.csv"] = published
     path = tmp_path / "ai4i2020.csv"
     path.write_text("my own readings")
     result = fetch(path, f"{url}/mirror.csv")
     assert result.exit_code == 1
-    assert f"{path}: is another file than AI4I 2020" in result.output
+    assert f"{path}: is not the AI4I 2020 data set" in result.output
     assert path.read_text() == "my own readings"
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("changed.csv", "is not the AI4I 2020 that is known here"),
-        ("empty.zip", "a ZIP archive without ai4i2020.csv"),
-        ("cut.zip", "or a damaged one"),
-        ("large.csv", "is larger than the data set can be"),
+        ("changed.csv", "is not the AI4I 2020 data set: its sha256 is"),
+        ("empty.zip", 'the ZIP archive is damaged or does not contain ai4i2020.csv: "There is no item'),
+        ("cut.zip", "the ZIP archive is damaged"),
+        ("large.csv", "is larger than 16 MiB"),
         ("absent.csv", "404"),
     ],
 )
-def test_anything_else_is_an_error_and_nothing_is_written(web, published, tmp_path, name, reason):
+def test_any_other_content_is_an_error_and_no_file_is_written(web, published, tmp_path, name, reason):
     url, contents = web
     contents |= {
         "/changed.csv": published.replace(b"42.8", b"42.9", 1),

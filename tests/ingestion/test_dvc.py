@@ -1,4 +1,4 @@
-"""Files under DVC: where another machine reads them, from the files that DVC keeps; S3 is moto's server."""
+"""Other machines read files that DVC tracks from its remote. S3 is a moto server."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ from predictive_maintenance.ingestion.simulator import simulate
 
 @pytest.fixture
 def remote(aws_url, monkeypatch):
-    """The bucket of DVC's remote, at an endpoint that only DVC's own settings name."""
+    """The bucket of the DVC remote. Its endpoint is set in DVC's configuration only."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -28,7 +28,7 @@ def remote(aws_url, monkeypatch):
 
 @pytest.fixture
 def tracked(tmp_path, remote, aws_url, monkeypatch):
-    """rows.csv under DVC, pushed. Its path and its md5."""
+    """(path, md5) of rows.csv, tracked by DVC and pushed to the remote."""
     monkeypatch.chdir(tmp_path)
     configure(tmp_path, f"url = s3://plant/dvc\nendpointurl = {aws_url}")
     path = tmp_path / "rows.csv"
@@ -48,7 +48,7 @@ def columns() -> ColumnSettings:
     return load_params().columns
 
 
-def test_a_tracked_file_is_read_from_its_remote_under_its_own_name(tracked):
+def test_a_tracked_file_is_read_from_the_remote_under_its_own_name(tracked):
     path, md5 = tracked
     source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
     path.unlink()
@@ -58,14 +58,14 @@ def test_a_tracked_file_is_read_from_its_remote_under_its_own_name(tracked):
     assert (record.name, record.rows, record.dvc_md5) == ("rows.csv", 300, md5)
 
 
-def test_a_file_that_was_not_pulled_is_found_by_its_pointer(tracked):
+def test_a_file_that_was_not_pulled_is_found_by_its_dvc_file(tracked):
     path, md5 = tracked
     path.unlink()
     (copy,) = remote_copies("rows.csv")
     assert copy.md5 == md5
 
 
-def test_a_file_in_a_tracked_folder_is_found_by_its_own_bytes(tracked, tmp_path, remote):
+def test_a_file_in_a_tracked_folder_is_found_by_its_content(tracked, tmp_path, remote):
     path, md5 = tracked
     (tmp_path / "raw").mkdir()
     path.rename(tmp_path / "raw" / "rows.csv")
@@ -74,39 +74,42 @@ def test_a_file_in_a_tracked_folder_is_found_by_its_own_bytes(tracked, tmp_path,
     assert (copy.md5, copy.dvc_md5) == (md5, "0123.dir")
 
 
-def test_other_bytes_than_were_tracked_are_refused(tracked, remote):
+def test_a_damaged_file_in_the_remote_is_an_error(tracked, remote):
     _, md5 = tracked
     source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
     remote.put_object(Bucket="plant", Key=f"dvc/files/md5/{md5[:2]}/{md5[2:]}", Body=b"other")
-    with pytest.raises(SourceError, match=r"rows.csv: DVC's remote holds other bytes than it should"):
+    with pytest.raises(SourceError, match=r"rows.csv: the file in the DVC remote is damaged"):
         ingest([source], columns())
 
 
-def test_a_changed_file_that_was_not_pushed_again_is_refused_with_the_way_out(tracked):
+def test_a_changed_file_that_was_not_pushed_is_an_error_that_names_dvc_push(tracked):
     path, _ = tracked
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(SourceError, match=r"rows.csv: not in DVC's remote: `dvc push` it"):
+    with pytest.raises(SourceError, match=r"rows.csv: not in the DVC remote; run `dvc push`"):
         remote_copies("rows.csv")
 
 
-def test_a_file_that_dvc_does_not_track_has_no_copy(tracked, tmp_path):
+def test_an_untracked_file_has_no_copy(tracked, tmp_path):
     simulate(10, 1).to_csv(tmp_path / "other.csv", index=False)
     assert remote_copies("other.csv") == ()
     assert remote_copies("*.csv") == ()
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
-        ("url = /mnt/store", "DVC's remote 'store' is /mnt/store: another machine reads s3:// and https:// only"),
-        ("url = https://me:hush@store.example/x", "DVC's remote 'store' holds a password"),
-        ("", "no default remote: `dvc remote add --default NAME s3://BUCKET/PREFIX`"),
-        ("[", "not a file that DVC wrote"),
+        (
+            "url = /mnt/store",
+            "DVC remote 'store': /mnt/store cannot be read from other machines; use s3:// or https://",
+        ),
+        ("url = https://me:hush@store.example/x", "DVC remote 'store': its URL contains a password"),
+        ("", "no default remote; run `dvc remote add --default NAME s3://BUCKET/PREFIX`"),
+        ("[", "not a valid DVC configuration"),
     ],
 )
-def test_a_remote_that_another_machine_cannot_read_is_refused(tracked, tmp_path, settings, told):
+def test_a_remote_that_other_machines_cannot_read_is_an_error(tracked, tmp_path, settings, message):
     configure(tmp_path, settings)
-    with pytest.raises(SourceError) as refused:
+    with pytest.raises(SourceError) as error:
         remote_copies("rows.csv")
-    assert told in str(refused.value)
-    assert "hush" not in str(refused.value)
+    assert message in str(error.value)
+    assert "hush" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The simulated machines obey the published physics, and the same seed gives the same readings."""
+"""Simulated readings follow the published physics and depend on the seed only."""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,12 @@ def readings():
     return simulate(5000, seed=11)
 
 
-def test_the_same_seed_gives_the_same_readings_and_another_seed_others(readings):
+def test_the_seed_determines_the_readings(readings):
     pd.testing.assert_frame_equal(simulate(5000, seed=11), readings)
     assert not simulate(5000, seed=12)["torque_nm"].equals(readings["torque_nm"])
 
 
-def test_readings_come_under_the_canonical_names(readings):
+def test_readings_have_canonical_column_names(readings):
     assert set(readings) == {READING_ID.name, *INPUT_NAMES, *BINARY_NAMES}
 
 
@@ -29,7 +29,7 @@ def test_reading_ids_differ_within_and_between_seeds(readings):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 37])
-def test_as_many_rows_come_as_are_asked_for(rows):
+def test_the_number_of_rows_is_the_requested_one(rows):
     frame = simulate(rows)
     assert len(frame) == rows
     assert np.isfinite(frame["air_temperature_k"]).all()
@@ -39,18 +39,18 @@ def test_every_reading_is_within_the_physical_limits(readings, params):
     assert validate(readings, [*INPUT_NAMES, *BINARY_NAMES], params.columns.limits).empty
 
 
-def test_a_mode_never_stands_without_the_machine_failure_but_for_the_random_one(readings):
+def test_every_failure_mode_except_the_random_one_is_a_machine_failure(readings):
     explained = readings[[name for name in MODE_NAMES if name != "random_failure"]].any(axis=1)
     assert (readings.loc[explained, "machine_failure"] == 1).all()
 
 
-def test_a_power_failure_is_a_power_outside_of_3500_to_9000_watts(readings):
+def test_a_power_failure_is_a_power_outside_3500_to_9000_watts(readings):
     power_w = readings["torque_nm"] * readings["rotational_speed_rpm"] * WATTS_PER_NM_RPM
     assert ((power_w < 3500) | (power_w > 9000)).eq(readings["power_failure"] == 1).all()
     assert readings["power_failure"].any()
 
 
-def test_heat_fails_only_slow_machines_at_small_temperature_differences():
+def test_heat_dissipation_failures_need_low_speed_and_a_small_temperature_difference():
     readings = simulate(20_000, seed=11)
     failed = readings[readings["heat_dissipation_failure"] == 1]
     assert len(failed)
@@ -58,7 +58,7 @@ def test_heat_fails_only_slow_machines_at_small_temperature_differences():
     assert (failed["process_temperature_k"] - failed["air_temperature_k"]).round(1).le(8.6).all()
 
 
-def test_tools_wear_faster_on_better_products_and_are_replaced_between_200_and_260_min(readings):
+def test_tool_wear_depends_on_the_product_type_and_tools_are_replaced_between_200_and_260_min(readings):
     step = readings["tool_wear_min"].diff().shift(-1)[:-1]
     assert step[step > 0].groupby(readings["product_type"]).unique().map(list).to_dict() == {
         "H": [5],
@@ -69,12 +69,12 @@ def test_tools_wear_faster_on_better_products_and_are_replaced_between_200_and_2
     assert last_of_life.between(200, 260).all()
 
 
-def test_the_shares_are_those_of_the_real_file(readings):
+def test_the_shares_of_product_types_and_failures_are_those_of_the_real_file(readings):
     assert readings["product_type"].value_counts(normalize=True).round(1).to_dict() == {"L": 0.6, "M": 0.3, "H": 0.1}
     assert 0.02 < readings["machine_failure"].mean() < 0.06
 
 
-def test_the_simulated_sensors_spread_like_the_real_ones(ai4i_csv):
+def test_mean_and_deviation_of_the_sensors_are_close_to_the_real_ones(ai4i_csv):
     real = pd.read_csv(ai4i_csv)
     simulated = simulate(len(real))
     for name, header in (("torque_nm", "Torque [Nm]"), ("tool_wear_min", "Tool wear [min]")):
@@ -82,7 +82,7 @@ def test_the_simulated_sensors_spread_like_the_real_ones(ai4i_csv):
         assert simulated[name].std() == pytest.approx(real[header].std(), rel=0.05)
 
 
-def test_options_of_the_uri_are_rows_and_seed():
+def test_the_uri_has_the_options_rows_and_seed():
     assert parse_simulator_uri("simulator://?rows=500&seed=3") == (500, 3)
     assert parse_simulator_uri("simulator://?seed=3") == (10_000, 3)
     assert parse_simulator_uri("simulator://") == (10_000, 7)
@@ -91,7 +91,7 @@ def test_options_of_the_uri_are_rows_and_seed():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("?row=5", "'row' is not an option of the simulator; known: rows, seed"),
+        ("?row=5", "'row' is not an option of the simulator; options: rows, seed"),
         ("?rows=0", "rows must be a whole number above 0, not '0'"),
         ("?rows=ten", "rows must be a whole number above 0, not 'ten'"),
         ("?rows=-5", "not '-5'"),
@@ -99,13 +99,13 @@ def test_options_of_the_uri_are_rows_and_seed():
         ("?seed=1.5", "seed must be a whole number, not '1.5'"),
     ],
 )
-def test_a_wrong_option_is_refused_by_name(options, reason):
-    with pytest.raises(SourceError) as refused:
+def test_an_invalid_option_is_an_error_with_its_name(options, reason):
+    with pytest.raises(SourceError) as error:
         parse_simulator_uri(f"simulator://{options}")
-    assert reason in str(refused.value)
-    assert f"simulator://{options}" in str(refused.value)
+    assert reason in str(error.value)
+    assert f"simulator://{options}" in str(error.value)
 
 
-def test_options_without_their_question_mark_are_not_passed_over():
+def test_options_without_a_question_mark_are_an_error():
     with pytest.raises(SourceError, match="rows=500"):
         parse_simulator_uri("simulator://rows=500")

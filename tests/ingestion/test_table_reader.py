@@ -1,4 +1,4 @@
-"""A file is recognised by its content, and its cells arrive as they were written."""
+"""A file's format is recognised by its content, and its cells are read unchanged."""
 
 import codecs
 import gzip
@@ -18,7 +18,7 @@ def cells(path, malformed=None):
     return [list(row.values()) for batch in batches for row in batch.to_pylist()]
 
 
-def test_a_plain_csv_gives_its_cells_as_text(write):
+def test_the_cells_of_a_plain_csv_are_read_as_text(write):
     assert cells(write())[3] == ["4", "H29424", "H", "298.9", "309.1", "2861", "4.6", "143", "1"]
 
 
@@ -28,29 +28,29 @@ def test_a_byte_order_mark_is_not_part_of_the_first_header(write, csv_text):
     assert cells(path) == cells(write())
 
 
-def test_a_decimal_comma_is_detected_behind_semicolons(write, csv_text):
+def test_a_decimal_comma_is_detected_with_semicolons(write, csv_text):
     path = write(csv_text(separator=";", decimal=","))
     assert TableFile.open(path).dialect == Dialect(";", ",", "utf-8")
     assert cells(path)[0][3] == "298,1"
 
 
-def test_semicolons_with_decimal_points_keep_the_point(write, csv_text):
+def test_a_decimal_point_is_detected_with_semicolons(write, csv_text):
     assert TableFile.open(write(csv_text(separator=";"))).dialect == Dialect(";", ".", "utf-8")
 
 
 @pytest.mark.parametrize("separator", ["\t", "|"])
-def test_tabs_and_bars_separate_cells_too(write, csv_text, separator):
+def test_tabs_and_bars_are_separators(write, csv_text, separator):
     path = write(csv_text(separator=separator))
     assert TableFile.open(path).dialect == Dialect(separator)
     assert len(TableFile.open(path).headers) == 9
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.csv.gz", "download"])
-def test_gzip_is_recognised_whatever_the_file_is_called(write, csv_text, name):
+def test_gzip_is_recognised_for_any_file_name(write, csv_text, name):
     assert cells(write(gzip.compress(csv_text().encode()), name)) == cells(write())
 
 
-def test_the_degree_sign_of_windows_code_page_is_read(write, csv_text):
+def test_the_degree_sign_of_windows_code_page_1252_is_read(write, csv_text):
     headers = ("UDI", "Air temperature [°C]")
     path = write(csv_text([("1", "25.1")], headers).encode("cp1252"))
     assert TableFile.open(path).dialect == Dialect(",", ".", "cp1252")
@@ -58,7 +58,7 @@ def test_the_degree_sign_of_windows_code_page_is_read(write, csv_text):
     assert cells(path) == [["1", "25.1"]]
 
 
-def test_a_long_file_in_windows_code_page_is_read_to_its_end(write):
+def test_a_long_file_in_windows_code_page_1252_is_read_completely(write):
     rows = "".join(f"{number},Prüfstände Süd\n" for number in range(200_000))
     path = write(f"UDI,Ort\n{rows}".encode("cp1252"))
     read = cells(path)
@@ -66,7 +66,7 @@ def test_a_long_file_in_windows_code_page_is_read_to_its_end(write):
     assert read[-1] == ["199999", "Prüfstände Süd"]
 
 
-def test_a_byte_that_no_encoding_knows_is_an_error_that_names_the_file(write):
+def test_a_byte_that_is_invalid_in_both_encodings_is_an_error_that_names_the_file(write):
     path = write(b"UDI,Ort\n1,S\xfcd\n2,\x81\n")
     with pytest.raises(SourceError, match=r"readings\.csv"):
         cells(path)
@@ -78,13 +78,13 @@ def test_windows_line_ends_are_not_part_of_the_last_cell(write, csv_text):
     assert cells(path) == cells(write())
 
 
-def test_quoted_cells_lose_their_quotes_and_may_hold_the_separator(write):
+def test_quoted_cells_are_unquoted_and_can_contain_the_separator(write):
     path = write('UDI,"Product, ID",Torque\n"1","a, ""b""","42.8"\n')
     assert TableFile.open(path).headers == ["UDI", "Product, ID", "Torque"]
     assert cells(path) == [["1", 'a, "b"', "42.8"]]
 
 
-def test_a_header_broken_over_two_lines_within_quotes_is_one_header(write):
+def test_a_quoted_header_can_contain_a_line_break(write):
     path = write('UDI,"Torque\n[Nm]",Type\n1,42.8,M\n')
     assert TableFile.open(path).headers == ["UDI", "Torque\n[Nm]", "Type"]
     assert cells(path) == [["1", "42.8", "M"]]
@@ -96,11 +96,11 @@ def test_a_trailing_empty_column_keeps_its_empty_name(write):
     assert cells(path) == [["1", "42.8", ""]]
 
 
-def test_an_empty_cell_and_the_word_null_stay_text(write):
+def test_empty_cells_and_null_words_stay_text(write):
     assert cells(write("UDI,Torque\n1,\n2,NULL\n3,NA\n")) == [["1", ""], ["2", "NULL"], ["3", "NA"]]
 
 
-def test_rows_with_too_many_or_too_few_cells_are_set_aside_with_their_number(write):
+def test_rows_with_too_many_or_too_few_cells_are_collected_with_their_number(write):
     malformed = []
     assert cells(write("UDI,Torque\n1,10\n2,11,extra\n3,12\n4\n5,13\n"), malformed) == [
         ["1", "10"],
@@ -111,7 +111,7 @@ def test_rows_with_too_many_or_too_few_cells_are_set_aside_with_their_number(wri
     assert malformed[0].reason == "3 cells where the header has 2"
 
 
-def test_a_malformed_row_far_into_a_file_keeps_its_number(write):
+def test_a_malformed_row_in_a_later_batch_has_its_number_in_the_file(write):
     rows = [f"{number},{'x' * 60}\n" for number in range(1, 80_001)]
     rows[70_000 - 1] = "70000,x,x\n"
     malformed = []
@@ -119,7 +119,7 @@ def test_a_malformed_row_far_into_a_file_keeps_its_number(write):
     assert [bad.row for bad in malformed] == [70_000]
 
 
-def test_without_a_list_for_them_malformed_rows_are_an_error_that_names_the_file(write):
+def test_without_a_list_malformed_rows_are_an_error_that_names_the_file(write):
     with pytest.raises(SourceError, match=r"readings\.csv: .*Expected 2 columns, got 3"):
         cells(write("UDI,Torque\n1,10\n2,11,extra\n"))
 
@@ -128,11 +128,11 @@ def test_the_headers_of_a_file_with_a_malformed_row_can_be_read(write):
     assert TableFile.open(write("UDI,Torque\n1,10\n2,11,extra\n")).headers == ["UDI", "Torque"]
 
 
-def test_blank_lines_between_rows_are_no_rows(write):
+def test_blank_lines_are_not_rows(write):
     assert cells(write("UDI,Torque\n1,10\n\n2,11\n\n")) == [["1", "10"], ["2", "11"]]
 
 
-def test_parquet_keeps_its_types_whatever_the_file_is_called(tmp_path):
+def test_parquet_is_recognised_for_any_file_name_and_keeps_its_types(tmp_path):
     path = tmp_path / "readings.csv"
     pq.write_table(pa.table({"UDI": [1, 2], "Torque": [10.5, None]}), path)
     assert TableFile.open(path).dialect is None
@@ -140,7 +140,7 @@ def test_parquet_keeps_its_types_whatever_the_file_is_called(tmp_path):
     assert cells(path) == [[1, 10.5], [2, None]]
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_an_error_with_its_name(tmp_path):
     with pytest.raises(SourceError, match=r"nowhere\.csv: no such file"):
         TableFile.open(tmp_path / "nowhere.csv")
 
@@ -151,37 +151,37 @@ def test_a_missing_file_is_named(tmp_path):
         (b"", "the file is empty"),
         (b"  \n\n", "the file is empty"),
         (gzip.compress(b"", mtime=0), "the file is empty"),
-        ("UDI,Torque\n1,10\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        ("UDI,Torque\n1,10\n".encode("utf-16"), "UTF-16; save the file as UTF-8"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither CSV nor Parquet"),
         (b"<html>\n<p>Not found</p>\n", "no separator in its first line"),
         (b"\x1f\x8bnot really gzip", "cannot be read"),
     ],
 )
-def test_what_is_no_table_is_refused_by_name(write, content, reason):
+def test_a_file_that_is_not_a_table_is_an_error_with_its_name(write, content, reason):
     with pytest.raises(SourceError, match=rf"readings\.csv: .*{reason}"):
         TableFile.open(write(content))
 
 
-def test_a_damaged_parquet_file_is_named(write):
+def test_a_damaged_parquet_file_is_an_error_with_its_name(write):
     with pytest.raises(SourceError, match=r"readings\.csv: not a readable Parquet file"):
         cells(write(b"PAR1 and then nothing"))
 
 
-def packed_rows():
-    """Gzip that does not shrink below the first look at a file: 200 kB of digits."""
+def compressed_rows():
+    """A gzip file that is larger than the sample for format detection: 200 kB of digits."""
     digits = random.Random(1)
     text = "UDI,Torque\n" + "".join(f"{number},{digits.random()}\n" for number in range(10_000))
     return gzip.compress(text.encode())
 
 
-def test_a_gzip_file_cut_off_in_the_middle_is_named(write):
-    content = packed_rows()
+def test_a_truncated_gzip_file_is_an_error_with_its_name(write):
+    content = compressed_rows()
     with pytest.raises(SourceError, match=r"readings\.csv.*cannot be read"):
         cells(write(content[: len(content) * 3 // 4]))
 
 
-def test_a_gzip_file_with_damaged_bytes_is_named(write):
-    content = bytearray(packed_rows())
+def test_a_damaged_gzip_file_is_an_error_with_its_name(write):
+    content = bytearray(compressed_rows())
     content[len(content) * 3 // 4 :] = b"\xff" * (len(content) - len(content) * 3 // 4)
     with pytest.raises(SourceError, match=r"readings\.csv.*cannot be read"):
         cells(write(bytes(content)))

@@ -1,4 +1,4 @@
-"""A table is written whole or not at all, and what stands in the way is named."""
+"""A table is written completely or not at all, and an error names the file and the column."""
 
 import gzip
 
@@ -23,19 +23,19 @@ def leftovers(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_batches_follow_one_header_in_the_dialect_asked_for(tmp_path):
+def test_batches_are_written_after_one_header_in_the_given_dialect(tmp_path):
     write(tmp_path / "out.csv", BATCH, BATCH)
     assert (tmp_path / "out.csv").read_text() == "reading_id;torque_nm\n" + 2 * "1;42.8\n2;46.3\n"
 
 
 @pytest.mark.parametrize("name", ["out.csv.gz", "OUT.CSV.GZ"])
-def test_a_name_that_ends_in_gz_is_packed_in_any_case(tmp_path, name):
+def test_a_file_whose_name_ends_in_gz_is_compressed(tmp_path, name):
     write(tmp_path / name, BATCH)
     assert gzip.decompress((tmp_path / name).read_bytes()).startswith(b"reading_id;torque_nm\n1;42.8")
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "OUT.PARQUET"])
-def test_a_name_that_ends_in_parquet_is_parquet_in_any_case(tmp_path, name):
+def test_a_file_whose_name_ends_in_parquet_is_parquet(tmp_path, name):
     write(tmp_path / name, BATCH, BATCH)
     assert pq.read_table(tmp_path / name) == pa.Table.from_batches([BATCH, BATCH])
 
@@ -49,7 +49,7 @@ def test_a_name_that_ends_in_parquet_is_parquet_in_any_case(tmp_path, name):
         ("x" * 300, "File name too long"),
     ],
 )
-def test_an_output_where_no_file_can_be_is_refused_by_name(tmp_path, name, place, reason):
+def test_an_output_that_cannot_be_created_is_an_error_with_its_name(tmp_path, name, place, reason):
     (tmp_path / "a file").touch()
     with pytest.raises(SourceError, match=rf"{place}/{name}: cannot be written: .*{reason}"):
         write(tmp_path / place / name, BATCH)
@@ -57,13 +57,13 @@ def test_an_output_where_no_file_can_be_is_refused_by_name(tmp_path, name, place
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
-def test_an_output_that_is_a_folder_is_refused_before_the_first_batch(tmp_path, name):
+def test_an_output_that_is_a_folder_is_an_error_before_the_first_batch(tmp_path, name):
     (tmp_path / name).mkdir()
     with (
         pytest.raises(SourceError, match=rf"{name}: cannot be written: Is a directory"),
         writer(tmp_path / name, Dialect()),
     ):
-        pytest.fail("the work has begun")
+        pytest.fail("the block was entered")
     assert leftovers(tmp_path) == [name]
 
 
@@ -75,10 +75,10 @@ def test_an_output_that_is_a_folder_is_refused_before_the_first_batch(tmp_path, 
         (pa.array([b"\xff\xfe", None]), "binary"),
     ],
 )
-def test_a_column_that_a_csv_cannot_hold_is_named_with_the_way_out(tmp_path, cells, kind):
+def test_a_column_type_that_csv_cannot_contain_is_an_error_that_suggests_parquet(tmp_path, cells, kind):
     batch = pa.record_batch({"reading_id": ["1, or so", "2"], "spectrum": cells})
     with pytest.raises(
-        SourceError, match=rf"out\.csv: a CSV cannot hold column 'spectrum' \({kind}\): .*write \.parquet"
+        SourceError, match=rf"out\.csv: CSV cannot contain column 'spectrum' \({kind}\): .*write a \.parquet file"
     ):
         write(tmp_path / "out.csv", batch)
     assert leftovers(tmp_path) == []

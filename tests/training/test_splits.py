@@ -136,8 +136,8 @@ def test_the_same_seed_gives_the_same_folds(simulated):
     assert (split(simulated, SETTINGS, seed=1).fold == split(simulated, SETTINGS, seed=1).fold).all()
 
 
-def test_the_real_data_set_has_120_tool_lives(ai4i_csv, pull, params):
-    frame = clean(pull(ai4i_csv), params.columns.limits, params.cleaning).frame
+def test_the_real_data_set_has_120_tool_lives(ai4i_csv, ingest_uris, params):
+    frame = clean(ingest_uris(ai4i_csv), params.columns.limits, params.cleaning).frame
     rows = split(frame, params.split, params.training.seed)
     assert len(set(rows.train["tool_life"]) | set(rows.test["tool_life"])) == 120
     assert rows.train["machine_failure"].sum() + rows.test["machine_failure"].sum() == 339
@@ -228,7 +228,7 @@ def test_the_forward_split_is_by_time_across_machines():
         ("ai4i without ids", 1936, "345e0e45354d48335d6efbf359baba8833687468da9c85533b44fe98827e7846"),
     ],
 )
-def test_the_held_out_rows_are_those_of_earlier_releases(request, write, pull, params, source, rows, digest):
+def test_the_held_out_rows_are_those_of_earlier_releases(request, write, ingest_uris, params, source, rows, digest):
     """The recorded ids, as a hash: a change moves rows between the sides of models that are in production."""
     if source == "simulator":
         uri = "simulator://?rows=2000&seed=3"
@@ -236,7 +236,7 @@ def test_the_held_out_rows_are_those_of_earlier_releases(request, write, pull, p
         uri = request.getfixturevalue("ai4i_csv")
     else:
         uri = write(request.getfixturevalue("ai4i_csv").read_text().replace("UDI", "whatever", 1))
-    frame = clean(pull(uri), params.columns.limits, params.cleaning).frame
+    frame = clean(ingest_uris(uri), params.columns.limits, params.cleaning).frame
     settings = SplitSettings(test_share=0.2, forward_share=0.3, folds=5, salt="predictive-maintenance")
     ids = sorted(split(frame, settings, seed=7).test["reading_id"])
     assert (len(ids), hashlib.sha256("\n".join(ids).encode()).hexdigest()) == (rows, digest)
