@@ -1,10 +1,11 @@
 """Check or score a file of readings in batches, so that it can be larger than memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,15 @@ class ScoredFile:
     rejected: int = 0
 
 
+class BadCell(NamedTuple):
+    """A bad cell of a file. `row` counts from 1, without the header; `column` is canonical, `value` is the raw text."""
+
+    row: int
+    column: str
+    value: str
+    reason: str
+
+
 @dataclass(kw_only=True)
 class CheckedFile:
     """The result of a check: matched columns, numbers of rows, bad cells by column and reason, and the first bad cells."""
@@ -54,13 +64,31 @@ class CheckedFile:
     rows: int = 0
     bad_rows: int = 0
     failures: int | None = None
-    reasons: dict[tuple[str, str], int] = field(default_factory=dict)
-    first: list[tuple[int, str, str, str]] = field(default_factory=list)
-    """(row number, column, raw value, reason) of the first bad cells."""
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    first: list[BadCell] = field(default_factory=list)
 
     @property
     def fits(self) -> bool:
         return self.bad_rows == 0
+
+    def add_batch(self, frame: pd.DataFrame, faults: pd.DataFrame, examples: int) -> None:
+        if LABEL.name in frame:
+            self.failures = (self.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
+        self.reasons.update(zip(faults["column"], faults["reason"], strict=True))
+        for fault in faults.head(examples - len(self.first)).itertuples():
+            self.first.append(BadCell(self.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
+        self.rows += len(frame)
+        self.bad_rows += faults["position"].nunique()
+
+    def add_malformed(self, malformed: Sequence[MalformedRow], examples: int) -> None:
+        """Add the rows that reading skipped, and correct the row numbers after them."""
+        for bad in malformed:
+            self.first = [cell._replace(row=cell.row + (cell.row >= bad.row)) for cell in self.first]
+            self.first.append(BadCell(bad.row, "the row", bad.text, bad.reason))
+            self.reasons["the row", bad.reason] += 1
+        self.first = sorted(self.first)[:examples]
+        self.rows += len(malformed)
+        self.bad_rows += len(malformed)
 
 
 def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> CheckedFile:
@@ -73,27 +101,12 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
     optional = (READING_ID.name, MACHINE_ID.name, *BINARY_NAMES)
     names = [*INPUT_NAMES, *(name for name in optional if name in match.columns)]
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
-    checked.failures = 0 if LABEL.name in names else None
     malformed: list[MalformedRow] = []
     for _, frame, faults in _prefetch(_checked_batches(table, match, names, limits, malformed)):
-        if LABEL.name in names:
-            checked.failures = (checked.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
-        for (column, reason), cells in faults.groupby(["column", "reason"]).size().items():
-            checked.reasons[column, reason] = checked.reasons.get((column, reason), 0) + int(cells)
-        for fault in faults.head(examples - len(checked.first)).itertuples():
-            checked.first.append((checked.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
-        checked.rows += len(frame)
-        checked.bad_rows += faults["position"].nunique()
-    for bad in malformed:
-        # A malformed row was skipped, so the row numbers after it are one too low.
-        checked.first = [(bad_cell[0] + (bad_cell[0] >= bad.row), *bad_cell[1:]) for bad_cell in checked.first]
-        checked.reasons["the row", bad.reason] = checked.reasons.get(("the row", bad.reason), 0) + 1
-        checked.first.append((bad.row, "the row", bad.text, bad.reason))
-    checked.rows += len(malformed)
-    checked.bad_rows += len(malformed)
+        checked.add_batch(frame, faults, examples)
+    checked.add_malformed(malformed, examples)
     if checked.rows == 0:
         raise SourceError(f"{path}: no rows")
-    checked.first = sorted(checked.first)[:examples]
     return checked
 
 
