@@ -1,4 +1,4 @@
-"""The API keeps to its own OpenAPI document, whatever is sent to it: bodies by the hundred, made up from the document."""
+"""The API answers generated requests as its OpenAPI document declares."""
 
 import threading
 import time
@@ -51,11 +51,11 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def document(small, params, tmp_path_factory):
-    """The document of a server on this machine."""
+    """The OpenAPI document of a running server."""
     registry = MemoryRegistry(versions={"1": small.files}, alias="1")
-    # Not polled: its pauses are drawn at random, and Hypothesis refuses any other draw while it makes up a body.
-    unpolled = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
-    app = create_app(unpolled, params, lambda _: registry)
+    # One poll only: the watcher draws random numbers between polls, which Hypothesis refuses while it generates a body.
+    settings_of_app = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
+    app = create_app(settings_of_app, params, lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -67,13 +67,13 @@ def document(small, params, tmp_path_factory):
     thread.join()
 
 
-def test_no_route_is_left_out(document):
+def test_every_route_is_documented(document):
     documented = {(result.ok().method.upper(), result.ok().path) for result in document.get_all_operations()}
     assert documented == set(ROUTES)
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_every_answer_is_one_that_the_document_promises(document, method, path):
+def test_every_answer_is_one_that_the_document_declares(document, method, path):
     @given(document[path][method].as_strategy())
     @settings(max_examples=150 if method == "POST" else 5, deadline=None, suppress_health_check=list(HealthCheck))
     def send(case):

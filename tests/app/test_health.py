@@ -331,8 +331,8 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch):
 def test_the_examples_of_the_documentation_work(client):
     for path in ("/predict", "/predict/batch"):
         bodies = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]
-        for kind, body in bodies.items():
+        for content_type, body in bodies.items():
             given = [example["value"] for example in body.get("examples", {}).values()]
             for example in [json.dumps(value) for value in given] + ([body["example"]] if "example" in body else []):
-                response = client.post(path, content=example, headers={"content-type": kind})
+                response = client.post(path, content=example, headers={"content-type": content_type})
                 assert response.status_code == 200, response.text

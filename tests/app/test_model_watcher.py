@@ -70,9 +70,9 @@ def test_a_poll_updates_the_tags_of_the_served_version(watcher, registry):
     assert registry.downloads == 1
 
 
-def damaged(files, kind):
-    """Return a copy of `files` with a damage of this kind."""
-    match kind:
+def damaged(files, damage):
+    """Return a copy of `files` with this damage."""
+    match damage:
         case "truncated model":
             return files | {"model.onnx": files["model.onnx"][:5000]}
         case "other answers":
@@ -94,15 +94,15 @@ def damaged(files, kind):
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "damage",
     [
         "truncated model", "other answers", "other columns", "fewer columns", "no settings", "missing file",
         "damaged reference",
     ],
 )  # fmt: skip
-def test_a_damaged_version_is_refused_and_the_previous_one_stays_served(watcher, registry, other_files, kind):
+def test_a_damaged_version_is_refused_and_the_previous_one_stays_served(watcher, registry, other_files, damage):
     watcher.poll()
-    registry.versions["2"], registry.alias = damaged(other_files, kind), "2"
+    registry.versions["2"], registry.alias = damaged(other_files, damage), "2"
     assert not watcher.poll()
     assert serving(watcher) == "1"
     assert watcher.state.warning.startswith("version 2 is refused: ")
@@ -132,13 +132,13 @@ def test_a_refused_version_stays_refused_while_it_is_downloaded_again(watcher, r
     assert (warnings[1], watcher.warning) == (None, None)  # the refusal of version 2 does not concern version 3
 
 
-@pytest.mark.parametrize("kind", ["truncated model", "fewer columns", "no settings", "damaged reference"])
+@pytest.mark.parametrize("damage", ["truncated model", "fewer columns", "no settings", "damaged reference"])
 def test_a_cached_model_that_is_damaged_is_not_restored_and_is_downloaded_again(
-    watcher, registry, small, tmp_path, kind
+    watcher, registry, small, tmp_path, damage
 ):
     watcher.poll()
     (cached,) = tmp_path.glob("*/1-*")
-    for name, content in damaged(small.files, kind).items():
+    for name, content in damaged(small.files, damage).items():
         (cached / name).write_bytes(content)
     registry.down = "the server does not answer"
     restarted = ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60)
