@@ -64,7 +64,7 @@ class ExceededLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitMargin:
-    """The distance of a reading to a limit: `margin` in `unit`, negative if exceeded. `broken` means exceeded."""
+    """The margin of a reading to a limit in `unit`: negative if exceeded (`broken`). A limit may not apply to the reading."""
 
     name: str
     label: str

@@ -88,9 +88,9 @@ def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str
     if not len(positions):
         return
     # An object array: a numpy text array would allocate the size of the longest cell for every cell.
-    read = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
-    values = np.array(read, dtype=object)
-    missing = np.array([value.strip().lower() in MISSING_WORDS for value in read])
+    raw = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
+    values = np.array(raw, dtype=object)
+    missing = np.array([value.strip().lower() in MISSING_WORDS for value in raw])
     for which, why in ((missing, MISSING), (~missing, reason)):
         if which.any():
             yield Faults(name, why, positions[which], values[which].tolist())
