@@ -1,7 +1,10 @@
-"""The dashboard's first paint beside that of a bare page of the same framework: python benchmarks/dashboard.py
+"""Time to first paint of the dashboard, compared with a Streamlit page that has only a title.
 
-Both servers are up; each round opens a browser without a cache. The first visit to a server is told apart: it imports what the
-pages are made of. The service is a real one, with a model of a few thousand simulated readings in a registry of its own.
+    python benchmarks/dashboard.py
+
+Each round opens a browser without a cache on servers that run already. The first visit is reported separately, because it
+imports the modules of the page. The API serves a model trained on 6,000 simulated readings, from a registry made for the
+benchmark.
 """
 
 import contextlib
@@ -19,23 +22,24 @@ import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
-BARE = 'import streamlit as st\n\nst.title("Bare")\n'
-API_PORT, DASHBOARD_PORT, BARE_PORT = 8711, 8712, 8713
+TITLE_ONLY = 'import streamlit as st\n\nst.title("Title only")\n'
+API_PORT, DASHBOARD_PORT, TITLE_ONLY_PORT = 8711, 8712, 8713
 
 
 @contextlib.contextmanager
 def server(command: list[str], ready: str, environment: dict[str, str]) -> Iterator[None]:
+    """Run `command` for the block, which starts once the URL `ready` returns 200."""
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            until = time.monotonic() + 60
+            deadline = time.monotonic() + 60
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     if httpx.get(ready).status_code == 200:
                         break
-                if time.monotonic() > until or process.poll() is not None:
-                    raise click.ClickException(f"{' '.join(command)} does not serve {ready}")
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise click.ClickException(f"{' '.join(command)} does not serve {ready}: run it by hand to see why")
                 time.sleep(0.05)
             yield
         finally:
@@ -43,7 +47,7 @@ def server(command: list[str], ready: str, environment: dict[str, str]) -> Itera
 
 
 def first_paint_seconds(browser: Browser, url: str, text: str) -> float:
-    """From the request until `text` is on the page, in a browser context of its own."""
+    """Time from the request until `text` is on the page, in a new browser context."""
     context = browser.new_context()
     page = context.new_page()
     start = time.perf_counter()
@@ -55,13 +59,13 @@ def first_paint_seconds(browser: Browser, url: str, text: str) -> float:
 
 
 @click.command()
-@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1))
-@click.option("--chromium", default="/usr/bin/chromium", show_default=True)
+@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1), help="Visits after the first one.")
+@click.option("--chromium", default="/usr/bin/chromium", show_default=True, help="Path of the browser.")
 def main(rounds: int, chromium: str) -> None:
-    """Print the first paint of the status page and of a bare page, and their ratio."""
+    """Print the time to first paint of the status page and of a title-only page, and their ratio."""
     with tempfile.TemporaryDirectory() as work:
-        bare = Path(work) / "bare.py"
-        bare.write_text(BARE)
+        title_only = Path(work) / "title_only.py"
+        title_only.write_text(TITLE_ONLY)
         environment = os.environ | {
             "MLFLOW_TRACKING_URI": f"sqlite:///{work}/mlflow.db",
             "METAFLOW_DATASTORE_SYSROOT_LOCAL": work,
@@ -81,12 +85,12 @@ def main(rounds: int, chromium: str) -> None:
             train, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         streamlit = [
-            sys.executable, "-m", "streamlit", "run", str(bare), "--server.port", str(BARE_PORT), "--server.address",
+            sys.executable, "-m", "streamlit", "run", str(title_only), "--server.port", str(TITLE_ONLY_PORT), "--server.address",
             "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false",
         ]  # fmt: skip
         pages = {
             "status page": (f"http://127.0.0.1:{DASHBOARD_PORT}", "Evaluation of version 1"),
-            "bare page": (f"http://127.0.0.1:{BARE_PORT}", "Bare"),
+            "title-only page": (f"http://127.0.0.1:{TITLE_ONLY_PORT}", "Title only"),
         }
         with (
             server(
@@ -99,7 +103,7 @@ def main(rounds: int, chromium: str) -> None:
                 f"http://127.0.0.1:{DASHBOARD_PORT}/_stcore/health",
                 environment,
             ),
-            server(streamlit, f"http://127.0.0.1:{BARE_PORT}/_stcore/health", environment),
+            server(streamlit, f"http://127.0.0.1:{TITLE_ONLY_PORT}/_stcore/health", environment),
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -108,11 +112,11 @@ def main(rounds: int, chromium: str) -> None:
                 for name, (url, text) in pages.items():
                     taken[name].append(first_paint_seconds(browser, url, text))
             browser.close()
-    print("| | first visit | median of the next | slowest of them |\n|---|---|---|---|")
+    print("| | first visit | median of later visits | slowest later visit |\n|---|---|---|---|")
     for name, (first, *rest) in taken.items():
         print(f"| {name} | {first:.2f} s | {statistics.median(rest):.2f} s | {max(rest):.2f} s |")
-    ratio = statistics.median(taken["status page"][1:]) / statistics.median(taken["bare page"][1:])
-    print(f"\nthe status page takes {ratio:.1f} times as long as a page with nothing but a title, {rounds} rounds each")
+    ratio = statistics.median(taken["status page"][1:]) / statistics.median(taken["title-only page"][1:])
+    print(f"\nthe status page takes {ratio:.1f} times as long as a page with only a title, {rounds} rounds each")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The service with two more routes, which validate a reading and answer a constant: what a request costs before anything
-is scored. Same middleware, same metrics, same log.
+"""The API with two more routes that validate a reading and return a constant: the cost of a request without scoring.
 
-/floor is written as FastAPI's documentation has it. /bare is written, and reached, as /predict is: past the framework's
-own search for a route and handling of parameters.
+Middleware, metrics and logs are those of the API. /floor is a route as in FastAPI's documentation. /fast-path-floor is
+a route like /predict, on the fast path past FastAPI's routing and parameter handling.
 """
 
 from fastapi import Request, Response
@@ -18,18 +17,18 @@ from app.service import get_service
 _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 
 
-@predict.router.post("/bare")
-async def bare(request: Request) -> Response:
-    """As /predict begins and ends."""
+@predict.router.post("/fast-path-floor")
+async def fast_path_floor(request: Request) -> Response:
+    """Validate and respond like /predict, without scoring."""
     request_media_type(request, (JSON,))
     validate_json(_READING, await read_body(request, get_service(request).settings.max_request_bytes))
     return Response(to_json({"failure_probability": 0.5}), media_type=JSON)
 
 
-from app.main import app  # noqa: E402  the application takes the routes that are there when it is made
+from app.main import app  # noqa: E402  after the route above, because importing it makes the application with the existing routes
 
 
 @app.post("/floor")
-async def floor(reading: Reading) -> dict[str, float]:  # noqa: ARG001  validated, and that is all
-    """Validates and answers."""
+async def floor(reading: Reading) -> dict[str, float]:  # noqa: ARG001  FastAPI validates it
+    """Validate and return a constant."""
     return {"failure_probability": 0.5}

@@ -1,12 +1,12 @@
-"""An AWS Batch on this machine: localbatch, whose jobs are containers on the host's network.
+"""AWS Batch emulated on this machine by localbatch. Jobs are containers on the host's network.
 
     python benchmarks/local_batch.py PORT QUEUE [NAME=VALUE ...]
 
-Each job is given NAME=VALUE, as AWS gives it its role's credentials.
+Each job has the environment variables NAME=VALUE, in place of the credentials of its role on AWS.
 """
 
+import argparse
 import logging
-import sys
 from typing import Any
 
 import uvicorn
@@ -19,18 +19,24 @@ _run = ContainerCollection.run
 
 
 def _run_on_the_host(containers: ContainerCollection, **settings: Any) -> Any:
-    """127.0.0.1 is this machine then, where the tests' S3 and MLflow are."""
-    settings.pop("extra_hosts")  # which names the host on a network of the engine's own
+    """Run a container in which 127.0.0.1 is this machine, where S3 and MLflow of the tests run."""
+    settings.pop("extra_hosts")  # names the host in the engine's own network, which is not used
     return _run(containers, network_mode="host", cap_drop=["ALL"], security_opt=["no-new-privileges"], **settings)
 
 
-def main(port: str, queue: str, *given: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", type=int, metavar="PORT")
+    parser.add_argument("queue", metavar="QUEUE")
+    parser.add_argument("environment", nargs="*", metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    environment = dict(pair.split("=", 1) for pair in arguments.environment)
     logging.basicConfig(level=logging.INFO)
     ContainerCollection.run = _run_on_the_host
-    store = Store(queue_name=queue)
-    runner = DockerRunner(store, "127.0.0.1", int(port), dict(pair.split("=", 1) for pair in given))
-    uvicorn.run(create_app(store, runner), host="127.0.0.1", port=int(port), log_level="info")
+    store = Store(queue_name=arguments.queue)
+    runner = DockerRunner(store, "127.0.0.1", arguments.port, environment)
+    uvicorn.run(create_app(store, runner), host="127.0.0.1", port=arguments.port, log_level="info")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,6 +1,6 @@
-"""What both benchmarks measure with: time, the high-water mark of memory, a process of one's own, a file of readings.
+"""Shared by the benchmarks: wall time, peak memory, child processes, files of readings, tables.
 
-Standard library only at the top: the parent process stays small, so that all that is measured belongs to a child.
+Only the standard library is imported at the top, so that the parent process stays small and measurements are of the child.
 """
 
 import multiprocessing
@@ -23,17 +23,20 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall time in s, and the highest resident memory of the process meanwhile in MiB."""
+    """Wall time in s and the peak resident memory of the process in MiB."""
 
     seconds: float
     peak_mib: float
 
 
 def measure(repeats: int, function: Callable[..., Any], *arguments: Any) -> tuple[Measured, Any]:
-    """Call `function` some times. The time is the best of all; the peak is the first call's, before memory is reused."""
+    """Call `function` `repeats` times: (shortest time, peak memory of the first call), result of the last call.
+
+    The first call does not reuse memory of an earlier one.
+    """
     times, peak_mib, result = [], 0.0, None
     for _ in range(repeats):
-        result = None  # two results at once would count as memory of one
+        result = None  # free the former result, so that the peak counts one result
         reset_peak()
         start = time.perf_counter()
         result = function(*arguments)
@@ -43,27 +46,27 @@ def measure(repeats: int, function: Callable[..., Any], *arguments: Any) -> tupl
 
 
 def measure_process(repeats: int, script: Path, *arguments: str, **environment: str) -> Measured:
-    """Run a Python script as processes of their own, start-up included: the best time, the largest process's memory."""
+    """Run a Python script `repeats` times: shortest time including start-up, peak memory of the largest process."""
     command = [sys.executable, str(script), *arguments]
     runs = [_run(command, os.environ | environment) for _ in range(repeats)]
     return Measured(min(run.seconds for run in runs), max(run.peak_mib for run in runs))
 
 
 def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns, from a fresh process: it inherits no import and no memory of this one."""
+    """Return the result of `function` from a new process without the imports and the memory of this one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def write_readings(file: Path, rows: int) -> None:
-    """`rows` simulated readings as a CSV file, such as a user would bring."""
+    """Write `rows` simulated readings as CSV."""
     from predictive_maintenance.ingestion.simulator import simulate
 
     simulate(rows).to_csv(file, index=False)
 
 
 def reset_peak() -> bool:
-    """Let the high-water mark of memory begin anew. False where the system does not permit it."""
+    """Reset the peak of resident memory. Return False if the system does not permit it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -72,7 +75,7 @@ def reset_peak() -> bool:
 
 
 def read_peak_mib() -> float:
-    """The high-water mark since `reset_peak`; where that is not permitted, since the process began."""
+    """Peak resident memory since `reset_peak`, or since the start of the process if a reset is not permitted."""
     if not reset_is_permitted():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / _MIB
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -85,7 +88,7 @@ def reset_is_permitted() -> bool:
 
 
 def describe_machine() -> str:
-    """Where the numbers come from, and how memory was measured."""
+    """The machine, its software, and how memory was measured."""
     memory = "VmHWM, reset before each stage" if reset_is_permitted() else "ru_maxrss, cumulative over the stages"
     return (
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}; "
@@ -94,7 +97,7 @@ def describe_machine() -> str:
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table that also lines up in a terminal; the first column is text, the others are numbers."""
+    """A Markdown table with aligned columns. The first column is text, the others are numbers."""
     lines = [list(headers), *(list(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])

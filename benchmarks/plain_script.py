@@ -1,4 +1,4 @@
-"""The peer of the training benchmark: what a person would write by hand, without this project. No checks, no gate.
+"""A hand-written training script without checks, tuning or gate, as the comparison of the training benchmark.
 
 python benchmarks/plain_script.py READINGS.csv params.yaml
 """
@@ -25,7 +25,7 @@ FEATURES = [
 
 
 def train(file: str, params_file: str) -> LGBMClassifier:
-    """Read a CSV, add the three features, fit LightGBM on 80 % of the rows."""
+    """Read a CSV file, add the three engineered features, fit LightGBM on 80 % of the rows."""
     with open(params_file, encoding="utf-8") as text:  # noqa: PTH123  a plain script
         params = yaml.safe_load(text)
     rows = pd.read_csv(file)

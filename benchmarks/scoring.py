@@ -1,12 +1,13 @@
-"""How fast a file is scored, and that its memory does not grow with its rows.
+"""Time and memory of scoring a file, compared with scoring a data frame.
 
     python benchmarks/scoring.py --rows 1000000
 
-`file to file` is what the command `score` does: read a CSV, check every cell, score, write a CSV. `in memory` is the
-scorer alone on the same rows, already in a data frame. Their ratio is what the file costs. Both score with the same
-model, trained here. Each line is a fresh process; the peak is its resident memory while it scores. From a tenth of the
-rows to all of them, file to file moves by some tens of MiB at most, what batches read ahead and the allocator keep,
-because a file is read in batches; in memory it grows with the rows.
+`file to file` is the command `score`: read a CSV file, check every cell, score, write a CSV file. `in memory` is the scorer
+alone on a data frame of the same rows. Their ratio is the cost of the file. Both use the same model, trained here. Each
+line is a new process; the peak is its resident memory while it scores.
+
+Expected: from a tenth of the rows to all rows, the peak of `file to file` grows by some tens of MiB at most, because the file is
+read in batches. The peak of `in memory` grows with the rows.
 """
 
 import argparse
@@ -25,9 +26,9 @@ MIN_ROWS = 10 * WARM_UP_ROWS
 
 @dataclass(frozen=True)
 class Run:
-    """One way over one file. `alarms` shows that both ways did the same work."""
+    """One measurement of one file. Equal `alarms` show that both methods did the same work."""
 
-    way: str
+    method: str
     rows: int
     alarms: int
     measured: Measured
@@ -46,14 +47,14 @@ def main() -> None:
             file = folder / f"{rows}.csv"
             in_child(write_readings, file, rows)
             runs += [
-                in_child(way, model, file, folder / "warm_up.csv", rows)
-                for way in (score_file_to_file, score_in_memory)
+                in_child(method, model, file, folder / "warm_up.csv", rows)
+                for method in (score_file_to_file, score_in_memory)
             ]
     print(f"{describe_machine()}\n\n{run_table(runs)}\n\n{summary(runs)}")
 
 
 def train_model() -> dict[str, bytes]:
-    """The files of a scorer: LightGBM with the fixed hyperparameters of params.yaml, on simulated readings."""
+    """Train LightGBM with the fixed hyperparameters of params.yaml on simulated readings. Return the model files."""
     from predictive_maintenance.config.params_file import load_params
     from predictive_maintenance.config.sources import Source
     from predictive_maintenance.ingestion.ingest import ingest
@@ -72,7 +73,7 @@ def train_model() -> dict[str, bytes]:
 
 
 def score_file_to_file(model: Mapping[str, bytes], file: Path, warm_up: Path, rows: int) -> Run:
-    """The command-line path, CSV to CSV, after one pass over a tiny file."""
+    """Score CSV to CSV like the command `score`, after a warm-up on a small file."""
     from predictive_maintenance.inference.files import score_file
     from predictive_maintenance.scorer.scoring import Scorer
 
@@ -83,7 +84,7 @@ def score_file_to_file(model: Mapping[str, bytes], file: Path, warm_up: Path, ro
 
 
 def score_in_memory(model: Mapping[str, bytes], file: Path, warm_up: Path, rows: int) -> Run:
-    """The scorer alone: the rows are read before the clock starts."""
+    """Score a data frame that was read before the measurement."""
     import pandas as pd
 
     from predictive_maintenance.scorer.scoring import Scorer
@@ -95,19 +96,19 @@ def score_in_memory(model: Mapping[str, bytes], file: Path, warm_up: Path, rows:
 
 
 def run_table(runs: list[Run]) -> str:
-    """Seconds, rows/s and peak memory of each run."""
+    """Time, rows per second and peak memory of each run."""
     lines = []
     for run in runs:
         seconds, peak_mib = run.measured.seconds, run.measured.peak_mib
         speed = run.rows / seconds
         lines.append(
-            [run.way, f"{run.rows:,}", f"{seconds:.2f}", f"{speed:,.0f}", f"{peak_mib:,.0f}", f"{run.alarms:,}"]
+            [run.method, f"{run.rows:,}", f"{seconds:.2f}", f"{speed:,.0f}", f"{peak_mib:,.0f}", f"{run.alarms:,}"]
         )
-    return markdown_table(["way", "rows", "s", "rows/s", "peak MiB", "alarms"], lines)
+    return markdown_table(["method", "rows", "s", "rows/s", "peak MiB", "alarms"], lines)
 
 
 def summary(runs: list[Run]) -> str:
-    """The ratio of both ways at all rows, and how the memory of the file's way grew."""
+    """The ratio of both methods at all rows, and the growth of the peak of file to file."""
     small, _, file, memory = runs
     ratio, growth = file.measured.seconds / memory.measured.seconds, file.measured.peak_mib / small.measured.peak_mib
     return markdown_table(
@@ -121,7 +122,9 @@ def summary(runs: list[Run]) -> str:
 
 def _row_count(text: str) -> int:
     if not text.isdecimal() or int(text) < MIN_ROWS:
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from {MIN_ROWS:,} on: a tenth is measured, too")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: give a whole number of at least {MIN_ROWS:,}: a tenth of it is measured too"
+        )
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""The stages of the training flow one after the other, as the flow calls them. To be imported in the child process."""
+"""The stages of the training flow in sequence. Imported in the child process only."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from predictive_maintenance.validation.cleaning import clean
 
 
 def run_stages(file: Path, repeats: int) -> dict[str, Measured]:
-    """Time and peak memory of each stage over `file`.
+    """Time and peak memory of each stage on `file`.
 
-    A stage gets what the one before it made, and nothing older stays in memory. The fit is one LightGBM on the training
-    rows, with the fixed hyperparameters of params.yaml; their feature matrix is made before its clock starts.
+    Only the result of the preceding stage stays in memory. `fit` trains one LightGBM on the training rows, with the fixed
+    hyperparameters of params.yaml, without the time to make the feature matrix.
     """
     params = load_params()
     names = feature_names(params.features.published_limit_margins)

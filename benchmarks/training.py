@@ -1,13 +1,13 @@
-"""How the time and memory of training grow with the rows: each stage of the flow, next to a plain script.
+"""Time and memory of each training stage by number of rows, compared with a hand-written script.
 
     python benchmarks/training.py --rows 10000 100000 1000000 --flow
 
-Each number of rows is a CSV file of simulated readings, read as a user's file would be, in a fresh process, so that
-peak memory is its own. Every stage first runs once on a tiny file: imports and other fixed costs are counted in
-`start-up`, not in the stage. Growth is (time at more rows / time at fewer rows) / (more rows / fewer rows), from one
-size to the next: 1.0 is linear, 10.0 from 10 thousand to 100 thousand rows would be quadratic. A stage of a few
-milliseconds grows by less than 1.0, because its fixed costs do not grow. Times are the best of three: a first run in
-memory that the system has yet to hand out can by itself look like growth.
+Each size is a CSV file of simulated readings, processed in a new process, so that peak memory is measured per size. Every stage
+runs once on a small file first; imports and other fixed costs are counted in `start-up`.
+
+Growth is (time at more rows / time at fewer rows) / (more rows / fewer rows), from one size to the next: 1.0 is linear, 10.0
+from 10,000 to 100,000 rows is quadratic. Stages of a few milliseconds grow by less than 1.0, because of their fixed costs.
+Times are the shortest of three, because the first run includes the allocation of memory by the system.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure_size(folder: Path, rows: int, repeats: int) -> tuple[Stages, Measured]:
-    """The stages of the flow and the plain script, each in processes of its own, over one file of `rows` readings."""
+    """Measure the stages of the flow and the plain script on one file of `rows` readings, in separate processes."""
     file = folder / f"{rows}.csv"
     in_child(write_readings, file, rows)
     stages = in_child(measure_stages, file, folder / "warm_up.csv", repeats, time.time())
@@ -59,7 +59,7 @@ def measure_size(folder: Path, rows: int, repeats: int) -> tuple[Stages, Measure
 
 
 def measure_stages(file: Path, warm_up: Path, repeats: int, started: float) -> Stages:
-    """Every stage over `file`, after one over `warm_up`; `start-up` is all that comes before, since `started`."""
+    """Measure every stage on `file`, after a warm-up. `start-up` is the time since `started`, including the warm-up."""
     from stages import run_stages
 
     run_stages(warm_up, 1)
@@ -68,7 +68,7 @@ def measure_stages(file: Path, warm_up: Path, repeats: int, started: float) -> S
 
 
 def measure_flow(folder: Path) -> tuple[Measured, Measured]:
-    """The whole flow with one trial, its registry and its datastore in `folder`, and the plain script on its rows."""
+    """Measure the whole flow with one trial, and the plain script on the same rows. Everything is written to `folder`."""
     file = folder / "flow.csv"
     in_child(write_readings, file, FLOW_ROWS)
     flow = measure_process(
@@ -79,7 +79,7 @@ def measure_flow(folder: Path) -> tuple[Measured, Measured]:
 
 
 def stage_table(results: dict[int, Stages]) -> str:
-    """Seconds and peak of each stage at each size, and the growth from each size to the next."""
+    """Time and peak memory of each stage at each size, and the growth from one size to the next."""
     sizes = list(results)
     headers = ["stage", *(f"{rows:,} rows, s" for rows in sizes), *(f"growth to {rows:,}" for rows in sizes[1:])]
     headers += [f"peak at {rows:,}, MiB" for rows in sizes]
@@ -96,7 +96,7 @@ def stage_table(results: dict[int, Stages]) -> str:
 
 
 def peer_table(results: dict[int, Stages], plain: dict[int, Measured]) -> str:
-    """Start-up and all stages of this project against the plain script's whole process."""
+    """Start-up and all stages, compared with the whole process of the plain script."""
     lines = []
     for rows, stages in results.items():
         seconds, script = sum(stage.seconds for stage in stages.values()), plain[rows]
@@ -108,9 +108,9 @@ def peer_table(results: dict[int, Stages], plain: dict[int, Measured]) -> str:
 
 
 def flow_table(flow: Measured, plain: Measured) -> str:
-    """What the whole flow costs where the work itself is small: its processes, tracking, cards, evaluation, registry."""
+    """The cost of the flow's processes, tracking, cards, evaluation and registry on a small data set."""
     lines = [
-        ["flow, both candidates, one trial", f"{flow.seconds:.1f}", f"{flow.peak_mib:,.0f}"],
+        ["flow, both candidates, one trial each", f"{flow.seconds:.1f}", f"{flow.peak_mib:,.0f}"],
         ["plain script", f"{plain.seconds:.1f}", f"{plain.peak_mib:,.0f}"],
         ["difference", f"{flow.seconds - plain.seconds:.1f}", ""],
     ]
@@ -125,7 +125,7 @@ def _plain(file: Path, repeats: int) -> Measured:
 def _row_count(text: str) -> int:
     if not text.isdecimal() or int(text) < MIN_ROWS:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: a whole number from {MIN_ROWS:,} on, so that each fold has failures"
+            f"{text!r}: give a whole number of at least {MIN_ROWS:,}, so that each fold has failures"
         )
     return int(text)
 
@@ -134,11 +134,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--rows", type=_row_count, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N",
-        help="sizes to measure  [default: 10000 100000 1000000]",
+        help="numbers of rows to measure  [default: 10000 100000 1000000]",
     )  # fmt: skip
     parser.add_argument(
         "--repeats", type=int, choices=range(1, 10), default=3, metavar="N",
-        help="take the best of N runs at every size  [default: 3]",
+        help="report the shortest of N runs per size  [default: 3]",
     )  # fmt: skip
     parser.add_argument(
         "--flow", action="store_true", help=f"also run the whole flow on {FLOW_ROWS:,} rows (about a minute)"
