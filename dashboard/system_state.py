@@ -84,7 +84,7 @@ def last_training_state(training_runs: TrainingRunList | None) -> State:
 
 def required_values(checks: Sequence[GateCheck]) -> dict[str, str]:
     """Return what the quality gate requires of each metric on held-out rows, by the metric's name."""
-    required = {CheckName.find(check.name): check.required for check in checks}
+    required = {CheckName.lookup(check.name): check.required for check in checks}
     return {metric: required[name] for metric, name in _HELD_OUT_CHECKS.items() if name in required}
 
 

@@ -25,7 +25,7 @@ class CheckName(StrEnum):
     IMPROVES_ON_CHAMPION = "Improves on the champion"
 
     @classmethod
-    def find(cls, name: str) -> "CheckName | None":
+    def lookup(cls, name: str) -> "CheckName | None":
         """Return the check with this current or former name, None if there is none."""
         return _CHECKS_BY_NAME.get(name)
 

@@ -53,13 +53,13 @@ def test_the_tag_of_an_older_version_is_read_with_its_names():
     ],
 )
 def test_a_check_is_found_by_its_former_name(former, current):
-    assert CheckName.find(former) is current
+    assert CheckName.lookup(former) is current
 
 
 @pytest.mark.parametrize("name", CheckName)
 def test_a_check_is_found_by_its_current_name(name):
-    assert CheckName.find(str(name)) is name
+    assert CheckName.lookup(str(name)) is name
 
 
 def test_no_check_is_found_by_an_unknown_name():
-    assert CheckName.find("Something else") is None
+    assert CheckName.lookup("Something else") is None
