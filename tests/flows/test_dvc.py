@@ -133,7 +133,7 @@ def test_the_version_and_its_status_say_which_data_made_it(trained):
 
 def test_a_first_model_has_no_base_to_be_compared_with_and_an_unknown_one_is_an_error(trained):
     trained.run("python", "-m", "predictive_maintenance", "report", "--base", "HEAD~1")
-    assert "It has no metrics yet" in (trained.root / "report" / "report.md").read_text()
+    assert "has no metrics: no model was trained there" in (trained.root / "report" / "report.md").read_text()
     with pytest.raises(AssertionError, match="revision 'nowhere' cannot be compared with: unknown Git revision"):
         trained.run("python", "-m", "predictive_maintenance", "report", "--base", "nowhere")
 
