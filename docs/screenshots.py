@@ -25,6 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 OUTPUT = PROJECT / "docs" / "assets" / "screenshots"
 SAMPLE = PROJECT / "dashboard" / "sample_fleet.csv"
 MAX_BYTES = 250_000
+API_PORT, DASHBOARD_PORT = 8000, 8501
 SECOND_TRAINING = ("--trials", "1", "--sources", "simulator://?rows=10000&seed=8")
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -83,7 +84,7 @@ def train(environment: Mapping[str, str], *arguments: str) -> None:
 @contextlib.contextmanager
 def servers(environment: Mapping[str, str]) -> Iterator[Servers]:
     """Run the API and the dashboard, and wait until both respond."""
-    api_port, dashboard_port = free_port(), free_port()
+    api_port, dashboard_port = free_port(API_PORT), free_port(DASHBOARD_PORT)
     running = Servers(api=f"http://127.0.0.1:{api_port}", dashboard=f"http://127.0.0.1:{dashboard_port}")
     environment = {**environment, "PDM_API_URL": running.api}
     with (
@@ -118,9 +119,14 @@ def is_ready(url: str) -> bool:
     return False
 
 
-def free_port() -> int:
+def free_port(preferred: int) -> int:
+    """Return `preferred`, which the documentation uses, or any other port if that one is in use."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
@@ -204,11 +210,12 @@ def wait_until_drawn(page: Page) -> None:
 
 
 def compress(png: bytes) -> bytes:
-    """Reduce the colours of a PNG until it is smaller than MAX_BYTES."""
+    """Optimise a PNG. Reduces its colours only if it is larger than MAX_BYTES otherwise."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    for colours in (256, 128, 64, 32):
+    for colours in (None, 256, 128, 64):
+        reduced = image if colours is None else image.quantize(colours, kmeans=1, dither=Image.Dither.NONE)
         buffer = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        reduced.save(buffer, "PNG", optimize=True)
         if buffer.tell() < MAX_BYTES:
             return buffer.getvalue()
     raise click.ClickException(f"the screenshot is larger than {MAX_BYTES:,} bytes with {colours} colours")

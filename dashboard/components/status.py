@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.components import common
-from dashboard.formatting import NO_VALUE, duration, latency_bound
+from dashboard.formatting import NO_VALUE, latency_bound
 from dashboard.service_monitor import Snapshot
 from dashboard.system_state import (
     last_training_state,
@@ -85,13 +85,12 @@ def traffic_tiles(snapshot: Snapshot) -> None:
 def _requests_tile(traffic: Traffic | None, total: float) -> None:
     if traffic is None:
         common.tile("Requests", f"{total:,.0f}", "since the service started; the rate follows after the next poll")
-        return
-    window = f"in the last {duration(traffic.seconds)}"
-    if traffic.seconds < SHORTEST_RATE_WINDOW_SECONDS:
-        common.tile("Requests", f"{traffic.requests:,}", window)
+    elif traffic.seconds < SHORTEST_RATE_WINDOW_SECONDS:
+        common.tile("Requests", f"{traffic.requests:,}", f"in the last {traffic.seconds:.0f} s")
     else:
         per_minute = traffic.requests / traffic.seconds * 60
-        common.tile("Requests", f"{per_minute:,.1f} per minute", f"{traffic.requests:,} {window}")
+        window = f"{traffic.seconds / 60:.1f} minutes"
+        common.tile("Requests", f"{per_minute:,.1f} per minute", f"{traffic.requests:,} in the last {window}")
 
 
 def rejected_readings(snapshot: Snapshot) -> None:

@@ -40,7 +40,7 @@ def test_readings_alarms_and_rejected_readings_are_counted(open_page, transport,
     assert transport.service.post("/predict", json=READING | {"torque_nm": 900.0}).status_code == 422
     text = page_text(page.run())
     assert "2.0 per minute" in text
-    assert "2 in the last 1 minute" in text
+    assert "2 in the last 1.0 minutes" in text
     assert "| Torque | 1 |" in text
     assert "1 invalid requests (4xx), 0 server errors (5xx)" in text
 
