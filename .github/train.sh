@@ -70,7 +70,7 @@ fi
 
 git rev-parse --quiet --verify "${BASE:-HEAD}^{commit}" > /dev/null || BASE=HEAD # the branch was rewritten
 code=0
-python -m predictive_maintenance report --run "$(cat build/run-id)" --base "${BASE:-HEAD}" ${REQUIRE:+--require "$REQUIRE"} || code=$?
+python -m predictive_maintenance report --run "$(cat build/run-id)" --compare-to "${BASE:-HEAD}" ${REQUIRE:+--fail-below "$REQUIRE"} || code=$?
 [[ $code == 0 || $code == 3 ]] || exit "$code"
 cat report/report.md >> "$summary"
 mkdir -p build/training && cp -r report dvc.lock metrics.json plots build/training # for the jobs that comment and record

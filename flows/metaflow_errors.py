@@ -1,4 +1,4 @@
-"""Where Metaflow and the package meet: settings come in checked, and a person's mistake goes out without a traceback."""
+"""Report errors of the package as text in Metaflow, and check settings before a run starts."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,46 +14,50 @@ from predictive_maintenance.tracking.runs import FlowRun
 
 
 class RunStopped(MetaflowException):
-    """An error that a person can act on. Metaflow prints its text alone."""
+    """An error that a user can act on. Metaflow prints its text without a traceback.
+
+    A step is not retried after a `permanent` error, see permanent_errors.py.
+    """
 
     headline = "The run stopped"
 
-    def __init__(self, text: str) -> None:
-        # Metaflow takes every asterisk for a mark of its own and prints none: not that of a glob, nor a hidden password's.
+    def __init__(self, text: str, *, permanent: bool = False) -> None:
+        # Metaflow treats asterisks as formatting and does not print them, for example in a glob or a redacted password.
         super().__init__(text.replace("*", "\N{ASTERISK OPERATOR}"))
+        self.permanent = permanent
 
 
 @user_step_decorator
 def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes: Any = None) -> Iterator[None]:
-    """Show the package's own errors as text, with how to go on; anything else keeps its traceback.
+    """Report the package's errors as text, with the command that continues the run. Other errors keep their traceback.
 
-    The flow's MLflow run is FAILED when a step fails, and RUNNING again when a step is retried or resumed.
+    The flow's MLflow run is set to FAILED when a step fails, and to RUNNING when a step is retried or resumed.
     """
     try:
         if current.retry_count or current.origin_run_id:
-            _mark(flow, inputs, FlowRun.reopen)
+            _update_mlflow_run(flow, inputs, FlowRun.reopen)
         yield
     except Exception as error:
-        with suppress(RegistryError):  # which would hide the error that is on its way
-            _mark(flow, inputs, FlowRun.fail)
+        with suppress(RegistryError):  # it would hide the error of the step
+            _update_mlflow_run(flow, inputs, FlowRun.fail)
         if not isinstance(error, PredictiveMaintenanceError):
             raise
-        # A resumed run keeps the settings and rows it began with: what is wrong with those, only a new run reads again.
+        # A resumed run keeps its settings and rows. Errors in those can only be fixed with a new run.
         resumable = isinstance(error, RegistryError | ModelError) and step_name != "start"
-        again = "resume (finished steps are kept)" if resumable else "run"
-        way_on = f"\nonce mended: python flows/train_flow.py {again}"
-        raise RunStopped(f"{error}{way_on}") from None
+        command = "resume (finished steps are kept)" if resumable else "run"
+        text = f"{error}\nafter the fix: python flows/train_flow.py {command}"
+        raise RunStopped(text, permanent=not error.transient) from None
 
 
-def _mark(flow: FlowSpec, inputs: Any, change: Callable[[FlowRun], None]) -> None:
-    """Apply `change` to the flow's MLflow run, once there is one. A join has no artifacts of its own yet."""
-    known = flow if inputs is None else inputs[0]
-    if hasattr(known, "mlflow_run_id"):
-        change(known.flow_mlflow_run)
+def _update_mlflow_run(flow: FlowSpec, inputs: Any, update: Callable[[FlowRun], None]) -> None:
+    """Apply `update` to the flow's MLflow run if it exists. In a join, its id is in the inputs."""
+    source = flow if inputs is None else inputs[0]
+    if hasattr(source, "mlflow_run_id"):
+        update(source.flow_mlflow_run)
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """The text of a params.yaml as plain values, every one of them checked."""
+    """Parse and check the text of a params.yaml."""
     try:
         return read_yaml(text, "settings")
     except PredictiveMaintenanceError as error:
@@ -61,7 +65,7 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def read_sources(context: Any, option: Any, text: str) -> str:
-    """The value of --sources, checked while the command line is read: once a run has begun, Metaflow has kept it."""
+    """Check the value of --sources. This happens while the command line is read: later, Metaflow would store a secret."""
     try:
         if text:
             parse_sources(text)

@@ -1,4 +1,4 @@
-"""Train, gate and promote a model of machine failure: python flows/train_flow.py run --help"""
+"""Train, evaluate and promote a machine-failure classifier: python flows/train_flow.py run --help"""
 
 from metaflow_setup import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
@@ -9,6 +9,7 @@ from metaflow import Config, FlowSpec, Parameter, card, current, package_sources
 
 import cards
 from metaflow_errors import plain_errors, read_settings, read_sources
+from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
@@ -22,52 +23,58 @@ from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
 from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
 from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
-from remote_steps import Cloud, source_copies
+from remote_steps import RemoteSteps, source_copies
 
 
-@Cloud
+@RemoteSteps
 @package_sources("../predictive_maintenance")
 class TrainFlow(FlowSpec):
-    """From sensor rows to a promoted model.
+    """Train a model from sensor readings and promote it if it passes the quality gate.
 
-    start checks the settings, the sources and the registry; ingest and clean bring the rows together; features
-    engineers and splits them; train tunes each candidate in parallel; select takes the better one; evaluate judges it
-    on rows that nothing has seen, beside the model in production; end registers and promotes what passes the gate.
+    start checks the settings, the sources and the registry; ingest and clean read, merge and clean the rows; features
+    adds features and splits the rows; train tunes each candidate in parallel; select takes the better one; evaluate
+    compares it with the champion on held-out rows; end registers it and promotes it if it passes the gate.
     """
 
     settings = Config("settings", default=str(PROJECT_DIR / "params.yaml"), parser=read_settings)
     sources = Parameter(
         "sources",
-        help="Your own data instead of params.yaml's: paths, globs, s3://, https://, simulator:// and SQLAlchemy URLs, "
-        "comma-separated; `join:` before one that adds columns by reading id. A comma within a URL's query is written "
-        'as %2C, or all as a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
+        help="Data sources instead of those in params.yaml, separated by commas: paths, globs, s3://, https://, "
+        "simulator:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id. Write a "
+        'comma within a URL as %2C, or use a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
         callback=read_sources,
     )
-    trials = Parameter("trials", help="Trials for each candidate, instead of params.yaml's.", type=int, default=None)
-    seed = Parameter("seed", help="Seed of everything drawn, instead of params.yaml's.", type=int, default=None)
-    promote = Parameter("promote", help="False: register a candidate, leave production alone.", default=True)
+    trials = Parameter(
+        "trials", help="Tuning trials of each candidate, instead of params.yaml.", type=int, default=None
+    )
+    seed = Parameter("seed", help="Random seed, instead of params.yaml.", type=int, default=None)
+    promote = Parameter("promote", help="False: register the model as candidate only.", default=True)
 
     @plain_errors
     @resources(cpu=1, memory=2048)
     @step
     def start(self):
-        """Check everything that the run needs before any work: settings, sources, registry."""
+        """Check the settings, the sources and the registry before any work."""
         given = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
         check_sources(self.params.data.sources)
-        # What the run's MLflow run and model version are found by: an artifact, so that a resumed run keeps it.
+        # The MLflow run and the model version are found by this name. It is an artifact so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"
         self.commit = git_commit()
-        run = FlowRun.start(connect(self.params.registry), self.flow_run, {"git_commit": self.commit})
+        connection = connect(self.params.registry)
+        for closed in close_abandoned_runs(connection):
+            print(f"closed {closed.run.flow_run}, which was still RUNNING: {closed.abandoned}")
+        run = FlowRun.start(connection, self.flow_run, {"git_commit": self.commit})
         self.mlflow_run_id = run.run_id
-        print(f"{len(self.params.data.sources)} sources can be read; MLflow at {run.connection.redacted_uri} answers")
+        print(f"sources that can be read: {len(self.params.data.sources)}; MLflow at {connection.redacted_uri} answers")
         self.next(self.ingest)
 
     @plain_errors
@@ -75,7 +82,7 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=4096)
     @step
     def ingest(self):
-        """Pull every source and merge the rows."""
+        """Read every source and merge the rows."""
         self.ingested = ingest(self.params.data.sources, self.params.columns)
         for record in self.ingested.records:
             print(record.summary())
@@ -87,7 +94,7 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=4096)
     @step
     def clean(self):
-        """Set bad rows aside, with the reason."""
+        """Move bad rows to quarantine, with the reason."""
         self.records = self.ingested.records
         self.cleaned = clean(self.ingested, self.params.columns.limits, self.params.cleaning)
         print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
@@ -99,7 +106,7 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=4096)
     @step
     def features(self):
-        """Engineer the features, hold tool lives out, fold the others."""
+        """Compute the features, hold out some tool lives, and assign the others to folds."""
         self.rows = split(with_features(self.cleaned.frame), self.params.split, self.params.training.seed)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
@@ -145,7 +152,7 @@ class TrainFlow(FlowSpec):
     @resources(cpu=2, memory=8192)
     @step
     def evaluate(self):
-        """Export the candidate and judge the export on the held-out rows, beside the champion."""
+        """Export the candidate and compare the export with the champion on the held-out rows."""
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
         champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
@@ -161,7 +168,7 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=2048)
     @step
     def end(self):
-        """Register and promote what passes the gate."""
+        """Register the model, and promote it if it passes the gate."""
         run = self.flow_mlflow_run
         self.tags = run_log.version_tags(
             self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
@@ -172,14 +179,15 @@ class TrainFlow(FlowSpec):
         run.finish()
         self.finished_at = datetime.now(UTC)
         print(self.outcome.text())
-        print(f"      the cards are in MLflow, too: artifacts cards/ of run {run.run_id}")
+        print(f"      the cards are also in MLflow: artifacts cards/ of run {run.run_id}")
 
     @property
     def flow_mlflow_run(self):
-        """The run's own MLflow run: every step is a process and connects anew."""
+        """The MLflow run of this flow run. Every step is a process with its own connection."""
         return FlowRun(connect(self.params.registry), self.mlflow_run_id)
 
 
 if __name__ == "__main__":
     check_results_folder()
-    TrainFlow()
+    with exit_code_of_permanent_errors():
+        TrainFlow()

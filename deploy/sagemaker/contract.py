@@ -101,7 +101,7 @@ def reason_of(lines: Sequence[str]) -> str:
     wanted = plain[begins[0] + 1 :] if begins else plain[-10:]
     text = []
     for line in wanted:
-        if line.startswith(("once mended:", "Task failed", "Workflow failed", "Task is starting")):
+        if line.startswith(("after the fix:", "Task failed", "Workflow failed", "Task is starting")):
             break
         text.append(line)
     return "\n".join(line for line in text if line) or "the flow failed: see the job log"

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line, `predictive-maintenance` or `python -m predictive_maintenance`."""

@@ -147,6 +147,7 @@ class RegistrySettings(StrictModel):
     model_name: Annotated[str, AfterValidator(_model_name)]
     candidate_alias: Annotated[str, AfterValidator(_alias)]
     production_alias: Annotated[str, AfterValidator(_alias)]
+    abandoned_run_hours: Annotated[float, Field(gt=0)] = 72.0
 
     @model_validator(mode="after")
     def _aliases_differ(self) -> Self:

@@ -1,4 +1,4 @@
-"""How MLflow is reached: a server by MLFLOW_TRACKING_URI, or sqlite in the project's folder with no setting at all."""
+"""Connect to MLflow: to the server in MLFLOW_TRACKING_URI, or by default to an SQLite file in the project's folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..config.params import RegistrySettings
 from ..config.project import project_dir
+from ..config.uris import redact
 from ..errors import RegistryError
-from .mlflow_errors import as_registry_errors, redact
+from .mlflow_errors import as_registry_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults retry for minutes: too long for a person who waits, and a step can be retried or resumed.
+# By default MLflow retries for minutes. That is too long for an interactive command, and a step has its own retries.
 _DEFAULTS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # who trains what is nobody else's to know
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -31,25 +32,25 @@ _DEFAULTS = {
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or the embedded sqlite file in the project's folder, wherever the command is started."""
+    """MLFLOW_TRACKING_URI, or the SQLite file mlflow.db in the project's folder, independent of the working directory."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_dir() / 'mlflow.db'}"
 
 
 def web_ui_url() -> str | None:
-    """Where a person finds MLflow's pages; None of an embedded registry, which has none until `mlflow ui` is started."""
+    """The URL of MLflow's web UI; None for an SQLite file, which has none until `mlflow ui` is started."""
     parts = urlsplit(tracking_uri())
     if parts.scheme not in ("http", "https"):
         return None
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
-def is_embedded(uri: str) -> bool:
+def is_sqlite(uri: str) -> bool:
     return uri.startswith("sqlite:")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A client, and the experiment that runs go to: empty for one who only reads."""
+    """An MLflow client and the experiment for new runs. `experiment_id` is empty in a read-only connection."""
 
     uri: str
     client: MlflowClient
@@ -58,34 +59,34 @@ class Connection:
 
     @property
     def redacted_uri(self) -> str:
-        """The URI without a password."""
+        """The URI without credentials."""
         return redact(self.uri)
 
-    def errors(self, doing: str) -> AbstractContextManager[None]:
-        """A block whose MLflow errors become a RegistryError that says what was being done, and where."""
-        return as_registry_errors(self.uri, doing)
+    def errors(self, action: str) -> AbstractContextManager[None]:
+        """Convert MLflow's errors inside the block to a RegistryError that names the URI and the action."""
+        return as_registry_errors(self.uri, action)
 
     def lock(self) -> AbstractContextManager[None]:
-        """A block that no other process enters at the same time; only the embedded registry can promise that."""
-        return _file_lock(self.uri) if is_embedded(self.uri) else nullcontext()
+        """Exclude other processes from the block. This works with an SQLite file only; with a server it does nothing."""
+        return _file_lock(self.uri) if is_sqlite(self.uri) else nullcontext()
 
 
 def connect(settings: RegistrySettings) -> Connection:
-    """Reach the tracking server and find or make the experiment. Raises RegistryError with the way out."""
+    """Connect for reading and writing; create the experiment if it does not exist. Raises RegistryError."""
     reader = connect_read_only(settings)
     with reader.errors("connecting"), reader.lock():
-        return replace(reader, experiment_id=_experiment(reader.client, reader.uri, settings.experiment))
+        return replace(reader, experiment_id=_experiment_id(reader.client, reader.uri, settings.experiment))
 
 
 def connect_read_only(settings: RegistrySettings) -> Connection:
-    """A connection for one who only reads: nothing is made, and a server is first asked when something is read."""
+    """Connect for reading. Creates nothing and sends no request; the first read does."""
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if is_embedded(uri):
-        _check_writable(_database(uri))
-    with as_registry_errors(uri, "connecting"), _file_lock(uri) if is_embedded(uri) else nullcontext():
-        # The lock matters on the first contact: a fresh sqlite file breaks when several processes migrate it at once.
+    if is_sqlite(uri):
+        _check_writable(_database_path(uri))
+    with as_registry_errors(uri, "connecting"), _file_lock(uri) if is_sqlite(uri) else nullcontext():
+        # The lock matters for a new SQLite file: it breaks when several processes create its tables at once.
         import mlflow
 
         for noisy in ("alembic", "mlflow"):
@@ -95,51 +96,53 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
         return Connection(uri, mlflow.MlflowClient(uri, uri), settings)
 
 
-def _experiment(client: MlflowClient, uri: str, name: str) -> str:
+def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        # Without a server, artifacts would go to the working directory of whoever comes first.
-        root = (_database(uri).parent / "mlartifacts").as_uri() if is_embedded(uri) else None
+        # Without a server, MLflow would put artifacts into the working directory.
+        root = (_database_path(uri).parent / "mlartifacts").as_uri() if is_sqlite(uri) else None
         try:
             return str(client.create_experiment(name, artifact_location=root))
         except MlflowException as error:
-            found = client.get_experiment_by_name(name)  # another flow may have made it a moment ago
+            found = client.get_experiment_by_name(name)  # another run can have created it in the meantime
             if found is None:
                 raise error
     if found.lifecycle_stage == "deleted":
         raise RegistryError(
-            f"{redact(uri)}: experiment {name!r} is deleted: restore it with "
-            f"`mlflow experiments restore -x {found.experiment_id}`, or name another in params.yaml, registry.experiment"
+            f"{redact(uri)}: the experiment {name!r} is deleted: restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}`, or set another name in params.yaml, registry.experiment"
         )
     return str(found.experiment_id)
 
 
-def _database(uri: str) -> Path:
+def _database_path(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///")).absolute()
 
 
 def _check_writable(database: Path) -> None:
-    """That the sqlite file, or the folder that it is to be made in, can be written."""
+    """Raise RegistryError unless the SQLite file can be written, or created."""
     try:
         target = database if database.exists() else database.parent
-        there = target.exists()
+        exists = target.exists()
         writable = os.access(target, os.W_OK) and os.access(database.parent, os.W_OK)
     except PermissionError:
-        target, there, writable = database, True, False
-    if not there:
-        raise RegistryError(f"{target}: no such folder for the MLflow database: see MLFLOW_TRACKING_URI")
+        target, exists, writable = database, True, False
+    if not exists:
+        raise RegistryError(
+            f"{target}: the folder for the MLflow database does not exist: create it, or change MLFLOW_TRACKING_URI"
+        )
     if not writable:
         raise RegistryError(
-            f"{target}: no permission to write the MLflow database there: set MLFLOW_TRACKING_URI to a server or to "
-            "sqlite:///PATH in a folder of yours"
+            f"{target}: no permission to write the MLflow database: set MLFLOW_TRACKING_URI to a server, or to "
+            "sqlite:///PATH in a folder that you can write to"
         )
 
 
 @contextmanager
 def _file_lock(uri: str) -> Iterator[None]:
-    database = _database(uri)
+    database = _database_path(uri)
     with database.with_name(database.name + ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What the registry holds, as the rest of the package knows it, and the names of the tags that it is kept in."""
+"""Model versions and training runs as the rest of the package uses them, and the names of their MLflow tags."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerpri
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
 FLOW_RUN_TAG = "flow_run"
-"""On an MLflow run and on a version: the run of the flow that made it."""
+"""On an MLflow run and on a model version: the flow run that made it, such as TrainFlow/17."""
+
+LAUNCHER_TAG = "launcher"
+"""On an MLflow run: the process that launched the flow run, see launcher.py."""
 
 VERSION_FILE = "version.json"
-"""Beside a model that is kept as files: which version it is."""
+"""The file beside an exported model that identifies its version."""
 
 JSON_TAGS = (GATE_TAG, METRICS_TAG, SOURCES_TAG)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
-    """One version as the registry knows it. `tags` hold its metrics, its gate and its lineage as text."""
+    """A model version in the registry. `tags` hold its metrics, gate and lineage as text."""
 
     version: str
     aliases: tuple[str, ...]
@@ -37,8 +40,8 @@ class ModelVersion:
     tags: Mapping[str, str]
 
     @classmethod
-    def of(cls, found: MlflowVersion, aliases: tuple[str, ...]) -> Self:
-        """`found` with its aliases, which MLflow leaves out of a search."""
+    def from_mlflow(cls, found: MlflowVersion, aliases: tuple[str, ...]) -> Self:
+        """Convert `found`. Its aliases are an argument because MLflow omits them from search results."""
         created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
         return cls(
             version=str(found.version),
@@ -49,33 +52,33 @@ class ModelVersion:
         )
 
     def to_json(self) -> str:
-        """For VERSION_FILE."""
+        """The content of VERSION_FILE."""
         return json.dumps(asdict(self) | {"created": self.created.isoformat()})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """What `to_json` wrote. Raises ValueError for anything else."""
+        """Parse what `to_json` returned. Raises ValueError for anything else."""
         try:
-            note = json.loads(text)
-            created, aliases = datetime.fromisoformat(note["created"]), tuple(note["aliases"])
+            fields = json.loads(text)
             return cls(
-                version=str(note["version"]),
-                aliases=aliases,
-                run_id=str(note["run_id"]),
-                created=created,
-                tags=dict(note["tags"]),
+                version=str(fields["version"]),
+                aliases=tuple(fields["aliases"]),
+                run_id=str(fields["run_id"]),
+                created=datetime.fromisoformat(fields["created"]),
+                tags=dict(fields["tags"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a version's note: {error!r}") from None
+            raise ValueError(f"not a model version in JSON: {error!r}") from None
 
     @property
     def verdict(self) -> Verdict | None:
+        """The result of the quality gate; None for a version without one."""
         return Verdict.from_json(self.tags[GATE_TAG]) if GATE_TAG in self.tags else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """One run of the flow as MLflow knows it, whatever became of it. `level` is None where it was not judged yet."""
+    """A run of the flow in MLflow, with any status. `level` is None until the gate has been evaluated."""
 
     flow_run: str
     run_id: str
@@ -87,8 +90,8 @@ class TrainingRun:
     verdict: str | None
 
     @classmethod
-    def of(cls, run: Run) -> Self:
-        """From an MLflow run that carries FLOW_RUN_TAG."""
+    def from_mlflow(cls, run: Run) -> Self:
+        """Convert an MLflow run that has FLOW_RUN_TAG."""
         info, tags = run.info, run.data.tags
         ended = datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time else None
         return cls(
@@ -103,10 +106,21 @@ class TrainingRun:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromotionResult:
-    """What became of a version: whether `production` points to it now, and the version that it replaced."""
+    """The result of a promotion or a rollback.
+
+    `promoted` is false if another process changed production in the meantime: then nothing was changed here.
+    `production` is the version in production now, `previous` the one before. `rolled_back` is true if `previous` was
+    marked as rolled back.
+    """
 
     promoted: bool
+    production: str | None
     previous: str | None
-    reason: str
+    rolled_back: bool = False
+
+    @property
+    def conflict(self) -> str:
+        """Why the version was not promoted."""
+        return f"production changed from version {self.previous or 'none'} to {self.production or 'none'}"

@@ -1,4 +1,4 @@
-"""Where a model comes from: the code, the data and the packages, as text for tags and files."""
+"""The lineage of a model as text for tags and files: code, data and packages."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from itertools import accumulate
 from ..config.project import project_dir
 from ..ingestion.merging import SourceRecord
 
-_RESULTS = ("dvc.lock", "metrics.json", "plots")  # written by a run, kept by git: no change of the code
-_MAX_TAG_CHARACTERS = 4500  # older registries cut or refuse a tag above 5000
+_RESULTS = ("dvc.lock", "metrics.json", "plots")  # in git but written by a run: not a change of the code
+_MAX_TAG_CHARACTERS = 4500  # older registries cut or reject tags above 5000
 
 
 def git_commit() -> str:
-    """The commit of the code, with `+changes` when files differ from it; PDM_GIT_COMMIT where there is no checkout."""
+    """The commit of the code, with `+changes` if files differ from it. PDM_GIT_COMMIT overrides it, for example in images."""
     if given := os.environ.get("PDM_GIT_COMMIT"):
         return given
     try:
@@ -30,31 +30,31 @@ def git_commit() -> str:
 
 
 def package_versions() -> str:
-    """Every installed package, a line each, as pip would freeze it."""
+    """Every installed package, one per line, in the format of `pip freeze`."""
     found = {f"{dist.metadata['Name']}=={dist.version}" for dist in distributions()}
     return "\n".join(sorted(found, key=str.lower)) + "\n"
 
 
 def sources_tag(records: Sequence[SourceRecord]) -> str:
-    """The sources as JSON short enough for a tag: names, rows and hashes; how many are left out is said."""
+    """The names, rows and hashes of the sources as JSON that fits into a tag. The last entry counts the omitted ones."""
     lines = [
         {"name": record.name, "rows": record.rows, "sha256": record.sha256, "dvc_md5": record.dvc_md5}
         for record in records
     ]
     if len(text := json.dumps(lines)) <= _MAX_TAG_CHARACTERS:
         return text
-    room = _MAX_TAG_CHARACTERS - len(json.dumps([_left_out(len(lines))]))
+    available = _MAX_TAG_CHARACTERS - len(json.dumps([_omitted(len(lines))]))
     ends = accumulate(len(json.dumps(line)) + len(", ") for line in lines)
-    shown = sum(end <= room for end in ends)
-    return json.dumps([*lines[:shown], _left_out(len(lines) - shown)])
+    shown = sum(end <= available for end in ends)
+    return json.dumps([*lines[:shown], _omitted(len(lines) - shown)])
 
 
 def sources_file(records: Sequence[SourceRecord]) -> str:
-    """All of the sources' lineage as JSON."""
+    """The complete lineage of the sources as JSON."""
     return json.dumps([asdict(record) for record in records], indent=2)
 
 
-def _left_out(count: int) -> dict[str, str]:
+def _omitted(count: int) -> dict[str, str]:
     return {"name": f"and {count} more, see lineage/sources.json of the run"}
 
 

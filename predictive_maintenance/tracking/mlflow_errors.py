@@ -1,10 +1,12 @@
-"""What an error of MLflow, of the way to it or of its stores means, and the way out, in words."""
+"""Turn errors of MLflow, of its transport and of its stores into a RegistryError that says how to fix them."""
 
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
+from ..config.uris import redact
 from ..errors import RegistryError
 
 _LIBRARY_ERRORS = (
@@ -15,56 +17,63 @@ _LIBRARY_ERRORS = (
     ("botocore.exceptions", "ClientError"),
     ("boto3.exceptions", "Boto3Error"),
 )
-OLDEST_SERVER = (2, 3)  # the first with aliases
+OLDEST_SERVER = (2, 3)
+"""The oldest supported MLflow server: the first with aliases."""
+
 _UNREACHABLE = ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")
+_UNREACHABLE_REASON = "the server does not answer: check MLFLOW_TRACKING_URI, and that the server is running"
+_TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @contextmanager
-def as_registry_errors(uri: str, doing: str) -> Iterator[None]:
-    """A block whose errors from MLflow at `uri` become a RegistryError that says what was being done, and where."""
+def as_registry_errors(uri: str, action: str) -> Iterator[None]:
+    """Convert errors of MLflow at `uri` inside the block to a RegistryError that names the URI and the action."""
     try:
         yield
     except Exception as error:
-        if not isinstance(error, _known_errors()):
+        if not isinstance(error, _library_errors()):
             raise
-        raise RegistryError(f"MLflow at {redact(uri)}, {doing}: {_reason(error)}") from error
+        reason, transient = _explain(error)
+        raise RegistryError(f"MLflow at {redact(uri)}, {action}: {reason}", transient=transient) from error
 
 
-def _known_errors() -> tuple[type[Exception], ...]:
-    """The errors of MLflow and of what it reads its files and tables with.
+def _library_errors() -> tuple[type[Exception], ...]:
+    """The error classes of MLflow and of the libraries that it reads files and tables with.
 
-    A server may hand out artifacts by itself or send its clients to S3: boto's errors then come as they are. A library
-    that nobody has imported raises nothing: it need not be there, as on a machine that only serves.
+    Boto's errors count because a server can send its clients to S3 for artifacts. A library that is not imported cannot
+    raise, and need not be installed: the serving environment does not have all of them.
     """
     loaded = [(sys.modules[module], name) for module, name in _LIBRARY_ERRORS if module in sys.modules]
     return (OSError, *(getattr(module, name) for module, name in loaded))
 
 
-def redact(text: str) -> str:
-    """`text` without the user and password of a URI in it."""
+def _explain(error: Exception) -> tuple[str, bool]:
+    """The reason with the way to fix it, and whether the error is transient."""
+    text, status = _without_credentials(str(error)), _http_status(error)
+    if repeated := re.search(r"too many (\d{3}) error responses", text):
+        return f"the server answers HTTP {repeated[1]} every time: see the server's log", True
+    if any(sign in text for sign in _UNREACHABLE):
+        return _UNREACHABLE_REASON, True
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "wrong credentials (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD", False
+    if status == HTTPStatus.FORBIDDEN:
+        return "permission denied (403): ask the server's administrator for access", False
+    if "not in a valid JSON format" in text or "failed with error code 404" in text:
+        oldest = ".".join(str(number) for number in OLDEST_SERVER)
+        return f"not an MLflow server, or one older than {oldest}: check MLFLOW_TRACKING_URI", False
+    if "out-of-date database schema" in text:
+        return "the database belongs to another MLflow version: back it up and run `mlflow db upgrade URI`", False
+    first_line = text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
+    return first_line, _is_transient(status)
+
+
+def _without_credentials(text: str) -> str:
+    """`text` without the user and password of any URI in it."""
     return re.sub(r"://[^/@]*@", "://***@", text)
 
 
-def _reason(error: Exception) -> str:
-    text, status = redact(str(error)), _http_status(error)
-    if refused := re.search(r"too many (\d{3}) error responses", text):
-        return f"the server answers {refused[1]} each time: its log says why"
-    if any(sign in text for sign in _UNREACHABLE):
-        return "the server does not answer: is MLFLOW_TRACKING_URI right, and the server up?"
-    if status == 401:
-        return "the credentials were refused (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    if status == 403:
-        return "permission denied (403): the account may not do that there"
-    if "not in a valid JSON format" in text or "failed with error code 404" in text:
-        oldest = ".".join(str(number) for number in OLDEST_SERVER)
-        return f"what answers there is not an MLflow server, or one before {oldest}: is MLFLOW_TRACKING_URI right?"
-    if "out-of-date database schema" in text:
-        return "its database was made by another MLflow version: back it up and run `mlflow db upgrade URI`"
-    return text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
-
-
 def _http_status(error: Exception) -> int | None:
-    """The status that a server answered with; None where no server did. A text may hold any number, such as a port."""
+    """The status of the server's response; None without a response. Numbers in the text are not used: see ports."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
 
@@ -72,4 +81,10 @@ def _http_status(error: Exception) -> int | None:
         return int(error.get_http_status_code())
     if isinstance(error, RequestException) and error.response is not None:
         return error.response.status_code
-    return None
+    response = getattr(error, "response", None)  # of botocore's ClientError
+    return response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+
+
+def _is_transient(status: int | None) -> bool:
+    """Whether the same request can succeed later. An error without a status comes from a network or a local store."""
+    return status is None or status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,4 +1,4 @@
-"""The versions of the one registered model: registered once a run, promoted by alias, rolled back to what was before."""
+"""Register, promote and roll back model versions."""
 
 import tempfile
 from collections.abc import Mapping
@@ -27,10 +27,14 @@ ARTIFACT_PATH = "model_artifact"
 
 
 class ModelRegistry(RegistryReader):
-    """The same for those who write: training and the command line."""
+    """Reads and writes the versions of `settings.model_name`.
+
+    A version is *rolled back* when production moves from it to an older version, by `rollback` or by a person's `promote`.
+    The gate then rejects models that are trained on the same rows.
+    """
 
     def baseline_model(self) -> BaselineModel | None:
-        """The production version, ready to be compared with. Raises ModelError where its files are damaged."""
+        """Load the production version for a comparison with it. Raises ModelError if its files are damaged."""
         if (current := self.production_version()) is None:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
@@ -40,8 +44,8 @@ class ModelRegistry(RegistryReader):
                 scorer = Scorer.load(folder)
             except (ModelError, OSError, ValueError) as error:
                 raise ModelError(
-                    f"version {current.version}, which is in production, cannot be compared with: {error}\n"
-                    "way out: python -m predictive_maintenance rollback, or promote a version that is sound"
+                    f"version {current.version} in production cannot be compared with: {error}\n"
+                    "how to fix it: python -m predictive_maintenance rollback, or promote a version with intact files"
                 ) from None
         rolled_back = {
             version.tags[FINGERPRINT_TAG]: version.version
@@ -57,10 +61,10 @@ class ModelRegistry(RegistryReader):
         )
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
-        """The version that holds `folder`, made from `run`. A second call with the same files finds the first one's."""
+        """Register `folder` as a version of `run`. A second call with the same files returns the same version."""
         digest = files_sha256(folder)
         tags = {**tags, FILES_TAG: digest}
-        with self._connection.errors("registering the model"), self._connection.lock():
+        with self.connection.errors("registering the model"), self.connection.lock():
             self._ensure_model()
             of_run = [known for known in self._search() if known.run_id == run.run_id]
             known = next((found for found in of_run if found.tags.get(FILES_TAG) == digest), None)
@@ -68,64 +72,67 @@ class ModelRegistry(RegistryReader):
                 path = f"{ARTIFACT_PATH}/{digest[:12]}"
                 run.log_artifacts(folder, path)
                 source = f"{run.artifact_uri.rstrip('/')}/{path}"
-                # With its tags in one request: a version without them, of a step that was killed, would not be found again.
+                # Tags in the same request: a version without them, left by a killed step, could not be found again.
                 known = self._client.create_model_version(self._name, source, run.run_id, tags=tags)
             else:
                 self._tag(str(known.version), tags)
         version = str(known.version)
-        self.load_scorer(version)  # an alias must never point to what cannot be loaded
-        self._point(self._candidate, version)
+        self.load_scorer(version)  # an alias must never point to files that cannot be loaded
+        with self.connection.errors(f"setting the alias {self._candidate}"):
+            self._client.set_registered_model_alias(self._name, self._candidate, version)
         return self.get_version(version)
 
-    def promote(self, version: str, replaces: str | None) -> PromotionResult:
-        """Point `production` to `version`, unless it no longer points to `replaces`, which it was judged against."""
+    def promote(self, version: str, replaces: str | None, *, by_gate: bool = False) -> PromotionResult:
+        """Move production to `version`, unless production is no longer `replaces`, the version it was compared with.
+
+        `by_gate` is true when the gate decided: the version it replaces is never marked as rolled back, because a resumed
+        run can promote a version with a lower number.
+        """
         self.load_scorer(version)
-        with self._connection.lock():
+        with self.connection.lock():
             current = self.production_version()
             held = current.version if current else None
-            if held == version:
-                return PromotionResult(True, current.tags.get(PREVIOUS_TAG) or None if current else None, "is in production")
+            if current and held == version:
+                previous = current.tags.get(PREVIOUS_TAG) or None
+                return PromotionResult(promoted=True, production=held, previous=previous)
             if held != replaces:
-                return PromotionResult(
-                    False,
-                    held,
-                    f"production moved from version {replaces or 'none'} to {held or 'none'} during the run",
-                )
-            with self._connection.errors(f"promoting version {version}"):
+                return PromotionResult(promoted=False, production=held, previous=replaces)
+            with self.connection.errors(f"promoting version {version}"):
                 self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now()})
-                self._client.set_registered_model_alias(self._name, self._production, version)
-                self._client.delete_model_version_tag(self._name, version, ROLLED_BACK_TAG)
-        return PromotionResult(True, held, "is in production now")
+                return self._move_production(held, version, may_roll_back=not by_gate)
 
-    def rollback(self) -> tuple[str, str]:
-        """Point `production` back to the version that it left. Returns (left, now). Raises RegistryError if there is none."""
-        with self._connection.lock():
+    def rollback(self) -> PromotionResult:
+        """Move production back to the version before it. Raises RegistryError if there is none."""
+        with self.connection.lock():
             current = self.production_version()
             if current is None:
                 raise RegistryError(f"{self._name} has no version in production: there is nothing to roll back")
             previous = current.tags.get(PREVIOUS_TAG)
             if not previous:
                 raise RegistryError(
-                    f"version {current.version} is the first in production: there is none to roll back to"
+                    f"version {current.version} was the first in production: there is no version to roll back to"
                 )
-            self.get_version(previous)  # which names what there is where it was deleted
+            self.get_version(previous)  # raises with the existing versions if this one was deleted
             self.load_scorer(previous)
-            with self._connection.errors(f"rolling back to version {previous}"):
-                self._tag(current.version, {ROLLED_BACK_TAG: _now()})
-                self._client.set_registered_model_alias(self._name, self._production, previous)
-        return current.version, previous
+            with self.connection.errors(f"rolling back to version {previous}"):
+                return self._move_production(current.version, previous)
+
+    def _move_production(self, held: str | None, version: str, *, may_roll_back: bool = True) -> PromotionResult:
+        rolled_back = may_roll_back and held is not None and int(version) < int(held)
+        if held is not None and rolled_back:
+            self._tag(held, {ROLLED_BACK_TAG: _now()})
+        self._client.set_registered_model_alias(self._name, self._production, version)
+        self._client.delete_model_version_tag(self._name, version, ROLLED_BACK_TAG)
+        return PromotionResult(promoted=True, production=version, previous=held, rolled_back=rolled_back)
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        with self._connection.errors(f"tagging version {version}"):
+        """Set tags of a version."""
+        with self.connection.errors(f"tagging version {version}"):
             self._tag(version, tags)
 
     def _tag(self, version: str, tags: Mapping[str, str]) -> None:
         for name, value in tags.items():
             self._client.set_model_version_tag(self._name, version, name, value)
-
-    def _point(self, alias: str, version: str) -> None:
-        with self._connection.errors(f"setting the alias {alias}"):
-            self._client.set_registered_model_alias(self._name, alias, version)
 
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException

@@ -1,4 +1,4 @@
-"""A model version's folder: an MLflow pyfunc from code that carries its own scorer, so that plain MLflow can load it."""
+"""Build the folder of a model version: an MLflow pyfunc that contains its scorer's code, so that plain MLflow can load it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas")
 
 
 def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Path) -> Path:
-    """Write the version's folder below `work` and return it. `files` are a scorer's, `example` some raw rows."""
+    """Write the version's folder below `work` and return it. `files` are those of a scorer, `example` is some raw rows."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -43,8 +43,8 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
         f"from {code.name}.scorer.pyfunc import PredictiveMaintenanceModel\n\n"
         "mlflow.models.set_model(PredictiveMaintenanceModel())\n"
     )
-    # MLflow refuses whole numbers for a column of doubles, and a CSV's speed and wear are whole numbers: any number may
-    # come, and the scorer names the column that is none.
+    # Not "double": MLflow rejects integers for it, and the speed and wear in a CSV file can be integers. The scorer
+    # itself rejects values that are not numbers.
     inputs = [ColSpec("string" if name == PRODUCT_TYPE.name else AnyType(), name) for name in INPUT_NAMES]
     folder = work / "model"
     with _importable(work):
@@ -64,7 +64,7 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
 
 
 def files_sha256(folder: Path) -> str:
-    """What a version's answers depend on, the scorer and its code, as one hash. MLflow's own files carry the time."""
+    """The hash of the scorer and its code, which determine the predictions. MLflow's own files contain timestamps."""
     digest = hashlib.sha256()
     for path in sorted(path for part in ("artifacts", "code") for path in (folder / part).rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -74,7 +74,7 @@ def files_sha256(folder: Path) -> str:
 
 
 def _copy_code(work: Path) -> Path:
-    """The scorer's modules as a package named by their content: versions loaded side by side never mix their code."""
+    """Copy the scorer's modules to a package named by their hash, so that versions in one process do not share code."""
     sources = {name: (_PACKAGE / name).read_bytes() for name in _MODULES}
     digest = hashlib.sha256(b"\0".join(sources.values())).hexdigest()[:12]
     package = work / f"pdm_scorer_{digest}"
@@ -88,7 +88,7 @@ def _copy_code(work: Path) -> Path:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """MLflow runs the code of a model once while it is saved, before the code is where it will be found later."""
+    """Make `folder` importable: MLflow runs the model's code while it saves the model."""
     sys.path.insert(0, str(folder))
     try:
         yield

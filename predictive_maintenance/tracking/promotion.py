@@ -1,8 +1,8 @@
-"""What a verdict leads to: nothing, a registered candidate, or a new version in production."""
+"""Apply the gate's verdict: reject a model, register it as candidate, or promote it to production."""
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,26 +15,29 @@ from .packaging import package_version
 from .runs import FlowRun
 
 _EXAMPLE_ROWS = 5
+_COMPARE_AGAIN = "python flows/train_flow.py resume evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Where a run's model ended. `level` is None for a rejection, which leaves the registry untouched.
+    """The result of a run. `level` is the level that the model reached; None for a rejected model, which is not registered.
 
-    `allowed` is the level that the gate allows: a model that may go to production can stay a candidate all the same.
+    `allowed` is the level that the gate allows. A model that may be promoted stays a candidate if promotion is switched
+    off, or if production changed during the run. `previous` is the version in production before.
     """
 
     level: Level | None
     allowed: Level | None
     version: str | None
-    replaced: str | None
+    previous: str | None
     summary: str
     headline: str
     uri: str
 
     def text(self) -> str:
-        """For a person: the verdict first, then what to do next."""
+        """Text for the terminal: the verdict, then the next commands."""
         lines = ["", self.headline, self.summary, ""]
+        production = f"version {self.previous}" if self.previous else "empty"
         match self.level:
             case "production":
                 lines += [
@@ -45,14 +48,14 @@ class Outcome:
             case "candidate":
                 force = "" if self.allowed == "production" else " --force"
                 lines += [
-                    f"version {self.version} is registered as candidate; production is {self.replaced or 'empty'}",
+                    f"version {self.version} is registered as candidate; production is {production}",
                     "next: python flows/train_flow.py card view evaluate",
-                    f"      python -m predictive_maintenance promote {self.version}{force}   (if you decide otherwise)",
+                    f"      python -m predictive_maintenance promote {self.version}{force}   (to promote it anyway)",
                 ]
             case None:
                 lines += [
-                    f"nothing was registered; production is {self.replaced or 'empty'}",
-                    "next: python flows/train_flow.py card view evaluate   (why)",
+                    f"nothing was registered; production is {production}",
+                    "next: python flows/train_flow.py card view evaluate   (the gate)",
                     "      python flows/train_flow.py card view clean      (the data)",
                 ]
         return "\n".join(lines)
@@ -67,57 +70,41 @@ def register_and_promote(
     settings: RegistrySettings,
     promote: bool,
 ) -> Outcome:
-    """Carry out the gate's verdict on the model made of `files`. A second call for the same run changes nothing more."""
-    versions = ModelRegistry(run.connection)
-    level, summary = evaluation.verdict.level, evaluation.verdict.summary()
-    judged_against = evaluation.comparison.version if evaluation.comparison else None
-    headline = _headline(evaluation)
-    if level is None:
-        return Outcome(
-            level=None,
-            allowed=None,
-            version=None,
-            replaced=_held(versions),
-            summary=f"the {evaluation.algorithm} {summary}",
-            headline=headline,
-            uri="",
-        )
+    """Apply the gate's verdict to the model in `files`. A second call for the same run changes nothing."""
+    registry = ModelRegistry(run.connection)
+    current = registry.production_version()
+    outcome = Outcome(
+        level=None,
+        allowed=evaluation.verdict.level,
+        version=None,
+        previous=current.version if current else None,
+        summary=f"the {evaluation.algorithm} {evaluation.verdict.summary()}",
+        headline=_headline(evaluation),
+        uri="",
+    )
+    if outcome.allowed is None:
+        return outcome
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = package_version(files, test.head(_EXAMPLE_ROWS), Path(work))
-        version = versions.register(run, folder, tags).version
+        version = registry.register(run, folder, tags).version
     uri = f"models:/{settings.model_name}@{settings.production_alias}"
-    reason = f"the {evaluation.algorithm} {summary}"
-    if level == "production" and promote:
-        promotion = versions.promote(version, judged_against)
-        if promotion.promoted:
-            before = f", it replaces version {promotion.previous}" if promotion.previous else ""
-            return Outcome(
-                level="production",
-                allowed=level,
-                version=version,
-                replaced=promotion.previous,
-                summary=f"{reason}{before}",
-                headline=headline,
-                uri=uri,
-            )
-        reason = f"{reason}, but {promotion.reason}: python flows/train_flow.py resume evaluate compares it anew"
-        versions.tag(version, {"verdict": promotion.reason})
-    elif level == "production":
-        reason = f"{reason}, and was not to be promoted (--promote False)"
-    return Outcome(
-        level="candidate",
-        allowed=level,
-        version=version,
-        replaced=_held(versions),
-        summary=reason,
-        headline=headline,
-        uri=uri,
-    )
+    outcome = replace(outcome, level="candidate", version=version, uri=uri)
+    if outcome.allowed != "production":
+        return outcome
+    if not promote:
+        return replace(outcome, summary=f"{outcome.summary}, but promotion is switched off (--promote False)")
+    return _promote(registry, outcome, version, evaluation.comparison.version if evaluation.comparison else None)
 
 
-def _held(versions: ModelRegistry) -> str | None:
-    current = versions.production_version()
-    return f"version {current.version}" if current else None
+def _promote(registry: ModelRegistry, outcome: Outcome, version: str, compared_with: str | None) -> Outcome:
+    result = registry.promote(version, compared_with, by_gate=True)
+    if result.promoted:
+        replaces = f", it replaces version {result.previous}" if result.previous else ""
+        summary = f"{outcome.summary}{replaces}"
+        return replace(outcome, level="production", previous=result.previous, summary=summary)
+    registry.tag(version, {"verdict": f"{result.conflict} during the run"})
+    summary = f"{outcome.summary}, but {result.conflict} during the run: compare it again with {_COMPARE_AGAIN}"
+    return replace(outcome, previous=result.production, summary=summary)
 
 
 def _headline(evaluation: Evaluation) -> str:

@@ -1,7 +1,6 @@
-"""The versions of the one registered model as one reads them: by alias, by number, all of them, and their files;
-and the trainings that they come from.
+"""Read model versions, their files and the training runs behind them.
 
-An MLflow client is enough for it, without what trains: the serving path reads the registry with mlflow-skinny.
+This needs only an MLflow client: the service reads the registry with mlflow-skinny.
 """
 
 from __future__ import annotations
@@ -25,47 +24,51 @@ _NO_ALIAS = re.compile(r"Registered model alias \S+ not found")
 
 
 class RegistryReader:
-    """The versions of `settings.model_name`. Every method raises RegistryError when the registry does not answer."""
+    """Reads the versions of `settings.model_name`. Every method raises RegistryError when the registry does not answer."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._client = connection.client
         self._name, self._experiment = connection.settings.model_name, connection.settings.experiment
         self._candidate = connection.settings.candidate_alias
         self._production = connection.settings.production_alias
 
     def production_version(self) -> ModelVersion | None:
+        """The version with the production alias."""
         return self._by_alias(self._production)
 
     def candidate_version(self) -> ModelVersion | None:
+        """The version with the candidate alias."""
         return self._by_alias(self._candidate)
 
     def get_version(self, version: str) -> ModelVersion:
-        """Raises RegistryError that lists the versions there are."""
+        """A version by its number. Raises RegistryError with a list of the existing versions if there is none."""
         found = None
         if version.isdecimal():
             found = self._unless_missing(
                 f"reading version {version}", lambda: self._client.get_model_version(self._name, version)
             )
         if found is None:
-            known = ", ".join(known.version for known in self.list_versions()) or "none yet"
-            raise RegistryError(f"{self._name} has no version {version!r}; it has: {known}")
-        return ModelVersion.of(found, tuple(found.aliases))
+            existing = ", ".join(known.version for known in self.list_versions()) or "none"
+            raise RegistryError(f"{self._name} has no version {version!r}; existing versions: {existing}")
+        return ModelVersion.from_mlflow(found, tuple(found.aliases))
 
     def list_versions(self) -> list[ModelVersion]:
-        """Newest first."""
-        with self._connection.errors("listing versions"):
+        """Every version, newest first."""
+        with self.connection.errors("listing versions"):
             found = self._search()
             aliases = self._client.get_registered_model(self._name).aliases if found else {}
         versions = [
-            ModelVersion.of(version, tuple(name for name, to in aliases.items() if str(to) == str(version.version)))
+            ModelVersion.from_mlflow(
+                version, tuple(name for name, to in aliases.items() if str(to) == str(version.version))
+            )
             for version in found
         ]
         return sorted(versions, key=lambda version: -int(version.version))
 
     def training_runs(self, limit: int) -> list[TrainingRun]:
-        """The latest `most` runs of the flow, newest first: those that were rejected, failed or still go on, too."""
-        with self._connection.errors("listing trainings"):
+        """The latest `limit` runs of the flow with any status, newest first."""
+        with self.connection.errors("listing training runs"):
             experiment = self._client.get_experiment_by_name(self._experiment)
             if experiment is None:
                 return []
@@ -75,10 +78,10 @@ class RegistryReader:
                 max_results=limit,
                 order_by=["attributes.start_time DESC"],
             )
-        return [TrainingRun.of(run) for run in found]
+        return [TrainingRun.from_mlflow(run) for run in found]
 
     def load_scorer(self, version: str, threads: int = 1) -> Scorer:
-        """The scorer of a version, its golden rows checked."""
+        """Load the scorer of a version and check its golden rows. Raises ModelError if its files are damaged."""
         with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
             folder = self.download(version, Path(work))
             try:
@@ -87,16 +90,16 @@ class RegistryReader:
                 raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def download(self, version: str, work: Path) -> Path:
-        """The folder of the version's scorer, brought below `work`. Raises ModelError for a version of another system."""
+        """Download the scorer of a version below `work` and return its folder. Raises ModelError if it has no scorer."""
         import mlflow.artifacts
 
-        with self._connection.errors(f"downloading version {version}"):
-            # Asked of this connection's own client: of models:/ MLflow would ask the last connection of the process.
+        with self.connection.errors(f"downloading version {version}"):
+            # Not a models:/ URI: MLflow would resolve it with the tracking URI that the process set last.
             source = self._client.get_model_version_download_uri(self._name, version)
-            folder = mlflow.artifacts.download_artifacts(source, dst_path=str(work), tracking_uri=self._connection.uri)
+            folder = mlflow.artifacts.download_artifacts(source, dst_path=str(work), tracking_uri=self.connection.uri)
         scorer = Path(folder) / "artifacts" / SCORER_FOLDER
         if not scorer.is_dir():
-            raise ModelError(f"version {version} of {self._name} holds no scorer: it was not made by this system")
+            raise ModelError(f"version {version} of {self._name} has no scorer: it was not registered by this flow")
         return scorer
 
     def _by_alias(self, alias: str) -> ModelVersion | None:
@@ -105,21 +108,21 @@ class RegistryReader:
         )
         return self.get_version(str(found.version)) if found else None
 
-    def _unless_missing(self, doing: str, ask: Callable[[], MlflowVersion]) -> MlflowVersion | None:
-        """What the registry answers; None where it says that it has no such model, version or alias."""
+    def _unless_missing(self, action: str, read: Callable[[], MlflowVersion]) -> MlflowVersion | None:
+        """The result of `read`; None if the model, version or alias does not exist."""
         from mlflow.exceptions import MlflowException
 
-        with self._connection.errors(doing):
+        with self.connection.errors(action):
             try:
-                return ask()
+                return read()
             except MlflowException as error:
-                # MLflow's own servers have no code for a missing alias: it shares that of an invalid name.
+                # MLflow's servers return the same error code for a missing alias as for an invalid name.
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST" or _NO_ALIAS.search(str(error)):
                     return None
                 raise
 
     def _search(self) -> list[MlflowVersion]:
-        """Every version, page by page. None of them carries its aliases."""
+        """Every version, from all pages, without aliases."""
         found, token = [], None
         while True:
             page = self._client.search_model_versions(f"name='{self._name}'", page_token=token)

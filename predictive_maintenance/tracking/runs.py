@@ -1,11 +1,12 @@
-"""The MLflow run of a flow, and below it one run for each candidate. A retried or resumed step finds the run it made.
+"""The MLflow run of a flow run, with a nested run for each candidate. A retried or resumed step continues its run.
 
-A run that is worked on is RUNNING; it ends FINISHED, or FAILED and may go on from there.
+A run has the status RUNNING while a step works on it, then FINISHED or FAILED. A FAILED run can be continued.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import RegistryError
 from .connection import Connection
-from .entities import FLOW_RUN_TAG
+from .entities import FLOW_RUN_TAG, LAUNCHER_TAG
+from .launcher import LAUNCHER_VARIABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,18 +28,19 @@ _PARAMS_PER_CALL = 100
 
 @dataclass(frozen=True)
 class FlowRun:
-    """An MLflow run that steps in several processes write to by its id."""
+    """An MLflow run. The steps are separate processes and write to it by its id."""
 
     connection: Connection
     run_id: str
 
     @classmethod
     def start(cls, connection: Connection, flow_run: str, tags: Mapping[str, str]) -> Self:
-        """The run for `flow_run` (such as TrainFlow/17): found if an earlier attempt made it, made otherwise."""
-        return cls._find_or_create(connection, {FLOW_RUN_TAG: flow_run, "mlflow.runName": flow_run, **tags}, None)
+        """Find the run of `flow_run` (such as TrainFlow/17) from an earlier attempt, or create it."""
+        names = {FLOW_RUN_TAG: flow_run, "mlflow.runName": flow_run, LAUNCHER_TAG: _launcher()}
+        return cls._find_or_create(connection, names | dict(tags), None)
 
     def candidate(self, algorithm: str) -> Self:
-        """The nested run of one candidate; a new one where it is trained again after it was FINISHED."""
+        """Find or create the nested run of a candidate. A candidate that is trained again gets a new run."""
         tags = {CANDIDATE_TAG: algorithm, "mlflow.runName": algorithm, "mlflow.parentRunId": self.run_id}
         return self._find_or_create(self.connection, tags, self.run_id)
 
@@ -46,7 +49,7 @@ class FlowRun:
         key = "mlflow.parentRunId" if parent else FLOW_RUN_TAG
         condition = f"tags.`{key}` = '{tags[key]}'"
         if parent:
-            # MLflow refuses to change a parameter: what was finished with other hyperparameters stays as it is.
+            # MLflow rejects changed parameters, so a finished run is not used again for other hyperparameters.
             condition += f" and tags.`{CANDIDATE_TAG}` = '{tags[CANDIDATE_TAG]}' and attributes.status != 'FINISHED'"
         with connection.errors("starting a run"):
             found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
@@ -61,7 +64,7 @@ class FlowRun:
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Parameters (nested ones get dotted names), metrics and tags."""
+        """Log parameters, metrics and tags. Nested parameters get dotted names; metrics that are NaN are omitted."""
         from mlflow.entities import Metric, Param, RunTag
         from mlflow.utils.time import get_current_time_millis
 
@@ -76,26 +79,26 @@ class FlowRun:
             client.log_batch(self.run_id, metrics=measured, tags=run_tags)
 
     def log_artifacts(self, folder: Path, path: str | None = None) -> None:
-        """Every file of `folder`, under `path` of the run."""
+        """Log every file of `folder` below the artifact path `path`."""
         with self.connection.errors("logging artifacts"):
             self.connection.client.log_artifacts(self.run_id, str(folder), path)
 
     def log_data(self, frame: pd.DataFrame, name: str, source: str, fingerprint: str) -> None:
-        """Name the rows that the run is about: their columns and size, not the rows themselves.
+        """Log the columns and the size of a data set, not its rows.
 
-        A server before 2.4 has no place for it and goes without: what is traced by is in tags and artifacts, too.
+        MLflow servers before 2.4 do not support this; the lineage is in tags and artifacts too.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
         from mlflow.exceptions import MlflowException
 
-        # Made by hand: MLflow's own constructors know only sources of its own, and no simulator or database.
+        # Not mlflow.data.from_pandas: it does not support the simulator or a database as the source.
         columns = [{"name": str(column), "type": str(kind)} for column, kind in frame.dtypes.items()]
         profile = json.dumps({"num_rows": len(frame), "num_elements": int(frame.size)})
         dataset = Dataset(
             name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile
         )
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
-        # Two runs on the same rows name the same data set, and a database takes only the first of two at once.
+        # Two runs on the same rows create the same data set, and concurrent inserts of it fail in a database.
         with self.connection.errors("logging the data set"), self.connection.lock():
             try:
                 self.connection.client.log_inputs(self.run_id, datasets=inputs)
@@ -105,24 +108,28 @@ class FlowRun:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """A block in which the run is RUNNING. It is FINISHED after it, or FAILED where the block raises."""
+        """Set the run to RUNNING for the block, then to FINISHED, or to FAILED if the block raises."""
         self.reopen()
         try:
             yield
         except Exception:
-            with suppress(RegistryError):  # which would hide the error that is on its way
+            with suppress(RegistryError):  # it would hide the error from the block
                 self.fail()
             raise
         self.finish()
 
     def reopen(self) -> None:
-        with self.connection.errors("going on with the run"):
+        """Set the status to RUNNING, with this flow run's launcher."""
+        with self.connection.errors("continuing the run"):
+            self.connection.client.set_tag(self.run_id, LAUNCHER_TAG, _launcher())
             self.connection.client.update_run(self.run_id, "RUNNING")
 
     def fail(self) -> None:
+        """Set the status to FAILED."""
         self._end("FAILED")
 
     def finish(self) -> None:
+        """Set the status to FINISHED."""
         self._end("FINISHED")
 
     def _end(self, status: str) -> None:
@@ -131,12 +138,17 @@ class FlowRun:
 
     @property
     def artifact_uri(self) -> str:
+        """The URI of the run's artifacts."""
         with self.connection.errors("reading the run"):
             return str(self.connection.client.get_run(self.run_id).info.artifact_uri)
 
 
+def _launcher() -> str:
+    return os.environ.get(LAUNCHER_VARIABLE, "")
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names with text values; lists as JSON."""
+    """Convert nested settings to dotted names with text values. Lists become JSON."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -97,7 +97,7 @@ def test_the_reason_is_the_errors_own_text():
         "2026-11-23 16:05:06.504 [17/start/1 (pid 589)] <flow TrainFlow step start> failed:\n",
         "2026-11-23 16:05:06.504 [17/start/1 (pid 589)]     The run stopped:\n",
         "2026-11-23 16:05:06.504 [17/start/1 (pid 589)]     rows.csv: 'Torque [Nm]' is missing\n",
-        "2026-11-23 16:05:06.505 [17/start/1 (pid 589)]     once mended: python flows/train_flow.py run\n",
+        "2026-11-23 16:05:06.505 [17/start/1 (pid 589)]     after the fix: python flows/train_flow.py run\n",
         "2026-11-23 16:05:07.000 [17/start/1 (pid 589)] Task failed.\n",
         "2026-11-23 16:05:07.001 Workflow failed.\n",
         "    Step failure:\n",

@@ -91,7 +91,7 @@ class Place:
 
     def run_statuses(self) -> list[str]:
         """Of every MLflow run that the flow made, candidates' included."""
-        connection = self.versions()._connection
+        connection = self.versions().connection
         return [run.info.status for run in connection.client.search_runs([connection.experiment_id])]
 
 

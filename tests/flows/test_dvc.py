@@ -132,10 +132,10 @@ def test_the_version_and_its_status_say_which_data_made_it(trained):
 
 
 def test_a_first_model_has_no_base_to_be_compared_with_and_an_unknown_one_is_an_error(trained):
-    trained.run("python", "-m", "predictive_maintenance", "report", "--base", "HEAD~1")
+    trained.run("python", "-m", "predictive_maintenance", "report", "--compare-to", "HEAD~1")
     assert "has no metrics: no model was trained there" in (trained.root / "report" / "report.md").read_text()
     with pytest.raises(AssertionError, match="revision 'nowhere' cannot be compared with: unknown Git revision"):
-        trained.run("python", "-m", "predictive_maintenance", "report", "--base", "nowhere")
+        trained.run("python", "-m", "predictive_maintenance", "report", "--compare-to", "nowhere")
 
 
 def test_nothing_is_trained_again_when_nothing_has_changed(trained):
@@ -178,7 +178,7 @@ def test_metrics_params_and_plots_of_two_branches_are_compared(trained, tmp_path
     assert metrics["held_out.pr_auc.value"]["diff"] == pytest.approx(
         after["held_out"]["pr_auc"]["value"] - before["held_out"]["pr_auc"]["value"], abs=1e-4
     )
-    branch.run("python", "-m", "predictive_maintenance", "report", "--base", "main")
+    branch.run("python", "-m", "predictive_maintenance", "report", "--compare-to", "main")
     report = (branch.root / "report" / "report.md").read_text()
     assert "| `training.seed` | `7` | `8` |" in report
     assert f"| PR-AUC | {before['held_out']['pr_auc']['value']:.3f} \\[" in report

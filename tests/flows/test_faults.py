@@ -196,7 +196,7 @@ def test_a_killed_step_without_retry_is_resumed_where_it_stopped(place, quick_pa
     assert "version 1 is in production" in output
     versions = place.versions()
     assert [version.version for version in versions.list_versions()] == ["1"]
-    runs = versions._client.search_runs([versions._connection.experiment_id], "tags.flow_run != ''")
+    runs = versions._client.search_runs([versions.connection.experiment_id], "tags.flow_run != ''")
     assert len(runs) == 1
 
 

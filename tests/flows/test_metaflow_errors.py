@@ -1,7 +1,9 @@
-"""What a failing step does to the flow's MLflow run, in a flow that does nothing else."""
+"""What a failing step does to its retries and to the flow's MLflow run, in flows without any other work."""
 
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -9,26 +11,30 @@ from tests.paths import REPOSITORY
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
-FLOW = """
-import laptop
+IMPORTS = """
+import metaflow_setup
 from metaflow import FlowSpec, current, retry, step
 
-from boundary import plain_errors
-from predictive_maintenance.config import load_params
-from predictive_maintenance.registry import FlowRun, connect
+from metaflow_errors import plain_errors
+from permanent_errors import exit_code_of_permanent_errors
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.errors import DataError, SourceError
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.runs import FlowRun
+"""
+FAILING_FLOW = f"""{IMPORTS}
 
-
-class ProbeFlow(FlowSpec):
+class FailingFlow(FlowSpec):
     @plain_errors
     @step
     def start(self):
         self.params = load_params()
-        self.mlflow_run_id = FlowRun.start(connect(self.params.registry), current.run_id, {}).run_id
+        self.mlflow_run_id = FlowRun.start(connect(self.params.registry), current.run_id, {{}}).run_id
         self.letters = ["a"]
         self.next(self.work, foreach="letters")
 
     @plain_errors
-    @retry(times=1)
+    @retry(times=1, minutes_between_retries=0)
     @step
     def work(self):
         print("work finds", self.status())
@@ -37,7 +43,7 @@ class ProbeFlow(FlowSpec):
         self.next(self.join)
 
     @plain_errors
-    @retry(times=1)
+    @retry(times=1, minutes_between_retries=0)
     @step
     def join(self, inputs):
         if current.retry_count == 0:
@@ -61,23 +67,120 @@ class ProbeFlow(FlowSpec):
 
 
 if __name__ == "__main__":
-    ProbeFlow()
+    FailingFlow()
 """
+RETRYING_FLOW = f"""{IMPORTS}
+
+class RetryingFlow(FlowSpec):
+    @plain_errors
+    @retry(times=2, minutes_between_retries=0)
+    @step
+    def start(self):
+        print("attempt", current.retry_count)
+        BODY
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
 
 
-def test_any_fault_of_a_step_fails_the_mlflow_run_and_a_retry_goes_on_with_it(place, tmp_path):
-    (tmp_path / "probe_flow.py").write_text(FLOW)
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "probe_flow.py"), "run"],
-        cwd=place.root,
-        env={**place.variables(), "PYTHONPATH": f"{REPOSITORY / 'flows'}:{REPOSITORY}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 1
-    assert done.stdout.count("ZeroDivisionError: a fault of the code") == 3, done.stdout
-    assert done.stdout.count("work finds RUNNING") == 2
-    assert "join finds RUNNING" in done.stdout
-    assert "end finds RUNNING" in done.stdout
+if __name__ == "__main__":
+    with exit_code_of_permanent_errors():
+        RetryingFlow()
+"""
+CONNECT = "connect(load_params().registry)"
+
+
+@pytest.fixture
+def run_flow(place, tmp_path):
+    """Run the flow with the given source code: (exit code, output)."""
+
+    def run(code, **environment):
+        (tmp_path / "probe_flow.py").write_text(code)
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "probe_flow.py"), "run"],
+            cwd=place.root,
+            env={**place.variables(), "PYTHONPATH": f"{REPOSITORY / 'flows'}:{REPOSITORY}", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return done.returncode, done.stdout
+
+    return run
+
+
+@pytest.fixture
+def serve():
+    """Start an HTTP server that answers every request with the given status: (its URL, the paths of the requests)."""
+    servers = []
+
+    def start(status):
+        paths = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                paths.append(self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}", paths
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_error_of_a_step_fails_the_mlflow_run_and_a_retry_continues_it(run_flow, place):
+    code, output = run_flow(FAILING_FLOW)
+    assert code == 1
+    assert output.count("ZeroDivisionError: a fault of the code") == 3, output
+    assert output.count("work finds RUNNING") == 2
+    assert "join finds RUNNING" in output
+    assert "end finds RUNNING" in output
     assert place.run_statuses() == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(401, "wrong credentials (401)"), (403, "permission denied (403)"), (404, "not an MLflow server")],
+)
+def test_a_server_that_refuses_a_request_is_asked_once(run_flow, serve, status, reason):
+    url, requests = serve(status)
+    code, output = run_flow(RETRYING_FLOW.replace("BODY", CONNECT), MLFLOW_TRACKING_URI=url)
+    assert code == 1
+    assert reason in output
+    assert len(requests) == 1
+    assert "attempt 1" not in output
+    assert "a step failed and was not retried" in output
+    assert "Internal error" not in output
+    assert "Traceback" not in output
+
+
+def test_a_server_that_is_overloaded_is_asked_again(run_flow, serve):
+    url, requests = serve(503)
+    settings = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    code, output = run_flow(RETRYING_FLOW.replace("BODY", CONNECT), **settings)
+    assert code == 1
+    assert len(requests) == 3
+    assert "attempt 2" in output
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [("DataError('no failures')", 1), ("SourceError('no answer', transient=True)", 3)],
+    ids=["permanent", "transient"],
+)
+def test_only_transient_errors_of_the_data_are_retried(run_flow, error, attempts):
+    code, output = run_flow(RETRYING_FLOW.replace("BODY", f"raise {error}"))
+    assert code == 1
+    assert len([line for line in output.splitlines() if "] attempt " in line]) == attempts

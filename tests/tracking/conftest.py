@@ -1,4 +1,4 @@
-"""An empty registry, and what the last step of the flow does to it."""
+"""Fixtures: an empty registry, and a function that registers and promotes a model as the last step of the flow does."""
 
 import pytest
 
@@ -17,15 +17,15 @@ def connection(registry_uri, params):
 
 
 @pytest.fixture
-def versions(connection):
+def registry(connection):
     return ModelRegistry(connection)
 
 
 @pytest.fixture
-def train_there(small):
-    """`train` for a connection."""
+def make_train(small):
+    """Return `train` for a connection."""
 
-    def there(connection):
+    def make(connection):
         def run(name, promote=True, champion=None):
             mlflow_run = FlowRun.start(connection, name, {})
             evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
@@ -36,10 +36,10 @@ def train_there(small):
 
         return run
 
-    return there
+    return make
 
 
 @pytest.fixture
-def train(train_there, connection):
-    """What the last step of the flow does, for a run of the given name."""
-    return train_there(connection)
+def train(make_train, connection):
+    """Evaluate, register and promote a model as the last step of the flow does, in a run of the given name."""
+    return make_train(connection)

@@ -1,4 +1,4 @@
-"""How the registry is reached, and what a person reads when it is not."""
+"""The connection to MLflow, and the errors when it fails."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ def _connect_and_log(uri, number):
     run.log(params={"number": number}, metrics={"number": number})
 
 
-def test_several_processes_make_a_fresh_database_together(tmp_path, params, monkeypatch):
+def test_several_processes_can_create_a_new_database_at_once(tmp_path, params, monkeypatch):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_connect_and_log, args=(uri, number)) for number in range(3)]
@@ -35,18 +35,18 @@ def test_several_processes_make_a_fresh_database_together(tmp_path, params, monk
     }
 
 
-def test_a_server_that_does_not_answer_is_named_with_the_way_out(params, monkeypatch):
+def test_a_server_that_does_not_answer_is_named_without_its_credentials(params, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(RegistryError) as error:
         connect(params.registry)
-    assert "MLflow at http://***@127.0.0.1:9, connecting: the server does not answer" in str(error.value)
+    assert "MLflow at http://***:***@127.0.0.1:9, connecting: the server does not answer" in str(error.value)
     assert "secret" not in str(error.value)
 
 
-def test_a_folder_that_is_not_there_is_named(params, monkeypatch, tmp_path):
+def test_a_missing_folder_for_the_database_is_named(params, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'nosuch' / 'mlflow.db'}")
-    with pytest.raises(RegistryError, match="nosuch: no such folder for the MLflow database"):
+    with pytest.raises(RegistryError, match="nosuch: the folder for the MLflow database does not exist"):
         connect(params.registry)
 
 
@@ -62,7 +62,7 @@ def _connect_as_nobody(uri, answers):
         answers.put(str(error))
 
 
-def test_a_folder_without_permission_to_write_is_named_with_the_way_out(tmp_path):
+def test_a_folder_without_write_permission_is_named_with_the_setting(tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(0o555)
@@ -72,10 +72,10 @@ def test_a_folder_without_permission_to_write_is_named_with_the_way_out(tmp_path
     process.start()
     answer = answers.get(timeout=60)
     process.join()
-    assert "no permission to write the MLflow database there: set MLFLOW_TRACKING_URI" in answer
+    assert "no permission to write the MLflow database: set MLFLOW_TRACKING_URI" in answer
 
 
-def test_a_deleted_experiment_is_named_with_the_way_back(connection, params):
+def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(connection, params):
     connection.client.delete_experiment(connection.experiment_id)
     with pytest.raises(
         RegistryError, match=rf"is deleted: restore it with `mlflow experiments restore -x {connection.experiment_id}`"

@@ -1,63 +1,90 @@
-"""What a person reads when MLflow, the way to it or its stores fail."""
+"""Errors of MLflow, of its transport and of its stores: their text, and whether a retry can succeed."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
+from sqlalchemy.exc import OperationalError
 
 from predictive_maintenance.errors import RegistryError
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.mlflow_errors import as_registry_errors
 
 
-def text_of(error):
-    with pytest.raises(RegistryError) as raised, as_registry_errors("http://host:4010", "looking"):
+def converted(error):
+    with pytest.raises(RegistryError) as raised, as_registry_errors("http://host:4010", "reading"):
         raise error
-    return str(raised.value)
+    return raised.value
 
 
-def answered(status):
+def text_of(error):
+    return str(converted(error))
+
+
+def http_error(status):
     response = requests.Response()
     response.status_code = status
     return requests.HTTPError(f"{status} Client Error", response=response)
 
 
-@pytest.mark.parametrize("error", [MlflowException("no", UNAUTHENTICATED), answered(401)], ids=["API", "artifacts"])
-def test_refused_credentials_are_told_by_the_answer_of_the_server(error):
-    assert "the credentials were refused (401): set MLFLOW_TRACKING_USERNAME" in text_of(error)
+@pytest.mark.parametrize("error", [MlflowException("no", UNAUTHENTICATED), http_error(401)], ids=["API", "artifacts"])
+def test_wrong_credentials_are_recognised_by_the_status(error):
+    assert "wrong credentials (401): set MLFLOW_TRACKING_USERNAME" in text_of(error)
 
 
 @pytest.mark.parametrize(
     "error",
-    [RestException({"error_code": "PERMISSION_DENIED", "message": "no"}), answered(403)],
+    [RestException({"error_code": "PERMISSION_DENIED", "message": "no"}), http_error(403)],
     ids=["API", "artifacts"],
 )
-def test_a_lack_of_permission_is_told_by_the_answer_of_the_server(error):
+def test_missing_permission_is_recognised_by_the_status(error):
     assert "permission denied (403)" in text_of(error)
 
 
 @pytest.mark.parametrize("text", ["/runs/4010/403: no such file", "version 401 is broken", "Unauthorized.csv: empty"])
-def test_a_number_in_a_text_is_no_answer_of_a_server(text):
-    assert text_of(MlflowException(text)) == f"MLflow at http://host:4010, looking: {text}"
-    assert text_of(OSError(text)) == f"MLflow at http://host:4010, looking: {text}"
+def test_a_number_in_a_text_is_not_a_status(text):
+    assert text_of(MlflowException(text)) == f"MLflow at http://host:4010, reading: {text}"
+    assert text_of(OSError(text)) == f"MLflow at http://host:4010, reading: {text}"
 
 
-def test_a_server_that_cannot_be_reached_at_port_4010_refuses_no_credentials():
+def test_a_port_in_a_text_is_not_a_status():
     text = "HTTPConnectionPool(host='host', port=4010): Max retries exceeded with url: /api (Connection refused)"
     assert "the server does not answer" in text_of(MlflowException(text))
 
 
-def test_a_store_that_lacks_credentials_is_an_error_of_the_registry():
-    assert text_of(NoCredentialsError()) == "MLflow at http://host:4010, looking: Unable to locate credentials"
+def test_missing_credentials_of_an_artifact_store_are_a_registry_error():
+    assert text_of(NoCredentialsError()) == "MLflow at http://host:4010, reading: Unable to locate credentials"
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (MlflowException("no", UNAUTHENTICATED), False),
+        (RestException({"error_code": "PERMISSION_DENIED", "message": "no"}), False),
+        (RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}), False),
+        (RestException({"error_code": "ENDPOINT_NOT_FOUND", "message": "failed with error code 404"}), False),
+        (MlflowException("out-of-date database schema"), False),
+        (ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "GetObject"), False),
+        (RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}), True),
+        (http_error(429), True),
+        (http_error(503), True),
+        (MlflowException("API request failed: Max retries exceeded with url: /api"), True),
+        (OperationalError("select", {}, Exception("database is locked")), True),
+        (ConnectionResetError(), True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_an_error_is_transient_only_if_a_retry_can_succeed(error, transient):
+    assert converted(error).transient is transient
 
 
 @pytest.fixture
-def answering(monkeypatch):
-    """Make whatever MLFLOW_TRACKING_URI names answer each request with the status and body given."""
+def serve(monkeypatch):
+    """Start a server at MLFLOW_TRACKING_URI that answers every request with the given status and body."""
     servers = []
 
     def start(status, body):
@@ -83,14 +110,14 @@ def answering(monkeypatch):
 
 
 @pytest.mark.parametrize("status", [500, 502])
-def test_a_server_that_answers_with_an_error_each_time_is_not_told_as_silent(answering, params, status):
-    answering(status, b"<html>oops</html>")
-    with pytest.raises(RegistryError, match=f"the server answers {status} each time: its log says why"):
+def test_a_server_that_always_answers_with_an_error_is_not_reported_as_silent(serve, params, status):
+    serve(status, b"<html>oops</html>")
+    with pytest.raises(RegistryError, match=f"the server answers HTTP {status} every time: see the server's log"):
         connect(params.registry)
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_a_web_site_that_is_no_mlflow_server_is_told_as_such(answering, params, status):
-    answering(status, b"<html>\nwelcome</html>")
-    with pytest.raises(RegistryError, match="what answers there is not an MLflow server"):
+def test_a_web_site_that_is_not_an_mlflow_server_is_reported_as_such(serve, params, status):
+    serve(status, b"<html>\nwelcome</html>")
+    with pytest.raises(RegistryError, match="not an MLflow server"):
         connect(params.registry)

@@ -1,4 +1,4 @@
-"""A version's folder: complete, without pickles, and loaded by plain MLflow."""
+"""The folder of a model version: it contains its code and no pickle, and plain MLflow loads it."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.tracking.packaging import files_sha256, package_version
 
 
-def test_other_code_of_the_scorer_is_other_files_too(small, tmp_path):
+def test_the_hash_of_the_files_changes_with_the_code_of_the_scorer(small, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         package_version(small.files, small.rows.test.head(2), tmp_path / name)
     one, two = (tmp_path / name / "model" for name in ("one", "two"))
     assert files_sha256(one) == files_sha256(two)
     code = next((two / "code").glob("*/machine/features.py"))
-    code.write_text(code.read_text() + "# mended\n")
+    code.write_text(code.read_text() + "# changed\n")
     assert files_sha256(one) != files_sha256(two)
 
 
-def test_plain_mlflow_loads_production_by_its_alias_and_gives_the_same_numbers(train, small):
+def test_plain_mlflow_loads_production_by_its_alias_and_returns_the_same_probabilities(train, small):
     import mlflow
 
     train("TrainFlow/1")
@@ -40,7 +40,7 @@ def test_plain_mlflow_loads_production_by_its_alias_and_gives_the_same_numbers(t
     np.testing.assert_array_equal(model.predict(whole_numbers), found)
 
 
-def test_a_version_holds_no_pickle(train, versions, tmp_path):
+def test_a_version_contains_no_pickle(train, tmp_path):
     import mlflow
 
     train("TrainFlow/1")

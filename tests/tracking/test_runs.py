@@ -1,4 +1,4 @@
-"""The MLflow run of a flow and of its candidates: found again, and at the end neither running nor lost."""
+"""The MLflow run of a flow and the nested runs of its candidates: found again, with the right status."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def test_a_run_is_found_again_by_its_name_and_its_candidates_by_theirs(connectio
     assert nested.data.tags["mlflow.parentRunId"] == run.run_id
 
 
-def test_trainings_are_the_runs_of_the_flow_newest_first_with_what_the_gate_made_of_them(connection):
+def test_training_runs_are_listed_newest_first_with_their_verdict(connection):
     first = FlowRun.start(connection, "TrainFlow/1", {"gate_level": "rejected", "verdict": "is rejected: Recall"})
     first.candidate("lightgbm")
     first.finish()
@@ -37,15 +37,15 @@ def status(run):
     return run.connection.client.get_run(run.run_id).info.status
 
 
-def test_a_run_that_is_worked_on_is_running_and_ends_finished(connection):
+def test_a_run_is_running_while_it_is_open_and_then_finished(connection):
     run = FlowRun.start(connection, "TrainFlow/1", {})
     with run.open():
         assert status(run) == "RUNNING"
     assert status(run) == "FINISHED"
 
 
-@pytest.mark.parametrize("error", [RegistryError("down"), ZeroDivisionError("a fault")], ids=["its own", "any other"])
-def test_a_run_that_fails_is_failed_and_the_next_attempt_goes_on_with_it(connection, error):
+@pytest.mark.parametrize("error", [RegistryError("down"), ZeroDivisionError("a fault")], ids=["registry", "other"])
+def test_a_failed_run_is_continued_by_the_next_attempt(connection, error):
     run = FlowRun.start(connection, "TrainFlow/1", {}).candidate("lightgbm")
     with pytest.raises(type(error)), run.open():
         raise error
@@ -57,7 +57,7 @@ def test_a_run_that_fails_is_failed_and_the_next_attempt_goes_on_with_it(connect
     assert status(run) == "FINISHED"
 
 
-def test_a_registry_that_is_down_does_not_hide_why_a_run_failed(connection, monkeypatch):
+def test_a_registry_that_is_down_does_not_hide_the_error_of_the_run(connection, monkeypatch):
     def down(*arguments):
         raise MlflowException("Connection refused")
 
@@ -67,8 +67,8 @@ def test_a_registry_that_is_down_does_not_hide_why_a_run_failed(connection, monk
         raise ZeroDivisionError
 
 
-def test_a_candidate_that_is_trained_anew_leaves_its_finished_run_as_it_was(connection):
-    """Such as after its code was mended: MLflow refuses to change a parameter that is logged."""
+def test_a_candidate_that_is_trained_again_gets_a_new_run(connection):
+    """MLflow rejects changes of a logged parameter, for example after the code was changed."""
     run = FlowRun.start(connection, "TrainFlow/1", {})
     for leaves in (15, 31):
         candidate = run.candidate("lightgbm")
@@ -78,16 +78,16 @@ def test_a_candidate_that_is_trained_anew_leaves_its_finished_run_as_it_was(conn
     assert {found.data.params["num_leaves"] for found in nested} == {"15", "31"}
 
 
-def test_runs_on_the_same_rows_that_name_them_at_once_are_all_told(connection, small, tmp_path):
+def test_runs_can_log_the_same_data_set_at_once(connection, small, tmp_path):
     runs = [FlowRun.start(connection, f"TrainFlow/{number}", {}) for number in range(8)]
     start = threading.Barrier(len(runs))
 
-    def name(run):
+    def log_data(run):
         start.wait()
         run.log_data(small.rows.test, "training", "simulator", "0123456789")
 
     with ThreadPoolExecutor(len(runs)) as threads:
-        list(threads.map(name, runs))
+        list(threads.map(log_data, runs))
     for run in runs:
         (dataset,) = connection.client.get_run(run.run_id).inputs.dataset_inputs
         assert dataset.dataset.digest == "01234567"

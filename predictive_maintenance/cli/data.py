@@ -1,0 +1,186 @@
+"""Commands for data: check, score, simulate, fetch-ai4i."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from .shared import FILE, TRAIN_COMMAND, Command, count, load_settings, open_registry, overwrite_option, program_name
+
+if TYPE_CHECKING:
+    from ..inference.files import CheckedFile
+    from ..tracking.model_registry import ModelRegistry
+
+
+@click.command(cls=Command)
+@click.argument("file", type=FILE)
+@click.pass_obj
+def check(params_file: Path | None, file: Path) -> None:
+    """Check the columns and values of FILE (CSV or Parquet).
+
+    Exits with code 1 if a value is missing, not a number, or outside its limits.
+
+    \b
+    Example:
+      predictive-maintenance check readings.csv
+    """
+    from ..inference.files import check_file
+
+    params = load_settings(params_file)
+    checked = check_file(file, params.columns.limits, params.columns.aliases)
+    click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
+    _print_columns(checked)
+    if checked.bad_rows:
+        _print_bad_cells(checked)
+        sys.exit(1)
+    click.echo("every row is valid")
+
+
+@click.command(cls=Command)
+@click.argument("file", type=FILE)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    help="A .csv, .csv.gz or .parquet file.  [default: FILE with .scored before its ending]",
+)
+@click.option("--version", help="Use this model version instead of the one in production.")
+@overwrite_option
+@click.pass_obj
+def score(params_file: Path | None, file: Path, output: Path | None, version: str | None, overwrite: bool) -> None:
+    """Add the failure probability and the decision to each row of FILE (CSV or Parquet).
+
+    The file is read and written in batches, so it may be larger than memory. A row that cannot be scored is written
+    without a probability; the column `rejected` has the reason.
+
+    \b
+    Examples:
+      predictive-maintenance score readings.csv
+      predictive-maintenance score readings.parquet --output scored.parquet --version 3
+    """
+    from ..inference.files import score_file
+
+    output = output or _scored_name(file)
+    _check_output(output, overwrite)
+    params = load_settings(params_file)
+    registry = open_registry(params)
+    version = version or _production_version(registry)
+    scorer = registry.load_scorer(version)
+    with _RowCounter() as counter:
+        scored = score_file(file, output, scorer, version, params.columns.aliases, counter)
+    click.echo(
+        f"{count(scored.rows, 'row')} scored by version {version}: {count(scored.alarms, 'alarm')}, "
+        f"{scored.rejected:,} rejected"
+    )
+    click.echo(f"written to {output}")
+
+
+@click.command(cls=Command)
+@click.option("--rows", default=10_000, show_default=True, type=click.IntRange(min=1), help="The number of rows.")
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="The random seed.")
+@click.option(
+    "-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help="A .csv or .parquet file."
+)
+@overwrite_option
+def simulate(rows: int, seed: int, output: Path, overwrite: bool) -> None:
+    """Write simulated readings with labels and failure modes.
+
+    The same seed gives the same rows.
+
+    \b
+    Example:
+      predictive-maintenance simulate --rows 50000 --seed 1 --output more.csv
+    """
+    from ..ingestion.simulator import simulate as simulate_readings
+
+    _check_output(output, overwrite)
+    frame = simulate_readings(rows, seed)
+    try:
+        frame.to_parquet(output, index=False) if output.suffix == ".parquet" else frame.to_csv(output, index=False)
+    except OSError as error:
+        raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
+    failures = int(frame["machine_failure"].sum())
+    click.echo(f"{count(rows, 'row')} with {count(failures, 'failure')} written to {output}")
+    click.echo(f"next: {TRAIN_COMMAND} --sources {output}")
+
+
+@click.command("fetch-ai4i", cls=Command)
+@click.option(
+    "-o", "--output", type=FILE, help="A .csv file.  [default: data/raw/ai4i2020.csv in the project's folder]"
+)
+@click.option("--url", help="Download from this URL: the CSV file, or a ZIP archive with it.  [default: UCI's archive]")
+def fetch_ai4i(output: Path | None, url: str | None) -> None:
+    """Download the AI4I 2020 data set and verify its checksum.
+
+    It has 10,000 readings of milling machines with 339 failures.
+
+    \b
+    Example:
+      predictive-maintenance fetch-ai4i
+    """
+    from ..config.project import project_dir
+    from ..ingestion import ai4i
+
+    path = output or project_dir() / "data" / "raw" / "ai4i2020.csv"
+    fetched = ai4i.fetch(path, url or ai4i.HOME)
+    click.echo(f"{'written to' if fetched else 'already at'} {path}\n{ai4i.LICENCE}")
+    click.echo(f"next: {TRAIN_COMMAND} --sources {path}\n      dvc add {path}   (to track its versions)")
+
+
+def _print_columns(checked: CheckedFile) -> None:
+    for name, (header, scale, offset) in checked.match.columns.items():
+        converted = f", converted: x {scale:g} + {offset:g}" if (scale, offset) != (1.0, 0.0) else ""
+        click.echo(f"  {header!r} is used as {name}{converted}")
+    if ignored := ", ".join(repr(name) for name in checked.match.ignored):
+        click.echo(f"  not used: {ignored}")
+    if checked.failures is None:
+        click.echo("  no label column: the file can be scored, but not used for training")
+    else:
+        click.echo(f"  {count(checked.failures, 'failure')}")
+
+
+def _print_bad_cells(checked: CheckedFile) -> None:
+    click.echo(f"{count(checked.bad_rows, 'row')} with invalid values:")
+    for (column, reason), cells in sorted(checked.reasons.items(), key=lambda item: -item[1]):
+        click.echo(f"  {count(cells, 'cell')} of {column}: {reason}")
+    click.echo("first invalid values:")
+    for row, column, value, reason in checked.first:
+        click.echo(f"  row {row}, {column} = {value!r}: {reason}")
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} already exists: choose another --output, or add --overwrite")
+
+
+def _production_version(registry: ModelRegistry) -> str:
+    if (champion := registry.production_version()) is None:
+        raise click.ClickException(
+            f"no version is in production: train one with {TRAIN_COMMAND}, or promote one with {program_name()} promote"
+        )
+    return champion.version
+
+
+def _scored_name(file: Path) -> Path:
+    endings = "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
+    return file.with_name(f"{file.name.removesuffix(endings)}.scored{endings}")
+
+
+class _RowCounter:
+    """Shows the number of scored rows if stderr is a terminal."""
+
+    def __enter__(self) -> Self:
+        self._rows, self._shown = 0, sys.stderr.isatty()
+        return self
+
+    def __call__(self, rows: int) -> None:
+        self._rows += rows
+        if self._shown:
+            click.echo(f"\r{count(self._rows, 'row')}", nl=False, err=True)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._shown:
+            click.echo("\r\033[K", nl=False, err=True)

@@ -1,0 +1,156 @@
+"""Commands for model versions: status, promote, rollback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .shared import TRAIN_COMMAND, Command, RenamedOption, load_settings, open_registry, program_name
+
+if TYPE_CHECKING:
+    from ..tracking.entities import ModelVersion
+    from ..tracking.unfinished_runs import UnfinishedRun
+
+_EXIT_WITHOUT_PRODUCTION = 3
+
+
+@click.command(cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--fail-without-production",
+    cls=RenamedOption,
+    old_name="--require",
+    is_flag=True,
+    help="Exit with code 3 if no version is in production.",
+)
+@click.pass_obj
+def status(params_file: Path | None, as_json: bool, fail_without_production: bool) -> None:
+    """Show the champion, the candidate and unfinished training runs.
+
+    A version is shown with its metrics, quality gate and lineage. A training run whose process was killed is reported as
+    a warning.
+
+    \b
+    Examples:
+      predictive-maintenance status
+      predictive-maintenance status --json
+    """
+    from ..tracking.unfinished_runs import unfinished_runs
+
+    params = load_settings(params_file)
+    registry = open_registry(params)
+    champion, candidate = registry.production_version(), registry.candidate_version()
+    unfinished = unfinished_runs(registry.connection)
+    if as_json:
+        click.echo(_status_json(champion, candidate, unfinished))
+    else:
+        _print_status(champion, candidate, unfinished)
+    if fail_without_production and champion is None:
+        sys.exit(_EXIT_WITHOUT_PRODUCTION)
+
+
+@click.command(cls=Command)
+@click.argument("version")
+@click.option("--force", is_flag=True, help="Promote a version that did not pass the gate.")
+@click.pass_obj
+def promote(params_file: Path | None, version: str, force: bool) -> None:
+    """Move production to VERSION. Running services load it within seconds.
+
+    If VERSION is older than the version in production, the newer version is marked as rolled back: the gate then rejects
+    models that are trained on the same rows.
+
+    \b
+    Example:
+      predictive-maintenance promote 3
+    """
+    registry = open_registry(load_settings(params_file))
+    chosen = registry.get_version(version)
+    verdict = chosen.verdict
+    if verdict and verdict.level != "production" and not force:
+        raise click.ClickException(f"version {version} {verdict.summary()}\nadd --force to promote it anyway")
+    current = registry.production_version()
+    result = registry.promote(chosen.version, current.version if current else None)
+    if not result.promoted:
+        raise click.ClickException(f"{result.conflict}: run the command again")
+    click.echo(f"production is version {chosen.version} (before: {result.previous or 'none'})")
+    if result.rolled_back:
+        _print_rolled_back(result.previous)
+    if result.previous:
+        click.echo(f"undo this with: {program_name()} rollback")
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def rollback(params_file: Path | None) -> None:
+    """Move production back to the version before it.
+
+    If that version is older, the version that production leaves is marked as rolled back: the gate then rejects models
+    that are trained on the same rows. No version is deleted.
+
+    \b
+    Example:
+      predictive-maintenance rollback
+    """
+    result = open_registry(load_settings(params_file)).rollback()
+    click.echo(f"production is version {result.production} (before: {result.previous})")
+    if result.rolled_back:
+        _print_rolled_back(result.previous)
+
+
+def _print_rolled_back(version: str | None) -> None:
+    click.echo(f"version {version} is marked as rolled back: models trained on the same rows do not pass the gate")
+
+
+def _print_status(
+    champion: ModelVersion | None, candidate: ModelVersion | None, unfinished: list[UnfinishedRun]
+) -> None:
+    from ..reporting.version_summary import describe
+
+    if champion is None:
+        click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}")
+    else:
+        click.echo(describe("production", champion))
+    if candidate is not None and (champion is None or candidate.version != champion.version):
+        click.echo(f"\n{describe('candidate', candidate)}")
+    for found in unfinished:
+        click.echo(f"\n{_describe_unfinished(found)}")
+
+
+def _describe_unfinished(found: UnfinishedRun) -> str:
+    run = f"{found.run.flow_run} (MLflow run {found.run.run_id})"
+    if found.abandoned is None:
+        return f"in progress: {run}, started {_age(found.age)} ago"
+    return (
+        f"warning: {run}, started {_age(found.age)} ago, has the status RUNNING, but {found.abandoned}\n"
+        "         the next training run sets it to KILLED; to continue it: python flows/train_flow.py resume "
+        f"--origin-run-id {found.run.flow_run.rpartition('/')[2]}"
+    )
+
+
+def _age(age: timedelta) -> str:
+    minutes = int(age / timedelta(minutes=1))
+    if minutes < 2 * 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days"
+
+
+def _status_json(champion: ModelVersion | None, candidate: ModelVersion | None, unfinished: list[UnfinishedRun]) -> str:
+    from ..reporting.version_summary import as_dict
+
+    runs = [
+        {
+            "flow_run": found.run.flow_run,
+            "run_id": found.run.run_id,
+            "started": found.run.started.isoformat(timespec="seconds"),
+            "abandoned": found.abandoned,
+        }
+        for found in unfinished
+    ]
+    versions = {"production": champion, "candidate": candidate}
+    shown = {alias: version and as_dict(version) for alias, version in versions.items()}
+    return json.dumps(shown | {"unfinished_runs": runs}, indent=2)

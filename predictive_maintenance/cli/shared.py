@@ -1,0 +1,89 @@
+"""What the commands share: command classes, options, and access to the settings and the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import PredictiveMaintenanceError
+
+if TYPE_CHECKING:
+    from ..config.params import Params
+    from ..tracking.model_registry import ModelRegistry
+
+PROGRAM = "predictive-maintenance"
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+TRAIN_COMMAND = "python flows/train_flow.py run"
+
+run_option = click.option("--run", metavar="ID", help="The id of a run.  [default: the newest successful run]")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
+
+
+class Command(click.Command):
+    """A command whose examples in the help name the program as it was started."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return _with_program_name(super().get_help(ctx), ctx)
+
+
+class Group(click.Group):
+    """A group that prints the package's errors without a traceback and exits with code 1."""
+
+    command_class = Command
+
+    def get_help(self, ctx: click.Context) -> str:
+        return _with_program_name(super().get_help(ctx), ctx)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PredictiveMaintenanceError as error:
+            raise click.ClickException(str(error)) from None
+
+
+class RenamedOption(click.Option):
+    """An option whose old name still works but does not appear in the help."""
+
+    def __init__(self, *args: Any, old_name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._old_name = old_name
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        names = self.opts
+        self.opts = [*names, self._old_name]
+        super().add_to_parser(parser, ctx)
+        self.opts = names
+
+
+def program_name() -> str:
+    """The program as it was started: `predictive-maintenance` or `python -m predictive_maintenance`."""
+    context = click.get_current_context(silent=True)
+    return (context and context.find_root().info_name) or PROGRAM
+
+
+def load_settings(params_file: Path | None) -> Params:
+    """Load params.yaml, or the file given by --params."""
+    from ..config.params_file import load_params
+
+    return load_params(params_file)
+
+
+def open_registry(params: Params) -> ModelRegistry:
+    """Connect to the model registry."""
+    from ..tracking.connection import connect
+    from ..tracking.model_registry import ModelRegistry
+
+    return ModelRegistry(connect(params.registry))
+
+
+def count(number: int, noun: str) -> str:
+    """`number` with its noun: "1 row", "2,000 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _with_program_name(text: str, ctx: click.Context) -> str:
+    name = ctx.find_root().info_name or PROGRAM
+    return text.replace(f"{PROGRAM} ", f"{name} ")
