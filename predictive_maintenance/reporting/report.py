@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ..errors import DataError
 from ..evaluation.comparison import Comparison
 from ..evaluation.evaluate import Evaluation
 from .finished_run import FinishedRun
@@ -21,16 +22,20 @@ def write_report(run: FinishedRun, folder: Path, mlflow_url: str | None, base: R
     """Write the report and its charts to `folder` and return the report's path.
 
     `mlflow_url` is the address of MLflow's web pages, for links. With `base`, the report compares metrics and settings
-    with that revision. Raises OSError if `folder` cannot be written.
+    with that revision. Raises DataError if `folder` cannot be written.
     """
     from .chart_style import save_png  # imports Altair, which is slow
     from .evaluation_charts import evaluation_charts
 
     charts = evaluation_charts(run.evaluation, run.params.costs.currency)
-    (folder / CHARTS_FOLDER).mkdir(parents=True, exist_ok=True)
-    save_png(charts, folder / CHARTS_FOLDER)
     path = folder / REPORT_FILE
-    path.write_text("\n\n".join(report_sections(run, list(charts), mlflow_url, base)) + "\n", encoding="utf-8")
+    text = "\n\n".join(report_sections(run, list(charts), mlflow_url, base)) + "\n"
+    try:
+        (folder / CHARTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        save_png(charts, folder / CHARTS_FOLDER)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
     return path
 
 

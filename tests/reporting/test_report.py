@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from predictive_maintenance.cli.main import BELOW_THE_LEVEL, main
+from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.reporting import chart_style, finished_run
 from predictive_maintenance.reporting.report import report_sections, write_report
@@ -19,6 +19,7 @@ from predictive_maintenance.reporting.results import exported_metrics
 from predictive_maintenance.reporting.revisions import Revision
 
 GOLDEN = Path(__file__).parent / "golden"
+EXIT_BELOW_LEVEL = 3
 
 
 def report_text(run, base=None):
@@ -74,8 +75,8 @@ def test_the_report_shows_metrics_and_links_png_files(run, tmp_path):
     ("level", "required", "code"),
     [
         ("production", "production", 0), ("production", "candidate", 0),
-        ("candidate", "production", BELOW_THE_LEVEL), ("candidate", "candidate", 0),
-        (None, "candidate", BELOW_THE_LEVEL), (None, None, 0),
+        ("candidate", "production", EXIT_BELOW_LEVEL), ("candidate", "candidate", 0),
+        (None, "candidate", EXIT_BELOW_LEVEL), (None, None, 0),
     ],
 )  # fmt: skip
 def test_the_report_is_written_and_the_exit_code_reports_a_level_below_the_required_one(
@@ -84,7 +85,7 @@ def test_the_report_is_written_and_the_exit_code_reports_a_level_below_the_requi
     run.outcome = replace(run.outcome, level=level)
     monkeypatch.setattr(chart_style, "save_png", lambda charts, folder: None)  # it takes seconds
     monkeypatch.setattr(finished_run, "load_run", lambda name: run)
-    options = ["--require", required] if required else []
+    options = ["--fail-below", required] if required else []
     result = CliRunner().invoke(main, ["report", "-o", str(tmp_path / "made"), *options])
     assert result.exit_code == code, result.output
     assert f"TrainFlow/17: {level or 'rejected'}" in result.output
