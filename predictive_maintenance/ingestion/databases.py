@@ -1,6 +1,6 @@
 """Read a table or a query from a database, given as a SQLAlchemy URL with ?table= or ?query=.
 
-Not `pandas.read_sql`, which raises an error where a column changes its type between chunks or holds bytes, and rounds
+Not `pandas.read_sql`, which raises an error where a column changes its type between chunks or contains bytes, and rounds
 decimals. Not ADBC, which needs a driver of its own for each database. Measured in docs/adr/0009-read-databases.md.
 """
 
@@ -55,7 +55,7 @@ def read_database(uri: str, resolved: str) -> pa.Table:
 
 def _with_connection(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:
     """Return `action(connection, statement)`. Raises database errors as SourceError that names the source."""
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
     engine, statement = _engine_and_statement(uri, resolved)
     try:
@@ -63,7 +63,7 @@ def _with_connection(uri: str, resolved: str, action: Callable[[Any, Any], Any])
             return action(connection.execution_options(stream_results=True), statement)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        transient = isinstance(error, DBAPIError)  # a connection, or a statement: SQLAlchemy cannot tell them apart
+        transient = isinstance(error, InterfaceError | OperationalError)  # the types of a lost connection, among others
         raise SourceError(f"{redact(uri)}: {reason.splitlines()[0]}", transient=transient) from None
     finally:
         engine.dispose()

@@ -35,11 +35,11 @@ def calibrate_out_of_fold(
 
 
 def should_calibrate(
-    kind: Literal["auto", "sigmoid", "none"], labels: npt.NDArray[np.integer], raw: Vector, calibrated: Vector
+    method: Literal["auto", "sigmoid", "none"], labels: npt.NDArray[np.integer], raw: Vector, calibrated: Vector
 ) -> bool:
-    """Whether to calibrate: as `kind` sets or, for "auto", if it lowers the out-of-fold log-loss."""
+    """Whether to calibrate: as `method` sets or, for "auto", if it lowers the out-of-fold log-loss."""
     from sklearn.metrics import log_loss
 
-    if kind != "auto":
-        return kind == "sigmoid"
+    if method != "auto":
+        return method == "sigmoid"
     return bool(log_loss(labels, calibrated) < log_loss(labels, np.clip(raw, 1e-6, 1 - 1e-6)))

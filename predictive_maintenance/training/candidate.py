@@ -72,16 +72,16 @@ def select_calibration_and_threshold(
     `OutOfFold` has the predictions that evaluate this choice: each fold's come from the other folds.
     """
     calibrated = calibrate_out_of_fold(labels, raw, fold)
-    use = should_calibrate(params.training.calibration, labels, raw, calibrated)
+    use_calibration = should_calibrate(params.training.calibration, labels, raw, calibrated)
     decisions = np.empty(len(labels), dtype=bool)
     for number in np.unique(fold):
         held_out = fold == number
         # On raw probabilities: calibration keeps their order, and calibrated ones depend on the held-out fold's labels.
         threshold = select_threshold(labels[~held_out], raw[~held_out], params.threshold, params.costs)
         decisions[held_out] = raw[held_out] >= threshold
-    calibration = fit_calibration(labels, raw) if use else Calibration()
+    calibration = fit_calibration(labels, raw) if use_calibration else Calibration()
     threshold = select_threshold(labels, calibration.apply(raw), params.threshold, params.costs)
-    return calibration, threshold, OutOfFold(calibrated if use else raw, decisions)
+    return calibration, threshold, OutOfFold(calibrated if use_calibration else raw, decisions)
 
 
 def _fit(

@@ -110,8 +110,8 @@ def _with_float32_thresholds(estimator: Estimator) -> Estimator:
     """Copy a LightGBM model with each split threshold rounded down to a float32.
 
     For float32 features this changes no prediction: x <= t if and only if x <= the largest float32 not above t. The
-    converter rounds to the nearest float32. A threshold lies midway between two training values; rounded up it can equal
-    a new reading's value, which then takes the other branch.
+    converter rounds to the nearest float32. A threshold is midway between two training values. Rounded
+    up it can equal a new reading's value, which then follows the other branch.
     """
     from lightgbm import Booster
 

@@ -34,7 +34,7 @@ def content_ids(frame: pd.DataFrame) -> pd.Series:
     """Make an id for each row of one file from its measured values: PREFIX, 16 hex digits, ":n" for the n-th repeat.
 
     `frame` has canonical columns. Sensors are rounded to a millionth of their unit, times to a microsecond. A renamed or
-    re-exported file gives its rows the same ids. Vectorised: hashing row by row would take as long as reading the file.
+    re-exported file gives its rows the same ids. Vectorised, because hashing row by row is as slow as reading the file.
     """
     state = np.zeros(len(frame), dtype=np.uint64)
     for name in _CONTENT:

@@ -15,6 +15,7 @@ from uuid import UUID
 import boto3
 import pandas as pd
 import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
@@ -439,6 +440,17 @@ def test_a_missing_database_file_is_an_error_and_is_not_created(tmp_path, action
 @pytest.mark.parametrize("action", [fetch_all, check])
 def test_a_missing_table_is_an_error_with_its_name(database, action):
     assert error_text(f"{database}?table=gone", action) == f"{database}?table=gone: no such table: gone"
+
+
+@pytest.mark.parametrize(("error_type", "transient"), [(OperationalError, True), (ProgrammingError, False)])
+def test_a_database_error_is_transient_unless_it_is_about_the_query(database, monkeypatch, error_type, transient):
+    def fail(*_):
+        raise error_type("SELECT 1", {}, Exception("the reason"))
+
+    monkeypatch.setattr("predictive_maintenance.ingestion.databases._connect", fail)
+    with pytest.raises(SourceError, match="the reason") as error:
+        check(f"{database}?table=readings")
+    assert error.value.transient is transient
 
 
 def test_a_table_without_rows_is_an_error(database):

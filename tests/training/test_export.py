@@ -10,8 +10,8 @@ from predictive_maintenance.training.export import to_onnx
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_a_value_midway_between_two_training_values_takes_the_same_branch(algorithm):
-    """Split thresholds lie midway between training values: of even tenths, at the odd tenths."""
+def test_a_value_midway_between_two_training_values_follows_the_same_branch(algorithm):
+    """Split thresholds are midway between training values: for even tenths, at the odd tenths."""
     random = np.random.default_rng(0)
     tenths = random.integers(2800, 3200, size=(4000, 3))
     trained = (tenths - tenths % 2).astype(np.float64) / 10

@@ -1,4 +1,4 @@
-"""The selected threshold maximises the objective and lies midway between two probabilities."""
+"""The selected threshold maximises the objective and is midway between two probabilities."""
 
 import numpy as np
 import pytest
