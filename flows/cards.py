@@ -1,7 +1,6 @@
-"""What the cards of the flow show, as lists of Metaflow's card components.
+"""The content of the flow's cards, as lists of Metaflow's card components.
 
-Metaflow renders Markdown and HTML without sanitising it, so text that comes from data goes into tables' cells alone,
-which show it literally.
+Metaflow does not sanitise Markdown and HTML. Text from data is therefore only put into table cells, which show it as is.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _BAR_CHARACTERS = 24
 
 
 class TrialProgress:
-    """Shows each trial in the terminal and in the candidate's card as it ends."""
+    """Shows each finished trial in the terminal and in the candidate's card."""
 
     def __init__(self, algorithm: str, trials: int, card: Any) -> None:
         self._algorithm, self._card = algorithm, card
@@ -50,9 +49,9 @@ class TrialProgress:
 
 
 def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
-    """Show `components` on the card `name` of the step that runs, and keep the page among the artifacts of `run`.
+    """Add `components` to the card `name` of the current step, and log the card as an HTML artifact of `run`.
 
-    Metaflow makes its own page after the step, and on a rented machine only where there is a metadata service.
+    Metaflow renders its own page after the step. On AWS Batch it does so only with a metadata service.
     """
     current.card[name].extend(components)
     task = SimpleNamespace(pathspec=current.pathspec)
@@ -60,7 +59,7 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
 
 
 def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:
-    """Sources, quarantine and distributions."""
+    """Return the card of the step clean: sources, quarantine, failures and distributions."""
     from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
     frame = cleaned.frame
@@ -80,14 +79,14 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
         Markdown("## Quarantine"),
     ]
     if cleaned.quarantine.empty:
-        components.append(Markdown("Every row was good."))
+        components.append(Markdown("Every row is valid."))
     else:
         shown = cleaned.quarantine.head(MAX_QUARANTINE_LINES)
         columns = ["source", "row", "reading_id", "column", "value", "reason"]
         components += [
             _table(["Column", "Reason", "Cells"], cleaned.reasons().astype(str).to_numpy().tolist()),
             Markdown(
-                f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells; all are in the run's artifacts:"
+                f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells. The artifacts of the MLflow run have all:"
             ),
             _table(
                 [name.replace("_", " ").capitalize() for name in columns],
@@ -95,26 +94,28 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
             ),
         ]
     modes = [[LABELS[name], f"{int(frame[name].sum()):,}"] for name in BINARY_NAMES if name in frame]
-    components += [Markdown("## Failures"), _table(["Kind", "Rows"], modes), Markdown("## Distributions")]
+    components += [Markdown("## Failures"), _table(["Failure", "Rows"], modes), Markdown("## Distributions")]
     return components + [_chart(chart) for chart in distributions(frame)]
 
 
 def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
-    """One candidate: its out-of-fold scores, its search, its settings."""
+    """Return the card of one candidate: out-of-fold scores, trials and hyperparameters."""
     from predictive_maintenance.reporting.training_charts import trials  # imports Altair, which is slow
 
     calibration = trained.calibration
     calibrated = (
-        "not calibrated: it would not have lowered the out-of-fold log-loss"
+        "not calibrated, because calibration did not lower the out-of-fold log loss"
         if calibration.is_identity
         else f"calibrated by a sigmoid with slope {calibration.slope:.3f} and intercept {calibration.intercept:.3f}"
     )
     return [
         Markdown(f"# {trained.algorithm}"),
-        Markdown(f"Threshold **{trained.threshold:.4f}**, chosen on out-of-fold rows; probabilities {calibrated}."),
         Markdown(
-            "Hyperparameters were chosen on these folds, so the numbers below are slightly optimistic; the held-out rows "
-            "of the evaluation are not."
+            f"Threshold **{trained.threshold:.4f}**, selected on out-of-fold rows. The probabilities are {calibrated}."
+        ),
+        Markdown(
+            "The hyperparameters were selected on the same folds, so these scores are slightly optimistic. The scores on "
+            "held-out rows are not."
         ),
         _scores({"Out-of-fold": scores}),
         Markdown("## Search"),
@@ -134,12 +135,12 @@ def evaluation_card(
     flow_run: str,
     notes: Sequence[str],
 ) -> list[Component]:
-    """The verdict first, then what it rests on."""
+    """Return the card of the evaluation: the verdict, then gate, metrics, failure modes, costs and candidates."""
     from predictive_maintenance.reporting import training_charts  # imports Altair, which is slow
     from predictive_maintenance.reporting.evaluation_charts import evaluation_charts
 
     verdict = evaluation.verdict
-    title = {"production": "Fit for production", "candidate": "A candidate, not for production", None: "Rejected"}
+    title = {"production": "Fit for production", "candidate": "Candidate, not for production", None: "Rejected"}
     figures = evaluation_charts(evaluation, params.costs.currency)
     columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
     if evaluation.forward:
@@ -149,13 +150,13 @@ def evaluation_card(
     return [
         Markdown(f"# {title[verdict.level]}"),
         Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
-        *(Markdown(f"**Mind:** {note}.") for note in notes),
+        *(Markdown(f"**Note:** {note}.") for note in notes),
         Markdown("## Gate"),
         _table(*gate_table(verdict.checks)),
         Markdown("## Metrics"),
         Markdown(
-            f"With {params.evaluation.confidence:.0%} intervals from {params.evaluation.bootstrap_samples:,} bootstrap samples "
-            f"of whole tool lives. Forward in time: {evaluation.forward_note}."
+            f"Intervals of {params.evaluation.confidence:.0%} from {params.evaluation.bootstrap_samples:,} bootstrap samples "
+            f"of tool lives. Forward in time: {evaluation.forward_note}."
         ),
         _scores(columns),
         *_champion(evaluation),
@@ -168,12 +169,12 @@ def evaluation_card(
         Markdown("## Threshold and cost"),
         Markdown(
             f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
-            f"failure counts {params.costs.missed_failure:,.0f} {params.costs.currency}, "
+            f"failure costs {params.costs.missed_failure:,.0f} {params.costs.currency}, "
             f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
         _chart(figures["cost_over_thresholds"]),
         _chart(figures["calibration"]),
-        Markdown("## What it looks at"),
+        Markdown("## Feature importances"),
         _chart(figures["importances"]),
         Markdown("## Candidates"),
         _scores(dict(candidates)),
@@ -192,11 +193,14 @@ def _source_row(record: SourceRecord) -> list[str]:
 def _champion(evaluation: Evaluation) -> list[Component]:
     comparison = evaluation.comparison
     if comparison is None:
-        return [Markdown("There is no champion to compare with yet.")]
-    seen = f"{comparison.seen_rows:,} held-out rows left out, which it was trained on" if comparison.seen_rows else ""
-    head = Markdown(f"## Against version {comparison.version} ({comparison.algorithm})\n\n{seen}")
+        return [Markdown("There is no champion to compare with.")]
+    seen = f"Without {comparison.seen_rows:,} held-out rows that it was trained on." if comparison.seen_rows else ""
+    head = Markdown(f"## Comparison with version {comparison.version} ({comparison.algorithm})\n\n{seen}")
     if comparison.champion is None or comparison.challenger is None or comparison.f1_difference is None:
-        return [head, Markdown("No row with a failure is new to it: the two cannot be compared.")]
+        return [
+            head,
+            Markdown("The two cannot be compared: the champion was trained on every held-out row with a failure."),
+        ]
     difference = comparison.f1_difference
     return [
         head,
@@ -209,7 +213,7 @@ def _champion(evaluation: Evaluation) -> list[Component]:
 
 def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Component]:
     if not evaluation.modes:
-        return [Markdown("The data records no failure modes.")]
+        return [Markdown("The data has no failure modes.")]
     return [_table(*modes_table(evaluation.modes)), _chart(figures["recall_by_mode"])]
 
 
@@ -222,7 +226,7 @@ def _short(value: object) -> str:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Plain text in each cell: the card shows it literally, whatever a file's author wrote into it."""
+    """A table with plain text in each cell, which the card does not interpret as Markdown or HTML."""
     return Table([[str(cell) for cell in row] for row in rows], headers=[str(header) for header in headers])
 
 

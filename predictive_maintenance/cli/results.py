@@ -77,10 +77,7 @@ def report(output: Path, fail_below: str | None, compare_to: str | None, run: st
 
     finished = load_run(run)
     compared = load_revision(compare_to) if compare_to else None
-    try:
-        path = write_report(finished, output, web_ui_url(), compared)
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or output}: cannot write: {error.strerror or error}") from None
+    path = write_report(finished, output, web_ui_url(), compared)
     click.echo(f"{finished.flow_run}: {finished.outcome.level or 'rejected'}\nwritten to {path}")
     if fail_below and finished.outcome.level not in ("production", fail_below):
         sys.exit(_EXIT_BELOW_LEVEL)

@@ -1,4 +1,4 @@
-"""The doctor: one finding a line, each with the way out, and an exit code for a script."""
+"""The command doctor: one line for each check with how to fix it, and an exit code for scripts."""
 
 import os
 import re
@@ -16,12 +16,12 @@ from tests.paths import PARAMS_FILE, REPOSITORY
 
 @pytest.fixture
 def doctor(registry_uri, tmp_path):
-    """Runs the command in a process of its own, as Metaflow reads its settings once: (exit code, findings by name)."""
+    """Run the command in a new process, because Metaflow reads its settings once: (exit code, results by name)."""
 
     def run(*arguments, **settings):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW", "AWS", "PDM"))}
         here = dict.fromkeys(("METAFLOW_DATASTORE_SYSROOT_LOCAL", "METAFLOW_HOME", "PDM_PROJECT_DIR"), str(tmp_path))
-        # A project of its own: the DVC remote of the clone that is being worked on must not be queried.
+        # Its own project folder: the DVC remote of this checkout must not be queried.
         shutil.copy(PARAMS_FILE, tmp_path)
         done = subprocess.run(
             [sys.executable, "-m", "predictive_maintenance", "doctor", *arguments],
@@ -35,8 +35,8 @@ def doctor(registry_uri, tmp_path):
 
 
 @pytest.fixture
-def refusing():
-    """A server that asks for credentials whatever it is asked."""
+def unauthorized_server():
+    """The URL of a server that answers every request with 401."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -56,7 +56,7 @@ def refusing():
 
 @pytest.fixture
 def aws(aws_url):
-    """Settings that lead to an S3 with one bucket."""
+    """An S3 bucket and the settings for it."""
     settings = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     bucket = boto3.resource(
         "s3", endpoint_url=aws_url, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
@@ -70,7 +70,7 @@ def aws(aws_url):
 
 
 @pytest.mark.parametrize(
-    ("config", "state", "said"),
+    ("config", "state", "text"),
     [
         ("[core]\n    analytics = false\n", "unset", "no default remote"),
         ("no settings at all", "FAIL", "not a valid DVC configuration"),
@@ -84,16 +84,16 @@ def aws(aws_url):
         ("[core]\n    remote = store\n['remote \"store\"']\n    url = s3://nowhere/dvc\n", "FAIL", "s3://nowhere/dvc"),
     ],
 )
-def test_the_remote_of_dvc_is_one_that_another_machine_reads(doctor, aws, tmp_path, config, state, said):
+def test_the_dvc_remote_must_be_readable_from_other_machines(doctor, aws, tmp_path, config, state, text):
     _, settings = aws
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(config)
     _, found = doctor(**settings)
     assert found["DVC"][0] == state
-    assert said in found["DVC"][1]
+    assert text in found["DVC"][1]
 
 
-def test_a_fresh_machine_passes_and_is_told_what_it_goes_without(doctor):
+def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
     code, found = doctor()
     assert code == 0
     assert {name: state for name, (state, _) in found.items()} == {
@@ -102,7 +102,7 @@ def test_a_fresh_machine_passes_and_is_told_what_it_goes_without(doctor):
     assert "python flows/train_flow.py run" in found["model"][1]
 
 
-def test_what_it_writes_is_removed_again(doctor, registry_uri, params, monkeypatch):
+def test_what_doctor_writes_is_removed_again(doctor, registry_uri, params, monkeypatch):
     from predictive_maintenance.tracking.connection import connect
 
     code, found = doctor("--write")
@@ -111,22 +111,22 @@ def test_what_it_writes_is_removed_again(doctor, registry_uri, params, monkeypat
     assert connection.client.search_runs([connection.experiment_id]) == []
 
 
-def test_a_server_that_is_away_fails_and_the_rest_is_examined_all_the_same(doctor):
+def test_an_unreachable_server_fails_and_the_other_checks_still_run(doctor):
     code, found = doctor(MLFLOW_TRACKING_URI="http://me:hush@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert code == 1
     assert found["server"][0] == found["registry"][0] == "FAIL"
-    assert "is MLFLOW_TRACKING_URI right" in found["registry"][1]
+    assert "check MLFLOW_TRACKING_URI" in found["registry"][1]
     assert found["results"][0] == "pass"
     assert "hush" not in str(found)
 
 
-def test_refused_credentials_are_told_with_their_settings(doctor, refusing):
-    code, found = doctor(MLFLOW_TRACKING_URI=refusing)
+def test_wrong_credentials_are_reported_with_their_settings(doctor, unauthorized_server):
+    code, found = doctor(MLFLOW_TRACKING_URI=unauthorized_server)
     assert code == 1
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in found["registry"][1]
 
 
-def test_results_on_s3_are_looked_for_and_written_when_asked(doctor, aws):
+def test_the_s3_datastore_is_listed_and_with_the_option_written(doctor, aws):
     bucket, settings = aws
     code, found = doctor(**settings)
     assert (code, found["results"]) == (0, ("pass", "s3://results/metaflow can be listed"))
@@ -136,22 +136,22 @@ def test_results_on_s3_are_looked_for_and_written_when_asked(doctor, aws):
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
-    [("s3://elsewhere/x", "The specified bucket does not exist"), ("", "METAFLOW_DATASTORE_SYSROOT_S3: is not set")],
+    ("url", "text"),
+    [("s3://elsewhere/x", "The specified bucket does not exist"), ("", "METAFLOW_DATASTORE_SYSROOT_S3: not set")],
 )
-def test_results_that_have_no_place_fail(doctor, aws, place, said):
-    code, found = doctor(**aws[1] | {"METAFLOW_DATASTORE_SYSROOT_S3": place})
+def test_a_missing_s3_datastore_fails(doctor, aws, url, text):
+    code, found = doctor(**aws[1] | {"METAFLOW_DATASTORE_SYSROOT_S3": url})
     assert (code, found["results"][0]) == (1, "FAIL")
-    assert said in found["results"][1]
+    assert text in found["results"][1]
 
 
-def test_an_endpoint_that_is_none_fails_by_its_setting(doctor, aws):
+def test_an_invalid_s3_endpoint_is_named_with_its_setting(doctor, aws):
     code, found = doctor(**aws[1] | {"METAFLOW_S3_ENDPOINT_URL": "minio:9000"})
     assert (code, found["results"][0]) == (1, "FAIL")
     assert "AWS_ENDPOINT_URL" in found["results"][1]
 
 
-def test_a_queue_that_is_not_there_fails_by_its_setting(doctor, aws):
+def test_a_missing_job_queue_is_named_with_its_setting(doctor, aws):
     code, found = doctor(**aws[1] | {"METAFLOW_BATCH_JOB_QUEUE": "nightly"})
     assert (code, found["AWS Batch"][0]) == (1, "FAIL")
-    assert "METAFLOW_BATCH_JOB_QUEUE: there is no queue nightly" in found["AWS Batch"][1]
+    assert "METAFLOW_BATCH_JOB_QUEUE: the queue nightly does not exist" in found["AWS Batch"][1]

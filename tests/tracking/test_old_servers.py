@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from predictive_maintenance.cli.doctor import examine
+from predictive_maintenance.cli.setup_checks import check_setup
 from predictive_maintenance.errors import RegistryError
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
@@ -75,14 +75,14 @@ def test_server_2_3_supports_runs_versions_promotions_and_rollback(old_server, m
     assert registry.rollback().production == "1"
     rows = small.rows.test
     np.testing.assert_array_equal(registry.load_scorer("1").probabilities(rows), small.scorer.probabilities(rows))
-    findings = {finding.name: finding for finding in examine(params, write=True)}
-    assert "MLflow 2.3.0" in findings["server"].text
-    assert {findings[name].state for name in ("server", "registry", "model", "tracking, writing")} == {"pass"}
+    results = {result.name: result for result in check_setup(params, write=True)}
+    assert "MLflow 2.3.0" in results["server"].text
+    assert {results[name].state for name in ("server", "registry", "model", "tracking, writing")} == {"pass"}
 
 
 def test_a_server_before_2_3_is_reported_with_one_error(old_server, monkeypatch, params):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", old_server("2.2.2"))
     with pytest.raises(RegistryError, match=r"not an MLflow server, or one older than 2\.3"):
         ModelRegistry(connect(params.registry)).production_version()
-    (server,) = [finding for finding in examine(params) if finding.name == "server"]
-    assert (server.state, server.text) == ("FAIL", "MLflow 2.2.2 has no aliases: 2.3 or newer is needed")
+    (server,) = [result for result in check_setup(params) if result.name == "server"]
+    assert (server.state, server.text) == ("FAIL", "MLflow 2.2.2 has no aliases: use 2.3 or newer")

@@ -1,0 +1,43 @@
+"""Fixtures: run a command, and a registry with two versions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from predictive_maintenance.cli.main import main
+from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.reporting.run_log import version_tags
+from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.promotion import register_and_promote
+from predictive_maintenance.tracking.runs import FlowRun
+
+
+@pytest.fixture
+def run() -> Callable[..., tuple[int, str]]:
+    """Run a command with arguments: (exit code, output)."""
+
+    def invoke(*arguments: object) -> tuple[int, str]:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.exit_code, result.output
+
+    return invoke
+
+
+@pytest.fixture
+def promoted(registry_uri: str, small: Any) -> None:
+    """A registry with version 1 in production and version 2, which did not pass the gate, as candidate."""
+    connection = connect(small.params.registry)
+    for number in (1, 2):
+        champion = ModelRegistry(connection).baseline_model()
+        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
+        name = f"TrainFlow/{number}"
+        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")
+        mlflow_run = FlowRun.start(connection, name, {})
+        register_and_promote(
+            mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote=True
+        )
+        mlflow_run.finish()

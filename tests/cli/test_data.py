@@ -1,0 +1,66 @@
+"""The commands check, score and simulate."""
+
+import pandas as pd
+import pytest
+
+from predictive_maintenance.ingestion.simulator import simulate
+
+
+def test_score_adds_columns_to_the_rows(run, promoted, tmp_path, small):
+    rows = simulate(300, 5)
+    rows.loc[3, "torque_nm"] = -1.0
+    rows.to_csv(tmp_path / "readings.csv", index=False)
+    code, output = run("score", tmp_path / "readings.csv")
+    assert code == 0, output
+    assert "300 rows scored by version 1" in output
+    assert "1 rejected" in output
+    scored = pd.read_csv(tmp_path / "readings.scored.csv")
+    assert list(scored.columns[-4:]) == ["failure_probability", "predicted_failure", "model_version", "rejected"]
+    assert scored.loc[3, "rejected"] == "torque_nm: outside of the physical limits 0 to 500 Nm"
+    good = scored["rejected"].isna()
+    assert scored.loc[good, "failure_probability"].tolist() == small.scorer.probabilities(rows[good]).tolist()
+
+
+def test_an_existing_output_is_overwritten_only_with_the_option(run, promoted, tmp_path):
+    simulate(20, 5).to_csv(tmp_path / "readings.csv", index=False)
+    output_file = tmp_path / "out.csv"
+    output_file.write_text("mine")
+    code, output = run("score", tmp_path / "readings.csv", "-o", output_file)
+    assert code == 1
+    assert "already exists: choose another --output, or add --overwrite" in output
+    assert output_file.read_text() == "mine"
+    assert run("score", tmp_path / "readings.csv", "-o", output_file, "--overwrite")[0] == 0
+
+
+def test_score_without_a_champion_shows_how_to_get_one(run, registry_uri, tmp_path):
+    simulate(20, 5).to_csv(tmp_path / "readings.csv", index=False)
+    code, output = run("score", tmp_path / "readings.csv")
+    assert code == 1
+    assert "no version is in production: train one with python flows/train_flow.py run" in output
+
+
+def test_check_accepts_a_file_without_invalid_values(run, tmp_path):
+    simulate(100, 5).to_csv(tmp_path / "good.csv", index=False)
+    code, output = run("check", tmp_path / "good.csv")
+    assert code == 0
+    assert "100 rows" in output
+    assert "every row is valid" in output
+
+
+@pytest.mark.parametrize(("bad_rows", "counted"), [(1, "1 row with"), (2, "2 rows with")])
+def test_check_lists_invalid_values(run, tmp_path, bad_rows, counted):
+    rows = simulate(100, 5).astype({"torque_nm": object})
+    rows.loc[: bad_rows - 1, "torque_nm"] = "broken"
+    rows.to_csv(tmp_path / "bad.csv", index=False)
+    code, output = run("check", tmp_path / "bad.csv")
+    assert code == 1
+    assert f"{counted} invalid values:" in output
+    assert "row 1, torque_nm = 'broken': not a number" in output
+
+
+def test_simulate_writes_the_same_file_for_the_same_seed(run, tmp_path):
+    for name in ("one.csv", "two.csv"):
+        code, output = run("simulate", "--rows", 50, "--seed", 4, "-o", tmp_path / name)
+        assert code == 0
+        assert "next: python flows/train_flow.py run --sources" in output
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
