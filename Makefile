@@ -42,9 +42,9 @@ image:  ## Build the container images predictive-maintenance:train and :serve (n
 			$(if $(IMAGE_USER),--build-arg IMAGE_USER=$(IMAGE_USER)) \
 			--build-arg GIT_COMMIT=$$(git describe --always --abbrev=40 --exclude '*' --dirty=+changes 2>/dev/null || echo unknown) . || exit 1; done
 
-# `loadgroup` keeps tests that share one training run in one worker process.
+# A worker process runs whole files, since tests of a file share training runs and servers; tests/conftest.py orders the files.
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n $(WORKERS) --dist loadgroup
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(READY)  ## Run the tests (about 10 minutes on two cores); WORKERS=4 uses four cores
 	$(PYTEST) $(PARALLEL) -m "not long and not environment and not containers and not browser"

@@ -1,6 +1,7 @@
-"""What several tests share: the real data set, a small trained model, an empty registry that is ready at once."""
+"""Shared fixtures: the AI4I data set, a small trained model, an empty registry and a moto server."""
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params_file import load_params
@@ -21,16 +23,23 @@ from predictive_maintenance.training.candidate import TrainedCandidate, train_un
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
-from tests.paths import REPOSITORY
+from tests.paths import PARAMS_FILE, REPOSITORY
+from tests.shared_folders import shared_folder
 
 pytest_plugins = ("tests.fixtures.readings",)
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY.parent / "shared" / "data" / "ai4i2020.csv"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first, so that the workers of pytest-xdist, which take whole files, finish together."""
+    slow = {item.path for item in items if any(item.get_closest_marker(name) for name in ("flow", "environment"))}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Small:
-    """A model good enough to be promoted, trained in a second or two on simulated readings."""
+    """A model that passes the quality gate, trained in a few seconds on simulated readings."""
 
     params: Params
     rows: SplitRows
@@ -42,9 +51,9 @@ class Small:
 
 @pytest.fixture(scope="session")
 def ai4i_csv() -> Path:
-    """The real data set. A skip is a failure where PDM_REQUIRE_AI4I is set, as in CI."""
+    """The AI4I 2020 data set. The test is skipped without it; it fails if PDM_REQUIRE_AI4I is set, as in CI."""
     if not AI4I.is_file():
-        message = f"the AI4I 2020 data set is not at {AI4I}: set PDM_AI4I_CSV"
+        message = f"{AI4I}: the AI4I 2020 data set is not there: set PDM_AI4I_CSV to its path"
         pytest.fail(message) if os.environ.get("PDM_REQUIRE_AI4I") else pytest.skip(message)
     return AI4I
 
@@ -55,8 +64,20 @@ def params() -> Params:
 
 
 @pytest.fixture(scope="session")
+def quick_params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A params.yaml for the fastest run that ends in production: one candidate, one trial, few bootstrap samples."""
+    raw = yaml.safe_load(PARAMS_FILE.read_text())
+    raw["data"]["sources"] = [{"uri": "simulator://?rows=6000&seed=3"}]
+    raw["candidates"] = {"lightgbm": raw["candidates"]["lightgbm"] | {"trials": 1}}
+    raw["evaluation"]["bootstrap_samples"] = 100
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+@pytest.fixture(scope="session")
 def read_rows(params: Params) -> Callable[[str], pd.DataFrame]:
-    """Clean rows of a source, by URI."""
+    """Return the clean rows of the source with the given URI."""
 
     def read(uri: str) -> pd.DataFrame:
         return clean(ingest((Source(uri=uri),), params.columns), params.columns.limits, params.cleaning).frame
@@ -65,36 +86,57 @@ def read_rows(params: Params) -> Callable[[str], pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def small(params: Params, read_rows: Callable[[str], pd.DataFrame]) -> Small:
-    rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
-    trained = train_untuned("lightgbm", rows.train, rows.fold, params)
+def small(params: Params, read_rows: Callable[[str], pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A LightGBM on 8,000 simulated readings, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
+        _train("lightgbm", rows, params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small model", train), params)
+
+
+@pytest.fixture(scope="session")
+def small_forest(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A random forest on the same rows as `small`, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        _train("random_forest", small.rows, small.params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small forest", train), small.params)
+
+
+def _train(algorithm: str, rows: SplitRows, params: Params, folder: Path) -> None:
+    trained = train_untuned(algorithm, rows.train, rows.fold, params)
     files = export_model(trained, rows.train, rows.test, params)
-    return Small(
-        params=params,
-        rows=rows,
-        trained=trained,
-        out_of_fold=out_of_fold_scores(trained, rows, params),
-        files=files,
-        scorer=Scorer.from_files(files),
-    )
+    out_of_fold = out_of_fold_scores(trained, rows, params)
+    parts = {"rows": rows, "trained": trained, "out_of_fold": out_of_fold, "files": files}
+    (folder / "parts.pickle").write_bytes(pickle.dumps(parts))
+
+
+def _load(folder: Path, params: Params) -> Small:
+    parts = pickle.loads((folder / "parts.pickle").read_bytes())
+    return Small(params=params, scorer=Scorer.from_files(parts["files"]), **parts)
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with all its tables: making one takes seconds, copying one does not."""
-    from mlflow.store.db.utils import _initialize_tables
-    from sqlalchemy import create_engine
+    """An MLflow database with all its tables and no entries, for tests to copy: creating one takes seconds."""
 
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    engine = create_engine(f"sqlite:///{path}")
-    _initialize_tables(engine)
-    engine.dispose()
-    return path
+    def create(folder: Path) -> None:
+        from mlflow.store.db.utils import _initialize_tables
+        from sqlalchemy import create_engine
+
+        engine = create_engine(f"sqlite:///{folder / 'mlflow.db'}")
+        _initialize_tables(engine)
+        engine.dispose()
+
+    return shared_folder(tmp_path_factory, "empty database", create) / "mlflow.db"
 
 
 @pytest.fixture
 def registry_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A registry of the test's own, in a folder with spaces in its name, as MLFLOW_TRACKING_URI."""
+    """An empty registry for one test, in a folder with a space in its name; MLFLOW_TRACKING_URI is set to its URI."""
     folder = tmp_path / "a registry"
     folder.mkdir()
     shutil.copy(empty_database, folder / "mlflow.db")
@@ -105,7 +147,7 @@ def registry_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def aws_url() -> Iterator[str]:
-    """Where moto's server answers for all of AWS."""
+    """The URL of a moto server, which stands in for all AWS services."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)

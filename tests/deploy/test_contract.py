@@ -1,11 +1,10 @@
-"""A training job as SageMaker lays it out: what is read, what is refused, what is left behind."""
+"""A SageMaker training job: how its configuration is read, what is refused, and which files it leaves."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -18,7 +17,7 @@ from tests.paths import REPOSITORY
 
 @pytest.fixture
 def lay_out(tmp_path):
-    """Makes /opt/ml as SageMaker does, below a folder of the test's: its root."""
+    """Create the folders and files that SageMaker puts below /opt/ml. Returns their root, below `tmp_path`."""
 
     def make(hyperparameters=None, **channels):
         config = tmp_path / "ml" / "input" / "config"
@@ -39,14 +38,14 @@ def rows(count=6000, seed=3, without=()):
     return simulate(count, seed).drop(columns=list(without)).to_csv(index=False)
 
 
-def spoiled():
-    """Rows whose labels say nothing."""
+def random_labels():
+    """Rows whose labels are shuffled."""
     frame = simulate(6000, 11)
     frame["machine_failure"] = frame["machine_failure"].sample(frac=1, random_state=1).to_numpy()
     return frame.to_csv(index=False)
 
 
-def test_channels_become_sources_and_what_is_joined_comes_last(lay_out):
+def test_channels_become_sources_and_joined_channels_come_last(lay_out):
     root = lay_out({"trials": "3"}, **{"join-labels": {"labels.csv": "x"}, "rows": {"b.csv": "x", "a.csv": "x"}})
     job = Job.read(root)
     assert job.options[0] == "--trials=3"
@@ -56,12 +55,12 @@ def test_channels_become_sources_and_what_is_joined_comes_last(lay_out):
     ]  # fmt: skip
 
 
-def test_a_job_that_is_told_nothing_runs_on_the_settings_of_the_image(lay_out, tmp_path):
+def test_a_job_without_configuration_uses_the_settings_of_the_image(lay_out, tmp_path):
     assert Job.read(lay_out()) == Job((), None, "production")
     assert Job.read(tmp_path / "nothing at all") == Job((), None, "production")
 
 
-def test_strings_in_quotation_marks_and_settings_of_the_sdk_are_understood(lay_out):
+def test_quoted_strings_are_unquoted_and_settings_of_the_sagemaker_sdk_are_ignored(lay_out):
     given = {"sources": '"simulator://?rows=100"', "promote": "false", "sagemaker_program": '"x.py"'}
     assert Job.read(lay_out(given)).options == ("--sources=simulator://?rows=100", "--promote=false")
 
@@ -72,7 +71,7 @@ def test_a_channel_named_params_replaces_the_settings(lay_out):
 
 
 @pytest.mark.parametrize(
-    ("hyperparameters", "channels", "told"),
+    ("hyperparameters", "channels", "message"),
     [
         (
             {"trails": "3"},
@@ -85,14 +84,14 @@ def test_a_channel_named_params_replaces_the_settings(lay_out):
         ([1], {}, "hyperparameters.json: not a JSON object"),
     ],
 )
-def test_what_makes_no_sense_is_named(lay_out, hyperparameters, channels, told):
+def test_an_invalid_configuration_is_refused_with_the_reason(lay_out, hyperparameters, channels, message):
     root = lay_out(hyperparameters, **channels)
     with pytest.raises(JobError) as refused:
         Job.read(root)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_the_reason_is_the_errors_own_text():
+def test_the_reason_is_the_text_of_the_error_in_the_output():
     lines = [
         "2026-11-23 16:05:06.504 [17/start/1 (pid 589)] <flow TrainFlow step start> failed:\n",
         "2026-11-23 16:05:06.504 [17/start/1 (pid 589)]     The run stopped:\n",
@@ -105,7 +104,7 @@ def test_the_reason_is_the_errors_own_text():
     assert reason_of(lines) == "rows.csv: 'Torque [Nm]' is missing"
 
 
-def test_without_such_a_text_the_last_lines_are_the_reason():
+def test_without_an_error_text_the_reason_is_the_last_lines():
     assert reason_of(["MemoryError\n", "Workflow failed.\n"]) == "MemoryError"
     assert reason_of([]) == "the flow failed: see the job log"
 
@@ -120,8 +119,9 @@ def run(root, **environment):
 
 
 @pytest.mark.flow
-def test_a_good_job_leaves_a_model_that_can_be_served(lay_out, small):
-    root = lay_out({"trials": "1"}, rows={"a.csv": rows(), "b.csv": rows(2000, 5)})
+def test_a_job_leaves_a_model_that_can_be_served_and_its_metrics(lay_out, small, quick_params):
+    params = {"params.yaml": quick_params.read_text()}
+    root = lay_out(params=params, rows={"a.csv": rows(4000), "b.csv": rows(2000, 5)})
     job = run(root)
     output, _ = job.communicate(timeout=500)
     assert job.returncode == 0, output
@@ -133,43 +133,49 @@ def test_a_good_job_leaves_a_model_that_can_be_served(lay_out, small):
     assert json.loads((root / "output" / "data" / "metrics.json").read_text())["level"] == "production"
 
 
-@pytest.mark.flow
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (rows(without=["torque_nm"]), "torque"),
-        ("", "rows.csv"),
-        (spoiled(), "the model reached the level rejected, but production"),
-    ],
-)
-def test_a_bad_job_leaves_the_reason_and_no_model(lay_out, text, told):
-    root = lay_out({"trials": "1"}, rows={"rows.csv": text})
+def failure_of(root):
+    """The reason that a job leaves, which must leave no model."""
     job = run(root)
     output, _ = job.communicate(timeout=500)
     assert job.returncode == 1, output
     reason = (root / "output" / "failure").read_text()
-    assert told in reason
     assert "Traceback" not in reason
     assert not list(root.glob("model/*"))
+    return reason
 
 
 @pytest.mark.flow
-def test_a_job_that_is_stopped_passes_it_on_and_says_so(lay_out):
+@pytest.mark.parametrize(
+    ("text", "message"), [(rows(without=["torque_nm"]), "torque"), ("", "rows.csv")], ids=["no torque", "empty file"]
+)
+def test_a_job_on_unusable_data_leaves_the_reason_and_no_model(lay_out, text, message):
+    assert message in failure_of(lay_out(rows={"rows.csv": text}))
+
+
+@pytest.mark.flow
+@pytest.mark.long
+def test_a_job_whose_model_is_rejected_leaves_the_level_and_no_model(lay_out, quick_params):
+    params = {"params.yaml": quick_params.read_text()}
+    assert "the model reached the level rejected, but production is required" in failure_of(
+        lay_out(params=params, rows={"rows.csv": random_labels()})
+    )
+
+
+@pytest.mark.flow
+def test_a_stopped_job_stops_the_flow_and_leaves_the_reason(lay_out):
     root = lay_out({"trials": "50"}, rows={"rows.csv": rows()})
     job = run(root)
     for line in job.stdout:
         if "Task is starting" in line:
             break
     job.send_signal(signal.SIGTERM)
-    began = time.monotonic()
     job.communicate(timeout=60)
     assert job.returncode == 143
-    assert time.monotonic() - began < 60
     assert (root / "output" / "failure").read_text() == "ended by SIGTERM"
 
 
 @pytest.mark.flow
-def test_a_secret_that_is_not_there_ends_the_job_before_any_work(lay_out):
+def test_a_missing_secret_ends_the_job_before_the_flow_starts(lay_out):
     root = lay_out(rows={"rows.csv": rows()})
     settings = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "eu-central-1", "AWS_MAX_ATTEMPTS": "1"}
     job = run(root, PDM_SECRETS="pdm/mlflow", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", **settings)

@@ -1,14 +1,8 @@
 """A real MLflow server and real services, each in a process of its own."""
 
-import contextlib
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,101 +15,25 @@ from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
-from predictive_maintenance.training.candidate import train_untuned
-from predictive_maintenance.training.export import export_model
-from tests.paths import REPOSITORY
+from tests.fixtures.servers import MlflowServer, Process, clean_environment, free_port, wait_for
 
 from .containers import Engine
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `what` returns once it is true."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            if found := what():
-                return found
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    pytest.fail(f"waited {seconds} s for {what}")
-
-
-@dataclass
-class Process:
-    """A server: what it prints goes to a file."""
-
-    command: list[str]
-    log: Path
-    environment: dict[str, str]
-    running: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        with self.log.open("a") as log:
-            self.running = subprocess.Popen(
-                self.command, cwd=REPOSITORY, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
-        """Its exit code. Whatever is left of it afterwards is killed."""
-        assert self.running is not None
-        self.running.send_signal(how)
-        try:
-            return self.running.wait(seconds)
-        finally:
-            self.kill()
-
-    def kill(self) -> None:
-        if self.running is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.running.pid, signal.SIGKILL)
-            self.running.wait()
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PDM_", "MLFLOW", "METAFLOW"))}
-    return kept | more
-
-
-@dataclass
-class MlflowServer(Process):
-    """`artifacts` is the folder that it keeps files in."""
-
-    url: str = ""
-    artifacts: Path = Path()
-
-    def up(self) -> None:
-        self.start()
-        wait_for(lambda: httpx.get(f"{self.url}/health").status_code == 200)
-
-
 @pytest.fixture(scope="module")
 def mlflow_server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    folder, port = tmp_path_factory.mktemp("mlflow-server"), free_port()
-    shutil.copy(empty_database, folder / "mlflow.db")
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
-    server = MlflowServer(
-        command, folder / "log", clean_environment(), url=f"http://127.0.0.1:{port}", artifacts=folder / "artifacts"
-    )
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    shutil.copy(empty_database, folder)
+    server = MlflowServer.over(folder)
     server.up()
     yield server
     server.kill()
 
 
 @pytest.fixture(scope="module")
-def forest_files(small: Any) -> dict[str, bytes]:
-    """A second model, whose answers differ from the small one's."""
-    trained = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
-    return export_model(trained, small.rows.train, small.rows.test, small.params)
+def forest_files(small_forest: Any) -> dict[str, bytes]:
+    """A second model, whose probabilities differ from those of the first."""
+    return dict(small_forest.files)
 
 
 @pytest.fixture(scope="module")

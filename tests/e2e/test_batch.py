@@ -21,9 +21,9 @@ from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.tracking.connection import connect_read_only
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.registry_reader import RegistryReader
+from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import PARAMS_FILE, REPOSITORY
 
-from .conftest import Process, clean_environment, free_port, wait_for
 from .containers import Engine
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]

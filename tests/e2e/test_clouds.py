@@ -11,8 +11,8 @@ import pytest
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.scorer.scoring import Scorer
+from tests.fixtures.servers import free_port, wait_for
 
-from .conftest import free_port, wait_for
 from .containers import HARDENED, SERVE, TRAIN
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
 
-from .conftest import wait_for
 from .containers import Engine
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]

@@ -27,11 +27,10 @@ from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import train_untuned
+from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
 
-from .conftest import Process, clean_environment, free_port, wait_for
-
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"

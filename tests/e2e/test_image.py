@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.tracking.lineage import git_commit
+from tests.fixtures.servers import free_port, wait_for
 
-from .conftest import free_port, wait_for
 from .containers import HARDENED, SERVE, TRAIN
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]

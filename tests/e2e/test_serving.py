@@ -1,4 +1,4 @@
-"""The service as it runs: a process over a real registry, which is promoted in, stopped, damaged and restarted."""
+"""The API as a process, with an MLflow server: promotions, outages, damaged files and restarts."""
 
 import concurrent.futures
 import io
@@ -25,11 +25,9 @@ from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
+from tests.fixtures.environments import Environment
+from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
-
-from .conftest import wait_for
-
-pytestmark = [pytest.mark.xdist_group("serving")]
 
 
 @pytest.fixture(scope="module")
@@ -43,28 +41,28 @@ def readings(small):
 
 
 def under_load(service, readings, seconds_after, act):
-    """Every answer to four clients that never pause, while `act` runs in the middle."""
+    """Call `act` while four clients send readings without a pause. Returns all (reading, response) pairs."""
     stop, answers = threading.Event(), []
 
-    def ask(first):
-        place = first
+    def send(first):
+        index = first
         while not stop.is_set():
-            reading = readings[place % len(readings)]
+            reading = readings[index % len(readings)]
             answers.append((reading, service.predict(reading)))
-            place += 1
+            index += 1
 
     with concurrent.futures.ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(ask, first * 50) for first in range(4)]
+        sending = [clients.submit(send, first * 50) for first in range(4)]
         time.sleep(0.5)
         act()
         time.sleep(seconds_after)
         stop.set()
-    for each in asking:
-        each.result()  # a connection that was refused or cut raises here
+    for each in sending:
+        each.result()  # raises if a connection was refused or closed
     return answers
 
 
-def test_a_promotion_and_a_rollback_under_load_cost_no_request_and_every_answer_names_its_model(
+def test_no_request_fails_during_a_promotion_and_a_rollback_and_each_response_names_its_model(
     make_service, in_production, readings, scorers
 ):
     service = make_service()
@@ -86,7 +84,7 @@ def test_a_promotion_and_a_rollback_under_load_cost_no_request_and_every_answer_
     assert len(answers) > 100
 
 
-def test_with_the_registry_down_predictions_go_on_and_a_restart_starts_from_disk(
+def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
     make_service, in_production, mlflow_server, readings
 ):
     service = make_service()
@@ -108,7 +106,7 @@ def test_with_the_registry_down_predictions_go_on_and_a_restart_starts_from_disk
     assert not service.get("/health").json()["restored_from_disk"]
 
 
-def test_a_service_that_has_never_seen_the_registry_starts_and_becomes_ready_with_it(
+def test_an_api_started_without_the_registry_becomes_ready_when_the_registry_is_up(
     make_service, in_production, mlflow_server, readings
 ):
     mlflow_server.stop(signal.SIGTERM)
@@ -124,13 +122,15 @@ def test_a_service_that_has_never_seen_the_registry_starts_and_becomes_ready_wit
     assert service.predict(readings[0]).json()["model_version"] == "1"
 
 
-def test_a_version_whose_file_was_cut_short_is_refused_until_it_is_whole(make_service, in_production, mlflow_server):
+def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
+    make_service, in_production, mlflow_server
+):
     service = make_service()
     service.ready()
     onnx = max(mlflow_server.artifacts.rglob("model.onnx"), key=lambda path: path.stat().st_mtime)
-    whole = onnx.read_bytes()
-    in_production.promote("2", "1")  # whole while it is promoted, damaged before it is fetched
-    onnx.write_bytes(whole[: len(whole) // 2])
+    complete = onnx.read_bytes()
+    in_production.promote("2", "1")  # complete at the promotion, damaged before the download
+    onnx.write_bytes(complete[: len(complete) // 2])
     service_2 = make_service(PDM_MODEL_CACHE=str(onnx.parent / "cache of another machine"))
     try:
         service_2.up()
@@ -139,12 +139,12 @@ def test_a_version_whose_file_was_cut_short_is_refused_until_it_is_whole(make_se
         events = service_2.get("/metrics").text
         assert 'pdm_model_events_total{event="refused"}' in events
     finally:
-        onnx.write_bytes(whole)
+        onnx.write_bytes(complete)
     service_2.wait_for_version("2")
     assert service_2.get("/health").json()["status"] == "ok"
 
 
-def test_a_batch_in_flight_is_finished_when_the_service_is_told_to_end(make_service, in_production, small):
+def test_sigterm_lets_a_running_batch_request_finish(make_service, in_production, small):
     service = make_service()
     service.ready()
     rows = pd.concat([small.rows.test[list(INPUT_NAMES)]] * 40, ignore_index=True).head(60_000)
@@ -164,29 +164,29 @@ def test_a_batch_in_flight_is_finished_when_the_service_is_told_to_end(make_serv
     assert len(pd.read_csv(io.BytesIO(answer.result().content))) == len(rows)
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_the_service(make_service, in_production):
+def test_a_client_that_disconnects_within_its_body_is_logged_as_a_client_error(make_service, in_production):
     service = make_service()
     service.ready()
-    head = "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-length: 1000\r\nx-request-id: leaver\r\n\r\n"
+    head = "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-length: 1000\r\nx-request-id: disconnected\r\n\r\n"
     with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port)) as client:
         client.sendall(f"{head}{{".encode())
-    lines = wait_for(lambda: [line for line in service.log.read_text().splitlines() if '"leaver"' in line])
+    lines = wait_for(lambda: [line for line in service.log.read_text().splitlines() if '"disconnected"' in line])
     assert [json.loads(line)["status"] for line in lines] == [400]
     assert "Traceback" not in service.log.read_text()
     assert service.get("/ready").status_code == 200
 
 
-def test_the_metrics_of_all_workers_add_up(make_service, in_production, readings):
+def test_metrics_are_the_sum_over_all_workers(make_service, in_production, readings):
     service = make_service("--workers", "2")
     service.up()
-    wait_for(lambda: _workers_that_serve(service) == 2)  # /ready speaks for the one worker that answers it
-    for reading in readings[:40]:  # each on a connection of its own, so that both workers get some
+    wait_for(lambda: _serving_workers(service) == 2)  # /ready is about the worker that answers
+    for reading in readings[:40]:  # on separate connections, so that both workers receive some
         assert httpx.post(f"{service.url}/predict", json=reading).status_code == 200
     route = {"method": "POST", "route": "/predict", "status": "200"}
     assert [s.value for s in _samples(service, "pdm_http_requests_total") if s.labels == route] == [40]
 
 
-def _workers_that_serve(service) -> int:
+def _serving_workers(service) -> int:
     return len({sample.labels["pid"] for sample in _samples(service, "pdm_model_serving")})
 
 
@@ -195,13 +195,13 @@ def _samples(service, name: str) -> list:
     return [sample for family in families for sample in family.samples if sample.name == name]
 
 
-def test_every_line_of_the_log_is_json_and_holds_no_reading_and_no_key(make_service, in_production, readings):
+def test_each_log_line_is_json_without_readings_or_keys(make_service, in_production, readings):
     service = make_service(PDM_API_KEY="hush-hush")
     service.ready()
     assert service.predict(readings[0]).status_code == 401
     service.client.headers["x-api-key"] = "hush-hush"
     answer = service.predict(readings[0])
-    assert "server" not in answer.headers  # whose software it is concerns nobody
+    assert "server" not in answer.headers  # it would tell clients which software runs
     service.stop()
     first, *lines = service.log.read_text().splitlines()
     assert first.startswith("docs: http://127.0.0.1:")
@@ -212,7 +212,7 @@ def test_every_line_of_the_log_is_json_and_holds_no_reading_and_no_key(make_serv
     assert str(readings[0]["torque_nm"]) not in service.log.read_text()
 
 
-def test_the_api_the_command_line_and_the_mlflow_pipeline_agree_on_every_row(
+def test_the_api_the_command_line_and_the_mlflow_model_return_equal_predictions(
     make_service, in_production, mlflow_server, small, tmp_path, params
 ):
     rows = small.rows.test[list(INPUT_NAMES)].reset_index(drop=True)
@@ -221,21 +221,21 @@ def test_the_api_the_command_line_and_the_mlflow_pipeline_agree_on_every_row(
     score_file(path, output, in_production.load_scorer("1"), "1", params.columns.aliases)
     mlflow.set_tracking_uri(mlflow_server.url)
     mlflow.set_registry_uri(mlflow_server.url)
-    pipeline = mlflow.pyfunc.load_model("models:/predictive_maintenance@production").predict(rows)
+    mlflow_model = mlflow.pyfunc.load_model("models:/predictive_maintenance@production").predict(rows)
     service = make_service()
     service.ready()
     content_type = {"content-type": "application/vnd.apache.parquet"}
     answer = service.client.post(f"{service.url}/predict/batch", content=path.read_bytes(), headers=content_type)
     by_api, by_command = pd.read_parquet(io.BytesIO(answer.content)), pd.read_parquet(output)
-    for theirs in (by_command["failure_probability"], pipeline["failure_probability"]):
-        np.testing.assert_array_equal(by_api["failure_probability"], theirs)
+    for other in (by_command, mlflow_model):
+        np.testing.assert_array_equal(by_api["failure_probability"], other["failure_probability"])
     alarms = by_api["predicted_failure"].astype(int)
-    np.testing.assert_array_equal(alarms, pipeline["predicted_failure"])
+    np.testing.assert_array_equal(alarms, mlflow_model["predicted_failure"])
     np.testing.assert_array_equal(alarms, by_command["predicted_failure"])
     assert alarms.sum() > 10
 
 
-def test_a_registry_in_a_file_serves_too(make_service, registry_uri, small, params, tmp_path):
+def test_the_api_serves_from_an_sqlite_registry(make_service, registry_uri, small, params, tmp_path):
     connection = connect(params.registry)
     versions, run = ModelRegistry(connection), FlowRun.start(connection, "TrainFlow/1", {})
     (work := tmp_path / "work").mkdir()
@@ -248,18 +248,18 @@ def test_a_registry_in_a_file_serves_too(make_service, registry_uri, small, para
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"PDM_POLL_SECONDS": "soon"}, "PDM_POLL_SECONDS: Input should be a valid number"),
         ({"PDM_LOG_LEVEL": "chatty"}, "PDM_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
     ],
 )
-def test_a_wrong_setting_is_an_error_without_a_traceback(settings, said):
+def test_an_invalid_setting_is_reported_without_a_traceback(settings, message):
     result = subprocess.run(
         [sys.executable, "-m", "app"], cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -267,19 +267,12 @@ def test_a_wrong_setting_is_an_error_without_a_traceback(settings, said):
 def test_serving_needs_no_training_library_and_unpickles_nothing(
     make_service, in_production, readings, tmp_path_factory
 ):
-    """An environment of requirements-serve.txt alone, in which naming any class to be unpickled ends the process."""
-    folder = tmp_path_factory.mktemp("serving environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", REPOSITORY / "requirements-serve.txt"], check=True)
-    installed = subprocess.run(
-        [python, "-m", "pip", "list", "--format", "freeze"], check=True, capture_output=True, text=True
-    )
-    names = {line.partition("==")[0].lower() for line in installed.stdout.splitlines()}
-    assert not names & {"pandas", "scikit-learn", "lightgbm", "mlflow", "scipy", "boto3", "metaflow"}
-    (site,) = folder.glob("lib/python*/site-packages")
-    (site / "sitecustomize.py").write_text(
+    """In an environment of requirements-serve.txt, in which an attempt to unpickle a class ends the process."""
+    environment = Environment.create(tmp_path_factory.mktemp("serving") / "environment")
+    environment.install("--requirement", REPOSITORY / "requirements-serve.txt")
+    training = {"pandas", "scikit-learn", "lightgbm", "mlflow", "scipy", "boto3", "metaflow"}
+    assert not environment.distributions() & training
+    (environment.site_packages / "sitecustomize.py").write_text(
         "import os, sys\n"
         "def watch(event, arguments):\n"
         "    if event == 'pickle.find_class':\n"
@@ -287,7 +280,7 @@ def test_serving_needs_no_training_library_and_unpickles_nothing(
         "        os._exit(70)\n"
         "sys.addaudithook(watch)\n"
     )
-    service = make_service(python=str(python))
+    service = make_service(python=str(environment.python))
     service.ready()
     assert service.predict(readings[0]).status_code == 200
     in_production.promote("2", "1")

@@ -1,36 +1,36 @@
-"""The real flow in processes of its own, each test with a registry and a datastore of its own."""
+"""The flow as users run it, in its own processes. Each `Place` has its own registry and its own results."""
 
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
-from tests.paths import PARAMS_FILE, REPOSITORY
+from tests.paths import REPOSITORY
 
 FLOW = REPOSITORY / "flows" / "train_flow.py"
-SMALL = "simulator://?rows=6000&seed=3"
+Reaction = Callable[[re.Match[str]], Any]
 
 
 @dataclass
 class Place:
-    """A folder to run the flow in: what it wrote is found below, and its name has spaces."""
+    """A folder to run the flow in: the working directory, the flow's results and an SQLite registry at `uri`."""
 
     root: Path
     uri: str
-    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: str, config: Path | None = None, **environment: str) -> subprocess.Popen:
         options = ["--config", "settings", str(config)] if config else []
@@ -45,58 +45,75 @@ class Place:
         )
 
     def variables(self) -> dict[str, str]:
-        """The environment of the flow's processes: this one's, with the place's own settings."""
+        """The environment of the flow's processes. A failed step is retried at once."""
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW", "MLFLOW"))},
             "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(self.root),
             "METAFLOW_USER": "tester",
             "MLFLOW_TRACKING_URI": self.uri,
+            "PDM_RETRY_MINUTES": "0",
         }
 
     def run(self, *arguments: str, config: Path | None = None, **environment: str) -> tuple[int, str]:
-        """(exit code, everything it printed)."""
+        """Run a command of the flow. Returns (exit code, output)."""
         process = self.start(*arguments, config=config, **environment)
         output, _ = process.communicate(timeout=400)
         return process.returncode, output
 
     def watch(
-        self, process: subprocess.Popen, pattern: str, react: Callable[[re.Match], Any], timeout: float = 400
+        self, process: subprocess.Popen, reactions: Mapping[str, Reaction], timeout: float = 400
     ) -> tuple[int, str]:
-        """The same, calling `react` at the first line that matches `pattern`."""
-        lines, reacted = [], False
+        """Wait for a process, and call each reaction at the first line that matches its pattern. Returns (exit code, output)."""
+        lines, left = [], dict(reactions)
         timer = threading.Timer(timeout, lambda: os.killpg(process.pid, signal.SIGKILL))
         timer.start()
         with process.stdout:
             for line in process.stdout:
                 lines.append(line)
-                if not reacted and (match := re.search(pattern, line)):
-                    reacted = True
-                    react(match)
+                for pattern in list(left):
+                    if match := re.search(pattern, line):
+                        left.pop(pattern)(match)
         timer.cancel()
-        assert reacted, f"nothing matched {pattern}:\n{''.join(lines)}"
-        return process.wait(), "".join(lines)
+        output = "".join(lines)
+        assert not left, f"no line matches {list(left)}:\n{output}"
+        return process.wait(), output
 
     def data(self, step: str) -> Any:
-        """The artifacts of a step of the newest run."""
+        """The artifacts of a step of the newest successful run."""
         import metaflow
 
         metaflow.namespace(None)
         metaflow.metadata(f"local@{self.root}")
-        return next(iter(metaflow.Flow("TrainFlow")))[step].task.data
+        return metaflow.Flow("TrainFlow").latest_successful_run[step].task.data
 
-    def versions(self) -> ModelRegistry:
-        """The registry that the flow wrote to."""
+    def registry(self) -> ModelRegistry:
+        """The registry that the flow writes to."""
         os.environ["MLFLOW_TRACKING_URI"] = self.uri
         return ModelRegistry(connect(load_params().registry))
 
     def run_statuses(self) -> list[str]:
-        """Of every MLflow run that the flow made, candidates' included."""
-        connection = self.versions().connection
+        """The statuses of all MLflow runs, nested runs included."""
+        connection = self.registry().connection
         return [run.info.status for run in connection.client.search_runs([connection.experiment_id])]
+
+    def copy_registry(self, folder: Path) -> str:
+        """Copy the registry and its files to `folder`. Returns the URI of the copy."""
+        shutil.copytree(self.root / "mlartifacts", folder / "mlartifacts")
+        shutil.copy(self.root / "mlflow.db", folder)
+        with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+            for table, column in (
+                ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "source"),
+                ("model_versions", "storage_location"),
+            ):  # fmt: skip
+                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                database.execute(change, (self.root.as_uri(), folder.as_uri()))
+        return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 @pytest.fixture(scope="session")
 def make_place(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    """Make a place whose name contains spaces."""
+
     def make() -> Place:
         root = tmp_path_factory.mktemp("a place with spaces")
         shutil.copy(empty_database, root / "mlflow.db")
@@ -109,14 +126,3 @@ def make_place(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -
 def place(monkeypatch: pytest.MonkeyPatch, make_place: Callable[[], Place]) -> Place:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "restored after the test")
     return make_place()
-
-
-@pytest.fixture(scope="session")
-def quick_params(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A params.yaml with one candidate and one trial: for tests whose subject is elsewhere."""
-    raw = yaml.safe_load(PARAMS_FILE.read_text())
-    raw["data"]["sources"] = [{"uri": SMALL}]
-    raw["candidates"] = {"lightgbm": raw["candidates"]["lightgbm"] | {"trials": 1}}
-    path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path

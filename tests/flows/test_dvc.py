@@ -1,4 +1,4 @@
-"""DVC for real: a clone of the project, its stage, a remote on S3 (moto's server), and what DVC's own commands say."""
+"""DVC in a clone of the project with a remote on S3 (moto): the stage, DVC's commands, and the scripts of train.yaml."""
 
 import json
 import os
@@ -15,9 +15,9 @@ import yaml
 from predictive_maintenance.ingestion.simulator import simulate
 from tests.paths import REPOSITORY
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("dvc")]
+pytestmark = pytest.mark.flow
 
-# What of the project a training needs; a commit of its own is made of it, so that the tests judge the files as they are.
+# The files that a training run needs. They are committed in a new repository, so uncommitted changes are tested, too.
 PARTS = (
     ".dvc/config", ".dvcignore", ".github", ".gitignore", "data/raw", "deploy/__init__.py", "deploy/sagemaker", "dvc.yaml",
     "flows", "params.yaml", "predictive_maintenance", "requirements.txt",
@@ -32,12 +32,12 @@ class Project:
     environment: dict[str, str]
 
     def run(self, *command: str, **environment: str) -> str:
-        """What `command` printed. Fails the test with it, unless it ended well."""
-        found = self.tried(*command, **environment)
-        assert found.returncode == 0, f"{' '.join(command)}\n{found.stdout}{found.stderr}"
-        return found.stdout
+        """The output of `command`. The test fails if the command fails."""
+        done = self.attempt(*command, **environment)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
-    def tried(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def attempt(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **environment}
         return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=500)
 
@@ -63,7 +63,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def environment(aws_url, tmp_path_factory) -> dict[str, str]:
-    """That of a person with nothing set, the project's tools on the path, and credentials for S3."""
+    """The environment of a new user: no settings, the project's tools on the path, credentials for S3."""
     unset = ("METAFLOW", "MLFLOW", "AWS", "PDM", "GIT", "DVC")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(unset)},
@@ -72,12 +72,13 @@ def environment(aws_url, tmp_path_factory) -> dict[str, str]:
         "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.com",
         "GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.com",
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+        "PDM_RETRY_MINUTES": "0",
     }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def trained(aws_url, environment, tmp_path_factory) -> Project:
-    """A project of its own: readings under DVC, pushed to S3, trained on once, all of it committed."""
+    """A project with readings under DVC and one training run, committed and pushed to S3. Tests only read it."""
     account = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     boto3.client("s3", endpoint_url=aws_url, **account).create_bucket(Bucket="plant-dvc")
     project = Project(tmp_path_factory.mktemp("project") / "plant", environment)
@@ -106,11 +107,11 @@ def trained(aws_url, environment, tmp_path_factory) -> Project:
     return project
 
 
-def trainings(project: Project) -> int:
+def training_runs(project: Project) -> int:
     return len(list((project.root / ".metaflow" / "TrainFlow").glob("[0-9]*")))
 
 
-def test_what_git_keeps_is_small_and_what_dvc_keeps_is_not_in_git(trained):
+def test_git_stores_metrics_and_pointers_and_dvc_stores_data_and_models(trained):
     files = trained.run("git", "ls-files").split()
     assert "data/raw/readings.csv.dvc" in files
     assert "dvc.lock" in files
@@ -122,7 +123,7 @@ def test_what_git_keeps_is_small_and_what_dvc_keeps_is_not_in_git(trained):
     assert trained.run("git", "status", "--porcelain") == ""
 
 
-def test_the_version_and_its_status_say_which_data_made_it(trained):
+def test_status_shows_the_data_and_the_commit_of_the_version(trained):
     md5 = yaml.safe_load((trained.root / "data/raw/readings.csv.dvc").read_text())["outs"][0]["md5"]
     commit = trained.run("git", "rev-parse", "HEAD~1").strip()
     status = trained.run("python", "-m", "predictive_maintenance", "status")
@@ -131,20 +132,20 @@ def test_the_version_and_its_status_say_which_data_made_it(trained):
     assert f"code        {commit}\n" in status
 
 
-def test_a_first_model_has_no_base_to_be_compared_with_and_an_unknown_one_is_an_error(trained):
+def test_the_report_handles_a_base_without_metrics_and_rejects_an_unknown_one(trained):
     trained.run("python", "-m", "predictive_maintenance", "report", "--compare-to", "HEAD~1")
     assert "has no metrics: no model was trained there" in (trained.root / "report" / "report.md").read_text()
     with pytest.raises(AssertionError, match="revision 'nowhere' cannot be compared with: unknown Git revision"):
         trained.run("python", "-m", "predictive_maintenance", "report", "--compare-to", "nowhere")
 
 
-def test_nothing_is_trained_again_when_nothing_has_changed(trained):
-    before = trainings(trained)
+def test_repro_skips_training_if_nothing_has_changed(trained):
+    before = training_runs(trained)
     assert "didn't change, skipping" in trained.run("dvc", "repro")
-    assert trainings(trained) == before
+    assert training_runs(trained) == before
 
 
-def test_a_fresh_clone_pulls_data_and_model_and_has_nothing_to_train(trained, tmp_path):
+def test_a_fresh_clone_pulls_data_and_model_and_skips_training(trained, tmp_path):
     clone = trained.clone(tmp_path / "clone")
     clone.run("dvc", "pull")
     for name in (
@@ -155,18 +156,19 @@ def test_a_fresh_clone_pulls_data_and_model_and_has_nothing_to_train(trained, tm
     ):
         assert (clone.root / name).read_bytes() == (trained.root / name).read_bytes()
     assert "didn't change, skipping" in clone.run("dvc", "repro")
-    assert trainings(clone) == 0
+    assert training_runs(clone) == 0
 
 
-def test_metrics_params_and_plots_of_two_branches_are_compared(trained, tmp_path):
-    """A changed setting trains again; DVC shows what was changed and what came of it."""
+@pytest.mark.long
+def test_metrics_params_and_plots_of_two_branches_can_be_compared(trained, tmp_path):
+    """A changed setting causes a training run; DVC and the report show the changed setting and metrics."""
     branch = trained.clone(tmp_path / "branch")
     branch.run("git", "switch", "--quiet", "--create", "more-trees")
     branch.run("dvc", "pull")
     branch.change(training={"seed": 8})
     branch.run("dvc", "repro")
     branch.commit("Another seed")
-    assert trainings(branch) == 1
+    assert training_runs(branch) == 1
     params = branch.json("dvc", "params", "diff", "main", "more-trees")
     assert params == {"params.yaml": {"training.seed": {"old": 7, "new": 8, "diff": 1}}}
     metrics = branch.json("dvc", "metrics", "diff", "main", "more-trees")["metrics.json"]
@@ -195,13 +197,14 @@ def points(drawn) -> list[dict]:
     return drawn["content"]["data"]["values"]
 
 
-def test_a_changed_file_trains_again_and_the_new_version_names_it(trained, tmp_path):
+@pytest.mark.long
+def test_a_new_file_causes_a_training_run_and_the_version_names_it(trained, tmp_path):
     clone = trained.clone(tmp_path / "more readings")
     clone.run("dvc", "pull")
     simulate(1000, 4).to_csv(clone.root / "data" / "raw" / "february.csv", index=False)
     clone.run("dvc", "add", "data/raw/february.csv")
     clone.run("dvc", "repro")
-    assert trainings(clone) == 1
+    assert training_runs(clone) == 1
     sources = json.loads(clone.run("python", "-m", "predictive_maintenance", "status", "--json"))["production"][
         "data_sources"
     ]
@@ -211,10 +214,11 @@ def test_a_changed_file_trains_again_and_the_new_version_names_it(trained, tmp_p
     }
     assert all(entry["dvc_md5"] for entry in sources)
     assert "data/raw/february.csv.dvc" in clone.run("git", "status", "--porcelain", "--untracked-files")
-    clone.run("dvc", "push")  # the next clone gets both
+    clone.run("dvc", "push")
 
 
-def test_an_experiment_leaves_production_alone_where_it_is_told_to(trained, tmp_path):
+@pytest.mark.long
+def test_an_experiment_without_promotion_does_not_change_production(trained, tmp_path):
     clone = trained.clone(tmp_path / "experiment")
     clone.run("dvc", "pull")
     clone.run("dvc", "exp", "run", "--name", "deeper", "--set-param", "training.seed=9", METAFLOW_RUN_PROMOTE="False")
@@ -225,17 +229,17 @@ def test_an_experiment_leaves_production_alone_where_it_is_told_to(trained, tmp_
 
 @dataclass(frozen=True)
 class Job:
-    """A runner's checkout of a hosted repository, as train.yaml's steps find it."""
+    """A runner's checkout of a hosted repository, as the steps of train.yaml have it."""
 
     checkout: Project
     origin: Project
 
     def train(self, **settings: str) -> tuple[int, str, str]:
-        """(exit code, what it printed, the job's summary)."""
+        """Run train.sh. Returns (exit code, output, job summary)."""
         summary = self.checkout.root / "build" / "summary.md"
         summary.parent.mkdir(exist_ok=True)
         summary.write_text("")
-        done = self.checkout.tried(".github/train.sh", GITHUB_STEP_SUMMARY=str(summary), **settings)
+        done = self.checkout.attempt(".github/train.sh", GITHUB_STEP_SUMMARY=str(summary), **settings)
         return done.returncode, done.stdout + done.stderr, summary.read_text()
 
 
@@ -246,26 +250,27 @@ def job(trained, tmp_path) -> Job:
     return Job(origin.clone(tmp_path / "runner"), origin)
 
 
-def test_a_job_with_nothing_new_pulls_and_says_that_there_is_nothing_to_train(job):
-    code, printed, summary = job.train()
-    assert code == 0, printed
+def test_a_job_without_changes_pulls_and_reports_that_there_is_nothing_to_train(job):
+    code, output, summary = job.train()
+    assert code == 0, output
     assert "Nothing to train" in summary
     assert not (job.checkout.root / "build" / "training").exists()
     assert (job.checkout.root / "models" / "model.onnx").is_file()
     assert "no changed results to commit" in job.checkout.run(".github/record.sh", "Results")
 
 
-def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_model(job, tmp_path):
+@pytest.mark.long
+def test_a_job_trains_reports_pushes_and_records_and_a_later_clone_has_the_new_model(job, tmp_path):
     job.checkout.change(training={"seed": 10})
     job.checkout.commit("Another seed")
-    code, printed, summary = job.train(BASE="HEAD~1", REQUIRE="production")
-    assert code == 0, printed
+    code, output, summary = job.train(BASE="HEAD~1", REQUIRE="production")
+    assert code == 0, output
     assert "In production" in summary
     assert "| `training.seed` | `7` | `10` |" in summary
     kept = job.checkout.root / "build" / "training"
     assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "metrics.json", "plots", "report"]
     assert (kept / "dvc.lock").read_bytes() == (job.checkout.root / "dvc.lock").read_bytes()
-    # Somebody pushes while it trains.
+    # Another commit is pushed during the training run.
     other = job.origin.clone(tmp_path / "colleague")
     (other.root / "notes.txt").write_text("meanwhile")
     other.commit("Meanwhile")
@@ -278,66 +283,68 @@ def test_a_job_trains_reports_pushes_and_records_and_a_clone_of_it_has_the_new_m
     assert "didn't change, skipping" in later.run("dvc", "repro")
 
 
-def test_a_rejected_model_is_reported_and_the_job_is_red_where_that_is_asked(job):
+@pytest.mark.long
+def test_a_rejected_model_is_reported_and_fails_the_job_only_if_a_level_is_required(job):
     job.checkout.change(gate={"min_recall": 0.999})
-    code, printed, summary = job.train(REQUIRE="candidate")
-    assert code == 3, printed
+    code, output, summary = job.train(REQUIRE="candidate")
+    assert code == 3, output
     assert summary.startswith("## 🔴 Rejected")
-    code, printed, summary = job.train(FORCE="true")
-    assert code == 0, printed
+    code, output, summary = job.train(FORCE="true")
+    assert code == 0, output
     assert summary.startswith("## 🔴 Rejected")
 
 
-def test_a_pull_request_is_green_with_a_candidate_and_leaves_production_alone(job):
-    """Production may be required of what is trained on main; here, nothing can get there."""
+@pytest.mark.long
+def test_a_pull_request_succeeds_with_a_candidate_and_does_not_change_production(job):
+    """REQUIRE=production applies to main only: without promotion, no model can reach that level."""
     job.checkout.change(training={"seed": 12})
-    code, printed, summary = job.train(REQUIRE="production", METAFLOW_RUN_PROMOTE="false")
-    assert code == 0, printed
+    code, output, summary = job.train(REQUIRE="production", METAFLOW_RUN_PROMOTE="false")
+    assert code == 0, output
     assert "A candidate, not in production" in summary
     assert "production: no version yet" in job.checkout.run("python", "-m", "predictive_maintenance", "status")
 
 
-def test_a_training_that_stops_says_so_in_the_summary_and_is_red(job):
+def test_a_failed_training_is_reported_in_the_summary_and_fails_the_job(job):
     (job.checkout.root / "data" / "raw" / "broken.csv").write_text("no,reading\n1,2\n")
-    code, printed, summary = job.train()
+    code, output, summary = job.train()
     assert code not in (0, 3)
-    assert "broken.csv" in printed
+    assert "broken.csv" in output
     assert summary.startswith("## 🔴 The training stopped")
 
 
-def test_the_heavy_steps_go_to_batch_where_the_job_is_told_so(job):
+def test_train_on_batch_sends_the_heavy_steps_to_aws_batch(job):
     job.checkout.change(training={"seed": 11})
     settings = "METAFLOW_BATCH_JOB_QUEUE=queue\nMETAFLOW_BATCH_CONTAINER_IMAGE=image\n"
-    code, printed, _ = job.train(TRAIN_ON="batch", METAFLOW_SETTINGS=settings)
+    code, output, _ = job.train(TRAIN_ON="batch", METAFLOW_SETTINGS=settings)
     assert code not in (0, 3)
-    assert "steps on AWS Batch (evaluate, train) cannot run like this" in printed
-    assert "METAFLOW_DEFAULT_DATASTORE: is not s3" in printed
-    assert "METAFLOW_BATCH_JOB_QUEUE" not in printed
+    assert "steps on AWS Batch (evaluate, train) cannot run like this" in output
+    assert "METAFLOW_DEFAULT_DATASTORE: is not s3" in output
+    assert "METAFLOW_BATCH_JOB_QUEUE" not in output
 
 
-def test_all_of_it_goes_to_sagemaker_where_the_job_is_told_so(job):
+def test_train_on_sagemaker_submits_the_whole_flow_as_a_training_job(job):
     options = "--image image --role arn:aws:iam::1:role/pdm --output s3://plant/models --dry-run"
-    code, printed, summary = job.train(TRAIN_ON="sagemaker", SAGEMAKER_OPTIONS=options)
-    assert code == 0, printed
-    assert '"RoleArn": "arn:aws:iam::1:role/pdm"' in printed
-    assert '"promote": "true"' in printed
-    assert '"require": "candidate"' in printed
+    code, output, summary = job.train(TRAIN_ON="sagemaker", SAGEMAKER_OPTIONS=options)
+    assert code == 0, output
+    assert '"RoleArn": "arn:aws:iam::1:role/pdm"' in output
+    assert '"promote": "true"' in output
+    assert '"require": "candidate"' in output
     assert "production: no version yet" in summary
-    ask = {"TRAIN_ON": "sagemaker", "SAGEMAKER_OPTIONS": options, "REQUIRE": "production"}
-    assert '"require": "production"' in job.train(**ask)[1]
-    _, printed, _ = job.train(**ask, METAFLOW_RUN_PROMOTE="false")  # a pull request's
-    assert '"promote": "false"' in printed
-    assert '"require": "candidate"' in printed
-    code, printed, summary = job.train(TRAIN_ON="sagemaker")
+    settings = {"TRAIN_ON": "sagemaker", "SAGEMAKER_OPTIONS": options, "REQUIRE": "production"}
+    assert '"require": "production"' in job.train(**settings)[1]
+    _, output, _ = job.train(**settings, METAFLOW_RUN_PROMOTE="false")  # as in a pull request
+    assert '"promote": "false"' in output
+    assert '"require": "candidate"' in output
+    code, output, summary = job.train(TRAIN_ON="sagemaker")
     assert code not in (0, 3)
-    assert "SAGEMAKER_OPTIONS" in printed
+    assert "SAGEMAKER_OPTIONS" in output
     assert summary.startswith("## 🔴 The training stopped")
 
 
-def test_the_token_of_the_remote_is_known_to_dvc_and_to_nobody_who_reads_the_log_or_git(job):
-    code, printed, _ = job.train(DVC_USER="plant", DVC_TOKEN="a-secret-token")
-    assert code == 0, printed
-    assert "a-secret-token" not in printed
+def test_the_token_of_the_remote_is_in_the_local_dvc_config_and_not_in_the_log_or_in_git(job):
+    code, output, _ = job.train(DVC_USER="plant", DVC_TOKEN="a-secret-token")
+    assert code == 0, output
+    assert "a-secret-token" not in output
     assert job.checkout.run("dvc", "config", "--local", "remote.store.secret_access_key").strip() == "a-secret-token"
     assert job.checkout.run("git", "status", "--porcelain") == ""
     (job.checkout.root / ".dvc" / "config.local").unlink()

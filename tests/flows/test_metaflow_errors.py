@@ -9,7 +9,7 @@ import pytest
 
 from tests.paths import REPOSITORY
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.flow
 
 IMPORTS = """
 import metaflow_setup

@@ -4,7 +4,7 @@ import pytest
 
 from predictive_maintenance.ingestion.simulator import simulate
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flow")]
+pytestmark = pytest.mark.flow
 
 ACCOUNT = {
     "METAFLOW_DEFAULT_DATASTORE": "s3",

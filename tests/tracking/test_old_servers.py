@@ -1,8 +1,6 @@
 """The oldest supported MLflow server works, and an older one is reported: hosted registries are older than the client."""
 
-import subprocess
 import sys
-import venv
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -14,16 +12,16 @@ from predictive_maintenance.errors import RegistryError
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.runs import FlowRun
-from tests.e2e.conftest import MlflowServer, free_port
+from tests.fixtures.environments import Environment
+from tests.fixtures.servers import MlflowServer, free_port
 
 pytestmark = [
     pytest.mark.environment,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("old servers"),
     pytest.mark.skipif(sys.version_info >= (3, 12), reason="servers that old need Python 3.11"),
 ]
 
-# The dependencies of the server alone. Newer registry lack modules that it imports.
+# The dependencies of the server alone. Newer versions lack modules that it imports.
 NEEDS = [
     "setuptools<81", "sqlalchemy<2.1", "alembic<2", "Flask<3", "gunicorn<21", "click<9", "cloudpickle", "databricks-cli<1",
     "entrypoints", "gitpython<4", "importlib-metadata<7", "packaging<24", "protobuf<5", "pytz", "pyyaml<7",
@@ -35,13 +33,12 @@ NEEDS = [
 def old_server(tmp_path_factory) -> Callable[[str], str]:
     """Start a server of the version given: its URL."""
     folder = tmp_path_factory.mktemp("old servers")
-    venv.create(folder / "venv", with_pip=True)
-    install = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, *NEEDS], check=True)
+    environment = Environment.create(folder / "venv")
+    environment.install(*NEEDS)
     with ExitStack() as running:
 
         def start(version: str) -> str:
-            subprocess.run([*install, "--no-deps", f"mlflow=={version}"], check=True)
+            environment.install("--no-deps", f"mlflow=={version}")
             place, port = folder / version, free_port()
             place.mkdir()
             command = [
@@ -50,8 +47,8 @@ def old_server(tmp_path_factory) -> Callable[[str], str]:
                 *("--serve-artifacts", "--artifacts-destination", str(place / "artifacts")),
             ]  # fmt: skip
             path = f"{folder / 'venv' / 'bin'}:/usr/bin:/bin"
-            environment = {"PATH": path, "HOME": str(folder)}
-            server = MlflowServer(command, folder / f"{version}.log", environment, url=f"http://127.0.0.1:{port}")
+            variables = {"PATH": path, "HOME": str(folder)}
+            server = MlflowServer(command, folder / f"{version}.log", variables, url=f"http://127.0.0.1:{port}")
             running.callback(server.kill)
             server.up()
             return server.url
