@@ -183,16 +183,16 @@ def explanations(bench: Bench) -> Iterator[Goal]:
         plain, explained = f"{server.url}/predict", f"{server.url}/predict?explain=true"
         median = statistics.median(load(explained, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
         yield Goal("lightgbm, explain=true: median", f"{median:.1f} ms", "< 15 ms", median < 15)
-        alone = statistics.median(load(plain, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
-        beside = []
+        alone_ms = statistics.median(load(plain, one, 1, bench.seconds).median_ms for _ in range(bench.rounds))
+        during_ms = []
         for _ in range(bench.rounds):
             explaining = threading.Thread(target=load, args=(explained, one, 1, bench.seconds + 1))
             explaining.start()
-            beside.append(load(plain, one, 1, bench.seconds).median_ms)
+            during_ms.append(load(plain, one, 1, bench.seconds).median_ms)
             explaining.join()
         yield Goal(
             "lightgbm, without explanation: median",
-            f"{alone:.2f} ms, {statistics.median(beside):.2f} ms during explanations",
+            f"{alone_ms:.2f} ms, {statistics.median(during_ms):.2f} ms during explanations",
         )
 
 

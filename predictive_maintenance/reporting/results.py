@@ -35,7 +35,7 @@ def export_results(run: FinishedRun, target: Path) -> list[Path]:
         # Written aside and moved at the end, so that an error leaves the former results complete.
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
             _write_all(run, Path(work))
-            # A model that was not registered must not stand beside the note of a former version.
+            # The version file of a former model must not describe a model that was not registered.
             Path(target, "models", VERSION_FILE).unlink(missing_ok=True)
             return list(_move_files(Path(work), target))
     except OSError as error:
@@ -53,7 +53,7 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
         "algorithm": evaluation.algorithm,
         "threshold": evaluation.threshold,
         "level": evaluation.verdict.level or "rejected",
-        **{name: _scores_as_json(scores) for name, scores in row_sets.items() if scores is not None},
+        **{name: _flat_scores(scores) for name, scores in row_sets.items() if scores is not None},
     }
 
 
@@ -101,7 +101,7 @@ def _plots(run: FinishedRun) -> dict[str, pd.DataFrame]:
     }
 
 
-def _scores_as_json(scores: Scores) -> dict[str, Any]:
+def _flat_scores(scores: Scores) -> dict[str, Any]:
     estimates = {
         name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         for name, estimate in scores.estimates.items()

@@ -104,7 +104,7 @@ def version_tags(
         FLOW_RUN_TAG: flow_run,
         "git_commit": commit,
         METRICS_TAG: json.dumps(
-            {"held_out": _scores_as_json(evaluation.held_out), "out_of_fold": _scores_as_json(evaluation.out_of_fold)}
+            {"held_out": _scores_for_tag(evaluation.held_out), "out_of_fold": _scores_for_tag(evaluation.out_of_fold)}
         ),
     }
 
@@ -142,7 +142,7 @@ def _verdict_tags(evaluation: Evaluation) -> dict[str, str]:
     return {LEVEL_TAG: verdict.level or "rejected", "verdict": verdict.summary()[:_MAX_VERDICT_CHARACTERS]}
 
 
-def _scores_as_json(scores: Scores) -> dict[str, object]:
+def _scores_for_tag(scores: Scores) -> dict[str, object]:
     metrics = {
         name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         for name, estimate in scores.estimates.items()
