@@ -1,5 +1,6 @@
 """MkDocs hook: the HTTP API reference comes from the application's OpenAPI document, and no setting is left undocumented."""
 
+import importlib
 import inspect
 import json
 import sys
@@ -12,6 +13,7 @@ from mkdocs.exceptions import PluginError
 ROOT = Path(__file__).resolve().parents[2]
 HTTP_API = "<!-- http-api -->"
 COMMAND_LINE = "reference/cli.md"
+COMMAND_MODULES = ("predictive_maintenance.cli.main", "app.__main__", "dashboard.__main__", "deploy.sagemaker.__main__")
 JSON_TYPES = ("application/json", "application/problem+json")
 
 Schema = dict[str, Any]
@@ -27,22 +29,23 @@ def on_config(config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Replace the marker of the HTTP API reference with its sections. Raises PluginError for an incomplete reference page."""
     if page.file.src_uri == COMMAND_LINE:
-        _keep_help_lines()
+        for module in COMMAND_MODULES:
+            _keep_help_lines(importlib.import_module(module).main)
     for name in _documented_on(page.file.src_uri):
         if name not in markdown:
             raise PluginError(f"docs/{page.file.src_uri} does not mention {name!r}: document it there")
     return markdown.replace(HTTP_API, http_api()) if HTTP_API in markdown else markdown
 
 
-def _keep_help_lines() -> None:
+def _keep_help_lines(command: Any) -> None:
     """Show paragraphs that click does not wrap (marked by \\b) as code, since Markdown would join their lines."""
-    from predictive_maintenance.cli.main import main
-
-    paragraphs = inspect.cleandoc(main.help or "").split("\n\n")
-    main.help = "\n\n".join(
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(
         textwrap.indent(paragraph.removeprefix("\b\n"), "    ") if paragraph.startswith("\b\n") else paragraph
         for paragraph in paragraphs
     )
+    for subcommand in getattr(command, "commands", {}).values():
+        _keep_help_lines(subcommand)
 
 
 def _documented_on(page: str) -> list[str]:
