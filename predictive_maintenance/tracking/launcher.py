@@ -12,7 +12,7 @@ LAUNCHER_VARIABLE = "PDM_LAUNCHER"
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher:
-    """A process on a machine. `started` tells it apart from a later process with the same id."""
+    """A process on a machine. `started` distinguishes it from a later process with the same id."""
 
     host: str
     machine: str

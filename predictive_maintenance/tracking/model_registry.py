@@ -29,7 +29,7 @@ ARTIFACT_PATH = "model_artifact"
 class ModelRegistry(RegistryReader):
     """Reads and writes the versions of `settings.model_name`.
 
-    A version is *rolled back* when production moves from it to an older version, by `rollback` or by a person's `promote`.
+    A version is *rolled back* when production moves from it to an older version, by `rollback`, or by `promote` without the gate.
     The gate then rejects models that are trained on the same rows.
     """
 

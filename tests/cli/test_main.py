@@ -9,6 +9,7 @@ import click
 import pytest
 
 from predictive_maintenance.cli.main import main
+from predictive_maintenance.cli.shared import count
 from tests.paths import PARAMS_FILE
 
 COMMANDS = sorted(main.commands)
@@ -69,3 +70,8 @@ def test_the_command_line_starts_without_heavy_imports():
     code = "import sys, predictive_maintenance.__main__; print([n for n in ('mlflow', 'pandas', 'numpy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 versions"), (1, "1 version"), (2000, "2,000 versions")])
+def test_a_noun_is_singular_only_after_one(number, text):
+    assert count(number, "version") == text

@@ -93,12 +93,12 @@ def test_promote_needs_force_for_a_version_that_did_not_pass_the_gate(run, promo
     assert (code, output) == (0, f"production is version 2 (before: 1)\n{undo}")
 
 
-def test_rollback_says_that_the_newer_version_is_marked(run, promoted):
+def test_rollback_reports_that_the_newer_version_is_marked(run, promoted):
     run("promote", "2", "--force")
     assert run("rollback") == (0, f"production is version 1 (before: 2)\n{ROLLED_BACK}")
 
 
-def test_promotion_of_an_older_version_says_that_the_newer_version_is_marked(run, promoted):
+def test_promotion_of_an_older_version_reports_that_the_newer_version_is_marked(run, promoted):
     run("promote", "2", "--force")
     code, output = run("promote", "1")
     assert (code, output.startswith(f"production is version 1 (before: 2)\n{ROLLED_BACK}")) == (0, True)

@@ -1,4 +1,4 @@
-"""The command export without a run. With a run, it is tested beside the flow."""
+"""The command export without a run. tests/flows tests it with a run."""
 
 
 def test_export_without_a_run_shows_how_to_start_one(run, tmp_path, monkeypatch):
