@@ -1,4 +1,4 @@
-"""A real MLflow server and real services, each in a process of its own."""
+"""An MLflow server, APIs and containers, each in its own process."""
 
 import shutil
 import sys
@@ -38,7 +38,7 @@ def forest_files(small_forest: Any) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, bytes], params: Any) -> ModelRegistry:
-    """Version 1, a LightGBM, in production; version 2, a random forest, beside it."""
+    """A registry with version 1, a LightGBM, in production, and version 2, a random forest."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
         connection = connect(params.registry)
@@ -53,7 +53,7 @@ def registered(mlflow_server: MlflowServer, small: Any, forest_files: dict[str, 
 
 @pytest.fixture
 def in_production(registered: ModelRegistry) -> ModelRegistry:
-    """Version 1 in production, whatever a test before did."""
+    """The registry with version 1 in production, whatever earlier tests did."""
     current = registered.production_version()
     if current is None or current.version != "1":
         registered.promote("1", current and current.version)
@@ -62,21 +62,22 @@ def in_production(registered: ModelRegistry) -> ModelRegistry:
 
 @dataclass(kw_only=True)
 class Service(Process):
-    """`python -m app`, and a client of it."""
+    """The API, started with `python -m app`, and a client."""
 
     url: str = ""
     client: httpx.Client = field(default_factory=httpx.Client)
 
     def up(self) -> None:
+        """Start the API and wait until it answers."""
         self.start()
-        self.until_serving()
+        self.wait_until_alive()
 
     def ready(self) -> None:
-        """Up, and with a model: on a busy machine it may begin to answer before it has one."""
+        """Start the API and wait until it serves a model. It can answer before that."""
         self.up()
         wait_for(lambda: self.get("/ready").status_code == 200)
 
-    def until_serving(self) -> None:
+    def wait_until_alive(self) -> None:
         def alive() -> bool:
             assert self.running is not None
             assert self.running.poll() is None, self.log.read_text()
@@ -96,7 +97,7 @@ class Service(Process):
 
 @pytest.fixture
 def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Services over the MLflow server, with settings and arguments of their own; `python` runs them."""
+    """Make an API that uses the MLflow server, with the given settings, arguments and Python interpreter."""
     made: list[Service] = []
 
     def make(*arguments: str, python: str = sys.executable, **settings: str) -> Service:
@@ -124,8 +125,7 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[Engine]:
-    """Both images, built; what a test starts of them is removed after its module."""
+    """The engine with both images. Containers are removed after the module's tests."""
     engine = Engine.found()
-    engine.build()
     yield engine
     engine.stop_all()

@@ -1,9 +1,11 @@
-"""Containers as a person starts them: with the engine's own command line."""
+"""Containers, started with the engine's command line."""
 
 import os
 import shutil
 import subprocess
+import uuid
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -11,35 +13,40 @@ from tests.paths import REPOSITORY
 
 TRAIN, SERVE = "predictive-maintenance:train", "predictive-maintenance:serve"
 HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+NO_NAMES = (
+    "a container cannot find another one on the same network by its name, which compose.yaml needs: install "
+    "golang-github-containernetworking-plugin-dnsname (podman 4 with CNI) or aardvark-dns (podman with netavark)"
+)
+
+
+@cache
+def build_images(command: str) -> None:
+    """Build both images, once per test session."""
+    make = ["make", "image", f"CONTAINER_ENGINE={command}"]
+    done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
 @dataclass(frozen=True)
 class Engine:
-    """docker, or podman: both understand what is asked here."""
+    """docker or podman. `names` are the containers to remove."""
 
     command: str
     names: list[str] = field(default_factory=list)
 
     @classmethod
     def found(cls) -> "Engine":
-        """The engine of this machine. Fails the test where none answers."""
+        """The engine of this machine, with both images built. The test fails if no engine answers."""
         command = os.environ.get("CONTAINER_ENGINE") or shutil.which("docker") or shutil.which("podman")
         if command is None or subprocess.run([command, "info"], capture_output=True).returncode:
-            pytest.fail(
-                "no container engine answers: start docker or podman, or leave these tests out with `make test`"
-            )
+            pytest.fail("no container engine answers: start docker or podman, or run `make test`, which needs none")
+        build_images(command)
         return cls(command)
 
     def __call__(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([self.command, *arguments], capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0 or not check, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done
-
-    def build(self) -> None:
-        """Both images, as a person builds them."""
-        make = ["make", "image", f"CONTAINER_ENGINE={self.command}"]
-        done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
-        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
     def start(self, name: str, image: str, *command: str, options: tuple[str, ...] = (), **environment: str) -> str:
         """Start a container on the host's network; `stop_all` removes it."""
@@ -49,15 +56,26 @@ class Engine:
         return name
 
     def shell(self, image: str, script: str) -> str:
-        """What a script prints in a container of its own.
+        """The output of a script in a new container.
 
-        Its last word says that it came to its end: podman behind docker's command line reports 0 for any `run --rm`.
+        The word `ended` shows that the script succeeded: podman behind docker's command line reports 0 for any `run --rm`.
         """
-        printed, ended, _ = self("run", "--rm", image, "sh", "-ec", f"{script}\necho ended").stdout.rpartition(
-            "ended\n"
-        )
-        assert ended, f"the script did not come to its end: {script}"
-        return printed
+        output, ended, _ = self("run", "--rm", image, "sh", "-ec", f"{script}\necho ended").stdout.rpartition("ended\n")
+        assert ended, f"the script failed: {script}"
+        return output
+
+    def resolves_names(self) -> bool:
+        """Whether a container finds another one on the same network by its name."""
+        name = f"pdm-names-{uuid.uuid4().hex[:8]}"
+        lookup = f"import socket; print('found', socket.gethostbyname('{name}'))"
+        self("network", "create", name)
+        try:
+            self("run", "--detach", "--name", name, "--network", name, SERVE, "sleep", "60")
+            looked_up = self("run", "--rm", "--network", name, SERVE, "python", "-c", lookup, check=False)
+            return "found" in looked_up.stdout
+        finally:
+            self("rm", "--force", name, check=False)
+            self("network", "rm", name, check=False)
 
     def stop_all(self) -> None:
         for name in self.names:

@@ -1,4 +1,4 @@
-"""The flow on AWS Batch: jobs in real containers, with an S3, a Secrets Manager and a guarded MLflow on this machine."""
+"""The flow on AWS Batch: jobs in containers, with S3, Secrets Manager and a password-protected MLflow on this machine."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAUL
 
 @dataclass
 class Account:
-    """What a person sets who has an account at AWS and a hosted MLflow; `root` is where they work."""
+    """A user's settings for an AWS account and a hosted MLflow; `root` is the working directory."""
 
     root: Path
     settings: dict[str, str]
@@ -52,7 +52,7 @@ class Account:
         )  # fmt: skip
 
     def run(self, *arguments, react=lambda line: None, **more):
-        """(exit code, everything it printed); `react` sees each line as it comes."""
+        """Run a command of the flow and call `react` with each line. Returns (exit code, output)."""
         process, lines = self.start(*arguments, **more), []
         timer = threading.Timer(900, lambda: os.killpg(process.pid, signal.SIGKILL))
         timer.start()
@@ -64,7 +64,7 @@ class Account:
         return process.wait(), "".join(lines)
 
     def jobs(self):
-        """Every job's full description, the oldest first."""
+        """The descriptions of all jobs, oldest first."""
         batch = self.client("batch")
         listed = [
             job["jobId"]
@@ -74,7 +74,7 @@ class Account:
         return sorted(batch.describe_jobs(jobs=listed)["jobs"], key=lambda job: job["createdAt"]) if listed else []
 
     def container(self):
-        """The container of the one job that runs."""
+        """The ID of the container of the only running job."""
         (running,) = self.engine("ps", "--quiet").stdout.split()
         return running
 
@@ -83,7 +83,7 @@ class Account:
 
 
 def steps_of(jobs):
-    """The steps that jobs ran, by the names that Metaflow gives them: user, flow, run, step, task, attempt."""
+    """The steps that jobs ran. Metaflow names a job by user, flow, run, step, task and attempt."""
     return [job["jobName"].split("-")[-3] for job in jobs]
 
 
@@ -152,7 +152,7 @@ def account(tmp_path_factory, ai4i_csv, images):
 
 
 def under_dvc(account, path):
-    """Puts `path` under DVC as `dvc add` and `dvc push` do, with a remote on S3. Its md5."""
+    """Put `path` under DVC as `dvc add` and `dvc push` do, with a remote on S3. Returns its MD5."""
     (account.root / ".dvc").mkdir()
     (account.root / ".dvc" / "config").write_text(
         "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://plant/dvc\n"
@@ -163,27 +163,27 @@ def under_dvc(account, path):
     return md5
 
 
-def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
+def test_a_run_with_every_step_on_batch_promotes_a_model(account, tmp_path):
     local = account.root / "more.csv"
     simulate(3000, 5).to_csv(local, index=False)
     md5 = under_dvc(account, local)
-    # The file itself is away: what is read is DVC's copy.
+    # Without the file itself, the copy in the DVC remote is read.
     local.unlink()
-    commit, told = git_commit(), []
+    commit, descriptions = git_commit(), []
 
-    def look_into(line):
+    def inspect(line):
         if re.search(f"/clean/.*{IN_CONTAINER}", line):
-            told.append(account.engine("inspect", account.container()).stdout)
+            descriptions.append(account.engine("inspect", account.container()).stdout)
 
     code, output = account.run(
-        "run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv,more.csv", react=look_into
+        "run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv,more.csv", react=inspect
     )
     assert code == 0, output
     assert "version 1 is in production" in output
     assert steps_of(account.jobs()) == ["start", "ingest", "clean", "features", "train", "select", "evaluate", "end"]
 
-    assert '"PDM_SECRETS=pdm/mlflow"' in told[0]
-    assert PASSWORD not in told[0]
+    assert '"PDM_SECRETS=pdm/mlflow"' in descriptions[0]
+    assert PASSWORD not in descriptions[0]
     assert PASSWORD not in output
     champion = account.registry().production_version()
     assert champion.tags["git_commit"] == commit
@@ -201,7 +201,7 @@ def test_every_step_on_batch_ends_with_a_model_in_production(account, tmp_path):
     assert json.loads((tmp_path / "metrics.json").read_text())["level"] == "production"
 
 
-def test_the_password_is_nowhere_but_in_its_secret(account):
+def test_the_password_is_stored_only_in_its_secret(account):
     jobs, definitions = account.jobs(), account.client("batch").describe_job_definitions()["jobDefinitions"]
     assert jobs
     assert PASSWORD not in json.dumps([jobs, definitions], default=str)
@@ -213,24 +213,24 @@ def test_the_password_is_nowhere_but_in_its_secret(account):
         assert PASSWORD not in json.dumps(version.tags)
 
 
-def test_the_cards_of_steps_on_batch_are_in_mlflow(account):
+def test_cards_of_steps_on_batch_are_in_mlflow(account):
     connection = connect_read_only(load_params().registry)
     run_id = account.registry().production_version().run_id
     pages = {found.path for found in connection.client.list_artifacts(run_id, "cards")}
     assert pages == {"cards/clean.html", "cards/evaluate.html"}
 
 
-def test_only_the_heavy_steps_go_to_batch_and_a_machine_that_is_taken_away_is_replaced(account):
+def test_remote_steps_run_on_batch_and_are_retried_if_their_container_is_killed(account):
     before, killed = len(account.jobs()), []
     rows = account.root / "only here.csv"
     simulate(6000, 3).to_csv(rows, index=False)
 
-    def take_away(line):
+    def kill(line):
         if not killed and re.search(f"/train/.*{IN_CONTAINER}", line):
             killed.append(account.engine("kill", account.container()))
 
     code, output = account.run(
-        "run", "--sources", str(rows), react=take_away, PDM_REMOTE_STEPS="train,evaluate",
+        "run", "--sources", str(rows), react=kill, PDM_REMOTE_STEPS="train,evaluate",
         MLFLOW_TRACKING_USERNAME="trainer", MLFLOW_TRACKING_PASSWORD=PASSWORD,
     )  # fmt: skip
     assert code == 0, output
@@ -241,7 +241,7 @@ def test_only_the_heavy_steps_go_to_batch_and_a_machine_that_is_taken_away_is_re
     assert {version.version for version in account.registry().list_versions()} == {"1", "2"}
 
 
-def test_wrong_credentials_end_the_run_before_any_work(account):
+def test_wrong_credentials_stop_the_run_in_its_first_step(account):
     before = len(account.jobs())
     code, output = account.run(
         "run", "--with", "batch", "--sources", "s3://plant/raw/ai4i2020.csv", PDM_SECRETS="pdm/outdated"

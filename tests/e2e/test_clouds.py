@@ -1,4 +1,4 @@
-"""The images as SageMaker runs them, `train` and `serve` with /opt/ml mounted, and `serve` as Azure ML does."""
+"""The images as SageMaker and Azure ML run them."""
 
 import io
 import json
@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
 def train(images, root, frame):
-    """Run a job on `frame` below `root`. Its exit code."""
+    """Run a SageMaker training job on `frame`, with `root` as /opt/ml. Returns its exit code."""
     for folder in ("input/config", "input/data/rows", "model", "output"):
         (root / folder).mkdir(parents=True)
     for folder in (root, *root.rglob("*")):
-        folder.chmod(0o777)  # as wide as SageMaker's own
+        folder.chmod(0o777)  # SageMaker's permissions
     (root / "input/config/hyperparameters.json").write_text(json.dumps({"trials": "1"}))
     (root / "input/config/inputdataconfig.json").write_text(json.dumps({"rows": {"TrainingInputMode": "File"}}))
     frame.to_csv(root / "input/data/rows/rows.csv", index=False)
@@ -45,11 +45,13 @@ def job(images, tmp_path_factory):
     ids=["sagemaker", "azure"],
 )
 def endpoint(request, images, job):
-    """Where the model is served, as SageMaker lays it down and as Azure ML does."""
-    folder, told = request.param
+    """The URL of the serving image, with the model where SageMaker or Azure ML puts it."""
+    folder, environment = request.param
     port = free_port()
     options = (*HARDENED, "--volume", f"{job / 'model'}:{folder}:ro")
-    name = images.start(f"pdm-endpoint-{uuid.uuid4().hex[:8]}", SERVE, "serve", options=options, PORT=str(port), **told)
+    name = images.start(
+        f"pdm-endpoint-{uuid.uuid4().hex[:8]}", SERVE, "serve", options=options, PORT=str(port), **environment
+    )
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: httpx.get(f"{url}/ping").status_code == 200)
     yield url
@@ -57,20 +59,20 @@ def endpoint(request, images, job):
     images.stop_all()
 
 
-def test_what_a_job_trained_an_endpoint_serves(job, endpoint):
+def test_an_endpoint_serves_the_model_of_a_job(job, endpoint):
     assert not (job / "output" / "failure").exists()
     rows = simulate(50, 9)[list(INPUT_NAMES)]
     expected = Scorer.load(job / "model").probabilities(rows)
-    answer = httpx.post(
+    response = httpx.post(
         f"{endpoint}/invocations",
         content=rows.to_csv(index=False, header=False),
         headers={"content-type": "text/csv", "X-Amzn-SageMaker-Inference-Id": "order-17"},
     )
-    assert answer.headers["X-Amzn-SageMaker-Inference-Id"] == "order-17"
-    assert pd.read_csv(io.StringIO(answer.text))["failure_probability"].tolist() == pytest.approx(expected, abs=1e-12)
+    assert response.headers["X-Amzn-SageMaker-Inference-Id"] == "order-17"
+    assert pd.read_csv(io.StringIO(response.text))["failure_probability"].tolist() == pytest.approx(expected, abs=1e-12)
     lines = "\n".join(json.dumps(record) for record in rows.to_dict("records"))
-    answer = httpx.post(f"{endpoint}/invocations", content=lines, headers={"content-type": "application/jsonlines"})
-    assert [json.loads(line)["failure_probability"] for line in answer.text.splitlines()] == expected.tolist()
+    response = httpx.post(f"{endpoint}/invocations", content=lines, headers={"content-type": "application/jsonlines"})
+    assert [json.loads(line)["failure_probability"] for line in response.text.splitlines()] == expected.tolist()
 
 
 def test_a_job_without_a_needed_column_fails_with_the_reason(images, tmp_path):

@@ -1,4 +1,4 @@
-"""compose.yaml as a person starts it: a registry, a service, a dashboard, and a training run that both follow."""
+"""compose.yaml: a registry, an API, a dashboard, and a training run whose model both show."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
 
-from .containers import Engine
+from .containers import NO_NAMES, Engine
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 READING = {
@@ -22,8 +22,9 @@ READING = {
 
 @pytest.fixture
 def compose():
-    """`docker compose`, or podman's; what it started is taken down with its volumes."""
-    Engine.found().build()
+    """Run a command of docker compose, or of podman-compose without docker. Containers and volumes are removed at the end."""
+    if not Engine.found().resolves_names():
+        pytest.fail(NO_NAMES)
     if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         command = ["docker", "compose"]
     else:
@@ -35,10 +36,11 @@ def compose():
         return done.stdout
 
     yield run
+    print(run("logs"))
     run("down", "--volumes")
 
 
-# What a session of a browser would run, in the dashboard's own container, with its own settings.
+# What a browser session would run, in the container and with the settings of the dashboard.
 SHOWN = """
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file("dashboard/main.py", default_timeout=60).run()
@@ -46,7 +48,7 @@ print([message.value for kind in (page.success, page.warning, page.error) for me
 """
 
 
-def test_a_model_trained_in_one_container_is_served_by_another_and_shown_by_a_third(compose):
+def test_the_api_serves_and_the_dashboard_shows_a_model_that_another_container_trained(compose):
     compose("up", "--detach")
     wait_for(lambda: httpx.get("http://127.0.0.1:8501/_stcore/health").status_code == 200)
     with httpx.Client(base_url="http://127.0.0.1:8000") as api:

@@ -1,4 +1,4 @@
-"""The images: what is in them, and that they run as they are run where nobody trusts anybody."""
+"""The container images: their content, and that they run with restricted permissions."""
 
 import io
 import json
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def served(images, mlflow_server, registered):
-    """A hardened container that serves version 1, and where it does."""
+    """A container that serves version 1 with restricted permissions. Returns (name, URL)."""
     port = free_port()
     name = f"pdm-test-{uuid.uuid4().hex[:8]}"
     images.start(name, SERVE, options=HARDENED, PORT=str(port), MLFLOW_TRACKING_URI=mlflow_server.url)
@@ -36,7 +36,7 @@ def served(images, mlflow_server, registered):
         images.stop_all()
 
 
-def test_the_service_runs_as_nobody_special_on_a_read_only_file_system(images, served, small):
+def test_the_api_runs_without_privileges_on_a_read_only_file_system(images, served, small):
     name, url = served
     row = small.rows.test[list(INPUT_NAMES)].head(1)
     answer = httpx.post(f"{url}/predict", json=row.to_dict("records")[0]).json()
@@ -46,7 +46,7 @@ def test_the_service_runs_as_nobody_special_on_a_read_only_file_system(images, s
     assert images("exec", name, "touch", "/opt/pdm/written", check=False).returncode != 0
 
 
-def test_a_container_is_healthy_only_where_something_serves(images, served):
+def test_a_container_is_healthy_only_if_its_port_answers(images, served):
     name, _ = served
     assert images("exec", name, "healthy").returncode == 0
     elsewhere = images("exec", "--env", f"PORT={free_port()}", name, "healthy", check=False)
@@ -62,7 +62,7 @@ def answered_batches(url):
     )  # fmt: skip
 
 
-def test_a_stopped_container_answers_what_is_in_flight_and_ends_in_time(images, served, small):
+def test_a_stopped_container_answers_the_running_request_and_ends_within_five_seconds(images, served, small):
     name, url = served
     rows = pd.concat([small.rows.test[list(INPUT_NAMES)]] * 100, ignore_index=True).head(60_000)
     body, answers = rows.to_dict("list"), []
@@ -85,7 +85,7 @@ def test_a_stopped_container_answers_what_is_in_flight_and_ends_in_time(images, 
 
 
 @pytest.mark.parametrize("image", [TRAIN, SERVE])
-def test_an_image_holds_the_code_and_nothing_else(images, image):
+def test_an_image_contains_the_code_and_no_secrets_or_build_tools(images, image):
     kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
     code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
     more = (
@@ -99,26 +99,25 @@ def test_an_image_holds_the_code_and_nothing_else(images, image):
     assert images.shell(image, "command -v gcc cc make git curl || true") == ""
 
 
-def test_no_secret_is_in_an_image_or_its_history(images):
+def test_the_metadata_and_history_of_an_image_contain_no_secret(images):
     words = ("PASSWORD", "TOKEN", "SECRET", "API_KEY", "ACCESS_KEY")
     for image in (TRAIN, SERVE):
-        told = images("inspect", image).stdout + images("history", "--no-trunc", image).stdout
-        assert not [word for word in words if word in told.upper()]
+        text = images("inspect", image).stdout + images("history", "--no-trunc", image).stdout
+        assert not [word for word in words if word in text.upper()]
 
 
-def test_the_serving_image_cannot_train(images):
+def test_the_serving_image_contains_no_training_library(images):
     script = "import importlib.util as u; print([m for m in ('sklearn', 'lightgbm', 'pandas', 'metaflow') if u.find_spec(m)])"
     assert images.shell(SERVE, f'python -c "{script}"').strip() == "[]"
 
 
-def test_the_serving_image_is_less_than_half_of_the_one_that_trains(images):
+def test_the_serving_image_is_less_than_half_the_size_of_the_training_image(images):
     train, serve = (int(images("inspect", image, "--format", "{{.Size}}").stdout) for image in (TRAIN, SERVE))
     print(f"serve {serve / 1e6:.0f} MB, train {train / 1e6:.0f} MB: {serve / train:.2f}")
     assert serve < train / 2
 
 
-def test_what_the_serving_image_leaves_out_it_does_not_need(images, served, small):
-    """Tables of every kind, in and out, and an explanation."""
+def test_the_serving_image_supports_every_table_format_and_explanations(images, served, small):
     _, url = served
     rows = small.rows.test[list(INPUT_NAMES)].head(50)
     arrow = io.BytesIO()
@@ -129,20 +128,22 @@ def test_what_the_serving_image_leaves_out_it_does_not_need(images, served, smal
         "application/vnd.apache.parquet": rows.to_parquet(),
         "application/vnd.apache.arrow.stream": arrow.getvalue(),
     }
-    for kind, body in bodies.items():
-        answer = httpx.post(f"{url}/predict/batch", content=body, headers={"content-type": kind, "accept": kind})
-        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind), answer.text
+    for media_type, body in bodies.items():
+        answer = httpx.post(
+            f"{url}/predict/batch", content=body, headers={"content-type": media_type, "accept": media_type}
+        )
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type), answer.text
     reading = rows.head(1).to_dict("records")[0]
     assert httpx.post(f"{url}/predict?explain=true", json=reading).json()["explanation"]["contributions"]
 
 
-def test_an_image_says_which_commit_it_is_of(images):
+def test_an_image_is_labelled_with_its_commit(images):
     label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
     for image in (TRAIN, SERVE):
         assert images("inspect", image, "--format", label).stdout.strip() == git_commit()
 
 
-def test_the_training_image_trains_and_registers_in_a_remote_registry(images, mlflow_server, registered):
+def test_the_training_image_registers_a_version_in_a_remote_registry(images, mlflow_server, registered):
     before = {version.version for version in registered.list_versions()}
     command = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
     images(
