@@ -1,4 +1,4 @@
-"""Paths of the repository that is tested."""
+"""Paths of the repository under test."""
 
 from pathlib import Path
 

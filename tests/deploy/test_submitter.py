@@ -1,4 +1,4 @@
-"""python -m deploy.sagemaker against moto's SageMaker; what moto has not is answered as AWS documents it."""
+"""python -m deploy.sagemaker against moto; a class of this file answers the call that moto does not support."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def run(*arguments):
     return result.exit_code, result.output
 
 
-def test_a_training_is_submitted_watched_and_named_for_its_deployment(sagemaker):
+def test_train_submits_a_job_waits_for_it_and_prints_the_command_that_deploys_it(sagemaker):
     code, output = run(
         *TRAIN, "--channel", "rows=s3://plant/raw", "--set", "trials=3", "--spot", "--name", "first",
         "--tracking-uri", "https://mlflow.example/team", "--secrets", "pdm/mlflow",
@@ -52,7 +52,7 @@ def test_a_training_is_submitted_watched_and_named_for_its_deployment(sagemaker)
     assert run("status", "--job", "first")[1].startswith("first: Completed")
 
 
-def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(sagemaker):
+def test_a_dry_run_prints_the_requests_and_sends_none(sagemaker):
     before = len(sagemaker.list_training_jobs()["TrainingJobSummaries"])
     code, output = run(*TRAIN, "--dry-run", "--secrets", "pdm/mlflow", "--tracking-uri", "https://mlflow.example")
     assert code == 0, output
@@ -61,7 +61,7 @@ def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(sagemaker):
     assert len(sagemaker.list_training_jobs()["TrainingJobSummaries"]) == before
 
 
-def test_the_metric_definitions_find_what_a_job_prints(sagemaker):
+def test_the_metric_definitions_match_the_output_of_a_job(sagemaker):
     definitions = json.loads(run(*TRAIN, "--dry-run")[1])["create_training_job"]["AlgorithmSpecification"][
         "MetricDefinitions"
     ]
@@ -69,7 +69,7 @@ def test_the_metric_definitions_find_what_a_job_prints(sagemaker):
     assert re.search(recall["Regex"], "held_out_recall=0.791045;")[1] == "0.791045"
 
 
-def test_an_endpoint_is_made_looked_at_and_removed(sagemaker):
+def test_an_endpoint_can_be_created_shown_and_deleted(sagemaker):
     code, output = run(*TRAIN, "--name", "for-an-endpoint")
     assert code == 0, output
     code, output = run(*DEPLOY, "--job", "for-an-endpoint", "--endpoint", "plant-1")
@@ -91,7 +91,7 @@ def test_an_endpoint_is_made_looked_at_and_removed(sagemaker):
 
 
 class Updating:
-    """SageMaker with update_endpoint, which moto has not: it takes the new configuration, or goes back to the old."""
+    """SageMaker with update_endpoint, which moto lacks. The endpoint gets the new configuration or rolls back to the old one."""
 
     def __init__(self, real, rolls_back):
         self._real, self._rolls_back, self._config = real, rolls_back, None
@@ -108,7 +108,7 @@ class Updating:
 
 
 @pytest.mark.parametrize("rolls_back", [False, True])
-def test_an_endpoint_that_is_there_is_updated_and_a_rollback_is_told(sagemaker, monkeypatch, rolls_back):
+def test_an_existing_endpoint_is_updated_and_a_rollback_is_an_error(sagemaker, monkeypatch, rolls_back):
     name = f"plant-2-{rolls_back}"
     run(*DEPLOY, "--model-data", "s3://plant/model.tar.gz", "--endpoint", name)
     monkeypatch.setattr(command_line, "client", lambda: Updating(sagemaker, rolls_back))
@@ -118,7 +118,7 @@ def test_an_endpoint_that_is_there_is_updated_and_a_rollback_is_told(sagemaker, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("train",), "Missing option '--image' (env var: 'PDM_SAGEMAKER_TRAIN_IMAGE')"),
         ((*TRAIN[:-4], "--output", "plant/models"), "'plant/models' does not have the form s3://BUCKET/PREFIX"),
@@ -135,15 +135,15 @@ def test_an_endpoint_that_is_there_is_updated_and_a_rollback_is_told(sagemaker, 
         (("delete", "--endpoint", "nosuch", "--yes"), "nosuch"),
     ],
 )
-def test_a_mistake_is_told_in_a_line_without_a_traceback(sagemaker, arguments, told):
+def test_an_error_is_reported_without_a_traceback_or_a_secret(sagemaker, arguments, message):
     code, output = run(*arguments)
     assert code != 0
-    assert told in output
+    assert message in output
     assert "Traceback" not in output
     assert "hush" not in output
 
 
-def test_a_region_that_is_not_set_is_named(sagemaker, monkeypatch, tmp_path):
+def test_a_missing_region_is_reported_with_its_setting(sagemaker, monkeypatch, tmp_path):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     code, output = run("status")
@@ -151,7 +151,7 @@ def test_a_region_that_is_not_set_is_named(sagemaker, monkeypatch, tmp_path):
     assert "AWS_DEFAULT_REGION" in output
 
 
-def test_what_the_account_may_not_is_told_with_the_policy_that_allows_it(sagemaker, monkeypatch):
+def test_a_missing_permission_is_reported_with_the_policy_that_grants_it(sagemaker, monkeypatch):
     class Denied:
         def describe_endpoint(self, **_):
             raise ClientError(

@@ -1,4 +1,4 @@
-"""What the workflows run, where it is no training: the comment. `cml` and `gh` stand in for GitHub, which is not here."""
+"""The scripts of the workflows other than train.sh. Shell scripts stand in for `cml` and `gh`."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ GOLDEN = REPOSITORY / "tests" / "reporting" / "golden" / "report_second.md"
 
 @pytest.fixture
 def comment(tmp_path):
-    """Run comment.sh with tools that end with the codes given: (exit code, output, what each was called with, the comment)."""
+    """Run comment.sh with tools that return the given exit codes. Returns (exit code, output, calls, path of the comment)."""
     (tmp_path / ".github").mkdir()
     shutil.copy(REPOSITORY / ".github" / "comment.sh", tmp_path / ".github")
     tools, calls = tmp_path / "tools", tmp_path / "calls"
@@ -40,7 +40,7 @@ def comment(tmp_path):
     return run
 
 
-def test_cml_posts_the_tables_and_no_picture_leaves_the_house(comment):
+def test_cml_posts_the_report_without_its_charts(comment):
     code, output, called, text = comment("pr/12", cml=0, gh=1)
     assert code == 0, output
     assert called == ["cml comment create --publish=false --target=pr/12 build/comment.md"]
@@ -58,26 +58,26 @@ def test_cml_posts_the_tables_and_no_picture_leaves_the_house(comment):
         ("commit/c0ffee", "gh api repos/plant/models/commits/c0ffee/comments --field body=@build/comment.md"),
     ],
 )
-def test_where_cml_cannot_post_the_command_line_of_github_does(comment, target, call):
+def test_if_cml_fails_gh_posts_the_comment(comment, target, call):
     code, output, called, _ = comment(target, cml=1, gh=0)
     assert code == 0, output
     assert called[-1] == call
 
 
-def test_a_comment_that_nobody_can_post_ends_red(comment):
+def test_if_both_fail_the_job_fails(comment):
     code, _, called, _ = comment("pr/12", cml=1, gh=4)
     assert code == 4
     assert [call.split()[0] for call in called] == ["cml", "gh"]
 
 
-def test_a_target_that_is_none_is_named(comment):
+def test_an_invalid_target_is_reported(comment):
     code, output, _, _ = comment("elsewhere", cml=1, gh=0)
     assert code == 2
     assert "elsewhere: expected pr/NUMBER or commit/SHA" in output
 
 
-def test_the_workflows_hold_no_logic_of_their_own():
-    """Each step runs a make target, a script or one command: what can be run here, too."""
+def test_a_workflow_step_runs_one_command():
+    """Each step runs a make target, a script or a command that can also be run outside GitHub."""
     targets = subprocess.run(
         ["make", "--directory", REPOSITORY, "help"], check=True, capture_output=True, text=True
     ).stdout
