@@ -23,18 +23,20 @@ from .table_reader import MalformedRow, TableFile
 
 def check_sources(sources: Sequence[Source]) -> None:
     """Raise SourceError unless all sources can be reached. It lists all problems and how to fix them."""
-    problems = []
+    errors: list[SourceError] = []
     missing_file = False
     for source in sources:
         try:
             locations.check(source)
         except SourceError as error:
-            problems.append(str(error))
+            errors.append(error)
             missing_file |= not scheme_of(source.uri)
+    if not errors:
+        return
+    problems = [str(error) for error in errors]
     if missing_file and any("query=" in source.uri for source in sources):
         problems.append('write a comma in a query as %2C, or --sources as a JSON list: ["sqlite:///...", "b.csv"]')
-    if problems:
-        raise SourceError("\n".join(problems))
+    raise SourceError("\n".join(problems), transient=all(error.transient for error in errors))
 
 
 def ingest(sources: Sequence[Source], columns: ColumnSettings) -> Ingested:

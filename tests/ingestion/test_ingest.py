@@ -11,6 +11,7 @@ import pytest
 from predictive_maintenance.config.params import ColumnSettings
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
+from predictive_maintenance.ingestion import locations
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.sensors import SENSOR_NAMES
 
@@ -313,6 +314,18 @@ def test_all_unreachable_sources_are_reported_at_once(write, tmp_path):
     first, second = str(error.value).splitlines()
     assert "one.csv: no such file" in first
     assert "'row' is not an option" in second
+
+
+def test_unreachable_sources_are_transient_only_if_each_of_them_is(monkeypatch):
+    def check(source):
+        raise SourceError(f"{source.uri}: no answer", transient="slow" in source.uri)
+
+    monkeypatch.setattr(locations, "check", check)
+    slow, missing = Source(uri="https://slow/readings.csv"), Source(uri="missing.csv")
+    for sources, transient in (([slow], True), ([slow, missing], False)):
+        with pytest.raises(SourceError) as error:
+            check_sources(sources)
+        assert error.value.transient is transient
 
 
 def test_reachable_sources_pass_the_check(write):

@@ -1,4 +1,4 @@
-"""Sources are fetch_all from real files, a web server, an S3 server and SQLite, all on this machine."""
+"""Sources are fetched from real files, a web server, an S3 server and SQLite, all on this machine."""
 
 import gzip
 import hashlib
