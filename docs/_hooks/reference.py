@@ -1,4 +1,8 @@
-"""MkDocs hook: the HTTP API reference comes from the application's OpenAPI document, and no setting is left undocumented."""
+"""MkDocs hook for what is generated or checked.
+
+It writes the HTTP API reference from the application's OpenAPI document, shows the examples in the command line's help as
+code, lists the decision records, and fails the build when a setting or a gate check is not documented.
+"""
 
 import importlib
 import inspect
@@ -20,9 +24,13 @@ Schema = dict[str, Any]
 
 
 def on_config(config: Any) -> Any:
-    """Make the project's packages importable, for this hook and for the command-line reference."""
+    """Make the project's packages importable, and add every decision record to the navigation."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
+    decisions = next(section["Decisions"] for section in config["nav"] if "Decisions" in section)
+    for path in sorted(Path(config["docs_dir"], "adr").glob("[0-9]*.md")):
+        if (page := f"adr/{path.name}") not in decisions:
+            decisions.append(page)
     return config
 
 
