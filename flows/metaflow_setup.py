@@ -12,8 +12,12 @@ if str(PROJECT_DIR) not in sys.path:
 os.environ.setdefault("PDM_PROJECT_DIR", str(PROJECT_DIR))
 
 from predictive_maintenance.config.metaflow_defaults import set_metaflow_defaults  # noqa: E402  needs the path above
+from predictive_maintenance.errors import ConfigError  # noqa: E402
 
-set_metaflow_defaults()
+try:
+    set_metaflow_defaults()
+except ConfigError as error:
+    sys.exit(str(error))
 
 from metaflow.plugins.cards.card_datastore import CardDatastore  # noqa: E402  reads the defaults above
 from metaflow.user_configs.config_options import ConvertPath  # noqa: E402

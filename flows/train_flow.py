@@ -1,6 +1,6 @@
 """Train, evaluate and promote a machine-failure classifier: python flows/train_flow.py run --help"""
 
-from metaflow_setup import PROJECT_DIR, RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
+from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ import cards
 from metaflow_errors import plain_errors, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.params import parse_params
+from predictive_maintenance.config.project import params_file
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
@@ -42,7 +43,7 @@ class TrainFlow(FlowSpec):
     compares it with the champion on held-out rows; end registers it and promotes it if it passes the gate.
     """
 
-    settings = Config("settings", default=str(PROJECT_DIR / "params.yaml"), parser=read_settings)
+    settings = Config("settings", default=str(params_file()), parser=read_settings)
     sources = Parameter(
         "sources",
         help="Data sources instead of those in params.yaml, separated by commas: paths, globs, s3://, https://, "
