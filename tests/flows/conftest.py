@@ -78,13 +78,17 @@ class Place:
         assert not left, f"no line matches {list(left)}:\n{output}"
         return process.wait(), output
 
-    def data(self, step: str) -> Any:
-        """The artifacts of a step of the newest successful run."""
+    def task(self, step: str) -> Any:
+        """The Metaflow task of a step of the newest successful run."""
         import metaflow
 
         metaflow.namespace(None)
         metaflow.metadata(f"local@{self.root}")
-        return metaflow.Flow("TrainFlow").latest_successful_run[step].task.data
+        return metaflow.Flow("TrainFlow").latest_successful_run[step].task
+
+    def data(self, step: str) -> Any:
+        """The artifacts of a step of the newest successful run."""
+        return self.task(step).data
 
     def registry(self) -> ModelRegistry:
         """The registry that the flow writes to."""

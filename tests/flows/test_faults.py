@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from predictive_maintenance.errors import DataError
+from predictive_maintenance.errors import DataError, SourceError
 from predictive_maintenance.ingestion.simulator import simulate
 from tests.fixtures.servers import MlflowServer
 
@@ -56,19 +56,23 @@ def test_a_run_on_unusable_data_fails_with_the_reason_and_so_does_its_mlflow_run
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "error", "message"),
     [
-        (lambda rows: rows.assign(machine_failure=0), "0 failures in 6000 rows; at least 15 are needed"),
-        (lambda rows: rows.head(40), "failures in 40 rows; at least 15 are needed"),
-        (lambda rows: rows.drop(columns="torque_nm"), "no column for torque_nm (a header such as 'Torque [Nm]'"),
+        (lambda rows: rows.assign(machine_failure=0), DataError, "0 failures in 6000 rows; at least 15 are needed"),
+        (lambda rows: rows.head(40), DataError, "failures in 40 rows; at least 15 are needed"),
+        (
+            lambda rows: rows.drop(columns="torque_nm"),
+            SourceError,
+            "no column for torque_nm (a header such as 'Torque [Nm]'",
+        ),
     ],
     ids=["no failures", "too few rows", "no torque"],
 )
 def test_unusable_data_is_rejected_with_the_reason(
-    registry_uri, quick_params, readings, tmp_path, monkeypatch, change, message
+    registry_uri, quick_params, readings, tmp_path, monkeypatch, change, error, message
 ):
     change(readings).to_csv(tmp_path / "readings.csv", index=False)
-    with pytest.raises(DataError) as rejected:
+    with pytest.raises(error) as rejected:
         run_steps(monkeypatch, quick_params, sources=str(tmp_path / "readings.csv"))
     assert message in str(rejected.value)
 
@@ -99,7 +103,7 @@ def test_a_mistyped_hyperparameter_is_reported_before_the_ingest_step(place, qui
 def test_a_password_in_a_source_is_refused_and_neither_shown_nor_stored(place, arguments, environment):
     code, output = place.run(*arguments, **environment)
     assert code != 0
-    assert f"postgresql://me:{STAR * 3}@host/plant?table=t holds a password" in output
+    assert f"postgresql://me:{STAR * 3}@host/plant?table=t contains a password" in output
     assert "Traceback" not in output
     assert "s3cret" not in output
     assert [path for path in place.root.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
@@ -125,7 +129,10 @@ def test_an_unreachable_registry_is_reported_before_the_ingest_step(place, quick
 def test_a_results_folder_that_cannot_be_written_is_named_with_how_to_fix_it(place, quick_params, tmp_path):
     (tmp_path / "file").touch()
     output = output_of_failed_run(place, quick_params, METAFLOW_DATASTORE_SYSROOT_LOCAL=str(tmp_path / "file"))
-    assert "file/.metaflow: Not a directory: set METAFLOW_DATASTORE_SYSROOT_LOCAL to a folder of yours" in output
+    assert (
+        "file/.metaflow: Not a directory: set METAFLOW_DATASTORE_SYSROOT_LOCAL to a folder that you can write to"
+        in output
+    )
 
 
 def kill(match):

@@ -171,9 +171,10 @@ def test_each_card_contains_its_sections(finished, card, texts):
         assert [text for text in texts if text not in text_of_card(page.read_text())] == []
 
 
-def test_metaflow_finds_the_cards(finished):
-    code, html = finished[0].run("card", "get", "evaluate")
-    assert code == 0
+def test_metaflow_finds_the_card_of_a_task(finished):
+    task = finished[0].task("evaluate").pathspec.removeprefix("TrainFlow/")
+    code, html = finished[0].run("card", "get", task)
+    assert code == 0, html
     assert "Fit for production" in text_of_card(html)
 
 
