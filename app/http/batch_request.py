@@ -31,7 +31,7 @@ from ..schemas.prediction import Reading, Readings
 from .duplicate_keys import REASON as DUPLICATE_KEY
 from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse_duplicate_keys
 from .media_types import TABLES
-from .msgspec_decoder import msgspec_decoder
+from .msgspec_decoder import records_decoder
 from .request_body import json_problem, reason_of
 from .tables import BodyTable, check_rows, open_table
 
@@ -39,7 +39,7 @@ IDENTITY_COLUMNS = (MACHINE_ID.name, TIMESTAMP.name)
 
 _RECORDS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
-_decode_records, _decode_columns = msgspec_decoder(Reading, many=True), msgspec_decoder(Readings)
+_decode_records = records_decoder(Reading)
 _EMPTY_RECORD: dict[str, Any] = dict.fromkeys(INPUT_NAMES)
 
 
@@ -135,11 +135,7 @@ def _validate_records(body: bytes, batch: Batch) -> list[dict[str, Any]]:
 
 def _read_columns(body: bytes) -> Batch:
     batch = Batch(rows=0, columns={}, columnar=True)
-    if decoded := _decode_columns(body):
-        columns = msgspec.structs.asdict(decoded)
-        given = {name: values for name, values in columns.items() if values is not msgspec.UNSET}
-    else:
-        given = _validate_columns(body, batch)
+    given = _validate_columns(body, batch)
     ids = given.get(READING_ID.name, [])
     refuse_duplicate_keys(body, len(given), (one for one in ids if isinstance(one, str)))
     lengths = {name: len(values) for name, values in given.items()}
@@ -156,7 +152,7 @@ def _read_columns(body: bytes) -> Batch:
 
 
 def _validate_columns(body: bytes, batch: Batch) -> dict[str, list[Any]]:
-    """Return the columns of a body that has invalid cells. Add their errors to `batch`."""
+    """Return the columns of a body. Add the errors of invalid cells to `batch`."""
     try:
         return dict(_COLUMNS.validate_json(body))  # type: ignore[arg-type]
     except ValidationError as error:

@@ -5,7 +5,6 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect
 
 from ..problems import Problem, field_problem
 from .asgi import header
@@ -21,15 +20,17 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     length = header(request.scope, b"content-length", "0")
     if length.isdecimal() and int(length) > max_bytes:
         raise _too_large(max_bytes)
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the client disconnected after {size:,} bytes of the body") from None
+    # Starlette's `request.stream()` takes longer than validating a reading.
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(HTTPStatus.BAD_REQUEST, f"the client disconnected after {size:,} bytes of the body")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
     return b"".join(chunks)
 
 

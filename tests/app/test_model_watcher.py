@@ -13,17 +13,14 @@ from app.serving.model_watcher import ModelWatcher
 from app.serving.served_model import ServedModel
 from predictive_maintenance.errors import ModelError
 from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
-from predictive_maintenance.training.candidate import train_untuned
-from predictive_maintenance.training.export import export_model
 
 from .conftest import READING, wait_until
 
 
 @pytest.fixture(scope="session")
-def other_files(small):
-    """The files of another model, with other answers."""
-    trained = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
-    return export_model(trained, small.rows.train, small.rows.test, small.params)
+def other_files(small_forest):
+    """The files of another model, with other probabilities."""
+    return small_forest.files
 
 
 @pytest.fixture
