@@ -106,6 +106,12 @@ def small_forest(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Smal
     return _load(shared_folder(tmp_path_factory, "small forest", train), small.params)
 
 
+@pytest.fixture(scope="session")
+def small_models(small: Small, small_forest: Small) -> dict[str, Small]:
+    """Both small models by algorithm."""
+    return {"lightgbm": small, "random_forest": small_forest}
+
+
 def _train(algorithm: str, rows: SplitRows, params: Params, folder: Path) -> None:
     trained = train_untuned(algorithm, rows.train, rows.fold, params)
     files = export_model(trained, rows.train, rows.test, params)

@@ -17,16 +17,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.reporting.run_log import version_tags
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
-from predictive_maintenance.training.candidate import train_untuned
 from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
 
@@ -39,22 +37,20 @@ SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 
 
 @pytest.fixture(scope="module")
-def registered(mlflow_server, small, forest_files, params):
+def registered(mlflow_server, small, small_forest, params):
     """Two versions with the tags of a training run: 1, a LightGBM, in production; 2, a random forest."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
         connection = connect(params.registry)
     versions = ModelRegistry(connection)
-    forest = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
-    for name, trained, files in (("1", small.trained, small.files), ("2", forest, forest_files)):
-        out_of_fold = out_of_fold_scores(trained, small.rows, small.params)
-        judged = evaluate(trained, out_of_fold, Scorer.from_files(files), small.rows, None, small.params)
+    for name, model in (("1", small), ("2", small_forest)):
+        judged = evaluate(model.trained, model.out_of_fold, model.scorer, small.rows, None, small.params)
         tags = version_tags(judged, training_fingerprint(small.rows.train), (), f"TrainFlow/{name}", "c0ffee")
         run = FlowRun.start(
             connection, f"TrainFlow/{name}", {"gate_level": tags["gate_level"], "verdict": tags["verdict"]}
         )
         with tempfile.TemporaryDirectory() as work:
-            complete = {**files, THRESHOLDS_FILE: thresholds_file(judged)}
+            complete = {**model.files, THRESHOLDS_FILE: thresholds_file(judged)}
             versions.register(run, package_version(complete, small.rows.test.head(5), Path(work)), tags)
         run.finish()
     versions.promote("1", None)

@@ -19,14 +19,9 @@ READING = {
 
 
 @pytest.fixture(scope="module")
-def files_of(small):
+def files_of(small_models):
     """The exported files by algorithm."""
-
-    def exported(algorithm):
-        trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
-        return export_model(trained, small.rows.train, small.rows.test, small.params)
-
-    return {algorithm: exported(algorithm) for algorithm in ("lightgbm", "random_forest")}
+    return {algorithm: model.files for algorithm, model in small_models.items()}
 
 
 @pytest.mark.parametrize("slope", [1.0, 0.8])
@@ -67,18 +62,16 @@ def test_several_threads_and_one_give_bit_identical_probabilities(small, files_o
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_the_export_makes_the_same_decisions_as_the_fitted_estimator(small, algorithm):
-    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
-    scorer = Scorer.from_files(export_model(trained, small.rows.train, small.rows.test, small.params))
-    found = agreement(trained, scorer, small.rows.test)
+def test_the_export_makes_the_same_decisions_as_the_fitted_estimator(small_models, algorithm):
+    small = small_models[algorithm]
+    found = agreement(small.trained, small.scorer, small.rows.test)
     assert found.decision_flips == 0
     assert found.max_probability_difference < 1e-5
     assert found.rows == len(small.rows.test)
 
 
-def test_a_difference_between_export_and_estimator_is_found(small):
-    other = train_untuned("random_forest", small.rows.train, small.rows.fold, small.params)
-    assert agreement(other, small.scorer, small.rows.test).max_probability_difference > 0.01
+def test_a_difference_between_export_and_estimator_is_found(small, small_forest):
+    assert agreement(small_forest.trained, small.scorer, small.rows.test).max_probability_difference > 0.01
 
 
 def test_calibration_is_monotonic_and_the_identity_changes_nothing():

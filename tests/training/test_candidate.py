@@ -19,9 +19,15 @@ def quick(params):
     return params.override(trials=3)
 
 
-def test_tuning_reports_each_trial_and_is_reproducible(small, quick):
+@pytest.fixture(scope="module")
+def tuned(small, quick):
+    """A candidate tuned in three trials, and the reported progress."""
     reported = []
-    first = train_candidate("lightgbm", small.rows.train, small.rows.fold, quick, reported.append)
+    return train_candidate("lightgbm", small.rows.train, small.rows.fold, quick, reported.append), reported
+
+
+def test_tuning_reports_each_trial_and_is_reproducible(small, quick, tuned):
+    first, reported = tuned
     again = train_candidate("lightgbm", small.rows.train, small.rows.fold, quick)
     assert [progress.trial for progress in reported] == [1, 2, 3]
     assert "trial 3/3" in str(reported[-1])
@@ -33,8 +39,8 @@ def test_tuning_reports_each_trial_and_is_reproducible(small, quick):
     )
 
 
-def test_another_seed_selects_other_hyperparameters(small, quick):
-    trained = train_candidate("lightgbm", small.rows.train, small.rows.fold, quick)
+def test_another_seed_selects_other_hyperparameters(small, quick, tuned):
+    trained, _ = tuned
     other = train_candidate("lightgbm", small.rows.train, small.rows.fold, quick.override(seed=8))
     assert trained.hyperparameters != other.hyperparameters
 
@@ -80,10 +86,9 @@ def test_probabilities_that_decrease_with_the_labels_are_not_calibrated():
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "random_forest"])
-def test_the_saved_estimator_can_be_loaded_without_pickle(small, tmp_path, algorithm):
-    from predictive_maintenance.training.candidate import train_untuned
-
-    trained = train_untuned(algorithm, small.rows.train, small.rows.fold, small.params)
+def test_the_saved_estimator_can_be_loaded_without_pickle(small_models, tmp_path, algorithm):
+    small = small_models[algorithm]
+    trained = small.trained
     path = save_estimator(trained.estimator, tmp_path)
     features = feature_matrix(small.rows.test[list(INPUT_NAMES)], trained.features)
     if algorithm == "lightgbm":
