@@ -63,10 +63,10 @@ def create_app(
     problems.install(app)
     openapi.install(app, needs_key=settings.api_key is not None)
     # The middleware that is added last is the outermost.
+    app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
     if settings.api_key:
         app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
-    app.add_middleware(ProblemMiddleware)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app
 

@@ -1,4 +1,4 @@
-"""ASGI middleware around every request: request id, log line and metrics; error responses; API key."""
+"""ASGI middleware: request id, log line and metrics of every request; API key; error responses of the framework."""
 
 import hmac
 import random
@@ -76,7 +76,7 @@ class RequestLoggingMiddleware:
 
 
 class ProblemMiddleware:
-    """Answer any exception, whether the fast path, the framework or other middleware raises it, with problem details."""
+    """Answer exceptions that the framework does not handle. Inside of RequestLoggingMiddleware, which adds the request id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -108,7 +108,8 @@ class ApiKeyMiddleware:
             await self.app(scope, receive, send)
             return
         detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
-        raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        refusal = Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        await error_response(scope, refusal)(scope, receive, send)
 
     @staticmethod
     def _is_open(path: str) -> bool:

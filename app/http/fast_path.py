@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..problems import error_response
 from .asgi import route_path
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -30,8 +31,8 @@ class FastPathRoute(APIRoute):
 class FastPathMiddleware:
     """Call the endpoint of a FastPathRoute directly; pass all other requests to the framework.
 
-    It has to be the innermost middleware, so that all others see the requests that it answers. Requests that FastAPI
-    traces take the framework's path: the router there names the route of the span.
+    It has to be inside of the middleware that should see the requests that it answers. Requests that FastAPI traces take the
+    framework's path: the router there names the route of the span.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
@@ -51,5 +52,8 @@ class FastPathMiddleware:
             await self.app(scope, receive, send)
             return
         scope["route"] = route
-        response = await route.endpoint(Request(scope, receive, send))
+        try:
+            response = await route.endpoint(Request(scope, receive, send))
+        except Exception as error:  # noqa: BLE001  every exception gets its response and, if unexpected, a log line
+            response = error_response(scope, error)
         await response(scope, receive, send)
