@@ -18,6 +18,8 @@ from predictive_maintenance.machine.sensors import INPUT_NAMES
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 BATCH_TIMEOUT_SECONDS = 120.0
 """Scoring a large file takes longer than any other request."""
+KEEPALIVE_SECONDS = 2.0
+"""Shorter than the server's 5 s. Otherwise a request may use a connection that the server is closing."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -48,6 +50,7 @@ class ApiClient:
             base_url=self.url,
             headers={"X-API-Key": key.get_secret_value()} if key else {},
             timeout=settings.api_timeout_seconds,
+            limits=httpx.Limits(keepalive_expiry=KEEPALIVE_SECONDS),
             transport=transport,
         )
 
@@ -106,7 +109,7 @@ class ApiClient:
         except httpx.TimeoutException:
             raise ApiUnreachableError(f"{self.url} timed out (PDM_API_TIMEOUT_SECONDS)") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+            reason = re.sub(r"\[Errno -?\d+\] ", "", str(error)).rstrip(".") or type(error).__name__
             raise ApiUnreachableError(f"{self.url} is not reachable: {reason}") from None
         if response.is_success:
             return response

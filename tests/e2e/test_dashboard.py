@@ -153,7 +153,7 @@ def test_every_page_fits_the_screen_and_requests_nothing_from_other_hosts(dashbo
     for path, title in PAGES.items():
         page = dashboard.open(browser, f"/{'' if path == 'status' else path}", SIZES[size], scheme)
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=30_000)
-        expect(page.get_by_text("Version 1 is served")).to_be_visible()
+        expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
         wait_until_drawn(page)
         assert page.get_by_test_id("stException").count() == 0
         assert fits_the_width(page)
