@@ -121,7 +121,7 @@ def run(root, **environment):
 @pytest.mark.flow
 def test_a_job_leaves_a_model_that_can_be_served_and_its_metrics(lay_out, small, quick_params):
     params = {"params.yaml": quick_params.read_text()}
-    root = lay_out(params=params, rows={"a.csv": rows(4000), "b.csv": rows(2000, 5)})
+    root = lay_out(params=params, rows={"a.csv": rows(), "b.csv": rows(2000, 5)})
     job = run(root)
     output, _ = job.communicate(timeout=500)
     assert job.returncode == 0, output

@@ -309,7 +309,7 @@ def test_a_failed_training_is_reported_in_the_summary_and_fails_the_job(job):
     code, output, summary = job.train()
     assert code not in (0, 3)
     assert "broken.csv" in output
-    assert summary.startswith("## 🔴 The training stopped")
+    assert summary.startswith("## 🔴 The training failed")
 
 
 def test_train_on_batch_sends_the_heavy_steps_to_aws_batch(job):
@@ -317,8 +317,8 @@ def test_train_on_batch_sends_the_heavy_steps_to_aws_batch(job):
     settings = "METAFLOW_BATCH_JOB_QUEUE=queue\nMETAFLOW_BATCH_CONTAINER_IMAGE=image\n"
     code, output, _ = job.train(TRAIN_ON="batch", METAFLOW_SETTINGS=settings)
     assert code not in (0, 3)
-    assert "steps on AWS Batch (evaluate, train) cannot run like this" in output
-    assert "METAFLOW_DEFAULT_DATASTORE: is not s3" in output
+    assert "steps on AWS Batch (evaluate, train) cannot run with these settings" in output
+    assert "METAFLOW_DEFAULT_DATASTORE: must be s3" in output
     assert "METAFLOW_BATCH_JOB_QUEUE" not in output
 
 
@@ -338,7 +338,7 @@ def test_train_on_sagemaker_submits_the_whole_flow_as_a_training_job(job):
     code, output, summary = job.train(TRAIN_ON="sagemaker")
     assert code not in (0, 3)
     assert "SAGEMAKER_OPTIONS" in output
-    assert summary.startswith("## 🔴 The training stopped")
+    assert summary.startswith("## 🔴 The training failed")
 
 
 def test_the_token_of_the_remote_is_in_the_local_dvc_config_and_not_in_the_log_or_in_git(job):
