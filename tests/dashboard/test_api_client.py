@@ -35,7 +35,7 @@ def test_a_failed_connection_is_reported_as_not_reachable(error):
     def fail(_):
         raise error
 
-    with pytest.raises(ApiUnreachableError, match="http://plant:8000 is not reachable: x$"):
+    with pytest.raises(ApiUnreachableError, match=r"http://plant:8000 is not reachable: x$"):
         client_of(fail).health()
 
 
