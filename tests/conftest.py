@@ -28,7 +28,7 @@ from tests.shared_folders import shared_folder
 
 pytest_plugins = ("tests.fixtures.readings",)
 
-AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY.parent / "shared" / "data" / "ai4i2020.csv"))
+AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
