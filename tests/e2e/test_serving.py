@@ -4,7 +4,6 @@ import concurrent.futures
 import io
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -89,8 +88,7 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
 ):
     service = make_service()
     service.ready()
-    mlflow_server.stop(signal.SIGTERM)
-    try:
+    with mlflow_server.down():
         wait_for(lambda: service.get("/health").json()["status"] == "degraded")
         assert "the server does not answer" in service.get("/health").json()["trouble"]
         assert service.predict(readings[0]).status_code == 200
@@ -100,8 +98,6 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
         health = service.get("/health").json()
         assert (health["serving_version"], health["restored_from_disk"]) == ("1", True)
         assert service.predict(readings[0]).status_code == 200
-    finally:
-        mlflow_server.up()
     wait_for(lambda: service.get("/health").json()["status"] == "ok")
     assert not service.get("/health").json()["restored_from_disk"]
 
@@ -109,15 +105,12 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
 def test_an_api_started_without_the_registry_becomes_ready_when_the_registry_is_up(
     make_service, in_production, mlflow_server, readings
 ):
-    mlflow_server.stop(signal.SIGTERM)
-    try:
+    with mlflow_server.down():
         service = make_service()
         service.up()
         wait_for(lambda: "the server does not answer" in service.get("/ready").json().get("detail", ""))
         assert service.get("/ready").status_code == 503
         assert service.predict(readings[0]).status_code == 503
-    finally:
-        mlflow_server.up()
     wait_for(lambda: service.get("/ready").status_code == 200)
     assert service.predict(readings[0]).json()["model_version"] == "1"
 
