@@ -44,7 +44,8 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
             raise
         # A resumed run keeps its settings and rows. Errors in those can only be fixed with a new run.
         resumable = isinstance(error, RegistryError | ModelError) and step_name != "start"
-        command = "resume (finished steps are kept)" if resumable else "run"
+        # With its id: a plain `resume` continues the last run that was not itself resumed, and repeats finished steps.
+        command = f"resume --origin-run-id {current.run_id}   (finished steps are kept)" if resumable else "run"
         text = f"{error}\nafter the fix: python flows/train_flow.py {command}"
         raise RunStopped(text, permanent=not error.transient) from None
 

@@ -167,7 +167,7 @@ def interrupted(make_place, quick_params):
             code, without_registry = place.watch(place.start("resume", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"), stop)
             assert code != 0, without_registry
             server.up()
-            run_id = re.search(r"run-id (\d+)", without_registry)[1]
+            run_id = re.search(r"resume --origin-run-id (\d+)", without_registry)[1]
             code, finished = place.run("resume", "--origin-run-id", run_id)
             assert code == 0, finished
             yield InterruptedRun(place, killed, without_registry, finished)
