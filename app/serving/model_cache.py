@@ -83,5 +83,5 @@ class ModelCache:
         return (version, folder) if folder.is_dir() else None
 
     def _target(self, version: ModelVersion) -> Path:
-        # A registry that was set up again counts from 1: the run id tells its version 1 from the old one.
+        # A registry that was set up again counts from 1: the run id distinguishes its version 1 from the old one.
         return self._folder / f"{version.version}-{version.run_id[:12]}"
