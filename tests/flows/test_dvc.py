@@ -300,7 +300,7 @@ def test_a_pull_request_succeeds_with_a_candidate_and_does_not_change_production
     job.checkout.change(training={"seed": 12})
     code, output, summary = job.train(REQUIRE="production", METAFLOW_RUN_PROMOTE="false")
     assert code == 0, output
-    assert "A candidate, not in production" in summary
+    assert "Candidate, not in production" in summary
     assert "production: no version yet" in job.checkout.run("python", "-m", "predictive_maintenance", "status")
 
 

@@ -216,6 +216,6 @@ def test_two_runs_at_the_same_time_register_a_version_each(place, quick_params):
     for version in versions:
         run = registry._client.get_run(version.run_id)
         assert run.data.tags["flow_run"] == version.tags["flow_run"]
-        threshold = registry.scorer(version.version).spec.threshold
+        threshold = registry.load_scorer(version.version).spec.threshold
         assert float(version.tags["threshold"]) == pytest.approx(threshold)
     assert registry.production_version().version in {"1", "2"}
