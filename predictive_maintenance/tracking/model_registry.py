@@ -45,7 +45,7 @@ class ModelRegistry(RegistryReader):
             except (ModelError, OSError, ValueError) as error:
                 raise ModelError(
                     f"version {current.version} in production cannot be compared with: {error}\n"
-                    "how to fix it: python -m predictive_maintenance rollback, or promote a version with intact files"
+                    "how to fix it: predictive-maintenance rollback, or promote a version with intact files"
                 ) from None
         rolled_back = {
             version.tags[FINGERPRINT_TAG]: version.version

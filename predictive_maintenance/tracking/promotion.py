@@ -42,15 +42,15 @@ class Outcome:
             case "production":
                 lines += [
                     f"version {self.version} is in production: {self.uri}",
-                    "next: python -m predictive_maintenance status",
-                    "      python -m predictive_maintenance score FILE",
+                    "next: predictive-maintenance status",
+                    "      predictive-maintenance score FILE",
                 ]
             case "candidate":
                 force = "" if self.allowed == "production" else " --force"
                 lines += [
                     f"version {self.version} is registered as candidate; production is {production}",
                     "next: python flows/train_flow.py card view evaluate",
-                    f"      python -m predictive_maintenance promote {self.version}{force}   (to promote it anyway)",
+                    f"      predictive-maintenance promote {self.version}{force}   (to promote it anyway)",
                 ]
             case None:
                 lines += [

@@ -74,7 +74,7 @@ def text_of_card(page):
 def test_a_first_run_promotes_version_1_and_prints_the_next_commands(finished):
     _, output = finished
     assert "version 1 is in production: models:/predictive_maintenance@production" in output
-    assert "next: python -m predictive_maintenance status" in output
+    assert "next: predictive-maintenance status" in output
     assert "Traceback" not in output
 
 
