@@ -103,8 +103,10 @@ def evaluate_small(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Ca
     """Evaluate the small model as the flow does, against a champion or None.
 
     The two slow parts that do not depend on the champion, a further training and the importances, are computed once for
-    all workers.
+    all workers. Intervals come from 100 bootstrap samples, unless `params` says otherwise.
     """
+    evaluation = small.params.evaluation.model_copy(update={"bootstrap_samples": 100})
+    quick = small.params.model_copy(update={"evaluation": evaluation})
 
     def first_evaluation(folder: Path) -> None:
         first = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, small.params)
@@ -113,7 +115,7 @@ def evaluate_small(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Ca
     folder = shared_folder(tmp_path_factory, "small model's evaluation", first_evaluation)
     first = pickle.loads((folder / "evaluation.pickle").read_bytes())
 
-    def evaluate_again(champion: BaselineModel | None = None, params: Params = small.params) -> Evaluation:
+    def evaluate_again(champion: BaselineModel | None = None, params: Params = quick) -> Evaluation:
         with pytest.MonkeyPatch.context() as patch:
             module = "predictive_maintenance.evaluation.evaluate"
             patch.setattr(f"{module}.forward_scores", lambda *_: (first.forward, first.forward_note))

@@ -76,7 +76,7 @@ def runs(small, evaluate_small):
     comparison = compare(champion, test, probabilities, small.scorer.decisions(probabilities), fingerprint, params)
     strict_gate = params.gate.model_copy(update={"min_recall": 0.999})
 
-    first = evaluate_small()
+    first = evaluate_small(params=params)
 
     def judged(comparison, gate):
         return replace(
