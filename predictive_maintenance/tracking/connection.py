@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..config.params import RegistrySettings
 from ..config.project import project_dir
-from ..config.uris import redact
+from ..config.uris import has_ambiguous_password, redact
 from ..errors import RegistryError
 from .embedded_database import check_writable, database_path, ensure_database, file_lock
 from .mlflow_errors import as_registry_errors
@@ -37,7 +37,7 @@ def tracking_uri() -> str:
 def web_ui_url() -> str | None:
     """The URL of MLflow's web UI; None for an SQLite file, which has none until `mlflow ui` is started."""
     parts = urlsplit(tracking_uri())
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or has_ambiguous_password(tracking_uri()):
         return None
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
@@ -81,6 +81,11 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if has_ambiguous_password(uri):
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: {redact(uri)}: the password, or an @ in it, is not percent-encoded: write @ as %40, "
+            "/ as %2F, ? as %3F and # as %23, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
     database = database_path(uri) if is_sqlite(uri) else None
     if database:
         check_writable(database)
