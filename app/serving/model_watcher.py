@@ -66,12 +66,13 @@ class WatcherState:
     def summary(self) -> str | None:
         """`warning` for clients without a key: without addresses, paths and texts of libraries."""
         if self.error:
-            return (
-                "the files of the production version cannot be stored"
+            what = (
+                "the production version cannot be stored"
                 if self.no_space
-                else "the registry cannot be read"
+                else "the registry or PDM_MODEL_DIR cannot be read"
             )
-        return f"version {self.production} is refused" if self.refused else self.warning
+            return f"{what}{_DETAILS}"
+        return f"version {self.production} is refused{_DETAILS}" if self.refused else self.warning
 
 
 class RefusedVersionError(ModelError):

@@ -355,6 +355,7 @@ def test_open_routes_show_no_address_of_a_registry_and_the_status_shows_it_redac
         type(registry), "production_version", lambda _: open_registry(params.registry).production_version()
     )
     client = make_client(api_key="secret")
+    client.app.state.service.watcher.poll()
     for path in ("/health", "/ready", "/ping", "/"):
         text = client.get(path).text
         assert not re.search(r"://(?!testserver)|127\.0\.0\.1|w0rd|MLflow", text), text
