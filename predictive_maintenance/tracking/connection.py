@@ -95,6 +95,8 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
 
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        # It logs a traceback of each database error that it also raises.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         if database:
             ensure_database(database)
         mlflow.set_tracking_uri(uri)

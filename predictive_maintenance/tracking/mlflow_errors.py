@@ -57,7 +57,9 @@ def _explain(error: Exception, text: str) -> tuple[str, bool]:
     """The reason with the way to fix it, and whether the error is transient. `text` is that of the error, redacted."""
     status = _http_status(error)
     if full := next((sign for sign in _DISK_FULL if sign in text), None):
-        place = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
+        # Of a copy, the second name is the target.
+        name = (error.filename2 or error.filename) if isinstance(error, OSError) else None
+        place = f" at {name}" if name else ""
         return f"{full}{place}: free space on the disk, then repeat the command or resume the run", False
     if _INTERRUPTED_UPGRADE.search(text):
         reason = (
