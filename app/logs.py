@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,19 +56,23 @@ class _Losses:
 _losses = _Losses()
 
 
-class _LineLogger(structlog.BytesLogger):
-    """Writes lines to the standard output. A line that cannot be written is counted."""
+class _LineLogger:
+    """Writes lines to the standard output, as structlog's BytesLogger does. A line that cannot be written is counted."""
 
-    __slots__ = ()
+    _lock = threading.Lock()
 
-    def msg(self, message: bytes) -> None:
+    def __init__(self, *_names: str) -> None:
+        self._write, self._flush = sys.stdout.buffer.write, sys.stdout.buffer.flush
+
+    def msg(self, line: bytes) -> None:
         try:
-            super().msg(message)
-        except OSError as error:
-            _losses.add(error)
-        else:
+            with self._lock:
+                self._write(line + b"\n")
+                self._flush()
             if _losses.reason is not None:
                 _losses.clear()
+        except OSError as error:
+            _losses.add(error)
 
     debug = info = warning = error = critical = exception = log = msg
 

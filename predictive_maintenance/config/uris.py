@@ -19,7 +19,6 @@ _URI = re.compile(
     r"(?P<host>[^/?#]*)(?P<path>[^?#]*)([?#](?P<options>.*))?",
     re.DOTALL,
 )
-_URI_IN_TEXT = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s'\"<>]*")
 _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^\s'\"<>]*@")
 _REDACTED = re.compile(r"([^:/?#@]*:)?\*\*\*@")
 _SECRET_PART = 4  # characters: a shorter part of a secret is not recognised in a text
@@ -88,11 +87,6 @@ def redact_text(text: str, uri: str = "") -> str:
     for secret in _secrets(uri):
         text = _without_parts_of(_VARIABLE.sub("", secret), text)
     return _CREDENTIALS_IN_TEXT.sub(lambda match: match[0] if _REDACTED.fullmatch(match[0]) else "***@", text)
-
-
-def without_uris(text: str) -> str:
-    """`text` for a reader who may know no address: each URI in it is replaced."""
-    return _URI_IN_TEXT.sub("(address hidden)", text)
 
 
 def has_ambiguous_password(uri: str) -> bool:

@@ -68,7 +68,7 @@ def _create_tables(path: Path) -> None:
 
     @event.listens_for(engine, "connect")
     def without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
-        # An incomplete file is discarded, so it need not survive a crash. This takes a third of the time.
+        # An incomplete file is discarded, so it need not survive a crash. Most of the time is waiting.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = MEMORY")
 

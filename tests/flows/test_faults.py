@@ -96,9 +96,7 @@ def test_a_full_disk_for_results_is_named_and_the_run_is_resumed_when_there_is_s
     assert place.registry().production_version() is not None
 
 
-def test_a_full_disk_of_the_registry_is_named_with_what_to_do(
-    place, make_disk, quick_params, empty_database
-):
+def test_a_full_disk_of_the_registry_is_named_with_what_to_do(place, make_disk, quick_params, empty_database):
     disk = make_disk(2500)
     shutil.copy(empty_database, disk.path / "mlflow.db")
     disk.fill()
