@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -72,6 +73,23 @@ def test_the_log_goes_on_when_the_disk_has_space_again(start_service, make_disk)
         client.post("/predict", json=READING, headers={"x-request-id": "after-the-full-disk"})
         assert client.get("/health").json()["status"] == "ok"
     assert "after-the-full-disk" in log.read_text()
+
+
+def test_a_batch_that_needs_the_full_temporary_folder_is_refused_with_503_and_the_reason(
+    make_client, make_disk, monkeypatch
+):
+    disk = make_disk(64)
+    client = make_client()
+    monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
+    disk.fill()
+    header, row = ",".join(READING), ",".join(map(str, READING.values()))
+    csv = "\n".join([header, *[row] * 1000])
+    refusal = client.post("/predict/batch", content=csv, headers={"content-type": "text/csv"})
+    assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "60")
+    assert "no disk space for this request" in refusal.json()["detail"]
+    assert client.post("/predict", json=READING).status_code == 200
+    disk.free()
+    assert client.post("/predict/batch", content=csv, headers={"content-type": "text/csv"}).status_code == 200
 
 
 def test_several_workers_answer_while_the_folder_of_their_metrics_is_on_a_full_disk(start_service, make_disk):
