@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 
 import click
 import uvicorn
@@ -29,10 +30,9 @@ def main(host: str, port: int, workers: int) -> None:
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     if settings.api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(
+        _notify(
             f"warning: listening on {host} without an API key, so every client in the network has access: "
-            "set PDM_API_KEY",
-            err=True,
+            "set PDM_API_KEY"
         )
     # uvicorn shuts down gracefully and then raises the signal again: without a handler, the process would end with an
     # error and skip the clean-up.
@@ -41,7 +41,7 @@ def main(host: str, port: int, workers: int) -> None:
         if workers > 1:
             # Each worker writes its metrics here, so that /metrics of any worker reports the sum.
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
-        click.echo(f"docs: http://{host}:{port}/docs   stop: Ctrl+C", err=True)
+        _notify(f"docs: http://{host}:{port}/docs   stop: Ctrl+C")
         uvicorn.run(
             "app.main:app",
             host=host,
@@ -52,6 +52,12 @@ def main(host: str, port: int, workers: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
+
+
+def _notify(text: str) -> None:
+    """Write to the standard error, unless it cannot be written: a full disk must not prevent the start."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

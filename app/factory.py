@@ -65,7 +65,7 @@ def create_app(
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
-    if settings.api_key:
+    if settings.api_key is not None:
         app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app

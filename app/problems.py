@@ -1,5 +1,6 @@
 """Error responses: problem details for HTTP APIs (RFC 9457), with one entry in `errors` for each invalid field."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -82,12 +83,23 @@ def error_response(scope: Scope, error: Exception) -> Response:
             problem = Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
         case RequestValidationError():
             problem = field_problem([(None, str(detail["loc"][-1]), detail["msg"]) for detail in error.errors()])
+        case OSError() if is_disk_full(error):
+            _log.error("disk full", request_id=scope.get("request_id"), reason=str(error))
+            detail = (
+                "the service has no disk space for this request: its operator must free space in the temporary folder"
+            )
+            problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"})
         case _:
             _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
             trace.get_current_span().record_exception(error)
             detail = "internal error: report it to the operator of this service with the request id"
             problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
     return _problem_response(scope, problem)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether the error is that of a full disk, which is not the client's fault."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _problem_response(scope: Scope, problem: Problem) -> Response:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -16,7 +17,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    api_key: SecretStr | None = Field(None, description="API key that requests need; none by default.")
+    api_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, description="API key that requests need; none by default. An empty value is an error."
+    )
     poll_seconds: Seconds = Field(10.0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: Seconds = Field(300.0, description="Longest pause between polls that fail, in seconds.")
     registry_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -41,6 +44,7 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Return the settings of this process. Raises ConfigError that names every invalid variable, without its value."""
+    refuse_empty_key("PDM_API_KEY")
     try:
         return Settings()
     except ValidationError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
+import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import plain_errors, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.params import parse_params

@@ -26,7 +26,7 @@ from predictive_maintenance.machine.sensors import (
 )
 from predictive_maintenance.validation.cell_validation import Faults, Limits, invalid_values, parse_column
 
-from ..problems import Problem, field_problem
+from ..problems import Problem, field_problem, is_disk_full
 from ..schemas.prediction import Reading, Readings
 from .duplicate_keys import REASON as DUPLICATE_KEY
 from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse_duplicate_keys
@@ -174,6 +174,8 @@ def _read_table(
         with open_table(body, media_type) as table:
             return _parse_table(table, max_rows, aliases, identity_columns)
     except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if is_disk_full(error):
+            raise
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
 
 

@@ -22,10 +22,12 @@ from predictive_maintenance.tracking.entities import (
 )
 
 from ..problems import Problem, ProblemDetails
+from ..schemas.health import Health
 from ..schemas.model import ModelCard, Thresholds, VersionList, VersionSummary
 from ..schemas.training_runs import TrainingRunList, TrainingRunSummary
 from ..service import get_service
 from ..serving.served_model import ServedModel
+from .health import describe_health
 
 router = APIRouter(prefix="/model", tags=["model"])
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDetails}}
@@ -36,6 +38,12 @@ async def model(request: Request) -> Any:
     """The served model: metrics with intervals, quality gate, decision threshold, costs, lineage."""
     service = get_service(request)
     return _model_card(service.served_model(), service.model_name)
+
+
+@router.get("/status", summary="Get the state of the service with details", response_model=Health)
+async def status(request: Request) -> Any:
+    """Like /health, but `trouble` has the whole reason, with addresses and paths. It needs the API key if one is set."""
+    return describe_health(get_service(request), details=True)
 
 
 @router.get("/history", summary="List all versions", response_model=VersionList, responses=_UNAVAILABLE)

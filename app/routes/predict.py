@@ -145,7 +145,7 @@ async def predict_batch(request: Request) -> Response:
 
     Each invalid row gets its errors; the other rows are scored. A table's columns are matched by their headers, which may
     have units; unknown columns are ignored. With `inputs`, a table of answers also has the readings, in canonical columns
-    and units.
+    and units. CSV is written for programs: an id that a spreadsheet would read as a formula is not escaped.
     """
     service = get_service(request)
     inputs = _flag(request, "inputs")

@@ -200,7 +200,11 @@ def test_a_restart_without_registry_serves_the_last_good_model(make_client, regi
     health = again.get("/health").json()
     assert (health["status"], health["serving_version"]) == ("degraded", "1")
     assert health["restored_from_disk"]
-    assert health["trouble"] == "the server does not answer"
+    assert (
+        health["trouble"]
+        == "the registry or PDM_MODEL_DIR cannot be read; the log and GET /model/status have the reason"
+    )
+    assert again.get("/model/status").json()["trouble"] == "the server does not answer"
     assert again.get("/ready").status_code == 200
     assert again.post("/predict", json=READING).json()["model_version"] == "1"
 
