@@ -28,7 +28,8 @@ LINGER_SECONDS = 5.0
 _PIECE_BYTES = 8 * 1024
 """The limits are checked after each piece: one read from a socket may have 256 KiB, which is thousands of header lines."""
 
-_CLOSED_AT_ONCE = 32
+_SHARE_CLOSED_AT_ONCE = 1 / 16
+"""Of the limit on connections: sorting all of them takes too long for every further one."""
 
 _log = structlog.get_logger()
 
@@ -54,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0  # since the last complete message or the last byte of a body
         self._body_bytes = 0
         self._waiting_since = 0.0
+        self._answered = False
         self._deadline: TimerHandle | None = None
         self._deadline_start = 0.0
         self._send_deadline: TimerHandle | None = None
@@ -124,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._waiting_since = self.loop.time()
+        self._waiting_since, self._answered = self.loop.time(), True
         if self.transport.is_closing():
             return
         if self._in_body and self.cycle.response_complete:
@@ -223,7 +225,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
 
     def _make_room(self) -> None:
-        """Close the connections that have waited for a request for the longest time; without any, refuse this one."""
+        """Close the connections that have waited for a request for the longest time; without any, refuse this one.
+
+        Those without a complete request come first: they are not a client's that sends readings.
+        """
         others = cast("set[BoundedProtocol]", self.connections - {self})
         waiting = [connection for connection in others if not connection._is_busy()]
         limit = f"{self._limits.connections:,} connections (PDM_MAX_CONNECTIONS)"
@@ -231,11 +236,15 @@ class BoundedProtocol(HttpToolsProtocol):
             detail = f"{limit} are open and busy: try again in a moment"
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
             return
-        oldest = heapq.nsmallest(_CLOSED_AT_ONCE, waiting, key=lambda connection: connection._waiting_since)
+        count = max(1, int(self._limits.connections * _SHARE_CLOSED_AT_ONCE))
+        oldest = heapq.nsmallest(count, waiting, key=BoundedProtocol._rank_to_stay)
         for connection in oldest:
             self.connections.discard(cast(Any, connection))
             connection.transport.abort()
         _log.warning("connections closed", reason=f"more than {limit} were open", closed=len(oldest))
+
+    def _rank_to_stay(self) -> tuple[bool, float]:
+        return self._answered and not self._in_body, self._waiting_since
 
     def _refuse(self, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> None:
         """Answer with a problem and close the connection, after the responses to earlier requests of the client."""
