@@ -2,21 +2,15 @@
 
 import contextlib
 import json
-import socket
 import statistics
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
-from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
-from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
+from tests.fixtures.servers import wait_for
 
 READING = {
     "product_type": "M", "air_temperature_k": 298.9, "process_temperature_k": 309.1,
@@ -31,64 +25,6 @@ CHUNKED = (
     b"POST /predict/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 MIB = 2**20
-
-
-@dataclass
-class Server(Process):
-    """The API with a model in a folder, without a registry."""
-
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def ready(self) -> None:
-        self.start()
-        wait_for(lambda: httpx.get(f"{self.url}/ready").status_code == 200)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    def peak_mib(self) -> float:
-        """The largest resident memory so far."""
-        status = Path(f"/proc/{self.running.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-    def open_sockets(self) -> int:
-        links = []
-        for link in Path(f"/proc/{self.running.pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                links.append(str(link.readlink()))
-        return sum(link.startswith("socket:") for link in links)
-
-
-@pytest.fixture(scope="module")
-def model_dir(small, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    for name, content in small.files.items():
-        (folder / name).write_bytes(content)
-    version = ModelVersion(version="1", aliases=(), run_id="run", created=datetime(2026, 1, 1, tzinfo=UTC), tags={})
-    (folder / VERSION_FILE).write_text(version.to_json())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def make_server(model_dir, tmp_path_factory):
-    """Start an API with the given settings."""
-    made = []
-
-    def make(*arguments, **settings):
-        folder, port = tmp_path_factory.mktemp("server"), free_port()
-        environment = clean_environment(PDM_MODEL_DIR=str(model_dir), PDM_MODEL_CACHE=str(folder / "cache")) | settings
-        command = [sys.executable, "-m", "app", "--port", str(port), *arguments]
-        made.append(Server(command, folder / "server.log", environment, port=port))
-        made[-1].ready()
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.kill()
 
 
 @pytest.fixture(scope="module")
