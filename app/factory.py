@@ -13,6 +13,7 @@ from predictive_maintenance.tracking.connection import connect_read_only, tracki
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 
 from . import openapi, problems
+from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
@@ -53,6 +54,7 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=_lifespan(settings, params, metrics, open_registry),
+        redirect_slashes=False,  # the redirect would repeat the request's Host
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -67,6 +69,8 @@ def create_app(
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
     if settings.api_key is not None:
         app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
+    if settings.allowed_hosts is not None:
+        app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app
 

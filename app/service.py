@@ -43,7 +43,8 @@ class BoundedExecutor:
             self._waiting -= 1
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        """End without waiting: the server has already waited for the requests."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,37 @@
 """Settings of the service. Each is an environment variable: PDM_ and the name in capitals, such as PDM_POLL_SECONDS=5."""
 
+import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_HOST_NAME = re.compile(r"[a-z0-9._-]+")
+
+
+def _split_list(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _normalise_host(host: str) -> str:
+    """Return a host in lower case, an IPv6 address without brackets."""
+    host = host.lower()
+    if host == "*" or _HOST_NAME.fullmatch(host):
+        return host
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError(f"{host!r} is not a host name or IP address: write it without scheme, port and path") from None
+
+
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_normalise_host)], ...], NoDecode, BeforeValidator(_split_list)]
 
 
 class Settings(BaseSettings):
@@ -19,6 +41,11 @@ class Settings(BaseSettings):
 
     api_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
         None, description="API key that requests need; none by default. An empty value is an error."
+    )
+    allowed_hosts: Hosts | None = Field(
+        None,
+        description="Host names that requests may name, comma-separated; * allows all. By default localhost, 127.0.0.1 and "
+        "[::1] if the service listens on one of them, otherwise all.",
     )
     poll_seconds: Seconds = Field(10.0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: Seconds = Field(300.0, description="Longest pause between polls that fail, in seconds.")
@@ -36,6 +63,21 @@ class Settings(BaseSettings):
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
     max_waiting: Annotated[int, Field(ge=1)] = Field(
         32, description="Most batches and explanations that wait; more are refused with status 503."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Most open connections of a worker; beyond it, those that wait for a request are closed."
+    )
+    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 2**10, description="Largest request line and header together, in bytes."
+    )
+    max_header_lines: Annotated[int, Field(ge=16)] = Field(100, description="Most header lines of a request.")
+    header_timeout_seconds: Seconds = Field(10.0, description="Seconds in which a request's header must arrive.")
+    body_timeout_seconds: Seconds = Field(
+        30.0,
+        description="Seconds in which a request's body must arrive and its response must be read, and one more per 64 KiB.",
+    )
+    shutdown_seconds: Annotated[int, Field(ge=1)] = Field(
+        8, description="Seconds that running requests have to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged: debug, info, warning or error."
