@@ -80,7 +80,7 @@ async def thresholds(request: Request) -> Any:
             HTTPStatus.NOT_FOUND,
             f"version {served.version.version} has no counts at each threshold: train or promote a newer version",
         )
-    return {"version": served.version.version, **served.thresholds}
+    return {"version": served.version.version, **served.thresholds.model_dump()}
 
 
 def _version_fields(version: ModelVersion) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import ModelError, RegistryError
 from ..evaluation.baseline_model import BaselineModel
-from ..scorer.scoring import TRAINING_ROWS_FILE, Scorer
+from ..scorer.scoring import Scorer
+from ..scorer.version_files import read_training_rows
 from .entities import (
     FILES_TAG,
     FINGERPRINT_TAG,
@@ -40,9 +39,8 @@ class ModelRegistry(RegistryReader):
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
             folder = self.download(current.version, Path(work))
             try:
-                rows = np.load(folder / TRAINING_ROWS_FILE, allow_pickle=False)
-                scorer = Scorer.load(folder)
-            except (ModelError, OSError, ValueError) as error:
+                rows, scorer = read_training_rows(folder), Scorer.load(folder)
+            except ModelError as error:
                 raise ModelError(
                     f"version {current.version} in production cannot be compared with: {error}\n"
                     "how to fix it: python -m predictive_maintenance rollback, or promote a version with intact files"

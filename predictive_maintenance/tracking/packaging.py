@@ -20,9 +20,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _MODULES = (
     "errors.py",
     *("machine/__init__.py", "machine/sensors.py", "machine/features.py"),
-    *("scorer/__init__.py", "scorer/scoring.py", "scorer/pyfunc.py"),
+    *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
+    *("scorer/scoring.py", "scorer/version_files.py"),
 )
-_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas")
+_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
 
 
 def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Path) -> Path:

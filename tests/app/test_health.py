@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.__main__ import main
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
 
 from .conftest import READING, fast_path_of
