@@ -1,7 +1,7 @@
 """A loaded model version: scorer, explainer and the sensors' ranges in training."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -50,6 +50,10 @@ class ServedModel:
             serving_since=datetime.now(UTC),
             thresholds=read_thresholds(folder),
         )
+
+    def with_tags(self, version: ModelVersion) -> Self:
+        """Return the same model with newer tags of its version."""
+        return replace(self, version=version)
 
     def warnings(self, reading: dict[str, Any]) -> list[str]:
         """Return a warning for each sensor of a valid reading that is outside its range in training."""

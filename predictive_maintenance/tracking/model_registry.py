@@ -15,12 +15,14 @@ from .entities import (
     PREVIOUS_TAG,
     PROMOTED_TAG,
     ROLLED_BACK_TAG,
+    SCORER_TAG,
     ModelVersion,
     PromotionResult,
 )
-from .packaging import files_sha256
+from .packaging import SCORER_FOLDER, files_sha256, scorer_sha256
 from .registry_reader import RegistryReader
 from .runs import FlowRun
+from .signing import signature_tags, signing_key
 
 ARTIFACT_PATH = "model_artifact"
 
@@ -59,9 +61,14 @@ class ModelRegistry(RegistryReader):
         )
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
-        """Register `folder` as a version of `run`. A second call with the same files returns the same version."""
+        """Register `folder` as a version of `run`. A second call with the same files returns the same version.
+
+        With PDM_MODEL_SIGNING_KEY set, the version is signed.
+        """
         digest = files_sha256(folder)
-        tags = {**tags, FILES_TAG: digest}
+        tags = {**tags, FILES_TAG: digest, SCORER_TAG: scorer_sha256(folder / "artifacts" / SCORER_FOLDER)}
+        if key := signing_key():
+            tags |= signature_tags(key, self._name, run.run_id, tags)
         with self.connection.errors("registering the model"), self.connection.lock():
             self._ensure_model()
             of_run = [known for known in self._search() if known.run_id == run.run_id]
