@@ -23,7 +23,14 @@ from pydantic import BaseModel, ValidationError
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.scorer.scoring import BATCH_ROWS, Scorer
-from predictive_maintenance.scorer.version_files import GOLDEN_FILE, GoldenRows, parse_golden, read_file
+from predictive_maintenance.scorer.version_files import (
+    GOLDEN_FILE,
+    TRAINING_ROWS_FILE,
+    GoldenRows,
+    parse_golden,
+    read_file,
+    read_training_rows,
+)
 from predictive_maintenance.tracking.entities import ModelVersion
 
 from .factory import create_app
@@ -77,6 +84,8 @@ def check_version(folder: Path, version: ModelVersion) -> None:
     """Raise ModelError with the reason if the version in `folder` cannot be served."""
     model = ServedModel.load(folder, version)
     golden = parse_golden(read_file(folder, GOLDEN_FILE), model.scorer.spec)
+    if (folder / TRAINING_ROWS_FILE).exists():  # serving does not need it, the next training's evaluation does
+        read_training_rows(folder)
     if len(set(golden.decisions)) == 1:
         raise ModelError(
             f"{GOLDEN_FILE}: decisions: all are {golden.decisions[0]}: a wrong threshold would not be noticed"

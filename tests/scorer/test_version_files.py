@@ -17,6 +17,7 @@ from predictive_maintenance.scorer.version_files import (
     read_thresholds,
     read_training_rows,
 )
+from tests.fixtures.onnx_models import loop_model, tree_model
 
 NAN, INFINITY = float("nan"), float("inf")
 COUNTS = {"rows": 9, "failures": 2, "threshold": [0.1, 0.5], "true_positives": [2, 1], "false_positives": [3, 0]}
@@ -193,51 +194,6 @@ def test_a_file_that_is_not_regular_or_too_large_is_not_read(tmp_path):
         sparse.truncate(2**30)
     with pytest.raises(ModelError, match=r"scorer\.json has 1,073,741,824 bytes: the maximum is 33,554,432"):
         read_file(tmp_path, "scorer.json")
-
-
-def tree_model(columns, targets=1):
-    """An ONNX model: one tree with two leaves."""
-    from onnx import TensorProto, helper
-
-    node = helper.make_node(
-        "TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=targets,
-        nodes_treeids=[0] * 3, nodes_nodeids=[0, 1, 2], nodes_featureids=[0] * 3, nodes_values=[0.5, 0.0, 0.0],
-        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0],
-        target_treeids=[0, 0], target_nodeids=[1, 2], target_ids=[0, 0], target_weights=[0.1, 0.2],
-    )  # fmt: skip
-    return onnx_model([node], columns, TensorProto.FLOAT)
-
-
-def loop_model(columns):
-    """An ONNX model that never ends: a loop whose condition stays true."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    value = [None, columns]
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["more"], ["still"]), helper.make_node("Identity", ["value"], ["same"])],
-        "body",
-        [
-            helper.make_tensor_value_info("count", TensorProto.INT64, []),
-            helper.make_tensor_value_info("more", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("value", TensorProto.FLOAT, value),
-        ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("same", TensorProto.FLOAT, value),
-        ],
-    )
-    node = helper.make_node("Loop", ["", "always", "x"], ["y"], body=body)
-    return onnx_model([node], columns, TensorProto.FLOAT, [numpy_helper.from_array(np.array(True), "always")])
-
-
-def onnx_model(nodes, columns, element, initializers=()):
-    from onnx import helper
-
-    inputs = [helper.make_tensor_value_info("x", element, [None, columns])]
-    outputs = [helper.make_tensor_value_info("y", element, [None, None])]
-    graph = helper.make_graph(nodes, "graph", inputs, outputs, initializer=list(initializers))
-    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 3)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
 def test_an_endless_loop_is_refused_without_running_it(small):
