@@ -14,9 +14,11 @@ from app.serving.isolated_check import IsolatedCheck
 from app.serving.model_cache import ModelCache
 from app.serving.model_loader import ModelLoader
 from app.serving.model_watcher import ModelWatcher
-from predictive_maintenance.errors import ModelError
-from predictive_maintenance.tracking.entities import SCORER_TAG
+from app.settings import read_settings
+from predictive_maintenance.errors import ConfigError, ModelError
+from predictive_maintenance.tracking.entities import FILES_TAG, SCORER_TAG
 from predictive_maintenance.tracking.packaging import scorer_sha256
+from predictive_maintenance.tracking.signing import create_key_pair, signature_tags, signing_key
 from tests.fixtures.onnx_models import loop_model, tree_model
 
 from .conftest import READING, wait_until
@@ -121,8 +123,9 @@ def test_the_process_gets_no_secret(make_check, folder, version, monkeypatch):
     make_check().run(folder, version)
 
 
-def test_a_process_that_loses_its_parent_ends_by_its_cpu_limit(folder, version):
-    code = "from app.version_check import _limit_process\n_limit_process(1, 2**30)\nprint('limited', flush=True)\nwhile True: pass"
+def test_a_process_that_loses_its_parent_ends_by_its_cpu_limit():
+    code = "from app.version_check import _limit_process\n_limit_process(1, 2**30)\nprint('limited', flush=True)"
+    code += "\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "limited\n"
     assert done.returncode < 0
@@ -198,3 +201,22 @@ def test_the_reason_of_a_refusal_is_shown_before_any_version_serves(make_client,
     wait_until(lambda: "the operator Loop" in client.get("/ready").json()["detail"])
     assert client.get("/ready").status_code == 503
     assert "the operator Loop" in client.get("/health").json()["trouble"]
+
+
+def test_the_service_with_a_public_key_serves_signed_versions_only(
+    make_client, registry, folder, tmp_path, monkeypatch
+):
+    create_key_pair(tmp_path / "signing.pem", tmp_path / "public.pem")
+    client = make_client(model_public_key=(tmp_path / "public.pem").read_text())
+    wait_until(lambda: "it is not signed" in client.get("/ready").json()["detail"])
+    monkeypatch.setenv("PDM_MODEL_SIGNING_KEY", str(tmp_path / "signing.pem"))
+    hashes = {FILES_TAG: "0" * 64, SCORER_TAG: scorer_sha256(folder)}
+    registry.tags["1"] = hashes | signature_tags(signing_key(), "predictive_maintenance", "run-of-1", hashes)
+    wait_until(lambda: client.get("/ready").status_code == 200)
+    assert client.post("/predict", json=READING).json()["model_version"] == "1"
+
+
+def test_an_invalid_public_key_stops_the_start_without_showing_it(monkeypatch):
+    monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", "a-value")
+    with pytest.raises(ConfigError, match=r"^PDM_MODEL_PUBLIC_KEY: not an Ed25519 key: set it to"):
+        read_settings()
