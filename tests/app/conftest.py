@@ -116,7 +116,9 @@ def make_client(
     def make(
         without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
     ) -> TestClient:
-        given = {"model_cache": tmp_path / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2} | settings
+        # The first check of a version takes seconds: the start waits for it.
+        defaults = {"poll_seconds": 0.05, "max_backoff_seconds": 0.2, "registry_wait_seconds": 60}
+        given = {"model_cache": tmp_path / "models"} | defaults | settings
         records = Path(given["model_cache"]) / "checked"
         if not records.exists():
             records.parent.mkdir(parents=True, exist_ok=True)
