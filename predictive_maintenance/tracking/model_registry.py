@@ -39,8 +39,8 @@ class ModelRegistry(RegistryReader):
         if (current := self.production_version()) is None:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
-            folder = self.download(current.version, Path(work))
             try:
+                folder = self.download(current.version, Path(work))
                 rows, scorer = read_training_rows(folder), Scorer.load(folder)
             except ModelError as error:
                 raise ModelError(

@@ -45,10 +45,12 @@ def artifacts(registry, version):
 
 def test_a_signed_version_is_loaded_promoted_and_compared_with(sign, verify, train, registry):
     verify()
-    assert train("TrainFlow/1").level == "production"
+    outcome = train("TrainFlow/1")
+    assert outcome.level == "production"
     registry.load_scorer("1")
     assert registry.baseline_model().version == "1"
-    assert {FILES_TAG, SCORER_TAG, SIGNATURE_TAG} <= set(registry.get_version("1").tags)
+    tags = registry.get_version("1").tags
+    assert outcome.file_tags == {name: tags[name] for name in (FILES_TAG, SCORER_TAG, SIGNATURE_TAG)}
 
 
 def test_an_unsigned_version_is_refused_if_a_public_key_is_set(train, verify, registry):
