@@ -11,6 +11,7 @@ from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
 from predictive_maintenance.tracking.connection import connect_read_only, tracking_uri
 from predictive_maintenance.tracking.registry_reader import RegistryReader
+from predictive_maintenance.tracking.signing import parse_public_key
 
 from . import openapi, problems
 from .http.allowed_hosts import AllowedHostsMiddleware
@@ -19,8 +20,10 @@ from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import health, invocations, model, predict
 from .service import BoundedExecutor, Service
+from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
 from .serving.model_cache import ModelCache
+from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
 from .settings import Settings
@@ -86,12 +89,23 @@ def _lifespan(
         names = params.registry
         local = LocalRegistry(settings.model_dir) if settings.model_dir else None
         cache = ModelCache(settings.model_cache, local.uri if local else tracking_uri(), names.model_name)
+        loader = ModelLoader(
+            model_name=names.model_name,
+            isolated_check=IsolatedCheck(
+                seconds=settings.model_load_seconds,
+                memory_bytes=settings.model_load_bytes,
+                records=settings.model_cache.expanduser() / "checked",
+            ),
+            check_tags=lambda served: model.model_card(served, names.model_name),
+            public_key=parse_public_key(settings.model_public_key),
+        )
         watcher = ModelWatcher(
             lambda: local or open_registry(names),
             cache,
             settings.poll_seconds,
             settings.max_backoff_seconds,
             count_event,
+            loader=loader,
         )
         service = Service(
             settings=settings,

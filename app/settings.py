@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -59,6 +60,14 @@ class Settings(BaseSettings):
         Path("~/.cache/predictive-maintenance"),
         description="Folder for downloaded models, for a start without registry.",
     )
+    model_load_seconds: Seconds = Field(60.0, description="Longest check of a new model version, in seconds.")
+    model_load_bytes: Annotated[int, Field(ge=2**27)] = Field(
+        512 * 2**20, description="Most memory that the check of a new model version may use, in bytes."
+    )
+    model_public_key: str | None = Field(
+        None,
+        description="Public key that model versions have to be signed with: PEM file, PEM or base64; none by default.",
+    )
     max_request_bytes: Annotated[int, Field(ge=1024)] = Field(32 * 2**20, description="Largest request body, in bytes.")
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
     max_waiting: Annotated[int, Field(ge=1)] = Field(
@@ -88,12 +97,14 @@ def read_settings() -> Settings:
     """Return the settings of this process. Raises ConfigError that names every invalid variable, without its value."""
     refuse_empty_key("PDM_API_KEY")
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         lines = [
             f"PDM_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in error.errors(include_input=False)
         ]
         raise ConfigError("\n".join(lines)) from None
+    parse_public_key(settings.model_public_key)
+    return settings
 
 
 def describe_settings() -> str:

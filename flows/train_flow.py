@@ -19,7 +19,8 @@ from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.reporting import run_log
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry

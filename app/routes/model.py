@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from predictive_maintenance.errors import ModelError
 from predictive_maintenance.tracking.connection import web_ui_url
 from predictive_maintenance.tracking.entities import (
     FINGERPRINT_TAG,
@@ -37,7 +38,7 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDetails}}
 async def model(request: Request) -> Any:
     """The served model: metrics with intervals, quality gate, decision threshold, costs, lineage."""
     service = get_service(request)
-    return _model_card(service.served_model(), service.model_name)
+    return model_card(service.served_model(), service.model_name)
 
 
 @router.get("/status", summary="Get the state of the service with details", response_model=Health)
@@ -88,7 +89,7 @@ async def thresholds(request: Request) -> Any:
             HTTPStatus.NOT_FOUND,
             f"version {served.version.version} has no counts at each threshold: train or promote a newer version",
         )
-    return {"version": served.version.version, **served.thresholds}
+    return {"version": served.version.version, **served.thresholds.model_dump()}
 
 
 def _version_fields(version: ModelVersion) -> dict[str, Any]:
@@ -113,6 +114,14 @@ def _version_fields(version: ModelVersion) -> dict[str, Any]:
 def _scores(tags: Any, rows: str) -> dict[str, Any] | None:
     """Return the metrics on the `held_out` or `out_of_fold` rows."""
     return json.loads(tags[METRICS_TAG])[rows] if METRICS_TAG in tags else None
+
+
+def model_card(served: ServedModel, model_name: str) -> ModelCard:
+    """Return the card of a served model. Raises ModelError if a tag of its version is damaged."""
+    try:
+        return _model_card(served, model_name)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"its tags are damaged: {error!r}") from error
 
 
 def _model_card(served: ServedModel, model_name: str) -> ModelCard:

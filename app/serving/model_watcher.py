@@ -75,6 +75,17 @@ class WatcherState:
         return f"version {self.production} is refused{_DETAILS}" if self.refused else self.warning
 
 
+class LoadsModels(Protocol):
+    """Loads a version from a folder. Both methods raise ModelError if the version cannot be served.
+
+    ModelLoader checks a version in a separate process before. ServedModel itself loads it without.
+    """
+
+    def load(self, folder: Path, version: ModelVersion) -> ServedModel: ...
+
+    def with_tags(self, model: ServedModel, version: ModelVersion) -> ServedModel: ...
+
+
 class RefusedVersionError(ModelError):
     """The production version cannot be served. The served model stays."""
 
@@ -92,6 +103,7 @@ class ModelWatcher:
         poll_seconds: float,
         max_backoff_seconds: float,
         on_event: Callable[[WatcherEvent, ServedModel | None], None] = lambda _event, _model: None,
+        loader: LoadsModels = ServedModel,
     ) -> None:
         self.model: ServedModel | None = None
         self.state = WatcherState()
@@ -102,6 +114,7 @@ class ModelWatcher:
         self._cache = cache
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
         self._on_event = on_event
+        self._loader = loader
         self._polled_once, self._stopping = threading.Event(), threading.Event()
         self._swap = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="model-watcher", daemon=True)
@@ -194,13 +207,19 @@ class ModelWatcher:
         current = self.model
         if current and (current.version.version, current.version.run_id) == (version.version, version.run_id):
             if current.version != version:
-                self.model = replace(current, version=version)  # the same model, newer tags
+                self.model = self._with_tags(current, version)
             return
         model = self._load(version)
         with self._swap:
             self.model = model
         self._cache.set_last_good(version)
         self._report("loaded", version=version.version, before=current.version.version if current else None)
+
+    def _with_tags(self, model: ServedModel, version: ModelVersion) -> ServedModel:
+        try:
+            return self._loader.with_tags(model, version)
+        except ModelError as error:
+            raise RefusedVersionError(f"the new tags of version {version.version} are refused: {error}") from error
 
     def _load(self, version: ModelVersion) -> ServedModel:
         if self._cache.has(version):
@@ -212,7 +231,7 @@ class ModelWatcher:
 
     def _load_once(self, version: ModelVersion) -> ServedModel:
         try:
-            return ServedModel.load(self._cache.fetch(version, self._download), version)
+            return self._loader.load(self._cache.fetch(version, self._download), version)
         except ModelError as error:
             self._cache.remove(version)
             raise RefusedVersionError(f"version {version.version} is refused: {error}") from error
@@ -226,7 +245,7 @@ class ModelWatcher:
             return
         version, folder = last_good
         try:
-            model = ServedModel.load(folder, version)
+            model = self._loader.load(folder, version)
         except ModelError as error:
             self._report("refused", reason=f"version {version.version} on disk: {error}")
             return

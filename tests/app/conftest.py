@@ -97,8 +97,16 @@ def registry(small: Any) -> MemoryRegistry:
     return MemoryRegistry(versions={"1": small.files}, alias="1")
 
 
+@pytest.fixture(scope="session")
+def checked_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records of the files that passed the check of a version, for all tests: each check takes seconds."""
+    return tmp_path_factory.mktemp("checked")
+
+
 @pytest.fixture
-def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+def make_client(
+    params: Any, registry: MemoryRegistry, tmp_path: Path, checked_files: Path
+) -> Iterator[Callable[..., TestClient]]:
     """A function that starts an application with the given settings.
 
     `without` are classes of middleware to leave out; `prepare` is called with the application before it starts.
@@ -108,7 +116,13 @@ def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterat
     def make(
         without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
     ) -> TestClient:
-        given = {"model_cache": tmp_path / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2} | settings
+        # The first check of a version takes seconds: the start waits for it.
+        defaults = {"poll_seconds": 0.05, "max_backoff_seconds": 0.2, "registry_wait_seconds": 60}
+        given = {"model_cache": tmp_path / "models"} | defaults | settings
+        records = Path(given["model_cache"]) / "checked"
+        if not records.exists():
+            records.parent.mkdir(parents=True, exist_ok=True)
+            records.symlink_to(checked_files)
         app = create_app(Settings(**given), params, lambda _: registry)
         app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
         prepare(app)

@@ -14,7 +14,7 @@ from app.__main__ import main
 from app.factory import open_registry
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
 
 from .conftest import READING, fast_path_of

@@ -12,7 +12,7 @@ from app.serving.model_cache import ModelCache
 from app.serving.model_watcher import ModelWatcher
 from app.serving.served_model import ServedModel
 from predictive_maintenance.errors import ModelError
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 
 from .conftest import READING, wait_until
 
@@ -302,7 +302,9 @@ def test_a_model_without_its_reference_sample_is_refused_by_file_name(small, tmp
     for name, content in small.files.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "reference.json").unlink()
-    with pytest.raises(ModelError, match=r"reference.json is missing or damaged"):
+    with pytest.raises(
+        ModelError, match=r"reference.json: No such file or directory: the model's files are incomplete"
+    ):
         ServedModel.load(tmp_path, None)
 
 

@@ -13,7 +13,8 @@ from metaflow import metadata
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 
