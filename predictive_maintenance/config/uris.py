@@ -145,6 +145,8 @@ def _secrets(uri: str) -> Iterator[str]:
         return
     hidden = [parts["password"], parts["user"] if parts["web"] else None]
     hidden += [value for name, value in _options(parts) if parts["web"] or name not in _SHOWN_OPTIONS]
+    if parts["web"]:
+        hidden += [option for option in re.split("[&#]", parts["options"] or "") if "=" not in option]
     yield from filter(None, hidden)
 
 

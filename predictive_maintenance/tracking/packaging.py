@@ -24,6 +24,7 @@ _MODULES = (
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
     *("scorer/scoring.py", "scorer/version_files.py"),
 )
+_CHUNK_BYTES = 2**20
 _REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
 
 
@@ -82,9 +83,10 @@ def scorer_sha256(folder: Path) -> str:
 def _sha256(folder: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()
 
 

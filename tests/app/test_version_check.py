@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -220,3 +221,11 @@ def test_an_invalid_public_key_stops_the_start_without_showing_it(monkeypatch):
     monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", "a-value")
     with pytest.raises(ConfigError, match=r"^PDM_MODEL_PUBLIC_KEY: not an Ed25519 key: set it to"):
         read_settings()
+
+
+def test_a_file_that_is_larger_than_memory_is_refused_without_reading_it_as_a_whole(make_check, folder, version):
+    with (folder / "scorer.json").open("r+b") as sparse:
+        sparse.truncate(2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refusal(make_check(), folder, version) == "scorer.json has 1,073,741,824 bytes: the maximum is 33,554,432"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # in KiB

@@ -18,10 +18,10 @@ from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
-from tests.app.conftest import READING, MemoryRegistry, make_client, registry
+from tests.app.conftest import READING, MemoryRegistry, checked_files, make_client, registry
 from tests.paths import REPOSITORY
 
-__all__ = ["READING", "make_client", "registry"]
+__all__ = ["READING", "checked_files", "make_client", "registry"]
 
 METRIC_NAMES = ("recall", "precision", "f1", "pr_auc")
 MAIN = REPOSITORY / "dashboard" / "main.py"

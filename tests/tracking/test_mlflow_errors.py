@@ -1,5 +1,6 @@
 """Errors of MLflow, of its transport and of its stores: their text, and whether a retry can succeed."""
 
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -58,6 +59,18 @@ def test_a_port_in_a_text_is_not_a_status():
 
 def test_missing_credentials_of_an_artifact_store_are_a_registry_error():
     assert text_of(NoCredentialsError()) == "MLflow at http://host:4010, reading: Unable to locate credentials"
+
+
+def test_a_full_disk_is_named_with_the_file_that_does_not_fit(make_disk, tmp_path):
+    disk = make_disk(64)
+    (tmp_path / "model.onnx").write_bytes(bytes(2**20))
+    with pytest.raises(RegistryError) as raised, as_registry_errors("sqlite:////plant/mlflow.db", "logging artifacts"):
+        shutil.copy(tmp_path / "model.onnx", disk.path)
+    assert str(raised.value) == (
+        f"MLflow at sqlite:////plant/mlflow.db, logging artifacts: No space left on device at {disk.path / 'model.onnx'}: "
+        "free space on the disk, then repeat the command or resume the run"
+    )
+    assert not raised.value.transient
 
 
 @pytest.mark.parametrize(
