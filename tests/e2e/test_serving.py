@@ -161,7 +161,7 @@ def test_sigterm_lets_a_running_batch_request_finish(make_service, in_production
 def test_a_client_that_disconnects_within_its_body_is_logged_as_a_client_error(make_service, in_production):
     service = make_service()
     service.ready()
-    head = "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-length: 1000\r\nx-request-id: disconnected\r\n\r\n"
+    head = "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\nx-request-id: disconnected\r\n\r\n"
     with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port)) as client:
         client.sendall(f"{head}{{".encode())
     lines = wait_for(lambda: [line for line in service.log.read_text().splitlines() if '"disconnected"' in line])
