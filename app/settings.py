@@ -29,10 +29,22 @@ class Settings(BaseSettings):
         Path("~/.cache/predictive-maintenance"),
         description="Folder for downloaded models, for a start without registry.",
     )
-    max_request_bytes: Annotated[int, Field(ge=1024)] = Field(32 * 2**20, description="Largest request body, in bytes.")
+    max_reading_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 1024, description="Largest body of a single reading, and largest JSON record of a batch, in bytes."
+    )
+    max_request_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 2**20,
+        description="Largest body of a batch, in bytes. The bodies and answers of all batches may take twice as much.",
+    )
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
     max_waiting: Annotated[int, Field(ge=1)] = Field(
-        32, description="Most batches and explanations that wait; more are refused with status 503."
+        32, description="Most batches that wait, and most explanations; more are refused with status 503."
+    )
+    batch_deadline_seconds: Seconds = Field(
+        10.0, description="Seconds until a batch is answered or ended, with its time in the queue."
+    )
+    batch_memory_mib: Annotated[int, Field(ge=160)] = Field(
+        256, description="Most resident memory of the process that scores batches, in MiB (Linux)."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged: debug, info, warning or error."

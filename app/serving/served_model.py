@@ -26,6 +26,7 @@ class ServedModel:
     """
 
     version: ModelVersion
+    folder: Path
     scorer: Scorer
     explainer: Explainer
     training_ranges: Ranges
@@ -44,6 +45,7 @@ class ServedModel:
             raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
         return cls(
             version=version,
+            folder=folder,
             scorer=scorer,
             explainer=explainer,
             training_ranges=ranges,

@@ -1,0 +1,88 @@
+"""The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .messages import Job, OutOfMemory, Result, receive, send
+
+_CODE = Path(__file__).parents[2]
+_START_SECONDS = 60.0
+_END_SECONDS = 5.0
+_STANDARD_ERROR = 2
+_ENVIRONMENT = {
+    # Pools reserve memory that counts against the limit.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+class WorkerEndedError(Exception):
+    """The process has ended without a result. Negative `return_code`: the signal that ended it."""
+
+    def __init__(self, return_code: int) -> None:
+        super().__init__(f"the worker process has ended with return code {return_code}")
+        self.return_code = return_code
+
+
+class WorkerProcess:
+    """A process that scores one batch at a time."""
+
+    def __init__(self, memory_mib: int) -> None:
+        """Start the process. Raises WorkerEndedError if it ends while it starts."""
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  no part of the command comes from a request
+                [sys.executable, "-m", "app.worker", str(theirs.fileno()), str(memory_mib)],
+                stdin=subprocess.DEVNULL,
+                stdout=_STANDARD_ERROR,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": _search_path()},
+            )
+        self.has_ended = False
+        try:
+            self._connection.settimeout(_START_SECONDS)
+            is_ready = self._connection.recv(1)
+            self._connection.settimeout(None)
+        except OSError:
+            is_ready = b""
+        if not is_ready:
+            raise WorkerEndedError(self.close())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def run(self, job: Job, body: bytes) -> tuple[Result, bytearray]:
+        """Score a batch. Raises WorkerEndedError if the process ends before its answer, also by `kill`."""
+        try:
+            send(self._connection, job, body)
+            result, answer = receive(self._connection, Result)
+        except (OSError, EOFError):
+            raise WorkerEndedError(self.close()) from None
+        if isinstance(result, OutOfMemory):
+            self.close()
+        return result, answer
+
+    def kill(self) -> None:
+        """End the process at once. May be called from another thread while `run` waits."""
+        self.has_ended = True
+        self._process.kill()
+
+    def close(self) -> int:
+        """End the process if it has not ended, wait for its end, and return its return code."""
+        self.has_ended = True
+        self._connection.close()
+        try:
+            return self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _search_path() -> str:
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_CODE), given] if given else [str(_CODE)])
