@@ -44,7 +44,7 @@ class Settings(BaseSettings):
         10.0, description="Seconds until a batch is answered or ended, with its time in the queue."
     )
     batch_memory_mib: Annotated[int, Field(ge=160)] = Field(
-        256, description="Most resident memory of the process that scores batches, in MiB (Linux)."
+        272, description="Most resident memory of the process that scores batches, in MiB (Linux)."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged: debug, info, warning or error."

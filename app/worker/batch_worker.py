@@ -1,7 +1,6 @@
 """Score batches in a process of their own, one at a time, each within a deadline."""
 
 import asyncio
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -11,13 +10,10 @@ import structlog
 
 from ..problems import Problem
 from .byte_budget import ByteBudget, HeldBytes, busy
-from .messages import Failed, Job, OutOfMemory, Refused, Scored
+from .messages import Failed, Job, Refused, Result, Scored
 from .process import WorkerEndedError, WorkerProcess
 
 T = TypeVar("T")
-
-_OUT_OF_MEMORY_CODES = (-signal.SIGABRT, -signal.SIGKILL)
-"""Libraries that cannot report a failed allocation abort; the kernel kills a process when the system has no memory."""
 
 _log = structlog.get_logger()
 
@@ -49,30 +45,24 @@ class BatchWorker:
         if self._waiting >= self._max_waiting:
             raise busy(f"{self._waiting} batches are waiting already (PDM_MAX_WAITING)")
         self._waiting += 1
-        running: WorkerProcess | None = None
+        has_turn = False
         try:
             async with asyncio.timeout(self._deadline_seconds), self._turn:
+                has_turn = True
                 self.budget.check()
-                running = await self._in_thread(self._start)
-                result, answer = await self._in_thread(running.run, job, body)
-                running = None
+                result, answer = await self._score(job, body)
                 held.replace(len(answer))
         except TimeoutError:
-            raise self._timed_out(running is not None) from None
+            raise self._timed_out(has_turn) from None
         except WorkerEndedError as error:
-            running = None
             raise self._ended(error) from None
         finally:
             self._waiting -= 1
-            if running:
-                running.kill()
         match result:
             case Scored():
                 return result, answer
             case Refused():
                 raise Problem(HTTPStatus(result.status), result.detail, result.errors)
-            case OutOfMemory():
-                raise self._out_of_memory()
             case Failed():
                 raise BatchFailedError(result.traceback)
 
@@ -84,8 +74,21 @@ class BatchWorker:
         if self._process:
             self._process.close()
 
+    async def _score(self, job: Job, body: bytes) -> tuple[Result, bytearray]:
+        process = await self._in_thread(self._start)
+        try:
+            return await self._in_thread(process.run, job, body)
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        except WorkerEndedError as error:
+            if process.batches == 1 or not error.is_out_of_memory:
+                raise
+        # Earlier batches have left the memory of that process fragmented. A new one has all of it.
+        return await self._score(job, body)
+
     def _start(self) -> WorkerProcess:
-        """Return the process; start it if there is none. The only method that runs in the thread."""
+        """Return the process; start it if there is none. Called in the thread."""
         if self._process and self._process.has_ended:
             self._process.close()
             self._process = None
@@ -95,26 +98,22 @@ class BatchWorker:
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
-    def _timed_out(self, started: bool) -> Problem:
+    def _timed_out(self, had_turn: bool) -> Problem:
         within = f"within {self._deadline_seconds:g} s (PDM_BATCH_DEADLINE_SECONDS)"
-        if not started:
+        if not had_turn:
             return busy(f"the batch had no turn {within}")
         _log.warning("batch ended at its deadline", seconds=self._deadline_seconds)
         return Problem(HTTPStatus.GATEWAY_TIMEOUT, f"the batch was not scored {within}: send fewer rows")
 
     def _ended(self, error: WorkerEndedError) -> Problem:
-        if error.return_code in _OUT_OF_MEMORY_CODES:
-            return self._out_of_memory()
-        _log.error("batch worker ended", return_code=error.return_code)
+        _log.warning("batch worker ended", return_code=error.return_code, memory_mib=self._memory_mib)
+        if error.is_out_of_memory:
+            return Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the batch needs more memory than {self._memory_mib} MiB (PDM_BATCH_MEMORY_MIB): send it in parts",
+            )
         return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"the process that scores batches ended with return code {error.return_code}: send the batch as another "
-            "content type, and report this to the operator of this service",
-        )
-
-    def _out_of_memory(self) -> Problem:
-        _log.warning("batch exceeded the memory limit", mib=self._memory_mib)
-        return Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the batch needs more memory than {self._memory_mib} MiB (PDM_BATCH_MEMORY_MIB): send it in parts",
+            f"the process that scores batches ended with return code {error.return_code}: report it to the operator of "
+            "this service",
         )

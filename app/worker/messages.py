@@ -46,17 +46,16 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     errors: list[tuple[int | None, str, str]]
 
 
-class OutOfMemory(msgspec.Struct, frozen=True, tag=True):
-    """The batch needs more memory than the process may use. The process has ended."""
-
-
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """An unexpected error, as a traceback."""
 
     traceback: str
 
 
-Result = Scored | Refused | OutOfMemory | Failed
+Result = Scored | Refused | Failed
+
+OUT_OF_MEMORY = 12
+"""Return code of the process if a batch needs more memory than it may use."""
 
 
 def send(connection: socket.socket, header: Any, payload: bytes | memoryview = b"") -> None:

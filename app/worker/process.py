@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .messages import Job, OutOfMemory, Result, receive, send
+from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 
 _CODE = Path(__file__).parents[2]
 _START_SECONDS = 60.0
@@ -15,17 +15,28 @@ _STANDARD_ERROR = 2
 _ENVIRONMENT = {
     # Pools reserve memory that counts against the limit.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_ARENA_MAX": "2",
     "OPENBLAS_NUM_THREADS": "1",
+    # Large blocks go back to the system when they are freed. Without a fixed threshold, they fragment the heap.
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024),
 }
 
 
 class WorkerEndedError(Exception):
-    """The process has ended without a result. Negative `return_code`: the signal that ended it."""
+    """The process has ended without a result. Negative `return_code`: the signal that ended it.
+
+    A library that cannot allocate memory may abort the process, or crash.
+    """
 
     def __init__(self, return_code: int) -> None:
         super().__init__(f"the worker process has ended with return code {return_code}")
         self.return_code = return_code
+
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether the batch needs more memory than the process may use, for certain or most likely."""
+        return self.return_code == OUT_OF_MEMORY or self.return_code < 0
 
 
 class WorkerProcess:
@@ -43,6 +54,7 @@ class WorkerProcess:
                 env=os.environ | _ENVIRONMENT | {"PYTHONPATH": _search_path()},
             )
         self.has_ended = False
+        self.batches = 0
         try:
             self._connection.settimeout(_START_SECONDS)
             is_ready = self._connection.recv(1)
@@ -58,14 +70,12 @@ class WorkerProcess:
 
     def run(self, job: Job, body: bytes) -> tuple[Result, bytearray]:
         """Score a batch. Raises WorkerEndedError if the process ends before its answer, also by `kill`."""
+        self.batches += 1
         try:
             send(self._connection, job, body)
-            result, answer = receive(self._connection, Result)
+            return receive(self._connection, Result)
         except (OSError, EOFError):
             raise WorkerEndedError(self.close()) from None
-        if isinstance(result, OutOfMemory):
-            self.close()
-        return result, answer
 
     def kill(self) -> None:
         """End the process at once. May be called from another thread while `run` waits."""

@@ -11,7 +11,7 @@ from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
 from ..problems import Problem
 from ..serving.served_model import ServedModel
-from .messages import Failed, Job, OutOfMemory, Refused, Result, Scored
+from .messages import Failed, Job, Refused, Result, Scored
 
 
 class BatchScorer:
@@ -22,13 +22,13 @@ class BatchScorer:
         self._model: ServedModel | None = None
 
     def run(self, job: Job, body: bytes) -> tuple[Result, bytes]:
-        """Return the result and the answer, which is empty if the batch is not scored."""
+        """Return the result and the answer, which is empty if the batch is not scored. Raises MemoryError."""
         try:
             return self._score(job, body)
         except Problem as problem:
             return Refused(status=problem.status, detail=problem.detail, errors=list(problem.errors)), b""
         except MemoryError:
-            return OutOfMemory(), b""
+            raise
         except Exception:  # noqa: BLE001  the service logs it
             return Failed(traceback.format_exc()), b""
 
