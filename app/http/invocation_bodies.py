@@ -42,7 +42,7 @@ def as_lines(answer: bytes) -> bytes:
             HTTPStatus.NOT_ACCEPTABLE, f"columns have no JSON lines: accept {JSON} or {CSV}, or send records"
         ) from None
     model = {"model_name": document.model_name, "model_version": document.model_version}
-    return b"".join(to_json(from_json(prediction) | model) + b"\n" for prediction in document.predictions)
+    return b"".join(to_json(from_json(bytes(prediction)) | model) + b"\n" for prediction in document.predictions)
 
 
 def _join_lines(body: bytes, max_rows: int) -> bytes:

@@ -97,6 +97,14 @@ def registry(small: Any) -> MemoryRegistry:
     return MemoryRegistry(versions={"1": small.files}, alias="1")
 
 
+def start_client(registry: MemoryRegistry, params: Any, folder: Path, **settings: Any) -> TestClient:
+    """Return a client of an application with the given settings, not started. `folder` is for its files."""
+    # A busy machine may take seconds to start the worker process.
+    given = {"model_cache": folder / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2}
+    given |= {"batch_deadline_seconds": 60} | settings
+    return TestClient(create_app(Settings(**given), params, lambda _: registry), raise_server_exceptions=False)
+
+
 @pytest.fixture
 def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     """A function that starts an application with the given settings.
@@ -108,11 +116,10 @@ def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterat
     def make(
         without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
     ) -> TestClient:
-        given = {"model_cache": tmp_path / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2} | settings
-        app = create_app(Settings(**given), params, lambda _: registry)
+        client = start_client(registry, params, tmp_path, **settings)
+        app: Any = client.app
         app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
         prepare(app)
-        client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         running.append(client)
         return client
@@ -126,3 +133,11 @@ def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterat
 def client(make_client: Callable[..., TestClient]) -> TestClient:
     """An application with the default settings."""
     return make_client()
+
+
+@pytest.fixture(scope="session")
+def shared_client(small: Any, params: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An application with the default settings for many tests of batches: starting its worker process takes a second."""
+    registry = MemoryRegistry(versions={"1": small.files}, alias="1")
+    with start_client(registry, params, tmp_path_factory.mktemp("shared client")) as client:
+        yield client
