@@ -155,7 +155,9 @@ def _check_columns(given: dict[str, Any]) -> None:
     """Raise Problem if a column is missing, unknown (at most 100 are reported) or not a list."""
     unknown = [name for name in given if name not in Readings.__annotations__]
     omitted = set(unknown[_MAX_UNKNOWN_COLUMNS:])
-    shape = {name: [] if isinstance(cells, list) else None for name, cells in given.items() if name not in omitted}
+    shape: dict[str, list[Any] | None] = {
+        name: [] if isinstance(cells, list) else None for name, cells in given.items() if name not in omitted
+    }
     try:
         _COLUMNS.validate_python(shape)
     except ValidationError as error:

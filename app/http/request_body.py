@@ -11,7 +11,7 @@ from .asgi import header
 
 async def read_body(
     request: Request, max_bytes: int, setting: str, on_bytes: Callable[[int], object] = lambda _: None
-) -> bytes:
+) -> bytes | bytearray:
     """Return the body. Raises Problem 413 as soon as it exceeds `max_bytes`, 415 if it is compressed.
 
     `setting` is the environment variable that sets `max_bytes`. `on_bytes` is called with the size of each chunk, and may
@@ -26,7 +26,7 @@ async def read_body(
     if length.isdecimal() and int(length) > max_bytes:
         raise _too_large(max_bytes, setting)
     # Starlette's `request.stream()` takes longer than validating a reading.
-    body: bytes = b""
+    body: bytes | bytearray = b""
     more = True
     while more:
         message = await request.receive()

@@ -162,7 +162,7 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
     """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it."""
     request_media_type(request, (JSON,))
     try:
-        body = await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES")
+        body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
         reading = validate_reading(body)
         refuse_duplicate_keys(body, len(reading))
         model = service.served_model()

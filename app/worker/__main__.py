@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from importlib.abc import MetaPathFinder
+from typing import cast
 
 import pyarrow as pa
 
@@ -49,7 +50,7 @@ def _score_batches(connection: socket.socket) -> None:
             job, body = receive(connection, Job)
             # The service ends this process at the deadline. This is for a service that has ended itself.
             signal.setitimer(signal.ITIMER_REAL, job.seconds)
-            result, answer = scorer.run(job, body)
+            result, answer = scorer.run(job, cast(bytes, body))  # a bytearray: a copy takes memory
         except MemoryError:
             # What the batch has allocated may be fragmented or referenced: only a new process has all of the memory.
             os._exit(OUT_OF_MEMORY)

@@ -37,7 +37,7 @@ class BatchWorker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch-worker")
         self._process: WorkerProcess | None = None
 
-    async def run(self, job: Job, body: bytes, held: HeldBytes) -> tuple[Scored, bytearray]:
+    async def run(self, job: Job, body: bytes | bytearray, held: HeldBytes) -> tuple[Scored, bytearray]:
         """Return the result and the answer, whose bytes are `held`. If this is cancelled, the work ends.
 
         Raises Problem if the batch is refused, or exceeds the memory limit or its deadline, which covers the time in the queue.
@@ -74,7 +74,7 @@ class BatchWorker:
         if self._process:
             self._process.close()
 
-    async def _score(self, job: Job, body: bytes) -> tuple[Result, bytearray]:
+    async def _score(self, job: Job, body: bytes | bytearray) -> tuple[Result, bytearray]:
         process = await self._in_thread(self._start)
         try:
             return await self._in_thread(process.run, job, body)

@@ -58,7 +58,7 @@ OUT_OF_MEMORY = 12
 """Return code of the process if a batch needs more memory than it may use."""
 
 
-def send(connection: socket.socket, header: Any, payload: bytes | memoryview = b"") -> None:
+def send(connection: socket.socket, header: Any, payload: bytes | bytearray) -> None:
     """Send one message. Raises OSError if the other process has ended."""
     encoded = msgspec.msgpack.encode(header)
     connection.sendall(_SIZES.pack(len(encoded), len(payload)) + encoded)

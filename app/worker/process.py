@@ -68,7 +68,7 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def run(self, job: Job, body: bytes) -> tuple[Result, bytearray]:
+    def run(self, job: Job, body: bytes | bytearray) -> tuple[Result, bytearray]:
         """Score a batch. Raises WorkerEndedError if the process ends before its answer, also by `kill`."""
         self.batches += 1
         try:
