@@ -7,7 +7,7 @@ import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 512 * 1024
 _CHUNK_SECONDS = 30.0
 """A client that reads slower than a chunk in this time is disconnected: its answer takes memory."""
 

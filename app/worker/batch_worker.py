@@ -75,7 +75,9 @@ class BatchWorker:
             self._process.close()
 
     async def _score(self, job: Job, body: bytes | bytearray) -> tuple[Result, bytearray]:
-        process = await self._in_thread(self._start)
+        process = self._process
+        if process is None or process.has_ended:
+            process = await self._in_thread(self._start)
         try:
             return await self._in_thread(process.run, job, body)
         except asyncio.CancelledError:
@@ -88,7 +90,7 @@ class BatchWorker:
         return await self._score(job, body)
 
     def _start(self) -> WorkerProcess:
-        """Return the process; start it if there is none. Called in the thread."""
+        """Return the process; start it if there is none, which takes a second. Called in the thread."""
         if self._process and self._process.has_ended:
             self._process.close()
             self._process = None
