@@ -1,8 +1,10 @@
 """Score one batch in the worker process."""
 
 import traceback
+from http import HTTPStatus
 from pathlib import Path
 
+from predictive_maintenance.errors import ModelError
 from predictive_maintenance.tracking.entities import ModelVersion
 
 from ..http.batch_request import IDENTITY_COLUMNS, read_batch
@@ -59,6 +61,11 @@ class BatchScorer:
     def _load(self, job: Job) -> ServedModel:
         if self._model is None or self._folder != job.folder:
             self._model = None  # free its memory first
-            self._model = ServedModel.load(Path(job.folder), ModelVersion.from_json(job.version))
+            version = ModelVersion.from_json(job.version)
+            try:
+                self._model = ServedModel.load(Path(job.folder), version)
+            except ModelError as error:
+                detail = f"version {version.version} cannot be loaded from the model cache to score batches: {error}"
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
             self._folder = job.folder
         return self._model

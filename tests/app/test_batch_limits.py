@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -194,6 +195,15 @@ def test_a_worker_process_that_is_killed_is_replaced(serve):
         os.kill(worker, signal.SIGKILL)
         assert server.post("/predict/batch", [READING]).status_code == 200
         assert server.workers().isdisjoint({worker})
+
+
+def test_a_model_that_is_deleted_from_the_cache_is_the_reason_for_refusing_batches(serve, tmp_path):
+    with serve(batch_deadline_seconds=60) as server:
+        shutil.rmtree(tmp_path / "cache")
+        answer = server.post("/predict/batch", [READING])
+        assert answer.status_code == 503
+        assert "version 1 cannot be loaded from the model cache" in answer.json()["detail"]
+        assert server.post("/predict", READING).status_code == 200
 
 
 def test_the_service_and_its_worker_process_end_on_a_signal(serve):
