@@ -1,18 +1,13 @@
 """Command line of the service: python -m app."""
 
-import os
-import signal
-import sys
-import tempfile
+from contextlib import suppress
 
 import click
-import uvicorn
 
 from predictive_maintenance.errors import ConfigError
 
+from .server import LOOPBACK, serve
 from .settings import describe_settings, read_settings
-
-SHUTDOWN_SECONDS = 20
 
 
 @click.command(
@@ -28,30 +23,22 @@ def main(host: str, port: int, workers: int) -> None:
         settings = read_settings()
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-    if settings.api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(
+    if settings.api_key is None and host not in LOOPBACK:
+        _notify(
             f"warning: listening on {host} without an API key, so every client in the network has access: "
-            "set PDM_API_KEY",
-            err=True,
+            "set PDM_API_KEY"
         )
-    # uvicorn shuts down gracefully and then raises the signal again: without a handler, the process would end with an
-    # error and skip the clean-up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="pdm-metrics-") as shared:
-        if workers > 1:
-            # Each worker writes its metrics here, so that /metrics of any worker reports the sum.
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
-        click.echo(f"docs: http://{host}:{port}/docs   stop: Ctrl+C", err=True)
-        uvicorn.run(
-            "app.main:app",
-            host=host,
-            port=port,
-            workers=workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
+    _notify(f"docs: http://{host}:{port}/docs   stop: Ctrl+C")
+    try:
+        serve(settings, host, port, workers)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _notify(text: str) -> None:
+    """Write to the standard error, unless it cannot be written: a full disk must not prevent the start."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,19 @@ from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
 from predictive_maintenance.tracking.connection import connect_read_only, tracking_uri
 from predictive_maintenance.tracking.registry_reader import RegistryReader
+from predictive_maintenance.tracking.signing import parse_public_key
 
 from . import openapi, problem_responses
+from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import health, invocations, model, predict
 from .service import BoundedExecutor, Service
+from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
 from .serving.model_cache import ModelCache
+from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
 from .settings import Settings
@@ -54,6 +58,7 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=_lifespan(settings, params, metrics, open_registry),
+        redirect_slashes=False,  # the redirect would repeat the request's Host
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -66,8 +71,10 @@ def create_app(
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
-    if settings.api_key:
+    if settings.api_key is not None:
         app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
+    if settings.allowed_hosts is not None:
+        app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app
 
@@ -83,12 +90,23 @@ def _lifespan(
         names = params.registry
         local = LocalRegistry(settings.model_dir) if settings.model_dir else None
         cache = ModelCache(settings.model_cache, local.uri if local else tracking_uri(), names.model_name)
+        loader = ModelLoader(
+            model_name=names.model_name,
+            isolated_check=IsolatedCheck(
+                seconds=settings.model_load_seconds,
+                memory_bytes=settings.model_load_bytes,
+                records=settings.model_cache.expanduser() / "checked",
+            ),
+            check_tags=lambda served: model.model_card(served, names.model_name),
+            public_key=parse_public_key(settings.model_public_key),
+        )
         watcher = ModelWatcher(
             lambda: local or open_registry(names),
             cache,
             settings.poll_seconds,
             settings.max_backoff_seconds,
             count_event,
+            loader=loader,
         )
         service = Service(
             settings=settings,

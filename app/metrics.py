@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from predictive_maintenance.errors import ConfigError
 
 from .problems import field_label
 
@@ -20,10 +23,17 @@ _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
+_FILES = ("counter", "histogram", "gauge_liveall")
+_FILE_BYTES = 2**20
+"""Space for some thousand time series of a worker in each of its files."""
+
+
 class Metrics:
     """The metrics of one application."""
 
     def __init__(self) -> None:
+        if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            _reserve_files(Path(folder))
         registry = CollectorRegistry()
         self._registry = registry
         self._serving: tuple[str, str] | None = None
@@ -123,3 +133,19 @@ class _PollAge(Collector):
         yield GaugeMetricFamily(
             "pdm_registry_look_up_age_seconds", "Seconds since the registry last answered.", value=age
         )
+
+
+def _reserve_files(folder: Path) -> None:
+    """Reserve the disk space of this worker's files, which prometheus_client maps into memory.
+
+    It creates sparse files: on a disk that is full later, writing to one ends the process with SIGBUS. Raises ConfigError.
+    """
+    for name in _FILES:
+        path = folder / f"{name}_{os.getpid()}.db"
+        try:
+            if not path.exists():
+                path.write_bytes(bytes(_FILE_BYTES))
+        except OSError as error:
+            raise ConfigError(
+                f"PROMETHEUS_MULTIPROC_DIR: {path}: {error.strerror}: set it to a folder on a disk with free space"
+            ) from None

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from predictive_maintenance.errors import RegistryError
 
-from .problems import Problem, field_problem
+from .problems import Problem, disk_full_problem, field_problem, is_disk_full
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -61,6 +61,9 @@ def error_response(scope: Scope, error: Exception) -> Response:
             problem = Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
         case RequestValidationError():
             problem = field_problem([(None, str(detail["loc"][-1]), detail["msg"]) for detail in error.errors()])
+        case OSError() if is_disk_full(error):
+            _log.error("disk full", request_id=scope.get("request_id"), reason=str(error))
+            problem = disk_full_problem()
         case _:
             _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
             trace.get_current_span().record_exception(error)

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from predictive_maintenance.config.params import Params
 
+from . import logs
 from .metrics import Metrics
 from .problems import Problem
 from .serving.model_watcher import ModelWatcher
@@ -46,7 +47,8 @@ class BoundedExecutor:
             self._waiting -= 1
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        """End without waiting: the server has already waited for the requests."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +66,20 @@ class Service:
     def model_name(self) -> str:
         return self.params.registry.model_name
 
+    @property
+    def warning(self) -> str | None:
+        """What is wrong, with the way to fix it; None if nothing is. It may contain addresses and paths."""
+        return "; ".join(filter(None, (self.watcher.warning, logs.problem()))) or None
+
+    @property
+    def summary(self) -> str | None:
+        """`warning` for clients without a key: without addresses, paths and texts of libraries."""
+        return "; ".join(filter(None, (self.watcher.summary, logs.problem()))) or None
+
     def served_model(self) -> ServedModel:
         """Return the model that is served now. Raises Problem 503 with the reason if there is none."""
         if (model := self.watcher.model) is None:
-            reason = self.watcher.warning or "the model is being loaded"
+            reason = self.watcher.summary or "the model is being loaded"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"no model is ready: {reason}", headers={"Retry-After": "5"})
         return model
 

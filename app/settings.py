@@ -1,14 +1,38 @@
 """Settings of the service. Each is an environment variable: PDM_ and the name in capitals, such as PDM_POLL_SECONDS=5."""
 
+import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_HOST_NAME = re.compile(r"[a-z0-9._-]+")
+
+
+def _split_list(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _normalise_host(host: str) -> str:
+    """Return a host in lower case, an IPv6 address without brackets."""
+    host = host.lower()
+    if host == "*" or _HOST_NAME.fullmatch(host):
+        return host
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError(f"{host!r} is not a host name or IP address: write it without scheme, port and path") from None
+
+
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_normalise_host)], ...], NoDecode, BeforeValidator(_split_list)]
 
 
 class Settings(BaseSettings):
@@ -16,7 +40,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    api_key: SecretStr | None = Field(None, description="API key that requests need; none by default.")
+    api_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, description="API key that requests need; none by default. An empty value is an error."
+    )
+    allowed_hosts: Hosts | None = Field(
+        None,
+        description="Host names that requests may name, comma-separated; * allows all. By default localhost, 127.0.0.1 and "
+        "[::1] if the service listens on one of them, otherwise all.",
+    )
     poll_seconds: Seconds = Field(10.0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: Seconds = Field(300.0, description="Longest pause between polls that fail, in seconds.")
     registry_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -36,6 +67,14 @@ class Settings(BaseSettings):
         32 * 2**20,
         description="Largest body of a batch, in bytes. The bodies and answers of all batches may take twice as much.",
     )
+    model_load_seconds: Seconds = Field(60.0, description="Longest check of a new model version, in seconds.")
+    model_load_bytes: Annotated[int, Field(ge=2**27)] = Field(
+        512 * 2**20, description="Most memory that the check of a new model version may use, in bytes."
+    )
+    model_public_key: str | None = Field(
+        None,
+        description="Public key that model versions have to be signed with: PEM file, PEM or base64; none by default.",
+    )
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
     max_waiting: Annotated[int, Field(ge=1)] = Field(
         32, description="Most batches that wait, and most explanations; more are refused with status 503."
@@ -46,6 +85,21 @@ class Settings(BaseSettings):
     batch_memory_mib: Annotated[int, Field(ge=160)] = Field(
         272, description="Most resident memory of the process that scores batches, in MiB (Linux)."
     )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Most open connections of a worker; beyond it, those that wait for a request are closed."
+    )
+    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 2**10, description="Largest request line and header together, in bytes."
+    )
+    max_header_lines: Annotated[int, Field(ge=16)] = Field(100, description="Most header lines of a request.")
+    header_timeout_seconds: Seconds = Field(10.0, description="Seconds in which a request's header must arrive.")
+    body_timeout_seconds: Seconds = Field(
+        30.0,
+        description="Seconds in which a request's body must arrive and its response must be read, and one more per 64 KiB.",
+    )
+    shutdown_seconds: Annotated[int, Field(ge=1)] = Field(
+        8, description="Seconds that running requests have to finish after SIGTERM."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged: debug, info, warning or error."
     )
@@ -53,13 +107,16 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Return the settings of this process. Raises ConfigError that names every invalid variable, without its value."""
+    refuse_empty_key("PDM_API_KEY")
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         lines = [
             f"PDM_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in error.errors(include_input=False)
         ]
         raise ConfigError("\n".join(lines)) from None
+    parse_public_key(settings.model_public_key)
+    return settings
 
 
 def describe_settings() -> str:

@@ -57,6 +57,10 @@ class ApiClient:
     def health(self) -> Health:
         return self._get("/health", Health)
 
+    def status(self) -> Health:
+        """Return the health with the details, which need the API key if one is set."""
+        return self._get("/model/status", Health)
+
     def model_card(self) -> ModelCard:
         return self._get("/model", ModelCard)
 

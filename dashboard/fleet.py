@@ -77,9 +77,3 @@ def filter_readings(
                 found |= ranked[name].fillna("").str.contains(text, case=False, regex=False)
         matches &= found
     return ranked[matches]
-
-
-def to_csv(readings: pd.DataFrame, id_columns: list[str]) -> bytes:
-    """Return CSV. An id that a spreadsheet would evaluate as a formula gets a leading apostrophe, which makes it text."""
-    ids = readings[id_columns].replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
-    return readings.assign(**{name: ids[name] for name in id_columns}).to_csv(index=False).encode()

@@ -16,7 +16,9 @@ st.logo(Path(__file__).parent / "assets" / "logo.svg", size="large")
 # Less padding at the top. On a phone, a wide table scrolls horizontally inside the page.
 st.html(
     "<style>.stMainBlockContainer { padding-top: 4.5rem; }"
-    "[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }</style>"
+    "[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }"
+    # Streamlit's own download of a table escapes no formula; the pages offer their own.
+    "[data-testid=stElementToolbarButton] button[aria-label^='Download as CSV'] { display: none; }</style>"
 )
 try:
     shared.settings()

@@ -109,6 +109,8 @@ class ServiceMonitor:
                 return fallback
 
         current = replace(previous, received_at=datetime.now(UTC), error=None, health=health)
+        if health.trouble and (status := request(self.api.status, None)):
+            current = replace(current, health=status)
         if self._registry_is_due(previous, current):
             current = replace(
                 current,

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Read the settings. Raises ConfigError that names every invalid variable and contains no secret."""
+    refuse_empty_key("PDM_API_KEY")
     try:
         return Settings()
     except ValidationError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
+import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import plain_errors, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.params import parse_params
@@ -18,7 +19,8 @@ from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.reporting import run_log
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry

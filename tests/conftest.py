@@ -14,6 +14,8 @@ import yaml
 from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.evaluation.baseline_model import BaselineModel
+from predictive_maintenance.evaluation.evaluate import Evaluation, evaluate
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
@@ -26,7 +28,7 @@ from predictive_maintenance.validation.cleaning import clean
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
-pytest_plugins = ("tests.fixtures.readings",)
+pytest_plugins = ("tests.fixtures.disks", "tests.fixtures.readings")
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))
 
@@ -94,6 +96,33 @@ def small(params: Params, read_rows: Callable[[str], pd.DataFrame], tmp_path_fac
         _train("lightgbm", rows, params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small model", train), params)
+
+
+@pytest.fixture(scope="session")
+def evaluate_small(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Evaluation]:
+    """Evaluate the small model as the flow does, against a champion or None.
+
+    The two slow parts that do not depend on the champion, a further training and the importances, are computed once for
+    all workers. Intervals come from 100 bootstrap samples, unless `params` says otherwise.
+    """
+    evaluation = small.params.evaluation.model_copy(update={"bootstrap_samples": 100})
+    quick = small.params.model_copy(update={"evaluation": evaluation})
+
+    def first_evaluation(folder: Path) -> None:
+        first = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, small.params)
+        (folder / "evaluation.pickle").write_bytes(pickle.dumps(first))
+
+    folder = shared_folder(tmp_path_factory, "small model's evaluation", first_evaluation)
+    first = pickle.loads((folder / "evaluation.pickle").read_bytes())
+
+    def evaluate_again(champion: BaselineModel | None = None, params: Params = quick) -> Evaluation:
+        with pytest.MonkeyPatch.context() as patch:
+            module = "predictive_maintenance.evaluation.evaluate"
+            patch.setattr(f"{module}.forward_scores", lambda *_: (first.forward, first.forward_note))
+            patch.setattr(f"{module}.permutation_importances", lambda *_: first.importances)
+            return evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, params)
+
+    return evaluate_again
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from predictive_maintenance.machine.sensors import (
 )
 from predictive_maintenance.validation.cell_validation import Limits, invalid_values, parse_column
 
-from ..problems import Problem, field_problem
+from ..problems import Problem, field_problem, is_disk_full
 from .batch import Batch
 from .json_batch import read_json_batch
 from .media_types import TABLES
@@ -60,6 +60,8 @@ def _read_table(
     except MemoryError:  # Arrow's is an ArrowException, too
         raise
     except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if is_disk_full(error):
+            raise
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
 
 

@@ -86,5 +86,5 @@ def check_rows(rows: int, max_rows: int) -> None:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"the batch has more than {max_rows:,} rows (PDM_MAX_ROWS): send it in parts, or use "
-            "`python -m predictive_maintenance score FILE`",
+            "`predictive-maintenance score FILE`",
         )

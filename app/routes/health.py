@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"])
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Check liveness", response_model=Health)
 async def health(request: Request) -> Any:
-    """Always 200 while the process runs. The answer says whether a model is served and what is wrong."""
+    """Always 200 while the process runs. The answer says whether a model is served and what is wrong, without addresses."""
     return describe_health(get_service(request))
 
 
@@ -40,9 +40,10 @@ async def metrics(request: Request) -> Response:
     return Response(content, HTTPStatus.OK, media_type=CONTENT_TYPE)
 
 
-def describe_health(service: Service) -> Health:
-    """Return the state of the service."""
-    model, state, warning = service.watcher.model, service.watcher.state, service.watcher.warning
+def describe_health(service: Service, *, details: bool = False) -> Health:
+    """Return the state of the service. Only `details` may contain addresses: some health routes need no key."""
+    model, state = service.watcher.model, service.watcher.state
+    warning = service.warning if details else service.summary
     return Health(
         status="not ready" if model is None else "degraded" if warning else "ok",
         trouble=warning,

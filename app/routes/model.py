@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from predictive_maintenance.errors import ModelError
 from predictive_maintenance.tracking.connection import web_ui_url
 from predictive_maintenance.tracking.entities import (
     FINGERPRINT_TAG,
@@ -23,10 +24,12 @@ from predictive_maintenance.tracking.entities import (
 
 from ..problem_responses import ProblemDetails
 from ..problems import Problem
+from ..schemas.health import Health
 from ..schemas.model import ModelCard, Thresholds, VersionList, VersionSummary
 from ..schemas.training_runs import TrainingRunList, TrainingRunSummary
 from ..service import get_service
 from ..serving.served_model import ServedModel
+from .health import describe_health
 
 router = APIRouter(prefix="/model", tags=["model"])
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDetails}}
@@ -36,7 +39,13 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDetails}}
 async def model(request: Request) -> Any:
     """The served model: metrics with intervals, quality gate, decision threshold, costs, lineage."""
     service = get_service(request)
-    return _model_card(service.served_model(), service.model_name)
+    return model_card(service.served_model(), service.model_name)
+
+
+@router.get("/status", summary="Get the state of the service with details", response_model=Health)
+async def status(request: Request) -> Any:
+    """Like /health, but `trouble` has the whole reason, with addresses and paths. It needs the API key if one is set."""
+    return describe_health(get_service(request), details=True)
 
 
 @router.get("/history", summary="List all versions", response_model=VersionList, responses=_UNAVAILABLE)
@@ -81,7 +90,7 @@ async def thresholds(request: Request) -> Any:
             HTTPStatus.NOT_FOUND,
             f"version {served.version.version} has no counts at each threshold: train or promote a newer version",
         )
-    return {"version": served.version.version, **served.thresholds}
+    return {"version": served.version.version, **served.thresholds.model_dump()}
 
 
 def _version_fields(version: ModelVersion) -> dict[str, Any]:
@@ -106,6 +115,14 @@ def _version_fields(version: ModelVersion) -> dict[str, Any]:
 def _scores(tags: Any, rows: str) -> dict[str, Any] | None:
     """Return the metrics on the `held_out` or `out_of_fold` rows."""
     return json.loads(tags[METRICS_TAG])[rows] if METRICS_TAG in tags else None
+
+
+def model_card(served: ServedModel, model_name: str) -> ModelCard:
+    """Return the card of a served model. Raises ModelError if a tag of its version is damaged."""
+    try:
+        return _model_card(served, model_name)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"its tags are damaged: {error!r}") from error
 
 
 def _model_card(served: ServedModel, model_name: str) -> ModelCard:

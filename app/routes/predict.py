@@ -148,7 +148,7 @@ async def predict_batch(request: Request) -> Response:
 
     Each invalid row gets its errors; the other rows are scored. A table's columns are matched by their headers, which may
     have units; unknown columns are ignored. With `inputs`, a table of answers also has the readings, in canonical columns
-    and units.
+    and units. CSV is written for programs: an id that a spreadsheet would read as a formula is not escaped.
     """
     inputs = _flag(request, "inputs")
     media_type = request_media_type(request, MEDIA_TYPES)

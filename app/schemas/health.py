@@ -13,7 +13,7 @@ class Health(Schema):
     status: Literal["ok", "degraded", "not ready"] = Field(
         description="`degraded`: a model is served, but something is wrong; see `trouble`. `not ready`: no model is served."
     )
-    trouble: str | None = Field(None, description="What is wrong; null if nothing is.")
+    trouble: str | None = Field(None, description="What is wrong; null if nothing is. `/model/status` has the details.")
     serving_version: str | None = Field(None, description="The version that is served.", examples=["3"])
     production_version: str | None = Field(
         None, description="The production version when the registry last answered.", examples=["3"]

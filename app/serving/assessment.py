@@ -7,7 +7,7 @@ from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
 from predictive_maintenance.machine.operating_limits import exceeded_limits, limit_margins
 from predictive_maintenance.machine.sensors import SENSORS
-from predictive_maintenance.scorer.scoring import ScorerSpec
+from predictive_maintenance.scorer.version_files import ScorerSpec
 
 from ..schemas.prediction import RiskLevel
 from .served_model import ServedModel

@@ -13,13 +13,14 @@ import structlog
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.tracking.entities import ModelVersion, TrainingRun
 
-from .model_cache import ModelCache
+from .model_cache import ModelCache, StorageError
 from .served_model import ServedModel
 
 WatcherEvent = Literal["loaded", "restored", "refused", "unreachable"]
 
 T = TypeVar("T")
 _MAX_TRAINING_RUNS = 20
+_DETAILS = "; the log and GET /model/status have the reason"
 
 _log = structlog.get_logger()
 
@@ -41,13 +42,14 @@ class WatcherState:
     """The result of the last poll. Times are seconds since the epoch.
 
     `production` is the version that the alias names, `refused` why it is not served, `error` why the registry did not
-    answer. `restored`: the served model comes from disk.
+    answer, or why its answer cannot be stored. `restored`: the served model comes from disk.
     """
 
     polled_at: float | None = None
     last_success: float | None = None
     production: str | None = None
     error: str | None = None
+    no_space: bool = False
     refused: str | None = None
     restored: bool = False
 
@@ -59,6 +61,29 @@ class WatcherState:
         if self.last_success is None:
             return "the registry has not answered yet"
         return None if self.production else "no version is in production: train or promote a version"
+
+    @property
+    def summary(self) -> str | None:
+        """`warning` for clients without a key: without addresses, paths and texts of libraries."""
+        if self.error:
+            what = (
+                "the production version cannot be stored"
+                if self.no_space
+                else "the registry or PDM_MODEL_DIR cannot be read"
+            )
+            return f"{what}{_DETAILS}"
+        return f"version {self.production} is refused{_DETAILS}" if self.refused else self.warning
+
+
+class LoadsModels(Protocol):
+    """Loads a version from a folder. Both methods raise ModelError if the version cannot be served.
+
+    ModelLoader checks a version in a separate process before. ServedModel itself loads it without.
+    """
+
+    def load(self, folder: Path, version: ModelVersion) -> ServedModel: ...
+
+    def with_tags(self, model: ServedModel, version: ModelVersion) -> ServedModel: ...
 
 
 class RefusedVersionError(ModelError):
@@ -78,6 +103,7 @@ class ModelWatcher:
         poll_seconds: float,
         max_backoff_seconds: float,
         on_event: Callable[[WatcherEvent, ServedModel | None], None] = lambda _event, _model: None,
+        loader: LoadsModels = ServedModel,
     ) -> None:
         self.model: ServedModel | None = None
         self.state = WatcherState()
@@ -88,6 +114,7 @@ class ModelWatcher:
         self._cache = cache
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
         self._on_event = on_event
+        self._loader = loader
         self._polled_once, self._stopping = threading.Event(), threading.Event()
         self._swap = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="model-watcher", daemon=True)
@@ -119,18 +146,26 @@ class ModelWatcher:
             self._registry = self._registry or self._open_registry()
             version = self._registry.production_version()
             production = version.version if version else None
-            # A refused version stays refused while it is downloaded and checked again.
-            refused = self.state.refused if production == self.state.production else None
-            self.state = WatcherState(polled_at=now, last_success=now, production=production, refused=refused)
+            # A version that is refused or has no space stays so while it is downloaded and checked again.
+            before = self.state if production == self.state.production else WatcherState()
+            error = before.error if before.no_space else None
+            self.state = WatcherState(
+                polled_at=now,
+                last_success=now,
+                production=production,
+                refused=before.refused,
+                error=error,
+                no_space=before.no_space,
+            )
             if version:
                 self._serve(version)
-                self.state = replace(self.state, refused=None)
+                self.state = replace(self.state, refused=None, error=None, no_space=False)
         except (RegistryError, OSError) as error:
-            self._report_unreachable(now, str(error))
+            self._report_unreachable(now, str(error), no_space=isinstance(error, StorageError))
             return False
         except RefusedVersionError as error:
             self._report("refused", reason=str(error))
-            self.state = replace(self.state, refused=str(error))
+            self.state = replace(self.state, refused=str(error), error=None, no_space=False)
             return False
         return True
 
@@ -138,6 +173,12 @@ class ModelWatcher:
     def warning(self) -> str | None:
         """What is wrong, for the operator; None if nothing is."""
         return self.state.warning or self._cache.warning
+
+    @property
+    def summary(self) -> str | None:
+        """`warning` for clients without a key."""
+        kept = f"models cannot be kept on disk ({self._cache.problem})" if self._cache.problem else None
+        return self.state.summary or kept
 
     def versions(self) -> tuple[list[ModelVersion], str | None]:
         """Return every version, the newest first, and why the list is outdated, or None.
@@ -166,13 +207,19 @@ class ModelWatcher:
         current = self.model
         if current and (current.version.version, current.version.run_id) == (version.version, version.run_id):
             if current.version != version:
-                self.model = replace(current, version=version)  # the same model, newer tags
+                self.model = self._with_tags(current, version)
             return
         model = self._load(version)
         with self._swap:
             self.model = model
         self._cache.set_last_good(version)
         self._report("loaded", version=version.version, before=current.version.version if current else None)
+
+    def _with_tags(self, model: ServedModel, version: ModelVersion) -> ServedModel:
+        try:
+            return self._loader.with_tags(model, version)
+        except ModelError as error:
+            raise RefusedVersionError(f"the new tags of version {version.version} are refused: {error}") from error
 
     def _load(self, version: ModelVersion) -> ServedModel:
         if self._cache.has(version):
@@ -184,7 +231,7 @@ class ModelWatcher:
 
     def _load_once(self, version: ModelVersion) -> ServedModel:
         try:
-            return ServedModel.load(self._cache.fetch(version, self._download), version)
+            return self._loader.load(self._cache.fetch(version, self._download), version)
         except ModelError as error:
             self._cache.remove(version)
             raise RefusedVersionError(f"version {version.version} is refused: {error}") from error
@@ -198,7 +245,7 @@ class ModelWatcher:
             return
         version, folder = last_good
         try:
-            model = ServedModel.load(folder, version)
+            model = self._loader.load(folder, version)
         except ModelError as error:
             self._report("refused", reason=f"version {version.version} on disk: {error}")
             return
@@ -208,12 +255,12 @@ class ModelWatcher:
                 self.state = replace(self.state, restored=True)
         self._report("restored", version=version.version)
 
-    def _report_unreachable(self, now: float, reason: str) -> None:
+    def _report_unreachable(self, now: float, reason: str, *, no_space: bool = False) -> None:
         if self.state.error != reason:
             self._report("unreachable", reason=reason)
         else:
             self._on_event("unreachable", self.model)  # counted, but logged once only
-        self.state = replace(self.state, polled_at=now, error=reason)
+        self.state = replace(self.state, polled_at=now, error=reason, no_space=no_space)
 
     def _run(self) -> None:
         failures = 0

@@ -1,16 +1,21 @@
 """A loaded model version: scorer, explainer and the sensors' ranges in training."""
 
-import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from predictive_maintenance.errors import ModelError
 from predictive_maintenance.inference.explaining import Explainer
 from predictive_maintenance.machine.sensors import LABELS, SENSOR_NAMES, SENSORS
-from predictive_maintenance.scorer.scoring import REFERENCE_FILE, THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import (
+    REFERENCE_FILE,
+    ThresholdCounts,
+    parse_reference,
+    read_file,
+    read_thresholds,
+)
 from predictive_maintenance.tracking.entities import ModelVersion
 
 Ranges = dict[str, tuple[float, float]]
@@ -31,27 +36,26 @@ class ServedModel:
     explainer: Explainer
     training_ranges: Ranges
     serving_since: datetime
-    thresholds: dict[str, Any] | None = None
+    thresholds: ThresholdCounts | None = None
 
     @classmethod
     def load(cls, folder: Path, version: ModelVersion) -> Self:
         """Load a version. Raises ModelError if a file is missing or damaged, or a golden row gets another answer."""
         scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
-        try:
-            reference: dict[str, list[Any]] = json.loads((folder / REFERENCE_FILE).read_bytes())
-            explainer = Explainer(scorer, reference)
-            ranges = {name: (float(min(reference[name])), float(max(reference[name]))) for name in SENSOR_NAMES}
-        except Exception as error:  # a damaged file can lead to any error
-            raise ModelError(f"{REFERENCE_FILE} is missing or damaged: {error!r}") from error
+        reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.spec)
         return cls(
             version=version,
             folder=folder,
             scorer=scorer,
-            explainer=explainer,
-            training_ranges=ranges,
+            explainer=Explainer(scorer, reference),
+            training_ranges={name: (min(reference[name]), max(reference[name])) for name in SENSOR_NAMES},
             serving_since=datetime.now(UTC),
-            thresholds=_load_thresholds(folder),
+            thresholds=read_thresholds(folder),
         )
+
+    def with_tags(self, version: ModelVersion) -> Self:
+        """Return the same model with newer tags of its version."""
+        return replace(self, version=version)
 
     def warnings(self, reading: dict[str, Any]) -> list[str]:
         """Return a warning for each sensor of a valid reading that is outside its range in training."""
@@ -61,15 +65,3 @@ class ServedModel:
             for name, (low, high) in self.training_ranges.items()
             if not low <= reading[name] <= high
         ]
-
-
-def _load_thresholds(folder: Path) -> dict[str, Any] | None:
-    """Return the counts at each threshold; None if the version has none. Raises ModelError if they are damaged."""
-    file = folder / THRESHOLDS_FILE
-    if not file.exists():
-        return None
-    try:
-        content = json.loads(file.read_bytes())
-        return {name: content[name] for name in ("rows", "failures", "threshold", "true_positives", "false_positives")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{THRESHOLDS_FILE} is damaged: {error!r}") from error

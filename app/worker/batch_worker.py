@@ -62,7 +62,7 @@ class BatchWorker:
             case Scored():
                 return result, answer
             case Refused():
-                raise Problem(HTTPStatus(result.status), result.detail, result.errors)
+                raise Problem(HTTPStatus(result.status), result.detail, result.errors, result.headers)
             case Failed():
                 raise BatchFailedError(result.traceback)
 

@@ -44,6 +44,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     status: int
     detail: str
     errors: list[tuple[int | None, str, str]]
+    headers: dict[str, str]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

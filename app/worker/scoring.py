@@ -11,7 +11,7 @@ from ..http.batch_request import IDENTITY_COLUMNS, read_batch
 from ..http.batch_response import as_json, as_table, score_batch
 from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
-from ..problems import Problem
+from ..problems import Problem, disk_full_problem, is_disk_full
 from ..serving.served_model import ServedModel
 from .messages import Failed, Job, Refused, Result, Scored
 
@@ -28,9 +28,13 @@ class BatchScorer:
         try:
             return self._score(job, body)
         except Problem as problem:
-            return Refused(status=problem.status, detail=problem.detail, errors=list(problem.errors)), b""
+            return _refused(problem), b""
         except MemoryError:
             raise
+        except OSError as error:
+            if not is_disk_full(error):
+                return Failed(traceback.format_exc()), b""
+            return _refused(disk_full_problem()), b""
         except Exception:  # noqa: BLE001  the service logs it
             return Failed(traceback.format_exc()), b""
 
@@ -69,3 +73,7 @@ class BatchScorer:
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
             self._folder = job.folder
         return self._model
+
+
+def _refused(problem: Problem) -> Refused:
+    return Refused(status=problem.status, detail=problem.detail, errors=list(problem.errors), headers=problem.headers)

@@ -7,10 +7,11 @@ import streamlit as st
 
 from app.schemas.model import ModelCard
 from dashboard.components import common
-from dashboard.fleet import Fleet, to_csv
+from dashboard.fleet import Fleet
 from dashboard.formatting import LIMIT_LABELS, RISK_LABELS, RISK_SIGNS, money
 from predictive_maintenance.machine.sensors import INPUT_NAMES, LABELS, SENSORS
 from predictive_maintenance.reporting.markdown import plain
+from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
 
 _HEADER_HEIGHT, _ROW_HEIGHT, _MAX_HEIGHT = 38, 35, 520
 
@@ -58,7 +59,7 @@ def ranking(readings: pd.DataFrame, fleet: Fleet, card: ModelCard) -> dict[str, 
         )
         st.download_button(
             f"Download {len(readings):,} rows as CSV",
-            lambda: to_csv(readings, fleet.id_columns),
+            lambda: spreadsheet_csv(readings),
             file_name=f"{card.model_name}-v{fleet.version}-ranking.csv",
             mime="text/csv",
             icon="⬇️",

@@ -79,7 +79,9 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 
 
 @click.command(cls=Command)
-@click.option("--rows", default=10_000, show_default=True, type=click.IntRange(min=1), help="The number of rows.")
+@click.option(
+    "--rows", default=10_000, show_default=True, type=click.IntRange(1, 10_000_000), help="The number of rows."
+)
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="The random seed.")
 @click.option(
     "-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help="A .csv or .parquet file."

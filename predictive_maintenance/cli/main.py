@@ -27,7 +27,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
 
 for command in (
-    *(models.status, models.promote, models.rollback),
+    *(models.status, models.promote, models.rollback, models.signing_key),
     *(data.check, data.score, data.simulate, data.fetch_ai4i),
     *(results.export, results.report),
     doctor.doctor,

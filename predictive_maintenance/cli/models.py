@@ -1,4 +1,4 @@
-"""Commands for model versions: status, promote, rollback."""
+"""Commands for model versions: status, promote, rollback, signing-key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .shared import TRAIN_COMMAND, Command, RenamedOption, load_settings, open_registry, program_name
+from .shared import FOLDER, TRAIN_COMMAND, Command, RenamedOption, load_settings, open_registry, program_name
 
 if TYPE_CHECKING:
     from ..tracking.entities import ModelVersion
@@ -100,6 +100,28 @@ def rollback(params_file: Path | None) -> None:
     click.echo(f"production is version {result.production} (before: {result.previous})")
     if result.rolled_back:
         _print_rolled_back(result.previous)
+
+
+@click.command("signing-key", cls=Command)
+@click.option(
+    "-o", "--output", type=FOLDER, default=Path(), show_default="the working directory", help="An existing folder."
+)
+def signing_key(output: Path) -> None:
+    """Create a key pair to sign model versions.
+
+    Writes model-signing-key.pem, which only training may read, and model-public-key.pem for the services and commands that
+    use versions. Existing files are not overwritten.
+
+    \b
+    Example:
+      predictive-maintenance signing-key --output ~/keys
+    """
+    from ..tracking.signing import PUBLIC_KEY_VARIABLE, SIGNING_KEY_VARIABLE, create_key_pair
+
+    private, public = output / "model-signing-key.pem", output / "model-public-key.pem"
+    create_key_pair(private, public)
+    click.echo(f"training signs versions with:    export {SIGNING_KEY_VARIABLE}={private}")
+    click.echo(f"consumers verify versions with:  export {PUBLIC_KEY_VARIABLE}={public}")
 
 
 def _print_rolled_back(version: str | None) -> None:

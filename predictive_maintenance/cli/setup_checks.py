@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ..config.params import Params
 from ..config.project import project_dir
-from ..config.uris import redact, scheme_of
+from ..config.uris import redact, redact_text, scheme_of
 from ..errors import PredictiveMaintenanceError, RegistryError, SourceError
 from ..tracking.connection import Connection, connect, is_sqlite, tracking_uri
 from ..tracking.mlflow_errors import OLDEST_SERVER
@@ -87,7 +87,8 @@ def _server_version() -> Iterator[CheckResult]:
             f"{uri.rstrip('/')}/version", auth=(name, password) if name else None, timeout=_TIMEOUT_SECONDS
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        yield CheckResult("server", "FAIL", f"{redact(uri)} does not answer: {error}: check MLFLOW_TRACKING_URI")
+        reason = redact_text(str(error), uri)
+        yield CheckResult("server", "FAIL", f"{redact(uri)} does not answer: {reason}: check MLFLOW_TRACKING_URI")
         return
     reported = answer.text.strip() if answer.is_success and len(answer.text) < _MAX_VERSION_CHARACTERS else ""
     if (number := _VERSION.match(reported)) and (int(number[1]), int(number[2])) < OLDEST_SERVER:

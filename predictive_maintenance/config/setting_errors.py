@@ -1,5 +1,6 @@
 """Messages for invalid settings: the dotted key, the reason, and the closest valid name."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -7,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from ..errors import ConfigError
 from .uris import redact
 
 
@@ -28,6 +30,12 @@ def describe_error(detail: Any, model: type[BaseModel]) -> str:
     value = detail["input"]
     shown = "sources" not in location and isinstance(value, str | int | float | None) and len(location) > 1
     return f"{key}: {message} (got {value!r})" if shown else f"{key}: {message}"
+
+
+def refuse_empty_key(name: str) -> None:
+    """Raise ConfigError if the environment variable `name` is set, but empty: that is not a decision to go without a key."""
+    if any(variable.upper() == name and not value.strip() for variable, value in os.environ.items()):
+        raise ConfigError(f"{name} is empty: unset it or set a key")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

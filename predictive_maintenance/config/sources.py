@@ -44,8 +44,8 @@ class Source(StrictModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `join:URI`, which joins by reading id, or a plain URI, which appends."""
-        return cls(**_source(text))
+        """Parse `join:URI`, which joins by reading id, or a plain URI, which appends. Raises ConfigError."""
+        return validated(cls, _source(text), "the source")
 
 
 def _source(value: Any) -> Any:

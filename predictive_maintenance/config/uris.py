@@ -1,11 +1,13 @@
 """URIs in settings: their scheme, the environment variables in them, and what may be shown.
 
 A secret is written as ${NAME}. One that is written out is refused where settings are read, and no error shows it.
+`redact` is the only redaction of a URI, and `redact_text` of a text about one, such as a library's error.
 """
 
 import os
 import re
-from urllib.parse import parse_qsl, quote, urlencode
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from ..errors import SourceError
 
@@ -17,6 +19,9 @@ _URI = re.compile(
     r"(?P<host>[^/?#]*)(?P<path>[^?#]*)([?#](?P<options>.*))?",
     re.DOTALL,
 )
+_CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^\s'\"<>]*@")
+_REDACTED = re.compile(r"([^:/?#@]*:)?\*\*\*@")
+_SECRET_PART = 4  # characters: a shorter part of a secret is not recognised in a text
 _VALID_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:(\d*|\$\{\w+\}))?")
 _SHOWN_OPTIONS = ("table", "query", "rows", "seed")  # of a database or the simulator
 _SECRET_OPTION = re.compile(
@@ -57,7 +62,7 @@ def redact(uri: str) -> str:
     """`uri` for display: without its password, a web address's user, and the values of most options."""
     if not (parts := _URI.fullmatch(uri)):
         return uri
-    if _is_ambiguous(parts):
+    if _is_ambiguous(parts) or _may_hide_password(parts):
         return f"{parts['start']}***"
     user = "***" if parts["user"] and parts["web"] else parts["user"]
     userinfo = f"{user}{':***' if parts['password'] else ''}@" if parts["userinfo"] else ""
@@ -65,6 +70,28 @@ def redact(uri: str) -> str:
     options = [(name, value if name in shown else "***") for name, value in _options(parts)]
     query = f"?{urlencode(options, safe='*')}" if options else ""
     return f"{parts['start']}{userinfo}{parts['host']}{parts['path']}{query}"
+
+
+def redact_text(text: str, uri: str = "") -> str:
+    """`text` for display, without any part of the secrets of `uri` and without the values of its ${NAME}.
+
+    A library may quote a URI in parts, for example what follows the first @ as the host. So each part of a secret that has
+    at least 4 characters is replaced, wherever it occurs.
+    """
+    text = text.replace(uri, redact(uri)) if uri else text
+    for name in dict.fromkeys(_VARIABLE.findall(uri)):
+        value = os.environ.get(name, "")
+        for form in sorted({value, quote(value), quote(value, safe="")}, key=len, reverse=True):
+            if len(form) >= _SECRET_PART:
+                text = text.replace(form, f"${{{name}}}")
+    for secret in _secrets(uri):
+        text = _without_parts_of(_VARIABLE.sub("", secret), text)
+    return _CREDENTIALS_IN_TEXT.sub(lambda match: match[0] if _REDACTED.fullmatch(match[0]) else "***@", text)
+
+
+def has_ambiguous_password(uri: str) -> bool:
+    """Whether `uri` has a password or an @ that is not percent-encoded, so that libraries read it in different ways."""
+    return bool((parts := _URI.fullmatch(uri)) and _is_ambiguous(parts))
 
 
 def written_out_secret(uri: str) -> str:
@@ -98,6 +125,43 @@ def _is_ambiguous(parts: re.Match[str]) -> bool:
     if parts["web"] or not parts["start"].endswith("/"):
         return bool(_written_out_credential(parts)) or not _VALID_HOST.fullmatch(parts["host"])
     return bool(parts["userinfo"] or parts["host"])
+
+
+def _may_hide_password(parts: re.Match[str]) -> bool:
+    """Whether host and port of a web address may be a user and the start of a password, as in https://me:12/34@host."""
+    return bool(parts["web"] and ":" in parts["host"] and "@" in f"{parts['path']}{parts['options'] or ''}")
+
+
+def _secrets(uri: str) -> Iterator[str]:
+    """What `redact` hides of `uri`, with the values of its ${NAME}."""
+    if parts := _URI.fullmatch(uri):
+        for name in _VARIABLE.findall(f"{parts['userinfo'] or ''}{parts['options'] or ''}"):
+            yield os.environ.get(name, "")
+    uri = _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), uri)
+    if not (parts := _URI.fullmatch(uri)):
+        return
+    if _is_ambiguous(parts) or _may_hide_password(parts):
+        yield uri[parts.end("start") : uri.rindex("@")]
+        return
+    hidden = [parts["password"], parts["user"] if parts["web"] else None]
+    hidden += [value for name, value in _options(parts) if parts["web"] or name not in _SHOWN_OPTIONS]
+    yield from filter(None, hidden)
+
+
+def _without_parts_of(secret: str, text: str) -> str:
+    """`text` with *** instead of each run of characters that parts of `secret` cover, also percent-encoded or decoded."""
+    size = _SECRET_PART
+    forms = {secret, unquote(secret), quote(secret, safe="")}
+    parts = {form[at : at + size] for form in forms for at in range(len(form) - size + 1)}
+    shown, hidden = [], 0  # `hidden`: the end of the current run
+    for at, character in enumerate(text):
+        if text[at : at + size] in parts:
+            if at >= hidden:
+                shown.append("***")
+            hidden = at + size
+        if at >= hidden:
+            shown.append(character)
+    return "".join(shown)
 
 
 def _options(parts: re.Match[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..machine.features import RESOLUTION_DECIMALS, rounded
 from ..machine.sensors import INPUT_NAMES, SENSOR_NAMES
-from ..scorer.scoring import Scorer, Vector
+from ..scorer.calibration import Vector
+from ..scorer.scoring import Scorer
 
 MAX_POINTS = 2000
 """The maximum number of steps per sensor. The step is the resolution of the sensors, times ten as often as necessary."""

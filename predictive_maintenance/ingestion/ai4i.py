@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from ..config.uris import redact, redact_text
 from ..errors import SourceError
 
 HOME = "https://archive.ics.uci.edu/static/public/601/ai4i+2020+predictive+maintenance+dataset.zip"
@@ -31,7 +32,7 @@ def fetch(path: Path, url: str = HOME) -> bool:
     content = _plain(_csv(_download(url), url))
     if _sha256(content) != SHA256:
         raise SourceError(
-            f"{url}: is not the AI4I 2020 data set: its sha256 is {_sha256(content)[:12]}..., expected {SHA256[:12]}...; "
+            f"{redact(url)}: is not the AI4I 2020 data set: its sha256 is {_sha256(content)[:12]}..., expected {SHA256[:12]}...; "
             "no file was written"
         )
     partial = path.with_name(f".{path.name}.partial")
@@ -52,9 +53,14 @@ def _download(url: str) -> bytes:
             for part in response.iter_bytes():
                 content += part
                 if len(content) > _MAX_BYTES:
-                    raise SourceError(f"{url}: is larger than {_MAX_BYTES // 2**20} MiB, so it is not the data set")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"{url}: {error}; give another address with --url, or copy the file yourself") from None
+                    raise SourceError(
+                        f"{redact(url)}: is larger than {_MAX_BYTES // 2**20} MiB, so it is not the data set"
+                    )
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        reason = redact_text(str(error), url)
+        raise SourceError(
+            f"{redact(url)}: {reason}; give another address with --url, or copy the file yourself"
+        ) from None
     return bytes(content)
 
 
@@ -65,7 +71,7 @@ def _csv(content: bytes, url: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.read(_MEMBER)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise SourceError(f"{url}: the ZIP archive is damaged or does not contain {_MEMBER}: {error}") from None
+        raise SourceError(f"{redact(url)}: the ZIP archive is damaged or does not contain {_MEMBER}: {error}") from None
 
 
 def _plain(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from ..config.sources import RemoteCopy, Source
-from ..config.uris import expand, redact, scheme_of
+from ..config.uris import expand, redact, redact_text, scheme_of
 from ..errors import SourceError
 from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
@@ -40,6 +40,11 @@ class FetchedTable:
 
 def check(source: Source) -> None:
     """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible."""
+    with _redacted_errors(source.uri):
+        _check(source)
+
+
+def _check(source: Source) -> None:
     if source.copies:
         for copy in source.copies:
             _check_copy(copy)
@@ -68,7 +73,7 @@ def fetch(source: Source) -> Iterator[Iterator[FetchedTable]]:
         if source.copies:
             yield (_fetch_copy(copy, Path(folder, "download")) for copy in source.copies)
         else:
-            yield _fetch_uri(source.uri, expand(source.uri), Path(folder))
+            yield _fetch_uri(source.uri, Path(folder))
 
 
 def _check_copy(copy: RemoteCopy) -> None:
@@ -94,7 +99,12 @@ def _fetch_copy(copy: RemoteCopy, target: Path) -> FetchedTable:
     return _fetched_file(target, copy.path, copy.dvc_md5)
 
 
-def _fetch_uri(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
+def _fetch_uri(uri: str, folder: Path) -> Iterator[FetchedTable]:
+    with _redacted_errors(uri):
+        yield from _fetch_resolved(uri, expand(uri), folder)
+
+
+def _fetch_resolved(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
     scheme, name = scheme_of(resolved), redact(uri)
     if scheme == "simulator":
         yield _fetched_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
@@ -107,7 +117,7 @@ def _fetch_uri(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
         yield _fetched_table(name, read_database(uri, resolved))
     else:
         for path in _paths(resolved):
-            yield _fetched_file(path, str(path), dvc_md5(path))
+            yield _fetched_file(path, redact_text(str(path), uri), dvc_md5(path))
 
 
 def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
@@ -116,10 +126,12 @@ def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
     Empty if DVC does not track all of the files. Raises SourceError for a copy that other machines cannot read.
     """
     path = Path(expand(uri)).expanduser()
-    paths = [path] if dvc_file_of(path).is_file() else _paths(expand(uri))
-    found = tuple(copy for path in paths if (copy := remote_copy(path)))
-    for copy in found:
-        _check_copy(copy)
+    with _redacted_errors(uri):
+        paths = [path] if dvc_file_of(path).is_file() else _paths(expand(uri))
+        found = tuple(copy for path in paths if (copy := remote_copy(path)))
+        found = tuple(copy.model_copy(update={"path": redact_text(copy.path, uri)}) for copy in found)
+        for copy in found:
+            _check_copy(copy)
     return found if len(found) == len(paths) else ()
 
 
@@ -148,6 +160,15 @@ def _matching_paths(text: str) -> list[Path]:
 
 
 @contextmanager
+def _redacted_errors(uri: str) -> Iterator[None]:
+    """Remove from a SourceError in the block what `uri` must not show: parts of a secret, and the values of its ${NAME}."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(redact_text(str(error), uri), transient=error.transient) from None
+
+
+@contextmanager
 def _download_errors(uri: str) -> Iterator[None]:
     """Raise the errors of boto3 and httpx as SourceError that names the source."""
     import httpx
@@ -173,7 +194,7 @@ def _download_errors(uri: str) -> Iterator[None]:
         status = error.response.status_code
         text = f"{redact(uri)}: the server returned HTTP {status}"
         raise SourceError(text, transient=_is_transient(status)) from None
-    except (httpx.InvalidURL, UnicodeError):  # their texts can contain a part of a password
+    except (httpx.InvalidURL, ValueError):  # their texts can contain a part of a password
         raise SourceError(
             f"{redact(uri)}: not a valid URL: the port must be a number, and special characters must be percent-encoded"
         ) from None

@@ -24,6 +24,8 @@ from ..machine.sensors import (
 
 DEFAULT_ROWS = 10_000
 DEFAULT_SEED = 7
+MAX_ROWS = 10_000_000
+_MAX_DIGITS = 18
 
 _PRODUCT_SHARES = (0.6, 0.3, 0.1)
 _WEAR_STEP_MIN = {"L": 2, "M": 3, "H": 5}
@@ -83,10 +85,9 @@ def parse_simulator_uri(uri: str) -> tuple[int, int]:
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in options:
             raise SourceError(f"{uri}: {name!r} is not an option of the simulator; options: rows, seed")
-        if not text.isdecimal() or (name == "rows" and int(text) == 0):
-            raise SourceError(
-                f"{uri}: {name} must be a whole number{' above 0' if name == 'rows' else ''}, not {text!r}"
-            )
+        if not text.isdecimal() or len(text) > _MAX_DIGITS or (name == "rows" and not 0 < int(text) <= MAX_ROWS):
+            allowed = f" from 1 to {MAX_ROWS:,}" if name == "rows" else f" of at most {_MAX_DIGITS} digits"
+            raise SourceError(f"{uri}: {name} must be a whole number{allowed}, not {text[:40]!r}")
         options[name] = int(text)
     return options["rows"], options["seed"]
 

@@ -85,7 +85,11 @@ def _version_file(run: FinishedRun) -> Mapping[str, bytes]:
     if version is None or level is None:
         return {}
     note = ModelVersion(
-        version=version, aliases=(level,), run_id=run.mlflow_run_id, created=run.finished_at, tags=run.tags
+        version=version,
+        aliases=(level,),
+        run_id=run.mlflow_run_id,
+        created=run.finished_at,
+        tags={**run.tags, **run.outcome.file_tags},
     )
     return {VERSION_FILE: note.to_json().encode()}
 

@@ -20,6 +20,7 @@ from ..training.candidate import TrainedCandidate
 from ..training.estimators import save_estimator
 from ..training.splits import SplitRows
 from ..validation.cleaning import Cleaned
+from .spreadsheet import spreadsheet_csv
 
 _MAX_VERDICT_CHARACTERS = 1000
 
@@ -48,7 +49,7 @@ def log_data(
         (folder / "sources.json").write_text(sources_file(records))
         (folder / "packages.txt").write_text(package_versions())
     with _artifacts(run, "data") as folder:
-        cleaned.quarantine.to_csv(folder / "quarantine.csv", index=False)
+        (folder / "quarantine.csv").write_bytes(spreadsheet_csv(cleaned.quarantine))
 
 
 def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) -> None:

@@ -1,1 +1,1 @@
-"""Scoring with numpy and the ONNX runtime only. Each model version contains a copy of this package."""
+"""Scoring with numpy, pydantic and the ONNX runtime only. Each model version contains a copy of this package."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from ..config.params import RegistrySettings
 from ..config.project import project_dir
-from ..config.uris import redact
+from ..config.uris import has_ambiguous_password, redact
 from ..errors import RegistryError
+from .embedded_database import check_writable, database_path, ensure_database, file_lock
 from .mlflow_errors import as_registry_errors
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def tracking_uri() -> str:
 def web_ui_url() -> str | None:
     """The URL of MLflow's web UI; None for an SQLite file, which has none until `mlflow ui` is started."""
     parts = urlsplit(tracking_uri())
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or has_ambiguous_password(tracking_uri()):
         return None
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
@@ -68,7 +66,7 @@ class Connection:
 
     def lock(self) -> AbstractContextManager[None]:
         """Exclude other processes from the block. This works with an SQLite file only; with a server it does nothing."""
-        return _file_lock(self.uri) if is_sqlite(self.uri) else nullcontext()
+        return file_lock(database_path(self.uri)) if is_sqlite(self.uri) else nullcontext()
 
 
 def connect(settings: RegistrySettings) -> Connection:
@@ -83,14 +81,24 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if is_sqlite(uri):
-        _check_writable(_database_path(uri))
-    with as_registry_errors(uri, "connecting"), _file_lock(uri) if is_sqlite(uri) else nullcontext():
-        # The lock matters for a new SQLite file: it breaks when several processes create its tables at once.
+    if has_ambiguous_password(uri):
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: {redact(uri)}: the password, or an @ in it, is not percent-encoded: write @ as %40, "
+            "/ as %2F, ? as %3F and # as %23, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    database = database_path(uri) if is_sqlite(uri) else None
+    if database:
+        check_writable(database)
+    # The lock: of several processes, one creates the tables of a new SQLite file.
+    with as_registry_errors(uri, "connecting"), file_lock(database) if database else nullcontext():
         import mlflow
 
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        # It logs a traceback of each database error that it also raises.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        if database:
+            ensure_database(database)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         return Connection(uri, mlflow.MlflowClient(uri, uri), settings)
@@ -102,7 +110,7 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         # Without a server, MLflow would put artifacts into the working directory.
-        root = (_database_path(uri).parent / "mlartifacts").as_uri() if is_sqlite(uri) else None
+        root = (database_path(uri).parent / "mlartifacts").as_uri() if is_sqlite(uri) else None
         try:
             return str(client.create_experiment(name, artifact_location=root))
         except MlflowException as error:
@@ -115,34 +123,3 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
             f"`mlflow experiments restore -x {found.experiment_id}`, or set another name in params.yaml, registry.experiment"
         )
     return str(found.experiment_id)
-
-
-def _database_path(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///")).absolute()
-
-
-def _check_writable(database: Path) -> None:
-    """Raise RegistryError unless the SQLite file can be written, or created."""
-    try:
-        target = database if database.exists() else database.parent
-        exists = target.exists()
-        writable = os.access(target, os.W_OK) and os.access(database.parent, os.W_OK)
-    except PermissionError:
-        target, exists, writable = database, True, False
-    if not exists:
-        raise RegistryError(
-            f"{target}: the folder for the MLflow database does not exist: create it, or change MLFLOW_TRACKING_URI"
-        )
-    if not writable:
-        raise RegistryError(
-            f"{target}: no permission to write the MLflow database: set MLFLOW_TRACKING_URI to a server, or to "
-            "sqlite:///PATH in a folder that you can write to"
-        )
-
-
-@contextmanager
-def _file_lock(uri: str) -> Iterator[None]:
-    database = _database_path(uri)
-    with database.with_name(database.name + ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -17,6 +17,7 @@ from ..evaluation.verdict import Verdict
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
+SCORER_TAG, SIGNATURE_TAG = "scorer_sha256", "signature"
 FLOW_RUN_TAG = "flow_run"
 """On an MLflow run and on a model version: the flow run that made it, such as TrainFlow/17."""
 
@@ -25,6 +26,9 @@ LAUNCHER_TAG = "launcher"
 
 VERSION_FILE = "version.json"
 """The file beside an exported model that identifies its version."""
+
+FILE_TAGS = (FILES_TAG, SCORER_TAG, SIGNATURE_TAG)
+"""The tags that identify a version's files."""
 
 JSON_TAGS = (GATE_TAG, METRICS_TAG, SOURCES_TAG)
 

@@ -1,12 +1,14 @@
 """Turn errors of MLflow, of its transport and of its stores into a RegistryError that says how to fix them."""
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from ..config.uris import redact
+from ..config.uris import redact, redact_text
 from ..errors import RegistryError
 
 _LIBRARY_ERRORS = (
@@ -22,6 +24,10 @@ OLDEST_SERVER = (2, 3)
 
 _UNREACHABLE = ("Max retries exceeded", "Connection refused", "NameResolutionError", "timed out")
 _UNREACHABLE_REASON = "the server does not answer: check MLFLOW_TRACKING_URI, and that the server is running"
+_INTERRUPTED_UPGRADE = re.compile(
+    r"sqlite3\.OperationalError\) (table .* already exists|duplicate column name|no such table)"
+)
+_DISK_FULL = ("database or disk is full", *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)))
 _TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -33,7 +39,7 @@ def as_registry_errors(uri: str, action: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _library_errors()):
             raise
-        reason, transient = _explain(error)
+        reason, transient = _explain(error, redact_text(str(error), uri))
         raise RegistryError(f"MLflow at {redact(uri)}, {action}: {reason}", transient=transient) from error
 
 
@@ -47,9 +53,19 @@ def _library_errors() -> tuple[type[Exception], ...]:
     return (OSError, *(getattr(module, name) for module, name in loaded))
 
 
-def _explain(error: Exception) -> tuple[str, bool]:
-    """The reason with the way to fix it, and whether the error is transient."""
-    text, status = _without_credentials(str(error)), _http_status(error)
+def _explain(error: Exception, text: str) -> tuple[str, bool]:
+    """The reason with the way to fix it, and whether the error is transient. `text` is that of the error, redacted."""
+    status = _http_status(error)
+    if full := next((sign for sign in _DISK_FULL if sign in text), None):
+        # Of a copy, the second name is the target.
+        name = (error.filename2 or error.filename) if isinstance(error, OSError) else None
+        place = f" at {name}" if name else ""
+        return f"{full}{place}: free space on the disk, then repeat the command or resume the run", False
+    if _INTERRUPTED_UPGRADE.search(text):
+        reason = (
+            "an upgrade of this database was interrupted: restore a backup, or move the file away for a new registry"
+        )
+        return reason, False
     if repeated := re.search(r"too many (\d{3}) error responses", text):
         return f"the server answers HTTP {repeated[1]} every time: see the server's log", True
     if any(sign in text for sign in _UNREACHABLE):
@@ -65,11 +81,6 @@ def _explain(error: Exception) -> tuple[str, bool]:
         return "the database belongs to another MLflow version: back it up and run `mlflow db upgrade URI`", False
     first_line = text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
     return first_line, _is_transient(status)
-
-
-def _without_credentials(text: str) -> str:
-    """`text` without the user and password of any URI in it."""
-    return re.sub(r"://[^/@]*@", "://***@", text)
 
 
 def _http_status(error: Exception) -> int | None:

@@ -5,23 +5,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import ModelError, RegistryError
 from ..evaluation.baseline_model import BaselineModel
-from ..scorer.scoring import TRAINING_ROWS_FILE, Scorer
+from ..scorer.scoring import Scorer
+from ..scorer.version_files import read_training_rows
 from .entities import (
     FILES_TAG,
     FINGERPRINT_TAG,
     PREVIOUS_TAG,
     PROMOTED_TAG,
     ROLLED_BACK_TAG,
+    SCORER_TAG,
     ModelVersion,
     PromotionResult,
 )
-from .packaging import files_sha256
+from .packaging import SCORER_FOLDER, files_sha256, scorer_sha256
 from .registry_reader import RegistryReader
 from .runs import FlowRun
+from .signing import signature_tags, signing_key
 
 ARTIFACT_PATH = "model_artifact"
 
@@ -38,14 +39,13 @@ class ModelRegistry(RegistryReader):
         if (current := self.production_version()) is None:
             return None
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
-            folder = self.download(current.version, Path(work))
             try:
-                rows = np.load(folder / TRAINING_ROWS_FILE, allow_pickle=False)
-                scorer = Scorer.load(folder)
-            except (ModelError, OSError, ValueError) as error:
+                folder = self.download(current.version, Path(work))
+                rows, scorer = read_training_rows(folder), Scorer.load(folder)
+            except ModelError as error:
                 raise ModelError(
                     f"version {current.version} in production cannot be compared with: {error}\n"
-                    "how to fix it: python -m predictive_maintenance rollback, or promote a version with intact files"
+                    "how to fix it: predictive-maintenance rollback, or promote a version with intact files"
                 ) from None
         rolled_back = {
             version.tags[FINGERPRINT_TAG]: version.version
@@ -61,9 +61,14 @@ class ModelRegistry(RegistryReader):
         )
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:
-        """Register `folder` as a version of `run`. A second call with the same files returns the same version."""
+        """Register `folder` as a version of `run`. A second call with the same files returns the same version.
+
+        With PDM_MODEL_SIGNING_KEY set, the version is signed.
+        """
         digest = files_sha256(folder)
-        tags = {**tags, FILES_TAG: digest}
+        tags = {**tags, FILES_TAG: digest, SCORER_TAG: scorer_sha256(folder / "artifacts" / SCORER_FOLDER)}
+        if key := signing_key():
+            tags |= signature_tags(key, self._name, run.run_id, tags)
         with self.connection.errors("registering the model"), self.connection.lock():
             self._ensure_model()
             of_run = [known for known in self._search() if known.run_id == run.run_id]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..machine.sensors import INPUT_NAMES, PRODUCT_TYPE
+from ..scorer.version_files import VERSION_FILES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _MODULES = (
     "errors.py",
     *("machine/__init__.py", "machine/sensors.py", "machine/features.py"),
-    *("scorer/__init__.py", "scorer/scoring.py", "scorer/pyfunc.py"),
+    *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
+    *("scorer/scoring.py", "scorer/version_files.py"),
 )
-_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas")
+_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
 
 
 def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Path) -> Path:
@@ -64,9 +66,22 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
 
 
 def files_sha256(folder: Path) -> str:
-    """The hash of the scorer and its code, which determine the predictions. MLflow's own files contain timestamps."""
+    """The hash of the scorer and its code, which determine the predictions. MLflow's own files contain timestamps.
+
+    Compiled modules are left out: Python writes them beside the code when the version is loaded from where it is stored.
+    """
+    found = (path for part in ("artifacts", "code") for path in (folder / part).rglob("*") if path.is_file())
+    return _sha256(folder, (path for path in found if "__pycache__" not in path.parts))
+
+
+def scorer_sha256(folder: Path) -> str:
+    """The hash of the scorer's files in `folder`, which may hold other files, too."""
+    return _sha256(folder, (path for name in VERSION_FILES if (path := folder / name).is_file()))
+
+
+def _sha256(folder: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for part in ("artifacts", "code") for path in (folder / part).rglob("*") if path.is_file()):
+    for path in sorted(paths):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from ..config.params import RegistrySettings
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.verdict import Level
+from .entities import FILE_TAGS
 from .model_registry import ModelRegistry
 from .packaging import package_version
 from .runs import FlowRun
@@ -23,7 +24,8 @@ class Outcome:
     """The result of a run. `level` is the level that the model reached; None for a rejected model, which is not registered.
 
     `allowed` is the level that the gate allows. A model that may be promoted stays a candidate if promotion is switched
-    off, or if production changed during the run. `previous` is the version in production before.
+    off, or if production changed during the run. `previous` is the version in production before. `file_tags` are the
+    hashes and the signature of the registered files.
     """
 
     level: Level | None
@@ -33,6 +35,7 @@ class Outcome:
     summary: str
     headline: str
     uri: str
+    file_tags: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """Text for the terminal: the verdict, then the next commands."""
@@ -42,15 +45,15 @@ class Outcome:
             case "production":
                 lines += [
                     f"version {self.version} is in production: {self.uri}",
-                    "next: python -m predictive_maintenance status",
-                    "      python -m predictive_maintenance score FILE",
+                    "next: predictive-maintenance status",
+                    "      predictive-maintenance score FILE",
                 ]
             case "candidate":
                 force = "" if self.allowed == "production" else " --force"
                 lines += [
                     f"version {self.version} is registered as candidate; production is {production}",
                     "next: python flows/train_flow.py card view evaluate",
-                    f"      python -m predictive_maintenance promote {self.version}{force}   (to promote it anyway)",
+                    f"      predictive-maintenance promote {self.version}{force}   (to promote it anyway)",
                 ]
             case None:
                 lines += [
@@ -86,9 +89,11 @@ def register_and_promote(
         return outcome
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = package_version(files, test.head(_EXAMPLE_ROWS), Path(work))
-        version = registry.register(run, folder, tags).version
+        registered = registry.register(run, folder, tags)
+    version = registered.version
     uri = f"models:/{settings.model_name}@{settings.production_alias}"
-    outcome = replace(outcome, level="candidate", version=version, uri=uri)
+    file_tags = {name: registered.tags[name] for name in FILE_TAGS if name in registered.tags}
+    outcome = replace(outcome, level="candidate", version=version, uri=uri, file_tags=file_tags)
     if outcome.allowed != "production":
         return outcome
     if not promote:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError, RegistryError
 from ..scorer.scoring import Scorer
 from .connection import Connection
-from .entities import FLOW_RUN_TAG, ModelVersion, TrainingRun
-from .packaging import SCORER_FOLDER
+from .entities import FILES_TAG, FLOW_RUN_TAG, ModelVersion, TrainingRun
+from .packaging import SCORER_FOLDER, files_sha256
+from .signing import public_key, verify_scorer
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
@@ -90,9 +91,14 @@ class RegistryReader:
                 raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def download(self, version: str, work: Path) -> Path:
-        """Download the scorer of a version below `work` and return its folder. Raises ModelError if it has no scorer."""
+        """Download the scorer of a version below `work` and return its folder.
+
+        Raises ModelError if it has no scorer, its files differ from the registered ones, or PDM_MODEL_PUBLIC_KEY is set
+        and it is not signed with that key.
+        """
         import mlflow.artifacts
 
+        registered = self.get_version(version)
         with self.connection.errors(f"downloading version {version}"):
             # Not a models:/ URI: MLflow would resolve it with the tracking URI that the process set last.
             source = self._client.get_model_version_download_uri(self._name, version)
@@ -100,7 +106,19 @@ class RegistryReader:
         scorer = Path(folder) / "artifacts" / SCORER_FOLDER
         if not scorer.is_dir():
             raise ModelError(f"version {version} of {self._name} has no scorer: it was not registered by this flow")
+        self._verify(Path(folder), registered)
         return scorer
+
+    def _verify(self, folder: Path, registered: ModelVersion) -> None:
+        expected = registered.tags.get(FILES_TAG)
+        try:
+            if expected is not None and files_sha256(folder) != expected:
+                raise ModelError(
+                    f"its files differ from the registered ones (tag {FILES_TAG}): promote another version"
+                )
+            verify_scorer(folder / "artifacts" / SCORER_FOLDER, registered, self._name, public_key())
+        except ModelError as error:
+            raise ModelError(f"version {registered.version} of {self._name}: {error}") from None
 
     def _by_alias(self, alias: str) -> ModelVersion | None:
         found = self._unless_missing(

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..scorer.scoring import Calibration, logit
+from ..scorer.calibration import Calibration, logit
 
 Vector = npt.NDArray[np.float64]
 

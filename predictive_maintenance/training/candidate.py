@@ -10,7 +10,7 @@ import pandas as pd
 from ..config.params import Algorithm, Params, Scalar
 from ..machine.features import feature_matrix, feature_names
 from ..machine.sensors import LABEL
-from ..scorer.scoring import Calibration
+from ..scorer.calibration import Calibration
 from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from .estimators import Estimator, Matrix, Vector, build_estimator
 from .thresholds import select_threshold

@@ -14,7 +14,8 @@ from ..config.params import Params
 from ..errors import ModelError
 from ..machine.features import feature_matrix
 from ..machine.sensors import INPUT_NAMES, LABEL, READING_ID
-from ..scorer.scoring import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, Scorer, ScorerSpec
+from ..scorer.scoring import Scorer
+from ..scorer.version_files import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, ScorerSpec
 from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities

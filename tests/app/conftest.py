@@ -97,16 +97,35 @@ def registry(small: Any) -> MemoryRegistry:
     return MemoryRegistry(versions={"1": small.files}, alias="1")
 
 
-def start_client(registry: MemoryRegistry, params: Any, folder: Path, **settings: Any) -> TestClient:
+@pytest.fixture(scope="session")
+def checked_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records of the files that passed the check of a version, for all tests: each check takes seconds."""
+    return tmp_path_factory.mktemp("checked")
+
+
+def start_client(
+    registry: MemoryRegistry, params: Any, folder: Path, checked_files: Path, **settings: Any
+) -> TestClient:
     """Return a client of an application with the given settings, not started. `folder` is for its files."""
-    # A busy machine may take seconds to start the worker process.
-    given = {"model_cache": folder / "models", "poll_seconds": 0.05, "max_backoff_seconds": 0.2}
-    given |= {"batch_deadline_seconds": 60} | settings
+    # The first check of a version takes seconds: the start waits for it. So may the start of the worker process.
+    defaults = {
+        "poll_seconds": 0.05,
+        "max_backoff_seconds": 0.2,
+        "registry_wait_seconds": 60,
+        "batch_deadline_seconds": 60,
+    }
+    given = {"model_cache": folder / "models"} | defaults | settings
+    records = Path(given["model_cache"]) / "checked"
+    if not records.exists():
+        records.parent.mkdir(parents=True, exist_ok=True)
+        records.symlink_to(checked_files)
     return TestClient(create_app(Settings(**given), params, lambda _: registry), raise_server_exceptions=False)
 
 
 @pytest.fixture
-def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+def make_client(
+    params: Any, registry: MemoryRegistry, tmp_path: Path, checked_files: Path
+) -> Iterator[Callable[..., TestClient]]:
     """A function that starts an application with the given settings.
 
     `without` are classes of middleware to leave out; `prepare` is called with the application before it starts.
@@ -116,7 +135,7 @@ def make_client(params: Any, registry: MemoryRegistry, tmp_path: Path) -> Iterat
     def make(
         without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
     ) -> TestClient:
-        client = start_client(registry, params, tmp_path, **settings)
+        client = start_client(registry, params, tmp_path, checked_files, **settings)
         app: Any = client.app
         app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
         prepare(app)
@@ -136,8 +155,10 @@ def client(make_client: Callable[..., TestClient]) -> TestClient:
 
 
 @pytest.fixture(scope="session")
-def shared_client(small: Any, params: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def shared_client(
+    small: Any, params: Any, checked_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
     """An application with the default settings for many tests of batches: starting its worker process takes a second."""
     registry = MemoryRegistry(versions={"1": small.files}, alias="1")
-    with start_client(registry, params, tmp_path_factory.mktemp("shared client")) as client:
+    with start_client(registry, params, tmp_path_factory.mktemp("shared client"), checked_files) as client:
         yield client

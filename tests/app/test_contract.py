@@ -37,6 +37,7 @@ ROUTES = [
         ("GET", path)
         for path in (
             "/model",
+            "/model/status",
             "/model/history",
             "/model/trainings",
             "/model/thresholds",

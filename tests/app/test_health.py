@@ -8,11 +8,13 @@ import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 
 from app.__main__ import main
+from app.factory import open_registry
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
 
 from .conftest import READING, fast_path_of
@@ -235,7 +237,8 @@ def test_a_version_with_damaged_thresholds_is_refused(client, registry, small):
     client.app.state.service.watcher.poll()
     health = client.get("/health").json()
     assert (health["serving_version"], health["production_version"]) == ("1", "2")
-    assert THRESHOLDS_FILE in health["trouble"]
+    assert health["trouble"] == "version 2 is refused; the log and GET /model/status have the reason"
+    assert THRESHOLDS_FILE in client.get("/model/status").json()["trouble"]
 
 
 def test_the_history_is_an_error_if_the_registry_has_never_answered(client, registry):
@@ -323,9 +326,43 @@ def test_the_help_of_the_command_describes_every_setting():
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch):
-    monkeypatch.setenv("PDM_API_KEY", "")
+    monkeypatch.setenv("PDM_POLL_SECONDS", "")
     assert read_settings() == Settings()
-    assert read_settings().api_key is None
+
+
+@pytest.mark.parametrize("name", ["PDM_API_KEY", "pdm_api_key"])
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_an_empty_api_key_is_an_error(monkeypatch, name, key):
+    monkeypatch.setenv(name, key)
+    with pytest.raises(ConfigError, match=r"^PDM_API_KEY is empty: unset it or set a key$"):
+        read_settings()
+    result = CliRunner().invoke(main, [])
+    assert (result.exit_code, result.output) == (1, "Error: PDM_API_KEY is empty: unset it or set a key\n")
+
+
+def test_settings_with_an_empty_key_are_invalid():
+    with pytest.raises(ValidationError):
+        Settings(api_key="")
+
+
+@pytest.mark.parametrize("password", ["p@ssw0rd", "pass/w0rd", "p@ss:w0rd", "passw0rd", "${w0rd}"])
+def test_open_routes_show_no_address_of_a_registry_and_the_status_shows_it_redacted(
+    make_client, params, registry, monkeypatch, password
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{password}@127.0.0.1:9/registry")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(
+        type(registry), "production_version", lambda _: open_registry(params.registry).production_version()
+    )
+    client = make_client(api_key="secret")
+    client.app.state.service.watcher.poll()
+    for path in ("/health", "/ready", "/ping", "/"):
+        text = client.get(path).text
+        assert not re.search(r"://(?!testserver)|127\.0\.0\.1|w0rd|MLflow", text), text
+    assert client.get("/model/status").status_code == 401
+    trouble = client.get("/model/status", headers={"x-api-key": "secret"}).json()["trouble"]
+    assert "MLFLOW_TRACKING_URI" in trouble
+    assert "w0rd" not in trouble
 
 
 def test_the_examples_of_the_documentation_work(client):

@@ -12,7 +12,7 @@ from app.serving.model_cache import ModelCache
 from app.serving.model_watcher import ModelWatcher
 from app.serving.served_model import ServedModel
 from predictive_maintenance.errors import ModelError
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 
 from .conftest import READING, wait_until
 
@@ -200,7 +200,11 @@ def test_a_restart_without_registry_serves_the_last_good_model(make_client, regi
     health = again.get("/health").json()
     assert (health["status"], health["serving_version"]) == ("degraded", "1")
     assert health["restored_from_disk"]
-    assert health["trouble"] == "the server does not answer"
+    assert (
+        health["trouble"]
+        == "the registry or PDM_MODEL_DIR cannot be read; the log and GET /model/status have the reason"
+    )
+    assert again.get("/model/status").json()["trouble"] == "the server does not answer"
     assert again.get("/ready").status_code == 200
     assert again.post("/predict", json=READING).json()["model_version"] == "1"
 
@@ -298,7 +302,9 @@ def test_a_model_without_its_reference_sample_is_refused_by_file_name(small, tmp
     for name, content in small.files.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "reference.json").unlink()
-    with pytest.raises(ModelError, match=r"reference.json is missing or damaged"):
+    with pytest.raises(
+        ModelError, match=r"reference.json: No such file or directory: the model's files are incomplete"
+    ):
         ServedModel.load(tmp_path, None)
 
 

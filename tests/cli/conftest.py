@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
-from predictive_maintenance.evaluation.evaluate import evaluate, training_fingerprint
+from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
@@ -28,12 +28,12 @@ def run() -> Callable[..., tuple[int, str]]:
 
 
 @pytest.fixture
-def promoted(registry_uri: str, small: Any) -> None:
+def promoted(registry_uri: str, small: Any, evaluate_small: Callable[..., Any]) -> None:
     """A registry with version 1 in production and version 2, which did not pass the gate, as candidate."""
     connection = connect(small.params.registry)
     for number in (1, 2):
         champion = ModelRegistry(connection).baseline_model()
-        evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
+        evaluation = evaluate_small(champion)
         name = f"TrainFlow/{number}"
         tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")
         mlflow_run = FlowRun.start(connection, name, {})

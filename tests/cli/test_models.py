@@ -10,6 +10,7 @@ import pytest
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE, Launcher
 from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.tracking.signing import public_key, signing_key
 
 ROLLED_BACK = "version 2 is marked as rolled back: models trained on the same rows do not pass the gate\n"
 
@@ -107,3 +108,24 @@ def test_promotion_of_an_older_version_reports_that_the_newer_version_is_marked(
 def test_an_unknown_version_is_an_error(run, promoted):
     text = "Error: predictive_maintenance has no version '9'; existing versions: 2, 1\n"
     assert run("promote", "9") == (1, text)
+
+
+def test_signing_key_writes_a_key_pair_that_signs_and_verifies(run, tmp_path, monkeypatch):
+    code, output = run("signing-key", "--output", str(tmp_path))
+    assert code == 0
+    for line in output.splitlines():
+        variable, _, path = line.split("export ")[1].partition("=")
+        monkeypatch.setenv(variable, path)
+    public_key().verify(signing_key().sign(b"content"), b"content")
+    code, output = run("signing-key", "--output", str(tmp_path))
+    assert code == 1
+    assert "model-signing-key.pem exists" in output
+
+
+def test_score_refuses_an_unsigned_version_if_a_public_key_is_set(run, promoted, tmp_path, monkeypatch):
+    run("signing-key", "--output", str(tmp_path))
+    monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", str(tmp_path / "model-public-key.pem"))
+    run("simulate", "--rows", "10", "--output", str(tmp_path / "readings.csv"))
+    code, output = run("score", str(tmp_path / "readings.csv"))
+    assert code == 1
+    assert "it is not signed (no tag signature), and PDM_MODEL_PUBLIC_KEY requires it" in output

@@ -1,13 +1,20 @@
 """A URI's secrets are not displayed, a written-out secret is found, and ${NAME} is replaced from the environment."""
 
-from urllib.parse import quote
+import string
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from predictive_maintenance.config.uris import expand, redact, written_out_secret
+from predictive_maintenance.config.uris import (
+    expand,
+    has_ambiguous_password,
+    redact,
+    redact_text,
+    written_out_secret,
+)
 from predictive_maintenance.errors import SourceError
 
 
@@ -26,7 +33,9 @@ from predictive_maintenance.errors import SourceError
         ("postgresql://host/plant?table=t&password=s3cret", "postgresql://host/plant?table=t&password=***"),
         ("https://s3cret@host/r.csv", "https://***@host/r.csv"),
         ("https://me:${TOKEN}@host/@me/r.csv", "https://***:***@host/@me/r.csv"),
-        ("https://host:8080/@me/r.csv", "https://host:8080/@me/r.csv"),
+        ("https://host/@me/r.csv", "https://host/@me/r.csv"),
+        ("https://host:8080/@me/r.csv", "https://***"),
+        ("https://me:12/34@host/r.csv", "https://***"),
         ("https://host/r.csv?X-Amz-Signature=s3cret#s3cret", "https://host/r.csv?X-Amz-Signature=***"),
         ("https://host/r.csv#access_token=s3cret", "https://host/r.csv?access_token=***"),
         ("https://host/r.csv?s3cret", "https://host/r.csv"),
@@ -147,3 +156,74 @@ def test_an_unset_variable_is_named_and_no_secret_is_shown(monkeypatch):
     monkeypatch.setenv("DB_PASSWORD", "s3cret")
     with pytest.raises(SourceError, match=r"^postgresql://\$\{DB_USER\}:\*\*\*@host/plant: .* DB_USER is not set$"):
         expand("postgresql://${DB_USER}:${DB_PASSWORD}@host/plant")
+
+
+PLACES = {
+    "a web address": "https://me:<>@plant.example/r.csv",
+    "a web address with a port": "http://me:<>@plant.example:5000",
+    "an SQLAlchemy URL": "postgresql+psycopg://me:<>@plant.example:5432/db?table=t",
+    "a tracking URI": "mysql://me:<>@plant.example/mlflow",
+}
+PRINTABLE = st.text(string.ascii_letters + string.digits + string.punctuation + " ", min_size=4, max_size=30)
+
+
+def parts_of(secret):
+    return {secret[at : at + 4] for at in range(len(secret) - 3)}
+
+
+def quoted_by_libraries(uri):
+    """Texts in which libraries quote a URI, as a whole or cut at one of its delimiters."""
+    yield f"cannot parse {uri!r}: {uri}"
+    yield f"cannot parse {unquote(uri)}, {quote(uri)}, {quote(uri, safe='')}"
+    for delimiter in "@:/?#% ":
+        yield " | ".join(uri.split(delimiter))
+        yield f"could not translate host name {uri.rpartition(delimiter)[2]!r} or {uri.partition(delimiter)[2]!r}"
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@given(PRINTABLE)
+@example("p@ssw0rd")
+@example("pass/w0rd")
+@example("8080/w0rd")
+@example("12?34#5678")
+@example("100%25 of@it")
+def test_no_part_of_a_password_is_shown(place, password):
+    uri = place.replace("<>", password)
+    around = " ".join([redact(place.replace("<>", "x")), *quoted_by_libraries(place.replace("<>", "\n"))])
+    assume(not any(part in around for part in parts_of(password)))
+    shown = [redact(uri), *(redact_text(text, uri) for text in quoted_by_libraries(uri))]
+    assert not [text for text in shown if any(part in text for part in parts_of(password))]
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@given(PRINTABLE)
+@example("pass&w0rd=x@y")
+def test_no_part_of_a_password_from_the_environment_is_shown(place, password):
+    uri = place.replace("<>", "${PLANT_SECRET}")
+    around = " ".join([uri, *quoted_by_libraries(uri)])
+    assume(not any(part in around for part in parts_of(password)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLANT_SECRET", password)
+        for text in (*quoted_by_libraries(expand(uri)), password, repr(password), password[3:]):
+            assert not any(part in redact_text(text, uri) for part in parts_of(password))
+
+
+def test_the_value_of_a_variable_in_a_bucket_or_a_path_is_not_shown(monkeypatch):
+    monkeypatch.setenv("BUCKET", "plant secrets")
+    text = "no bucket plant secrets at https://s3/plant%20secrets/a.csv"
+    assert redact_text(text, "s3://${BUCKET}/a.csv") == "no bucket ${BUCKET} at https://s3/${BUCKET}/a.csv"
+
+
+def test_a_text_without_secrets_is_not_changed():
+    text = "postgresql://plant:5432/db: relation 'readings' does not exist, see https://plant/help"
+    assert redact_text(text, "postgresql://plant:5432/db?table=readings") == text
+
+
+def test_credentials_of_another_uri_in_a_text_are_not_shown():
+    assert redact_text("moved to https://me:p@ss@plant/x", "https://a/b") == "moved to https://***@plant/x"
+
+
+def test_a_password_that_libraries_read_in_different_ways_is_recognised():
+    assert has_ambiguous_password("http://me:pass/w0rd@plant:5000")
+    assert not has_ambiguous_password("http://me:p@ssw0rd@plant:5000")
+    assert urlsplit("http://me:p@ssw0rd@plant:5000").hostname == "plant"

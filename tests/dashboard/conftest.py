@@ -16,7 +16,7 @@ from dashboard import shared
 from dashboard.api_client import ApiClient
 from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.entities import TrainingRun
 from tests.app.conftest import READING, MemoryRegistry, make_client, registry
 from tests.paths import REPOSITORY

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dashboard.fleet import display_name, filter_readings, latest_per_machine, to_csv
+from dashboard.fleet import display_name, filter_readings, latest_per_machine
 
 RANKED = pd.DataFrame(
     {
@@ -46,12 +46,3 @@ def test_a_reading_has_the_name_of_its_machine_otherwise_its_own_id():
     assert display_name({"machine_id": "press", "reading_id": "7"}) == "press"
     assert display_name({"machine_id": None, "reading_id": "7"}) == "7"
     assert display_name({"timestamp": "2026"}) == ""
-
-
-def test_a_name_that_is_a_formula_is_text_in_the_download():
-    frame = pd.DataFrame({"machine_id": ["=HYPERLINK(1)", "press 1"], "torque_nm": [-1.0, 2.0]})
-    assert to_csv(frame, ["machine_id"]).decode().splitlines() == [
-        "machine_id,torque_nm",
-        "'=HYPERLINK(1),-1.0",
-        "press 1,2.0",
-    ]

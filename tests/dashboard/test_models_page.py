@@ -2,7 +2,7 @@
 
 import json
 
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 
 from .conftest import page_text
 from .test_status_page import fail

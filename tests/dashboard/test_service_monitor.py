@@ -95,6 +95,14 @@ def test_a_wrong_api_key_is_reported_with_the_setting(make_client, clock, full_r
     assert (right.model_card.version, right.failed_requests) == ("1", ())
 
 
+def test_the_message_has_the_details_that_only_the_status_route_gives(monitor, transport, full_registry):
+    transport.service.get("/health")
+    full_registry.down = "MLflow at http://plant:5000 does not answer"
+    transport.poll_registry()
+    assert "plant" not in transport.service.get("/health").text
+    assert monitor.snapshot().health_message == "MLflow at http://plant:5000 does not answer"
+
+
 def test_traffic_counts_only_scoring_requests_since_the_first_poll(monitor, transport, clock):
     assert monitor.snapshot().traffic is None
     clock.now += 30

@@ -35,6 +35,12 @@ def test_an_api_key_that_a_header_cannot_contain_is_rejected_without_showing_it(
     assert key not in str(raised.value)
 
 
+def test_an_empty_api_key_is_an_error(monkeypatch):
+    monkeypatch.setenv("PDM_API_KEY", "")
+    with pytest.raises(ConfigError, match=r"^PDM_API_KEY is empty: unset it or set a key$"):
+        read_settings()
+
+
 def test_an_api_key_may_end_with_a_newline(monkeypatch):
     monkeypatch.setenv("PDM_API_KEY", "hush\n")
     assert read_settings().api_key.get_secret_value() == "hush"

@@ -119,6 +119,7 @@ def run(root, **environment):
 
 
 @pytest.mark.flow
+@pytest.mark.long
 def test_a_job_leaves_a_model_that_can_be_served_and_its_metrics(lay_out, small, quick_params):
     params = {"params.yaml": quick_params.read_text()}
     root = lay_out(params=params, rows={"a.csv": rows(), "b.csv": rows(2000, 5)})

@@ -93,3 +93,13 @@ def test_the_routes_that_azure_ml_calls_are_routes_of_the_api():
     raw = yaml.safe_load((DEPLOY / "azureml" / "deployment.yaml").read_text())
     routes = {route["path"] for route in raw["environment"]["inference_config"].values()}
     assert routes <= set(document["paths"])
+
+
+def test_compose_passes_on_no_setting_as_an_empty_text():
+    """An empty API key is an error, and a name without a value is passed on only if it is set."""
+    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]
+    for service in services.values():
+        for value in service.get("environment", {}).values():
+            assert value is None or not re.search(r"\$\{\w+(:?-)?\}", str(value))
+    assert services["api"]["environment"]["PDM_API_KEY"] is None
+    assert services["dashboard"]["environment"]["PDM_API_KEY"] is None

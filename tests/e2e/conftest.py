@@ -1,10 +1,13 @@
 """An MLflow server, APIs and containers, each in its own process."""
 
+import contextlib
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import httpx
 import pytest
 
 from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
@@ -121,6 +125,67 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
     for service in made:
         service.client.close()
         service.kill()
+
+
+@dataclass
+class Server(Process):
+    """The API with a model in a folder, without a registry."""
+
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ready(self) -> None:
+        self.start()
+        wait_for(lambda: httpx.get(f"{self.url}/ready").status_code == 200)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def peak_mib(self) -> float:
+        """The largest resident memory so far."""
+        assert self.running is not None
+        status = Path(f"/proc/{self.running.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+    def open_sockets(self) -> int:
+        assert self.running is not None
+        links = []
+        for link in Path(f"/proc/{self.running.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                links.append(str(link.readlink()))
+        return sum(link.startswith("socket:") for link in links)
+
+
+@pytest.fixture(scope="module")
+def model_dir(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `export` writes it, with the small model as version 1."""
+    folder = tmp_path_factory.mktemp("model")
+    for name, content in small.files.items():
+        (folder / name).write_bytes(content)
+    version = ModelVersion(version="1", aliases=(), run_id="run", created=datetime(2026, 1, 1, tzinfo=UTC), tags={})
+    (folder / VERSION_FILE).write_text(version.to_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start an API with the given settings."""
+    made: list[Server] = []
+
+    def make(*arguments: str, **settings: str) -> Server:
+        folder, port = tmp_path_factory.mktemp("server"), free_port()
+        environment = clean_environment(PDM_MODEL_DIR=str(model_dir), PDM_MODEL_CACHE=str(folder / "cache")) | settings
+        command = [sys.executable, "-m", "app", "--port", str(port), *arguments]
+        made.append(Server(command, folder / "server.log", environment, port=port))
+        made[-1].ready()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.sensors import INPUT_NAMES
 from predictive_maintenance.reporting.run_log import version_tags
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version

@@ -90,7 +90,8 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
     service.ready()
     with mlflow_server.down():
         wait_for(lambda: service.get("/health").json()["status"] == "degraded")
-        assert "the server does not answer" in service.get("/health").json()["trouble"]
+        assert "cannot be read" in service.get("/health").json()["trouble"]
+        assert "the server does not answer" in service.get("/model/status").json()["trouble"]
         assert service.predict(readings[0]).status_code == 200
         assert service.get("/ready").status_code == 200
         assert service.stop() == 0
@@ -108,7 +109,7 @@ def test_an_api_started_without_the_registry_becomes_ready_when_the_registry_is_
     with mlflow_server.down():
         service = make_service()
         service.up()
-        wait_for(lambda: "the server does not answer" in service.get("/ready").json().get("detail", ""))
+        wait_for(lambda: "cannot be read" in service.get("/ready").json().get("detail", ""))
         assert service.get("/ready").status_code == 503
         assert service.predict(readings[0]).status_code == 503
     wait_for(lambda: service.get("/ready").status_code == 200)

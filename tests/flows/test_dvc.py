@@ -15,7 +15,7 @@ import yaml
 from predictive_maintenance.ingestion.simulator import simulate
 from tests.paths import REPOSITORY
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.long]
 
 # The files that a training run needs. They are committed in a new repository, so uncommitted changes are tested, too.
 PARTS = (
@@ -159,7 +159,6 @@ def test_a_fresh_clone_pulls_data_and_model_and_skips_training(trained, tmp_path
     assert training_runs(clone) == 0
 
 
-@pytest.mark.long
 def test_metrics_params_and_plots_of_two_branches_can_be_compared(trained, tmp_path):
     """A changed setting causes a training run; DVC and the report show the changed setting and metrics."""
     branch = trained.clone(tmp_path / "branch")
@@ -197,7 +196,6 @@ def points(drawn) -> list[dict]:
     return drawn["content"]["data"]["values"]
 
 
-@pytest.mark.long
 def test_a_new_file_causes_a_training_run_and_the_version_names_it(trained, tmp_path):
     clone = trained.clone(tmp_path / "more readings")
     clone.run("dvc", "pull")
@@ -217,7 +215,6 @@ def test_a_new_file_causes_a_training_run_and_the_version_names_it(trained, tmp_
     clone.run("dvc", "push")
 
 
-@pytest.mark.long
 def test_an_experiment_without_promotion_does_not_change_production(trained, tmp_path):
     clone = trained.clone(tmp_path / "experiment")
     clone.run("dvc", "pull")
@@ -259,7 +256,6 @@ def test_a_job_without_changes_pulls_and_reports_that_there_is_nothing_to_train(
     assert "no changed results to commit" in job.checkout.run(".github/record.sh", "Results")
 
 
-@pytest.mark.long
 def test_a_job_trains_reports_pushes_and_records_and_a_later_clone_has_the_new_model(job, tmp_path):
     job.checkout.change(training={"seed": 10})
     job.checkout.commit("Another seed")
@@ -283,7 +279,6 @@ def test_a_job_trains_reports_pushes_and_records_and_a_later_clone_has_the_new_m
     assert "didn't change, skipping" in later.run("dvc", "repro")
 
 
-@pytest.mark.long
 def test_a_rejected_model_is_reported_and_fails_the_job_only_if_a_level_is_required(job):
     job.checkout.change(gate={"min_recall": 0.999})
     code, output, summary = job.train(REQUIRE="candidate")
@@ -294,7 +289,6 @@ def test_a_rejected_model_is_reported_and_fails_the_job_only_if_a_level_is_requi
     assert summary.startswith("## 🔴 Rejected")
 
 
-@pytest.mark.long
 def test_a_pull_request_succeeds_with_a_candidate_and_does_not_change_production(job):
     """REQUIRE=production applies to main only: without promotion, no model can reach that level."""
     job.checkout.change(training={"seed": 12})

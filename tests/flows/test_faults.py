@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +77,31 @@ def test_unusable_data_is_rejected_with_the_reason(
     with pytest.raises(error) as rejected:
         run_steps(monkeypatch, quick_params, sources=str(tmp_path / "readings.csv"))
     assert message in str(rejected.value)
+
+
+@pytest.mark.long
+def test_a_full_disk_for_results_is_named_and_the_run_is_resumed_when_there_is_space(
+    place, make_disk, quick_params, tmp_path
+):
+    disk = make_disk(600)
+    results = {"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(disk.path)}
+    output = output_of_failed_run(place, quick_params, **results)
+    assert f"the results in {disk.path}, or " in output
+    assert "No space left on device: free space on the disk" in output
+    resume = re.search(r"train_flow.py (resume --origin-run-id \d+)", output)[1].split()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk.path)], check=True)
+    code, output = place.run(*resume, **results)
+    assert code == 0, output
+    assert output.count("sources that can be read") == 0  # the step start is kept
+    assert place.registry().production_version() is not None
+
+
+def test_a_full_disk_of_the_registry_is_named_with_what_to_do(place, make_disk, quick_params, empty_database):
+    disk = make_disk(2500)
+    shutil.copy(empty_database, disk.path / "mlflow.db")
+    disk.fill()
+    output = output_of_failed_run(place, quick_params, MLFLOW_TRACKING_URI=f"sqlite:///{disk.path / 'mlflow.db'}")
+    assert f"MLflow at sqlite:///{disk.path / 'mlflow.db'}, connecting: database or disk is full: free space" in output
 
 
 def test_a_mistyped_setting_is_reported_before_the_run_starts(place, quick_params, tmp_path):

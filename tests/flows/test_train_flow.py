@@ -13,7 +13,8 @@ from metaflow import metadata
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.scorer.scoring import THRESHOLDS_FILE, Scorer
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 
@@ -74,7 +75,7 @@ def text_of_card(page):
 def test_a_first_run_promotes_version_1_and_prints_the_next_commands(finished):
     _, output = finished
     assert "version 1 is in production: models:/predictive_maintenance@production" in output
-    assert "next: python -m predictive_maintenance status" in output
+    assert "next: predictive-maintenance status" in output
     assert "Traceback" not in output
 
 

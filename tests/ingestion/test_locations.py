@@ -507,3 +507,53 @@ def test_a_secret_from_the_environment_is_in_no_name(web, csv_text, monkeypatch)
 def test_a_password_with_a_bracket_is_not_shown(password):
     message = error_text(f"postgresql://me:{password}@host/plant?table=t", check)
     assert password not in message
+
+
+@pytest.mark.parametrize("place", ["folder", "file", "glob"])
+def test_a_path_from_the_environment_is_in_no_name_and_no_error(write, monkeypatch, place):
+    path = write(name="plant-secrets/readings.csv")
+    uris = {"folder": "${PLACE}/readings.csv", "file": "${PLACE}", "glob": "${PLACE}/*.csv"}
+    monkeypatch.setenv("PLACE", str(path if place == "file" else path.parent))
+    (table,) = fetch_all(uris[place])
+    assert "plant-secrets" not in table.name
+    assert "${PLACE}" in table.name
+    path.unlink()
+    for action in (check, fetch_all):
+        text = error_text(uris[place], action)
+        assert "plant-secrets" not in text
+        assert "${PLACE}" in text
+    path.write_bytes(b"\x00\x01 not a table")
+    assert "plant-secrets" not in error_text(uris[place], check)
+
+
+@pytest.mark.parametrize("uri", ["s3://${PLACE}/a.csv", "s3://a/${PLACE}/b.csv", "s3://${PLACE}"])
+def test_a_bucket_or_a_key_from_the_environment_is_in_no_error(s3_account, monkeypatch, uri):
+    for endpoint in (None, f"http://127.0.0.1:{unused_port()}"):
+        if endpoint:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        for value in ("plant-secrets", "Plant Secrets!"):
+            monkeypatch.setenv("PLACE", value)
+            for action in (check, fetch_all):
+                assert "secrets" not in error_text(uri, action).lower()
+
+
+@pytest.mark.parametrize("action", [fetch_all, check])
+def test_a_database_file_from_the_environment_is_in_no_error(tmp_path, monkeypatch, action):
+    monkeypatch.setenv("PLACE", str(tmp_path / "plant-secrets.db"))
+    assert error_text("sqlite:///${PLACE}?table=t", action) == "sqlite:///${PLACE}?table=t: no such file: ${PLACE}"
+
+
+@pytest.mark.parametrize("action", [fetch_all, check])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("http://127.0.0.1:1/x", "https://127.0.0.1:1/x", "http://", "http:///x", "http://127.0.0.1:99999/x"),
+        *("http://[::1/x", "https://exa mple/x", "http://xn--/x", "http://127.0.0.1:1/x\ny", "http:/127.0.0.1:1/x"),
+        *("s3://", "s3://b", "s3://B d/x", "s3:///k", "simulator://?rows=1e9", "simulator://?rows=", "simulator://x"),
+        *("simulator://?rows=99999999999999999999", f"simulator://?seed={'9' * 5000}", "simulator://?speed=1"),
+        *("sqlite://", "sqlite:///x", "sqlite:///x?table=", "postgresql+foo://h/x?table=t", "mysql://h:x/d?table=t"),
+        *("file:///etc/passwd", "ftp://h/x"),
+    ],
+)
+def test_a_malformed_or_unreachable_source_is_an_error_with_its_name(s3_account, uri, action):
+    assert error_text(uri, action).startswith(uri[:7])

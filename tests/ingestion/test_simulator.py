@@ -92,11 +92,14 @@ def test_the_uri_has_the_options_rows_and_seed():
     ("options", "reason"),
     [
         ("?row=5", "'row' is not an option of the simulator; options: rows, seed"),
-        ("?rows=0", "rows must be a whole number above 0, not '0'"),
-        ("?rows=ten", "rows must be a whole number above 0, not 'ten'"),
+        ("?rows=0", "rows must be a whole number from 1 to 10,000,000, not '0'"),
+        ("?rows=ten", "rows must be a whole number from 1 to 10,000,000, not 'ten'"),
+        ("?rows=99999999999999999999", "rows must be a whole number from 1 to 10,000,000"),
+        ("?rows=10000001", "rows must be a whole number from 1 to 10,000,000"),
         ("?rows=-5", "not '-5'"),
         ("?rows=", "not ''"),
-        ("?seed=1.5", "seed must be a whole number, not '1.5'"),
+        ("?seed=1.5", "seed must be a whole number of at most 18 digits, not '1.5'"),
+        (f"?seed={'9' * 5000}", "seed must be a whole number of at most 18 digits"),
     ],
 )
 def test_an_invalid_option_is_an_error_with_its_name(options, reason):

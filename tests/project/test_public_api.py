@@ -26,7 +26,7 @@ def test_importing_the_package_imports_no_library():
 @pytest.mark.parametrize("name", ["Scorer", "Explainer"])
 def test_scoring_and_explaining_need_no_pandas_and_no_mlflow(name):
     found = imported_libraries(f"from predictive_maintenance import {name}")
-    assert found == {"numpy"}
+    assert found == {"numpy", "pydantic"}
 
 
 @pytest.mark.parametrize("name", predictive_maintenance.__all__)

@@ -9,7 +9,6 @@ import pytest
 
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
-from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.tracking.promotion import Outcome
@@ -65,7 +64,7 @@ def finished_run(small, evaluation):
 
 
 @pytest.fixture(scope="session")
-def runs(small):
+def runs(small, evaluate_small):
     params, test, fingerprint = small.params, small.rows.test, training_fingerprint(small.rows.train)
     champion = BaselineModel(
         version="1",
@@ -77,7 +76,7 @@ def runs(small):
     comparison = compare(champion, test, probabilities, small.scorer.decisions(probabilities), fingerprint, params)
     strict_gate = params.gate.model_copy(update={"min_recall": 0.999})
 
-    first = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, params)
+    first = evaluate_small(params=params)
 
     def judged(comparison, gate):
         return replace(

@@ -8,7 +8,8 @@ import pytest
 
 from predictive_maintenance.errors import DataError, ModelError
 from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
-from predictive_maintenance.scorer.scoring import Calibration, Scorer, logit
+from predictive_maintenance.scorer.calibration import Calibration, logit
+from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import agreement, estimator_probabilities, export_model
 
@@ -105,7 +106,7 @@ def test_damaged_settings_are_refused(small, text):
     ("changes", "message"),
     [
         ({"features": ["torque_nm"]}, "model.onnx reads 9 features, scorer.json names 1"),
-        ({"limits": {}}, "damaged: KeyError"),
+        ({"limits": {}}, "limits: .air_temperature_k. is missing"),
         (
             {"limits": {name: [1, 1] for name in SENSOR_NAMES}},
             "lower limit is not below the upper limit for air_temperature_k",

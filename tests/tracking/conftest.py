@@ -3,7 +3,6 @@
 import pytest
 
 from predictive_maintenance.evaluation.comparison import training_fingerprint
-from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
@@ -22,13 +21,13 @@ def registry(connection):
 
 
 @pytest.fixture
-def make_train(small):
+def make_train(small, evaluate_small):
     """Return `train` for a connection."""
 
     def make(connection):
         def run(name, promote=True, champion=None):
             mlflow_run = FlowRun.start(connection, name, {})
-            evaluation = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, small.params)
+            evaluation = evaluate_small(champion)
             tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
             return register_and_promote(
                 mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote

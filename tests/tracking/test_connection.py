@@ -44,6 +44,22 @@ def test_a_server_that_does_not_answer_is_named_without_its_credentials(params, 
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("uri", ["http://me:pass/w0rd@127.0.0.1:9", "postgresql://me:p?ss#w0rd@127.0.0.1:9/mlflow"])
+def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown(params, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(RegistryError, match="is not percent-encoded: write @ as %40") as error:
+        connect(params.registry)
+    assert "w0rd" not in str(error.value)
+
+
+def test_a_password_with_an_at_sign_is_not_shown(params, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p@ssw0rd@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryError) as error:
+        connect(params.registry)
+    assert "w0rd" not in str(error.value)
+
+
 def test_a_missing_folder_for_the_database_is_named(params, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'nosuch' / 'mlflow.db'}")
     with pytest.raises(RegistryError, match="nosuch: the folder for the MLflow database does not exist"):

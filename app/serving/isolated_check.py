@@ -1,0 +1,89 @@
+"""Check a model version in a separate process with a deadline and a memory limit, before this process loads it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from predictive_maintenance.config.project import project_dir
+from predictive_maintenance.errors import ModelError
+from predictive_maintenance.tracking.entities import ModelVersion
+from predictive_maintenance.tracking.packaging import scorer_sha256
+
+CHECK_MODULE = "app.version_check"
+REFUSED = 3
+"""The exit code of a check that refuses the version; its standard output has the reason."""
+
+_CODE_FOLDER = Path(__file__).resolve().parents[2]
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "VIRTUAL_ENV")
+"""The check runs files that may be hostile: it gets no variable that could hold a secret."""
+_MAX_RECORDS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedCheck:
+    """Runs CHECK_MODULE on a version, once for the same files: `records` is a folder with a record of each check passed."""
+
+    seconds: float
+    memory_bytes: int
+    records: Path
+
+    def run(self, folder: Path, version: ModelVersion) -> None:
+        """Raise ModelError with the reason if the version fails the check, or exceeds the deadline or the memory."""
+        record = self.records / scorer_sha256(folder)
+        if record.exists():
+            return
+        task = {
+            "folder": str(folder.absolute()),
+            "version": version.to_json(),
+            "seconds": self.seconds,
+            "memory_bytes": self.memory_bytes,
+        }
+        try:
+            done = subprocess.run(  # noqa: S603  fixed arguments
+                [sys.executable, "-m", CHECK_MODULE],
+                input=json.dumps(task),
+                capture_output=True,
+                text=True,
+                timeout=self.seconds,
+                env=_environment(),
+            )
+        except subprocess.TimeoutExpired:
+            raise ModelError(f"its check did not end within {self.seconds:g} s (PDM_MODEL_LOAD_SECONDS)") from None
+        if done.returncode == REFUSED:
+            raise ModelError(done.stdout.strip())
+        if done.returncode:
+            raise ModelError(self._unexpected_end(done))
+        _add_record(record)
+
+    def _unexpected_end(self, done: subprocess.CompletedProcess[str]) -> str:
+        if done.returncode < 0:
+            return (
+                f"its check was ended by {signal.Signals(-done.returncode).name}, which a model that needs more than "
+                f"{self.memory_bytes:,} bytes (PDM_MODEL_LOAD_BYTES) or {self.seconds:g} s (PDM_MODEL_LOAD_SECONDS) can cause"
+            )
+        last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return f"its check ended with exit code {done.returncode}: {last_line}"
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {
+        "PYTHONPATH": str(_CODE_FOLDER),
+        "PDM_PROJECT_DIR": str(project_dir()),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1",
+    }
+
+
+def _add_record(record: Path) -> None:
+    # Without a record, the next start checks the version again. ModelCache reports a folder that is not writable.
+    with suppress(OSError):
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.touch()
+        for old in sorted(record.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-_MAX_RECORDS]:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,252 @@
+"""The files of a model version: their names, and strict models of their contents.
+
+Every reader of a version uses these models, so a file of the wrong shape, type or range is refused before it is used.
+"""
+
+import json
+import stat
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from tokenize import TokenError
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic.dataclasses import dataclass
+
+from ..errors import ModelError
+from ..machine.features import feature_names
+from ..machine.sensors import LABEL, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
+from .calibration import Calibration
+
+MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
+TRAINING_ROWS_FILE, THRESHOLDS_FILE = "training_rows.npy", "thresholds.json"
+VERSION_FILES = (MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE)
+
+FORMAT = 2
+"""The version of the file format, increased when older code would misread the files. 2: the trees have one output."""
+READ_FORMATS = (1, 2)
+
+MIN_GOLDEN_ROWS = 16
+"""Training records 32 to 64 golden rows, unless the held-out rows are fewer."""
+
+_MAX_BYTES = {MODEL_FILE: 2**30, TRAINING_ROWS_FILE: 2**30}
+_MAX_JSON_BYTES = 32 * 2**20
+_MAX_SHOWN_ERRORS = 3
+_MAX_VALUE_CHARACTERS = 60
+_STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+Positive = Annotated[float, Field(gt=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+RowHashes = npt.NDArray[np.uint64]
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
+class ScorerSpec:
+    """The contents of scorer.json. Costs are in `currency`, limits in the sensors' units.
+
+    `output` is the output of the trees: log-odds where the algorithm allows, because float32 probabilities near 1 are so
+    coarse that a calibration would make the rounding error visible.
+    """
+
+    algorithm: Annotated[str, Field(min_length=1, max_length=100)]
+    output: Literal["probability", "log_odds"]
+    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    calibration: Calibration
+    threshold: Probability
+    limits: dict[str, tuple[float, float]]
+    missed_failure_cost: Positive
+    false_alarm_cost: Positive
+    currency: Annotated[str, Field(max_length=100)]
+    format: int = FORMAT
+
+    @model_validator(mode="after")
+    def _names_and_limits(self) -> Self:
+        known = feature_names(published_limit_margins=True)
+        if unknown := [name for name in self.features if name not in known]:
+            raise ValueError(f"features: {unknown[0]!r} is unknown to this code; it knows {', '.join(known)}")
+        if len(set(self.features)) < len(self.features):
+            raise ValueError("features: a name appears twice")
+        if wrong := sorted(set(self.limits) ^ set(SENSOR_NAMES)):
+            raise ValueError(f"limits: {wrong[0]!r} is missing or not a sensor: each sensor needs its limits")
+        if empty := [name for name, (low, high) in self.limits.items() if not low < high]:
+            raise ValueError(f"limits: the lower limit is not below the upper limit for {', '.join(empty)}")
+        return self
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, content: bytes | str) -> Self:
+        """Parse scorer.json. Raises ModelError for an unknown format, or if a field is invalid."""
+        declared = _parse(SPEC_FILE, _DECLARED_FORMAT, content).format
+        if declared not in READ_FORMATS:
+            read = " and ".join(map(str, READ_FORMATS))
+            raise ModelError(f"{SPEC_FILE} has format {declared!r}, this code reads {read}: update the package")
+        return _parse(SPEC_FILE, TypeAdapter(cls), content)
+
+
+class _Columns(BaseModel):
+    """Columns of equal length."""
+
+    model_config = _STRICT
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> Self:
+        _check_lengths({name: len(getattr(self, name)) for name in type(self).model_fields})
+        return self
+
+
+_INPUT_FIELDS: dict[str, Any] = {
+    PRODUCT_TYPE.name: list[Literal[PRODUCT_TYPES]],  # type: ignore[valid-type]  # pydantic reads the values at run time
+    **dict.fromkeys(SENSOR_NAMES, list[float]),
+}
+_LABEL_FIELD: dict[str, Any] = {LABEL.name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
+_Readings = create_model("_Readings", __base__=_Columns, **_INPUT_FIELDS)
+_ReferenceRows = create_model("_ReferenceRows", __base__=_Columns, **_INPUT_FIELDS, **_LABEL_FIELD)
+
+
+class GoldenRows(BaseModel):
+    """The contents of golden.json: held-out readings with their expected probabilities and decisions."""
+
+    model_config = _STRICT
+
+    readings: _Readings
+    probabilities: Annotated[list[Probability], Field(min_length=MIN_GOLDEN_ROWS)]
+    decisions: list[bool]
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> Self:
+        rows = len(self.columns[PRODUCT_TYPE.name])
+        _check_lengths({"readings": rows, "probabilities": len(self.probabilities), "decisions": len(self.decisions)})
+        return self
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The readings, by column."""
+        return dict(self.readings)
+
+
+class ThresholdCounts(BaseModel):
+    """The contents of thresholds.json: counts of the confusion matrix on the held-out rows at ascending thresholds."""
+
+    model_config = _STRICT
+
+    rows: Annotated[int, Field(ge=1)]
+    failures: Count
+    threshold: Annotated[list[Probability], Field(min_length=1)]
+    true_positives: list[Count]
+    false_positives: list[Count]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = ("threshold", "true_positives", "false_positives")
+        _check_lengths({name: len(getattr(self, name)) for name in names})
+        if any(low >= high for low, high in zip(self.threshold, self.threshold[1:], strict=False)):
+            raise ValueError("threshold: the values are not in ascending order")
+        if self.failures > self.rows:
+            raise ValueError(f"failures: {self.failures} is above rows, {self.rows}")
+        if max(self.true_positives) > self.failures:
+            raise ValueError(f"true_positives: {max(self.true_positives)} is above failures, {self.failures}")
+        if max(self.false_positives) > self.rows - self.failures:
+            raise ValueError(f"false_positives: {max(self.false_positives)} is above the healthy rows")
+        return self
+
+
+def read_file(folder: Path, name: str) -> bytes:
+    """The content of a file of a version. Raises ModelError if it is missing, not a file, or too large."""
+    path, limit = folder / name, _MAX_BYTES.get(name, _MAX_JSON_BYTES)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{name} is not a regular file")
+        if status.st_size > limit:
+            raise ModelError(f"{name} has {status.st_size:,} bytes: the maximum is {limit:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{name}: {error.strerror}: the model's files are incomplete") from None
+
+
+def parse_golden(content: bytes, spec: ScorerSpec) -> GoldenRows:
+    """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside the limits of `spec`."""
+    golden = _parse(GOLDEN_FILE, TypeAdapter(GoldenRows), content)
+    _check_limits(f"{GOLDEN_FILE}: readings", golden.columns, spec)
+    return golden
+
+
+def parse_reference(content: bytes, spec: ScorerSpec) -> dict[str, list[Any]]:
+    """The columns in reference.json. Raises ModelError as `parse_golden` does, and if no reading is healthy."""
+    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_ReferenceRows), content))
+    _check_limits(REFERENCE_FILE, reference, spec)
+    if all(reference[LABEL.name]):
+        raise ModelError(f"{REFERENCE_FILE} is damaged: {LABEL.name}: no reading is healthy")
+    return reference
+
+
+def read_thresholds(folder: Path) -> ThresholdCounts | None:
+    """The counts in thresholds.json; None for a version without them. Raises ModelError if a field is invalid."""
+    if not (folder / THRESHOLDS_FILE).exists():
+        return None
+    return _parse(THRESHOLDS_FILE, TypeAdapter(ThresholdCounts), read_file(folder, THRESHOLDS_FILE))
+
+
+def read_training_rows(folder: Path) -> RowHashes:
+    """The hashes (n,) in training_rows.npy. Raises ModelError if it is missing, or not a list of 64-bit hashes."""
+    file = BytesIO(read_file(folder, TRAINING_ROWS_FILE))
+    try:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, SyntaxError, TokenError) as error:  # numpy parses the header as Python
+        raise ModelError(f"{TRAINING_ROWS_FILE} is damaged: {error!r}") from None
+    hashes = file.read()
+    # The header is checked first: it may claim more rows than there are, or a type that only pickle reads.
+    if len(shape) != 1 or dtype != np.uint64 or shape[0] * dtype.itemsize != len(hashes):
+        raise ModelError(
+            f"{TRAINING_ROWS_FILE} is damaged: it declares shape {shape} of {dtype} and has {len(hashes):,} bytes, "
+            "expected one dimension of uint64"
+        )
+    return np.frombuffer(hashes, dtype=dtype)
+
+
+class _DeclaredFormat(BaseModel):
+    format: Any = None
+
+
+_DECLARED_FORMAT = TypeAdapter(_DeclaredFormat)
+
+
+def _parse(name: str, adapter: TypeAdapter[_Parsed], content: bytes | str) -> _Parsed:
+    """Parse JSON. Raises ModelError that names the file and each invalid field."""
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+    shown = "; ".join(_describe(detail) for detail in details[:_MAX_SHOWN_ERRORS])
+    more = f" and {len(details) - _MAX_SHOWN_ERRORS} more" if len(details) > _MAX_SHOWN_ERRORS else ""
+    raise ModelError(f"{name} is damaged: {shown}{more}")
+
+
+def _describe(detail: Any) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    shown = f" (got {repr(value)[:_MAX_VALUE_CHARACTERS]})" if isinstance(value, str | int | float | None) else ""
+    return f"{place}: {message}{shown}" if place else message
+
+
+def _check_lengths(lengths: dict[str, int]) -> None:
+    if len(set(lengths.values())) > 1:
+        raise ValueError("different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
+
+
+def _check_limits(place: str, columns: dict[str, list[Any]], spec: ScorerSpec) -> None:
+    """Raise ModelError for a reading outside the limits: training quarantines such readings."""
+    for name, (low, high) in spec.limits.items():
+        if outside := [value for value in columns[name] if not low <= value <= high]:
+            raise ModelError(
+                f"{place}.{name} has {outside[0]:g}, which is outside the limits {low:g} to {high:g} in {SPEC_FILE}"
+            )
