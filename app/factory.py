@@ -13,7 +13,7 @@ from predictive_maintenance.tracking.connection import connect_read_only, tracki
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
 
-from . import openapi, problems
+from . import openapi, problem_responses
 from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
@@ -27,6 +27,7 @@ from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
 from .settings import Settings
+from .worker.batch_worker import BatchWorker
 
 DESCRIPTION = """
 Predicts machine failures: probability, decision, risk level, explanation and recommended action. The service uses the
@@ -65,7 +66,7 @@ def create_app(
     modules = (predict, model, health, invocations)
     for module in modules:
         app.include_router(module.router)
-    problems.install(app)
+    problem_responses.install(app)
     openapi.install(app, needs_key=settings.api_key is not None)
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
@@ -113,11 +114,18 @@ def _lifespan(
             metrics=metrics,
             watcher=watcher,
             executor=BoundedExecutor(settings.max_waiting),
+            batches=BatchWorker(
+                max_waiting=settings.max_waiting,
+                max_held_bytes=2 * settings.max_request_bytes,
+                deadline_seconds=settings.batch_deadline_seconds,
+                memory_mib=settings.batch_memory_mib,
+            ),
         )
         app.state.service = service
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
         yield
         watcher.stop()
         service.executor.close()
+        service.batches.close()
 
     return lifespan

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID
+
+from .problems import field_label
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_FIELDS = frozenset((*INPUT_NAMES, READING_ID.name, ""))
-"""Values of the label `field`; the empty one stands for a whole row."""
 _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -98,10 +97,10 @@ class Metrics:
             bucket.inc(int(count))
         self.probability._sum.inc(float(probabilities.sum()))
 
-    def count_rejected(self, fields: Iterable[str]) -> None:
-        """Count a rejected reading under each invalid field. Unknown names share one label: clients must not create series."""
-        for field in fields:
-            self.rejected.labels(field if field in _FIELDS else "unknown").inc()
+    def count_rejected(self, errors: Mapping[str, int]) -> None:
+        """Add the number of errors by field. Clients must not create series: unknown names share one label."""
+        for field, count in errors.items():
+            self.rejected.labels(field_label(field)).inc(count)
 
     def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .http.asgi import header, route_path
 from .metrics import Metrics
-from .problems import Problem, error_response
+from .problem_responses import error_response
+from .problems import Problem
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Probes call these every few seconds: they are logged at level debug only."""

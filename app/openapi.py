@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from .middleware import OPEN_PATHS
-from .problems import MEDIA_TYPE
+from .problem_responses import MEDIA_TYPE
 
 
 def install(app: FastAPI, needs_key: bool) -> None:

@@ -1,44 +1,16 @@
-"""Error responses: problem details for HTTP APIs (RFC 9457), with one entry in `errors` for each invalid field."""
+"""The error that the service reports to a client: a problem with a status, a sentence, and the invalid fields.
+
+`problem_responses` turns it into a response. This module imports no framework, because the worker process has none.
+"""
 
 import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
-import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from opentelemetry import trace
-from pydantic import BaseModel, Field
-from pydantic_core import to_json
-from starlette.exceptions import HTTPException
-from starlette.types import Scope
-
-from predictive_maintenance.errors import RegistryError
-
-MEDIA_TYPE = "application/problem+json"
+from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID
 
 _MAX_ERRORS = 100
-_log = structlog.get_logger()
-
-
-class FieldError(BaseModel):
-    """One invalid field."""
-
-    row: int | None = Field(None, description="Row of the batch, counted from 1; null for a single reading.")
-    field: str = Field(description="The invalid field; empty for the whole body or row.", examples=["torque_nm"])
-    reason: str = Field(description="Why the field is invalid.", examples=["is missing"])
-
-
-class ProblemDetails(BaseModel):
-    """An error response (RFC 9457)."""
-
-    type: str = Field("about:blank", description="Always `about:blank`: the status is the type of the problem.")
-    title: str = Field(description="Reason phrase of the status.", examples=["Unprocessable Content"])
-    status: int = Field(description="HTTP status.", examples=[422])
-    detail: str = Field(description="What is wrong, in one sentence.", examples=["torque_nm: is missing"])
-    request_id: str = Field(description="Id of the request in the service's log, also sent as `X-Request-ID`.")
-    errors: list[FieldError] = Field([], description="Every invalid field, at most 100.")
+_KNOWN_FIELDS = frozenset((*INPUT_NAMES, READING_ID.name, ""))
 
 
 class Problem(Exception):  # noqa: N818  the term of RFC 9457
@@ -55,46 +27,20 @@ class Problem(Exception):  # noqa: N818  the term of RFC 9457
         self.status, self.detail, self.errors, self.headers = status, detail, errors, dict(headers or {})
 
 
-def field_problem(errors: Sequence[tuple[int | None, str, str]]) -> Problem:
-    """Return a problem with status 422: the first 3 errors are in `detail`, the first 100 in `errors`."""
+def field_problem(errors: Sequence[tuple[int | None, str, str]], omitted: int = 0) -> Problem:
+    """Return a problem with status 422: the first 3 errors are in `detail`, the first 100 in `errors`.
+
+    `omitted` is the number of further errors that `errors` does not contain.
+    """
     shown = "; ".join(f"{field}: {reason}" if field else reason for _, field, reason in errors[:3])
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    further = len(errors) - 3 + omitted
+    more = f"; and {further} more" if further > 0 else ""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors[:_MAX_ERRORS])
 
 
-def install(app: FastAPI) -> None:
-    """Replace the exception handlers that FastAPI brings with `error_response`."""
-
-    async def handle(request: Request, error: Exception) -> Response:
-        return error_response(request.scope, error)
-
-    for kind in (HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, handle)
-
-
-def error_response(scope: Scope, error: Exception) -> Response:
-    """Return the response to any exception. An unexpected one is logged, and its text is not sent to the client."""
-    match error:
-        case Problem():
-            problem = error
-        case RegistryError():
-            problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        case HTTPException():
-            problem = Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
-        case RequestValidationError():
-            problem = field_problem([(None, str(detail["loc"][-1]), detail["msg"]) for detail in error.errors()])
-        case OSError() if is_disk_full(error):
-            _log.error("disk full", request_id=scope.get("request_id"), reason=str(error))
-            detail = (
-                "the service has no disk space for this request: its operator must free space in the temporary folder"
-            )
-            problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"})
-        case _:
-            _log.error("unexpected error", request_id=scope.get("request_id"), exc_info=error)
-            trace.get_current_span().record_exception(error)
-            detail = "internal error: report it to the operator of this service with the request id"
-            problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
-    return _problem_response(scope, problem)
+def field_label(field: str) -> str:
+    """Return the field under which metrics count an error: unknown names are counted together. "" is a whole row."""
+    return field if field in _KNOWN_FIELDS else "unknown"
 
 
 def is_disk_full(error: Exception) -> bool:
@@ -102,13 +48,7 @@ def is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _problem_response(scope: Scope, problem: Problem) -> Response:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": problem.status.phrase,
-        "status": problem.status.value,
-        "detail": problem.detail,
-        "request_id": scope.get("request_id", ""),
-        "errors": [{"row": row, "field": field, "reason": reason} for row, field, reason in problem.errors],
-    }
-    return Response(to_json(body), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+def disk_full_problem() -> Problem:
+    """Return the problem of a request for which the service has no disk space."""
+    detail = "the service has no disk space for this request: its operator must free space in the temporary folder"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"})

@@ -1,4 +1,4 @@
-"""The objects that the routes share: settings, metrics, the model watcher and the executor for slow work."""
+"""The objects that the routes share: settings, metrics, the model watcher, and the queues for slow work."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from .problems import Problem
 from .serving.model_watcher import ModelWatcher
 from .serving.served_model import ServedModel
 from .settings import Settings
+from .worker.batch_worker import BatchWorker
 
 T = TypeVar("T")
 
@@ -29,11 +30,14 @@ class BoundedExecutor:
         self._max_waiting, self._waiting = max_waiting, 0
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Return `work(*arguments)`, called in the thread. Raises Problem 503 if the queue is full."""
+        """Return `work(*arguments)`, called in the thread. Raises Problem 503 if the queue is full.
+
+        If this is cancelled before the thread calls `work`, it does not.
+        """
         if self._waiting >= self._max_waiting:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self._waiting} batches or explanations are waiting already (PDM_MAX_WAITING): try again in a moment",
+                f"{self._waiting} explanations are waiting already (PDM_MAX_WAITING): try again in a moment",
                 headers={"Retry-After": "1"},
             )
         self._waiting += 1
@@ -56,6 +60,7 @@ class Service:
     metrics: Metrics
     watcher: ModelWatcher
     executor: BoundedExecutor
+    batches: BatchWorker
 
     @property
     def model_name(self) -> str:

@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         Path("~/.cache/predictive-maintenance"),
         description="Folder for downloaded models, for a start without registry.",
     )
+    max_reading_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 1024, description="Largest body of a single reading, and largest JSON record of a batch, in bytes."
+    )
+    max_request_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 2**20,
+        description="Largest body of a batch, in bytes. The bodies and answers of all batches may take twice as much.",
+    )
     model_load_seconds: Seconds = Field(60.0, description="Longest check of a new model version, in seconds.")
     model_load_bytes: Annotated[int, Field(ge=2**27)] = Field(
         512 * 2**20, description="Most memory that the check of a new model version may use, in bytes."
@@ -68,10 +75,15 @@ class Settings(BaseSettings):
         None,
         description="Public key that model versions have to be signed with: PEM file, PEM or base64; none by default.",
     )
-    max_request_bytes: Annotated[int, Field(ge=1024)] = Field(32 * 2**20, description="Largest request body, in bytes.")
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
     max_waiting: Annotated[int, Field(ge=1)] = Field(
-        32, description="Most batches and explanations that wait; more are refused with status 503."
+        32, description="Most batches that wait, and most explanations; more are refused with status 503."
+    )
+    batch_deadline_seconds: Seconds = Field(
+        10.0, description="Seconds until a batch is answered or ended, with its time in the queue."
+    )
+    batch_memory_mib: Annotated[int, Field(ge=160)] = Field(
+        272, description="Most resident memory of the process that scores batches, in MiB (Linux)."
     )
     max_connections: Annotated[int, Field(ge=1)] = Field(
         1000, description="Most open connections of a worker; beyond it, those that wait for a request are closed."

@@ -101,7 +101,10 @@ def _score_full_batch(scorer: Scorer, golden: GoldenRows) -> None:
 
 async def _call_routes(model: ServedModel, golden: GoldenRows) -> None:
     with tempfile.TemporaryDirectory(prefix="pdm-check-") as work:
-        settings = Settings(model_cache=Path(work), registry_wait_seconds=0, poll_seconds=3600)
+        # The deadline of the whole check applies: this one must not depend on the load of the machine.
+        settings = Settings(
+            model_cache=Path(work), registry_wait_seconds=0, poll_seconds=3600, batch_deadline_seconds=3600
+        )
         app = create_app(settings, load_params(), _no_registry)
         async with app.router.lifespan_context(app):
             app.state.service.watcher.model = model
@@ -162,8 +165,12 @@ async def _request(app: Any, call: _Call) -> tuple[int, bytes]:
     }
     sent: list[Mapping[str, Any]] = []
 
+    messages = [{"type": "http.request", "body": b"" if call.body is None else json.dumps(call.body).encode()}]
+
     async def receive() -> Mapping[str, Any]:
-        return {"type": "http.request", "body": b"" if call.body is None else json.dumps(call.body).encode()}
+        if not messages:
+            await asyncio.get_running_loop().create_future()  # the client stays connected
+        return messages.pop()
 
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)

@@ -109,7 +109,8 @@ def _is_ready(url: str, body: bytes | None) -> bool:
 
 
 def _process_tree(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    # Each thread lists the processes that it has started.
+    children = [child for tasks in Path(f"/proc/{pid}/task").glob("*/children") for child in tasks.read_text().split()]
     return [pid, *(descendant for child in children for descendant in _process_tree(int(child)))]
 
 

@@ -9,7 +9,8 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..problems import Problem, error_response
+from ..problem_responses import error_response
+from ..problems import Problem
 from .asgi import header, route_path
 
 PROBE_PATHS = frozenset(("/health", "/ready", "/ping"))

@@ -15,7 +15,7 @@ from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID, SENS
 from ..schemas.prediction import RiskLevel
 from ..serving.assessment import recommended_action
 from ..serving.served_model import ServedModel
-from .batch_request import Batch
+from .batch import Batch
 from .tables import write_table
 
 _RISK_LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")

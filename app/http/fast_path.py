@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..problems import error_response
+from ..problem_responses import error_response
 from .asgi import route_path
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -1,18 +1,25 @@
 """Content negotiation: the media types of request and response bodies."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import mimeparse
-from fastapi import Request
 
 from ..problems import Problem
 from .asgi import header
+
+if TYPE_CHECKING:  # the worker process has no framework
+    from fastapi import Request
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 ARROW_STREAM, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
 TABLES = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
 MEDIA_TYPES = (JSON, *TABLES)
+JSON_LINES = "application/jsonlines"
+INVOCATION_TYPES = (JSON, CSV, JSON_LINES)
 
 
 def request_media_type(request: Request, supported: Sequence[str]) -> str:

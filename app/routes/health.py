@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from ..metrics import CONTENT_TYPE
-from ..problems import ProblemDetails
+from ..problem_responses import ProblemDetails
 from ..schemas.health import Health
 from ..service import Service, get_service
 

@@ -22,7 +22,8 @@ from predictive_maintenance.tracking.entities import (
     ModelVersion,
 )
 
-from ..problems import Problem, ProblemDetails
+from ..problem_responses import ProblemDetails
+from ..problems import Problem
 from ..schemas.health import Health
 from ..schemas.model import ModelCard, Thresholds, VersionList, VersionSummary
 from ..schemas.training_runs import TrainingRunList, TrainingRunSummary

@@ -1,5 +1,6 @@
 """Scoring of one reading or a batch, and what-if analysis."""
 
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -8,30 +9,32 @@ from pydantic_core import to_json
 
 from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
 
+from ..http.disconnect import run_while_connected
 from ..http.duplicate_keys import refuse_duplicate_keys
 from ..http.fast_path import FastPathRoute
+from ..http.json_validation import READING, validate_reading
 from ..http.media_types import CSV, JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
-from ..http.request_body import read_body, validate_json
-from ..problems import Problem, ProblemDetails, field_problem
+from ..http.request_body import read_body
+from ..problem_responses import ProblemDetails
+from ..problems import Problem, field_problem
 from ..schemas.prediction import (
     EXAMPLE_HEALTHY,
     EXAMPLE_OVERSTRAINED,
     BatchPrediction,
     Prediction,
-    Reading,
     Readings,
     WhatIf,
 )
 from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
 from ..serving.served_model import ServedModel
+from .batches import score_batch
 
 router = APIRouter(tags=["predict"], route_class=FastPathRoute)
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
+    code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503, 504)
 }
 
-_READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 _FLAG: TypeAdapter[bool] = TypeAdapter(bool)
 _COLUMNAR = {name: [reading[name] for reading in (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)] for name in EXAMPLE_HEALTHY}
 _CSV = "\n".join(
@@ -48,7 +51,7 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": _READING.json_schema(),
+                "schema": READING.json_schema(),
                 "examples": {
                     "healthy": {"summary": "A healthy machine", "value": EXAMPLE_HEALTHY},
                     "overstrained": {"summary": "A worn tool under a high load", "value": EXAMPLE_OVERSTRAINED},
@@ -70,7 +73,7 @@ BATCH_BODY: dict[str, Any] = {
             JSON: {
                 "schema": {
                     "anyOf": [
-                        {"type": "array", "minItems": 1, "items": _READING.json_schema()},
+                        {"type": "array", "minItems": 1, "items": READING.json_schema()},
                         TypeAdapter(Readings).json_schema(),
                     ]
                 },
@@ -109,7 +112,7 @@ async def predict(request: Request) -> Response:
     model, reading = await _read_reading(service, request)
     answer = assess(model, service.model_name, reading)
     if explain:
-        explanation = await service.executor.run(model.explainer.explain, reading)
+        explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
         answer["explanation"] = explanation_response(explanation, reading)
     service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type=JSON)
@@ -129,7 +132,7 @@ async def predict_what_if(request: Request) -> Response:
     """
     service = get_service(request)
     model, reading = await _read_reading(service, request)
-    answer = await service.executor.run(what_if_response, model, reading)
+    answer = await run_while_connected(request, service.executor.run(what_if_response, model, reading))
     return Response(to_json(answer), media_type=JSON)
 
 
@@ -147,51 +150,25 @@ async def predict_batch(request: Request) -> Response:
     have units; unknown columns are ignored. With `inputs`, a table of answers also has the readings, in canonical columns
     and units. CSV is written for programs: an id that a spreadsheet would read as a formula is not escaped.
     """
-    service = get_service(request)
     inputs = _flag(request, "inputs")
     media_type = request_media_type(request, MEDIA_TYPES)
     answer_type = response_media_type(request, MEDIA_TYPES, media_type)
     if inputs and answer_type == JSON:
         raise field_problem([(None, "inputs", f"needs a table as answer: accept {' or '.join(TABLES)}")])
-    body = await read_body(request, service.settings.max_request_bytes)
-    model = service.served_model()
-    answer = await service.executor.run(score_body, service, model, body, media_type, answer_type, inputs)
-    return Response(answer, media_type=answer_type, headers={"X-Model-Version": model.version.version})
-
-
-def score_body(
-    service: Service, model: ServedModel, body: bytes, media_type: str, answer_type: str, inputs: bool = False
-) -> bytes:
-    """Score the batch in `body` and return the answer as `answer_type`. Raises Problem if the whole body is invalid."""
-    # Imported with the first batch: a service for single readings saves the memory of Arrow.
-    from ..http.batch_request import IDENTITY_COLUMNS, read_batch
-    from ..http.batch_response import as_json, as_table, score_batch
-
-    batch = read_batch(
-        body,
-        media_type,
-        service.settings.max_rows,
-        model.scorer.spec.limits,
-        service.params.columns.aliases,
-        IDENTITY_COLUMNS if inputs else (),
-    )
-    scored = score_batch(batch, model)
-    service.metrics.count_batch(model.version.version, scored.probabilities, int(scored.decisions.sum()))
-    service.metrics.count_rejected(field for errors in batch.errors.values() for field, _ in errors)
-    return as_json(scored, service.model_name) if answer_type == JSON else as_table(scored, answer_type, inputs)
+    return await score_batch(request, media_type, answer_type, inputs=inputs)
 
 
 async def _read_reading(service: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
     """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it."""
     request_media_type(request, (JSON,))
     try:
-        body = await read_body(request, service.settings.max_request_bytes)
-        reading = validate_json(_READING, body)
+        body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
+        reading = validate_reading(body)
         refuse_duplicate_keys(body, len(reading))
         model = service.served_model()
         _check_limits(model, reading)
     except Problem as problem:
-        service.metrics.count_rejected(field for _, field, _ in problem.errors)
+        service.metrics.count_rejected(Counter(field for _, field, _ in problem.errors))
         raise
     return model, reading
 

@@ -31,6 +31,7 @@ class ServedModel:
     """
 
     version: ModelVersion
+    folder: Path
     scorer: Scorer
     explainer: Explainer
     training_ranges: Ranges
@@ -44,6 +45,7 @@ class ServedModel:
         reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.spec)
         return cls(
             version=version,
+            folder=folder,
             scorer=scorer,
             explainer=Explainer(scorer, reference),
             training_ranges={name: (min(reference[name]), max(reference[name])) for name in SENSOR_NAMES},

@@ -103,6 +103,25 @@ def checked_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("checked")
 
 
+def start_client(
+    registry: MemoryRegistry, params: Any, folder: Path, checked_files: Path, **settings: Any
+) -> TestClient:
+    """Return a client of an application with the given settings, not started. `folder` is for its files."""
+    # The first check of a version takes seconds: the start waits for it. So may the start of the worker process.
+    defaults = {
+        "poll_seconds": 0.05,
+        "max_backoff_seconds": 0.2,
+        "registry_wait_seconds": 60,
+        "batch_deadline_seconds": 60,
+    }
+    given = {"model_cache": folder / "models"} | defaults | settings
+    records = Path(given["model_cache"]) / "checked"
+    if not records.exists():
+        records.parent.mkdir(parents=True, exist_ok=True)
+        records.symlink_to(checked_files)
+    return TestClient(create_app(Settings(**given), params, lambda _: registry), raise_server_exceptions=False)
+
+
 @pytest.fixture
 def make_client(
     params: Any, registry: MemoryRegistry, tmp_path: Path, checked_files: Path
@@ -116,17 +135,10 @@ def make_client(
     def make(
         without: Sequence[type] = (), prepare: Callable[[FastAPI], object] = lambda _: None, **settings: Any
     ) -> TestClient:
-        # The first check of a version takes seconds: the start waits for it.
-        defaults = {"poll_seconds": 0.05, "max_backoff_seconds": 0.2, "registry_wait_seconds": 60}
-        given = {"model_cache": tmp_path / "models"} | defaults | settings
-        records = Path(given["model_cache"]) / "checked"
-        if not records.exists():
-            records.parent.mkdir(parents=True, exist_ok=True)
-            records.symlink_to(checked_files)
-        app = create_app(Settings(**given), params, lambda _: registry)
+        client = start_client(registry, params, tmp_path, checked_files, **settings)
+        app: Any = client.app
         app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls not in without]
         prepare(app)
-        client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         running.append(client)
         return client
@@ -140,3 +152,13 @@ def make_client(
 def client(make_client: Callable[..., TestClient]) -> TestClient:
     """An application with the default settings."""
     return make_client()
+
+
+@pytest.fixture(scope="session")
+def shared_client(
+    small: Any, params: Any, checked_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """An application with the default settings for many tests of batches: starting its worker process takes a second."""
+    registry = MemoryRegistry(versions={"1": small.files}, alias="1")
+    with start_client(registry, params, tmp_path_factory.mktemp("shared client"), checked_files) as client:
+        yield client

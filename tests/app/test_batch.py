@@ -20,6 +20,11 @@ HEADER = "UDI,Type,Air temperature [K],Process temperature [K],Rotational speed 
 
 
 @pytest.fixture
+def client(shared_client):
+    return shared_client
+
+
+@pytest.fixture
 def rows(small):
     """50 readings with an id, 20 of them failures."""
     frame = pd.concat([small.rows.test.head(30), small.rows.test[small.rows.test["machine_failure"] == 1].head(20)])

@@ -15,6 +15,11 @@ from .conftest import READING, wait_until
 CSV, LINES = "text/csv", "application/jsonlines"
 
 
+@pytest.fixture
+def client(shared_client):
+    return shared_client
+
+
 def invoke(client, body, content_type="application/json", **headers):
     content = body if isinstance(body, str | bytes) else json.dumps(body)
     return client.post("/invocations", content=content, headers={"content-type": content_type, **headers})

@@ -17,6 +17,11 @@ ESCAPED = BODY.replace('"torque_nm": 38.1', '"torque_nm": 38.1, "torque\\u005fnm
 WITH_ID = f'{BODY[:-1]}, "reading_id": "2026-11-20T08:00:00"}}'
 
 
+@pytest.fixture
+def client(shared_client):
+    return shared_client
+
+
 def post(client, path, body, content_type="application/json"):
     return client.post(path, content=body, headers={"content-type": content_type})
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import httpx
@@ -79,11 +78,12 @@ def test_a_batch_that_needs_the_full_temporary_folder_is_refused_with_503_and_th
     make_client, make_disk, monkeypatch
 ):
     disk = make_disk(64)
+    monkeypatch.setenv("TMPDIR", str(disk.path))
     client = make_client()
-    monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
-    disk.fill()
     header, row = ",".join(READING), ",".join(map(str, READING.values()))
     csv = "\n".join([header, *[row] * 1000])
+    assert client.post("/predict/batch", content=csv, headers={"content-type": "text/csv"}).status_code == 200
+    disk.fill()
     refusal = client.post("/predict/batch", content=csv, headers={"content-type": "text/csv"})
     assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "60")
     assert "no disk space for this request" in refusal.json()["detail"]

@@ -1,0 +1,196 @@
+"""Batches in JSON, as records or as columns.
+
+Valid records are decoded at once. An invalid body is validated in parts: the errors of all its rows at once would take a
+hundred times the memory of the body.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from predictive_maintenance.machine.sensors import INPUT_NAMES, PRODUCT_TYPE, READING_ID, SENSOR_NAMES
+
+from ..problems import Problem, field_problem
+from ..schemas.prediction import Reading, Readings
+from .batch import Batch
+from .duplicate_keys import REASON as DUPLICATE_KEY
+from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse_duplicate_keys
+from .json_array import split_array
+from .json_validation import READING, drop_unknown_keys, error_details, invalid_json, json_problem, reason_of
+from .msgspec_decoder import records_decoder
+from .tables import check_rows
+
+_MAX_VALUES_PER_ROW = 10
+_SMALL_BODY_VALUES = 100_000
+_MAX_UNKNOWN_COLUMNS = 100
+_PART_ROWS = 1_000
+_INVALID: dict[str, Any] = dict.fromkeys((READING_ID.name, *INPUT_NAMES))
+_COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
+_decode_records = records_decoder(Reading)
+
+
+def read_json_batch(body: bytes, max_rows: int, max_record_bytes: int) -> Batch:
+    """Return the batch in `body`. Raises Problem if the whole body is invalid or has more than `max_rows` rows."""
+    _check_values(body, max_rows)
+    match _first_character(body):
+        case b"{":
+            return _read_columns(body, max_rows)
+        case b"[":
+            return _read_records(body, max_rows, max_record_bytes)
+    try:
+        from_json(body)
+    except ValueError as error:
+        raise invalid_json(error) from None
+    raise field_problem([(None, "", "should be a list of readings, or an object with columns")])
+
+
+def _check_values(body: bytes, max_rows: int) -> None:
+    """Raise Problem 413 if `body` has far more values than `max_rows` readings: each takes 50 bytes or more when parsed.
+
+    A comma stands between two values; a valid reading has seven.
+    """
+    most = max(_MAX_VALUES_PER_ROW * max_rows, _SMALL_BODY_VALUES)
+    if len(body) > 2 * most and body.count(b",") > most:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the batch has more than {most:,} values ({_MAX_VALUES_PER_ROW} for each of the {max_rows:,} rows of "
+            "PDM_MAX_ROWS): send it in parts",
+        )
+
+
+def _first_character(body: bytes) -> bytes:
+    found = re.search(rb"[^ \t\n\r]", body)
+    return found[0] if found else b""
+
+
+def _read_records(body: bytes, max_rows: int, max_record_bytes: int) -> Batch:
+    batch = Batch(rows=0, columns={})
+    getter: Callable[..., Callable[[Any], Any]] = attrgetter
+    records = _decode_records(body)
+    if records is None or _may_have_duplicate_keys(body, records):
+        getter, records = itemgetter, _validate_records(body, batch, max_rows, max_record_bytes)
+    batch.rows = len(records)
+    check_rows(batch.rows, max_rows)
+    cells = zip(*map(getter(*INPUT_NAMES), records), strict=True)
+    batch.columns = {name: _column(name, values) for name, values in zip(INPUT_NAMES, cells, strict=False)}
+    batch.reading_ids = _ids(list(map(getter(READING_ID.name), records)))
+    return batch
+
+
+def _may_have_duplicate_keys(body: bytes, records: list[Any]) -> bool:
+    given = [record.reading_id for record in records if record.reading_id is not msgspec.UNSET]
+    return may_have_duplicate_keys(body, len(INPUT_NAMES) * len(records) + len(given), filter(None, given))
+
+
+def _validate_records(body: bytes, batch: Batch, max_rows: int, max_record_bytes: int) -> list[dict[str, Any]]:
+    """Return the records of a body that may be invalid. Add their errors to `batch`; an invalid record has no values."""
+    records: list[dict[str, Any]] = []
+    try:
+        for row, (value, text) in enumerate(split_array(body.decode())):
+            check_rows(row + 1, max_rows)
+            records.append(_validate_record(value, text.encode(), row, batch, max_record_bytes))
+    except (ValueError, RecursionError) as error:
+        raise invalid_json(error) from None
+    return records
+
+
+def _validate_record(value: Any, text: bytes, row: int, batch: Batch, max_bytes: int) -> dict[str, Any]:
+    """Return one record. Add its errors to `batch`. Raises ValueError for JSON that only this validation rejects."""
+    if len(text) > max_bytes:
+        batch.add_error(row, "", f"is larger than {max_bytes:,} bytes (PDM_MAX_READING_BYTES)")
+        return dict(_INVALID)
+    record: Any = None
+    try:
+        record = READING.validate_json(drop_unknown_keys(text)[0])
+    except ValidationError as error:
+        if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
+            batch.add_error(row, "", "")  # without a description: building one takes most of the time
+        else:
+            for detail in error_details(error):
+                if detail["type"] == "json_invalid":
+                    raise ValueError(f"row {row + 1}: {detail['msg']}") from None
+                batch.add_error(row, ".".join(map(str, detail["loc"])), reason_of(detail))
+    if isinstance(value, dict):
+        texts = (cell for cell in value.values() if isinstance(cell, str))
+        if may_have_duplicate_keys(text, len(value), texts):
+            for _, key in find_duplicate_keys(text):
+                batch.add_error(row, key, DUPLICATE_KEY)
+    if row not in batch.errors:
+        return _INVALID | record
+    return _INVALID | ({READING_ID.name: value.get(READING_ID.name)} if isinstance(value, dict) else {})
+
+
+def _read_columns(body: bytes, max_rows: int) -> Batch:
+    try:
+        given: dict[str, list[Any]] = from_json(body)
+    except ValueError as error:
+        raise invalid_json(error) from None
+    _check_columns(given)
+    ids = given.get(READING_ID.name, [])
+    refuse_duplicate_keys(body, len(given), (one for one in ids if isinstance(one, str)))
+    lengths = {name: len(values) for name, values in given.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the columns have different lengths: {shown}")
+    batch = Batch(rows=lengths[PRODUCT_TYPE.name], columns={}, columnar=True)
+    check_rows(batch.rows, max_rows)
+    _add_cell_errors(given, batch)
+    for row in batch.errors:
+        for name in INPUT_NAMES:
+            given[name][row] = None
+    batch.columns = {name: _column(name, given[name]) for name in INPUT_NAMES}
+    batch.reading_ids = _ids(ids)
+    return batch
+
+
+def _check_columns(given: dict[str, Any]) -> None:
+    """Raise Problem if a column is missing, unknown (at most 100 are reported) or not a list."""
+    unknown = [name for name in given if name not in Readings.__annotations__]
+    omitted = set(unknown[_MAX_UNKNOWN_COLUMNS:])
+    shape: dict[str, list[Any] | None] = {
+        name: [] if isinstance(cells, list) else None for name, cells in given.items() if name not in omitted
+    }
+    try:
+        _COLUMNS.validate_python(shape)
+    except ValidationError as error:
+        raise json_problem(error, len(omitted)) from None
+
+
+def _add_cell_errors(given: dict[str, list[Any]], batch: Batch) -> None:
+    for start in range(0, batch.rows, _PART_ROWS):
+        part = {name: cells[start : start + _PART_ROWS] for name, cells in given.items()}
+        try:
+            _COLUMNS.validate_python(part)
+        except ValidationError as error:
+            if batch.is_full:
+                _mark_invalid_rows(part, start, batch)
+                continue
+            for detail in error_details(error):
+                name, row = detail["loc"][:2]
+                batch.add_error(start + row, name, reason_of(detail))
+
+
+def _mark_invalid_rows(part: dict[str, list[Any]], start: int, batch: Batch) -> None:
+    """Add an error without a description for each invalid row: describing all cells takes ten times as long."""
+    for row, cells in enumerate(zip(*part.values(), strict=True), start):
+        try:
+            READING.validate_python(dict(zip(part, cells, strict=True)))
+        except ValidationError:
+            batch.add_error(row, "", "")
+
+
+def _column(name: str, values: Sequence[Any]) -> npt.NDArray[Any]:
+    return np.array(values, dtype=np.float64 if name in SENSOR_NAMES else object)
+
+
+def _ids(ids: list[Any]) -> Sequence[str | None] | None:
+    texts = [reading_id if isinstance(reading_id, str) else None for reading_id in ids]
+    return texts if any(text is not None for text in texts) else None

@@ -1,0 +1,80 @@
+"""JSON validation that reports every invalid field, with a bounded number of errors."""
+
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from ..problems import Problem, field_problem
+from ..schemas.prediction import Reading
+
+READING: TypeAdapter[Reading] = TypeAdapter(Reading)
+
+_READING_NAMES = frozenset(Reading.__annotations__)
+_MAX_UNKNOWN_KEYS = 100
+_MANY_KEYS_BYTES = 4096
+
+
+def validate_reading(body: bytes) -> dict[str, Any]:
+    """Return the reading in `body`. Raises Problem: 400 for invalid JSON, 422 with each invalid field, at most 100."""
+    body, omitted = drop_unknown_keys(body)
+    try:
+        return dict(READING.validate_json(body))
+    except ValidationError as error:
+        raise json_problem(error, omitted) from None
+
+
+def drop_unknown_keys(body: bytes) -> tuple[bytes, int]:
+    """Return `body` with the first 100 unknown keys of the JSON object that it is, and the number of keys dropped.
+
+    pydantic would build an error for each of thousands of keys, which takes longer than everything else. The reading is
+    invalid either way. A short body, and one that is not valid JSON, is returned unchanged.
+    """
+    if len(body) <= _MANY_KEYS_BYTES:
+        return body, 0
+    try:
+        document = from_json(body)
+    except ValueError:
+        return body, 0
+    if not isinstance(document, dict):
+        return body, 0
+    unknown = [key for key in document if key not in _READING_NAMES]
+    for key in (dropped := unknown[_MAX_UNKNOWN_KEYS:]):
+        del document[key]
+    return (to_json(document, inf_nan_mode="constants"), len(dropped)) if dropped else (body, 0)
+
+
+def json_problem(error: ValidationError, omitted: int = 0) -> Problem:
+    """Convert pydantic's error to a problem: 400 for invalid JSON, 422 with each invalid field."""
+    details = error_details(error)
+    if details[0]["type"] == "json_invalid":
+        return invalid_json(details[0]["msg"].removeprefix("Invalid JSON: "))
+    fields = [(None, ".".join(map(str, detail["loc"])), reason_of(detail)) for detail in details]
+    return field_problem(fields, omitted)
+
+
+def invalid_json(reason: object) -> Problem:
+    """Return the problem of a body that is not valid JSON."""
+    return Problem(HTTPStatus.BAD_REQUEST, f"the body is not valid JSON: {reason}")
+
+
+def error_details(error: ValidationError) -> list[Any]:
+    """Return the errors without the input: it can be as large as the body."""
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def reason_of(detail: Any) -> str:
+    """Return why a field is invalid, in the wording of the API."""
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a known field"
+        case "finite_number":
+            return "is not a finite number"
+        case "float_type":
+            return "is not a number"
+        case "list_type" | "dict_type":
+            return f"should be {'a list' if detail['type'] == 'list_type' else 'an object'}"
+    return str(detail["msg"]).replace("Input should", "should")

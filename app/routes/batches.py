@@ -1,0 +1,59 @@
+"""Score the batch in a request with the worker process: shared by /predict/batch and /invocations."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from fastapi import Request, Response
+
+from ..http.chunked_answer import ChunkedAnswer
+from ..http.disconnect import run_while_connected
+from ..http.request_body import read_body
+from ..service import Service, get_service
+from ..serving.served_model import ServedModel
+from ..worker.byte_budget import HeldBytes
+from ..worker.messages import Job
+
+
+async def score_batch(
+    request: Request,
+    media_type: str,
+    answer_type: str,
+    *,
+    inputs: bool = False,
+    invocation: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the answer as `answer_type`, and count it. Raises Problem if the batch is not scored."""
+    service = get_service(request)
+    held = HeldBytes(service.batches.budget)
+    try:
+        body = await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES", held.add)
+        model = service.served_model()
+        job = _job(service, model, media_type, answer_type, inputs=inputs, invocation=invocation)
+        result, answer = await run_while_connected(request, service.batches.run(job, body, held))
+    except BaseException:
+        held.release()
+        raise
+    version = model.version.version
+    service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
+    service.metrics.count_rejected(result.errors)
+    return ChunkedAnswer(answer, answer_type, {"X-Model-Version": version, **(headers or {})}, held.release)
+
+
+def _job(
+    service: Service, model: ServedModel, media_type: str, answer_type: str, *, inputs: bool, invocation: bool
+) -> Job:
+    settings = service.settings
+    return Job(
+        folder=str(model.folder),
+        version=model.version.to_json(),
+        model_name=service.model_name,
+        media_type=media_type,
+        answer_type=answer_type,
+        inputs=inputs,
+        invocation=invocation,
+        max_rows=settings.max_rows,
+        max_record_bytes=settings.max_reading_bytes,
+        aliases=service.params.columns.aliases,
+        seconds=settings.batch_deadline_seconds + 1,
+    )

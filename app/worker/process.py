@@ -1,0 +1,98 @@
+"""The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .messages import OUT_OF_MEMORY, Job, Result, receive, send
+
+_CODE = Path(__file__).parents[2]
+_START_SECONDS = 60.0
+_END_SECONDS = 5.0
+_STANDARD_ERROR = 2
+_ENVIRONMENT = {
+    # Pools reserve memory that counts against the limit.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "OPENBLAS_NUM_THREADS": "1",
+    # Large blocks go back to the system when they are freed. Without a fixed threshold, they fragment the heap.
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024),
+}
+
+
+class WorkerEndedError(Exception):
+    """The process has ended without a result. Negative `return_code`: the signal that ended it.
+
+    A library that cannot allocate memory may abort the process, or crash.
+    """
+
+    def __init__(self, return_code: int) -> None:
+        super().__init__(f"the worker process has ended with return code {return_code}")
+        self.return_code = return_code
+
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether the batch needs more memory than the process may use, for certain or most likely."""
+        return self.return_code == OUT_OF_MEMORY or self.return_code < 0
+
+
+class WorkerProcess:
+    """A process that scores one batch at a time."""
+
+    def __init__(self, memory_mib: int) -> None:
+        """Start the process. Raises WorkerEndedError if it ends while it starts."""
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  no part of the command comes from a request
+                [sys.executable, "-m", "app.worker", str(theirs.fileno()), str(memory_mib)],
+                stdin=subprocess.DEVNULL,
+                stdout=_STANDARD_ERROR,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": _search_path()},
+            )
+        self.has_ended = False
+        self.batches = 0
+        try:
+            self._connection.settimeout(_START_SECONDS)
+            is_ready = self._connection.recv(1)
+            self._connection.settimeout(None)
+        except OSError:
+            is_ready = b""
+        if not is_ready:
+            raise WorkerEndedError(self.close())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def run(self, job: Job, body: bytes | bytearray) -> tuple[Result, bytearray]:
+        """Score a batch. Raises WorkerEndedError if the process ends before its answer, also by `kill`."""
+        self.batches += 1
+        try:
+            send(self._connection, job, body)
+            return receive(self._connection, Result)
+        except (OSError, EOFError):
+            raise WorkerEndedError(self.close()) from None
+
+    def kill(self) -> None:
+        """End the process at once. May be called from another thread while `run` waits."""
+        self.has_ended = True
+        self._process.kill()
+
+    def close(self) -> int:
+        """End the process if it has not ended, wait for its end, and return its return code."""
+        self.has_ended = True
+        self._connection.close()
+        try:
+            return self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _search_path() -> str:
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_CODE), given] if given else [str(_CODE)])

@@ -1,0 +1,79 @@
+"""Score one batch in the worker process."""
+
+import traceback
+from http import HTTPStatus
+from pathlib import Path
+
+from predictive_maintenance.errors import ModelError
+from predictive_maintenance.tracking.entities import ModelVersion
+
+from ..http.batch_request import IDENTITY_COLUMNS, read_batch
+from ..http.batch_response import as_json, as_table, score_batch
+from ..http.invocation_bodies import as_batch, as_lines
+from ..http.media_types import JSON, JSON_LINES
+from ..problems import Problem, disk_full_problem, is_disk_full
+from ..serving.served_model import ServedModel
+from .messages import Failed, Job, Refused, Result, Scored
+
+
+class BatchScorer:
+    """Scores batches with the model that each one names; the model of the last batch stays loaded."""
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+        self._model: ServedModel | None = None
+
+    def run(self, job: Job, body: bytes) -> tuple[Result, bytes]:
+        """Return the result and the answer, which is empty if the batch is not scored. Raises MemoryError."""
+        try:
+            return self._score(job, body)
+        except Problem as problem:
+            return _refused(problem), b""
+        except MemoryError:
+            raise
+        except OSError as error:
+            if not is_disk_full(error):
+                return Failed(traceback.format_exc()), b""
+            return _refused(disk_full_problem()), b""
+        except Exception:  # noqa: BLE001  the service logs it
+            return Failed(traceback.format_exc()), b""
+
+    def _score(self, job: Job, body: bytes) -> tuple[Scored, bytes]:
+        model = self._load(job)
+        media_type, answer_type = job.media_type, job.answer_type
+        if job.invocation:
+            body = as_batch(body, media_type, job.max_rows, job.max_record_bytes)
+            media_type, answer_type = (JSON if kind == JSON_LINES else kind for kind in (media_type, answer_type))
+        batch = read_batch(
+            body,
+            media_type,
+            job.max_rows,
+            job.max_record_bytes,
+            model.scorer.spec.limits,
+            job.aliases,
+            IDENTITY_COLUMNS if job.inputs else (),
+        )
+        scored = score_batch(batch, model)
+        answer = as_json(scored, job.model_name) if answer_type == JSON else as_table(scored, answer_type, job.inputs)
+        result = Scored(
+            probabilities=scored.probabilities.tobytes(),
+            alarms=int(scored.decisions.sum()),
+            errors=dict(batch.count_errors()),
+        )
+        return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
+
+    def _load(self, job: Job) -> ServedModel:
+        if self._model is None or self._folder != job.folder:
+            self._model = None  # free its memory first
+            version = ModelVersion.from_json(job.version)
+            try:
+                self._model = ServedModel.load(Path(job.folder), version)
+            except ModelError as error:
+                detail = f"version {version.version} cannot be loaded from the model cache to score batches: {error}"
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
+            self._folder = job.folder
+        return self._model
+
+
+def _refused(problem: Problem) -> Refused:
+    return Refused(status=problem.status, detail=problem.detail, errors=list(problem.errors), headers=problem.headers)
