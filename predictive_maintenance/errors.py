@@ -20,6 +20,10 @@ class SourceError(PredictiveMaintenanceError):
     """A data source is missing, unreadable or empty, or its columns cannot be matched."""
 
 
+class TableLimitError(SourceError):
+    """A table exceeds a limit on its size: rows, columns, header, cells, or the bytes that it unpacks to."""
+
+
 class DataError(PredictiveMaintenanceError):
     """The rows do not allow the operation: too many are bad, too few are left, or a class is missing."""
 

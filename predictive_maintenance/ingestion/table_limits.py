@@ -1,0 +1,154 @@
+"""Limits of a table, enforced while it is read: a small file can unpack to gigabytes."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import TableLimitError
+
+_MAX_BATCH_TEXT_BYTES = 32 * 2**20
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLimits:
+    """The largest table that is read. The defaults are for the user's own files, which may be larger than memory.
+
+    `header_bytes` bounds the header of a CSV file, the footer of a Parquet file and the schema of an Arrow stream.
+    `malformed_rows` bounds the CSV rows with a wrong number of cells. `table_bytes` bounds what the file unpacks to:
+    decompressed CSV text, the pages of Parquet columns that are read, Arrow buffers. None means no limit.
+    """
+
+    header_bytes: int = 16 * 2**20
+    columns: int = 100_000
+    cell_bytes: int = 2**20
+    malformed_rows: int = 1_000_000
+    rows: int | None = None
+    table_bytes: int | None = None
+
+    def check_columns(self, count: int, name: str) -> None:
+        if count > self.columns:
+            raise TableLimitError(
+                f"{name}: more than {self.columns:,} columns; check the separator, or keep only the needed columns"
+            )
+
+    def check_header_bytes(self, size: int, name: str, part: str = "header") -> None:
+        if size > self.header_bytes:
+            raise TableLimitError(
+                f"{name}: the {part} is larger than {self.header_bytes:,} bytes; keep only the needed columns"
+            )
+
+    def check_rows(self, count: int, name: str) -> None:
+        if self.rows is not None and count > self.rows:
+            raise TableLimitError(f"{name}: more than {self.rows:,} rows")
+
+    def check_table_bytes(self, size: int, name: str) -> None:
+        if self.table_bytes is not None and size > self.table_bytes:
+            raise TableLimitError(f"{name}: unpacks to more than {self.table_bytes:,} bytes")
+
+
+class NumberedRow(Protocol):
+    """A row that is not in the batches. `row` is its number in the file, from 1."""
+
+    @property
+    def row(self) -> int: ...
+
+
+def enforce(
+    batches: Iterable[pa.RecordBatch], limits: TableLimits, name: str, skipped: Sequence[NumberedRow] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Yield `batches` of the table `name`. Raises TableLimitError at the first cell, row or byte beyond `limits`.
+
+    A batch whose dictionaries would decode to much text is split. `skipped` are the rows of the file that are not in
+    `batches`, as far as they are read.
+    """
+    rows = text_bytes = 0
+    for batch in batches:
+        limits.check_rows(rows + batch.num_rows + len(skipped), name)
+        text_columns = [(header, column) for header, column in _text_columns(batch) if len(column)]
+        for header, column in text_columns:
+            if (longest := _longest_cell_bytes(column)) > limits.cell_bytes:
+                row = _row_in_file(rows + _position_of(column, limits.cell_bytes), skipped)
+                raise TableLimitError(
+                    f"{name}: row {row}, column {header[:80]!r}: a cell has {longest:,} bytes, more than the maximum of "
+                    f"{limits.cell_bytes:,}; check the quotes, or shorten the cell"
+                )
+        text_bytes += sum(_text_bytes(column) for _, column in text_columns)
+        limits.check_table_bytes(text_bytes, name)
+        yield from _split(batch)
+        rows += batch.num_rows
+
+
+class CountedReader(io.RawIOBase):
+    """A file that raises TableLimitError when more than the allowed bytes of a table are read from it."""
+
+    def __init__(self, file: Any, limits: TableLimits, name: str) -> None:
+        self._file, self._limits, self._name, self._read_bytes = file, limits, name, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size: int = self._file.readinto(buffer)
+        self._read_bytes += size
+        self._limits.check_table_bytes(self._read_bytes, self._name)
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def is_text(data_type: pa.DataType) -> bool:
+    """Whether the cells are text or bytes of any length."""
+    return any(test(data_type) for test in _TEXT)
+
+
+def _text_columns(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+    for header, column in zip(batch.schema.names, batch.columns, strict=True):
+        if is_text(column.type) or (pa.types.is_dictionary(column.type) and is_text(column.type.value_type)):
+            yield header, column
+
+
+def _cells(column: pa.Array) -> pa.Array:
+    return column.dictionary if pa.types.is_dictionary(column.type) else column
+
+
+def _longest_cell_bytes(column: pa.Array) -> int:
+    return pc.max(pc.binary_length(_cells(column))).as_py() or 0
+
+
+def _position_of(column: pa.Array, cell_bytes: int) -> int:
+    """Return the position of the first cell that is longer; 0 if only an unused value of the dictionary is."""
+    return max(0, pc.index(pc.greater(_cell_lengths(column), cell_bytes), True).as_py())
+
+
+def _cell_lengths(column: pa.Array) -> pa.Array:
+    lengths = pc.binary_length(_cells(column))
+    return lengths.take(column.indices) if pa.types.is_dictionary(column.type) else lengths
+
+
+def _text_bytes(column: pa.Array) -> int:
+    return pc.sum(pc.cast(_cell_lengths(column), pa.int64())).as_py() or 0
+
+
+def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    dictionaries = [column for column in batch.columns if pa.types.is_dictionary(column.type)]
+    text = [column for column in dictionaries if is_text(column.type.value_type)]
+    if batch.num_rows < 2 or sum(map(_text_bytes, text)) <= _MAX_BATCH_TEXT_BYTES:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _split(batch.slice(0, half))
+    yield from _split(batch.slice(half))
+
+
+def _row_in_file(position: int, skipped: Sequence[NumberedRow]) -> int:
+    row = position + 1
+    for other in skipped:
+        row += other.row <= row
+    return row
