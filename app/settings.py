@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     )
     max_request_bytes: Annotated[int, Field(ge=1024)] = Field(32 * 2**20, description="Largest request body, in bytes.")
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
+    max_table_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 2**20, description="Most bytes that a CSV, Parquet or Arrow table in a request may unpack to."
+    )
     max_waiting: Annotated[int, Field(ge=1)] = Field(
         32, description="Most batches and explanations that wait; more are refused with status 503."
     )

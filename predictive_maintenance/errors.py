@@ -21,7 +21,11 @@ class SourceError(PredictiveMaintenanceError):
 
 
 class TableLimitError(SourceError):
-    """A table exceeds a limit on its size: rows, columns, header, cells, or the bytes that it unpacks to."""
+    """A table exceeds a limit. `limit` names what is limited, as TableLimits does."""
+
+    def __init__(self, text: str, limit: str) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class DataError(PredictiveMaintenanceError):

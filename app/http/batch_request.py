@@ -13,7 +13,8 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from predictive_maintenance.errors import SourceError
+from predictive_maintenance.errors import SourceError, TableLimitError
+from predictive_maintenance.ingestion.table_limits import TableLimits
 from predictive_maintenance.machine.sensors import (
     INPUT_NAMES,
     MACHINE_ID,
@@ -33,7 +34,7 @@ from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse
 from .media_types import TABLES
 from .msgspec_decoder import records_decoder
 from .request_body import json_problem, reason_of
-from .tables import BodyTable, check_rows, open_table
+from .tables import BodyTable, body_limits, check_rows, limit_problem, open_table
 
 IDENTITY_COLUMNS = (MACHINE_ID.name, TIMESTAMP.name)
 
@@ -78,6 +79,7 @@ def read_batch(
     body: bytes,
     media_type: str,
     max_rows: int,
+    max_table_bytes: int,
     limits: Limits,
     aliases: Mapping[str, Sequence[str]],
     identity_columns: Sequence[str] = (),
@@ -85,10 +87,10 @@ def read_batch(
     """Read the readings in `body`, of one of MEDIA_TYPES, and check them against the sensors' physical `limits`.
 
     `aliases` are further headers of a table's columns; `identity_columns` are read from a table, too. Raises Problem if the
-    whole body is invalid or has more than `max_rows` rows.
+    whole body is invalid, has more than `max_rows` rows or, if it is a table, unpacks to more than `max_table_bytes`.
     """
     if media_type in TABLES:
-        batch = _read_table(body, media_type, max_rows, aliases, identity_columns)
+        batch = _read_table(body, media_type, body_limits(max_rows, max_table_bytes), aliases, identity_columns)
     else:
         batch = _read_columns(body) if body.lstrip()[:1] == b"{" else _read_records(body)
         check_rows(batch.rows, max_rows)
@@ -168,24 +170,28 @@ def _column(name: str, values: Sequence[Any]) -> npt.NDArray[Any]:
 
 
 def _read_table(
-    body: bytes, media_type: str, max_rows: int, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
+    body: bytes,
+    media_type: str,
+    limits: TableLimits,
+    aliases: Mapping[str, Sequence[str]],
+    identity_columns: Sequence[str],
 ) -> Batch:
     try:
-        with open_table(body, media_type) as table:
-            return _parse_table(table, max_rows, aliases, identity_columns)
+        with open_table(body, media_type, limits) as table:
+            return _parse_table(table, aliases, identity_columns)
+    except TableLimitError as error:
+        raise limit_problem(error) from None
     except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
 
 
-def _parse_table(
-    table: BodyTable, max_rows: int, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
-) -> Batch:
-    match = match_headers(table.headers, aliases)
+def _parse_table(table: BodyTable, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]) -> Batch:
+    match = match_headers(table.schema.names, aliases)
     if missing := match.missing(INPUT_NAMES):
         lines = describe_missing(missing, match.ignored).splitlines()
         raise field_problem([(None, name, line) for name, line in zip(missing, lines, strict=True)])
     names = [name for name in (READING_ID.name, *identity_columns, *INPUT_NAMES) if name in match.columns]
-    cells = table.read([match.columns[name][0] for name in names], max_rows)
+    cells = table.read([match.columns[name][0] for name in names])
     batch = Batch(rows=cells.num_rows + len(table.malformed), columns={})
     rows = np.delete(np.arange(batch.rows), [malformed.row - 1 for malformed in table.malformed])
     for name in names:

@@ -171,6 +171,7 @@ def score_body(
         body,
         media_type,
         service.settings.max_rows,
+        service.settings.max_table_bytes,
         model.scorer.spec.limits,
         service.params.columns.aliases,
         IDENTITY_COLUMNS if inputs else (),

@@ -96,13 +96,15 @@ class CsvFile:
             return TableLimitError(
                 f"{self.name}: row {rows.refused.row}: {rows.refused.reason}; it is malformed row number "
                 f"{self.limits.malformed_rows + 1:,}, more than the maximum of {self.limits.malformed_rows:,}; "
-                "check the separator and the quotes"
+                "check the separator and the quotes",
+                "malformed_rows",
             )
         if "Empty CSV" in text:
             return SourceError(f"{self.name}: the file has a header but no rows")
         if "straddling object" in text:
             return TableLimitError(
-                f"{self.name}: a row is longer than {_BATCH_BYTES:,} bytes; check that every quoted cell is closed"
+                f"{self.name}: a row is longer than {_BATCH_BYTES:,} bytes; check that every quoted cell is closed",
+                "cell_bytes",
             )
         return SourceError(f"{self.name}: cannot be read: {text}")
 

@@ -45,18 +45,12 @@ class ParquetFile:
         limits.check_rows(metadata.num_rows, name)
         return cls(path, name, limits, metadata, schema)
 
-    @property
-    def headers(self) -> list[str]:
-        return list(self.schema.names)
-
     def batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """Read the rows of `columns`, by default all. See TableFile.batches."""
         leaves = [leaf for leaf in range(self.metadata.num_columns) if self._is_read(leaf, columns)]
         # A dictionary stays one until its cells are checked: it can decode to a million times its size.
         dictionaries = [path for leaf in leaves if (path := self._path(leaf)) in self._text_headers]
-        file = pa.parquet.ParquetFile(
-            self.path, metadata=self.metadata, read_dictionary=dictionaries, pre_buffer=False
-        )
+        file = pa.parquet.ParquetFile(self.path, metadata=self.metadata, read_dictionary=dictionaries, pre_buffer=False)
         batches = file.iter_batches(self._batch_rows(leaves), columns=columns)
         for batch in enforce(map(self._validate, batches), self.limits, self.name):
             yield self._decode(batch if columns is None else batch.select(columns))
@@ -78,13 +72,21 @@ class ParquetFile:
         """Check what the pages of `leaves` unpack to. Return the rows that are read at once."""
         if self.limits.table_bytes is None:
             return _BATCH_ROWS
-        unpacked_bytes, rows = 0, _BATCH_ROWS
+        unpacked_bytes, rows = 0, min(_BATCH_ROWS, _BATCH_BYTES // self._fixed_cells_bytes(leaves))
         for page in self._pages(leaves):
             unpacked_bytes += page.unpacked_bytes
             self.limits.check_table_bytes(unpacked_bytes, self.name)
             if page.encoding == DELTA_BYTE_ARRAY:  # each cell can be as long as the page
                 rows = min(rows, max(1, _BATCH_BYTES // (page.unpacked_bytes + 1)))
         return rows
+
+    def _fixed_cells_bytes(self, leaves: Sequence[int]) -> int:
+        """Return the bytes of a row's cells of fixed length, at least 1."""
+        names = {self._path(leaf) for leaf in leaves}
+        fixed = [field for field in self.schema if field.name in names and pa.types.is_fixed_size_binary(field.type)]
+        for field in fixed:
+            self.limits.check_cell_bytes(field.type.byte_width, f"{self.name}: column {field.name[:80]!r}")
+        return 1 + sum(field.type.byte_width for field in fixed)
 
     def _pages(self, leaves: Sequence[int]) -> Iterator[Page]:
         count = 0
@@ -97,7 +99,9 @@ class ParquetFile:
                     for page in read_pages(file, start, chunk.total_compressed_size, chunk.num_values):
                         count += 1
                         if count > _MAX_PAGES:
-                            raise TableLimitError(f"{self.name}: more than {_MAX_PAGES:,} pages; write larger pages")
+                            raise TableLimitError(
+                                f"{self.name}: more than {_MAX_PAGES:,} pages; write larger pages", "pages"
+                            )
                         yield page
                 except InvalidPageError as error:
                     raise SourceError(f"{self.name}: column {chunk.path_in_schema!r}: {error}") from None
@@ -106,7 +110,9 @@ class ParquetFile:
         for number in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(number)
             if group.num_columns != self.metadata.num_columns:
-                raise SourceError(f"{self.name}: row group {number} has {group.num_columns} columns, not {self.metadata.num_columns}")
+                raise SourceError(
+                    f"{self.name}: row group {number} has {group.num_columns} columns, not {self.metadata.num_columns}"
+                )
             for leaf in leaves:
                 yield group.column(leaf)
 

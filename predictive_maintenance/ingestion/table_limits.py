@@ -11,7 +11,10 @@ import pyarrow.compute as pc
 from ..errors import TableLimitError
 
 _MAX_BATCH_TEXT_BYTES = 32 * 2**20
-_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+_TEXT = (
+    pa.types.is_string, pa.types.is_large_string,
+    pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +36,32 @@ class TableLimits:
     def check_columns(self, count: int, name: str) -> None:
         if count > self.columns:
             raise TableLimitError(
-                f"{name}: more than {self.columns:,} columns; check the separator, or keep only the needed columns"
+                f"{name}: more than {self.columns:,} columns; check the separator, or keep only the needed columns",
+                "columns",
             )
 
     def check_header_bytes(self, size: int, name: str, part: str = "header") -> None:
         if size > self.header_bytes:
             raise TableLimitError(
-                f"{name}: the {part} is larger than {self.header_bytes:,} bytes; keep only the needed columns"
+                f"{name}: the {part} is larger than {self.header_bytes:,} bytes; keep only the needed columns",
+                "header_bytes",
+            )
+
+    def check_cell_bytes(self, size: int, where: str) -> None:
+        if size > self.cell_bytes:
+            raise TableLimitError(
+                f"{where}: a cell has {size:,} bytes, more than the maximum of {self.cell_bytes:,}; check the quotes, or "
+                "shorten the cell",
+                "cell_bytes",
             )
 
     def check_rows(self, count: int, name: str) -> None:
         if self.rows is not None and count > self.rows:
-            raise TableLimitError(f"{name}: more than {self.rows:,} rows")
+            raise TableLimitError(f"{name}: more than {self.rows:,} rows", "rows")
 
     def check_table_bytes(self, size: int, name: str) -> None:
         if self.table_bytes is not None and size > self.table_bytes:
-            raise TableLimitError(f"{name}: unpacks to more than {self.table_bytes:,} bytes")
+            raise TableLimitError(f"{name}: unpacks to more than {self.table_bytes:,} bytes", "table_bytes")
 
 
 class NumberedRow(Protocol):
@@ -73,10 +86,7 @@ def enforce(
         for header, column in text_columns:
             if (longest := _longest_cell_bytes(column)) > limits.cell_bytes:
                 row = _row_in_file(rows + _position_of(column, limits.cell_bytes), skipped)
-                raise TableLimitError(
-                    f"{name}: row {row}, column {header[:80]!r}: a cell has {longest:,} bytes, more than the maximum of "
-                    f"{limits.cell_bytes:,}; check the quotes, or shorten the cell"
-                )
+                limits.check_cell_bytes(longest, f"{name}: row {row}, column {header[:80]!r}")
         text_bytes += sum(_text_bytes(column) for _, column in text_columns)
         limits.check_table_bytes(text_bytes, name)
         yield from _split(batch)
@@ -104,7 +114,7 @@ class CountedReader(io.RawIOBase):
 
 
 def is_text(data_type: pa.DataType) -> bool:
-    """Whether the cells are text or bytes of any length."""
+    """Whether the cells are text or bytes."""
     return any(test(data_type) for test in _TEXT)
 
 

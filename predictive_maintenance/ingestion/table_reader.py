@@ -45,8 +45,15 @@ class TableFile:
 
     @property
     def headers(self) -> list[str]:
+        return list(self.schema.names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The headers and types. All columns of a CSV file are text."""
         try:
-            return self._parquet().headers if self.dialect is None else self._csv(self.dialect).header()[0]
+            if self.dialect is None:
+                return self._parquet().schema
+            return pa.schema([(header, pa.string()) for header in self._csv(self.dialect).header()[0]])
         except _UNREADABLE as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
@@ -63,9 +70,7 @@ class TableFile:
                 yield from self._parquet().batches(columns)
             else:
                 batches = self._csv(self.dialect).batches(columns, malformed)
-                yield from enforce(
-                    batches, self.limits, self.name, () if malformed is None else malformed
-                )
+                yield from enforce(batches, self.limits, self.name, () if malformed is None else malformed)
         except _UNREADABLE as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
 
