@@ -109,8 +109,6 @@ def check_rows(rows: int, max_rows: int) -> None:
 
 def limit_problem(error: TableLimitError) -> Problem:
     """Return the problem of a table that exceeds a limit."""
-    setting = f" ({_SETTINGS[error.limit]}): send it in parts" if error.limit in _SETTINGS else ""
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"{error}{setting}, or use `predictive-maintenance score FILE`",
-    )
+    setting = _SETTINGS.get(error.limit)
+    hint = f" ({setting}): send it in parts, or use `predictive-maintenance score FILE`" if setting else ""
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}{hint}")

@@ -18,7 +18,7 @@ from .table_limits import TableLimits, enforce
 
 MAGIC = b"ARROW1"
 _FILE_START_BYTES = 8
-_MAX_EXTRA_MESSAGES = 10_000
+_MAX_MESSAGES = 10_000
 _NOT_COMPRESSED = -1
 _BUFFER_STRUCT_BYTES = 16
 # Numbers of fields of the tables Message, Schema, Field, DictionaryBatch and RecordBatch.
@@ -68,8 +68,10 @@ def _check_messages(stream: pa.Buffer, name: str, limits: TableLimits) -> None:
     reader = pa.ipc.MessageReader.open_stream(stream)
     while (message := _next_message(reader)) is not None:
         messages += 1
-        if limits.rows is not None and messages > limits.rows + _MAX_EXTRA_MESSAGES:
-            raise TableLimitError(f"{name}: more Arrow messages than rows are allowed; write larger batches", "messages")
+        if messages > _MAX_MESSAGES:
+            raise TableLimitError(
+                f"{name}: more than {_MAX_MESSAGES:,} Arrow batches; write larger batches", "messages"
+            )
         if message.type == "schema":
             limits.check_header_bytes(message.metadata.size, name, "Arrow schema")
             _check_fields(_header(message), name, limits)
@@ -102,11 +104,12 @@ def _check_fields(schema: Table, name: str, limits: TableLimits) -> None:
 
 def _unpacked_bytes(batch: Table, body: pa.Buffer) -> int:
     """Return the size of a batch's buffers. A compressed buffer starts with the length that it unpacks to."""
-    compressed = bool(batch.Offset(_slot(_COMPRESSION)))
+    if not batch.Offset(_slot(_COMPRESSION)):
+        return body.size
     view, total = memoryview(body), 0
     for start in _vector(batch, _BUFFERS, _BUFFER_STRUCT_BYTES):
         offset, size = batch.Get(Int64Flags, start), batch.Get(Int64Flags, start + Int64Flags.bytewidth)
-        if compressed and size >= Int64Flags.bytewidth and 0 <= offset <= len(view) - Int64Flags.bytewidth:
+        if size >= Int64Flags.bytewidth and 0 <= offset <= len(view) - Int64Flags.bytewidth:
             (stated,) = struct.unpack_from("<q", view, offset)
             size = size if stated == _NOT_COMPRESSED else stated
         total += max(0, size)

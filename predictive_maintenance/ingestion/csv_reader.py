@@ -7,16 +7,14 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import SourceError, TableLimitError
-from .table_limits import CountedReader, TableLimits
+from .table_limits import TableLimits
 
 SEPARATORS = (",", ";", "\t", "|")
 _BATCH_BYTES = 2 * 2**20
@@ -58,7 +56,7 @@ class CsvFile:
     def header(self) -> tuple[list[str], int]:
         """Return the header's cells and its number of lines: a quoted cell can contain a line break."""
         encoding = "utf-8-sig" if self.dialect.encoding == "utf-8" else self.dialect.encoding
-        with self._open() as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        with open_bytes(self.path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
             reader = csv.reader(self._header_lines(text), delimiter=self.dialect.separator)
             cells = next(reader)
         self.limits.check_columns(len(cells), self.name)
@@ -68,28 +66,24 @@ class CsvFile:
         """Read the rows under the headers `columns`, by default all. See TableFile.batches."""
         names, header_lines = self.header()
         rows = _MalformedRows(malformed, header_lines, self.limits)
-        with self._open() as file:
-            encoding = self.dialect.encoding
-            recoded: Any = file if encoding == "utf-8" else codecs.EncodedFile(file, "utf-8", encoding)
-            try:
-                # All columns are read as text: pyarrow would infer their types from the first block only.
-                reader = pa.csv.open_csv(
-                    recoded,
-                    read_options=pa.csv.ReadOptions(
-                        column_names=names, skip_rows=header_lines, block_size=_BATCH_BYTES, use_threads=False
-                    ),
-                    parse_options=pa.csv.ParseOptions(
-                        delimiter=self.dialect.separator, invalid_row_handler=rows.handle
-                    ),
-                    convert_options=pa.csv.ConvertOptions(
-                        column_types=dict.fromkeys(names if columns is None else columns, pa.string()),
-                        include_columns=columns, strings_can_be_null=False, check_utf8=True,
-                    ),
-                )  # fmt: skip
-                with reader:
-                    yield from reader
-            except pa.ArrowInvalid as error:
-                raise self._error(str(error), rows) from None
+        try:
+            # All columns are read as text: pyarrow would infer their types from the first block only.
+            reader = pa.csv.open_csv(
+                self._open(),
+                read_options=pa.csv.ReadOptions(
+                    column_names=names, skip_rows=header_lines, block_size=_BATCH_BYTES, use_threads=False,
+                    encoding=self.dialect.encoding,
+                ),
+                parse_options=pa.csv.ParseOptions(delimiter=self.dialect.separator, invalid_row_handler=rows.handle),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names if columns is None else columns, pa.string()),
+                    include_columns=columns, strings_can_be_null=False, check_utf8=True,
+                ),
+            )  # fmt: skip
+            with reader:
+                yield from reader
+        except pa.ArrowInvalid as error:
+            raise self._error(str(error), rows) from None
 
     def _error(self, text: str, rows: "_MalformedRows") -> SourceError:
         if rows.refused is not None:
@@ -118,10 +112,16 @@ class CsvFile:
             self.limits.check_columns(separators, self.name)
             yield line
 
-    @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
-        with open_bytes(self.path) as file, CountedReader(file, self.limits, self.name) as counted:
-            yield cast(IO[bytes], counted)
+    def _open(self) -> pa.NativeFile:
+        """Open the text. A limited table is unpacked in chunks first: pyarrow reads ahead without a limit."""
+        if self.limits.table_bytes is None:
+            return open_bytes(self.path)
+        unpacked = bytearray()
+        with open_bytes(self.path) as file:
+            while chunk := file.read(_BATCH_BYTES):
+                unpacked += chunk
+                self.limits.check_table_bytes(len(unpacked), self.name)
+        return pa.BufferReader(unpacked)
 
 
 class _MalformedRows:
@@ -143,12 +143,11 @@ class _MalformedRows:
         return "skip"
 
 
-def open_bytes(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> pa.NativeFile:
     """Open the file's bytes, decompressed if the content is gzip."""
     with path.open("rb") as file:
-        compressed = file.read(2) == _GZIP_MAGIC
-    # Python's gzip module takes 30 times as long for a file of many small members.
-    return cast(IO[bytes], pa.input_stream(str(path), compression="gzip")) if compressed else path.open("rb")
+        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return pa.input_stream(str(path), compression="gzip" if compressed else None)
 
 
 def sniff(path: Path, name: str) -> Dialect:

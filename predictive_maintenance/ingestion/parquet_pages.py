@@ -20,6 +20,7 @@ _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _ST
 # Fields of PageHeader as (id, type), and the structs of the two types of data pages, as (field, encoding's field).
 _TYPE, _UNPACKED_BYTES, _PACKED_BYTES = (1, _I32), (2, _I32), (3, _I32)
 _DATA_HEADERS = {0: ((5, _STRUCT), (2, _I32)), 3: ((8, _STRUCT), (4, _I32))}
+_DICTIONARY_PAGE = 2
 _VALUES = (1, _I32)
 
 Fields = dict[tuple[int, int], Any]
@@ -31,9 +32,10 @@ class InvalidPageError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """A page: the bytes that it unpacks to, its number of values (0 if it has no data), and their encoding."""
+    """A page: the bytes that it unpacks to, whether it is a dictionary, the number of its data values, their encoding."""
 
     unpacked_bytes: int
+    is_dictionary: bool
     values: int
     encoding: int | None
 
@@ -51,7 +53,7 @@ def read_pages(file: BinaryIO, start: int, size: int, values: int) -> Iterator[P
         unpacked, packed = header.get(_UNPACKED_BYTES, -1), header.get(_PACKED_BYTES, -1)
         if min(unpacked, packed) < 0:
             raise InvalidPageError("a page header has no valid size")
-        page = Page(unpacked, *_values_and_encoding(header))
+        page = Page(unpacked, header.get(_TYPE) == _DICTIONARY_PAGE, *_values_and_encoding(header))
         position += reader.position + packed
         seen += page.values
         yield page

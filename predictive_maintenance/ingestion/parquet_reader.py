@@ -2,9 +2,8 @@
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,8 @@ from .table_limits import TableLimits, enforce, is_text
 
 PARQUET_MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
-_BATCH_BYTES = 16 * 2**20
+_BATCH_BYTES = 32 * 2**20
+_DICTIONARY_ENCODINGS = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
 _MAX_PAGES = 10_000
 _FOOTER_END = struct.Struct("<I4s")
 
@@ -49,15 +49,16 @@ class ParquetFile:
         """Read the rows of `columns`, by default all. See TableFile.batches."""
         leaves = [leaf for leaf in range(self.metadata.num_columns) if self._is_read(leaf, columns)]
         # A dictionary stays one until its cells are checked: it can decode to a million times its size.
-        dictionaries = [path for leaf in leaves if (path := self._path(leaf)) in self._text_headers]
-        file = pa.parquet.ParquetFile(self.path, metadata=self.metadata, read_dictionary=dictionaries, pre_buffer=False)
-        batches = file.iter_batches(self._batch_rows(leaves), columns=columns)
-        for batch in enforce(map(self._validate, batches), self.limits, self.name):
-            yield self._decode(batch if columns is None else batch.select(columns))
-
-    @cached_property
-    def _text_headers(self) -> set[str]:
-        return {field.name for field in self.schema if is_text(field.type)}
+        dictionaries = {leaf for leaf in leaves if self._is_read_as_dictionary(leaf)}
+        file = pa.parquet.ParquetFile(
+            self.path, metadata=self.metadata, read_dictionary=[*map(self._path, dictionaries)], pre_buffer=False
+        )
+        batches = file.iter_batches(self._batch_rows(leaves, dictionaries), columns=columns)
+        schema = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
+        for batch in enforce(map(_validate_dictionaries, batches), self.limits, self.name):
+            selected = batch if columns is None else batch.select(columns)
+            cells = [column.cast(field.type) for column, field in zip(selected.columns, schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(cells, schema=schema)
 
     def _path(self, leaf: int) -> str:
         path: str = self.metadata.schema.column(leaf).path
@@ -68,17 +69,32 @@ class ParquetFile:
         path = self._path(leaf)
         return columns is None or any(path == column or path.startswith(f"{column}.") for column in columns)
 
-    def _batch_rows(self, leaves: Sequence[int]) -> int:
-        """Check what the pages of `leaves` unpack to. Return the rows that are read at once."""
+    def _is_text(self, leaf: int) -> bool:
+        return any(field.name == self._path(leaf) and is_text(field.type) for field in self.schema)
+
+    def _is_read_as_dictionary(self, leaf: int) -> bool:
+        """Whether pyarrow can read a leaf column as a dictionary. Where the metadata is false, reading it fails."""
+        encodings = {encoding for chunk in self._chunks(leaf) for encoding in chunk.encodings}
+        return self._is_text(leaf) and encodings <= _DICTIONARY_ENCODINGS
+
+    def _batch_rows(self, leaves: Sequence[int], dictionaries: Container[int]) -> int:
+        """Check what the pages of `leaves` unpack to. Return the number of rows to read at once."""
         if self.limits.table_bytes is None:
             return _BATCH_ROWS
-        unpacked_bytes, rows = 0, min(_BATCH_ROWS, _BATCH_BYTES // self._fixed_cells_bytes(leaves))
-        for page in self._pages(leaves):
-            unpacked_bytes += page.unpacked_bytes
-            self.limits.check_table_bytes(unpacked_bytes, self.name)
-            if page.encoding == DELTA_BYTE_ARRAY:  # each cell can be as long as the page
-                rows = min(rows, max(1, _BATCH_BYTES // (page.unpacked_bytes + 1)))
-        return rows
+        unpacked_bytes = pages = 0
+        rows = min(_BATCH_ROWS, _BATCH_BYTES // self._fixed_cells_bytes(leaves))
+        for leaf in leaves:
+            can_repeat = self._is_text(leaf) and leaf not in dictionaries
+            for page in self._pages(leaf):
+                pages += 1
+                if pages > _MAX_PAGES:
+                    raise TableLimitError(f"{self.name}: more than {_MAX_PAGES:,} pages; write larger pages", "pages")
+                unpacked_bytes += page.unpacked_bytes
+                self.limits.check_table_bytes(unpacked_bytes, self.name)
+                if can_repeat and (page.is_dictionary or page.encoding == DELTA_BYTE_ARRAY):
+                    # Each cell can repeat the whole page.
+                    rows = min(rows, _BATCH_BYTES // (page.unpacked_bytes + 1))
+        return max(1, rows)
 
     def _fixed_cells_bytes(self, leaves: Sequence[int]) -> int:
         """Return the bytes of a row's cells of fixed length, at least 1."""
@@ -88,49 +104,33 @@ class ParquetFile:
             self.limits.check_cell_bytes(field.type.byte_width, f"{self.name}: column {field.name[:80]!r}")
         return 1 + sum(field.type.byte_width for field in fixed)
 
-    def _pages(self, leaves: Sequence[int]) -> Iterator[Page]:
-        count = 0
+    def _pages(self, leaf: int) -> Iterator[Page]:
         with self.path.open("rb") as file:
-            for chunk in self._chunks(leaves):
+            for chunk in self._chunks(leaf):
                 start = chunk.data_page_offset
                 if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
                     start = chunk.dictionary_page_offset
                 try:
-                    for page in read_pages(file, start, chunk.total_compressed_size, chunk.num_values):
-                        count += 1
-                        if count > _MAX_PAGES:
-                            raise TableLimitError(
-                                f"{self.name}: more than {_MAX_PAGES:,} pages; write larger pages", "pages"
-                            )
-                        yield page
+                    yield from read_pages(file, start, chunk.total_compressed_size, chunk.num_values)
                 except InvalidPageError as error:
-                    raise SourceError(f"{self.name}: column {chunk.path_in_schema!r}: {error}") from None
+                    raise SourceError(f"{self.name}: column {self._path(leaf)!r}: {error}") from None
 
-    def _chunks(self, leaves: Sequence[int]) -> Iterator[Any]:
+    def _chunks(self, leaf: int) -> Iterator[Any]:
         for number in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(number)
             if group.num_columns != self.metadata.num_columns:
                 raise SourceError(
                     f"{self.name}: row group {number} has {group.num_columns} columns, not {self.metadata.num_columns}"
                 )
-            for leaf in leaves:
-                yield group.column(leaf)
+            yield group.column(leaf)
 
-    def _validate(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        # An index beyond its dictionary would crash the process.
-        for column in batch.columns:
-            if pa.types.is_dictionary(column.type):
-                column.validate(full=True)
-        return batch
 
-    def _decode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with the types of the file's schema."""
-        fields = [self.schema.field(name) for name in batch.schema.names]
-        columns = [
-            column.cast(field.type) if column.type != field.type else column
-            for column, field in zip(batch.columns, fields, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, self.schema.metadata))
+def _validate_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    # An index beyond its dictionary would crash the process.
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            column.validate(full=True)
+    return batch
 
 
 def _footer_bytes(path: Path) -> int:

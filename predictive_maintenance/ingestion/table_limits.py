@@ -1,9 +1,8 @@
 """Limits of a table, enforced while it is read: a small file can unpack to gigabytes."""
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,8 +80,10 @@ def enforce(
     """
     rows = text_bytes = 0
     for batch in batches:
+        if not batch.num_rows:
+            continue
         limits.check_rows(rows + batch.num_rows + len(skipped), name)
-        text_columns = [(header, column) for header, column in _text_columns(batch) if len(column)]
+        text_columns = list(_text_columns(batch))
         for header, column in text_columns:
             if (longest := _longest_cell_bytes(column)) > limits.cell_bytes:
                 row = _row_in_file(rows + _position_of(column, limits.cell_bytes), skipped)
@@ -91,26 +92,6 @@ def enforce(
         limits.check_table_bytes(text_bytes, name)
         yield from _split(batch)
         rows += batch.num_rows
-
-
-class CountedReader(io.RawIOBase):
-    """A file that raises TableLimitError when more than the allowed bytes of a table are read from it."""
-
-    def __init__(self, file: Any, limits: TableLimits, name: str) -> None:
-        self._file, self._limits, self._name, self._read_bytes = file, limits, name, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        size: int = self._file.readinto(buffer)
-        self._read_bytes += size
-        self._limits.check_table_bytes(self._read_bytes, self._name)
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 def is_text(data_type: pa.DataType) -> bool:
