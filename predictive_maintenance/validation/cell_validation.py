@@ -94,7 +94,10 @@ def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str
     if not len(positions):
         return
     # An object array: a numpy text array would allocate the size of the longest cell for every cell.
-    raw = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
+    found = cells.take(pa.array(positions))
+    if any(test(found.type) for test in _DATE):  # Python's dates end with the year 9999
+        found = pc.cast(found, pa.string())
+    raw = ["" if value is None else str(value) for value in found.to_pylist()]
     values = np.array(raw, dtype=object)
     missing = np.array([value.strip().lower() in MISSING_WORDS for value in raw])
     for which, why in ((missing, MISSING), (~missing, reason)):
