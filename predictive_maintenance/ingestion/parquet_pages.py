@@ -1,33 +1,50 @@
-"""Headers of Parquet pages, read without unpacking the pages. pyarrow does not expose them.
+"""Column chunks and page headers of a Parquet file, read without unpacking pages.
 
-The file's metadata also states what a column unpacks to, but the Parquet reader allocates what each page's header
-states. A page header is a struct in Thrift's compact protocol:
-https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
-https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+pyarrow does not expose page headers. A file's metadata also states what a column unpacks to, but the Parquet reader
+allocates what each page's header states. pyarrow's objects for column chunks abort the process if a chunk's metadata is
+invalid. https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+import pyarrow as pa
+import pyarrow.parquet
+
+from .thrift_reader import I32, I64, LIST, STRUCT, CompactReader, Fields, InvalidThriftError
+
+PLAIN_OR_DICTIONARY = {0, 2, 3, 4, 8}
+"""Encodings of pages of plain values, dictionaries and levels."""
 DELTA_BYTE_ARRAY = 7
 """The encoding of text as a prefix of the value before and a suffix: a page can decode to many times its size."""
 
 _MAX_HEADER_BYTES = 64 * 1024
-_MAX_DEPTH = 8
-# Types of Thrift's compact protocol.
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
-# Fields of PageHeader as (id, type), and the structs of the two types of data pages, as (field, encoding's field).
-_TYPE, _UNPACKED_BYTES, _PACKED_BYTES = (1, _I32), (2, _I32), (3, _I32)
-_DATA_HEADERS = {0: ((5, _STRUCT), (2, _I32)), 3: ((8, _STRUCT), (4, _I32))}
+_MAGIC_BYTES = 4
+# Fields as (id, type): of FileMetaData, RowGroup, ColumnChunk and ColumnMetaData.
+_ROW_GROUPS, _COLUMNS, _META_DATA = (4, LIST), (1, LIST), (3, STRUCT)
+_ENCODINGS, _CHUNK_VALUES, _CHUNK_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = (
+    (2, LIST),
+    (5, I64),
+    (7, I64),
+    (9, I64),
+    (11, I64),
+)
+# Fields of PageHeader, and the structs of the two types of data pages, as (field, encoding's field).
+_TYPE, _UNPACKED_BYTES, _PACKED_BYTES = (1, I32), (2, I32), (3, I32)
+_DATA_HEADERS = {0: ((5, STRUCT), (2, I32)), 3: ((8, STRUCT), (4, I32))}
 _DICTIONARY_PAGE = 2
-_VALUES = (1, _I32)
-
-Fields = dict[tuple[int, int], Any]
+_VALUES = (1, I32)
 
 
-class InvalidPageError(ValueError):
-    """A page header is invalid."""
+@dataclass(frozen=True)
+class Chunk:
+    """The pages of a column in a row group: position and size in the file in bytes, number of values, encodings."""
+
+    start: int
+    size: int
+    values: int
+    encodings: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -40,19 +57,38 @@ class Page:
     encoding: int | None
 
 
-def read_pages(file: BinaryIO, start: int, size: int, values: int) -> Iterator[Page]:
-    """Yield the pages of a column chunk of `size` bytes at `start`, until they have `values` values, as Parquet readers do.
+def read_chunks(metadata: pa.parquet.FileMetaData) -> list[list[Chunk]]:
+    """Return the chunks of each row group. Raises InvalidThriftError if the metadata is incomplete."""
+    sink = pa.BufferOutputStream()
+    # What pyarrow has read, written again: this reader cannot understand it differently.
+    metadata.write_metadata_file(sink)
+    fields = CompactReader(sink.getvalue().to_pybytes()[_MAGIC_BYTES:]).read_struct()
+    return [[_chunk(column.get(_META_DATA, {})) for column in group.get(_COLUMNS, [])] for group in fields.get(_ROW_GROUPS, [])]
 
-    Raises InvalidPageError if a page header is invalid.
+
+def _chunk(fields: Fields) -> Chunk:
+    try:
+        start, dictionary = fields[_DATA_OFFSET], fields.get(_DICTIONARY_OFFSET, 0)
+        # The same rule as in the Parquet reader.
+        start = dictionary if 0 < dictionary < start else start
+        return Chunk(start, fields[_CHUNK_BYTES], fields[_CHUNK_VALUES], frozenset(fields[_ENCODINGS]))
+    except KeyError:
+        raise InvalidThriftError("a column chunk has no metadata") from None
+
+
+def read_pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    """Yield the pages of a chunk until they have all of its values, as the Parquet reader does.
+
+    Raises InvalidThriftError if a page header is invalid.
     """
-    position, end, seen = start, start + size, 0
-    while seen < values and position < end:
+    position, end, seen = chunk.start, chunk.start + chunk.size, 0
+    while seen < chunk.values and 0 <= position < end:
         file.seek(position)
-        reader = _CompactReader(file.read(min(_MAX_HEADER_BYTES, end - position)))
+        reader = CompactReader(file.read(min(_MAX_HEADER_BYTES, end - position)))
         header = reader.read_struct()
         unpacked, packed = header.get(_UNPACKED_BYTES, -1), header.get(_PACKED_BYTES, -1)
         if min(unpacked, packed) < 0:
-            raise InvalidPageError("a page header has no valid size")
+            raise InvalidThriftError("a page header has no valid size")
         page = Page(unpacked, header.get(_TYPE) == _DICTIONARY_PAGE, *_values_and_encoding(header))
         position += reader.position + packed
         seen += page.values
@@ -65,80 +101,3 @@ def _values_and_encoding(header: Fields) -> tuple[int, int | None]:
     struct, encoding = found
     data = header.get(struct, {})
     return max(0, data.get(_VALUES, 0)), data.get(encoding)
-
-
-class _CompactReader:
-    """Reads a struct of Thrift's compact protocol: integers and structs. Other values are skipped.
-
-    Where the protocol leaves room, it reads what Thrift's C++ library reads, which the Parquet reader uses.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self.position = data, 0
-
-    def read_struct(self, depth: int = 0) -> Fields:
-        fields: Fields = {}
-        number = 0
-        while head := self._byte():
-            delta, kind = head >> 4, head & 0x0F
-            number = number + delta if delta else _as_int16(_zigzag(self._varint()))
-            if (number, kind) in fields:
-                raise InvalidPageError(f"a page header has field {number} twice")
-            fields[number, kind] = None if kind in (_TRUE, _FALSE) else self._read_value(kind, depth + 1)
-        return fields
-
-    def _read_value(self, kind: int, depth: int) -> Any:
-        if depth > _MAX_DEPTH:
-            raise InvalidPageError("a page header is nested too deeply")
-        if kind in (_TRUE, _FALSE, _BYTE):  # in a list, a boolean is a byte
-            self._skip(1)
-        elif kind in (_I16, _I32, _I64):
-            # Larger than 32 bits is cut.
-            return _zigzag(self._varint() & 0xFFFF_FFFF if kind == _I32 else self._varint())
-        elif kind == _DOUBLE:
-            self._skip(8)
-        elif kind == _BINARY:
-            self._skip(self._varint())
-        elif kind in (_LIST, _SET):
-            head = self._byte()
-            self._skip_values(self._varint() if head >> 4 == 15 else head >> 4, (head & 0x0F,), depth)
-        elif kind == _MAP:
-            if size := self._varint():
-                kinds = self._byte()
-                self._skip_values(size, (kinds >> 4, kinds & 0x0F), depth)
-        elif kind == _STRUCT:
-            return self.read_struct(depth)
-        else:
-            raise InvalidPageError(f"a page header has a field of unknown type {kind}")
-        return None
-
-    def _skip_values(self, count: int, kinds: tuple[int, ...], depth: int) -> None:
-        for _ in range(count):
-            for kind in kinds:
-                self._read_value(kind, depth + 1)
-
-    def _skip(self, size: int) -> None:
-        self.position += size
-        if self.position > len(self._data):
-            raise InvalidPageError("a page header is incomplete")
-
-    def _byte(self) -> int:
-        self._skip(1)
-        return self._data[self.position - 1]
-
-    def _varint(self) -> int:
-        result = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            result |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return result
-        raise InvalidPageError("a page header has an integer of more than 64 bits")
-
-
-def _zigzag(value: int) -> int:
-    return (value >> 1) ^ -(value & 1)
-
-
-def _as_int16(value: int) -> int:
-    return (value + 2**15) % 2**16 - 2**15

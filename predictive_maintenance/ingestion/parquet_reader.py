@@ -4,20 +4,21 @@ import os
 import struct
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet
 
 from ..errors import SourceError, TableLimitError
-from .parquet_pages import DELTA_BYTE_ARRAY, InvalidPageError, Page, read_pages
+from .parquet_pages import DELTA_BYTE_ARRAY, PLAIN_OR_DICTIONARY, Chunk, Page, read_chunks, read_pages
 from .table_limits import TableLimits, enforce, is_text
+from .thrift_reader import InvalidThriftError
 
 PARQUET_MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20
-_DICTIONARY_ENCODINGS = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
 _MAX_PAGES = 10_000
 _FOOTER_END = struct.Struct("<I4s")
 
@@ -75,7 +76,7 @@ class ParquetFile:
     def _is_read_as_dictionary(self, leaf: int) -> bool:
         """Whether pyarrow can read a leaf column as a dictionary. Where the metadata is false, reading it fails."""
         encodings = {encoding for chunk in self._chunks(leaf) for encoding in chunk.encodings}
-        return self._is_text(leaf) and encodings <= _DICTIONARY_ENCODINGS
+        return self._is_text(leaf) and encodings <= PLAIN_OR_DICTIONARY
 
     def _batch_rows(self, leaves: Sequence[int], dictionaries: Container[int]) -> int:
         """Check what the pages of `leaves` unpack to. Return the number of rows to read at once."""
@@ -107,22 +108,26 @@ class ParquetFile:
     def _pages(self, leaf: int) -> Iterator[Page]:
         with self.path.open("rb") as file:
             for chunk in self._chunks(leaf):
-                start = chunk.data_page_offset
-                if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-                    start = chunk.dictionary_page_offset
                 try:
-                    yield from read_pages(file, start, chunk.total_compressed_size, chunk.num_values)
-                except InvalidPageError as error:
+                    yield from read_pages(file, chunk)
+                except InvalidThriftError as error:
                     raise SourceError(f"{self.name}: column {self._path(leaf)!r}: {error}") from None
 
-    def _chunks(self, leaf: int) -> Iterator[Any]:
-        for number in range(self.metadata.num_row_groups):
-            group = self.metadata.row_group(number)
-            if group.num_columns != self.metadata.num_columns:
+    def _chunks(self, leaf: int) -> list[Chunk]:
+        return [group[leaf] for group in self._row_groups]
+
+    @cached_property
+    def _row_groups(self) -> list[list[Chunk]]:
+        try:
+            groups = read_chunks(self.metadata)
+        except InvalidThriftError as error:
+            raise SourceError(f"{self.name}: not a readable Parquet file: {error}") from None
+        for number, group in enumerate(groups):
+            if len(group) != self.metadata.num_columns:
                 raise SourceError(
-                    f"{self.name}: row group {number} has {group.num_columns} columns, not {self.metadata.num_columns}"
+                    f"{self.name}: row group {number} has {len(group)} columns, not {self.metadata.num_columns}"
                 )
-            yield group.column(leaf)
+        return groups
 
 
 def _validate_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
