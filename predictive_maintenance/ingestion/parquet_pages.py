@@ -23,13 +23,8 @@ _MAX_HEADER_BYTES = 64 * 1024
 _MAGIC_BYTES = 4
 # Fields as (id, type): of FileMetaData, RowGroup, ColumnChunk and ColumnMetaData.
 _ROW_GROUPS, _COLUMNS, _META_DATA = (4, LIST), (1, LIST), (3, STRUCT)
-_ENCODINGS, _CHUNK_VALUES, _CHUNK_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = (
-    (2, LIST),
-    (5, I64),
-    (7, I64),
-    (9, I64),
-    (11, I64),
-)
+_ENCODINGS, _CHUNK_VALUES, _CHUNK_UNPACKED_BYTES, _CHUNK_BYTES = (2, LIST), (5, I64), (6, I64), (7, I64)
+_DATA_OFFSET, _DICTIONARY_OFFSET = (9, I64), (11, I64)
 # Fields of PageHeader, and the structs of the two types of data pages, as (field, encoding's field).
 _TYPE, _UNPACKED_BYTES, _PACKED_BYTES = (1, I32), (2, I32), (3, I32)
 _DATA_HEADERS = {0: ((5, STRUCT), (2, I32)), 3: ((8, STRUCT), (4, I32))}
@@ -37,12 +32,16 @@ _DICTIONARY_PAGE = 2
 _VALUES = (1, I32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """The pages of a column in a row group: position and size in the file in bytes, number of values, encodings."""
+    """The pages of a column in a row group: position and size in the file in bytes, number of values, encodings.
+
+    `unpacked_bytes` is what the metadata states, which need not be true.
+    """
 
     start: int
     size: int
+    unpacked_bytes: int
     values: int
     encodings: frozenset[int]
 
@@ -63,7 +62,10 @@ def read_chunks(metadata: pa.parquet.FileMetaData) -> list[list[Chunk]]:
     # What pyarrow has read, written again: this reader cannot understand it differently.
     metadata.write_metadata_file(sink)
     fields = CompactReader(sink.getvalue().to_pybytes()[_MAGIC_BYTES:]).read_struct()
-    return [[_chunk(column.get(_META_DATA, {})) for column in group.get(_COLUMNS, [])] for group in fields.get(_ROW_GROUPS, [])]
+    return [
+        [_chunk(column.get(_META_DATA, {})) for column in group.get(_COLUMNS, [])]
+        for group in fields.get(_ROW_GROUPS, [])
+    ]
 
 
 def _chunk(fields: Fields) -> Chunk:
@@ -71,7 +73,13 @@ def _chunk(fields: Fields) -> Chunk:
         start, dictionary = fields[_DATA_OFFSET], fields.get(_DICTIONARY_OFFSET, 0)
         # The same rule as in the Parquet reader.
         start = dictionary if 0 < dictionary < start else start
-        return Chunk(start, fields[_CHUNK_BYTES], fields[_CHUNK_VALUES], frozenset(fields[_ENCODINGS]))
+        return Chunk(
+            start=start,
+            size=fields[_CHUNK_BYTES],
+            unpacked_bytes=fields[_CHUNK_UNPACKED_BYTES],
+            values=fields[_CHUNK_VALUES],
+            encodings=frozenset(fields[_ENCODINGS]),
+        )
     except KeyError:
         raise InvalidThriftError("a column chunk has no metadata") from None
 

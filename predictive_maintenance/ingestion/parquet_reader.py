@@ -19,6 +19,7 @@ from .thrift_reader import InvalidThriftError
 PARQUET_MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20
+_REPEATED_CELL_BYTES = 4
 _MAX_PAGES = 10_000
 _FOOTER_END = struct.Struct("<I4s")
 
@@ -74,9 +75,16 @@ class ParquetFile:
         return any(field.name == self._path(leaf) and is_text(field.type) for field in self.schema)
 
     def _is_read_as_dictionary(self, leaf: int) -> bool:
-        """Whether pyarrow can read a leaf column as a dictionary. Where the metadata is false, reading it fails."""
-        encodings = {encoding for chunk in self._chunks(leaf) for encoding in chunk.encodings}
-        return self._is_text(leaf) and encodings <= PLAIN_OR_DICTIONARY
+        """Whether to read a leaf column as a dictionary: pyarrow can read its encodings, and its cells may repeat.
+
+        Where the metadata is false, reading fails.
+        """
+        chunks = self._chunks(leaf)
+        if not self._is_text(leaf) or not all(chunk.encodings <= PLAIN_OR_DICTIONARY for chunk in chunks):
+            return False
+        # A dictionary of a column of many different cells takes longer to read.
+        unpacked_bytes, cells = sum(chunk.unpacked_bytes for chunk in chunks), sum(chunk.values for chunk in chunks)
+        return self.limits.table_bytes is not None or unpacked_bytes < _REPEATED_CELL_BYTES * cells
 
     def _batch_rows(self, leaves: Sequence[int], dictionaries: Container[int]) -> int:
         """Check what the pages of `leaves` unpack to. Return the number of rows to read at once."""

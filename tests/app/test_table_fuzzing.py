@@ -11,7 +11,8 @@ from app.problems import Problem
 from tests.fixtures.fuzzed_tables import csv_tables, damaged_tables, good_tables, typed_tables
 
 MAX_ROWS, MAX_TABLE_BYTES = 60, 2**20
-REFUSALS = {
+ANSWERS = {
+    HTTPStatus.OK,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -31,11 +32,13 @@ def check(params, body, media_type):
     try:
         batch = read(params, body, media_type)
     except Problem as problem:
-        assert problem.status in REFUSALS
+        status = problem.status
     else:
+        status = HTTPStatus.OK
         assert 0 < batch.rows <= MAX_ROWS
         assert {len(column) for column in batch.columns.values()} == {batch.rows}
         assert set(batch.errors) <= set(range(batch.rows))
+    assert status in ANSWERS
 
 
 @pytest.mark.parametrize(("body", "media_type"), good_tables())
