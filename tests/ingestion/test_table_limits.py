@@ -12,14 +12,14 @@ from predictive_maintenance.ingestion.table_reader import TableFile
 from tests.fixtures import hostile_tables as hostile
 
 
-def read(path, columns=None, **limits):
+def read(path, headers=None, **limits):
     table = TableFile.open(path, "input.csv", TableLimits(**limits))
-    return [row for batch in table.batches([], columns) for row in batch.to_pylist()]
+    return [row for batch in table.batches([], headers) for row in batch.to_pylist()]
 
 
-def error(path, columns=None, **limits):
+def error(path, headers=None, **limits):
     with pytest.raises(TableLimitError) as caught:
-        read(path, columns, **limits)
+        read(path, headers, **limits)
     return str(caught.value)
 
 
