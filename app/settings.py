@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         description="Public key that model versions have to be signed with: PEM file, PEM or base64; none by default.",
     )
     max_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Most readings in one batch.")
+    max_table_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 2**20, description="Most bytes that a CSV, Parquet or Arrow table in a request may unpack to."
+    )
     max_waiting: Annotated[int, Field(ge=1)] = Field(
         32, description="Most batches that wait, and most explanations; more are refused with status 503."
     )

@@ -20,6 +20,14 @@ class SourceError(PredictiveMaintenanceError):
     """A data source is missing, unreadable or empty, or its columns cannot be matched."""
 
 
+class TableLimitError(SourceError):
+    """A table exceeds a limit. `limit` names what is limited, as TableLimits does."""
+
+    def __init__(self, text: str, limit: str) -> None:
+        super().__init__(text)
+        self.limit = limit
+
+
 class DataError(PredictiveMaintenanceError):
     """The rows do not allow the operation: too many are bad, too few are left, or a class is missing."""
 

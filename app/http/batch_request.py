@@ -6,7 +6,8 @@ from http import HTTPStatus
 import numpy as np
 import pyarrow as pa
 
-from predictive_maintenance.errors import SourceError
+from predictive_maintenance.errors import SourceError, TableLimitError
+from predictive_maintenance.ingestion.table_limits import TableLimits
 from predictive_maintenance.machine.sensors import (
     INPUT_NAMES,
     MACHINE_ID,
@@ -22,7 +23,7 @@ from ..problems import Problem, field_problem, is_disk_full
 from .batch import Batch
 from .json_batch import read_json_batch
 from .media_types import TABLES
-from .tables import BodyTable, open_table
+from .tables import BodyTable, body_limits, limit_problem, open_table
 
 IDENTITY_COLUMNS = (MACHINE_ID.name, TIMESTAMP.name)
 
@@ -32,6 +33,7 @@ def read_batch(
     media_type: str,
     max_rows: int,
     max_record_bytes: int,
+    max_table_bytes: int,
     limits: Limits,
     aliases: Mapping[str, Sequence[str]],
     identity_columns: Sequence[str] = (),
@@ -39,10 +41,11 @@ def read_batch(
     """Read the readings in `body`, of one of MEDIA_TYPES, and check them against the sensors' physical `limits`.
 
     `aliases` are further headers of a table's columns; `identity_columns` are read from a table, too. A larger JSON record
-    than `max_record_bytes` is invalid. Raises Problem if the whole body is invalid or has more than `max_rows` rows.
+    than `max_record_bytes` is invalid. Raises Problem if the whole body is invalid, has more than `max_rows` rows or, if it
+    is a table, unpacks to more than `max_table_bytes`.
     """
     if media_type in TABLES:
-        batch = _read_table(body, media_type, max_rows, aliases, identity_columns)
+        batch = _read_table(body, media_type, body_limits(max_rows, max_table_bytes), aliases, identity_columns)
     else:
         batch = read_json_batch(body, max_rows, max_record_bytes)
     if batch.rows == 0:
@@ -52,11 +55,17 @@ def read_batch(
 
 
 def _read_table(
-    body: bytes, media_type: str, max_rows: int, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
+    body: bytes,
+    media_type: str,
+    limits: TableLimits,
+    aliases: Mapping[str, Sequence[str]],
+    identity_columns: Sequence[str],
 ) -> Batch:
     try:
-        with open_table(body, media_type) as table:
-            return _parse_table(table, max_rows, aliases, identity_columns)
+        with open_table(body, media_type, limits) as table:
+            return _parse_table(table, aliases, identity_columns)
+    except TableLimitError as error:
+        raise limit_problem(error) from None
     except MemoryError:  # Arrow's is an ArrowException, too
         raise
     except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
@@ -65,15 +74,13 @@ def _read_table(
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
 
 
-def _parse_table(
-    table: BodyTable, max_rows: int, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
-) -> Batch:
-    match = match_headers(table.headers, aliases)
+def _parse_table(table: BodyTable, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]) -> Batch:
+    match = match_headers(table.schema.names, aliases)
     if missing := match.missing(INPUT_NAMES):
         lines = describe_missing(missing, match.ignored).splitlines()
         raise field_problem([(None, name, line) for name, line in zip(missing, lines, strict=True)])
     names = [name for name in (READING_ID.name, *identity_columns, *INPUT_NAMES) if name in match.columns]
-    cells = table.read([match.columns[name][0] for name in names], max_rows)
+    cells = table.read([match.columns[name][0] for name in names])
     batch = Batch(rows=cells.num_rows + len(table.malformed), columns={})
     rows = np.delete(np.arange(batch.rows), [malformed.row - 1 for malformed in table.malformed])
     for name in names:

@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,47 +12,62 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from predictive_maintenance.ingestion.table_reader import PARQUET_MAGIC, MalformedRow, TableFile
+from predictive_maintenance.errors import TableLimitError
+from predictive_maintenance.ingestion.arrow_reader import ArrowStream
+from predictive_maintenance.ingestion.csv_reader import MalformedRow
+from predictive_maintenance.ingestion.parquet_reader import PARQUET_MAGIC
+from predictive_maintenance.ingestion.table_limits import TableLimits
+from predictive_maintenance.ingestion.table_reader import TableFile
+from predictive_maintenance.validation.cell_validation import check_type
 
 from ..problems import Problem
 from .media_types import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
+_NAME = "the body"
+_SETTINGS = {"rows": "PDM_MAX_ROWS", "table_bytes": "PDM_MAX_TABLE_BYTES"}
 
-@dataclass(frozen=True)
+
+def body_limits(max_rows: int, max_table_bytes: int) -> TableLimits:
+    """Return the limits of a table in a request body."""
+    return TableLimits(
+        header_bytes=256 * 1024,
+        columns=1_000,
+        cell_bytes=4 * 1024,
+        malformed_rows=10_000,
+        rows=max_rows,
+        table_bytes=max_table_bytes,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BodyTable:
-    """A table in a request body, read batch by batch.
+    """A table in a request body. `batches` reads the columns under the given headers.
 
     `malformed` is filled while the table is read: the CSV rows whose number of cells differs from the header's.
     """
 
-    headers: list[str]
-    batches: Iterator[pa.RecordBatch]
+    schema: pa.Schema
+    batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
     malformed: list[MalformedRow]
     decimal: str = "."
 
-    def read(self, headers: Sequence[str], max_rows: int) -> pa.Table:
-        """Return the columns under `headers`. Raises Problem 413 as soon as there are more than `max_rows` rows."""
-        batches, rows = [], 0
-        for batch in self.batches:
-            rows += batch.num_rows
-            check_rows(rows + len(self.malformed), max_rows)
-            selected = batch.select(headers)
-            selected.validate(full=True)  # a buffer with wrong lengths would crash the process later
-            batches.append(selected)
+    def read(self, headers: Sequence[str]) -> pa.Table:
+        """Return the columns under `headers`. Raises SourceError if their type is unknown or they exceed the limits."""
+        for header in headers:
+            check_type(self.schema.field(header).type, header)
+        batches = []
+        for batch in self.batches(headers):
+            batch.validate(full=True)  # text that is not UTF-8 would crash the process later
+            batches.append(batch)
         return pa.Table.from_batches(batches) if batches else pa.table({header: [] for header in headers})
 
 
 @contextmanager
-def open_table(body: bytes, media_type: str) -> Iterator[BodyTable]:
+def open_table(body: bytes, media_type: str, limits: TableLimits) -> Iterator[BodyTable]:
     """Open the table in `body`. Raises SourceError or an Arrow error if `body` is not of that media type."""
     if media_type in (ARROW_STREAM, ARROW_FILE):
-        if media_type == ARROW_STREAM:
-            with pa.ipc.open_stream(body) as stream:
-                yield BodyTable(stream.schema.names, iter(stream), [])
-        else:
-            with pa.ipc.open_file(body) as file:
-                batches = (file.get_batch(number) for number in range(file.num_record_batches))
-                yield BodyTable(file.schema.names, batches, [])
+        stream = ArrowStream.open(body, _NAME, limits)
+        yield BodyTable(schema=stream.schema, batches=stream.batches, malformed=[])
         return
     if (media_type == PARQUET) != body.startswith(PARQUET_MAGIC):
         raise Problem(
@@ -61,9 +76,13 @@ def open_table(body: bytes, media_type: str) -> Iterator[BodyTable]:
     with tempfile.NamedTemporaryFile(prefix="pdm-batch-") as file:
         file.write(body)
         file.flush()
-        table, malformed = TableFile.open(Path(file.name), "the body"), list[MalformedRow]()
-        decimal = table.dialect.decimal if table.dialect else "."
-        yield BodyTable(table.headers, table.batches(malformed), malformed, decimal)
+        table, malformed = TableFile.open(Path(file.name), _NAME, limits), list[MalformedRow]()
+        yield BodyTable(
+            schema=table.schema,
+            batches=lambda headers: table.batches(malformed, headers),
+            malformed=malformed,
+            decimal=table.dialect.decimal if table.dialect else ".",
+        )
 
 
 def write_table(table: pa.Table, media_type: str) -> bytes:
@@ -82,9 +101,14 @@ def write_table(table: pa.Table, media_type: str) -> bytes:
 
 def check_rows(rows: int, max_rows: int) -> None:
     """Raise Problem 413 if a request has more than `max_rows` rows."""
-    if rows > max_rows:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the batch has more than {max_rows:,} rows (PDM_MAX_ROWS): send it in parts, or use "
-            "`predictive-maintenance score FILE`",
-        )
+    try:
+        TableLimits(rows=max_rows).check_rows(rows, _NAME)
+    except TableLimitError as error:
+        raise limit_problem(error) from None
+
+
+def limit_problem(error: TableLimitError) -> Problem:
+    """Return the problem of a table that exceeds a limit."""
+    setting = _SETTINGS.get(error.limit)
+    hint = f" ({setting}): send it in parts, or use `predictive-maintenance score FILE`" if setting else ""
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}{hint}")

@@ -54,6 +54,7 @@ def _job(
         invocation=invocation,
         max_rows=settings.max_rows,
         max_record_bytes=settings.max_reading_bytes,
+        max_table_bytes=settings.max_table_bytes,
         aliases=service.params.columns.aliases,
         seconds=settings.batch_deadline_seconds + 1,
     )

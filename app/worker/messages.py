@@ -26,6 +26,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     invocation: bool
     max_rows: int
     max_record_bytes: int
+    max_table_bytes: int
     aliases: Mapping[str, Sequence[str]]
     seconds: float
 

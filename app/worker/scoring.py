@@ -49,6 +49,7 @@ class BatchScorer:
             media_type,
             job.max_rows,
             job.max_record_bytes,
+            job.max_table_bytes,
             model.scorer.spec.limits,
             job.aliases,
             IDENTITY_COLUMNS if job.inputs else (),

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
-from ..ingestion.table_reader import Dialect, MalformedRow, TableFile
+from ..ingestion.csv_reader import Dialect, MalformedRow
+from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
 from ..machine.sensors import (
     BINARY_NAMES,

@@ -16,9 +16,10 @@ from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from ..validation.row_identity import content_ids
 from . import locations
+from .csv_reader import MalformedRow
 from .joining import join
 from .merging import Ingested, SourceRecord, append
-from .table_reader import MalformedRow, TableFile
+from .table_reader import TableFile
 
 
 def check_sources(sources: Sequence[Source]) -> None:
@@ -75,16 +76,17 @@ def _read(fetched: locations.FetchedTable, source: Source, index: int, columns: 
     decimal = "."
     if isinstance(fetched.table, TableFile):
         match = match_headers(fetched.table.headers, columns.aliases)
+        _check_recognised(fetched.name, match)
         wanted = [header for header, _, _ in match.columns.values()]
-        batches = [batch.select(wanted) for batch in fetched.table.batches(malformed)]
+        batches = list(fetched.table.batches(malformed, wanted))
         table = pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in wanted})
         decimal = fetched.table.dialect.decimal if fetched.table.dialect else "."
     else:
         table = fetched.table
         match = match_headers(table.column_names, columns.aliases)
+        _check_recognised(fetched.name, match)
     if table.num_rows == 0 and not malformed:
         raise SourceError(f"{fetched.name}: no rows")
-    _check_recognised(fetched.name, match)
     names = [column.name for column in COLUMNS if column.name in match.columns]
     frame, faults = parse(table, match, names, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])

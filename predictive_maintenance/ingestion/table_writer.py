@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import SourceError
-from .table_reader import Dialect
+from .csv_reader import Dialect
 
 
 def is_parquet(output: Path) -> bool:

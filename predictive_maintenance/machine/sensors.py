@@ -165,7 +165,8 @@ def _match(header: str, known: Mapping[str, Column]) -> tuple[Column | None, str
     """The column that a header matches and the unit in the header ('' if none)."""
     if column := known.get(_key(header)):
         return column, ""
-    bracket = re.fullmatch(r"(.*?)\s*[\[(](.*)[\])]\s*", header)
+    # Takes linear time for any header: the text before the first bracket can end in one place only.
+    bracket = re.fullmatch(r"([^\[(]*)[\[(](.*)[\])]\s*", header, re.DOTALL)
     if bracket and (column := known.get(_key(bracket[1]))):
         return column, _unit_key(bracket[2])
     suffix = re.fullmatch(r"(.+)[_ ]([^_ ]+)", header.strip())

@@ -70,6 +70,7 @@ def plain_array(cells: pa.ChunkedArray, header: str) -> pa.Array:
 
     Raises SourceError that names the header if their type is not text, number, boolean, date or timestamp.
     """
+    check_type(cells.type, header)
     plain = cells.combine_chunks()
     plain = plain.dictionary_decode() if pa.types.is_dictionary(plain.type) else plain
     if any(test(plain.type) for test in _BYTES):
@@ -77,9 +78,14 @@ def plain_array(cells: pa.ChunkedArray, header: str) -> pa.Array:
             return pc.cast(plain, pa.string())
         except pa.ArrowInvalid:
             raise SourceError(f"column {header!r} contains bytes that are not UTF-8 text: save it as text") from None
-    if not any(test(plain.type) for test in (*_TEXT, *_NUMBER, *_DATE)):
-        raise SourceError(f"column {header!r} has type {plain.type}: save it as numbers or text, one value per cell")
     return plain
+
+
+def check_type(cell_type: pa.DataType, header: str) -> None:
+    """Raise SourceError that names the header if cells of this type cannot be read."""
+    plain = cell_type.value_type if pa.types.is_dictionary(cell_type) else cell_type
+    if not any(test(plain) for test in (*_TEXT, *_BYTES, *_NUMBER, *_DATE)):
+        raise SourceError(f"column {header!r} has type {plain}: save it as numbers or text, one value per cell")
 
 
 def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str) -> Iterator[Faults]:
@@ -88,7 +94,10 @@ def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str
     if not len(positions):
         return
     # An object array: a numpy text array would allocate the size of the longest cell for every cell.
-    raw = ["" if value is None else str(value) for value in cells.take(pa.array(positions)).to_pylist()]
+    found = cells.take(pa.array(positions))
+    if any(test(found.type) for test in _DATE):  # Python's dates end with the year 9999
+        found = pc.cast(found, pa.string())
+    raw = ["" if value is None else str(value) for value in found.to_pylist()]
     values = np.array(raw, dtype=object)
     missing = np.array([value.strip().lower() in MISSING_WORDS for value in raw])
     for which, why in ((missing, MISSING), (~missing, reason)):

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.ingestion.table_reader import Dialect, TableFile
+from predictive_maintenance.ingestion.csv_reader import Dialect
+from predictive_maintenance.ingestion.table_reader import TableFile
 
 
 def cells(path, malformed=None):

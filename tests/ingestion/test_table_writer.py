@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.ingestion.table_reader import Dialect
+from predictive_maintenance.ingestion.csv_reader import Dialect
 from predictive_maintenance.ingestion.table_writer import writer
 
 BATCH = pa.record_batch({"reading_id": ["1", "2"], "torque_nm": [42.8, 46.3]})

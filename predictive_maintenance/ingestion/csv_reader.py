@@ -1,0 +1,182 @@
+"""Read a CSV file, plain or gzip, as record batches of text.
+
+The cells stay text: they are written back as they were read, and an invalid cell can be reported.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from ..errors import SourceError, TableLimitError
+from .table_limits import TableLimits
+
+SEPARATORS = (",", ";", "\t", "|")
+_BATCH_BYTES = 2 * 2**20
+_SAMPLE_BYTES = 64 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The format of a CSV file."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class MalformedRow:
+    """A CSV row with more or fewer cells than the header.
+
+    `row` is its number, 1 for the first row after the header. A `text` longer than a cell may be is cut.
+    """
+
+    row: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file. Errors call it `name`."""
+
+    path: Path
+    name: str
+    dialect: Dialect
+    limits: TableLimits
+
+    def header(self) -> tuple[list[str], int]:
+        """Return the header's cells and its number of lines: a quoted cell can contain a line break."""
+        encoding = "utf-8-sig" if self.dialect.encoding == "utf-8" else self.dialect.encoding
+        with open_bytes(self.path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+            reader = csv.reader(self._header_lines(text), delimiter=self.dialect.separator)
+            cells = next(reader)
+        self.limits.check_columns(len(cells), self.name)
+        return cells, reader.line_num
+
+    def batches(self, columns: Sequence[str] | None, malformed: list[MalformedRow] | None) -> Iterator[pa.RecordBatch]:
+        """Read the rows under the headers `columns`, by default all. See TableFile.batches."""
+        names, header_lines = self.header()
+        rows = _MalformedRows(malformed, header_lines, self.limits)
+        try:
+            # All columns are read as text: pyarrow would infer their types from the first block only.
+            reader = pa.csv.open_csv(
+                self._open(),
+                read_options=pa.csv.ReadOptions(
+                    column_names=names, skip_rows=header_lines, block_size=_BATCH_BYTES, use_threads=False,
+                    encoding=self.dialect.encoding,
+                ),
+                parse_options=pa.csv.ParseOptions(delimiter=self.dialect.separator, invalid_row_handler=rows.handle),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names if columns is None else columns, pa.string()),
+                    include_columns=columns, strings_can_be_null=False, check_utf8=True,
+                ),
+            )  # fmt: skip
+            with reader:
+                yield from reader
+        except pa.ArrowInvalid as error:
+            raise self._error(str(error), rows) from None
+
+    def _error(self, text: str, rows: "_MalformedRows") -> SourceError:
+        if rows.refused is not None:
+            return TableLimitError(
+                f"{self.name}: row {rows.refused.row}: {rows.refused.reason}; it is malformed row number "
+                f"{self.limits.malformed_rows + 1:,}, more than the maximum of {self.limits.malformed_rows:,}; "
+                "check the separator and the quotes",
+                "malformed_rows",
+            )
+        if "Empty CSV" in text:
+            return SourceError(f"{self.name}: the file has a header but no rows")
+        if "straddling object" in text:
+            return TableLimitError(
+                f"{self.name}: a row is longer than {_BATCH_BYTES:,} bytes; check that every quoted cell is closed",
+                "cell_bytes",
+            )
+        return SourceError(f"{self.name}: cannot be read: {text}")
+
+    def _header_lines(self, text: io.TextIOWrapper) -> Iterator[str]:
+        size = separators = 0
+        while line := text.readline(self.limits.header_bytes + 1 - size):
+            size += len(line)
+            self.limits.check_header_bytes(size, self.name)
+            # Counted before the cells are made, which take more memory than the text.
+            separators += line.count(self.dialect.separator)
+            self.limits.check_columns(separators, self.name)
+            yield line
+
+    def _open(self) -> pa.NativeFile:
+        """Open the text. A limited table is unpacked in chunks first: pyarrow reads ahead without a limit."""
+        if self.limits.table_bytes is None:
+            return open_bytes(self.path)
+        unpacked = bytearray()
+        with open_bytes(self.path) as file:
+            while chunk := file.read(_BATCH_BYTES):
+                unpacked += chunk
+                self.limits.check_table_bytes(len(unpacked), self.name)
+        return pa.BufferReader(unpacked)
+
+
+class _MalformedRows:
+    """Adds malformed rows to a list up to the limit. `refused` is the first one beyond it."""
+
+    def __init__(self, rows: list[MalformedRow] | None, header_lines: int, limits: TableLimits) -> None:
+        self._rows, self._header_lines, self._limits = rows, header_lines, limits
+        self.refused: MalformedRow | None = None
+
+    def handle(self, row: pa.csv.InvalidRow) -> str:
+        if self._rows is None:
+            return "error"
+        reason = f"{row.actual_columns} cells where the header has {row.expected_columns}"
+        malformed = MalformedRow(row.number - self._header_lines, row.text[: self._limits.cell_bytes], reason)
+        if len(self._rows) >= self._limits.malformed_rows:
+            self.refused = malformed
+            return "error"
+        self._rows.append(malformed)
+        return "skip"
+
+
+def open_bytes(path: Path) -> pa.NativeFile:
+    """Open the file's bytes, decompressed if the content is gzip."""
+    with path.open("rb") as file:
+        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return pa.input_stream(str(path), compression="gzip" if compressed else None)
+
+
+def sniff(path: Path, name: str) -> Dialect:
+    """Detect the dialect of a CSV file from its first bytes. Raises SourceError if it is not CSV."""
+    with open_bytes(path) as file:
+        sample = file.read(_SAMPLE_BYTES)
+    if not sample.strip():
+        raise SourceError(f"{name}: the file is empty")
+    if sample.startswith(_UTF16_MARKS):
+        raise SourceError(f"{name}: the encoding is UTF-16; save the file as UTF-8")
+    if b"\0" in sample:
+        raise SourceError(f"{name}: neither CSV nor Parquet: it contains zero bytes")
+    try:
+        # Incremental, because the sample can end within a character.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
+        encoding = "utf-8"
+    except UnicodeDecodeError:
+        # Some spreadsheets write the degree sign of a header in Windows code page 1252.
+        text, encoding = sample.decode("cp1252", errors="replace"), "cp1252"
+    header, _, rest = text.partition("\n")
+    separator = max(SEPARATORS, key=header.count)
+    if header.count(separator) == 0:
+        raise SourceError(f"{name}: not a CSV file: no separator in its first line ({header.strip()[:80]!r})")
+    cells = [cell.strip().strip('"') for line in rest.splitlines()[:100] for cell in line.split(separator)]
+    commas = sum(_is_decimal(cell, ",") for cell in cells)
+    points = sum(_is_decimal(cell, ".") for cell in cells)
+    return Dialect(separator, "," if separator != "," and commas > points else ".", encoding)
+
+
+def _is_decimal(cell: str, mark: str) -> bool:
+    whole, found, fraction = cell.partition(mark)
+    return bool(found) and whole.lstrip("+-").isdecimal() and fraction.isdecimal()
