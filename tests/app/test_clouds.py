@@ -30,10 +30,10 @@ def probability(client):
     return client.post("/predict", json=READING).json()["failure_probability"]
 
 
-def test_a_ping_reports_readiness(make_client, registry):
+def test_a_ping_reports_readiness(make_client, registry, tmp_path):
     assert make_client().get("/ping").status_code == 200
     registry.alias = None
-    answer = make_client(model_cache="/nowhere").get("/ping")
+    answer = make_client(model_cache=str(tmp_path / "empty cache")).get("/ping")
     assert answer.status_code == 503
     assert "no version is in production" in answer.json()["detail"]
 

@@ -25,7 +25,9 @@ fuzz = {"deadline": None, "derandomize": True, "suppress_health_check": list(Hea
 def read(params, body, media_type):
     columns = params.columns
     identity = ("machine_id", "timestamp")
-    return read_batch(body, media_type, MAX_ROWS, MAX_RECORD_BYTES, MAX_TABLE_BYTES, columns.limits, columns.aliases, identity)
+    return read_batch(
+        body, media_type, MAX_ROWS, MAX_RECORD_BYTES, MAX_TABLE_BYTES, columns.limits, columns.aliases, identity
+    )
 
 
 def check(params, body, media_type):
