@@ -14,7 +14,8 @@ from typing import Any, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ..problems import Problem, error_response
+from ..problem_responses import error_response
+from ..problems import Problem
 
 MIN_BYTES_PER_SECOND = 64 * 1024
 """Slowest transfer of a long body. Each 64 KiB extend its deadline by a second."""
