@@ -53,7 +53,7 @@ class Server:
         """Return a connection that has sent a request with `body`, of which `rest` is not sent."""
         connection = socket.create_connection(("127.0.0.1", self.port))
         size = len(body) + len(rest)
-        head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
         connection.sendall(head.encode() + body)
         return connection
 
