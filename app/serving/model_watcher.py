@@ -22,6 +22,7 @@ T = TypeVar("T")
 _MAX_TRAINING_RUNS = 20
 _DETAILS = "; the log and GET /model/status have the reason"
 
+_random = random.Random()  # noqa: S311  not a secret: workers should not poll in step
 _log = structlog.get_logger()
 
 
@@ -277,7 +278,7 @@ class ModelWatcher:
     def _delay(self, failures: int) -> float:
         """Return the seconds to the next poll: the poll interval, doubled for each failure in a row, +-10 % at random."""
         delay = min(self._poll_seconds * 2 ** min(failures, 16), max(self._max_backoff_seconds, self._poll_seconds))
-        return delay * random.uniform(0.9, 1.1)  # noqa: S311  not a secret: workers should not poll in step
+        return delay * _random.uniform(0.9, 1.1)
 
     def _report(self, event: WatcherEvent, **details: object) -> None:
         _log.log(20 if event in ("loaded", "restored") else 30, f"production model {event}", **details)

@@ -54,7 +54,6 @@ ROUTES = [
 def document(small, params, tmp_path_factory):
     """The OpenAPI document of a running server."""
     registry = MemoryRegistry(versions={"1": small.files}, alias="1")
-    # One poll only: the watcher draws random numbers between polls, which Hypothesis refuses while it generates a body.
     settings_of_app = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
     app = create_app(settings_of_app, params, lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
