@@ -150,7 +150,7 @@ def test_the_work_of_a_client_that_leaves_ends(serve, path):
         with server.send_and_leave(path, SLOW_BODY):
             time.sleep(0.3)
             assert is_running(worker)
-        wait_until(lambda: not is_running(worker), 2)
+        wait_until(lambda: not is_running(worker))
         assert server.post("/predict/batch", [READING]).status_code == 200
 
 
