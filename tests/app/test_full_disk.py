@@ -92,6 +92,7 @@ def test_a_batch_that_needs_the_full_temporary_folder_is_refused_with_503_and_th
     assert client.post("/predict/batch", content=csv, headers={"content-type": "text/csv"}).status_code == 200
 
 
+@pytest.mark.long
 def test_several_workers_answer_while_the_folder_of_their_metrics_is_on_a_full_disk(start_service, make_disk):
     """A sparse file that is mapped into memory ends its process with SIGBUS where the disk has no space."""
     disk = make_disk(8192)

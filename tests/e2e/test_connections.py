@@ -297,6 +297,7 @@ def test_a_client_that_sends_no_http_gets_a_problem(server):
         assert problem_of(answer_of(client), 400)["detail"] == "the request is not valid HTTP/1.1"
 
 
+@pytest.mark.long
 def test_two_workers_have_the_same_limits(make_server):
     server = make_server("--workers", "2", PDM_HEADER_TIMEOUT_SECONDS="1")
     for _ in range(4):

@@ -117,7 +117,7 @@ def test_an_api_started_without_the_registry_becomes_ready_when_the_registry_is_
 
 
 def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
-    make_service, in_production, mlflow_server
+    make_service, in_production, mlflow_server, tmp_path
 ):
     service = make_service()
     service.ready()
@@ -125,7 +125,7 @@ def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
     complete = onnx.read_bytes()
     in_production.promote("2", "1")  # complete at the promotion, damaged before the download
     onnx.write_bytes(complete[: len(complete) // 2])
-    service_2 = make_service(PDM_MODEL_CACHE=str(onnx.parent / "cache of another machine"))
+    service_2 = make_service(PDM_MODEL_CACHE=str(tmp_path / "cache of another machine"))
     try:
         service_2.up()
         wait_for(lambda: "version 2 is refused" in (service_2.get("/health").json()["trouble"] or ""))

@@ -67,8 +67,11 @@ def _answers_within(url, seconds):
 
 @pytest.mark.parametrize(
     ("arguments", "number"),
-    [((), signal.SIGTERM), ((), signal.SIGINT), (("--workers", "2"), signal.SIGTERM)],
-    ids=["SIGTERM", "SIGINT", "two workers"],
+    [
+        pytest.param((), signal.SIGTERM, id="SIGTERM"),
+        pytest.param((), signal.SIGINT, id="SIGINT"),
+        pytest.param(("--workers", "2"), signal.SIGTERM, id="two workers", marks=pytest.mark.long),
+    ],
 )
 def test_the_process_ends_within_its_deadline_while_a_request_waits_for_the_registry(make_service, arguments, number):
     service, url = make_service(*arguments, PDM_SHUTDOWN_SECONDS="2")

@@ -47,6 +47,7 @@ def test_all_unreadable_sources_are_reported_before_the_ingest_step(place, quick
     assert "/ingest/" not in output
 
 
+@pytest.mark.long
 def test_a_run_on_unusable_data_fails_with_the_reason_and_so_does_its_mlflow_run(
     place, quick_params, readings, tmp_path
 ):

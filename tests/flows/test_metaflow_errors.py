@@ -140,6 +140,7 @@ def serve():
         server.server_close()
 
 
+@pytest.mark.long
 def test_an_error_of_a_step_fails_the_mlflow_run_and_a_retry_continues_it(run_flow, place):
     code, output = run_flow(FAILING_FLOW)
     assert code == 1

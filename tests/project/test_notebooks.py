@@ -45,6 +45,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path):
         ("03_model_experiments", ["logistic regression", "lightgbm, tuned", "expected cost"]),
     ],
 )
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_notebook_runs_and_shows_results_and_figures(name, expected, monkeypatch, tmp_path):
     monkeypatch.setenv("PDM_SOURCES", "simulator://?rows=4000&seed=3")

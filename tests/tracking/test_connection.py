@@ -18,6 +18,7 @@ def _connect_and_log(uri, number):
     run.log(params={"number": number}, metrics={"number": number})
 
 
+@pytest.mark.long
 def test_several_processes_can_create_a_new_database_at_once(tmp_path, params, monkeypatch):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     context = multiprocessing.get_context("spawn")
