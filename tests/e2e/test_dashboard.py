@@ -30,6 +30,8 @@ from tests.paths import REPOSITORY
 
 pytestmark = pytest.mark.browser
 
+expect.set_options(timeout=30_000)  # milliseconds; a page takes seconds on a busy machine
+
 CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 PAGES = {"status": "System status", "fleet": "Fleet", "machine": "Check a machine", "models": "Models"}
