@@ -55,7 +55,7 @@ class Snapshot:
     @property
     def health_message(self) -> str | None:
         """The problem that the service reports about itself."""
-        return self.health.trouble if self.health else None
+        return self.health.warning if self.health else None
 
     def age_seconds(self, now: datetime) -> float | None:
         return None if self.received_at is None else (now - self.received_at).total_seconds()
@@ -109,7 +109,7 @@ class ServiceMonitor:
                 return fallback
 
         current = replace(previous, received_at=datetime.now(UTC), error=None, health=health)
-        if health.trouble and (status := request(self.api.status, None)):
+        if health.warning and (status := request(self.api.status, None)):
             current = replace(current, health=status)
         if self._registry_is_due(previous, current):
             current = replace(

@@ -51,7 +51,7 @@ def registry_state(snapshot: Snapshot) -> State:
         note = "the model was restored from the local disk" if health.restored_from_disk else "no response yet"
         return State("Not reachable", note, "🔴")
     lists = (snapshot.versions, snapshot.training_runs)
-    degraded = bool(snapshot.failed_requests) or any(found is None or found.trouble for found in lists)
+    degraded = bool(snapshot.failed_requests) or any(found is None or found.warning for found in lists)
     value, sign = ("Degraded", "🟡") if degraded else ("Available", "🟢")
     return State(value, f"last response {duration(age)} ago", sign)
 

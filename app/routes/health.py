@@ -46,7 +46,7 @@ def describe_health(service: Service, *, details: bool = False) -> Health:
     warning = service.warning if details else service.summary
     return Health(
         status="not ready" if model is None else "degraded" if warning else "ok",
-        trouble=warning,
+        warning=warning,
         serving_version=model.version.version if model else None,
         production_version=state.production,
         serving_since=model.serving_since.isoformat(timespec="seconds") if model else None,

@@ -44,7 +44,7 @@ async def model(request: Request) -> Any:
 
 @router.get("/status", summary="Get the state of the service with details", response_model=Health)
 async def status(request: Request) -> Any:
-    """Like /health, but `trouble` has the whole reason, with addresses and paths. It needs the API key if one is set."""
+    """Like /health, but `warning` has the whole reason, with addresses and paths. It needs the API key if one is set."""
     return describe_health(get_service(request), details=True)
 
 
@@ -58,7 +58,7 @@ async def history(request: Request) -> Any:
         model_name=service.model_name,
         serving_version=served.version.version if served else None,
         versions=[VersionSummary(**_version_fields(version)) for version in versions],
-        trouble=warning,
+        warning=warning,
     )
 
 
@@ -72,7 +72,7 @@ async def trainings(request: Request) -> Any:
     return TrainingRunList(
         mlflow_url=None if service.settings.model_dir else web_ui_url(),
         trainings=[TrainingRunSummary.model_validate(run) for run in runs],
-        trouble=warning,
+        warning=warning,
     )
 
 

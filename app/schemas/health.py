@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import Schema
+from .base import WarningSchema
 
 
-class Health(Schema):
+class Health(WarningSchema):
     """The state of the service."""
 
     status: Literal["ok", "degraded", "not ready"] = Field(
-        description="`degraded`: a model is served, but something is wrong; see `trouble`. `not ready`: no model is served."
+        description="`degraded`: a model is served, but something is wrong; see `warning`. `not ready`: no model is served."
     )
-    trouble: str | None = Field(None, description="What is wrong; null if nothing is. `/model/status` has the details.")
+    warning: str | None = Field(None, description="What is wrong; null if nothing is. `/model/status` has the details.")
     serving_version: str | None = Field(None, description="The version that is served.", examples=["3"])
     production_version: str | None = Field(
         None, description="The production version when the registry last answered.", examples=["3"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import Schema
+from .base import Schema, WarningSchema
 
 
 class Estimate(Schema):
@@ -74,13 +74,13 @@ class ModelCard(VersionSummary):
     data_sources: list[dict[str, Any]]
 
 
-class VersionList(Schema):
+class VersionList(WarningSchema):
     """All versions, the newest first."""
 
     model_name: str = Field(examples=["predictive_maintenance"])
     serving_version: str | None = Field(description="The version that is served.", examples=["3"])
     versions: list[VersionSummary]
-    trouble: str | None = Field(None, description="Why the list is outdated; null if it is current.")
+    warning: str | None = Field(None, description="Why the list is outdated; null if it is current.")
 
 
 class Thresholds(Schema):

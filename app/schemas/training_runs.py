@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import ConfigDict, Field
 
-from .base import Schema
+from .base import Schema, WarningSchema
 
 
 class TrainingRunSummary(Schema):
@@ -22,9 +22,9 @@ class TrainingRunSummary(Schema):
     verdict: str | None = Field(description="Verdict of the quality gate.", examples=["passes every check"])
 
 
-class TrainingRunList(Schema):
+class TrainingRunList(WarningSchema):
     """The latest training runs, the newest first."""
 
     mlflow_url: str | None = Field(description="Address of the MLflow user interface, if the registry is a server.")
     trainings: list[TrainingRunSummary]
-    trouble: str | None = Field(None, description="Why the list is outdated; null if it is current.")
+    warning: str | None = Field(None, description="Why the list is outdated; null if it is current.")

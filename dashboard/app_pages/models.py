@@ -79,8 +79,8 @@ if versions is None or not versions.versions:
     if snapshot.training_runs:
         training_runs_table(snapshot.training_runs)
     st.stop()
-if versions.trouble:
-    st.warning(f"The registry is not reachable. The list may be out of date. {plain(versions.trouble)}", icon="⚠️")
+if versions.warning:
+    st.warning(f"The registry is not reachable. The list may be out of date. {plain(versions.warning)}", icon="⚠️")
 st.subheader("Versions", anchor=False)
 versions_table(versions)
 compare(versions, snapshot.version)

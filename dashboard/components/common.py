@@ -60,14 +60,14 @@ def service_banner(snapshot: Snapshot) -> None:
             icon="🔌",
         )
     elif health is None or health.serving_version is None:
-        reason = plain(health.trouble) if health and health.trouble else "the service is starting"
+        reason = plain(health.warning) if health and health.warning else "the service is starting"
         st.warning(
             f"**No model is served:** {reason}. Train one with `make train`. The service loads it after its promotion.",
             icon="⏳",
         )
     elif health.status == "degraded":
         st.warning(
-            f"**Version {plain(health.serving_version)} is served, with a warning:** {plain(health.trouble or '')}.",
+            f"**Version {plain(health.serving_version)} is served, with a warning:** {plain(health.warning or '')}.",
             icon="⚠️",
         )
     elif health.serving_version != health.production_version and health.production_version:

@@ -147,4 +147,4 @@ def test_a_damaged_folder_is_a_warning_and_nothing_is_served(make_client, small,
     answer = client.get("/ping")
     assert answer.status_code == 503
     assert str(tmp_path) not in answer.text
-    assert reason in client.get("/model/status").json()["trouble"]
+    assert reason in client.get("/model/status").json()["warning"]

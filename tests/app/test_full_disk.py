@@ -55,7 +55,7 @@ def test_requests_are_answered_while_the_log_is_on_a_full_disk_and_the_health_sa
         assert client.post("/predict", json={}).status_code == 422
         health = client.get("/health").json()
     assert health["status"] == "degraded"
-    assert health["trouble"].startswith("the log cannot be written (No space left on device): ")
+    assert health["warning"].startswith("the log cannot be written (No space left on device): ")
 
 
 def test_the_log_goes_on_when_the_disk_has_space_again(start_service, make_disk):

@@ -35,7 +35,7 @@ def samples(client):
 
 def test_a_service_with_a_model_is_ok_and_ready(client):
     body = client.get("/health").json()
-    assert (body["status"], body["trouble"]) == ("ok", None)
+    assert (body["status"], body["warning"]) == ("ok", None)
     assert body["serving_version"] == body["production_version"] == "1"
     assert body["registry_answered_seconds_ago"] < 5
     assert client.get("/ready").status_code == 200
@@ -176,7 +176,7 @@ def test_the_history_is_the_last_answer_of_a_registry_that_does_not_answer(clien
     registry.down = "the server does not answer"
     later = client.get("/model/history").json()
     assert later["versions"] == first["versions"]
-    assert later["trouble"] == "the server does not answer"
+    assert later["warning"] == "the server does not answer"
 
 
 def test_a_version_of_the_history_has_its_gate_and_its_run(client, registry):
@@ -219,7 +219,7 @@ def test_training_runs_are_listed_and_kept_when_the_registry_does_not_answer(cli
     assert listed["mlflow_url"] == "https://dags.example/plant.mlflow"
     registry.down = "the server does not answer"
     later = client.get("/model/trainings").json()
-    assert (later["trainings"], later["trouble"]) == (listed["trainings"], "the server does not answer")
+    assert (later["trainings"], later["warning"]) == (listed["trainings"], "the server does not answer")
 
 
 def test_the_thresholds_are_the_counts_of_the_served_model(client, registry, small):
@@ -237,8 +237,8 @@ def test_a_version_with_damaged_thresholds_is_refused(client, registry, small):
     client.app.state.service.watcher.poll()
     health = client.get("/health").json()
     assert (health["serving_version"], health["production_version"]) == ("1", "2")
-    assert health["trouble"] == "version 2 is refused; the log and GET /model/status have the reason"
-    assert THRESHOLDS_FILE in client.get("/model/status").json()["trouble"]
+    assert health["warning"] == "version 2 is refused; the log and GET /model/status have the reason"
+    assert THRESHOLDS_FILE in client.get("/model/status").json()["warning"]
 
 
 def test_the_history_is_an_error_if_the_registry_has_never_answered(client, registry):
@@ -360,9 +360,9 @@ def test_open_routes_show_no_address_of_a_registry_and_the_status_shows_it_redac
         text = client.get(path).text
         assert not re.search(r"://(?!testserver)|127\.0\.0\.1|w0rd|MLflow", text), text
     assert client.get("/model/status").status_code == 401
-    trouble = client.get("/model/status", headers={"x-api-key": "secret"}).json()["trouble"]
-    assert "MLFLOW_TRACKING_URI" in trouble
-    assert "w0rd" not in trouble
+    warning = client.get("/model/status", headers={"x-api-key": "secret"}).json()["warning"]
+    assert "MLFLOW_TRACKING_URI" in warning
+    assert "w0rd" not in warning
 
 
 def test_the_examples_of_the_documentation_work(client):
@@ -373,3 +373,11 @@ def test_the_examples_of_the_documentation_work(client):
             for example in [json.dumps(value) for value in given] + ([body["example"]] if "example" in body else []):
                 response = client.post(path, content=example, headers={"content-type": content_type})
                 assert response.status_code == 200, response.text
+
+
+def test_the_former_name_of_the_warning_is_still_answered(make_client, registry):
+    registry.alias = None
+    client = make_client()
+    health = client.get("/health").json()
+    assert health["warning"]
+    assert health["trouble"] == health["warning"]

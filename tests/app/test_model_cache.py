@@ -115,10 +115,10 @@ def test_without_any_space_the_reason_names_the_folders_and_the_model_is_served_
     assert refusal.json()["detail"] == (
         "no model is ready: the production version cannot be stored; the log and GET /model/status have the reason"
     )
-    trouble = client.get("/model/status").json()["trouble"]
-    assert trouble.startswith("version 1 cannot be stored (")
-    assert f"the temporary folder, TMPDIR: {NO_SPACE}, {disk.path}: {NO_SPACE}): free space" in trouble
-    assert "set PDM_MODEL_CACHE to a writable folder on a disk with free space" in trouble
+    warning = client.get("/model/status").json()["warning"]
+    assert warning.startswith("version 1 cannot be stored (")
+    assert f"the temporary folder, TMPDIR: {NO_SPACE}, {disk.path}: {NO_SPACE}): free space" in warning
+    assert "set PDM_MODEL_CACHE to a writable folder on a disk with free space" in warning
     disk.free()
     client.app.state.service.watcher.poll()
     assert client.post("/predict", json=READING).json()["model_version"] == "1"

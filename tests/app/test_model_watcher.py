@@ -201,10 +201,10 @@ def test_a_restart_without_registry_serves_the_last_good_model(make_client, regi
     assert (health["status"], health["serving_version"]) == ("degraded", "1")
     assert health["restored_from_disk"]
     assert (
-        health["trouble"]
+        health["warning"]
         == "the registry or PDM_MODEL_DIR cannot be read; the log and GET /model/status have the reason"
     )
-    assert again.get("/model/status").json()["trouble"] == "the server does not answer"
+    assert again.get("/model/status").json()["warning"] == "the server does not answer"
     assert again.get("/ready").status_code == 200
     assert again.post("/predict", json=READING).json()["model_version"] == "1"
 
@@ -216,7 +216,7 @@ def test_a_slow_registry_delays_the_start_only_by_the_wait(make_client, registry
     began = time.monotonic()
     again = make_client(registry_wait_seconds=0.2)
     assert time.monotonic() - began < 10
-    assert again.get("/health").json()["trouble"] == "the registry has not answered yet"
+    assert again.get("/health").json()["warning"] == "the registry has not answered yet"
     assert again.post("/predict", json=READING).status_code == 200
     release.set()
 

@@ -187,7 +187,7 @@ def test_damaged_new_tags_are_refused_and_the_served_model_keeps_its_own(make_cl
     assert client.get("/model").status_code == 200
     registry.tags["1"] = {"metrics": "{"}
     wait_until(lambda: client.get("/health").json()["status"] == "degraded")
-    reason = client.get("/model/status").json()["trouble"]
+    reason = client.get("/model/status").json()["warning"]
     assert reason.startswith("the new tags of version 1 are refused: its tags are damaged")
     assert client.get("/model").status_code == 200
     assert client.post("/predict", json=READING).status_code == 200
@@ -196,9 +196,9 @@ def test_damaged_new_tags_are_refused_and_the_served_model_keeps_its_own(make_cl
 def test_the_reason_of_a_refusal_is_shown_before_any_version_serves(make_client, registry, small):
     registry.versions["1"] = small.files | {"model.onnx": loop_model(9)}
     client = make_client()
-    wait_until(lambda: "the operator Loop" in client.get("/model/status").json()["trouble"])
+    wait_until(lambda: "the operator Loop" in client.get("/model/status").json()["warning"])
     assert client.get("/ready").status_code == 503
-    assert "version 1 is refused" in client.get("/health").json()["trouble"]
+    assert "version 1 is refused" in client.get("/health").json()["warning"]
 
 
 def test_the_service_with_a_public_key_serves_signed_versions_only(
@@ -206,7 +206,7 @@ def test_the_service_with_a_public_key_serves_signed_versions_only(
 ):
     create_key_pair(tmp_path / "signing.pem", tmp_path / "public.pem")
     client = make_client(model_public_key=(tmp_path / "public.pem").read_text())
-    wait_until(lambda: "it is not signed" in client.get("/model/status").json()["trouble"])
+    wait_until(lambda: "it is not signed" in client.get("/model/status").json()["warning"])
     monkeypatch.setenv("PDM_MODEL_SIGNING_KEY", str(tmp_path / "signing.pem"))
     hashes = {FILES_TAG: "0" * 64, SCORER_TAG: scorer_sha256(folder)}
     registry.tags["1"] = hashes | signature_tags(signing_key(), "predictive_maintenance", "run-of-1", hashes)

@@ -90,8 +90,8 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
     service.ready()
     with mlflow_server.down():
         wait_for(lambda: service.get("/health").json()["status"] == "degraded")
-        assert "cannot be read" in service.get("/health").json()["trouble"]
-        assert "the server does not answer" in service.get("/model/status").json()["trouble"]
+        assert "cannot be read" in service.get("/health").json()["warning"]
+        assert "the server does not answer" in service.get("/model/status").json()["warning"]
         assert service.predict(readings[0]).status_code == 200
         assert service.get("/ready").status_code == 200
         assert service.stop() == 0
@@ -128,7 +128,7 @@ def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
     service_2 = make_service(PDM_MODEL_CACHE=str(tmp_path / "cache of another machine"))
     try:
         service_2.up()
-        wait_for(lambda: "version 2 is refused" in (service_2.get("/health").json()["trouble"] or ""))
+        wait_for(lambda: "version 2 is refused" in (service_2.get("/health").json()["warning"] or ""))
         assert service_2.get("/ready").status_code == 503
         events = service_2.get("/metrics").text
         assert 'pdm_model_events_total{event="refused"}' in events
