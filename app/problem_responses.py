@@ -12,9 +12,9 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.errors import RegistryError, is_disk_full
 
-from .problems import Problem, disk_full_problem, field_problem, is_disk_full
+from .problems import Problem, disk_full_problem, field_problem
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -3,7 +3,6 @@
 `problem_responses` turns it into a response. This module imports no framework, because the worker process has none.
 """
 
-import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -41,11 +40,6 @@ def field_problem(errors: Sequence[tuple[int | None, str, str]], omitted: int = 
 def field_label(field: str) -> str:
     """Return the field under which metrics count an error: unknown names are counted together. "" is a whole row."""
     return field if field in _KNOWN_FIELDS else "unknown"
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether the error is that of a full disk, which is not the client's fault."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def disk_full_problem() -> Problem:

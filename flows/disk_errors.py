@@ -3,7 +3,6 @@
 Metaflow stores the results of a step after the step's code, where `plain_errors` ends, and prints a traceback.
 """
 
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +13,7 @@ from metaflow.runtime import NativeRuntime
 from metaflow.task import MetaflowTask
 
 from metaflow_errors import RunStopped
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+from predictive_maintenance.errors import is_disk_full
 
 
 @contextmanager
@@ -23,7 +21,7 @@ def _full_disk_as_text(run_id: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if not is_disk_full(error):
             raise
         # Metaflow's error names no path: it writes to open files.
         results = os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]

@@ -1,5 +1,10 @@
 """The errors that a user can act on. Each one names what is wrong, where, and how to fix it."""
 
+import errno
+import os
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class PredictiveMaintenanceError(Exception):
     """Base class of every error that a user can act on. Its text is shown without a traceback.
@@ -38,3 +43,13 @@ class RegistryError(PredictiveMaintenanceError):
 
 class ModelError(PredictiveMaintenanceError):
     """A model's files are incomplete, or its predictions differ from those recorded with it."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system refused to write because the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
+
+
+def disk_full_reason(text: str) -> str | None:
+    """The system's words for a full disk in the text of a library's error; None if it does not have them."""
+    return next((reason for reason in map(os.strerror, _DISK_FULL) if reason in text), None)

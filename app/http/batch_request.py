@@ -6,7 +6,7 @@ from http import HTTPStatus
 import numpy as np
 import pyarrow as pa
 
-from predictive_maintenance.errors import SourceError, TableLimitError
+from predictive_maintenance.errors import SourceError, TableLimitError, is_disk_full
 from predictive_maintenance.ingestion.table_limits import TableLimits
 from predictive_maintenance.machine.sensors import (
     INPUT_NAMES,
@@ -19,7 +19,7 @@ from predictive_maintenance.machine.sensors import (
 )
 from predictive_maintenance.validation.cell_validation import Limits, invalid_values, parse_column
 
-from ..problems import Problem, field_problem, is_disk_full
+from ..problems import Problem, field_problem
 from .batch import Batch
 from .json_batch import read_json_batch
 from .media_types import TABLES

@@ -1,7 +1,6 @@
 """Check a model version in a separate process with a deadline and a memory limit, before this process loads it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,18 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictive_maintenance.config.project import project_dir
 from predictive_maintenance.errors import ModelError
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.packaging import scorer_sha256
+
+from ..child_process import child_environment
 
 CHECK_MODULE = "app.version_check"
 REFUSED = 3
 """The exit code of a check that refuses the version; its standard output has the reason."""
 
-_CODE_FOLDER = Path(__file__).resolve().parents[2]
-_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "VIRTUAL_ENV")
-"""The check runs files that may be hostile: it gets no variable that could hold a secret."""
 _MAX_RECORDS = 32
 
 
@@ -50,7 +47,7 @@ class IsolatedCheck:
                 capture_output=True,
                 text=True,
                 timeout=self.seconds,
-                env=_environment(),
+                env=child_environment() | {"MALLOC_ARENA_MAX": "1"},
             )
         except subprocess.TimeoutExpired:
             raise ModelError(f"its check did not end within {self.seconds:g} s (PDM_MODEL_LOAD_SECONDS)") from None
@@ -68,16 +65,6 @@ class IsolatedCheck:
             )
         last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
         return f"its check ended with exit code {done.returncode}: {last_line}"
-
-
-def _environment() -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | {
-        "PYTHONPATH": str(_CODE_FOLDER),
-        "PDM_PROJECT_DIR": str(project_dir()),
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "1",
-    }
 
 
 def _add_record(record: Path) -> None:

@@ -1,6 +1,5 @@
 """Cache of model versions on disk, so that a restart does not need the registry. Several workers may share it."""
 
-import errno
 import hashlib
 import os
 import shutil
@@ -9,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.errors import RegistryError, disk_full_reason
 from predictive_maintenance.tracking.entities import ModelVersion
 
 _MAX_VERSIONS = 3
 _LAST_GOOD = "last_good.json"
 _MEMORY = Path("/dev/shm")  # noqa: S108  a folder in memory: its files are in a folder that only this user can read
-_DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _PROBE_BYTES = 4096
 
 
@@ -71,7 +69,7 @@ class ModelCache:
                 with work:
                     target = _move(download(version.version, Path(work.name)), folder / _name(version))
             except (OSError, RegistryError) as error:
-                if (reason := next((text for text in _DISK_FULL if text in str(error)), None)) is None:
+                if (reason := disk_full_reason(str(error))) is None:
                     raise
                 failures[name] = reason
                 continue

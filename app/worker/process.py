@@ -1,21 +1,18 @@
 """The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
 
-import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
+from ..child_process import child_environment
 from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 
-_CODE = Path(__file__).parents[2]
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _STANDARD_ERROR = 2
 _ENVIRONMENT = {
     # Pools reserve memory that counts against the limit.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "OPENBLAS_NUM_THREADS": "1",
     # Large blocks go back to the system when they are freed. Without a fixed threshold, they fragment the heap.
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
@@ -51,7 +48,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=_STANDARD_ERROR,
                 pass_fds=[theirs.fileno()],
-                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": _search_path()},
+                env=child_environment() | _ENVIRONMENT,
             )
         self.has_ended = False
         self.batches = 0
@@ -91,8 +88,3 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
-
-
-def _search_path() -> str:
-    given = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(_CODE), given] if given else [str(_CODE)])

@@ -4,14 +4,14 @@ import traceback
 from http import HTTPStatus
 from pathlib import Path
 
-from predictive_maintenance.errors import ModelError
+from predictive_maintenance.errors import ModelError, is_disk_full
 from predictive_maintenance.tracking.entities import ModelVersion
 
 from ..http.batch_request import IDENTITY_COLUMNS, read_batch
 from ..http.batch_response import as_json, as_table, score_batch
 from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
-from ..problems import Problem, disk_full_problem, is_disk_full
+from ..problems import Problem, disk_full_problem
 from ..serving.served_model import ServedModel
 from .messages import Failed, Job, Refused, Result, Scored
 

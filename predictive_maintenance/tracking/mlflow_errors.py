@@ -1,7 +1,5 @@
 """Turn errors of MLflow, of its transport and of its stores into a RegistryError that says how to fix them."""
 
-import errno
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -9,7 +7,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from ..config.uris import redact, redact_text
-from ..errors import RegistryError
+from ..errors import RegistryError, disk_full_reason
 
 _LIBRARY_ERRORS = (
     ("mlflow.exceptions", "MlflowException"),
@@ -27,7 +25,7 @@ _UNREACHABLE_REASON = "the server does not answer: check MLFLOW_TRACKING_URI, an
 _INTERRUPTED_UPGRADE = re.compile(
     r"sqlite3\.OperationalError\) (table .* already exists|duplicate column name|no such table)"
 )
-_DISK_FULL = ("database or disk is full", *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)))
+_SQLITE_DISK_FULL = "database or disk is full"
 _TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -56,7 +54,7 @@ def _library_errors() -> tuple[type[Exception], ...]:
 def _explain(error: Exception, text: str) -> tuple[str, bool]:
     """The reason with the way to fix it, and whether the error is transient. `text` is that of the error, redacted."""
     status = _http_status(error)
-    if full := next((sign for sign in _DISK_FULL if sign in text), None):
+    if full := disk_full_reason(text) or (_SQLITE_DISK_FULL if _SQLITE_DISK_FULL in text else None):
         # Of a copy, the second name is the target.
         name = (error.filename2 or error.filename) if isinstance(error, OSError) else None
         place = f" at {name}" if name else ""

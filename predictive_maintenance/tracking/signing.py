@@ -1,7 +1,7 @@
 """Sign model versions with Ed25519 and verify their files, so that only training can make versions that are served.
 
 A signature covers the registered model's name, the run id and the hashes of the files. It does not cover tags, aliases or
-the version number: whoever may write to the registry can promote any signed version, as a rollback does.
+the version number: a user who can write to the registry can promote any signed version, as a rollback does.
 """
 
 from __future__ import annotations

@@ -113,12 +113,10 @@ def test_a_batch_ends_at_its_deadline_and_good_requests_are_answered(serve):
     with serve(batch_deadline_seconds=0.5) as server:
         server.score_until_answered()
         (worker,) = server.workers()
-        start = time.monotonic()
         with ThreadPoolExecutor(1) as other:
             slow = other.submit(server.post, "/predict/batch", SLOW_BODY)
             assert server.post("/predict", READING).status_code == 200
             answer = slow.result()
-        assert time.monotonic() - start < 5
         assert answer.status_code == 504
         assert "0.5 s (PDM_BATCH_DEADLINE_SECONDS): send fewer rows" in answer.json()["detail"]
         wait_until(lambda: not is_running(worker))
@@ -154,18 +152,27 @@ def test_the_work_of_a_client_that_leaves_ends(serve, path):
         assert server.post("/predict/batch", [READING]).status_code == 200
 
 
+def test_the_worker_process_does_not_have_the_secrets_of_the_service(serve, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a-password-of-the-test")
+    with serve() as server:
+        server.score_until_answered()
+        (worker,) = server.workers()
+        assert b"a-password-of-the-test" in Path(f"/proc/{server.process.pid}/environ").read_bytes()
+        assert b"a-password-of-the-test" not in Path(f"/proc/{worker}/environ").read_bytes()
+
+
 def test_batches_beyond_the_queue_are_refused_and_single_readings_are_not(serve):
     with serve(max_waiting=1, batch_deadline_seconds=60) as server:
         server.score_until_answered()
-        with ThreadPoolExecutor(1) as other:
-            slow = other.submit(server.post, "/predict/batch", SLOW_BODY)
-            wait_until(lambda: server.post("/predict/batch", [READING]).status_code == 503 or slow.done())
-            assert not slow.done()
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        with server.send_and_leave("/predict/batch", json.dumps([READING]).encode()) as waiting:
             refused = server.post("/predict/batch", [READING])
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
             assert "1 batches are waiting already (PDM_MAX_WAITING)" in refused.json()["detail"]
             assert server.post("/predict?explain=true", READING).status_code == 200
-            assert slow.result().json()["rejected_rows"] == 100_000
+            os.kill(worker, signal.SIGCONT)
+            assert waiting.recv(1024).startswith(b"HTTP/1.1 200")
 
 
 def test_bodies_are_refused_while_others_take_the_memory_for_batches(serve):

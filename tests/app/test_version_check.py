@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.child_process import child_environment
 from app.serving.isolated_check import IsolatedCheck
 from app.serving.model_cache import ModelCache
 from app.serving.model_loader import ModelLoader
@@ -118,9 +119,7 @@ def test_tags_that_the_model_card_cannot_show_are_refused(make_check, folder, ve
 def test_the_process_gets_no_secret(make_check, folder, version, monkeypatch):
     monkeypatch.setenv("PDM_API_KEY", "a secret")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another")
-    from app.serving import isolated_check
-
-    assert not {"a secret", "another"} & set(isolated_check._environment().values())
+    assert not {"a secret", "another"} & set(child_environment().values())
     make_check().run(folder, version)
 
 
