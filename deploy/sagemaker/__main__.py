@@ -56,7 +56,7 @@ def main() -> None:
     """Train on SageMaker, and create, inspect and delete endpoints.
 
     boto3 finds the account and the region: set AWS_PROFILE and AWS_DEFAULT_REGION. Build and push the images first,
-    see deploy/aws/README.md.
+    see docs/how-to/deploy-sagemaker.md.
     """
 
 
