@@ -43,7 +43,7 @@ class BatchWorker:
         Raises Problem if the batch is refused, or exceeds the memory limit or its deadline, which covers the time in the queue.
         """
         if self._waiting >= self._max_waiting:
-            raise busy(f"{self._waiting} batches are waiting already (PDM_MAX_WAITING)")
+            raise busy(f"the queue for batches is full (PDM_MAX_WAITING: {self._max_waiting})")
         self._waiting += 1
         has_turn = False
         try:
@@ -115,7 +115,6 @@ class BatchWorker:
                 f"the batch needs more memory than {self._memory_mib} MiB (PDM_BATCH_MEMORY_MIB): send it in parts",
             )
         return Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"the process that scores batches ended with return code {error.return_code}: report it to the operator of "
-            "this service",
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            f"the process that scores batches {error.reason}: report it to the operator of this service",
         )

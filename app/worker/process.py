@@ -1,5 +1,6 @@
 """The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _STANDARD_ERROR = 2
+_OUT_OF_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGKILL)
+"""C++ libraries abort if an allocation fails, and the kernel kills a process if the container's memory is used up."""
 _ENVIRONMENT = {
     # Pools reserve memory that counts against the limit.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -23,7 +26,7 @@ _ENVIRONMENT = {
 class WorkerEndedError(Exception):
     """The process has ended without a result. Negative `return_code`: the signal that ended it.
 
-    A library that cannot allocate memory may abort the process, or crash.
+    A library that cannot allocate memory may abort the process.
     """
 
     def __init__(self, return_code: int) -> None:
@@ -33,7 +36,14 @@ class WorkerEndedError(Exception):
     @property
     def is_out_of_memory(self) -> bool:
         """Whether the batch needs more memory than the process may use, for certain or most likely."""
-        return self.return_code == OUT_OF_MEMORY or self.return_code < 0
+        return self.return_code in (OUT_OF_MEMORY, *_OUT_OF_MEMORY_SIGNALS)
+
+    @property
+    def reason(self) -> str:
+        """How the process ended, in words."""
+        if self.return_code < 0:
+            return f"crashed ({signal.Signals(-self.return_code).name})"
+        return f"ended with return code {self.return_code}"
 
 
 class WorkerProcess:

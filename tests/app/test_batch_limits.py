@@ -34,6 +34,7 @@ class Server:
 
     port: int
     process: subprocess.Popen
+    cache: Path
 
     def post(self, path, body, seconds=60):
         content = body if isinstance(body, bytes) else json.dumps(body)
@@ -69,8 +70,8 @@ def model_folder(small, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def serve(model_folder, tmp_path):
+@pytest.fixture(scope="module")
+def serve(model_folder, tmp_path_factory):
     """A context manager that runs the service with the given settings."""
 
     @contextmanager
@@ -78,12 +79,13 @@ def serve(model_folder, tmp_path):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        environment = {"PDM_MODEL_DIR": str(model_folder), "PDM_MODEL_CACHE": str(tmp_path / "cache")}
+        cache = tmp_path_factory.mktemp("cache")
+        environment = {"PDM_MODEL_DIR": str(model_folder), "PDM_MODEL_CACHE": str(cache)}
         environment |= {f"PDM_{name.upper()}": str(value) for name, value in settings.items()}
         command = [sys.executable, "-m", "app", "--port", str(port)]
         process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment, stdout=subprocess.DEVNULL)
         try:
-            server = Server(port, process)
+            server = Server(port, process, cache)
             wait_until(lambda: _is_ready(server), 60)
             yield server
         finally:
@@ -91,6 +93,23 @@ def serve(model_folder, tmp_path):
             process.wait()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def patient_server(serve):
+    """A service whose batches may take a minute, with room for one batch. Tests may end its worker process."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_PASSWORD", "a-password-of-the-test")
+        with serve(batch_deadline_seconds=60, max_waiting=1, max_request_bytes=400_000) as server:
+            yield server
+
+
+@pytest.fixture
+def patient(patient_server):
+    """The patient server with a worker process that has scored a batch: (the server, the process id)."""
+    patient_server.score_until_answered()
+    (worker,) = patient_server.workers()
+    return patient_server, worker
 
 
 def _is_ready(server):
@@ -141,50 +160,65 @@ def test_the_largest_batch_fits_into_the_default_limits_also_after_others(serve)
 
 
 @pytest.mark.parametrize("path", ["/predict/batch", "/invocations"])
-def test_the_work_of_a_client_that_leaves_ends(serve, path):
-    with serve(batch_deadline_seconds=60) as server:
-        server.score_until_answered()
-        (worker,) = server.workers()
-        with server.send_and_leave(path, SLOW_BODY):
-            time.sleep(0.3)
-            assert is_running(worker)
-        wait_until(lambda: not is_running(worker))
-        assert server.post("/predict/batch", [READING]).status_code == 200
+def test_the_work_of_a_client_that_leaves_ends(patient, path):
+    server, worker = patient
+    with server.send_and_leave(path, SLOW_BODY):
+        time.sleep(0.3)
+        assert is_running(worker)
+    wait_until(lambda: not is_running(worker))
+    assert server.post("/predict/batch", [READING]).status_code == 200
 
 
-def test_the_worker_process_does_not_have_the_secrets_of_the_service(serve, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a-password-of-the-test")
-    with serve() as server:
-        server.score_until_answered()
-        (worker,) = server.workers()
-        assert b"a-password-of-the-test" in Path(f"/proc/{server.process.pid}/environ").read_bytes()
-        assert b"a-password-of-the-test" not in Path(f"/proc/{worker}/environ").read_bytes()
+def test_the_worker_process_does_not_have_the_secrets_of_the_service(patient):
+    server, worker = patient
+    assert b"a-password-of-the-test" in Path(f"/proc/{server.process.pid}/environ").read_bytes()
+    assert b"a-password-of-the-test" not in Path(f"/proc/{worker}/environ").read_bytes()
 
 
-def test_batches_beyond_the_queue_are_refused_and_single_readings_are_not(serve):
-    with serve(max_waiting=1, batch_deadline_seconds=60) as server:
-        server.score_until_answered()
-        (worker,) = server.workers()
-        os.kill(worker, signal.SIGSTOP)
-        with server.send_and_leave("/predict/batch", json.dumps([READING]).encode()) as waiting:
-            refused = server.post("/predict/batch", [READING])
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-            assert "1 batches are waiting already (PDM_MAX_WAITING)" in refused.json()["detail"]
-            assert server.post("/predict?explain=true", READING).status_code == 200
-            os.kill(worker, signal.SIGCONT)
-            assert waiting.recv(1024).startswith(b"HTTP/1.1 200")
+def test_batches_beyond_the_queue_are_refused_and_single_readings_are_not(patient):
+    server, worker = patient
+    os.kill(worker, signal.SIGSTOP)
+    with server.send_and_leave("/predict/batch", json.dumps([READING]).encode()) as waiting:
+        refused = server.post("/predict/batch", [READING])
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "the queue for batches is full (PDM_MAX_WAITING: 1)" in refused.json()["detail"]
+        assert server.post("/predict?explain=true", READING).status_code == 200
+        os.kill(worker, signal.SIGCONT)
+        assert waiting.recv(1024).startswith(b"HTTP/1.1 200")
 
 
-def test_bodies_are_refused_while_others_take_the_memory_for_batches(serve):
-    with serve(max_request_bytes=100_000, batch_deadline_seconds=60) as server:
-        body = json.dumps([READING] * 500).encode()
-        waiting = [server.send_and_leave("/predict/batch", body, rest=b" ") for _ in range(2)]
-        wait_until(lambda: server.post("/predict/batch", body).status_code == 503)
-        assert server.post("/predict/batch", body).headers["retry-after"] == "1"
-        assert server.post("/predict", READING).status_code == 200
-        for connection in waiting:
-            connection.close()
-        wait_until(lambda: server.post("/predict/batch", body).status_code == 200)
+def test_bodies_are_refused_while_others_take_the_memory_for_batches(patient):
+    server, _ = patient
+    body = json.dumps([READING] * 2_000).encode()
+    waiting = [server.send_and_leave("/predict/batch", body, rest=b" ") for _ in range(2)]
+    wait_until(lambda: server.post("/predict/batch", body).status_code == 503)
+    refused = server.post("/predict/batch", body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "take all of the memory for batches" in refused.json()["detail"]
+    assert server.post("/predict", READING).status_code == 200
+    for connection in waiting:
+        connection.close()
+    wait_until(lambda: server.post("/predict/batch", body).status_code == 200)
+
+
+def test_a_worker_process_that_is_killed_is_replaced(patient):
+    server, worker = patient
+    os.kill(worker, signal.SIGKILL)
+    assert server.post("/predict/batch", [READING]).status_code == 200
+    assert server.workers().isdisjoint({worker})
+
+
+def test_a_crash_of_the_worker_process_is_an_error_of_the_service_and_the_next_batch_is_scored(patient):
+    server, worker = patient
+    os.kill(worker, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as client:
+        answer = client.submit(server.post, "/predict/batch", [READING])
+        time.sleep(0.5)
+        os.kill(worker, signal.SIGSEGV)
+        os.kill(worker, signal.SIGCONT)
+        assert answer.result().status_code == 500
+    assert "the process that scores batches crashed (SIGSEGV)" in answer.result().json()["detail"]
+    assert server.post("/predict/batch", [READING]).status_code == 200
 
 
 def test_the_worker_process_ends_with_a_service_that_is_killed(serve):
@@ -195,18 +229,9 @@ def test_the_worker_process_ends_with_a_service_that_is_killed(serve):
         wait_until(lambda: not is_running(worker), 10)
 
 
-def test_a_worker_process_that_is_killed_is_replaced(serve):
+def test_a_model_that_is_deleted_from_the_cache_is_the_reason_for_refusing_batches(serve):
     with serve(batch_deadline_seconds=60) as server:
-        server.score_until_answered()
-        (worker,) = server.workers()
-        os.kill(worker, signal.SIGKILL)
-        assert server.post("/predict/batch", [READING]).status_code == 200
-        assert server.workers().isdisjoint({worker})
-
-
-def test_a_model_that_is_deleted_from_the_cache_is_the_reason_for_refusing_batches(serve, tmp_path):
-    with serve(batch_deadline_seconds=60) as server:
-        shutil.rmtree(tmp_path / "cache")
+        shutil.rmtree(server.cache)
         answer = server.post("/predict/batch", [READING])
         assert answer.status_code == 503
         assert "version 1 cannot be loaded from the model cache" in answer.json()["detail"]
