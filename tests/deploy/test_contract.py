@@ -146,11 +146,8 @@ def failure_of(root):
 
 
 @pytest.mark.flow
-@pytest.mark.parametrize(
-    ("text", "message"), [(rows(without=["torque_nm"]), "torque"), ("", "rows.csv")], ids=["no torque", "empty file"]
-)
-def test_a_job_on_unusable_data_leaves_the_reason_and_no_model(lay_out, text, message):
-    assert message in failure_of(lay_out(rows={"rows.csv": text}))
+def test_a_job_on_unusable_data_leaves_the_reason_and_no_model(lay_out):
+    assert "torque" in failure_of(lay_out(rows={"rows.csv": rows(without=["torque_nm"])}))
 
 
 @pytest.mark.flow
