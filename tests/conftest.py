@@ -28,7 +28,7 @@ from predictive_maintenance.validation.cleaning import clean
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
-pytest_plugins = ("tests.fixtures.disks", "tests.fixtures.readings")
+pytest_plugins = ("tests.fixtures.disks", "tests.fixtures.dvc_projects", "tests.fixtures.readings")
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))
 
@@ -63,6 +63,19 @@ def ai4i_csv() -> Path:
 @pytest.fixture(scope="session")
 def params() -> Params:
     return load_params()
+
+
+@pytest.fixture(scope="session")
+def both_candidates_params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A params.yaml for a run of both candidates with two trials each and a small forest."""
+    raw = yaml.safe_load(PARAMS_FILE.read_text())
+    for candidate in raw["candidates"].values():
+        candidate["trials"] = 2
+    raw["candidates"]["random_forest"]["fixed"]["n_estimators"] = 20
+    raw["evaluation"]["bootstrap_samples"] = 200
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
 
 
 @pytest.fixture(scope="session")

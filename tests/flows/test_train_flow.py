@@ -37,13 +37,13 @@ def readings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(make_place, readings):
+def finished(make_place, readings, both_candidates_params):
     """One run of both candidates on an empty registry, and a newer run that failed: (the place, the first run's output).
 
     Tests only read it.
     """
     place = make_place()
-    code, output = place.run("run", "--sources", str(readings), "--trials", "2")
+    code, output = place.run("run", "--sources", str(readings), config=both_candidates_params)
     assert code == 0, output
     assert place.run("run", "--sources", "nosuch.csv")[0] != 0
     return place, output
@@ -187,8 +187,10 @@ def registry_copy(finished, tmp_path, monkeypatch):
     return ModelRegistry(connect(load_params().registry))
 
 
-def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(registry_copy, readings, monkeypatch):
-    outcome = run_steps(monkeypatch, sources=str(readings), trials=2).outcome
+def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(
+    registry_copy, readings, both_candidates_params, monkeypatch
+):
+    outcome = run_steps(monkeypatch, both_candidates_params, sources=str(readings)).outcome
     expected = (
         "stays a candidate: Improves on the champion: trained on the same rows as version 1, F1 differs by +0.000"
     )
