@@ -3,6 +3,8 @@
 import contextlib
 import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
 from tests.fixtures.servers import MlflowServer, Process, clean_environment, free_port, wait_for
+from tests.paths import REPOSITORY
 
 from .containers import Engine
 
@@ -186,6 +189,22 @@ def make_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a self-signed certificate for localhost and its key, made by the command of the documentation."""
+    folder = tmp_path_factory.mktemp("nginx")
+    page = (REPOSITORY / "docs" / "how-to" / "run-behind-nginx.md").read_text()
+    command = page.split("```\n")[1]
+    assert "openssl req" in command
+    subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
+    return folder / "certificates"
+
+
+def trusting(certificates: Path) -> ssl.SSLContext:
+    """A TLS context that trusts the certificate in the folder alone."""
+    return ssl.create_default_context(cafile=str(certificates / "certificate.pem"))
 
 
 @pytest.fixture(scope="module")

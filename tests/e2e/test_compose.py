@@ -1,5 +1,6 @@
 """compose.yaml: a registry, an API, a dashboard, and a training run whose model both show."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
 
+from .conftest import trusting
 from .containers import NO_NAMES, Engine
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -48,7 +50,12 @@ print([message.value for kind in (page.success, page.warning, page.error) for me
 """
 
 
-def test_the_api_serves_and_the_dashboard_shows_a_model_that_another_container_trained(compose):
+def test_the_api_the_proxy_and_the_dashboard_show_a_model_that_another_container_trained(
+    compose, certificates, monkeypatch
+):
+    for path in (certificates, *certificates.iterdir()):
+        os.chown(path, 1000, 1000)  # the user of the container
+    monkeypatch.setenv("PDM_CERTIFICATES", str(certificates))
     compose("up", "--detach")
     wait_for(lambda: httpx.get("http://127.0.0.1:8501/_stcore/health").status_code == 200)
     with httpx.Client(base_url="http://127.0.0.1:8000") as api:
@@ -58,4 +65,8 @@ def test_the_api_serves_and_the_dashboard_shows_a_model_that_another_container_t
         compose("--profile", "train", "run", "--rm", "train", *train)
         wait_for(lambda: api.get("/ready").status_code == 200, seconds=120)
         assert api.post("/predict", json=READING).json()["model_version"] == "1"
+    compose("--profile", "proxy", "up", "--detach")
+    with httpx.Client(base_url="https://localhost:8443", verify=trusting(certificates)) as proxy:
+        wait_for(lambda: proxy.get("/ready").status_code == 200)
+        assert proxy.post("/predict", json=READING).json()["model_version"] == "1"
     assert "Version 1 is served" in compose("exec", "-T", "dashboard", "python", "-c", SHOWN)

@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections import Counter
@@ -12,6 +11,8 @@ import pytest
 
 from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
+
+from .conftest import trusting
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nginx") is None, reason="nginx is not installed: apt-get install nginx-light"
@@ -24,26 +25,15 @@ READING = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with a certificate, made by the command of the documentation."""
-    folder = tmp_path_factory.mktemp("nginx")
-    page = (REPOSITORY / "docs" / "how-to" / "run-behind-nginx.md").read_text()
-    command = page.split("```\n")[1]
-    assert "openssl req" in command
-    subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def proxy(folder, make_server):
+def proxy(certificates, make_server):
     """The URL of nginx, with the configuration of the container but other addresses, folders and shorter timeouts."""
-    api, port = make_server(PDM_ALLOWED_HOSTS="localhost"), free_port()
+    api, port, folder = make_server(PDM_ALLOWED_HOSTS="localhost"), free_port(), certificates.parent
     text = (REPOSITORY / "docker" / "nginx" / "nginx.conf").read_text()
     for old, new in {
         "/tmp/": f"{folder}/",
         "server api:8080": f"server 127.0.0.1:{api.port}",
         "listen 8443": f"listen 127.0.0.1:{port}",
-        "/etc/nginx/certificates": str(folder / "certificates"),
+        "/etc/nginx/certificates": str(certificates),
         " 10s;": " 1s;",
     }.items():
         assert old in text
@@ -57,27 +47,24 @@ def proxy(folder, make_server):
     )
     process.start()
     url = f"https://localhost:{port}"
-    wait_for(lambda: httpx.get(f"{url}/health", verify=context(folder)).status_code == 200)
+    wait_for(lambda: httpx.get(f"{url}/health", verify=trusting(certificates)).status_code == 200)
     yield url
     process.kill()
 
 
-def context(folder):
-    """A TLS context that trusts the certificate alone."""
-    return ssl.create_default_context(cafile=str(folder / "certificates" / "certificate.pem"))
-
-
 @pytest.fixture
-def client(folder, proxy):
-    with httpx.Client(base_url=proxy, verify=context(folder)) as client:
+def client(certificates, proxy):
+    with httpx.Client(base_url=proxy, verify=trusting(certificates)) as client:
         time.sleep(2.5)  # until the rate limit has forgotten earlier tests
         yield client
 
 
-def raw(folder, client):
+def raw(certificates, client):
     """A TLS connection for bytes that an HTTP client would not send."""
     address = ("127.0.0.1", client.base_url.port)
-    return context(folder).wrap_socket(socket.create_connection(address, timeout=10), server_hostname="localhost")
+    return trusting(certificates).wrap_socket(
+        socket.create_connection(address, timeout=10), server_hostname="localhost"
+    )
 
 
 def test_a_reading_is_answered_over_tls(client):
@@ -97,8 +84,8 @@ def test_another_host_is_refused(client):
     assert client.get("/model", headers={"host": "attacker.example"}).status_code == 421
 
 
-def test_a_body_above_the_limit_is_refused_before_it_is_sent(client, folder):
-    with raw(folder, client) as connection:
+def test_a_body_above_the_limit_is_refused_before_it_is_sent(client, certificates):
+    with raw(certificates, client) as connection:
         connection.sendall(b"POST /predict/batch HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000000\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -113,8 +100,8 @@ def test_more_requests_than_the_rate_limit_are_refused(client):
     "half",
     [b"GET /health HTTP/1.1\r\nhost: loc", b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"],
 )
-def test_half_a_request_is_cut_at_the_deadline(client, folder, half):
-    with raw(folder, client) as connection:
+def test_half_a_request_is_cut_at_the_deadline(client, certificates, half):
+    with raw(certificates, client) as connection:
         connection.sendall(half)
         received = connection.recv(100)
         assert received == b"" or received.startswith(b"HTTP/1.1 408 ")

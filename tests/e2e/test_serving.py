@@ -83,12 +83,14 @@ def test_no_request_fails_during_a_promotion_and_a_rollback_and_each_response_na
     assert len(answers) > 100
 
 
-def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
-    make_service, in_production, mlflow_server, readings
+def test_without_the_registry_the_api_serves_and_restarts_from_its_cache_and_a_new_one_waits(
+    make_service, in_production, mlflow_server, readings, tmp_path
 ):
     service = make_service()
     service.ready()
+    new = make_service(PDM_MODEL_CACHE=str(tmp_path / "cache of another machine"))
     with mlflow_server.down():
+        new.start()
         wait_for(lambda: service.get("/health").json()["status"] == "degraded")
         assert "cannot be read" in service.get("/health").json()["warning"]
         assert "the server does not answer" in service.get("/model/status").json()["warning"]
@@ -99,21 +101,14 @@ def test_without_the_registry_the_api_keeps_serving_and_restarts_from_its_cache(
         health = service.get("/health").json()
         assert (health["serving_version"], health["restored_from_disk"]) == ("1", True)
         assert service.predict(readings[0]).status_code == 200
+        new.wait_until_alive()
+        wait_for(lambda: "cannot be read" in new.get("/ready").json().get("detail", ""))
+        assert new.get("/ready").status_code == 503
+        assert new.predict(readings[0]).status_code == 503
     wait_for(lambda: service.get("/health").json()["status"] == "ok")
     assert not service.get("/health").json()["restored_from_disk"]
-
-
-def test_an_api_started_without_the_registry_becomes_ready_when_the_registry_is_up(
-    make_service, in_production, mlflow_server, readings
-):
-    with mlflow_server.down():
-        service = make_service()
-        service.up()
-        wait_for(lambda: "cannot be read" in service.get("/ready").json().get("detail", ""))
-        assert service.get("/ready").status_code == 503
-        assert service.predict(readings[0]).status_code == 503
-    wait_for(lambda: service.get("/ready").status_code == 200)
-    assert service.predict(readings[0]).json()["model_version"] == "1"
+    wait_for(lambda: new.get("/ready").status_code == 200)
+    assert new.predict(readings[0]).json()["model_version"] == "1"
 
 
 def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
