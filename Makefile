@@ -91,7 +91,7 @@ benchmark: $(READY)  ## Benchmark training, scoring, the API against its peers, 
 	$(BIN)/python benchmarks/training.py --flow
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/dashboard.py
+	$(BIN)/python benchmarks/dashboard_speed.py
 
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make requirements'

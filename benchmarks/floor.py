@@ -5,23 +5,22 @@ a route like /predict, on the fast path past FastAPI's routing and parameter han
 """
 
 from fastapi import Request, Response
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from app.http.json_validation import validate_reading
 from app.http.media_types import JSON, request_media_type
-from app.http.request_body import read_body, validate_json
+from app.http.request_body import read_body
 from app.routes import predict
 from app.schemas.prediction import Reading
 from app.service import get_service
-
-_READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 
 
 @predict.router.post("/fast-path-floor")
 async def fast_path_floor(request: Request) -> Response:
     """Validate and respond like /predict, without scoring."""
     request_media_type(request, (JSON,))
-    validate_json(_READING, await read_body(request, get_service(request).settings.max_request_bytes))
+    settings = get_service(request).settings
+    validate_reading(bytes(await read_body(request, settings.max_reading_bytes, "PDM_MAX_READING_BYTES")))
     return Response(to_json({"failure_probability": 0.5}), media_type=JSON)
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/hostile.py                 all cases, about five minutes; --list shows them
     python benchmarks/hostile.py json csv-gzip   the cases whose names begin with one of these
+    python benchmarks/hostile.py --memory-mib 600  in the container image of `make image`, with a memory limit
 
 Each case starts the service on a small model and sends one body; a good client sends single readings all the time. The table
 has the status of the answer (`none` after the patience of the client), its time, the peak of the resident memory of all
@@ -21,13 +22,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 from measuring import describe_machine, in_child, markdown_table
-from servers import Server, serving
+from servers import Server, serving, serving_in_container
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -162,17 +164,28 @@ def main() -> None:
         in_child(write_model, folder / "model")
         for name in names:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            rows.append(run_case(name, folder, arguments.seconds))
-    print(f"{describe_machine()}\n")
+            rows.append(run_case(name, folder, arguments.seconds, arguments.memory_mib))
+    where = f"container with {arguments.memory_mib} MiB" if arguments.memory_mib else "process"
+    print(f"{describe_machine()}; service: {where}\n")
     print(markdown_table(("case", "body", "status", "seconds", "peak MiB", "p99 of readings", ""), rows))
 
 
-def run_case(name: str, folder: Path, patience_seconds: float) -> tuple[str, ...]:
+def start_service(folder: Path, memory_mib: int | None) -> AbstractContextManager[Server]:
+    """Start the service as a process, or in a container with a memory limit. A container that ends is an error."""
+    model = folder / "model"
+    if memory_mib:
+        return serving_in_container(
+            "predictive-maintenance:serve", "/ready", memory_mib, model, PDM_MODEL_DIR=str(model)
+        )
+    command = [sys.executable, "-m", "app", "--port", "{port}"]
+    return serving(command, "/ready", PDM_MODEL_DIR=str(model), PDM_MODEL_CACHE=str(folder / "cache"))
+
+
+def run_case(name: str, folder: Path, patience_seconds: float, memory_mib: int | None) -> tuple[str, ...]:
     """Send the body of one case to a new service, and return the row of the table."""
     path, headers = in_child(write_body, name, folder / "body")
     body = (folder / "body").read_bytes()
-    environment = {"PDM_MODEL_DIR": str(folder / "model"), "PDM_MODEL_CACHE": str(folder / "cache")}
-    with serving([sys.executable, "-m", "app", "--port", "{port}"], "/ready", **environment) as server:
+    with start_service(folder, memory_mib) as server:
         # The first batch starts the worker process.
         httpx.post(f"{server.url}/predict/batch", json=[READING], timeout=60).raise_for_status()
         observed, done = Observed(), threading.Event()
@@ -262,6 +275,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help="names of cases, or how they begin; all by default")
     parser.add_argument("--seconds", type=float, default=60.0, help="patience of the hostile client")
+    parser.add_argument("--memory-mib", type=int, help="run the container image with this memory limit")
     parser.add_argument("--list", action="store_true", help="show the names of the cases")
     return parser.parse_args()
 

@@ -50,9 +50,7 @@ def serving(command: Sequence[str], path: str, body: bytes | None = None, **envi
 
     The block starts once `path` returns 200, to a POST of `body` if given.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = _free_port()
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed below, after the server has ended
     search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow finds uvicorn on the path
     start = time.perf_counter()
@@ -73,6 +71,33 @@ def serving(command: Sequence[str], path: str, body: bytes | None = None, **envi
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.close()
+
+
+@contextmanager
+def serving_in_container(image: str, path: str, memory_mib: int, folder: Path, **environment: str) -> Iterator[Server]:
+    """Run `image` with a memory limit for the block, with `folder` mounted read-only at the same path.
+
+    The block starts once `path` returns 200. Exit with an error if the container has ended by itself.
+    """
+    engine = os.environ.get("CONTAINER_ENGINE") or shutil.which("docker") or shutil.which("podman")
+    if engine is None:
+        sys.exit("no container engine: install docker or podman, or set CONTAINER_ENGINE")
+    port, start = _free_port(), time.perf_counter()
+    settings = [f"--env={name}={value}" for name, value in ({"PORT": port} | environment).items()]
+    limits = ["--memory", f"{memory_mib}m", "--memory-swap", f"{memory_mib}m", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
+    mount = ["--volume", f"{folder}:{folder}:ro"]
+    name = _engine(engine, "run", "--detach", "--network", "host", *limits, *mount, *settings, image)
+    try:
+        while not _is_ready(f"http://127.0.0.1:{port}{path}", None):
+            if time.perf_counter() - start > _START_S:
+                sys.exit(f"{image} did not start within {_START_S:.0f} s:\n{_engine(engine, 'logs', name)[-2000:]}")
+            time.sleep(_POLL_S)
+        pid = int(_engine(engine, "inspect", "--format", "{{.State.Pid}}", name))
+        yield Server(f"http://127.0.0.1:{port}", pid, time.perf_counter() - start)
+        if _engine(engine, "inspect", "--format", "{{.State.Running}}", name) != "true":
+            sys.exit(f"the container has ended:\n{_engine(engine, 'logs', name)[-2000:]}")
+    finally:
+        _engine(engine, "rm", "--force", name)
 
 
 def load(url: str, body: Path, clients: int, seconds: int) -> Load:
@@ -97,6 +122,19 @@ def check_wrk() -> None:
     """Exit with an instruction if wrk is not installed."""
     if shutil.which("wrk") is None:
         sys.exit("wrk, the HTTP load generator of this benchmark, is not installed: apt-get install wrk")
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def _engine(engine: str, *arguments: str) -> str:
+    done = subprocess.run([engine, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{engine} {' '.join(arguments)}: {done.stderr}")
+    return done.stdout.strip()
 
 
 def _is_ready(url: str, body: bytes | None) -> bool:

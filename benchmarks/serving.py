@@ -25,13 +25,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from measuring import describe_machine, in_child, markdown_table, measure
 from servers import PROJECT, Server, check_wrk, load, serving
 
-ALGORITHMS = ("lightgbm", "random_forest")
+if TYPE_CHECKING:
+    from predictive_maintenance.config.params import Algorithm
+
+ALGORITHMS: "tuple[Algorithm, ...]" = ("lightgbm", "random_forest")
 CLIENTS = (1, 16, 64)
 BATCH_ROWS, TABLE_ROWS = 1_000, 10_000
 

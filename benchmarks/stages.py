@@ -11,7 +11,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.features import feature_matrix, feature_names, with_features
 from predictive_maintenance.machine.sensors import LABEL
-from predictive_maintenance.training.estimators import build
+from predictive_maintenance.training.estimators import build_estimator
 from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
 
@@ -34,7 +34,7 @@ def run_stages(file: Path, repeats: int) -> dict[str, Measured]:
     features, labels = feature_matrix(rows.train, names), rows.train[LABEL.name].to_numpy()
     del frame, rows
     fixed = params.candidates["lightgbm"].fixed
-    estimator = build("lightgbm", fixed, params.training.seed, params.training.threads)
+    estimator = build_estimator("lightgbm", fixed, params.training.seed, params.training.threads)
     measured["fit"], _ = measure(repeats, estimator.fit, features, labels)
     return measured
 

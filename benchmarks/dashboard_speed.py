@@ -1,6 +1,6 @@
 """Time to first paint of the dashboard, compared with a Streamlit page that has only a title.
 
-    python benchmarks/dashboard.py
+    python benchmarks/dashboard_speed.py
 
 Each round opens a browser without a cache on servers that run already. The first visit is reported separately, because it
 imports the modules of the page. The API serves a model trained on 6,000 simulated readings, from a registry made for the
