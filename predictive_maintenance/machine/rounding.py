@@ -1,0 +1,25 @@
+"""Rounding and the number of decimals, the same for one number and for columns."""
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+
+def rounded(values: Any, decimals: int) -> Any:
+    """Round half to even, as np.round does, but never to -0.0."""
+    if isinstance(values, float):
+        # The same arithmetic as np.round, which takes ten times as long for a single number.
+        scale = 10.0**decimals
+        try:
+            return round(values * scale) / scale
+        except (ValueError, OverflowError):  # NaN, infinity, or too large to scale
+            return values * scale
+    return np.round(values, decimals) + 0.0
+
+
+def decimals_of(resolution: float) -> int:
+    """The decimals that multiples of `resolution` have: 1 for 0.1, 2 for 0.25, 0 for 10, 6 for 2e-6."""
+    exponent = Decimal(repr(resolution)).normalize().as_tuple().exponent
+    assert isinstance(exponent, int), resolution
+    return max(0, -exponent)
