@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from predictive_maintenance.config.setting_errors import suggestion
 from predictive_maintenance.errors import PredictiveMaintenanceError
 from predictive_maintenance.evaluation.metrics import METRICS
+from predictive_maintenance.strict_model import suggestion
 from predictive_maintenance.tracking.entities import VERSION_FILE
 
 CODE_DIR = Path(__file__).resolve().parents[2]

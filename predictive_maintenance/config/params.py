@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ..machine.sensors import COLUMNS, SENSOR_NAMES
-from .setting_errors import suggestion
+from ..strict_model import StrictModel, suggestion
+from .model_validation import validated
 from .sources import DataSettings, parse_sources
-from .strict_model import StrictModel, validated
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -86,11 +86,11 @@ Scalar = bool | int | float | str
 
 
 def _space_kind(value: Any) -> str:
-    return "choice" if isinstance(value, list | tuple) else "range"
+    return "[choice]" if isinstance(value, list | tuple) else "[range]"
 
 
 SearchSpace = Annotated[
-    Annotated[Range, Tag("range")] | Annotated[tuple[Scalar, ...], Field(min_length=1), Tag("choice")],
+    Annotated[Range, Tag("[range]")] | Annotated[tuple[Scalar, ...], Field(min_length=1), Tag("[choice]")],
     Discriminator(_space_kind),
 ]
 """An interval, or a list of values to choose from."""

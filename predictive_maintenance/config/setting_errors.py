@@ -2,25 +2,28 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from ..errors import ConfigError
+from ..strict_model import suggestion
 from .uris import redact
+
+_KEY = "[key]"
+"""The last part of a location that means the key of a mapping, not its value."""
 
 
 def describe_error(detail: Any, model: type[BaseModel]) -> str:
     """A message for one of pydantic's errors about `model`. It omits the text of a source, which may contain a password."""
-    location = [redact(str(part)) for part in detail["loc"] if part not in ("range", "choice")]
-    key = ".".join(location) or "the file"
+    location = [redact(str(part)) for part in detail["loc"] if not _is_tag(part)]
+    key = ".".join(part for part in location if part != _KEY) or "the file"
     message = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
             return f"{key} is not a setting{suggestion(location[-1], _valid_keys(location, model))}"
-        case "literal_error" if location[-1] == "[key]":
+        case "literal_error" if location[-1] == _KEY:
             known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             return f"{'.'.join(location[:-1])} is not an algorithm{suggestion(location[-2], known)}"
         case "missing":
@@ -29,6 +32,8 @@ def describe_error(detail: Any, model: type[BaseModel]) -> str:
             return f"{key}: {message}"
     value = detail["input"]
     shown = "sources" not in location and isinstance(value, str | int | float | None) and len(location) > 1
+    if detail["type"] == "string_type" and isinstance(value, int | float):
+        message += ": write it in quotes"
     return f"{key}: {message} (got {value!r})" if shown else f"{key}: {message}"
 
 
@@ -38,11 +43,9 @@ def refuse_empty_key(name: str) -> None:
         raise ConfigError(f"{name} is empty: unset it or set a key")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `name`: the closest known name, or all known names."""
-    known = list(known)
-    near = get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else "; valid names: " + ", ".join(known)
+def _is_tag(part: str | int) -> bool:
+    """Whether a part of a location is the tag of a variant of a value. Tags are in brackets, as pydantic's mark of a key."""
+    return isinstance(part, str) and part.startswith("[") and part.endswith("]") and part != _KEY
 
 
 def _valid_keys(location: list[str], model: type[BaseModel]) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import ConfigError
-from .strict_model import StrictModel, validated
+from ..strict_model import StrictModel
+from .model_validation import validated
 from .uris import redact, written_out_secret
 
 

@@ -48,17 +48,23 @@ class Formula:
         self._of_columns = compile_for_columns(self.tree, decimals)
 
     def __call__(self, values: Values) -> Any:
-        used = [values[name] for name in self.names]
-        if all(isinstance(value, float | int) for value in used):
-            return self.number(values)
-        result = self.column(values)
-        series = next((value for value in used if hasattr(value, "to_numpy") and hasattr(value, "index")), None)
-        return result if series is None else type(series)(result, index=series.index)
+        for name in self.names:
+            if not isinstance(values[name], float | int):
+                return self._of_any_columns(values)
+        return self.number(values)
 
     def column(self, columns: Values) -> npt.NDArray[np.float64]:
         """The values (n,) for columns of n values."""
         with np.errstate(all="ignore"):
             return self._of_columns(_arrays(columns, self.names))
+
+    def _of_any_columns(self, columns: Values) -> Any:
+        result = self.column(columns)
+        for name in self.names:
+            column = columns[name]
+            if hasattr(column, "to_numpy") and hasattr(column, "index"):  # a Series; pandas is not imported here
+                return type(column)(result, index=column.index)
+        return result
 
 
 class Condition:

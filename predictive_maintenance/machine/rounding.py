@@ -23,3 +23,9 @@ def decimals_of(resolution: float) -> int:
     exponent = Decimal(repr(resolution)).normalize().as_tuple().exponent
     assert isinstance(exponent, int), resolution
     return max(0, -exponent)
+
+
+def shown(number: float) -> str:
+    """The number as text: short, but without losing digits as `%g` does for 1234567."""
+    text = f"{number:g}"
+    return text if float(text) == number else f"{number:.15g}"

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 
 from ..config.params import Algorithm, CandidateSettings, Params, Range, Scalar, SearchSpace
-from ..config.setting_errors import suggestion
 from ..errors import ConfigError
 from ..machine.features import feature_names
+from ..strict_model import suggestion
 from .estimators import build_estimator, failure_probabilities
 
 _ROWS = 48

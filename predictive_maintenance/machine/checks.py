@@ -1,0 +1,206 @@
+"""Contradictions between the parts of a description: unknown and repeated names, cycles, bounds, examples."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from ..strict_model import Location, suggestion
+from .description import GroupColumn, MachineDescription, OperatingLimit
+from .expression import ExpressionError
+from .formulas import Condition, Formula
+from .header_matching import header_key
+from .names import CODE_SUFFIX, COUNTER, FIXED_NAMES, MACHINE_ID, READING_ID, TIMESTAMP
+from .rounding import shown
+
+Errors = Iterator[tuple[Location, str]]
+MAX_LIMITS = 64
+"""The most bounds of operating limits: a bit mask has one bit for each."""
+
+
+def contradictions(described: MachineDescription) -> Errors:
+    """The location and the text of each contradiction."""
+    yield from _repeated_names(described)
+    yield from _shared_headers(described)
+    yield from _features(described)
+    yield from _operating_limits(described)
+    yield from _group(described)
+    yield from _examples(described)
+
+
+def headers_by_column(described: MachineDescription) -> Iterator[tuple[Location, str, tuple[str, ...]]]:
+    """The location, the canonical name and the headers of each column, in canonical order."""
+    if described.id:
+        yield ("id",), READING_ID, described.id.headers
+    if described.machine:
+        yield ("machine",), MACHINE_ID, described.machine.headers
+    if described.time:
+        yield ("time",), TIMESTAMP if described.time.kind == "timestamp" else COUNTER, described.time.headers
+    group = described.group
+    if isinstance(group, GroupColumn) and group.column and group.column not in described.categories:
+        yield ("group",), group.column, group.headers
+    for name, category in described.categories.items():
+        yield ("categories", name), name, category.headers
+    for name, sensor in described.sensors.items():
+        yield ("sensors", name), name, sensor.headers
+    yield ("label",), described.label.column, described.label.headers
+    for name, mode in described.label.modes.items():
+        yield ("label", "modes", name), name, mode.headers
+
+
+def dependency_order(formulas: Mapping[str, Formula]) -> list[str]:
+    """The features in an order in which each comes after those that its formula uses, without those in a cycle."""
+    order: list[str] = []
+    while ready := [
+        name
+        for name, formula in formulas.items()
+        if name not in order and all(used in order for used in formula.names if used in formulas)
+    ]:
+        order += ready
+    return order
+
+
+def _repeated_names(described: MachineDescription) -> Errors:
+    taken = dict.fromkeys(FIXED_NAMES, "the name of a column that every machine can have")
+    columns = [(location, name) for location, name, _ in headers_by_column(described) if name not in FIXED_NAMES]
+    features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
+    codes: list[tuple[Location, str]] = [(("categories", name), name + CODE_SUFFIX) for name in described.categories]
+    for location, name in columns + features + codes:
+        if name in taken:
+            yield location, f"the name {name} is taken: it is {taken[name]}"
+        taken[name] = ".".join(map(str, location))
+
+
+def _shared_headers(described: MachineDescription) -> Errors:
+    owners: dict[str, str] = {}
+    for location, name, headers in headers_by_column(described):
+        for header in (name, *headers):
+            if not (key := header_key(header)):
+                yield (*location, "headers"), f"the header {header!r} has no letter a to z and no digit"
+            elif owners.setdefault(key, name) != name:
+                yield (*location, "headers"), f"the header {header!r} already belongs to {owners[key]}"
+
+
+def _features(described: MachineDescription) -> Errors:
+    formulas: dict[str, Formula] = {}
+    for name, feature in described.features.items():
+        location = ("features", name, "formula")
+        try:
+            formulas[name] = Formula(feature.formula)
+        except ExpressionError as error:
+            yield location, f"the formula of {name}: {error}"
+            continue
+        yield from _unknown_names(described, location, f"the formula of {name}", formulas[name].names)
+    ordered = dependency_order(formulas)
+    if rest := [name for name in formulas if name not in ordered]:
+        cycle = _cycle(formulas, rest)
+        yield ("features", cycle[0], "formula"), f"the formula of {cycle[0]} uses itself: {' -> '.join(cycle)}"
+
+
+def _cycle(formulas: Mapping[str, Formula], rest: list[str]) -> list[str]:
+    """The names of a cycle from its first feature back to it. Each of `rest` uses another one of `rest`."""
+    path = [rest[0]]
+    while True:
+        following = next(used for used in formulas[path[-1]].names if used in rest)
+        if following in path:
+            return [*path[path.index(following) :], following]
+        path.append(following)
+
+
+def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:
+    known = (*described.sensors, *described.features)
+    for name in names:
+        if name.removesuffix(CODE_SUFFIX) in described.categories:
+            yield location, f"{what}: {name} is a category; a formula has numbers only"
+        elif name not in known:
+            yield location, f"{what}: {name!r} is not a sensor or feature{suggestion(name, known)}"
+
+
+def _operating_limits(described: MachineDescription) -> Errors:
+    sides = [(limit.name, side) for limit in described.operating_limits for side, _ in limit.bounds()]
+    if len(sides) > MAX_LIMITS:
+        yield ("operating_limits",), f"{len(sides)} bounds are more than {MAX_LIMITS}"
+    repeated = [pair for pair, count in Counter(sides).items() if count > 1]
+    for place, limit in enumerate(described.operating_limits):
+        location: Location = ("operating_limits", place)
+        for side, _ in limit.bounds():
+            if (limit.name, side) in repeated:
+                yield (*location, "name"), f"limit {limit.name} has more than one {side}"
+        yield from _unknown_names(described, (*location, "measure"), f"limit {limit.name}: measure", [limit.measure])
+        if limit.when is not None:
+            where, what = (*location, "when"), f"limit {limit.name}: when"
+            try:
+                yield from _unknown_names(described, where, what, Condition(limit.when).names)
+            except ExpressionError as error:
+                yield where, f"{what}: {error}"
+        yield from _bounds(described, location, limit)
+
+
+def _bounds(described: MachineDescription, location: Location, limit: OperatingLimit) -> Errors:
+    what = f"limit {limit.name}"
+    bounds = dict(limit.bounds())
+    if not bounds:
+        yield location, f"{what}: minimum or maximum is missing"
+    category = described.categories.get(limit.by or "")
+    if limit.by is not None and category is None:
+        yield (*location, "by"), f"{what}: {limit.by!r} is not a category{suggestion(limit.by, described.categories)}"
+    for side, bound in bounds.items():
+        if isinstance(bound, Mapping) and limit.by is None:
+            yield (
+                (*location, side),
+                f"{what}: {side} has a number for each value of a category: name the category in by",
+            )
+        elif isinstance(bound, Mapping) and category:
+            for value in bound:
+                if value not in category.known_values:
+                    hint = suggestion(value, category.known_values)
+                    yield (*location, side, value), f"{what}: {side}: {value!r} is not a value of {limit.by}{hint}"
+            for value in category.known_values:
+                if value not in bound:
+                    yield (*location, side), f"{what}: {side}: the number for {value} is missing"
+    low, high = limit.minimum, limit.maximum
+    if isinstance(low, float) and isinstance(high, float) and not low < high:
+        yield (*location, "minimum"), f"{what}: minimum {shown(low)} is not below maximum {shown(high)}"
+    if category and not any(isinstance(bound, Mapping) for bound in bounds.values()):
+        yield (*location, "by"), f"{what}: by has no effect: no bound has a number for each value of {limit.by}"
+
+
+def _group(described: MachineDescription) -> Errors:
+    group = described.group
+    if group == "machine" and described.machine is None:
+        yield ("group",), "group: machine needs the column of the machine: add machine"
+    if isinstance(group, GroupColumn):
+        if group.falls and group.falls not in described.sensors:
+            hint = suggestion(group.falls, described.sensors)
+            yield ("group", "falls"), f"group: {group.falls!r} is not a sensor{hint}"
+        if group.column in described.categories and group.headers:
+            yield ("group", "headers"), f"group: {group.column} is a category, which has headers: remove these"
+
+
+def _examples(described: MachineDescription) -> Errors:
+    inputs = (*described.categories, *described.sensors)
+    for name, example in described.examples.items():
+        location: Location = ("examples", name, "reading")
+        what = f"example {name}"
+        for column, value in example.reading.items():
+            where = (*location, column)
+            if column in described.categories:
+                known = described.categories[column].known_values
+                if value not in known:
+                    yield where, f"{what}: {column}: {value!r} is not one of {', '.join(known)}"
+            elif column in described.sensors:
+                low, high = described.sensors[column].range
+                if isinstance(value, str):
+                    yield where, f"{what}: {column}: {value!r} is not a number"
+                elif not low <= value <= high:
+                    yield (
+                        where,
+                        f"{what}: {column}: {shown(value)} is outside of its range {shown(low)} to {shown(high)}",
+                    )
+            elif column == READING_ID and described.id:
+                if not isinstance(value, str):
+                    yield where, f"{what}: {column}: write the id {shown(value)} in quotes"
+            else:
+                yield where, f"{what}: {column!r} is not an input{suggestion(column, inputs)}"
+        for column in inputs:
+            optional = column in described.sensors and not described.sensors[column].required
+            if column not in example.reading and not optional:
+                yield location, f"{what}: {column} is missing"

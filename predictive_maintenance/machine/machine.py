@@ -1,0 +1,195 @@
+"""A machine made from its description: columns, features, operating limits and headers, ready for use.
+
+It needs numpy and pydantic only, because the API and a model version use it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import header_matching
+from .checks import dependency_order
+from .codes import category_codes, code_of
+from .column_list import Conversions, columns_of
+from .description import MachineDescription
+from .formulas import Formula, Values
+from .header_matching import HeaderMatch
+from .limits import ExceededLimit, Limit, LimitMargin, compiled_limits, exceeded_limit, limit_margin
+from .names import CODE_SUFFIX
+from .rounding import decimals_of, shown
+
+Columns = Mapping[str, Any]
+"""Inputs by canonical name with n values each: a data frame, or a mapping to arrays or lists."""
+
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+class Machine:
+    """A kind of machine. Immutable and thread-safe.
+
+    `columns` are the canonical columns by name, in order. `conversions` contains, by canonical unit, the keys of the
+    units that headers may have, with scale and offset.
+    """
+
+    def __init__(self, description: MachineDescription, conversions: Conversions) -> None:
+        self.description, self.conversions = description, conversions
+        self.columns = {column.name: column for column in columns_of(description, conversions)}
+        self.category_names = tuple(description.categories)
+        self.sensor_names = tuple(description.sensors)
+        self.required_sensor_names = tuple(name for name, sensor in description.sensors.items() if sensor.required)
+        self.input_names = (*self.category_names, *self.sensor_names)
+        """The raw columns that a model reads, in order."""
+        self.code_names = tuple(name + CODE_SUFFIX for name in self.category_names)
+        self.computed_names = tuple(description.features)
+        self.feature_names = (*self.code_names, *self.sensor_names, *self.computed_names)
+        """A model's features, in order: codes of categories, sensors, computed features."""
+        self.mode_names = tuple(description.label.modes)
+        self.binary_names = (description.label.column, *self.mode_names)
+        self.labels = (
+            {name: column.label for name, column in self.columns.items()}
+            | {name + CODE_SUFFIX: category.label for name, category in description.categories.items()}
+            | {name: feature.label for name, feature in description.features.items()}
+        )
+        formulas = {name: Formula(feature.formula, feature.decimals) for name, feature in description.features.items()}
+        self._formulas = {name: formulas[name] for name in dependency_order(formulas)}
+        self._nested = {name for name, formula in formulas.items() if any(used in formulas for used in formula.names)}
+        self.limits: tuple[Limit, ...] = tuple(
+            limit
+            for described in description.operating_limits
+            for limit in compiled_limits(
+                described, self.unit(described.measure), self.decimals(described.measure), description.categories
+            )
+        )
+        self._mask_type = np.min_scalar_type((1 << len(self.limits)) - 1)
+
+    def unit(self, name: str) -> str:
+        """The unit of a sensor or a computed feature; '' if it has none."""
+        described = self.description.sensors.get(name) or self.description.features.get(name)
+        return described.unit if described else ""
+
+    def decimals(self, name: str) -> int:
+        """The decimals of a sensor, by its resolution, or of a computed feature; without a setting, 12."""
+        if sensor := self.description.sensors.get(name):
+            return decimals_of(sensor.smallest_difference)
+        decimals = self.description.features[name].decimals
+        return 12 if decimals is None else decimals
+
+    def step(self, name: str) -> float:
+        """The step of a sensor's form field."""
+        sensor = self.description.sensors[name]
+        return sensor.step or sensor.smallest_difference
+
+    def feature(self, values: Values, name: str) -> Any:
+        """One feature of `values`, in their type: numbers of a reading, arrays, or the Series of a data frame.
+
+        `values` contains sensors and codes of categories by name.
+        """
+        if name not in self._formulas:
+            return values[name]
+        formula = self._formulas[name]
+        if name in self._nested:
+            values = {used: self.feature(values, used) for used in formula.names}
+        return formula(values)
+
+    def with_features(self, frame: Any) -> Any:
+        """A copy of a data frame with a column for each computed feature."""
+        return frame.assign(**{name: self.feature(frame, name) for name in self.computed_names})
+
+    def coded(self, reading: Mapping[str, Any]) -> dict[str, Any]:
+        """One reading with the code of each category, and NaN for each optional sensor that it lacks.
+
+        Raises DataError for an unknown value of a category that rejects it.
+        """
+        values = dict(reading)
+        for name, category in self.description.categories.items():
+            values[name + CODE_SUFFIX] = code_of(name, category, reading[name])
+        for name in self.sensor_names:
+            if values.get(name) is None:
+                values[name] = np.nan
+        return values
+
+    def values_of(self, reading: Mapping[str, Any]) -> dict[str, Any]:
+        """One reading with codes and computed features."""
+        values = self.coded(reading)
+        for name, formula in self._formulas.items():
+            values[name] = formula.number(values)
+        return values
+
+    def feature_matrix(self, columns: Columns, names: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+        """The features `names`, by default all, of n readings as an (n, len(names)) float32 array, the input of a model.
+
+        A missing value, and an optional sensor that is not in `columns`, is NaN; so is a value of a category that
+        the description rejects.
+        """
+        names = self.feature_names if names is None else names
+        arrays = self.arrays(columns)
+        matrix = np.empty((len(next(iter(arrays.values()))), len(names)), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            for position, name in enumerate(names):
+                matrix[:, position] = arrays[name]
+        return matrix
+
+    def arrays(self, columns: Columns) -> dict[str, npt.NDArray[np.float64]]:
+        """Sensors, codes and computed features of n readings by name, each (n,) float64."""
+        arrays: dict[str, npt.NDArray[np.float64]] = {
+            name: np.asarray(columns[name], dtype=np.float64)
+            for name in self.sensor_names
+            if name in columns or name in self.required_sensor_names
+        }
+        for name, category in self.description.categories.items():
+            arrays[name + CODE_SUFFIX] = category_codes(category, columns[name])
+        rows = len(next(iter(arrays.values()))) if arrays else 0
+        for name in self.sensor_names:
+            arrays.setdefault(name, np.full(rows, np.nan))
+        for name, formula in self._formulas.items():
+            arrays[name] = formula.column(arrays)
+        return arrays
+
+    def formula_faults(self, columns: Columns) -> dict[str, npt.NDArray[np.bool_]]:
+        """(n,) for each computed feature: rows whose inputs are finite, but whose value is not finite as float32.
+
+        That is a division by zero, a logarithm of 0, or an overflow. Features without such rows are left out.
+        """
+        arrays, faults = self.arrays(columns), {}
+        for name, formula in self._formulas.items():
+            inputs = np.all([np.isfinite(arrays[used]) for used in formula.names], axis=0)
+            bad = inputs & ~(np.abs(arrays[name]) <= _MAX_FLOAT32)
+            if bad.any():
+                faults[name] = bad
+        return faults
+
+    def exceeded_limits(self, reading: Mapping[str, Any]) -> list[ExceededLimit]:
+        """The limits that one reading exceeds."""
+        values = self.values_of(reading)
+        return [exceeded_limit(limit, values) for limit in self.limits if limit.exceeded(values)]
+
+    def limit_margins(self, reading: Mapping[str, Any]) -> list[LimitMargin]:
+        """The margin of one reading to every limit."""
+        values = self.values_of(reading)
+        return [limit_margin(limit, values) for limit in self.limits]
+
+    def exceeded_limit_codes(self, columns: Columns) -> npt.NDArray[Any]:
+        """The limits that each of n readings exceeds, as (n,) bit masks: bit 0 is the first of `limits`."""
+        arrays = self.arrays(columns)
+        codes = np.zeros(len(next(iter(arrays.values()))), dtype=self._mask_type)
+        for bit, limit in enumerate(self.limits):
+            codes |= limit.exceeded_rows(arrays).astype(self._mask_type) << np.array(bit, dtype=self._mask_type)
+        return codes
+
+    def limits_of_code(self, code: int) -> tuple[Limit, ...]:
+        """The limits in a bit mask of `exceeded_limit_codes`."""
+        return tuple(limit for bit, limit in enumerate(self.limits) if int(code) >> bit & 1)
+
+    def match_headers(self, headers: Iterable[str], aliases: Mapping[str, Iterable[str]] | None = None) -> HeaderMatch:
+        """Match a file's headers to canonical columns and units. Raises SourceError for an ambiguous or unknown one."""
+        return header_matching.match_headers(self.columns, headers, aliases)
+
+    def describe_missing(self, missing: Iterable[str], headers: Iterable[str]) -> str:
+        """A line for each missing column, with a valid header and the closest header in the file."""
+        return header_matching.describe_missing(self.columns, missing, headers)
+
+    def range_reason(self, name: str, low: float, high: float) -> str:
+        """The reason for rejecting a value of a sensor outside of `low` to `high`."""
+        return f"outside of the physical limits {shown(low)} to {shown(high)} {self.unit(name)}".rstrip()
