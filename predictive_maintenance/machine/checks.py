@@ -1,15 +1,21 @@
 """Contradictions between the parts of a description: unknown and repeated names, cycles, bounds, examples."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ..strict_model import Location, suggestion
-from .description import GroupColumn, MachineDescription, OperatingLimit
 from .expression import ExpressionError
 from .formulas import Condition, Formula
 from .header_matching import header_key
 from .names import CODE_SUFFIX, COUNTER, FIXED_NAMES, MACHINE_ID, READING_ID, TIMESTAMP
 from .rounding import shown
+from .sections import GroupColumn, OperatingLimit
+
+if TYPE_CHECKING:
+    from .description import MachineDescription
 
 Errors = Iterator[tuple[Location, str]]
 MAX_LIMITS = 64

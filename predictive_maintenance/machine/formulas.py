@@ -29,6 +29,7 @@ Values = Mapping[str, Any]
 """Column names with numbers, arrays or Series."""
 
 MAX_EXPONENT = 64
+_NUMBERS = (float, int)
 
 
 class Formula:
@@ -49,7 +50,7 @@ class Formula:
 
     def __call__(self, values: Values) -> Any:
         for name in self.names:
-            if not isinstance(values[name], float | int):
+            if not isinstance(values[name], _NUMBERS):
                 return self._of_any_columns(values)
         return self.number(values)
 

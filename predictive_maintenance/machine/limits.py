@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .columns import Category
-from .description import OperatingLimit, Side
 from .formulas import Condition
 from .names import CODE_SUFFIX
 from .rounding import rounded, shown
+from .sections import OperatingLimit, Side
 
 
 @dataclass(frozen=True, kw_only=True)

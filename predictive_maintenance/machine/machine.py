@@ -86,9 +86,9 @@ class Machine:
 
         `values` contains sensors and codes of categories by name.
         """
-        if name not in self._formulas:
+        formula = self._formulas.get(name)
+        if formula is None:
             return values[name]
-        formula = self._formulas[name]
         if name in self._nested:
             values = {used: self.feature(values, used) for used in formula.names}
         return formula(values)

@@ -4,7 +4,7 @@ import keyword
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 from .expression import RESERVED
 
@@ -36,10 +36,17 @@ def _model_name(name: str) -> str:
     return name
 
 
-Name = Annotated[str, AfterValidator(_name)]
+def _text(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be one line of text that is not blank")
+    return text
+
+
+def _unit(unit: str) -> str:
+    return _text(unit) if unit else unit
+
+
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"})]
 ModelName = Annotated[str, AfterValidator(_model_name)]
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")
-]
-"""One line of text that is not blank."""
-Unit = Annotated[str, StringConstraints(max_length=30, pattern=r"^[^\x00-\x1f]*$")]
+Text = Annotated[str, StringConstraints(max_length=300), AfterValidator(_text)]
+Unit = Annotated[str, StringConstraints(max_length=30), AfterValidator(_unit)]

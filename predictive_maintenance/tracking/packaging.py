@@ -18,9 +18,24 @@ if TYPE_CHECKING:
 
 SCORER_FOLDER = "scorer"
 _PACKAGE = Path(__file__).resolve().parents[1]
+_MACHINE_MODULES = (
+    *("__init__", "checks", "codes", "column_list", "columns", "compilation", "description", "expression", "features"),
+    *(
+        "formulas",
+        "header_matching",
+        "limits",
+        "machine",
+        "machine_json",
+        "milling",
+        "names",
+        "rounding",
+        "sections",
+        "sensors",
+    ),
+)
 _MODULES = (
-    "errors.py",
-    *("machine/__init__.py", "machine/sensors.py", "machine/features.py"),
+    *("errors.py", "strict_model.py", "machine/milling.json"),
+    *(f"machine/{name}.py" for name in _MACHINE_MODULES),
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
     *("scorer/scoring.py", "scorer/version_files.py"),
 )

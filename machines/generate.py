@@ -1,0 +1,45 @@
+"""Generate what is made from the models and from machines/milling/machine.yaml: make machine-files
+
+- docs/reference/machine.schema.json: the JSON Schema that editors check a machine.yaml with.
+- predictive_maintenance/machine/milling.json: the milling machine with its unit conversions. It is a file of the package,
+  so that an installed package, a container and a remote step have it, and can read it without YAML and pint.
+
+With --check, write nothing and fail if a file is not current.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from predictive_maintenance.config.machine_file import MACHINE_FILE, load_machine
+from predictive_maintenance.machine.description import MachineDescription
+from predictive_maintenance.machine.machine_json import to_json
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "docs" / "reference" / "machine.schema.json"
+MILLING = ROOT / "predictive_maintenance" / "machine" / "milling.json"
+
+
+def generated() -> dict[Path, str]:
+    """The text of each generated file."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **MachineDescription.model_json_schema()}
+    return {
+        SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        MILLING: to_json(load_machine(ROOT / "machines" / "milling" / MACHINE_FILE)),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or with --check compare them. The exit code is 1 if a file is not current."""
+    check = "--check" in arguments
+    texts = generated()
+    outdated = [path for path, text in texts.items() if not path.is_file() or path.read_text("utf-8") != text]
+    for path in outdated:
+        if not check:
+            path.write_text(texts[path], encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}: {'not current: run make machine-files' if check else 'written'}")
+    return int(check and bool(outdated))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
