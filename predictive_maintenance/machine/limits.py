@@ -18,7 +18,7 @@ from .sections import OperatingLimit, Side
 class Limit:
     """One operating limit: the measured quantity, its bound, when it applies, and the recommended action.
 
-    `bound` is a number, or one for each code of the category `by`. `decimals` are those of a margin.
+    `bound` is a number, or one for each code of the category `by`. `decimals` are those of a margin; None if it is not rounded.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Limit:
     by: str | None
     condition: Condition | None
     exclusive: bool
-    decimals: int
+    decimals: int | None
 
     def bound_of(self, reading: Mapping[str, Any]) -> float:
         """The bound for one reading with codes; NaN if it has no value of the category."""
@@ -107,13 +107,14 @@ def exceeded_limit(limit: Limit, reading: Mapping[str, Any]) -> ExceededLimit:
 def limit_margin(limit: Limit, reading: Mapping[str, Any]) -> LimitMargin:
     """The margin of a reading with features and codes to a limit."""
     measured, bound = reading[limit.measure], limit.bound_of(reading)
+    margin = float(measured - bound if limit.side == "minimum" else bound - measured)
     return LimitMargin(
         name=limit.name,
         label=limit.label,
         side=limit.side,
         measured=measured,
         bound=bound,
-        margin=rounded(float(measured - bound if limit.side == "minimum" else bound - measured), limit.decimals),
+        margin=margin if limit.decimals is None else rounded(margin, limit.decimals),
         unit=limit.unit,
         applies=limit.applies(reading),
         broken=limit.exceeded(reading),
@@ -121,7 +122,7 @@ def limit_margin(limit: Limit, reading: Mapping[str, Any]) -> LimitMargin:
 
 
 def compiled_limits(
-    described: OperatingLimit, unit: str, decimals: int, categories: Mapping[str, Category]
+    described: OperatingLimit, unit: str, decimals: int | None, categories: Mapping[str, Category]
 ) -> tuple[Limit, ...]:
     """A Limit for each bound. `unit` and `decimals` are those of the measure."""
     category = categories[described.by] if described.by else None

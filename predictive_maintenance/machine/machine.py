@@ -3,6 +3,7 @@
 It needs numpy and pydantic only, because the API and a model version use it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -69,12 +70,11 @@ class Machine:
         described = self.description.sensors.get(name) or self.description.features.get(name)
         return described.unit if described else ""
 
-    def decimals(self, name: str) -> int:
-        """The decimals of a sensor, by its resolution, or of a computed feature; without a setting, 12."""
+    def decimals(self, name: str) -> int | None:
+        """The decimals of a sensor, by its resolution, or of a computed feature; None if it is not rounded."""
         if sensor := self.description.sensors.get(name):
             return decimals_of(sensor.smallest_difference)
-        decimals = self.description.features[name].decimals
-        return 12 if decimals is None else decimals
+        return self.description.features[name].decimals
 
     def step(self, name: str) -> float:
         """The step of a sensor's form field."""
@@ -166,9 +166,9 @@ class Machine:
         return [exceeded_limit(limit, values) for limit in self.limits if limit.exceeded(values)]
 
     def limit_margins(self, reading: Mapping[str, Any]) -> list[LimitMargin]:
-        """The margin of one reading to every limit."""
+        """The margin of one reading to every limit, without limits of a missing value."""
         values = self.values_of(reading)
-        return [limit_margin(limit, values) for limit in self.limits]
+        return [limit_margin(limit, values) for limit in self.limits if not math.isnan(values[limit.measure])]
 
     def exceeded_limit_codes(self, columns: Columns) -> npt.NDArray[Any]:
         """The limits that each of n readings exceeds, as (n,) bit masks: bit 0 is the first of `limits`."""
