@@ -10,6 +10,7 @@ With --check, write nothing and fail if a file is not current.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from predictive_maintenance.config.machine_file import MACHINE_FILE, load_machine
 from predictive_maintenance.machine.description import MachineDescription
@@ -18,15 +19,26 @@ from predictive_maintenance.machine.machine_json import to_json
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "reference" / "machine.schema.json"
 MILLING = ROOT / "predictive_maintenance" / "machine" / "milling.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def generated() -> dict[Path, str]:
     """The text of each generated file."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **MachineDescription.model_json_schema()}
+    schema = _closed({"$schema": _DIALECT, **MachineDescription.model_json_schema()})
     return {
         SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         MILLING: to_json(load_machine(ROOT / "machines" / "milling" / MACHINE_FILE)),
     }
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with a mapping restricted to names of its pattern, as the models do; pydantic allows any other name."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(part) for key, part in schema.items()}
+    return closed | {"additionalProperties": False} if "patternProperties" in closed else closed
 
 
 def main(arguments: list[str]) -> int:

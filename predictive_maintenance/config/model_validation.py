@@ -25,6 +25,8 @@ def validated(
         raise ConfigError(f"{origin}: a list or a mapping contains itself") from None
     found: list[tuple[Location, str]] = []
     for detail in details:
+        if detail["type"] == "too_short" and any(_is_within(other["loc"], detail["loc"]) for other in details):
+            continue  # the values are there, but invalid
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, LocatedValueError):
             found += [((*detail["loc"], *location), text) for location, text in cause.errors]
@@ -42,3 +44,7 @@ def located_error(
         line = line_of(location)
         lines.append(f"{origin}, line {line}: {text}" if line else f"{origin}: {text}")
     return ConfigError("\n".join(lines))
+
+
+def _is_within(location: Location, outer: Location) -> bool:
+    return len(location) > len(outer) and location[: len(outer)] == outer

@@ -30,8 +30,13 @@ def describe_error(detail: Any, model: type[BaseModel]) -> str:
             return f"{key} is missing"
         case "value_error":
             return f"{key}: {message}"
+        case "too_short":
+            context = detail["ctx"]
+            return f"{key}: at least {context['min_length']} values are needed, not {context['actual_length']}"
     value = detail["input"]
     shown = "sources" not in location and isinstance(value, str | int | float | None) and len(location) > 1
+    if detail["type"] == "string_type" and isinstance(value, bool):
+        return f"{key}: YAML reads yes, no, on and off as true and false: write text in quotes"
     if detail["type"] == "string_type" and isinstance(value, int | float):
         message += ": write it in quotes"
     return f"{key}: {message} (got {value!r})" if shown else f"{key}: {message}"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .codes import category_codes
 from .milling import MILLING
-from .rounding import rounded
+from .rounding import decimals_of, rounded
 from .sensors import (
     HEAT_DISSIPATION_MIN_DIFFERENCE_K,
     HEAT_DISSIPATION_MIN_SPEED_RPM,
@@ -23,7 +23,7 @@ from .sensors import (
 Reading = Mapping[str, Any]
 """Canonical column names with Series, arrays or numbers. `product_type_code` replaces `product_type`."""
 
-RESOLUTION_DECIMALS = MILLING.decimals("torque_nm")
+RESOLUTION_DECIMALS = decimals_of(MILLING.description.sensors["torque_nm"].smallest_difference)
 """The decimals of every sensor."""
 
 

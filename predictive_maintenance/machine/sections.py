@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from ..strict_model import StrictModel
 from .columns import Headers
@@ -72,8 +72,15 @@ class GroupColumn(StrictModel):
         return self
 
 
+def _group(word: str) -> str:
+    if word not in ("row", "machine"):
+        raise ValueError(f"{word!r} is not a group: write row, machine, {{falls: SENSOR}} or {{column: NAME}}")
+    return word
+
+
 Group = Annotated[
-    Annotated[Literal["row", "machine"], Tag("[word]")] | Annotated[GroupColumn, Tag("[column]")],
+    Annotated[str, AfterValidator(_group), WithJsonSchema({"enum": ["row", "machine"]}), Tag("[word]")]
+    | Annotated[GroupColumn, Tag("[column]")],
     Discriminator(lambda value: "[column]" if isinstance(value, Mapping | GroupColumn) else "[word]"),
 ]
 

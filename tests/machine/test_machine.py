@@ -240,7 +240,9 @@ def test_a_category_is_encoded_by_position_and_an_unseen_value_as_the_descriptio
 
 def test_an_unseen_value_in_one_reading_is_refused_or_counts_as_other(press):
     assert press.values_of({"plant": "north", "alloy": "Z", "force_n": 60.0})["alloy_code"] == 2
-    assert [limit.name for limit in press.exceeded_limits({"plant": "north", "alloy": "Z", "force_n": 60.0})] == ["force"]
+    assert [limit.name for limit in press.exceeded_limits({"plant": "north", "alloy": "Z", "force_n": 60.0})] == [
+        "force"
+    ]
     with pytest.raises(DataError) as refused:
         press.values_of({"plant": "west", "alloy": "A", "force_n": 60.0})
     assert str(refused.value) == "plant is 'west', not one of north, south"

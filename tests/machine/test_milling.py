@@ -1,0 +1,143 @@
+"""The milling machine's description gives what was once written in code, bit for bit.
+
+The functions of this file repeat that code: features, limits, margins, texts and unit conversions.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
+from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.machine import features, operating_limits, sensors
+from predictive_maintenance.machine.limits import ExceededLimit, LimitMargin
+from predictive_maintenance.machine.machine_json import to_json
+from predictive_maintenance.machine.milling import MILLING
+from tests.fixtures.machines import random_readings
+
+STRAIN_LIMITS = {"L": 11_000.0, "M": 12_000.0, "H": 13_000.0}
+
+
+def former_features(rows):
+    """(n, 9) float32, with numpy's arithmetic."""
+    air, process, speed, torque, wear = (rows[name].to_numpy() for name in sensors.SENSOR_NAMES)
+    columns = [
+        rows["product_type"].map({"L": 0, "M": 1, "H": 2}), air, process, speed, torque, wear,
+        np.round(torque * speed * (2 * math.pi / 60), 1), np.round(process - air, 1), np.round(wear * torque, 1),
+    ]  # fmt: skip
+    return np.column_stack(columns).astype(np.float32) + np.float32(0)
+
+
+def former_margins(reading):
+    """(margin, action, allowed) of each limit."""
+
+    def rounded(value):
+        return round(value * 10) / 10
+
+    power = rounded(reading["torque_nm"] * reading["rotational_speed_rpm"] * (2 * math.pi / 60))
+    difference = rounded(reading["process_temperature_k"] - reading["air_temperature_k"])
+    strain = rounded(reading["tool_wear_min"] * reading["torque_nm"])
+    wear, speed, most_strain = (
+        reading["tool_wear_min"],
+        reading["rotational_speed_rpm"],
+        STRAIN_LIMITS[reading["product_type"]],
+    )
+    rules = [
+        ("heat_dissipation", "Heat dissipation", "minimum", difference, 8.6, "K", speed < 1380, difference < 8.6 and speed < 1380,
+         "8.6 K or more between process and air, or 1380 rpm or more", "improve the cooling or run at 1380 rpm or more"),
+        ("power", "Power", "minimum", power, 3500.0, "W", True, power < 3500, "3500 W or more", "raise torque or speed"),
+        ("power", "Power", "maximum", power, 9000.0, "W", True, power > 9000, "9000 W or less", "lower torque or speed"),
+        ("strain", "Strain", "maximum", strain, most_strain, "min Nm", True, strain > most_strain,
+         "11000 min Nm for L, 12000 min Nm for M, 13000 min Nm for H or less", "replace the tool or lower the torque"),
+        ("tool_wear", "Tool wear", "maximum", wear, 200.0, "min", True, wear >= 200,
+         "less than 200 min: from then on a tool can fail at any time", "replace the tool"),
+    ]  # fmt: skip
+    for name, label, side, measured, bound, unit, applies, broken, allowed, action in rules:
+        margin = rounded(measured - bound if side == "minimum" else bound - measured)
+        yield (
+            LimitMargin(
+                name=name, label=label, side=side, measured=measured, bound=bound, margin=margin, unit=unit,
+                applies=applies, broken=broken,
+            ),
+            ExceededLimit(name=name, label=label, measured=measured, unit=unit, allowed=allowed, action=action),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Simulated readings and readings over the whole ranges of the sensors."""
+    simulated = simulate(4000, seed=11)[list(sensors.INPUT_NAMES)]
+    anywhere = random_readings(MILLING, 4000)
+    return {"simulated": simulated, "anywhere": anywhere[list(sensors.INPUT_NAMES)]}
+
+
+@pytest.mark.parametrize("kind", ["simulated", "anywhere"])
+def test_the_feature_matrix_is_the_same(rows, kind):
+    assert features.feature_names() == (
+        "product_type_code", "air_temperature_k", "process_temperature_k", "rotational_speed_rpm", "torque_nm", "tool_wear_min",
+        "power_w", "temperature_difference_k", "strain_min_nm",
+    )  # fmt: skip
+    matrix = features.feature_matrix(rows[kind], features.feature_names())
+    np.testing.assert_array_equal(matrix.view(np.uint32), former_features(rows[kind]).view(np.uint32))
+
+
+@pytest.mark.parametrize("kind", ["simulated", "anywhere"])
+def test_limits_margins_and_texts_are_the_same(rows, kind):
+    seen = set()
+    codes = operating_limits.exceeded_limit_codes(rows[kind])
+    assert codes.dtype == np.uint8
+    for code, reading in zip(codes, rows[kind].to_dict("records"), strict=True):
+        margins, limits = zip(*former_margins(reading), strict=True)
+        exceeded = [limit for margin, limit in zip(margins, limits, strict=True) if margin.broken]
+        # repr compares types and every digit.
+        assert repr(operating_limits.limit_margins(reading)) == repr(list(margins))
+        assert repr(operating_limits.exceeded_limits(reading)) == repr(exceeded)
+        assert code == sum(margin.broken << bit for bit, margin in enumerate(margins))
+        seen |= {limit.action for limit in exceeded}
+    assert len(seen) == 5
+
+
+def test_the_units_of_headers_are_converted_by_the_same_numbers():
+    fahrenheit = (5 / 9, 273.15 - 32 * 5 / 9)
+    temperature = {
+        "k": (1.0, 0.0), "kelvin": (1.0, 0.0), "c": (1.0, 273.15), "degc": (1.0, 273.15), "celsius": (1.0, 273.15),
+        "f": fahrenheit, "degf": fahrenheit, "fahrenheit": fahrenheit,
+    }  # fmt: skip
+    expected = {
+        "air_temperature_k": temperature,
+        "process_temperature_k": temperature,
+        "rotational_speed_rpm": {"rpm": (1.0, 0.0), "1min": (1.0, 0.0), "umin": (1.0, 0.0), "1s": (60.0, 0.0), "hz": (60.0, 0.0)},
+        "torque_nm": {"nm": (1.0, 0.0), "knm": (1000.0, 0.0), "ncm": (0.01, 0.0)},
+        "tool_wear_min": {"min": (1.0, 0.0), "minutes": (1.0, 0.0), "s": (1 / 60, 0.0), "h": (60.0, 0.0), "hours": (60.0, 0.0)},
+    }  # fmt: skip
+    # repr compares the order, too: a message lists the known units.
+    assert repr({column.name: dict(column.units) for column in sensors.SENSORS}) == repr(expected)
+
+
+def test_columns_and_published_rules_are_the_same():
+    assert [column.name for column in sensors.COLUMNS] == [
+        "reading_id", "machine_id", "timestamp", "product_type", *sensors.SENSOR_NAMES, "machine_failure", "tool_wear_failure",
+        "heat_dissipation_failure", "power_failure", "overstrain_failure", "random_failure",
+    ]  # fmt: skip
+    assert sensors.PRODUCT_TYPES == ("L", "M", "H")
+    assert sensors.HEAT_DISSIPATION_MIN_DIFFERENCE_K == 8.6
+    assert sensors.HEAT_DISSIPATION_MIN_SPEED_RPM == 1380.0
+    assert sensors.POWER_RANGE_W == (3500.0, 9000.0)
+    assert sensors.OVERSTRAIN_LIMIT_MIN_NM == STRAIN_LIMITS
+    assert sensors.TOOL_REPLACEMENT_FROM_MIN == 200.0
+
+
+def test_the_ranges_are_those_of_params_yaml(params):
+    ranges = {name: sensor.range for name, sensor in MILLING.description.sensors.items()}
+    assert ranges == dict(params.columns.limits)
+    assert MILLING.description.model_name == params.registry.model_name
+
+
+def test_the_examples_are_those_of_the_api():
+    examples = MILLING.description.examples
+    assert (examples["healthy"].reading, examples["overstrained"].reading) == (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)
+
+
+def test_the_copy_in_the_package_is_that_of_the_description(machines):
+    assert to_json(MILLING) == to_json(machines["milling"])
