@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from ..strict_model import LocatedValueError, StrictModel
 from .checks import contradictions
 from .columns import Category, IdColumn, Label, MachineColumn, Sensor, TimeColumn
-from .names import ModelName, Name, Text, Unit
+from .names import ModelName, Name, Text, UnitName
 from .sections import Example, Feature, Group, OperatingLimit, Texts
 
 
@@ -20,7 +20,9 @@ class MachineDescription(StrictModel):
     id: IdColumn | None = None
     machine: MachineColumn | None = None
     time: TimeColumn | None = None
-    units: Annotated[tuple[Unit, ...], Field(description="Units that are not physical, such as part or stroke.")] = ()
+    units: Annotated[
+        tuple[UnitName, ...], Field(description="Units that are not physical, such as part or stroke.")
+    ] = ()
     categories: Mapping[Name, Category] = {}
     sensors: Annotated[Mapping[Name, Sensor], Field(min_length=1)]
     features: Mapping[Name, Feature] = {}

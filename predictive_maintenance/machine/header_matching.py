@@ -7,6 +7,10 @@ from difflib import get_close_matches
 
 from ..errors import SourceError
 
+_TRANSLATED = str.maketrans(
+    {"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u", "\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3"}
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -74,10 +78,8 @@ def describe_missing(columns: Mapping[str, Column], missing: Iterable[str], head
 
 
 def header_key(header: str) -> str:
-    """A header or a unit without case, spaces and punctuation. The micro sign is a u: "µm" is not "m"."""
-    return re.sub(
-        r"[^a-z0-9]", "", header.lower().replace("\N{GREEK SMALL LETTER MU}", "u").replace("\N{MICRO SIGN}", "u")
-    )
+    """A header or a unit without case, spaces and punctuation. "µm" becomes "um", not "m"; "m/s²" becomes "ms2"."""
+    return re.sub(r"[^a-z0-9]", "", header.lower().translate(_TRANSLATED))
 
 
 def _match(header: str, known: Mapping[str, Column]) -> tuple[Column | None, str]:

@@ -46,7 +46,15 @@ def _unit(unit: str) -> str:
     return _text(unit) if unit else unit
 
 
+def _unit_name(unit: str) -> str:
+    if not unit.isalpha():
+        raise ValueError(f"{unit!r} is not the name of a unit: use letters only")
+    return unit
+
+
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"})]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 Text = Annotated[str, StringConstraints(max_length=300), AfterValidator(_text)]
 Unit = Annotated[str, StringConstraints(max_length=30), AfterValidator(_unit)]
+UnitName = Annotated[str, StringConstraints(max_length=30), AfterValidator(_unit_name)]
+"""A unit of the machine's own."""

@@ -4,7 +4,7 @@ A unit is known if pint knows it, with the spellings below, or if the descriptio
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import lru_cache
@@ -55,12 +55,11 @@ def ratio() -> Dimension:
     return pint.util.UnitsContainer({})
 
 
-def dimension_of(unit: str, own: Collection[str]) -> Dimension:
-    """The dimension of a unit: of the machine's `own` units, or known. Raises ValueError that suggests a known one."""
-    if unit in own:
-        return pint.util.UnitsContainer({f"[{unit}]": 1})
+def dimension_of(unit: str, own: tuple[str, ...]) -> Dimension:
+    """The dimension of a unit, which may contain the machine's `own` units. Raises ValueError that suggests a known one."""
+    registry = _registry(own)
     try:
-        return _registry().get_dimensionality(_registry().parse_units(_expression(unit)))
+        return registry.get_dimensionality(registry.parse_units(_expression(unit, own)))
     except Exception:  # noqa: BLE001  pint raises untyped errors for a text that is not a unit
         known = [*_SPELLINGS, *own, *(key for family in _FAMILIES for key in family)]
         near = get_close_matches(unit, known, 1, 0.6)
@@ -68,40 +67,47 @@ def dimension_of(unit: str, own: Collection[str]) -> Dimension:
         raise ValueError(f"unit {unit!r} is not known: {hint} list a unit of your own in units") from None
 
 
-def header_units(unit: str, own: Collection[str]) -> dict[str, tuple[float, float]]:
+def header_units(unit: str, own: tuple[str, ...]) -> dict[str, tuple[float, float]]:
     """The units that a header may have in place of the canonical `unit`, by header_key, with (scale, offset)."""
-    key = header_key(unit)
+    key, registry = header_key(unit), _registry(own)
     for family in _FAMILIES:
-        if unit not in own and key in family and _same(_expression(unit), family[key]):
-            return {other: _conversion(name, family[key]) for other, name in family.items()}
+        if key in family and _is_same(registry, _expression(unit, own), family[key]):
+            return {other: _conversion(registry, name, family[key]) for other, name in family.items()}
     return {key: (1.0, 0.0)}
 
 
-def _same(unit: str, other: str) -> bool:
-    registry = _registry()
+def _is_same(registry: Any, unit: str, other: str) -> bool:
     one, two = (registry.get_dimensionality(registry.parse_units(name)) for name in (unit, other))
-    return one == two and _conversion(unit, other) == (1.0, 0.0)
+    return one == two and _conversion(registry, unit, other) == (1.0, 0.0)
 
 
-def _conversion(unit: str, canonical: str) -> tuple[float, float]:
+def _conversion(registry: Any, unit: str, canonical: str) -> tuple[float, float]:
     """(scale, offset): a value in the canonical unit is value * scale + offset. Exact, then rounded once."""
-    registry = _registry()
     zero, one = (registry.Quantity(Fraction(value), unit).to(canonical).magnitude for value in (0, 1))
     scale = float(one - zero)
     if zero == 0:
         return scale, 0.0
     # The offset is taken at the ice point, a round number in every unit of temperature: 32 °F is exactly 273.15 K.
-    at_ice = (registry.Quantity(_ICE_POINT_K, "kelvin").to(name).magnitude for name in (unit, canonical))
-    ice, canonical_ice = map(float, at_ice)
+    ice, canonical_ice = (
+        float(registry.Quantity(_ICE_POINT_K, "kelvin").to(name).magnitude) for name in (unit, canonical)
+    )
     return scale, canonical_ice - ice * scale
 
 
-def _expression(unit: str) -> str:
+def _expression(unit: str, own: tuple[str, ...]) -> str:
     """The unit in pint's spelling: "min Nm" is minute * newton * meter."""
+    spellings = _SPELLINGS | {name: _own_name(place) for place, name in enumerate(own)}
     parts = re.split(r"([\s·*/^()\d.+-]+)", unit.replace("²", "**2").replace("³", "**3"))
-    return "".join(f"({_SPELLINGS[part]})" if part in _SPELLINGS else part for part in parts).replace("·", "*")
+    return "".join(f"({spellings[part]})" if part in spellings else part for part in parts).replace("·", "*")
 
 
-@lru_cache(maxsize=1)
-def _registry() -> Any:
-    return pint.UnitRegistry(non_int_type=Fraction)
+def _own_name(place: int) -> str:
+    return f"own_unit_{'i' * (place + 1)}"
+
+
+@lru_cache(maxsize=16)
+def _registry(own: tuple[str, ...]) -> Any:
+    registry: Any = pint.UnitRegistry(non_int_type=Fraction)
+    for place, name in enumerate(own):
+        registry.define(f"{_own_name(place)} = [{name}]")
+    return registry
