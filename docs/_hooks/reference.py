@@ -63,6 +63,16 @@ def _documented_on(page: str) -> list[str]:
             from predictive_maintenance.config.params import Params
 
             return list(Params.model_fields)
+        case "reference/machine-description.md":
+            from predictive_maintenance.machine.columns import Category, Label, Sensor
+            from predictive_maintenance.machine.description import MachineDescription
+            from predictive_maintenance.machine.expression import FUNCTIONS
+            from predictive_maintenance.machine.sections import Feature, OperatingLimit
+
+            models = (MachineDescription, Category, Sensor, Label, Feature, OperatingLimit)
+            return [f"`{name}`" for model in models for name in model.model_fields] + [
+                f"`{name}`" for name in FUNCTIONS
+            ]
         case "reference/environment.md":
             from app.settings import Settings as ServiceSettings
             from dashboard.settings import Settings as DashboardSettings

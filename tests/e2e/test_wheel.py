@@ -101,3 +101,10 @@ def test_the_wheel_contains_the_data_files_of_the_dashboard(installed):
         for path in [source] if source.is_file() else [path for path in source.iterdir() if path.is_file()]:
             assert (copy / path.name if source.is_dir() else copy).read_bytes() == path.read_bytes()
     assert (installed.site_packages / "predictive_maintenance" / "py.typed").is_file()
+
+
+def test_the_wheel_contains_the_milling_machine(installed, run_in_project):
+    name = "predictive_maintenance/machine/milling.json"
+    assert (installed.site_packages / name).read_bytes() == (REPOSITORY / name).read_bytes()
+    code = "from predictive_maintenance.machine.milling import MILLING; print(MILLING.description.name)"
+    assert run_in_project("python", "-c", code).strip() == "milling machine"

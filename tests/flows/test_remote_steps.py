@@ -3,6 +3,7 @@
 import pytest
 
 from predictive_maintenance.ingestion.simulator import simulate
+from tests.paths import REPOSITORY
 
 pytestmark = pytest.mark.flow
 
@@ -103,3 +104,9 @@ def test_every_problem_is_reported_at_once(place):
 def test_read_only_commands_ignore_the_settings_of_remote_steps(place):
     code, output = place.run("show", PDM_REMOTE_STEPS="train")
     assert code == 0, output
+
+
+def test_the_code_package_of_remote_steps_contains_the_data_files_of_the_package(place):
+    code, output = place.run("package", "list")
+    assert code == 0, output
+    assert str(REPOSITORY / "predictive_maintenance" / "machine" / "milling.json") in output
