@@ -65,6 +65,10 @@ class Machine:
         )
         self._mask_type = np.min_scalar_type((1 << len(self.limits)) - 1)
 
+    def __reduce__(self) -> tuple[type["Machine"], tuple[MachineDescription, Conversions]]:
+        """Pickle the description: compiled formulas cannot be pickled."""
+        return Machine, (self.description, self.conversions)
+
     def unit(self, name: str) -> str:
         """The unit of a sensor or a computed feature; '' if it has none."""
         described = self.description.sensors.get(name) or self.description.features.get(name)

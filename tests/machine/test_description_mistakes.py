@@ -3,9 +3,15 @@
 Each case changes one place of DESCRIPTION. The messages are given in full, so that they can be judged by reading this file.
 """
 
+import json
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from predictive_maintenance.config.machine_file import load_machine, parse_machine
+from predictive_maintenance.config.yaml_reader import read_plain_yaml
 from predictive_maintenance.errors import ConfigError
 
 DESCRIPTION = """\
@@ -284,3 +290,36 @@ def test_a_file_that_is_missing_or_not_text_is_named(tmp_path):
 def test_a_number_with_an_exponent_needs_no_point():
     machine = parse_machine(DESCRIPTION.replace("[0, 3000]", "[1e-4, 3e6]"))
     assert machine.description.sensors["speed_rpm"].range == (0.0001, 3_000_000.0)
+
+
+def places(value, path=()):
+    """The path of every value below `value`."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in items:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+RAW = read_plain_yaml(DESCRIPTION, "pump.yaml")
+wrong = st.sampled_from(
+    [None, True, -1, 0, 1e300, "", " ", "x", "A", "heat_k", "rise_k", "heat_k < 3", "K", [], [1], ["a", "a"], {}, {"a": 1}]
+) | st.text(max_size=8)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(places(RAW))), wrong), min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_any_wrong_value_is_accepted_or_reported(changes):
+    raw = json.loads(json.dumps(RAW))
+    for path, value in changes:
+        target = raw
+        for key in path[:-1]:
+            if not isinstance(target, dict | list) or (
+                key not in target if isinstance(target, dict) else key >= len(target)
+            ):
+                break
+            target = target[key]
+        else:
+            if isinstance(target, dict) or (isinstance(target, list) and path[-1] < len(target)):
+                target[path[-1]] = value
+    with suppress(ConfigError):  # any other exception fails the test
+        parse_machine(json.dumps(raw), "pump.yaml")

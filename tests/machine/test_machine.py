@@ -1,6 +1,7 @@
 """What a machine answers from its description, for machines that have nothing in common."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -250,3 +251,9 @@ def test_an_unseen_value_in_one_reading_is_refused_or_counts_as_other(press):
 
 def test_the_allowed_values_by_category_list_each_value(press):
     assert press.limits[0].allowed == "100 N for A, 200 N for B, 50 N for other or less"
+
+
+def test_a_machine_can_be_an_artifact_of_a_step(machine, readings):
+    copy = pickle.loads(pickle.dumps(machine))
+    assert copy.description == machine.description
+    assert copy.feature_matrix(readings).tobytes() == machine.feature_matrix(readings).tobytes()
