@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..strict_model import Location, suggestion
+from .column_list import headers_by_column
+from .dependencies import cycle_in, dependency_order
 from .expression import ExpressionError
 from .formulas import Condition, Formula
 from .header_matching import header_key
-from .names import CODE_SUFFIX, COUNTER, FIXED_NAMES, MACHINE_ID, READING_ID, TIMESTAMP
+from .names import CODE_SUFFIX, FIXED_NAMES, READING_ID
 from .rounding import shown
 from .sections import GroupColumn, OperatingLimit
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from .description import MachineDescription
 
 Errors = Iterator[tuple[Location, str]]
+_FIXED_PLACES = (("id",), ("machine",), ("time",))
 MAX_LIMITS = 64
 """The most bounds of operating limits: a bit mask has one bit for each."""
 
@@ -32,41 +35,9 @@ def contradictions(described: MachineDescription) -> Errors:
     yield from _examples(described)
 
 
-def headers_by_column(described: MachineDescription) -> Iterator[tuple[Location, str, tuple[str, ...]]]:
-    """The location, the canonical name and the headers of each column, in canonical order."""
-    if described.id:
-        yield ("id",), READING_ID, described.id.headers
-    if described.machine:
-        yield ("machine",), MACHINE_ID, described.machine.headers
-    if described.time:
-        yield ("time",), TIMESTAMP if described.time.kind == "timestamp" else COUNTER, described.time.headers
-    group = described.group
-    if isinstance(group, GroupColumn) and group.column and group.column not in described.categories:
-        yield ("group",), group.column, group.headers
-    for name, category in described.categories.items():
-        yield ("categories", name), name, category.headers
-    for name, sensor in described.sensors.items():
-        yield ("sensors", name), name, sensor.headers
-    yield ("label",), described.label.column, described.label.headers
-    for name, mode in described.label.modes.items():
-        yield ("label", "modes", name), name, mode.headers
-
-
-def dependency_order(formulas: Mapping[str, Formula]) -> list[str]:
-    """The features in an order in which each comes after those that its formula uses, without those in a cycle."""
-    order: list[str] = []
-    while ready := [
-        name
-        for name, formula in formulas.items()
-        if name not in order and all(used in order for used in formula.names if used in formulas)
-    ]:
-        order += ready
-    return order
-
-
 def _repeated_names(described: MachineDescription) -> Errors:
     taken = dict.fromkeys(FIXED_NAMES, "the name of a column that every machine can have")
-    columns = [(location, name) for location, name, _ in headers_by_column(described) if name not in FIXED_NAMES]
+    columns = [(place, name) for place, name, _ in headers_by_column(described) if place not in _FIXED_PLACES]
     features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
     codes: list[tuple[Location, str]] = [(("categories", name), name + CODE_SUFFIX) for name in described.categories]
     for location, name in columns + features + codes:
@@ -97,18 +68,8 @@ def _features(described: MachineDescription) -> Errors:
         yield from _unknown_names(described, location, f"the formula of {name}", formulas[name].names)
     ordered = dependency_order(formulas)
     if rest := [name for name in formulas if name not in ordered]:
-        cycle = _cycle(formulas, rest)
+        cycle = cycle_in(formulas, rest)
         yield ("features", cycle[0], "formula"), f"the formula of {cycle[0]} uses itself: {' -> '.join(cycle)}"
-
-
-def _cycle(formulas: Mapping[str, Formula], rest: list[str]) -> list[str]:
-    """The names of a cycle from its first feature back to it. Each of `rest` uses another one of `rest`."""
-    path = [rest[0]]
-    while True:
-        following = next(used for used in formulas[path[-1]].names if used in rest)
-        if following in path:
-            return [*path[path.index(following) :], following]
-        path.append(following)
 
 
 def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:

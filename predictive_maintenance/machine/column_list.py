@@ -1,11 +1,17 @@
 """The canonical columns of a description, in order, with their units."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
 
-from .checks import headers_by_column
-from .description import MachineDescription
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..strict_model import Location
 from .header_matching import Column
 from .names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
+from .sections import GroupColumn
+
+if TYPE_CHECKING:
+    from .description import MachineDescription
 
 Conversions = Mapping[str, Mapping[str, tuple[float, float]]]
 """By canonical unit: the key of each unit that a header may have, with (scale, offset)."""
@@ -21,9 +27,29 @@ def columns_of(description: MachineDescription, conversions: Conversions) -> Ite
         )
 
 
+def headers_by_column(described: MachineDescription) -> Iterator[tuple[Location, str, tuple[str, ...]]]:
+    """The location, the canonical name and the headers of each column, in canonical order."""
+    if described.id:
+        yield ("id",), READING_ID, described.id.headers
+    if described.machine:
+        yield ("machine",), MACHINE_ID, described.machine.headers
+    if described.time:
+        yield ("time",), TIMESTAMP if described.time.kind == "timestamp" else COUNTER, described.time.headers
+    group = described.group
+    if isinstance(group, GroupColumn) and group.column and group.column not in described.categories:
+        yield ("group",), group.column, group.headers
+    for name, category in described.categories.items():
+        yield ("categories", name), name, category.headers
+    for name, sensor in described.sensors.items():
+        yield ("sensors", name), name, sensor.headers
+    yield ("label",), described.label.column, described.label.headers
+    for name, mode in described.label.modes.items():
+        yield ("label", "modes", name), name, mode.headers
+
+
 def _labels(description: MachineDescription) -> dict[str, str]:
     labels = {description.label.column: description.label.label}
-    if not isinstance(description.group, str) and description.group.column:
+    if isinstance(description.group, GroupColumn) and description.group.column:
         labels[description.group.column] = description.texts.group.capitalize()
     for name, fixed in ((READING_ID, description.id), (MACHINE_ID, description.machine)):
         if fixed:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import header_matching
-from .checks import dependency_order
 from .codes import category_codes, code_of
 from .column_list import Conversions, columns_of
+from .dependencies import dependency_order
 from .description import MachineDescription
 from .formulas import Formula, Values
 from .header_matching import HeaderMatch

@@ -18,24 +18,11 @@ if TYPE_CHECKING:
 
 SCORER_FOLDER = "scorer"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_MACHINE_MODULES = (
-    *("__init__", "checks", "codes", "column_list", "columns", "compilation", "description", "expression", "features"),
-    *(
-        "formulas",
-        "header_matching",
-        "limits",
-        "machine",
-        "machine_json",
-        "milling",
-        "names",
-        "rounding",
-        "sections",
-        "sensors",
-    ),
-)
+_NEED_PINT = ("dimensions.py", "units.py")
+_MACHINE_MODULES = sorted(path.name for path in (_PACKAGE / "machine").glob("*.py") if path.name not in _NEED_PINT)
 _MODULES = (
     *("errors.py", "strict_model.py", "machine/milling.json"),
-    *(f"machine/{name}.py" for name in _MACHINE_MODULES),
+    *(f"machine/{name}" for name in _MACHINE_MODULES),
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
     *("scorer/scoring.py", "scorer/version_files.py"),
 )

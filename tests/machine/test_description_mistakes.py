@@ -245,6 +245,12 @@ MISTAKES = [
         ", line 13: the name speed_rpm is taken: it is sensors.speed_rpm",
         ", line 13: the formula of speed_rpm uses itself: speed_rpm -> speed_rpm",
     ]),
+    ("column: failed", "column: timestamp", [
+        ", line 17: the name timestamp is taken: it is the name of a column that every machine can have",
+    ]),
+    ("group: machine", "group: {column: machine_id}", [
+        ", line 18: the name machine_id is taken: it is the name of a column that every machine can have",
+    ]),
     ("load: {", "grade_code: {", [
         ", line 7: the name grade_code is taken: it is features.grade_code",
     ]),
