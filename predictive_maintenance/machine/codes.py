@@ -7,21 +7,29 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .columns import OTHER, Category
+from .names import CODE_SUFFIX
 
 
-def code_of(name: str, category: Category, value: Any) -> float:
-    """The code of one value. Raises DataError for an unknown value of a category that rejects it."""
-    if value in category.values:
-        return float(category.values.index(value))
-    if category.unseen == "other":
-        return float(category.known_values.index(OTHER))
-    raise DataError(f"{name} is {value!r}, not one of {', '.join(category.values)}")
+class CategoryCodes:
+    """The codes of one category. `code_name` is the feature that contains them."""
 
+    def __init__(self, name: str, category: Category) -> None:
+        self.name, self.code_name = name, name + CODE_SUFFIX
+        self._values = category.values
+        self._codes = {value: float(code) for code, value in enumerate(category.known_values)}
+        self._other = self._codes.get(OTHER) if category.unseen == "other" else None
 
-def category_codes(category: Category, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The codes of (n,) values as floats. An unknown value is NaN or, if the category has it, `other`."""
-    found = np.asarray(values, dtype=object)
-    codes = np.full(found.shape, category.known_values.index(OTHER) if category.unseen == "other" else np.nan, float)
-    for code, value in enumerate(category.values):
-        codes[found == value] = code
-    return codes
+    def of_value(self, value: Any) -> float:
+        """The code of one value. Raises DataError for an unknown value of a category that rejects it."""
+        code = self._codes.get(value, self._other)
+        if code is None:
+            raise DataError(f"{self.name} is {value!r}, not one of {', '.join(self._values)}")
+        return code
+
+    def of_column(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The codes of (n,) values as floats. An unknown value is NaN or, if the category has it, `other`."""
+        found = np.asarray(values, dtype=object)
+        codes = np.full(found.shape, np.nan if self._other is None else self._other)
+        for value, code in self._codes.items():
+            codes[found == value] = code
+        return codes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .expression import Call, Name, Node, Number
-from .rounding import rounded
+from .rounding import rounded, rounded_number
 
 Compiled = Callable[[Mapping[str, Any]], Any]
 _MAX_MULTIPLIED_EXPONENT = 8
@@ -30,7 +30,7 @@ def compile_for_columns(tree: Node, decimals: int | None = None) -> Compiled:
 def _compile(tree: Node, templates: Mapping[str, str], decimals: int | None) -> Compiled:
     code = _code(tree, templates)
     if decimals is not None:
-        code = f"rounded({code}, {decimals})"
+        code = templates["rounded"].format(code, decimals)
     # The code is made of the templates below, numbers and checked names; the text of the formula is not in it.
     return eval(f"lambda values: {code}", dict(_HELPERS))  # noqa: S307
 
@@ -103,7 +103,8 @@ def _power(base: float, exponent: float) -> float:
 
 
 _HELPERS: Mapping[str, Any] = {
-    "__builtins__": {}, "abs": abs, "float": float, "np": np, "rounded": rounded, "product": _product,
+    "__builtins__": {}, "abs": abs, "float": float, "np": np, "rounded": rounded,
+    "rounded_number": rounded_number, "product": _product,
     "divide": _divide, "power": _power, "minimum": _minimum, "maximum": _maximum, "minima": _minima, "maxima": _maxima,
     "sqrt": _of_number(np.sqrt, 0.0, np.inf), "log": _of_number(np.log, 0.0, np.inf), "exp": _of_number(np.exp, -700.0, 700.0),
 }  # fmt: skip
@@ -112,11 +113,13 @@ _COMMON = {
     "<": "({} < {})", "<=": "({} <= {})", ">": "({} > {})", ">=": "({} >= {})",
 }  # fmt: skip
 _NUMBER_TEMPLATES = _COMMON | {
+    "rounded": "rounded_number({}, 1e{})",
     "name": "float(values['{}'])", "/": "divide({}, {})", "**": "power({}, {})",
     "min": "minimum", "max": "maximum", "sqrt": "sqrt({})", "log": "log({})", "exp": "exp({})",
     "and": " and ", "or": " or ", "not": "(not {})",
 }  # fmt: skip
 _COLUMN_TEMPLATES = _COMMON | {
+    "rounded": "rounded({}, {})",
     "name": "values['{}']", "/": "np.true_divide({}, {})", "**": "np.power({}, {})",
     "min": "minima", "max": "maxima", "sqrt": "np.sqrt({})", "log": "np.log({})", "exp": "np.exp({})",
     "and": " & ", "or": " | ", "not": "(~{})",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .codes import category_codes
 from .milling import MILLING
 from .rounding import decimals_of, rounded
 from .sensors import (
@@ -94,7 +93,7 @@ def feature(reading: Reading, name: str) -> Any:
 
 def product_type_codes(product_types: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Encode (n,) product types L, M, H as (n,) floats 0, 1, 2; an unknown type as NaN."""
-    return category_codes(MILLING.description.categories[PRODUCT_TYPE.name], product_types)
+    return MILLING.categories[PRODUCT_TYPE.name].of_column(product_types)
 
 
 def with_features(frame: Any) -> Any:

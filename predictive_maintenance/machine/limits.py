@@ -1,6 +1,7 @@
 """Operating limits of a description: which ones a reading exceeds, and its margin to each."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ from .sections import OperatingLimit, Side
 class Limit:
     """One operating limit: the measured quantity, its bound, when it applies, and the recommended action.
 
-    `bound` is a number, or one for each code of the category `by`. `decimals` are those of a margin; None if it is not rounded.
+    `bound` is a number, or one for each code of the category `by`; `beyond` compares the measured quantity with it.
+    `decimals` are those of a margin; None if it is not rounded.
     """
 
     name: str
@@ -31,7 +33,7 @@ class Limit:
     bound: float | tuple[float, ...]
     by: str | None
     condition: Condition | None
-    exclusive: bool
+    beyond: Callable[[Any, Any], Any]
     decimals: int | None
 
     def bound_of(self, reading: Mapping[str, Any]) -> float:
@@ -47,7 +49,8 @@ class Limit:
 
     def exceeded(self, reading: Mapping[str, Any]) -> bool:
         """Whether one reading with features and codes exceeds the limit. A missing value exceeds none."""
-        return self.applies(reading) and bool(self._beyond(reading[self.measure], self.bound_of(reading)))
+        bound = self.bound if self.by is None else self.bound_of(reading)
+        return bool(self.beyond(reading[self.measure], bound)) and self.applies(reading)
 
     def exceeded_rows(self, columns: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.bool_]:
         """(n,) whether each of n readings with features and codes exceeds the limit."""
@@ -56,13 +59,8 @@ class Limit:
             codes = columns[f"{self.by}{CODE_SUFFIX}"]
             known = np.where(np.isnan(codes), len(bounds), codes).astype(np.intp)
             bounds = np.array([*bounds, np.nan])[known]
-        exceeded = self._beyond(columns[self.measure], bounds)
+        exceeded = self.beyond(columns[self.measure], bounds)
         return exceeded if self.condition is None else exceeded & self.condition.column(columns)
-
-    def _beyond(self, measured: Any, bound: Any) -> Any:
-        if self.side == "minimum":
-            return measured <= bound if self.exclusive else measured < bound
-        return measured >= bound if self.exclusive else measured > bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +138,20 @@ def compiled_limits(
             else float(bound),  # type: ignore[arg-type]  # without a category, a bound is a number
             by=described.by,
             condition=Condition(described.when) if described.when else None,
-            exclusive=described.exclusive,
+            beyond=_BEYOND[side, described.exclusive],
             decimals=decimals,
         )
         for side, bound in described.bounds()
     )
+
+
+_BEYOND = {
+    ("minimum", False): operator.lt,
+    ("minimum", True): operator.le,
+    ("maximum", False): operator.gt,
+    ("maximum", True): operator.ge,
+}
+"""How a value is compared with a bound, by side and by whether the bound itself exceeds the limit."""
 
 
 def _allowed(described: OperatingLimit, side: Side, bound: float | Mapping[str, float], unit: str) -> str:

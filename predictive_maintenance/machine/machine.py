@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import header_matching
-from .codes import category_codes, code_of
+from .codes import CategoryCodes
 from .column_list import Conversions, columns_of
 from .dependencies import dependency_order
 from .description import MachineDescription
 from .formulas import Formula, Values
 from .header_matching import HeaderMatch
 from .limits import ExceededLimit, Limit, LimitMargin, compiled_limits, exceeded_limit, limit_margin
-from .names import CODE_SUFFIX
 from .rounding import decimals_of, shown
 
 Columns = Mapping[str, Any]
@@ -40,9 +39,11 @@ class Machine:
         self.category_names = tuple(description.categories)
         self.sensor_names = tuple(description.sensors)
         self.required_sensor_names = tuple(name for name, sensor in description.sensors.items() if sensor.required)
+        self._optional_names = tuple(name for name, sensor in description.sensors.items() if not sensor.required)
         self.input_names = (*self.category_names, *self.sensor_names)
         """The raw columns that a model reads, in order."""
-        self.code_names = tuple(name + CODE_SUFFIX for name in self.category_names)
+        self.categories = {name: CategoryCodes(name, category) for name, category in description.categories.items()}
+        self.code_names = tuple(codes.code_name for codes in self.categories.values())
         self.computed_names = tuple(description.features)
         self.feature_names = (*self.code_names, *self.sensor_names, *self.computed_names)
         """A model's features, in order: codes of categories, sensors, computed features."""
@@ -50,7 +51,7 @@ class Machine:
         self.binary_names = (description.label.column, *self.mode_names)
         self.labels = (
             {name: column.label for name, column in self.columns.items()}
-            | {name + CODE_SUFFIX: category.label for name, category in description.categories.items()}
+            | {codes.code_name: description.categories[name].label for name, codes in self.categories.items()}
             | {name: feature.label for name, feature in description.features.items()}
         )
         formulas = {name: Formula(feature.formula, feature.decimals) for name, feature in description.features.items()}
@@ -107,9 +108,9 @@ class Machine:
         Raises DataError for an unknown value of a category that rejects it.
         """
         values = dict(reading)
-        for name, category in self.description.categories.items():
-            values[name + CODE_SUFFIX] = code_of(name, category, reading[name])
-        for name in self.sensor_names:
+        for name, codes in self.categories.items():
+            values[codes.code_name] = codes.of_value(reading[name])
+        for name in self._optional_names:
             if values.get(name) is None:
                 values[name] = np.nan
         return values
@@ -142,10 +143,10 @@ class Machine:
             for name in self.sensor_names
             if name in columns or name in self.required_sensor_names
         }
-        for name, category in self.description.categories.items():
-            arrays[name + CODE_SUFFIX] = category_codes(category, columns[name])
+        for name, codes in self.categories.items():
+            arrays[codes.code_name] = codes.of_column(columns[name])
         rows = len(next(iter(arrays.values()))) if arrays else 0
-        for name in self.sensor_names:
+        for name in self._optional_names:
             arrays.setdefault(name, np.full(rows, np.nan))
         for name, formula in self._formulas.items():
             arrays[name] = formula.column(arrays)

@@ -9,13 +9,16 @@ import numpy as np
 def rounded(values: Any, decimals: int) -> Any:
     """Round half to even, as np.round does, but never to -0.0."""
     if isinstance(values, float):
-        # The same arithmetic as np.round, which takes ten times as long for a single number.
-        scale = 10.0**decimals
-        try:
-            return round(values * scale) / scale
-        except (ValueError, OverflowError):  # NaN, infinity, or too large to scale
-            return values * scale
+        return rounded_number(values, 10.0**decimals)
     return np.round(values, decimals) + 0.0
+
+
+def rounded_number(number: float, scale: float) -> float:
+    """A number rounded to 1 / `scale`: the arithmetic of np.round, which takes ten times as long for a single number."""
+    try:
+        return round(number * scale) / scale
+    except (ValueError, OverflowError):  # NaN, infinity, or too large to scale
+        return number * scale
 
 
 def decimals_of(resolution: float) -> int:
