@@ -28,6 +28,13 @@ def as_dict(version: ModelVersion) -> dict[str, object]:
     }
 
 
+def production_status(version: ModelVersion, champion: ModelVersion | None) -> str:
+    """Whether `version` is in production. `champion` is the version in production."""
+    if champion is not None and champion.version == version.version:
+        return "in production"
+    return "rolled back, not in production" if ROLLED_BACK_TAG in version.tags else "not in production"
+
+
 def describe(alias: str, version: ModelVersion) -> str:
     """Describe `version` and its `alias` in lines for a terminal."""
     return "\n".join(
