@@ -32,7 +32,8 @@ _EXIT_WITHOUT_PRODUCTION = 3
 def status(params_file: Path | None, as_json: bool, fail_without_production: bool) -> None:
     """Show the champion, the candidate and unfinished training runs.
 
-    A version is shown with its metrics, quality gate and lineage. A training run whose process was killed is reported as
+    A version is shown with its metrics, quality gate and lineage, the champion also with the reason why it is in
+    production. A training run whose process was killed is reported as
     a warning.
 
     \b
@@ -136,9 +137,9 @@ def _print_status(
     if champion is None:
         click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}")
     else:
-        click.echo(describe("production", champion))
+        click.echo(describe("production", champion, in_production=True))
     if candidate is not None and (champion is None or candidate.version != champion.version):
-        click.echo(f"\n{describe('candidate', candidate)}")
+        click.echo(f"\n{describe('candidate', candidate, in_production=False)}")
     for found in unfinished:
         click.echo(f"\n{_describe_unfinished(found)}")
 
