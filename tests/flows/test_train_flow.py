@@ -197,7 +197,8 @@ def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(
 ):
     outcome = run_steps(monkeypatch, both_candidates_params, sources=str(readings)).outcome
     expected = (
-        "stays a candidate: Improves on the champion: trained on the same rows as version 1, F1 differs by +0.000"
+        "stays a candidate, because a check failed: Improves on the champion (trained on the same rows as version 1: "
+        "F1 must be higher, and differs by +0.000)"
     )
     assert expected in outcome.text()
     assert registry_copy.production_version().version == "1"
@@ -212,8 +213,8 @@ def test_a_model_from_random_labels_is_rejected_and_the_registry_does_not_change
     rows["machine_failure"] = rows["machine_failure"].sample(frac=1, random_state=1).to_numpy()
     rows.to_csv(tmp_path / "random.csv", index=False)
     outcome = run_steps(monkeypatch, quick_params, sources=str(tmp_path / "random.csv")).outcome
-    assert "is rejected: " in outcome.text()
-    assert "F1 on held-out rows: " in outcome.text()
+    assert "is rejected, because " in outcome.text()
+    assert "F1 on held-out rows (" in outcome.text()
     assert "nothing was registered; production is version 1" in outcome.text()
     assert [version.version for version in registry_copy.list_versions()] == before
 
@@ -254,7 +255,7 @@ def test_export_of_production_finds_the_run_of_the_version_in_production(finishe
 
 def test_a_version_whose_run_has_other_results_is_not_exported(command_line, registry):
     other = replace(registry.production_version(), run_id="of another place")
-    with pytest.raises(DataError, match="the run of version 1, TrainFlow/[0-9]+, is not in .*: run this command where"):
+    with pytest.raises(DataError, match=r"the run of version 1, TrainFlow/[0-9]+, is not in .*: run this command where"):
         load_run_of_version(other)
 
 
