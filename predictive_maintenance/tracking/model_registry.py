@@ -33,7 +33,7 @@ class ModelRegistry(RegistryReader):
     """Reads and writes the versions of `settings.model_name`.
 
     A version is *rolled back* when production moves from it to an older version, by `rollback`, or by `promote` without the gate.
-    The gate then rejects models that are trained on the same rows.
+    The gate then does not allow the promotion of a model that is trained on the same rows.
     """
 
     def baseline_model(self) -> BaselineModel | None:

@@ -13,7 +13,10 @@ from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE, Launcher
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.tracking.signing import public_key, signing_key
 
-ROLLED_BACK = "version 2 is marked as rolled back: models trained on the same rows do not pass the gate\n"
+ROLLED_BACK = (
+    "version 2 is marked as rolled back: a model trained on the same rows is not promoted automatically.\n"
+    "Bring version 2 back with: predictive-maintenance promote 2 --force\n"
+)
 
 
 def test_status_of_an_empty_registry_shows_how_to_train(run, registry_uri):
@@ -134,6 +137,16 @@ def test_promote_needs_force_for_a_version_that_did_not_pass_the_gate(run, promo
 def test_rollback_reports_that_the_newer_version_is_marked(run, promoted):
     run("promote", "2", "--force")
     assert run("rollback") == (0, f"production is version 1 (before: 2)\n{ROLLED_BACK}")
+
+
+def test_a_rolled_back_version_that_passed_the_gate_comes_back_without_force(run, promoted, params):
+    client = connect(params.registry).client
+    gate = client.get_model_version("predictive_maintenance", "1").tags["gate"]
+    run("promote", "2", "--force")
+    client.set_model_version_tag("predictive_maintenance", "2", "gate", gate)
+    output = run("rollback")[1]
+    assert output.endswith("Bring version 2 back with: predictive-maintenance promote 2\n")
+    assert run("promote", "2")[0] == 0
 
 
 def test_promotion_of_an_older_version_reports_that_the_newer_version_is_marked(run, promoted):
