@@ -255,7 +255,9 @@ def test_export_of_production_finds_the_run_of_the_version_in_production(finishe
 
 def test_a_version_whose_run_has_other_results_is_not_exported(command_line, registry):
     other = replace(registry.production_version(), run_id="of another place")
-    with pytest.raises(DataError, match=r"the run of version 1, TrainFlow/[0-9]+, is not in .*: run this command where"):
+    with pytest.raises(
+        DataError, match=r"the run of version 1, TrainFlow/[0-9]+, is not in .*: run this command where"
+    ):
         load_run_of_version(other)
 
 
