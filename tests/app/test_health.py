@@ -163,10 +163,14 @@ def test_a_version_without_tags_has_a_card(client):
 
 def test_the_history_lists_all_versions_the_newest_first(client, registry, small):
     registry.versions["2"] = small.files
-    registry.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
+    registry.tags["2"] = {
+        "gate_level": "candidate",
+        "verdict": "stays a candidate, because a check failed: Recall",
+        "algorithm": "lightgbm",
+    }
     history = client.get("/model/history").json()
     assert [version["version"] for version in history["versions"]] == ["2", "1"]
-    assert history["versions"][0]["verdict"] == "stays a candidate: Recall"
+    assert history["versions"][0]["verdict"] == "stays a candidate, because a check failed: Recall"
     assert history["versions"][1]["aliases"] == ["production"]
     assert history["serving_version"] == "1"
 
@@ -209,7 +213,7 @@ def test_training_runs_are_listed_and_kept_when_the_registry_does_not_answer(cli
             started=start,
             ended=start,
             level="rejected",
-            verdict="is rejected: Recall",
+            verdict="is rejected, because a check failed: Recall",
         ),
     ]
     listed = client.get("/model/trainings").json()
