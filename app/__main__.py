@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import click
 
-from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
 
 from .server import LOOPBACK, serve
 from .settings import describe_settings, read_settings
@@ -21,7 +21,7 @@ def main(host: str, port: int, workers: int) -> None:
     """Serve the production model over HTTP and follow promotions."""
     try:
         settings = read_settings()
-    except ConfigError as error:
+    except PredictiveMaintenanceError as error:
         raise click.ClickException(str(error)) from None
     if settings.api_key is None and host not in LOOPBACK:
         _notify(

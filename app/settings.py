@@ -1,5 +1,6 @@
 """Settings of the service. Each is an environment variable: PDM_ and the name in capitals, such as PDM_POLL_SECONDS=5."""
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.tracking.connection import check_tracking_uri
 from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -109,7 +111,10 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process. Raises ConfigError that names every invalid variable, without its value."""
+    """Return the settings of this process.
+
+    Raises ConfigError that names every invalid variable, and RegistryError if MLFLOW_TRACKING_URI is used and not an address.
+    """
     refuse_empty_key("PDM_API_KEY")
     try:
         settings = Settings()
@@ -119,6 +124,13 @@ def read_settings() -> Settings:
         ]
         raise ConfigError("\n".join(lines)) from None
     parse_public_key(settings.model_public_key)
+    if settings.model_dir is None:
+        check_tracking_uri()
+    elif not os.path.isdir(settings.model_dir.expanduser()):  # noqa: PTH112  False without permission
+        raise ConfigError(
+            f"PDM_MODEL_DIR: {settings.model_dir} is not a folder that can be read: write it with "
+            "`predictive-maintenance export`, or unset PDM_MODEL_DIR to serve from the registry"
+        )
     return settings
 
 
