@@ -259,6 +259,28 @@ def test_an_invalid_setting_is_reported_without_a_traceback(settings, message):
     assert result.stderr.startswith(f"Error: {message}")
 
 
+def test_a_taken_port_is_reported_before_anything_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "app", "--port", str(port)], cwd=REPOSITORY, capture_output=True, text=True
+        )
+    assert result.returncode == 1
+    assert result.stderr == f"Error: port {port} of 127.0.0.1 is taken: choose another one with --port\n"
+
+
+@pytest.mark.parametrize(("arguments", "port"), [((), 8000), (("PORT=8011",), 8011)])
+def test_make_serve_uses_the_given_port(arguments, port):
+    commands = subprocess.run(
+        ["make", "--dry-run", "BIN=absent", "serve", *arguments],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert commands.endswith(f"absent/python -m app --port {port}\n")
+
+
 @pytest.mark.environment
 def test_serving_needs_no_training_library_and_unpickles_nothing(
     make_service, in_production, readings, tmp_path_factory
