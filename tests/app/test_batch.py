@@ -215,6 +215,13 @@ def test_columns_of_different_lengths_are_refused(client):
         (b"", CSV, 422, "the file is empty"),
         (b"just words\n", CSV, 422, "no separator in its first line"),
         (b"a,b\n1,2\n", CSV, 422, "no column for product_type"),
+        (
+            f"{HEADER}a,L,298.1,308.6,1551,42.8,0".encode(),
+            CSV,
+            422,
+            "has one line, a header without rows: with curl, send",
+        ),
+        (f"{HEADER}\r\n\r\n".encode(), CSV, 422, "has one line, a header without rows: with curl, send files with"),
         (b"\0\0\0\0", CSV, 422, "zero bytes"),
         (b"not parquet", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
         (b"a,b\n1,2\n", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
