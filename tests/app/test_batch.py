@@ -127,7 +127,7 @@ def test_records_with_unknown_or_missing_fields_and_other_values_are_rejected_ro
     records = [READING, READING | {"torque": 1.0}, {"product_type": "L"}, "text", None, [], READING]
     predictions = client.post("/predict/batch", json=records).json()["predictions"]
     assert ["errors" in prediction for prediction in predictions] == [False, True, True, True, True, True, False]
-    assert predictions[1]["errors"] == [{"field": "torque", "reason": "is not a known field"}]
+    assert predictions[1]["errors"] == [{"field": "torque", "reason": "is not a known field; did you mean torque_nm?"}]
     assert {error["field"] for error in predictions[2]["errors"]} == {*READING} - {"product_type"}
 
 
