@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from app.__main__ import main
 from app.factory import open_registry
@@ -321,6 +321,15 @@ def test_settings_come_from_the_environment_and_invalid_ones_are_named(monkeypat
         read_settings()
     assert "PDM_POLL_SECONDS: Input should be greater than 0" in str(error.value)
     assert "PDM_MAX_ROWS: Input should be a valid integer" in str(error.value)
+    assert "(got 'many')" in str(error.value)
+
+
+def test_the_error_of_a_secret_does_not_show_it(monkeypatch):
+    monkeypatch.setattr("app.settings.Settings", create_model("Hidden", __base__=Settings, api_key=(int, 0)))
+    monkeypatch.setenv("PDM_API_KEY", "hush-hush")
+    with pytest.raises(ConfigError, match=r"^PDM_API_KEY: ") as error:
+        read_settings()
+    assert "hush" not in str(error.value)
 
 
 def test_the_help_of_the_command_describes_every_setting():
