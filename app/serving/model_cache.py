@@ -46,8 +46,7 @@ class ModelCache:
         """Why a restart needs the registry, with the way to fix it; None if it does not."""
         return self.problem and (
             f"{self._root}: models cannot be kept there ({self.problem}); they are in a temporary folder, and a restart "
-            "needs the registry: "
-            "set PDM_MODEL_CACHE to a writable folder on a disk with free space"
+            "needs the registry: set PDM_MODEL_CACHE to a writable folder on a disk with free space"
         )
 
     def fetch(self, version: ModelVersion, download: Callable[[str, Path], Path]) -> Path:

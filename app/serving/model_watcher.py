@@ -258,9 +258,8 @@ class ModelWatcher:
             if self.model is not None:  # the first poll ended in the meantime
                 return
             self.model = model
-            if (
-                self.state.production == version.version
-            ):  # the registry answered: the poll that loads this version logs it
+            # The registry has answered with this version: the poll that loads it logs it.
+            if self.state.production == version.version:
                 return
             self.state = replace(self.state, restored=True)
         self._report("restored", version=version.version)

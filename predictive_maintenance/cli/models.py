@@ -33,8 +33,7 @@ def status(params_file: Path | None, as_json: bool, fail_without_production: boo
     """Show the champion, the candidate and unfinished training runs.
 
     A version is shown with its metrics, quality gate and lineage, the champion also with the reason why it is in
-    production. A training run whose process was killed is reported as
-    a warning.
+    production. A training run whose process was killed is reported as a warning.
 
     \b
     Examples:

@@ -60,9 +60,8 @@ def check_tracking_uri() -> None:
 def not_an_address(uri: str) -> str:
     """The message about a tracking URI that is not an address of a registry, without its password."""
     redacted = redact(uri)
-    if (
-        "@" in redacted and "://" not in redacted
-    ):  # user:password@host without a scheme, which `redact` takes for a path
+    # `redact` takes user:password@host without a scheme for a path.
+    if "@" in redacted and "://" not in redacted:
         redacted = f"***@{redacted.rpartition('@')[2]}"
     return (
         f"MLFLOW_TRACKING_URI: {redacted!r} is not an address of a registry: "
