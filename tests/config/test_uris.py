@@ -168,7 +168,8 @@ PRINTABLE = st.text(string.ascii_letters + string.digits + string.punctuation + 
 
 
 def parts_of(secret):
-    return {secret[at : at + 4] for at in range(len(secret) - 3)}
+    """The parts of four characters, also as Python's errors quote them, with doubled backslashes."""
+    return {form[at : at + 4] for form in (secret, repr(secret)[1:-1]) for at in range(len(form) - 3)}
 
 
 def quoted_by_libraries(uri):
@@ -189,6 +190,7 @@ def quoted_by_libraries(uri):
 @example("12?34#5678")
 @example("100%25 of@it")
 @example(r"00*\00")
+@example(r"a\b\c\d")
 def test_no_part_of_a_password_is_shown(place, password):
     uri = place.replace("<>", password)
     around = " ".join([redact(place.replace("<>", "x")), *quoted_by_libraries(place.replace("<>", "\n"))])
