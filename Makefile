@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # uv creates the environment faster; without it, or with an empty UV=, pip does.
 UV ?= $(shell command -v uv)
 WORKERS ?= 2
+PORT := 8000
 CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 READY := $(VENV)/.ready
 # Without compiled modules, each of the many Python processes of a run and of the tests starts two to three times slower.
@@ -25,10 +26,10 @@ train: $(READY)  ## Train a model on simulated readings, apply the quality gate,
 data: $(READY)  ## Download the AI4I 2020 data set to data/raw and verify it (CC BY 4.0; needs internet access)
 	$(BIN)/python -m predictive_maintenance fetch-ai4i
 
-serve: $(READY)  ## Serve the production model on 127.0.0.1:8000; trains one first if there is none
+serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, or on PORT=8011; trains one first if there is none
 	@$(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \
 		if [ $$? -eq 3 ]; then $(MAKE) train; fi
-	$(BIN)/python -m app
+	$(BIN)/python -m app --port $(PORT)
 
 dashboard: $(READY)  ## Show the dashboard on 127.0.0.1:8501; trains a model and starts the API first if needed
 	@test -n "$$PDM_API_URL" || { $(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \
@@ -48,7 +49,7 @@ image:  ## Build the container images predictive-maintenance:train and :serve (n
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(READY)  ## Run the tests (about a quarter of an hour on two cores); WORKERS=4 uses four cores
+test: $(READY)  ## Run the tests (about twelve minutes on two cores); WORKERS=4 uses four cores
 	$(PYTEST) $(PARALLEL) -m "not long and not environment and not containers and not browser"
 
 test-fast: $(READY)  ## Run the tests that start no training run

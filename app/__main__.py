@@ -1,10 +1,12 @@
 """Command line of the service: python -m app."""
 
+import errno
+import socket
 from contextlib import suppress
 
 import click
 
-from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
 
 from .server import LOOPBACK, serve
 from .settings import describe_settings, read_settings
@@ -21,8 +23,9 @@ def main(host: str, port: int, workers: int) -> None:
     """Serve the production model over HTTP and follow promotions."""
     try:
         settings = read_settings()
-    except ConfigError as error:
+    except PredictiveMaintenanceError as error:
         raise click.ClickException(str(error)) from None
+    _check_port(host, port)
     if settings.api_key is None and host not in LOOPBACK:
         _notify(
             f"warning: listening on {host} without an API key, so every client in the network has access: "
@@ -33,6 +36,21 @@ def main(host: str, port: int, workers: int) -> None:
         serve(settings, host, port, workers)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise ClickException if another process listens on `port`. The server reports any other error of an address."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in addresses:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(f"port {port} of {host} is taken: choose another one with --port") from None
 
 
 def _notify(text: str) -> None:

@@ -22,22 +22,22 @@ _BACKLOG = 256
 _OTHER_FILES = 256  # model files, logs, connections to the registry
 
 
-def serve(settings: Settings, host: str, port: int, workers: int) -> None:
-    """Serve `app.main:app` until SIGTERM or SIGINT. Raises ConfigError if the system's limit on open files is too low."""
+def serve(settings: Settings, host: str, port: int, workers: int, application: str = "app.main:app") -> None:
+    """Serve `application` until SIGTERM or SIGINT. Raises ConfigError if the system's limit on open files is too low."""
     _allow_open_files(settings.max_connections + _BACKLOG + _OTHER_FILES)
     if settings.allowed_hosts is None and host in LOOPBACK:
         # A website whose name resolves to this machine must not reach a service without a key (DNS rebinding).
         os.environ["PDM_ALLOWED_HOSTS"] = ",".join(LOOPBACK)
     if workers == 1:
-        _run(settings, host, port, workers)
+        _run(settings, host, port, workers, application)
         return
     with tempfile.TemporaryDirectory(prefix="pdm-metrics-") as shared:
         # Each worker writes its metrics here, so that /metrics of any worker reports the sum.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
-        _run(settings, host, port, workers)
+        _run(settings, host, port, workers, application)
 
 
-def _run(settings: Settings, host: str, port: int, workers: int) -> None:
+def _run(settings: Settings, host: str, port: int, workers: int, application: str) -> None:
     # After its shutdown, uvicorn raises the signal again. Python would then wait for every thread, also for one that waits
     # for a registry that does not answer.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,7 +50,7 @@ def _run(settings: Settings, host: str, port: int, workers: int) -> None:
         body_seconds=settings.body_timeout_seconds,
     )
     uvicorn.run(
-        "app.main:app",
+        application,
         host=host,
         port=port,
         workers=workers,

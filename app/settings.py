@@ -1,19 +1,23 @@
 """Settings of the service. Each is an environment variable: PDM_ and the name in capitals, such as PDM_POLL_SECONDS=5."""
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.tracking.connection import check_tracking_uri
 from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+_SECRETS = ("api_key", "model_public_key")
+_SHOWN_CHARACTERS = 64
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
 
@@ -109,17 +113,32 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process. Raises ConfigError that names every invalid variable, without its value."""
+    """Return the settings of this process.
+
+    Raises ConfigError that names every invalid variable and shows no secret, and RegistryError if MLFLOW_TRACKING_URI is
+    used and is not an address.
+    """
     refuse_empty_key("PDM_API_KEY")
     try:
         settings = Settings()
     except ValidationError as error:
-        lines = [
-            f"PDM_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in error.errors(include_input=False)
-        ]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(map(_describe_error, error.errors()))) from None
     parse_public_key(settings.model_public_key)
+    if settings.model_dir is None:
+        check_tracking_uri()
+    elif not os.path.isdir(settings.model_dir.expanduser()):  # noqa: PTH112  False without permission
+        raise ConfigError(
+            f"PDM_MODEL_DIR: {settings.model_dir} is not a folder that can be read: write it with "
+            "`predictive-maintenance export`, or unset PDM_MODEL_DIR to serve from the registry"
+        )
     return settings
+
+
+def _describe_error(detail: Any) -> str:
+    """A message with the invalid value, unless it may be a secret or the message has it already."""
+    name, value = detail["loc"][0], detail["input"]
+    shown = name not in _SECRETS and detail["type"] != "value_error" and isinstance(value, str)
+    return f"PDM_{name}".upper() + f": {detail['msg']}" + (f" (got {value[:_SHOWN_CHARACTERS]!r})" if shown else "")
 
 
 def describe_settings() -> str:

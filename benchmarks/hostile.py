@@ -163,8 +163,8 @@ def main() -> None:
         folder = Path(text)
         in_child(write_model, folder / "model")
         for name in names:
-            print(f"{name} ...", file=sys.stderr, flush=True)
             rows.append(run_case(name, folder, arguments.seconds, arguments.memory_mib))
+            print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     where = f"container with {arguments.memory_mib} MiB" if arguments.memory_mib else "process"
     print(f"{describe_machine()}; service: {where}\n")
     print(markdown_table(("case", "body", "status", "seconds", "peak MiB", "p99 of readings", ""), rows))

@@ -2,11 +2,13 @@
 
     python benchmarks/local_batch.py PORT QUEUE [NAME=VALUE ...]
 
-Each job has the environment variables NAME=VALUE, in place of the credentials of its role on AWS.
+Each job has the environment variables NAME=VALUE, in place of the credentials of its role on AWS. Its container has the
+label local-batch=PORT.
 """
 
 import argparse
 import logging
+from functools import partialmethod
 from typing import Any
 
 import uvicorn
@@ -32,7 +34,7 @@ def main() -> None:
     arguments = parser.parse_args()
     environment = dict(pair.split("=", 1) for pair in arguments.environment)
     logging.basicConfig(level=logging.INFO)
-    ContainerCollection.run = _run_on_the_host
+    ContainerCollection.run = partialmethod(_run_on_the_host, labels={"local-batch": str(arguments.port)})
     store = Store(queue_name=arguments.queue)
     runner = DockerRunner(store, "127.0.0.1", arguments.port, environment)
     uvicorn.run(create_app(store, runner), host="127.0.0.1", port=arguments.port, log_level="info")

@@ -77,7 +77,7 @@ def serving(command: Sequence[str], path: str, body: bytes | None = None, **envi
 def serving_in_container(image: str, path: str, memory_mib: int, folder: Path, **environment: str) -> Iterator[Server]:
     """Run `image` with a memory limit for the block, with `folder` mounted read-only at the same path.
 
-    The block starts once `path` returns 200. Exit with an error if the container has ended by itself.
+    The block starts when `path` returns 200. If the container ends by itself, the benchmark exits with an error.
     """
     engine = os.environ.get("CONTAINER_ENGINE") or shutil.which("docker") or shutil.which("podman")
     if engine is None:

@@ -71,8 +71,10 @@ class Bench:
 
     @property
     def with_floor(self) -> list[str]:
-        server = ["-m", "uvicorn", "floor:app", "--app-dir", "benchmarks", "--port", "{port}"]
-        return [self.python, *server, "--no-access-log", "--no-server-header"]
+        """The API's server with the API and two more routes."""
+        start = "serve(read_settings(), '127.0.0.1', {port}, 1, 'floor:app')"
+        code = f"from app.server import serve; from app.settings import read_settings; {start}"
+        return [self.python, "-c", code]
 
     def body(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -98,7 +100,7 @@ def main() -> None:
         in_child(prepare, bench.folder)
         registry = stack.enter_context(_registry(bench.folder))
         os.environ |= {"MLFLOW_TRACKING_URI": registry.url, "PDM_MODEL_CACHE": str(bench.folder / "model cache")}
-        os.environ["PYTHONPATH"] = str(PROJECT)
+        os.environ["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{PROJECT / 'benchmarks'}"  # app and floor
         for algorithm in ALGORITHMS:
             in_child(promote, bench.folder, algorithm)
             goals += compare(bench, algorithm)

@@ -1,6 +1,9 @@
 """Report errors of the package as text in Metaflow, and check settings before a run starts."""
 
-from collections.abc import Callable, Iterator
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,8 +12,14 @@ from metaflow.exception import MetaflowException
 
 from predictive_maintenance.config.params_file import read_yaml
 from predictive_maintenance.config.sources import parse_sources
+from predictive_maintenance.config.uris import redact, redact_text
 from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
 from predictive_maintenance.tracking.runs import FlowRun
+
+ARGUMENTS_VARIABLE = "PDM_RUN_ARGUMENTS"
+"""The environment variable that passes the arguments of `run`, without secrets, to the processes of the steps."""
+
+_MAX_ARGUMENTS_CHARACTERS = 1000  # AWS Batch limits all overrides of a job to 8 KiB
 
 
 class RunStopped(MetaflowException):
@@ -45,9 +54,34 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
         # A resumed run keeps its settings and rows. Errors in those can only be fixed with a new run.
         resumable = isinstance(error, RegistryError | ModelError) and step_name != "start"
         # With its id: a plain `resume` continues the last run that was not itself resumed, and repeats finished steps.
-        command = f"resume --origin-run-id {current.run_id}   (finished steps are kept)" if resumable else "run"
+        resume = f"resume --origin-run-id {current.run_id}   (finished steps are kept)"
+        command = resume if resumable else os.environ.get(ARGUMENTS_VARIABLE) or "run"
         text = f"{error}\nafter the fix: python flows/train_flow.py {command}"
         raise RunStopped(text, permanent=not error.transient) from None
+
+
+def arguments_to_repeat(arguments: Sequence[str]) -> str:
+    """The `arguments` of a run as text for a shell, without secrets; '' if they are too long to be repeated."""
+    shown = []
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if index and arguments[index - 1] == "--sources":
+            shown.append(_redacted_sources(argument))
+        elif name == "--sources" and equals:
+            shown.append(f"{name}={_redacted_sources(value)}")
+        else:
+            shown.append(redact_text(argument))
+    text = shlex.join(shown)
+    return text if len(text) <= _MAX_ARGUMENTS_CHARACTERS else ""
+
+
+def _redacted_sources(text: str) -> str:
+    try:
+        sources = parse_sources(text)
+    except PredictiveMaintenanceError:
+        return "***"
+    shown = [f"{'join:' if source.merge == 'join' else ''}{redact(source.uri)}" for source in sources]
+    return json.dumps(shown) if text.lstrip().startswith("[") else ",".join(shown)
 
 
 def _update_mlflow_run(flow: FlowSpec, inputs: Any, update: Callable[[FlowRun], None]) -> None:

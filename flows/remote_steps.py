@@ -5,6 +5,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from metaflow import FlowMutator
 from metaflow._vendor import click  # Metaflow's own copy: it has the context of the command line
 from metaflow.metaflow_config import BATCH_CONTAINER_IMAGE, BATCH_JOB_QUEUE, ECS_S3_ACCESS_IAM_ROLE
 
-from metaflow_errors import RunStopped
+from metaflow_errors import ARGUMENTS_VARIABLE, RunStopped, arguments_to_repeat
 from metaflow_setup import RETRY_MINUTES
 from predictive_maintenance.config.params import Params, parse_params
 from predictive_maintenance.config.uris import redact, scheme_of, written_out_secret
@@ -30,7 +31,7 @@ _READS_SOURCES = ("start", "ingest")
 _FORWARDED_VARIABLES = (
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
     *("MLFLOW_TRACKING_URI", "PDM_REMOTE_STEPS", "PDM_SECRETS", "PDM_RETRY_MINUTES", "PDM_TRAIN_TIMEOUT_MINUTES"),
-    *(COPIES, LAUNCHER_VARIABLE),
+    *(COPIES, LAUNCHER_VARIABLE, ARGUMENTS_VARIABLE),
 )
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -49,6 +50,8 @@ class RemoteSteps(FlowMutator):
         starts_a_run = command.info_name in ("run", "resume")
         if starts_a_run:
             os.environ[LAUNCHER_VARIABLE] = str(Launcher.this_process())
+            # A resumed run has no options of `run`.
+            os.environ[ARGUMENTS_VARIABLE] = arguments_to_repeat(sys.argv[1:]) if command.info_name == "run" else ""
         if not starts_a_run and command.obj.flow_datastore.TYPE != "s3":
             return  # a command that reads local results
         steps = dict(mutable_flow.steps)

@@ -1,5 +1,6 @@
 """Batch requests: readings as JSON records, JSON columns or a table, with the errors of each invalid row."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -22,10 +23,13 @@ from predictive_maintenance.validation.cell_validation import Limits, invalid_va
 from ..problems import Problem, field_problem
 from .batch import Batch
 from .json_batch import read_json_batch
-from .media_types import TABLES
+from .media_types import CSV, TABLES
 from .tables import BodyTable, body_limits, limit_problem, open_table
 
 IDENTITY_COLUMNS = (MACHINE_ID.name, TIMESTAMP.name)
+
+_GZIP = b"\x1f\x8b"
+_SECOND_LINE = re.compile(rb"[\r\n][^\r\n]")
 
 
 def read_batch(
@@ -63,6 +67,11 @@ def _read_table(
 ) -> Batch:
     try:
         with open_table(body, media_type, limits) as table:
+            if media_type == CSV and not body.startswith(_GZIP) and not _SECOND_LINE.search(body):
+                raise Problem(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    "the body has one line, a header without rows: with curl, send files with --data-binary",
+                )
             return _parse_table(table, aliases, identity_columns)
     except TableLimitError as error:
         raise limit_problem(error) from None

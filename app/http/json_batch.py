@@ -24,7 +24,15 @@ from .batch import Batch
 from .duplicate_keys import REASON as DUPLICATE_KEY
 from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse_duplicate_keys
 from .json_array import split_array
-from .json_validation import READING, drop_unknown_keys, error_details, invalid_json, json_problem, reason_of
+from .json_validation import (
+    READING,
+    drop_unknown_keys,
+    error_details,
+    invalid_json,
+    json_problem,
+    reason_of,
+    reasons_of,
+)
 from .msgspec_decoder import records_decoder
 from .tables import check_rows
 
@@ -32,6 +40,7 @@ _MAX_VALUES_PER_ROW = 10
 _SMALL_BODY_VALUES = 100_000
 _MAX_UNKNOWN_COLUMNS = 100
 _PART_ROWS = 1_000
+_ROWS_WITH_SUGGESTIONS = 10
 _INVALID: dict[str, Any] = dict.fromkeys((READING_ID.name, *INPUT_NAMES))
 _COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
 _decode_records = records_decoder(Reading)
@@ -114,10 +123,13 @@ def _validate_record(value: Any, text: bytes, row: int, batch: Batch, max_bytes:
         if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
             batch.add_error(row, "", "")  # without a description: building one takes most of the time
         else:
-            for detail in error_details(error):
-                if detail["type"] == "json_invalid":
-                    raise ValueError(f"row {row + 1}: {detail['msg']}") from None
-                batch.add_error(row, ".".join(map(str, detail["loc"])), reason_of(detail))
+            details = error_details(error)
+            if details[0]["type"] == "json_invalid":  # always a single error
+                raise ValueError(f"row {row + 1}: {details[0]['msg']}") from None
+            # Suggestions take time, so only the first invalid rows get them.
+            reasons = reasons_of(details) if len(batch.errors) < _ROWS_WITH_SUGGESTIONS else map(reason_of, details)
+            for detail, reason in zip(details, reasons, strict=True):
+                batch.add_error(row, ".".join(map(str, detail["loc"])), reason)
     if isinstance(value, dict):
         texts = (cell for cell in value.values() if isinstance(cell, str))
         if may_have_duplicate_keys(text, len(value), texts):

@@ -1,5 +1,7 @@
 """JSON validation that reports every invalid field, with a bounded number of errors."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +16,8 @@ READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 _READING_NAMES = frozenset(Reading.__annotations__)
 _MAX_UNKNOWN_KEYS = 100
 _MANY_KEYS_BYTES = 4096
+_MAX_SUGGESTIONS = 3
+_MAX_SUGGESTION_CHARACTERS = 64
 
 
 def validate_reading(body: bytes) -> dict[str, Any]:
@@ -50,7 +54,8 @@ def json_problem(error: ValidationError, omitted: int = 0) -> Problem:
     details = error_details(error)
     if details[0]["type"] == "json_invalid":
         return invalid_json(details[0]["msg"].removeprefix("Invalid JSON: "))
-    fields = [(None, ".".join(map(str, detail["loc"])), reason_of(detail)) for detail in details]
+    reasons = reasons_of(details)
+    fields = [(None, ".".join(map(str, detail["loc"])), why) for detail, why in zip(details, reasons, strict=True)]
     return field_problem(fields, omitted)
 
 
@@ -62,6 +67,17 @@ def invalid_json(reason: object) -> Problem:
 def error_details(error: ValidationError) -> list[Any]:
     """Return the errors without the input: it can be as large as the body."""
     return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def reasons_of(details: Sequence[Any]) -> list[str]:
+    """Return why each field is invalid. Only the first unknown names get a suggestion: a body can have thousands."""
+    reasons = [reason_of(detail) for detail in details]
+    unknown = [position for position, detail in enumerate(details) if detail["type"] == "extra_forbidden"]
+    for position in unknown[:_MAX_SUGGESTIONS]:
+        name = str(details[position]["loc"][-1])
+        if len(name) <= _MAX_SUGGESTION_CHARACTERS and (near := get_close_matches(name, _READING_NAMES, 1)):
+            reasons[position] += f"; did you mean {near[0]}?"
+    return reasons
 
 
 def reason_of(detail: Any) -> str:

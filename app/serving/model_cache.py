@@ -45,8 +45,8 @@ class ModelCache:
     def warning(self) -> str | None:
         """Why a restart needs the registry, with the way to fix it; None if it does not."""
         return self.problem and (
-            f"{self._root}: models cannot be kept there ({self.problem}), so a restart needs the registry: "
-            "set PDM_MODEL_CACHE to a writable folder on a disk with free space"
+            f"{self._root}: models cannot be kept there ({self.problem}); they are in a temporary folder, and a restart "
+            "needs the registry: set PDM_MODEL_CACHE to a writable folder on a disk with free space"
         )
 
     def fetch(self, version: ModelVersion, download: Callable[[str, Path], Path]) -> Path:

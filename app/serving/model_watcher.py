@@ -118,10 +118,12 @@ class ModelWatcher:
         self._loader = loader
         self._polled_once, self._stopping = threading.Event(), threading.Event()
         self._swap = threading.Lock()
+        self._logged_missing_model, self._logged_cache_problem = False, False
         self._thread = threading.Thread(target=self._run, name="model-watcher", daemon=True)
 
     def start(self, wait_seconds: float) -> None:
         """Start polling. Return after the first poll, or after `wait_seconds` with the last good model from disk."""
+        self._log_cache_problem()
         self._thread.start()
         self._polled_once.wait(wait_seconds)
         if self.model is None:
@@ -160,7 +162,8 @@ class ModelWatcher:
             )
             if version:
                 self._serve(version)
-                self.state = replace(self.state, refused=None, error=None, no_space=False)
+                self.state = replace(self.state, refused=None, error=None, no_space=False, restored=False)
+            self._log_missing_model(version)
         except (RegistryError, OSError) as error:
             self._report_unreachable(now, str(error), no_space=isinstance(error, StorageError))
             return False
@@ -214,6 +217,7 @@ class ModelWatcher:
         with self._swap:
             self.model = model
         self._cache.set_last_good(version)
+        self._log_cache_problem()
         self._report("loaded", version=version.version, before=current.version.version if current else None)
 
     def _with_tags(self, model: ServedModel, version: ModelVersion) -> ServedModel:
@@ -251,9 +255,13 @@ class ModelWatcher:
             self._report("refused", reason=f"version {version.version} on disk: {error}")
             return
         with self._swap:
-            if self.model is None:  # the first poll may have ended in the meantime
-                self.model = model
-                self.state = replace(self.state, restored=True)
+            if self.model is not None:  # the first poll ended in the meantime
+                return
+            self.model = model
+            # The registry has answered with this version: the poll that loads it logs it.
+            if self.state.production == version.version:
+                return
+            self.state = replace(self.state, restored=True)
         self._report("restored", version=version.version)
 
     def _report_unreachable(self, now: float, reason: str, *, no_space: bool = False) -> None:
@@ -262,6 +270,19 @@ class ModelWatcher:
         else:
             self._on_event("unreachable", self.model)  # counted, but logged once only
         self.state = replace(self.state, polled_at=now, error=reason, no_space=no_space)
+
+    def _log_missing_model(self, production: ModelVersion | None) -> None:
+        """Log once that there is nothing to serve, until a version is in production."""
+        missing = production is None and self.model is None
+        if missing and not self._logged_missing_model:
+            _log.warning("no model to serve: no version is in production")
+        self._logged_missing_model = missing
+
+    def _log_cache_problem(self) -> None:
+        """Log once that models cannot be kept on disk, until they can."""
+        if self._cache.warning and not self._logged_cache_problem:
+            _log.warning(self._cache.warning)
+        self._logged_cache_problem = self._cache.warning is not None
 
     def _run(self) -> None:
         failures = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +14,8 @@ from .shared import FILE, TRAIN_COMMAND, Command, count, load_settings, open_reg
 if TYPE_CHECKING:
     from ..inference.files import CheckedFile
     from ..tracking.model_registry import ModelRegistry
+
+_SHOWN_REASONS = 5
 
 
 @click.command(cls=Command)
@@ -37,6 +40,7 @@ def check(params_file: Path | None, file: Path) -> None:
         _print_bad_cells(checked)
         sys.exit(1)
     click.echo("every row is valid")
+    click.echo(f"next: {program_name()} score {file}")
 
 
 @click.command(cls=Command)
@@ -54,7 +58,7 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
     """Add the failure probability and the decision to each row of FILE (CSV or Parquet).
 
     The file is read and written in batches, so it may be larger than memory. A row that cannot be scored is written
-    without a probability; the column `rejected` has the reason.
+    without a probability; the column `rejected` has the reason. Exits with code 1 if no row can be scored.
 
     \b
     Examples:
@@ -75,7 +79,11 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
         f"{count(scored.rows, 'row')} scored by version {version}: {count(scored.alarms, 'alarm')}, "
         f"{scored.rejected:,} rejected"
     )
+    _print_reasons(scored.reasons.most_common(_SHOWN_REASONS))
     click.echo(f"written to {output}")
+    if scored.rejected == scored.rows:
+        click.echo(f"no row was scored: see `{program_name()} check {file}`", err=True)
+        sys.exit(1)
 
 
 @click.command(cls=Command)
@@ -146,11 +154,15 @@ def _print_columns(checked: CheckedFile) -> None:
 
 def _print_bad_cells(checked: CheckedFile) -> None:
     click.echo(f"{count(checked.bad_rows, 'row')} with invalid values:")
-    for (column, reason), cells in sorted(checked.reasons.items(), key=lambda item: -item[1]):
-        click.echo(f"  {count(cells, 'cell')} of {column}: {reason}")
+    _print_reasons(checked.reasons.most_common())
     click.echo("first invalid values:")
     for row, column, value, reason in checked.first:
         click.echo(f"  row {row}, {column} = {value!r}: {reason}")
+
+
+def _print_reasons(reasons: Iterable[tuple[tuple[str, str], int]]) -> None:
+    for (column, reason), cells in reasons:
+        click.echo(f"  {count(cells, 'cell')} of {column}: {reason}")
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

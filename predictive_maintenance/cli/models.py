@@ -32,8 +32,8 @@ _EXIT_WITHOUT_PRODUCTION = 3
 def status(params_file: Path | None, as_json: bool, fail_without_production: bool) -> None:
     """Show the champion, the candidate and unfinished training runs.
 
-    A version is shown with its metrics, quality gate and lineage. A training run whose process was killed is reported as
-    a warning.
+    A version is shown with its metrics, quality gate and lineage, the champion also with the reason why it is in
+    production. A training run whose process was killed is reported as a warning.
 
     \b
     Examples:
@@ -61,8 +61,8 @@ def status(params_file: Path | None, as_json: bool, fail_without_production: boo
 def promote(params_file: Path | None, version: str, force: bool) -> None:
     """Move production to VERSION. Running services load it within seconds.
 
-    If VERSION is older than the version in production, the newer version is marked as rolled back: the gate then rejects
-    models that are trained on the same rows.
+    If VERSION is older than the version in production, the newer version is marked as rolled back: a model trained on the
+    same rows is then not promoted automatically.
 
     \b
     Example:
@@ -78,8 +78,8 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
     if not result.promoted:
         raise click.ClickException(f"{result.conflict}: run the command again")
     click.echo(f"production is version {chosen.version} (before: {result.previous or 'none'})")
-    if result.rolled_back:
-        _print_rolled_back(result.previous)
+    if result.rolled_back and current:
+        _print_rolled_back(current)
     if result.previous:
         click.echo(f"undo this with: {program_name()} rollback")
 
@@ -89,17 +89,18 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
 def rollback(params_file: Path | None) -> None:
     """Move production back to the version before it.
 
-    If that version is older, the version that production leaves is marked as rolled back: the gate then rejects models
-    that are trained on the same rows. No version is deleted.
+    If that version is older, the version that production leaves is marked as rolled back: a model trained on the same rows
+    is then not promoted automatically. No version is deleted.
 
     \b
     Example:
       predictive-maintenance rollback
     """
-    result = open_registry(load_settings(params_file)).rollback()
+    registry = open_registry(load_settings(params_file))
+    result = registry.rollback()
     click.echo(f"production is version {result.production} (before: {result.previous})")
-    if result.rolled_back:
-        _print_rolled_back(result.previous)
+    if result.rolled_back and result.previous:
+        _print_rolled_back(registry.get_version(result.previous))
 
 
 @click.command("signing-key", cls=Command)
@@ -124,8 +125,13 @@ def signing_key(output: Path) -> None:
     click.echo(f"consumers verify versions with:  export {PUBLIC_KEY_VARIABLE}={public}")
 
 
-def _print_rolled_back(version: str | None) -> None:
-    click.echo(f"version {version} is marked as rolled back: models trained on the same rows do not pass the gate")
+def _print_rolled_back(version: ModelVersion) -> None:
+    number, verdict = version.version, version.verdict
+    force = " --force" if verdict and verdict.level != "production" else ""
+    click.echo(
+        f"version {number} is marked as rolled back: a model trained on the same rows is not promoted automatically.\n"
+        f"Bring version {number} back with: {program_name()} promote {number}{force}"
+    )
 
 
 def _print_status(
@@ -136,9 +142,9 @@ def _print_status(
     if champion is None:
         click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}")
     else:
-        click.echo(describe("production", champion))
+        click.echo(describe("production", champion, in_production=True))
     if candidate is not None and (champion is None or candidate.version != champion.version):
-        click.echo(f"\n{describe('candidate', candidate)}")
+        click.echo(f"\n{describe('candidate', candidate, in_production=False)}")
     for found in unfinished:
         click.echo(f"\n{_describe_unfinished(found)}")
 

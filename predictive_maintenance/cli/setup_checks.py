@@ -19,7 +19,7 @@ from ..config.params import Params
 from ..config.project import project_dir
 from ..config.uris import redact, redact_text, scheme_of
 from ..errors import PredictiveMaintenanceError, RegistryError, SourceError
-from ..tracking.connection import Connection, connect, is_sqlite, tracking_uri
+from ..tracking.connection import Connection, connect, is_server, is_sqlite, not_an_address, tracking_uri
 from ..tracking.mlflow_errors import OLDEST_SERVER
 from ..tracking.registry_reader import RegistryReader
 from .shared import TRAIN_COMMAND, count, program_name
@@ -66,9 +66,8 @@ def _tracking() -> CheckResult:
     uri = tracking_uri()
     if is_sqlite(uri):
         return CheckResult("tracking", "pass", f"local registry {uri}; set MLFLOW_TRACKING_URI to share a server")
-    if scheme_of(uri) not in ("http", "https"):
-        text = f"MLFLOW_TRACKING_URI: {redact(uri)} must be sqlite:///FILE, http://SERVER or https://SERVER"
-        return CheckResult("tracking", "FAIL", text)
+    if not is_server(uri):
+        return CheckResult("tracking", "FAIL", not_an_address(uri))
     variables = [name for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME") if os.environ.get(name)]
     without = "without credentials: if the server needs them, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     return CheckResult("tracking", "pass", f"{redact(uri)}, {f'with {variables[0]}' if variables else without}")
@@ -77,7 +76,7 @@ def _tracking() -> CheckResult:
 def _server_version() -> Iterator[CheckResult]:
     """Check the version that the server reports. A hosted server may not report one, which is not a failure."""
     uri = tracking_uri()
-    if scheme_of(uri) not in ("http", "https"):
+    if not is_server(uri):
         return
     import httpx
 

@@ -151,9 +151,11 @@ def _secrets(uri: str) -> Iterator[str]:
 
 
 def _without_parts_of(secret: str, text: str) -> str:
-    """`text` with *** instead of each run of characters that parts of `secret` cover, also percent-encoded or decoded."""
+    """`text` with *** instead of each run of characters that parts of `secret` cover, also percent-encoded, decoded, or
+    with backslashes doubled as in the texts of Python's errors."""
     size = _SECRET_PART
     forms = {secret, unquote(secret), quote(secret, safe="")}
+    forms |= {repr(form)[1:-1] for form in forms}
     parts = {form[at : at + size] for form in forms for at in range(len(form) - size + 1)}
     shown, hidden = [], 0  # `hidden`: the end of the current run
     for at, character in enumerate(text):

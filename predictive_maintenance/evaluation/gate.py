@@ -9,7 +9,7 @@ from .comparison import Comparison
 from .metrics import Scores
 from .verdict import Check, CheckName, Verdict
 
-_NO_CHAMPION = "there is no champion yet"
+_NO_CHAMPION = "not needed: no version is in production yet"
 
 
 def judge(
@@ -142,7 +142,8 @@ def _improves_on_champion(comparison: Comparison | None) -> Check:
     if not comparison.same_training_data:
         return _production_check(name, "new rows", required, True, "trained on other rows than the champion")
     gain = comparison.f1_difference.value if comparison.f1_difference else 0.0
-    why = f"trained on the same rows as version {comparison.version}, F1 differs by {gain:+.3f}"
+    relation = "F1 is higher by" if gain > 0 else "F1 must be higher, and differs by"
+    why = f"trained on the same rows as version {comparison.version}: {relation} {gain:+.3f}"
     return _production_check(name, f"{gain:+.3f}", required, gain > 0, why)
 
 

@@ -75,13 +75,14 @@ class Verdict:
 
     def summary(self) -> str:
         """The level and the reasons of the failed checks, as the predicate of a sentence about the model."""
-        reasons = "; ".join(f"{check.name}: {check.why}" for check in self.failed)
+        number = "a check" if len(self.failed) == 1 else f"{len(self.failed)} checks"
+        reasons = f"because {number} failed: " + "; ".join(f"{check.name} ({check.why})" for check in self.failed)
         match self.level:
             case "production":
                 return "passes every check"
             case "candidate":
-                return f"stays a candidate: {reasons}"
-        return f"is rejected: {reasons}"
+                return f"stays a candidate, {reasons}"
+        return f"is rejected, {reasons}"
 
     def to_json(self) -> str:
         return json.dumps([asdict(check) for check in self.checks])

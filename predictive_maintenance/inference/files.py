@@ -40,11 +40,12 @@ T = TypeVar("T")
 
 @dataclass
 class ScoredFile:
-    """The numbers of rows in a scored file."""
+    """The numbers of rows in a scored file, and of the cells that rows were rejected for, by column and reason."""
 
     rows: int = 0
     alarms: int = 0
     rejected: int = 0
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class BadCell(NamedTuple):
@@ -136,6 +137,7 @@ def score_file(
             write(_with_columns(batch, added))
             scored.rows += len(frame)
             scored.rejected += faults["position"].nunique()
+            scored.reasons.update(zip(faults["column"], faults["reason"], strict=True))
             scored.alarms += pc.sum(added["predicted_failure"]).as_py() or 0
             on_rows(len(frame))
         if scored.rows == 0:

@@ -1,7 +1,7 @@
 """A finished run of the training flow, read from Metaflow's datastore."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..ingestion.merging import SourceRecord
+from ..tracking.entities import FLOW_RUN_TAG, ModelVersion
 from ..tracking.promotion import Outcome
 from ..training.candidate import TrainedCandidate
 from ..training.splits import SplitRows
@@ -43,21 +44,58 @@ def load_run(run: str | None = None) -> FinishedRun:
 
     Raises DataError if there is no such run, or if it did not succeed.
     """
-    set_metaflow_defaults()
-    from metaflow import namespace
-
-    namespace(None)  # runs of every user
+    _use_runs_of_every_user()
     run_id = run and run.strip().removeprefix(f"{FLOW_NAME}/")
     found = _find(run_id)
     if found is None:
         wanted = f"run {run_id!r}" if run_id else "successful run"
-        where = os.environ.get("METAFLOW_DATASTORE_SYSROOT_S3") or os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
-        raise DataError(f"no {wanted} of {FLOW_NAME} in {where}: start one with python flows/train_flow.py run")
+        raise DataError(f"no {wanted} of {FLOW_NAME} in {_datastore()}: start one with python flows/train_flow.py run")
     if not found.successful:
         resume = f"python flows/train_flow.py resume --origin-run-id {run_id}"
         raise DataError(f"{FLOW_NAME}/{run_id} did not succeed: continue it with {resume}")
     end: FinishedRun = found["end"].task.data
     return end
+
+
+def load_run_of_version(version: ModelVersion) -> FinishedRun:
+    """Read the run that registered `version`. Raises DataError if there is no such run."""
+    _use_runs_of_every_user()
+    for found in _possible_runs(version):
+        if found is None or not found.successful:
+            continue
+        end = found["end"].task.data
+        # The id first: another outcome can be of an earlier release and then cannot be read.
+        if getattr(end, "mlflow_run_id", None) == version.run_id and end.outcome.version == version.version:
+            run: FinishedRun = end
+            return run
+    raise DataError(
+        f"the run of version {version.version}, {version.tags.get(FLOW_RUN_TAG, version.run_id)}, is not in "
+        f"{_datastore()}: run this command where the results of that run are"
+    )
+
+
+def _possible_runs(version: ModelVersion) -> Iterator[Any]:
+    """The run that the version's tag names, then every other: a resumed run has the tag of the run that it continues."""
+    from metaflow import Flow
+    from metaflow.exception import MetaflowNotFound
+
+    if tag := version.tags.get(FLOW_RUN_TAG):
+        yield _find(tag.removeprefix(f"{FLOW_NAME}/"))
+    try:
+        yield from Flow(FLOW_NAME)
+    except MetaflowNotFound:
+        return
+
+
+def _use_runs_of_every_user() -> None:
+    set_metaflow_defaults()
+    from metaflow import namespace
+
+    namespace(None)
+
+
+def _datastore() -> str:
+    return os.environ.get("METAFLOW_DATASTORE_SYSROOT_S3") or os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"]
 
 
 def _find(run_id: str | None) -> Any:

@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .finished_run import FinishedRun
 _MAX_POINTS = 300  # of a curve, because git keeps the file
 
 
-def export_results(run: FinishedRun, target: Path) -> list[Path]:
+def export_results(run: FinishedRun, target: Path, production: ModelVersion | None = None) -> list[Path]:
     """Write the results of `run` below the folder `target` and return the files written.
 
     - data/processed/: the clean rows and the quarantine
@@ -28,13 +28,14 @@ def export_results(run: FinishedRun, target: Path) -> list[Path]:
     - metrics.json: the metrics
     - plots/: the curves
 
+    `production` is the version of `run` if it is in production: VERSION_FILE then has it as it is in the registry.
     Raises DataError if `target` cannot be written.
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
         # Written aside and moved at the end, so that an error leaves the former results complete.
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
-            _write_all(run, Path(work))
+            _write_all(run, Path(work), production)
             # The version file of a former model must not describe a model that was not registered.
             Path(target, "models", VERSION_FILE).unlink(missing_ok=True)
             return list(_move_files(Path(work), target))
@@ -57,14 +58,14 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _write_all(run: FinishedRun, folder: Path) -> None:
+def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) -> None:
     for part in ("data/processed", "data/features", "models", "plots"):
         (folder / part).mkdir(parents=True)
     run.cleaned.frame.to_parquet(folder / "data/processed/readings.parquet", index=False)
     run.cleaned.quarantine.to_parquet(folder / "data/processed/quarantine.parquet", index=False)
     run.rows.train.to_parquet(folder / "data/features/train.parquet", index=False)
     run.rows.test.to_parquet(folder / "data/features/held_out.parquet", index=False)
-    for name, content in {**run.files, **_version_file(run)}.items():
+    for name, content in {**run.files, **_version_file(run, production)}.items():
         (folder / "models" / name).write_bytes(content)
     (folder / "metrics.json").write_text(json.dumps(exported_metrics(run.evaluation), indent=2) + "\n")
     for name, table in _plots(run).items():
@@ -79,8 +80,10 @@ def _move_files(source: Path, target: Path) -> Iterator[Path]:
         yield place
 
 
-def _version_file(run: FinishedRun) -> Mapping[str, bytes]:
+def _version_file(run: FinishedRun, production: ModelVersion | None) -> Mapping[str, bytes]:
     """VERSION_FILE with its content, nothing if the model was not registered."""
+    if production is not None:
+        return {VERSION_FILE: replace(production, aliases=("production",)).to_json().encode()}
     version, level = run.outcome.version, run.outcome.level
     if version is None or level is None:
         return {}

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from ..tracking.entities import (
     JSON_TAGS,
     METRICS_TAG,
     PREVIOUS_TAG,
+    PRODUCTION_REASON_TAG,
     PROMOTED_TAG,
     ROLLED_BACK_TAG,
     SOURCES_TAG,
+    TIME_FORMAT,
     ModelVersion,
 )
 
@@ -28,12 +31,19 @@ def as_dict(version: ModelVersion) -> dict[str, object]:
     }
 
 
-def describe(alias: str, version: ModelVersion) -> str:
-    """Describe `version` and its `alias` in lines for a terminal."""
+def production_status(version: ModelVersion, champion: ModelVersion | None) -> str:
+    """Whether `version` is in production. `champion` is the version in production."""
+    if champion is not None and champion.version == version.version:
+        return "in production"
+    return "rolled back, not in production" if ROLLED_BACK_TAG in version.tags else "not in production"
+
+
+def describe(alias: str, version: ModelVersion, *, in_production: bool) -> str:
+    """Describe `version` and its `alias` in lines for a terminal. A version in production is shown with the reason."""
     return "\n".join(
         [
             f"{alias}: version {version.version}, {version.tags.get('algorithm', 'unknown algorithm')}",
-            *_history(version),
+            *_history(version, in_production),
             *_metrics(version.tags),
             *_lineage(version.tags),
             *_gate(version),
@@ -41,13 +51,24 @@ def describe(alias: str, version: ModelVersion) -> str:
     )
 
 
-def _history(version: ModelVersion) -> Iterator[str]:
+def _history(version: ModelVersion, in_production: bool) -> Iterator[str]:
     tags = version.tags
-    yield f"  registered  {version.created:%Y-%m-%d %H:%M} UTC by {tags.get('flow_run', version.run_id)}"
+    yield f"  registered  {version.created:{TIME_FORMAT}} by {tags.get('flow_run', version.run_id)}"
     if promoted := tags.get(PROMOTED_TAG):
-        yield f"  promoted    {promoted}, previous version: {tags.get(PREVIOUS_TAG) or 'none'}"
+        yield f"  promoted    {_time(promoted)}, previous version: {tags.get(PREVIOUS_TAG) or 'none'}"
+    # Versions that were promoted by an earlier release have no reason.
+    if in_production and (reason := tags.get(PRODUCTION_REASON_TAG)):
+        yield f"  because     {reason}"
     if rolled_back := tags.get(ROLLED_BACK_TAG):
-        yield f"  rolled back {rolled_back}"
+        yield f"  rolled back {_time(rolled_back)}"
+
+
+def _time(text: str) -> str:
+    """The time in a tag as TIME_FORMAT. A text that is not a time is returned as it is."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):{TIME_FORMAT}}"
+    except ValueError:
+        return text
 
 
 def _metrics(tags: Mapping[str, str]) -> Iterator[str]:
@@ -71,6 +92,13 @@ def _lineage(tags: Mapping[str, str]) -> Iterator[str]:
 
 def _gate(version: ModelVersion) -> Iterator[str]:
     if verdict := version.verdict:
-        yield f"  gate        {verdict.level or 'rejected'}"
+        failed = f"{len(verdict.failed)} check{'' if len(verdict.failed) == 1 else 's'} failed"
+        match verdict.level:
+            case "production":
+                yield "  gate        passes every check"
+            case "candidate":
+                yield f"  gate        stays a candidate: {failed}"
+            case None:
+                yield f"  gate        rejected: {failed}"
         for check in verdict.checks:
             yield f"    {'passed' if check.passed else 'FAILED':<7} {check.name}: {check.why}"

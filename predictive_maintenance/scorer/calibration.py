@@ -31,7 +31,8 @@ class Calibration:
         return (self.slope, self.intercept) == (1.0, 0.0)
 
     def apply(self, probabilities: Vector) -> Vector:
-        return probabilities if self.is_identity else self.apply_to_log_odds(logit(probabilities))
+        """The calibrated probabilities. An exported random forest adds up float32 numbers, which can exceed 1 by rounding."""
+        return _clip(probabilities, 0.0, 1.0) if self.is_identity else self.apply_to_log_odds(logit(probabilities))
 
     def apply_to_log_odds(self, log_odds: Vector) -> Vector:
         """The calibrated probabilities for log-odds."""

@@ -40,6 +40,8 @@ _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=Fal
 
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+_RecordedProbability = Annotated[float, Field(ge=0, le=1 + 1e-6)]
+"""Versions of earlier releases recorded what the exported random forest returned, which can exceed 1 by rounding."""
 Count = Annotated[int, Field(ge=0)]
 RowHashes = npt.NDArray[np.uint64]
 _Parsed = TypeVar("_Parsed")
@@ -116,7 +118,7 @@ class GoldenRows(BaseModel):
     model_config = _STRICT
 
     readings: _Readings
-    probabilities: Annotated[list[Probability], Field(min_length=MIN_GOLDEN_ROWS)]
+    probabilities: Annotated[list[_RecordedProbability], Field(min_length=MIN_GOLDEN_ROWS)]
     decisions: list[bool]
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_OTHER_STORES = re.compile(r"(mssql|mysql|postgresql|sqlite(?=\+))(\+\w+)?://.|(databricks|uc|azureml)\b")
+"""What MLflow or a plugin of it may accept in addition."""
 
 
 def tracking_uri() -> str:
@@ -42,8 +45,41 @@ def web_ui_url() -> str | None:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
+def check_tracking_uri() -> None:
+    """Raise RegistryError if MLFLOW_TRACKING_URI can never be the address of a registry. Sends no request."""
+    uri = tracking_uri()
+    if has_ambiguous_password(uri):
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: {redact(uri)}: the password, or an @ in it, is not percent-encoded: write @ as %40, "
+            "/ as %2F, ? as %3F and # as %23, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if not (is_sqlite(uri) or is_server(uri) or _OTHER_STORES.match(uri)):
+        raise RegistryError(not_an_address(uri))
+
+
+def not_an_address(uri: str) -> str:
+    """The message about a tracking URI that is not an address of a registry, without its password."""
+    redacted = redact(uri)
+    # `redact` takes user:password@host without a scheme for a path.
+    if "@" in redacted and "://" not in redacted:
+        redacted = f"***@{redacted.rpartition('@')[2]}"
+    return (
+        f"MLFLOW_TRACKING_URI: {redacted!r} is not an address of a registry: "
+        "write sqlite:////path/mlflow.db, http://HOST:5000 or https://HOST"
+    )
+
+
 def is_sqlite(uri: str) -> bool:
-    return uri.startswith("sqlite:")
+    return uri.startswith("sqlite:///")
+
+
+def is_server(uri: str) -> bool:
+    """Whether `uri` is a web address with a host and, if it has a port, a valid one."""
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an IPv6 address
+        return False
 
 
 @dataclass(frozen=True)
@@ -81,11 +117,7 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
     uri = tracking_uri()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if has_ambiguous_password(uri):
-        raise RegistryError(
-            f"MLFLOW_TRACKING_URI: {redact(uri)}: the password, or an @ in it, is not percent-encoded: write @ as %40, "
-            "/ as %2F, ? as %3F and # as %23, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        )
+    check_tracking_uri()
     database = database_path(uri) if is_sqlite(uri) else None
     if database:
         check_writable(database)

@@ -17,6 +17,9 @@ from ..evaluation.verdict import Verdict
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
+PRODUCTION_REASON_TAG = "production_reason"
+"""Why the version is in production, as text. It is valid while the version is in production."""
+
 SCORER_TAG, SIGNATURE_TAG = "scorer_sha256", "signature"
 FLOW_RUN_TAG = "flow_run"
 """On an MLflow run and on a model version: the flow run that made it, such as TrainFlow/17."""
@@ -29,6 +32,9 @@ VERSION_FILE = "version.json"
 
 FILE_TAGS = (FILES_TAG, SCORER_TAG, SIGNATURE_TAG)
 """The tags that identify a version's files."""
+
+TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
+"""How a time in UTC is shown in a terminal."""
 
 JSON_TAGS = (GATE_TAG, METRICS_TAG, SOURCES_TAG)
 

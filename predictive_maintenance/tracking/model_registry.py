@@ -13,9 +13,11 @@ from .entities import (
     FILES_TAG,
     FINGERPRINT_TAG,
     PREVIOUS_TAG,
+    PRODUCTION_REASON_TAG,
     PROMOTED_TAG,
     ROLLED_BACK_TAG,
     SCORER_TAG,
+    TIME_FORMAT,
     ModelVersion,
     PromotionResult,
 )
@@ -31,7 +33,7 @@ class ModelRegistry(RegistryReader):
     """Reads and writes the versions of `settings.model_name`.
 
     A version is *rolled back* when production moves from it to an older version, by `rollback`, or by `promote` without the gate.
-    The gate then rejects models that are trained on the same rows.
+    The gate then does not allow the promotion of a model that is trained on the same rows.
     """
 
     def baseline_model(self) -> BaselineModel | None:
@@ -103,7 +105,8 @@ class ModelRegistry(RegistryReader):
             if held != replaces:
                 return PromotionResult(promoted=False, production=held, previous=replaces)
             with self.connection.errors(f"promoting version {version}"):
-                self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now()})
+                reason = "passed every check of the gate" if by_gate else _promoted_by_hand(self.get_version(version))
+                self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason})
                 return self._move_production(held, version, may_roll_back=not by_gate)
 
     def rollback(self) -> PromotionResult:
@@ -119,7 +122,9 @@ class ModelRegistry(RegistryReader):
                 )
             self.get_version(previous)  # raises with the existing versions if this one was deleted
             self.load_scorer(previous)
+            reason = f"rolled back from version {current.version} at {datetime.now(UTC):{TIME_FORMAT}}"
             with self.connection.errors(f"rolling back to version {previous}"):
+                self._tag(previous, {PRODUCTION_REASON_TAG: reason})
                 return self._move_production(current.version, previous)
 
     def _move_production(self, held: str | None, version: str, *, may_roll_back: bool = True) -> PromotionResult:
@@ -147,6 +152,14 @@ class ModelRegistry(RegistryReader):
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def _promoted_by_hand(version: ModelVersion) -> str:
+    failed = len(version.verdict.failed) if version.verdict else 0
+    time = f"{datetime.now(UTC):{TIME_FORMAT}}"
+    if not failed:
+        return f"promoted by hand at {time}"
+    return f"promoted by hand with --force at {time}, although {failed} check{'' if failed == 1 else 's'} failed"
 
 
 def _now() -> str:

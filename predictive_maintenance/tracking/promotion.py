@@ -104,7 +104,7 @@ def register_and_promote(
 def _promote(registry: ModelRegistry, outcome: Outcome, version: str, compared_with: str | None) -> Outcome:
     result = registry.promote(version, compared_with, by_gate=True)
     if result.promoted:
-        replaces = f", it replaces version {result.previous}" if result.previous else ""
+        replaces = f" and replaces version {result.previous}" if result.previous else ""
         summary = f"{outcome.summary}{replaces}"
         return replace(outcome, level="production", previous=result.previous, summary=summary)
     registry.tag(version, {"verdict": f"{result.conflict} during the run"})

@@ -127,7 +127,7 @@ def test_records_with_unknown_or_missing_fields_and_other_values_are_rejected_ro
     records = [READING, READING | {"torque": 1.0}, {"product_type": "L"}, "text", None, [], READING]
     predictions = client.post("/predict/batch", json=records).json()["predictions"]
     assert ["errors" in prediction for prediction in predictions] == [False, True, True, True, True, True, False]
-    assert predictions[1]["errors"] == [{"field": "torque", "reason": "is not a known field"}]
+    assert predictions[1]["errors"] == [{"field": "torque", "reason": "is not a known field; did you mean torque_nm?"}]
     assert {error["field"] for error in predictions[2]["errors"]} == {*READING} - {"product_type"}
 
 
@@ -215,6 +215,13 @@ def test_columns_of_different_lengths_are_refused(client):
         (b"", CSV, 422, "the file is empty"),
         (b"just words\n", CSV, 422, "no separator in its first line"),
         (b"a,b\n1,2\n", CSV, 422, "no column for product_type"),
+        (
+            f"{HEADER}a,L,298.1,308.6,1551,42.8,0".encode(),
+            CSV,
+            422,
+            "has one line, a header without rows: with curl, send",
+        ),
+        (f"{HEADER}\r\n\r\n".encode(), CSV, 422, "has one line, a header without rows: with curl, send files with"),
         (b"\0\0\0\0", CSV, 422, "zero bytes"),
         (b"not parquet", PARQUET, 415, "the body is not application/vnd.apache.parquet"),
         (b"a,b\n1,2\n", PARQUET, 415, "the body is not application/vnd.apache.parquet"),

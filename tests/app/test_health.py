@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from app.__main__ import main
 from app.factory import open_registry
@@ -163,10 +163,14 @@ def test_a_version_without_tags_has_a_card(client):
 
 def test_the_history_lists_all_versions_the_newest_first(client, registry, small):
     registry.versions["2"] = small.files
-    registry.tags["2"] = {"gate_level": "candidate", "verdict": "stays a candidate: Recall", "algorithm": "lightgbm"}
+    registry.tags["2"] = {
+        "gate_level": "candidate",
+        "verdict": "stays a candidate, because a check failed: Recall",
+        "algorithm": "lightgbm",
+    }
     history = client.get("/model/history").json()
     assert [version["version"] for version in history["versions"]] == ["2", "1"]
-    assert history["versions"][0]["verdict"] == "stays a candidate: Recall"
+    assert history["versions"][0]["verdict"] == "stays a candidate, because a check failed: Recall"
     assert history["versions"][1]["aliases"] == ["production"]
     assert history["serving_version"] == "1"
 
@@ -209,7 +213,7 @@ def test_training_runs_are_listed_and_kept_when_the_registry_does_not_answer(cli
             started=start,
             ended=start,
             level="rejected",
-            verdict="is rejected: Recall",
+            verdict="is rejected, because a check failed: Recall",
         ),
     ]
     listed = client.get("/model/trainings").json()
@@ -317,6 +321,15 @@ def test_settings_come_from_the_environment_and_invalid_ones_are_named(monkeypat
         read_settings()
     assert "PDM_POLL_SECONDS: Input should be greater than 0" in str(error.value)
     assert "PDM_MAX_ROWS: Input should be a valid integer" in str(error.value)
+    assert "(got 'many')" in str(error.value)
+
+
+def test_the_error_of_a_secret_does_not_show_it(monkeypatch):
+    monkeypatch.setattr("app.settings.Settings", create_model("Hidden", __base__=Settings, api_key=(int, 0)))
+    monkeypatch.setenv("PDM_API_KEY", "hush-hush")
+    with pytest.raises(ConfigError, match=r"^PDM_API_KEY: ") as error:
+        read_settings()
+    assert "hush" not in str(error.value)
 
 
 def test_the_help_of_the_command_describes_every_setting():

@@ -46,7 +46,10 @@ def test_a_full_disk_at_the_start_is_a_warning_and_the_model_is_served(watch, ma
     watcher = watch(disk.path)
     assert watcher.poll()
     assert serving(watcher) == "1"
-    assert f"models cannot be kept there ({NO_SPACE}), so a restart needs the registry" in watcher.warning
+    assert (
+        f"models cannot be kept there ({NO_SPACE}); they are in a temporary folder, and a restart needs the registry"
+        in watcher.warning
+    )
     assert watcher.summary == f"models cannot be kept on disk ({NO_SPACE})"
 
 

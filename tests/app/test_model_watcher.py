@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.serving.model_cache import ModelCache
 from app.serving.model_watcher import ModelWatcher
@@ -155,6 +156,44 @@ def test_a_removed_alias_leaves_the_model_served_with_a_warning(watcher, registr
     assert watcher.state.warning == "no version is in production: train or promote a version"
 
 
+def test_without_a_version_in_production_a_warning_is_logged_once(watcher, registry):
+    registry.alias = None
+    with capture_logs() as logs:
+        watcher.poll()
+        watcher.poll()
+        registry.alias = "1"
+        watcher.poll()
+    assert [entry["event"] for entry in logs] == [
+        "no model to serve: no version is in production",
+        "production model loaded",
+    ]
+
+
+def test_a_model_that_a_slow_poll_loads_is_not_logged_as_restored(registry, tmp_path, monkeypatch):
+    ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60).poll()
+    polling, release = threading.Event(), threading.Event()
+    load = ServedModel.load
+
+    def load_slowly_in_the_poll(folder, version):
+        if threading.current_thread().name == "model-watcher":
+            polling.set()
+            release.wait(30)
+        else:
+            polling.wait(30)
+        return load(folder, version)
+
+    monkeypatch.setattr(ServedModel, "load", load_slowly_in_the_poll)
+    again = ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60)
+    with capture_logs() as logs:
+        again.start(wait_seconds=0)
+        assert serving(again) == "1"
+        release.set()
+        assert again._polled_once.wait(30)
+    again.stop()
+    assert [entry["event"] for entry in logs] == ["production model loaded"]
+    assert not again.state.restored
+
+
 def test_a_registry_that_does_not_answer_is_a_warning_until_it_answers_again(watcher, registry):
     watcher.poll()
     answered = watcher.state.last_success
@@ -292,9 +331,12 @@ def test_workers_that_download_the_same_version_at_once_share_it(registry, tmp_p
 def test_a_cache_that_is_not_writable_is_a_warning_and_the_model_is_served(registry, tmp_path):
     (tmp_path / "file").touch()
     watcher = ModelWatcher(lambda: registry, ModelCache(tmp_path / "file", "uri", "model"), 10, 60)
-    watcher.poll()
+    with capture_logs() as logs:
+        watcher.start(wait_seconds=30)
     assert serving(watcher) == "1"
-    assert "models cannot be kept there (Not a directory)" in watcher.warning
+    assert "models cannot be kept there (Not a directory); they are in a temporary folder" in watcher.warning
+    assert [entry["event"] for entry in logs] == [watcher.warning, "production model loaded"]
+    assert "set PDM_MODEL_CACHE to a writable folder" in watcher.warning
     watcher.stop()
 
 

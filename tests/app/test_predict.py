@@ -80,7 +80,8 @@ def test_a_value_outside_the_training_range_is_scored_with_a_warning(client):
         ({"torque_nm": -0.1}, "torque_nm", "outside of the physical limits 0 to 500 Nm"),
         ({"air_temperature_k": 25}, "air_temperature_k", "outside of the physical limits 230 to 350 K"),
         ({"product_type": "X"}, "product_type", "should be 'L', 'M' or 'H'"),
-        ({"torque": 38.1}, "torque", "is not a known field"),
+        ({"torque": 38.1}, "torque", "is not a known field; did you mean torque_nm?"),
+        ({"air_temp": 38.1}, "air_temp", "is not a known field; did you mean air_temperature_k?"),
         ({"machine_failure": 1}, "machine_failure", "is not a known field"),
         ({"reading_id": "x" * 201}, "reading_id", "should have at most 200 characters"),
     ],
@@ -91,6 +92,13 @@ def test_an_invalid_field_is_reported_with_the_reason(client, changes, field, re
     assert error["field"] == field
     assert reason in error["reason"]
     assert field in body["detail"]
+
+
+def test_only_the_first_unknown_fields_of_moderate_length_get_a_suggestion(client):
+    body = problem(predict(client, **{f"torque_nm{number}": 1 for number in range(5)}), 422)
+    assert [error["reason"].count("did you mean torque_nm?") for error in body["errors"]] == [1, 1, 1, 0, 0]
+    (error,) = problem(predict(client, **{"torque_nm" * 8: 1}), 422)["errors"]
+    assert error["reason"] == "is not a known field"
 
 
 def test_a_missing_field_is_reported(client):

@@ -39,12 +39,20 @@ def test_score_without_a_champion_shows_how_to_get_one(run, registry_uri, tmp_pa
     assert "no version is in production: train one with python flows/train_flow.py run" in output
 
 
+def test_score_of_rejected_rows_shows_the_reasons_and_fails(run, promoted, tmp_path):
+    simulate(20, 5).assign(torque_nm=900.0).to_csv(tmp_path / "readings.csv", index=False)
+    code, output = run("score", tmp_path / "readings.csv")
+    assert code == 1
+    assert "20 cells of torque_nm: outside of the physical limits 0 to 500 Nm" in output
+    assert f"no row was scored: see `predictive-maintenance check {tmp_path / 'readings.csv'}`" in output
+
+
 def test_check_accepts_a_file_without_invalid_values(run, tmp_path):
     simulate(100, 5).to_csv(tmp_path / "good.csv", index=False)
     code, output = run("check", tmp_path / "good.csv")
     assert code == 0
     assert "100 rows" in output
-    assert "every row is valid" in output
+    assert output.endswith(f"every row is valid\nnext: predictive-maintenance score {tmp_path / 'good.csv'}\n")
 
 
 @pytest.mark.parametrize(("bad_rows", "counted"), [(1, "1 row with"), (2, "2 rows with")])

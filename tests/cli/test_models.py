@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,10 @@ from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE, Launcher
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.tracking.signing import public_key, signing_key
 
-ROLLED_BACK = "version 2 is marked as rolled back: models trained on the same rows do not pass the gate\n"
+ROLLED_BACK = (
+    "version 2 is marked as rolled back: a model trained on the same rows is not promoted automatically.\n"
+    "Bring version 2 back with: predictive-maintenance promote 2 --force\n"
+)
 
 
 def test_status_of_an_empty_registry_shows_how_to_train(run, registry_uri):
@@ -37,6 +41,42 @@ def test_status_shows_champion_candidate_gate_and_lineage(run, promoted):
     assert "FAILED  Improves on the champion: trained on the same rows as version 1" in output
     assert "code        0123abc" in output
     assert "RUNNING" not in output
+
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+
+
+def test_status_shows_why_a_version_is_in_production(run, promoted):
+    assert "  because     passed every check of the gate\n" in run("status")[1]
+    run("promote", "2", "--force")
+    by_hand = rf"because     promoted by hand with --force at {TIME}, although 1 check failed\n"
+    assert re.search(by_hand, run("status")[1])
+    run("rollback")
+    output = run("status")[1]
+    assert re.search(rf"because     rolled back from version 2 at {TIME}\n", output)
+    assert output.count("because ") == 1
+
+
+def test_status_shows_a_promotion_without_force(run, promoted):
+    run("promote", "2", "--force")
+    run("promote", "1")
+    assert re.search(rf"because     promoted by hand at {TIME}\n", run("status")[1])
+
+
+def test_status_of_a_version_that_an_earlier_release_promoted_shows_no_reason(run, promoted, params):
+    connect(params.registry).client.delete_model_version_tag("predictive_maintenance", "1", "production_reason")
+    assert "because" not in run("status")[1]
+
+
+def test_status_shows_the_result_of_the_gate_and_times_in_one_format(run, promoted):
+    run("promote", "2", "--force")
+    run("rollback")
+    output = run("status")[1]
+    assert "  gate        passes every check\n" in output
+    assert "  gate        stays a candidate: 1 check failed\n" in output
+    for event in ("registered ", "promoted   ", "rolled back"):
+        assert re.search(rf"  {event} {TIME}", output), event
+    assert "+00:00" not in output
 
 
 def test_status_as_json_has_the_versions_and_the_unfinished_runs(run, promoted):
@@ -97,6 +137,16 @@ def test_promote_needs_force_for_a_version_that_did_not_pass_the_gate(run, promo
 def test_rollback_reports_that_the_newer_version_is_marked(run, promoted):
     run("promote", "2", "--force")
     assert run("rollback") == (0, f"production is version 1 (before: 2)\n{ROLLED_BACK}")
+
+
+def test_a_rolled_back_version_that_passed_the_gate_comes_back_without_force(run, promoted, params):
+    client = connect(params.registry).client
+    gate = client.get_model_version("predictive_maintenance", "1").tags["gate"]
+    run("promote", "2", "--force")
+    client.set_model_version_tag("predictive_maintenance", "2", "gate", gate)
+    output = run("rollback")[1]
+    assert output.endswith("Bring version 2 back with: predictive-maintenance promote 2\n")
+    assert run("promote", "2")[0] == 0
 
 
 def test_promotion_of_an_older_version_reports_that_the_newer_version_is_marked(run, promoted):

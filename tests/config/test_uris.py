@@ -168,7 +168,8 @@ PRINTABLE = st.text(string.ascii_letters + string.digits + string.punctuation + 
 
 
 def parts_of(secret):
-    return {secret[at : at + 4] for at in range(len(secret) - 3)}
+    """The parts of four characters, also as Python's errors quote them, with doubled backslashes."""
+    return {form[at : at + 4] for form in (secret, repr(secret)[1:-1]) for at in range(len(form) - 3)}
 
 
 def quoted_by_libraries(uri):
@@ -188,12 +189,15 @@ def quoted_by_libraries(uri):
 @example("8080/w0rd")
 @example("12?34#5678")
 @example("100%25 of@it")
+@example(r"00*\00")
+@example(r"a\b\c\d")
 def test_no_part_of_a_password_is_shown(place, password):
     uri = place.replace("<>", password)
     around = " ".join([redact(place.replace("<>", "x")), *quoted_by_libraries(place.replace("<>", "\n"))])
     assume(not any(part in around for part in parts_of(password)))
     shown = [redact(uri), *(redact_text(text, uri) for text in quoted_by_libraries(uri))]
-    assert not [text for text in shown if any(part in text for part in parts_of(password))]
+    # Without the asterisks in place of a secret, which could complete a part of a password with an asterisk.
+    assert not [text for text in shown if any(part in text.replace("***", "\n") for part in parts_of(password))]
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
@@ -207,7 +211,8 @@ def test_no_part_of_a_password_from_the_environment_is_shown(place, password):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLANT_SECRET", password)
         for text in (*quoted_by_libraries(expand(uri)), password, repr(password), password[3:]):
-            assert not any(part in redact_text(text, uri) for part in parts_of(password))
+            shown = redact_text(text, uri).replace("***", "\n")
+            assert not any(part in shown for part in parts_of(password))
 
 
 def test_the_value_of_a_variable_in_a_bucket_or_a_path_is_not_shown(monkeypatch):

@@ -113,10 +113,10 @@ def full_registry(registry: MemoryRegistry, small: Any) -> MemoryRegistry:
     registry.versions = {"1": files, "2": files}
     registry.tags = {
         "1": version_tags("production", "passes every check", 0.85),
-        "2": version_tags("candidate", "stays a candidate: Recall", 0.65),
+        "2": version_tags("candidate", "stays a candidate, because a check failed: Recall", 0.65),
     }
     registry.runs = [
-        training_run(3, "FINISHED", "rejected", "is rejected: F1 on held-out rows"),
+        training_run(3, "FINISHED", "rejected", "is rejected, because a check failed: F1 on held-out rows"),
         training_run(1, "FINISHED", "production", "passes every check"),
     ]
     return registry

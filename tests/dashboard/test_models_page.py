@@ -11,7 +11,7 @@ from .test_status_page import fail
 def test_versions_have_verdict_intervals_and_aliases(open_page):
     text = page_text(open_page("models"))
     assert "| **1** (served) | production | 🟢 passes every check | 0.850 [0.750, 0.900]" in text
-    assert "🟡 stays a candidate: Recall | 0.650 [0.550, 0.700]" in text
+    assert "🟡 stays a candidate, because a check failed: Recall | 0.650 [0.550, 0.700]" in text
 
 
 def test_the_challengers_quality_gate_is_shown_check_by_check(open_page):

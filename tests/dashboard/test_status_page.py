@@ -26,7 +26,7 @@ def test_metrics_have_intervals_rows_and_the_value_that_the_quality_gate_require
 
 def test_the_last_training_run_has_its_verdict(open_page, full_registry, clock):
     page = open_page("status")
-    assert "is rejected: F1 on held-out rows" in page_text(page)
+    assert "is rejected, because a check failed: F1 on held-out rows" in page_text(page)
     full_registry.runs.insert(0, training_run(4, "RUNNING", None, None))
     clock.now += 31
     assert "Running" in page_text(page.run())

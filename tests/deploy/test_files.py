@@ -40,7 +40,7 @@ def test_a_policy_names_its_actions_and_resources_without_wildcards(path):
 
 
 def test_every_policy_is_documented():
-    text = (DEPLOY / "aws" / "README.md").read_text()
+    text = (REPOSITORY / "docs" / "how-to" / "deploy-aws-batch.md").read_text()
     assert len(POLICIES) == 5
     assert [path.name for path in POLICIES if f"`{path.name}`" not in text] == []
 

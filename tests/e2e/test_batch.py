@@ -56,12 +56,16 @@ class Account:
         process, lines = self.start(*arguments, **more), []
         timer = threading.Timer(900, lambda: os.killpg(process.pid, signal.SIGKILL))
         timer.start()
-        with process.stdout:
-            for line in process.stdout:
-                lines.append(line)
-                react(line)
-        timer.cancel()
-        return process.wait(), "".join(lines)
+        try:
+            with process.stdout:
+                for line in process.stdout:
+                    lines.append(line)
+                    react(line)
+            return process.wait(), "".join(lines)
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
     def jobs(self):
         """The descriptions of all jobs, oldest first."""
@@ -75,7 +79,8 @@ class Account:
 
     def container(self):
         """The ID of the container of the only running job."""
-        (running,) = self.engine("ps", "--quiet").stdout.split()
+        port = self.settings["AWS_ENDPOINT_URL_BATCH"].rpartition(":")[2]
+        (running,) = self.engine("ps", "--quiet", "--filter", f"label=local-batch={port}").stdout.split()
         return running
 
     def registry(self):

@@ -241,6 +241,14 @@ def test_the_api_serves_from_an_sqlite_registry(make_service, registry_uri, smal
     [
         ({"PDM_POLL_SECONDS": "soon"}, "PDM_POLL_SECONDS: Input should be a valid number"),
         ({"PDM_LOG_LEVEL": "chatty"}, "PDM_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
+        (
+            {"MLFLOW_TRACKING_URI": "mlflow.db"},
+            "MLFLOW_TRACKING_URI: 'mlflow.db' is not an address of a registry: write",
+        ),
+        (
+            {"PDM_MODEL_DIR": "/nonexistent"},
+            "PDM_MODEL_DIR: /nonexistent is not a folder that can be read: write it with",
+        ),
     ],
 )
 def test_an_invalid_setting_is_reported_without_a_traceback(settings, message):
@@ -248,8 +256,29 @@ def test_an_invalid_setting_is_reported_without_a_traceback(settings, message):
         [sys.executable, "-m", "app"], cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith(f"Error: {message}")
+
+
+def test_a_taken_port_is_reported_before_anything_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "app", "--port", str(port)], cwd=REPOSITORY, capture_output=True, text=True
+        )
+    assert result.returncode == 1
+    assert result.stderr == f"Error: port {port} of 127.0.0.1 is taken: choose another one with --port\n"
+
+
+@pytest.mark.parametrize(("arguments", "port"), [((), 8000), (("PORT=8011",), 8011)])
+def test_make_serve_uses_the_given_port(arguments, port):
+    commands = subprocess.run(
+        ["make", "--dry-run", "BIN=absent", "serve", *arguments],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert f"absent/python -m app --port {port}" in commands.splitlines()
 
 
 @pytest.mark.environment

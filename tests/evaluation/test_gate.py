@@ -43,6 +43,8 @@ def test_a_good_model_is_allowed_in_production_if_there_is_no_champion(params):
     result = verdict(params)
     assert result.level == "production"
     assert result.summary() == "passes every check"
+    why = {check.name: check.why for check in result.checks}
+    assert why[CheckName.NOT_ROLLED_BACK] == "not needed: no version is in production yet"
 
 
 def test_every_check_of_the_gate_is_in_the_verdict(params):
@@ -60,7 +62,7 @@ def test_a_model_below_a_minimum_is_rejected_with_the_reason(params, held_out, n
     result = verdict(params, held_out=held_out)
     assert result.level is None
     assert failed(result) == {name}
-    assert result.summary() == f"is rejected: {name}: {reason}"
+    assert result.summary() == f"is rejected, because a check failed: {name} ({reason})"
 
 
 def test_a_model_at_the_minimum_passes(params):
@@ -89,6 +91,7 @@ def test_an_equal_model_from_the_same_rows_does_not_replace_the_champion(params,
     result = verdict(params, comparison=comparison)
     assert result.level == "candidate"
     assert failed(result) == {"Improves on the champion"}
+    assert result.failed[0].why == "trained on the same rows as version 3: F1 must be higher, and differs by +0.000"
 
 
 def test_an_equal_model_from_new_rows_replaces_the_champion(params, small, champion):

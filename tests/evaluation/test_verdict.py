@@ -38,7 +38,15 @@ def test_the_tag_of_an_older_version_is_read_with_its_names():
     )
     verdict = Verdict.from_json(tag)
     assert verdict.level == "candidate"
-    assert verdict.summary().startswith("stays a candidate: Earns the place: trained on the same rows")
+    reason = "trained on the same rows as version 1, F1 differs by +0.000"
+    assert verdict.summary() == f"stays a candidate, because a check failed: Earns the place ({reason})"
+
+
+def test_the_summary_counts_the_failed_checks():
+    names = (CheckName.RECALL_LOWER_BOUND, CheckName.NO_F1_LOSS)
+    verdict = Verdict(tuple(check(name, passed=False) for name in names))
+    listed = f"{names[0]} (it is); {names[1]} (it is)"
+    assert verdict.summary() == f"stays a candidate, because 2 checks failed: {listed}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 
 from tests.paths import REPOSITORY
 
+from .in_process import import_flow
+
 pytestmark = pytest.mark.flow
 
 IMPORTS = """
@@ -185,3 +187,39 @@ def test_only_transient_errors_of_the_data_are_retried(run_flow, error, attempts
     code, output = run_flow(RETRYING_FLOW.replace("BODY", f"raise {error}"))
     assert code == 1
     assert len([line for line in output.splitlines() if "] attempt " in line]) == attempts
+
+
+@pytest.fixture(scope="module")
+def arguments_to_repeat():
+    import_flow()
+    return sys.modules["metaflow_errors"].arguments_to_repeat
+
+
+def test_a_failed_run_names_the_command_with_its_options(place):
+    code, output = place.run("run", "--sources", "no such.csv", "--trials=2")
+    assert code != 0
+    assert "after the fix: python flows/train_flow.py run --sources 'no such.csv' --trials=2\n" in output
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["run"], "run"),
+        (
+            ["--config", "settings", "my params.yaml", "run", "--seed", "3"],
+            "--config settings 'my params.yaml' run --seed 3",
+        ),
+        (["run", "--sources=a.csv,join:b.csv"], "run --sources=a.csv,join:b.csv"),
+        (["run", "--sources", '["a.csv", "join:b.csv"]'], """run --sources '["a.csv", "join:b.csv"]'"""),
+        (
+            ["run", "--sources", "postgresql://me:${PW}@h/db?table=t"],
+            "run --sources 'postgresql://me:***@h/db?table=t'",
+        ),
+        (["run", "--sources", "https://h/a.csv?key=${KEY}"], "run --sources 'https://h/a.csv?key=***'"),
+        (["run", "--sources", "postgresql://me:written-out@h/db?table=t"], "run --sources '***'"),
+        (["run", "--tag", "from=https://me:secret@h/x"], "run --tag 'from=https://***@h/x'"),
+        (["run", "--sources", "a.csv," * 500], ""),
+    ],
+)
+def test_the_arguments_of_a_run_are_repeated_without_secrets(arguments_to_repeat, given, shown):
+    assert arguments_to_repeat(given) == shown

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,13 @@ from metaflow import metadata
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.errors import DataError
 from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.reporting.finished_run import load_run_of_version
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 
 from .in_process import run_steps
@@ -60,6 +64,7 @@ def command_line(finished, monkeypatch):
     """Run a command of the command line on the finished run's results."""
     metadata(f"local@{finished[0].root}")
     monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(finished[0].root))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", finished[0].uri)
 
     def invoke(*arguments):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -192,7 +197,8 @@ def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(
 ):
     outcome = run_steps(monkeypatch, both_candidates_params, sources=str(readings)).outcome
     expected = (
-        "stays a candidate: Improves on the champion: trained on the same rows as version 1, F1 differs by +0.000"
+        "stays a candidate, because a check failed: Improves on the champion (trained on the same rows as version 1: "
+        "F1 must be higher, and differs by +0.000)"
     )
     assert expected in outcome.text()
     assert registry_copy.production_version().version == "1"
@@ -207,8 +213,8 @@ def test_a_model_from_random_labels_is_rejected_and_the_registry_does_not_change
     rows["machine_failure"] = rows["machine_failure"].sample(frac=1, random_state=1).to_numpy()
     rows.to_csv(tmp_path / "random.csv", index=False)
     outcome = run_steps(monkeypatch, quick_params, sources=str(tmp_path / "random.csv")).outcome
-    assert "is rejected: " in outcome.text()
-    assert "F1 on held-out rows: " in outcome.text()
+    assert "is rejected, because " in outcome.text()
+    assert "F1 on held-out rows (" in outcome.text()
     assert "nothing was registered; production is version 1" in outcome.text()
     assert [version.version for version in registry_copy.list_versions()] == before
 
@@ -235,6 +241,24 @@ def test_export_finds_a_run_by_its_id(finished, command_line, tmp_path):
     for given in (run_id, f"TrainFlow/{run_id}\n"):
         result = command_line("export", "--run", given, "--output", tmp_path / "new folder")
         assert result.output.startswith(f"TrainFlow/{run_id}:"), result.output
+
+
+def test_export_of_production_finds_the_run_of_the_version_in_production(finished, command_line, registry, tmp_path):
+    result = command_line("export", "--production", "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{finished[0].data('end').flow_run}: version 1 (in production)\n")
+    version = ModelVersion.from_json((tmp_path / "models" / "version.json").read_text())
+    assert (version.version, version.aliases) == ("1", ("production",))
+    assert version.tags == registry.production_version().tags
+    assert (tmp_path / "data" / "features" / "train.parquet").is_file()
+
+
+def test_a_version_whose_run_has_other_results_is_not_exported(command_line, registry):
+    other = replace(registry.production_version(), run_id="of another place")
+    with pytest.raises(
+        DataError, match=r"the run of version 1, TrainFlow/[0-9]+, is not in .*: run this command where"
+    ):
+        load_run_of_version(other)
 
 
 def test_export_of_a_failed_run_names_the_command_that_continues_it(finished, command_line, tmp_path):

@@ -10,6 +10,7 @@ from predictive_maintenance.errors import DataError, ModelError
 from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from predictive_maintenance.scorer.calibration import Calibration, logit
 from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import parse_golden
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import agreement, estimator_probabilities, export_model
 
@@ -80,6 +81,22 @@ def test_calibration_is_monotonic_and_the_identity_changes_nothing():
     assert (np.diff(Calibration(1.3, -0.2).apply(probabilities)) >= 0).all()
     np.testing.assert_array_equal(Calibration().apply(probabilities), probabilities)
     assert np.isfinite(logit(probabilities)).all()
+
+
+def test_a_probability_that_exceeds_1_by_float32_rounding_is_1():
+    above = float(np.sum(np.full(20, 0.05, dtype=np.float32))) + 1.2e-7
+    assert above > 1
+    assert Calibration().apply(above) == 1.0
+    np.testing.assert_array_equal(Calibration().apply(np.array([0.25, above])), [0.25, 1.0])
+
+
+def test_golden_rows_of_earlier_releases_may_exceed_1_by_rounding(small):
+    golden = json.loads(small.files["golden.json"])
+    golden["probabilities"][0] = 1.0000001192092896
+    assert parse_golden(json.dumps(golden).encode(), small.scorer.spec).probabilities[0] > 1
+    golden["probabilities"][0] = 1.001
+    with pytest.raises(ModelError, match=r"probabilities\.0: Input should be less than or equal to 1"):
+        parse_golden(json.dumps(golden).encode(), small.scorer.spec)
 
 
 def test_a_folder_with_a_missing_file_is_refused(small, tmp_path):

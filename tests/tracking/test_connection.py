@@ -6,7 +6,7 @@ import os
 import pytest
 
 from predictive_maintenance.errors import RegistryError
-from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.connection import check_tracking_uri, connect
 from predictive_maintenance.tracking.runs import FlowRun
 
 
@@ -59,6 +59,36 @@ def test_a_password_with_an_at_sign_is_not_shown(params, monkeypatch):
     with pytest.raises(RegistryError) as error:
         connect(params.registry)
     assert "w0rd" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("mlflow.db", "mlflow.db"),
+        ("htp://me:s3cret@foo", "htp://me:***@foo"),
+        ("me:s3cret@mlflow.example", "***@mlflow.example"),
+        ("http://", "http://"),
+        ("http://mlflow:port", "http://mlflow:port"),
+        ("sqlite://mlflow.db", "sqlite://mlflow.db"),
+    ],
+)
+def test_a_text_that_is_not_an_address_is_refused_with_the_variable(params, monkeypatch, uri, shown):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(RegistryError) as error:
+        connect(params.registry)
+    assert str(error.value) == (
+        f"MLFLOW_TRACKING_URI: {shown!r} is not an address of a registry: "
+        "write sqlite:////path/mlflow.db, http://HOST:5000 or https://HOST"
+    )
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sqlite:///mlflow.db", "https://host/a.mlflow", "http://[::1]:5000", "mysql+pymysql://host/db", "databricks"],
+)
+def test_addresses_that_mlflow_accepts_are_accepted(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    check_tracking_uri()
 
 
 def test_a_missing_folder_for_the_database_is_named(params, monkeypatch, tmp_path):
