@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
+from predictive_maintenance.config.serving_params import ServingParams
 from predictive_maintenance.tracking.connection import connect_read_only, tracking_uri
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
@@ -19,6 +19,7 @@ from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import health, invocations, model, predict
+from .schemas.reading import MILLING_READING, ReadingSchema
 from .service import BoundedExecutor, Service
 from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
@@ -49,7 +50,9 @@ def open_registry(names: RegistryNames) -> ReadableRegistry:
 
 
 def create_app(
-    settings: Settings, params: Params, open_registry: Callable[[RegistryNames], ReadableRegistry] = open_registry
+    settings: Settings,
+    params: ServingParams,
+    open_registry: Callable[[RegistryNames], ReadableRegistry] = open_registry,
 ) -> FastAPI:
     """Return an application that serves the model and the alias that `params.registry` names."""
     metrics = Metrics()
@@ -67,7 +70,7 @@ def create_app(
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)
-    openapi.install(app, needs_key=settings.api_key is not None)
+    openapi.install(app, needs_key=settings.api_key is not None, schema=lambda: _accepted_readings(app))
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
@@ -79,8 +82,17 @@ def create_app(
     return app
 
 
+def _accepted_readings(app: FastAPI) -> ReadingSchema:
+    """The readings of the served version; before one is served, those of the milling machine."""
+    service: Service | None = getattr(app.state, "service", None)
+    return service.watcher.model.schema if service and service.watcher.model else MILLING_READING
+
+
 def _lifespan(
-    settings: Settings, params: Params, metrics: Metrics, open_registry: Callable[[RegistryNames], ReadableRegistry]
+    settings: Settings,
+    params: ServingParams,
+    metrics: Metrics,
+    open_registry: Callable[[RegistryNames], ReadableRegistry],
 ) -> Any:
     def count_event(event: WatcherEvent, model: ServedModel | None) -> None:
         metrics.count_event(event, (model.version.version, model.scorer.spec.algorithm) if model else None)

@@ -1,6 +1,6 @@
 """The application as a server imports it: `uvicorn app.main:app`. Settings come from the environment and params.yaml."""
 
-from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.serving_params import load_serving_params
 
 from . import logs
 from .factory import create_app
@@ -8,4 +8,4 @@ from .settings import read_settings
 
 _settings = read_settings()
 logs.configure(_settings.log_level)
-app = create_app(_settings, load_params())
+app = create_app(_settings, load_serving_params())

@@ -14,8 +14,6 @@ from prometheus_client.registry import Collector
 
 from predictive_maintenance.errors import ConfigError
 
-from .problems import field_label
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -100,7 +98,7 @@ class Metrics:
     def count_rejected(self, errors: Mapping[str, int]) -> None:
         """Add the number of errors by field. Clients must not create series: unknown names share one label."""
         for field, count in errors.items():
-            self.rejected.labels(field_label(field)).inc(count)
+            self.rejected.labels(field).inc(count)
 
     def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""

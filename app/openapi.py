@@ -6,19 +6,28 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
+from .http.documented_bodies import documented_bodies
 from .middleware import OPEN_PATHS
 from .problem_responses import MEDIA_TYPE
+from .schemas.reading import ReadingSchema
 
 
-def install(app: FastAPI, needs_key: bool) -> None:
-    """Serve the documentation at /docs, to which / redirects, with its script and style from this service."""
+def install(app: FastAPI, needs_key: bool, schema: Callable[[], ReadingSchema]) -> None:
+    """Serve the documentation at /docs, to which / redirects, with its script and style from this service.
+
+    `schema` returns the readings that the service accepts now.
+    """
     patch_fastapi(app)
-    app.openapi = _completed(app.openapi, needs_key)  # type: ignore[method-assign]
+    app.openapi = _completed(app.openapi, needs_key, schema)  # type: ignore[method-assign]
 
 
-def _completed(generate: Callable[[], dict[str, Any]], needs_key: bool) -> Callable[[], dict[str, Any]]:
+def _completed(
+    generate: Callable[[], dict[str, Any]], needs_key: bool, schema: Callable[[], ReadingSchema]
+) -> Callable[[], dict[str, Any]]:
     def openapi() -> dict[str, Any]:
         document = generate()
+        for path, body in documented_bodies(schema()).items():
+            document["paths"][path]["post"]["requestBody"] = body
         for path, operations in document["paths"].items():
             for operation in operations.values():
                 _set_error_media_type(operation)

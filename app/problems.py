@@ -3,13 +3,11 @@
 `problem_responses` turns it into a response. This module imports no framework, because the worker process has none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID
-
 _MAX_ERRORS = 100
-_KNOWN_FIELDS = frozenset((*INPUT_NAMES, READING_ID.name, ""))
 
 
 class Problem(Exception):  # noqa: N818  the term of RFC 9457
@@ -37,9 +35,9 @@ def field_problem(errors: Sequence[tuple[int | None, str, str]], omitted: int = 
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, shown + more, errors[:_MAX_ERRORS])
 
 
-def field_label(field: str) -> str:
-    """Return the field under which metrics count an error: unknown names are counted together. "" is a whole row."""
-    return field if field in _KNOWN_FIELDS else "unknown"
+def count_by_field(fields: Iterable[str], known: Collection[str]) -> Counter[str]:
+    """Return how often each field is invalid, for the metrics: unknown names are counted together. "" is a whole row."""
+    return Counter(field if field in known or not field else "unknown" for field in fields)
 
 
 def disk_full_problem() -> Problem:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from predictive_maintenance.config.params import Params
+from predictive_maintenance.config.serving_params import ServingParams
 
 from . import logs
 from .metrics import Metrics
@@ -56,7 +56,7 @@ class Service:
     """The shared objects of one application."""
 
     settings: Settings
-    params: Params
+    params: ServingParams
     metrics: Metrics
     watcher: ModelWatcher
     executor: BoundedExecutor

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 from pydantic import BaseModel, ValidationError
 
-from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.serving_params import load_serving_params
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.scorer.scoring import BATCH_ROWS, Scorer
 from predictive_maintenance.scorer.version_files import (
@@ -83,7 +83,7 @@ def main() -> None:
 def check_version(folder: Path, version: ModelVersion) -> None:
     """Raise ModelError with the reason if the version in `folder` cannot be served."""
     model = ServedModel.load(folder, version)
-    golden = parse_golden(read_file(folder, GOLDEN_FILE), model.scorer.spec)
+    golden = parse_golden(read_file(folder, GOLDEN_FILE), model.scorer.machine)
     if (folder / TRAINING_ROWS_FILE).exists():  # serving does not need it, the next training's evaluation does
         read_training_rows(folder)
     if len(set(golden.decisions)) == 1:
@@ -105,7 +105,7 @@ async def _call_routes(model: ServedModel, golden: GoldenRows) -> None:
         settings = Settings(
             model_cache=Path(work), registry_wait_seconds=0, poll_seconds=3600, batch_deadline_seconds=3600
         )
-        app = create_app(settings, load_params(), _no_registry)
+        app = create_app(settings, load_serving_params(), _no_registry)
         async with app.router.lifespan_context(app):
             app.state.service.watcher.model = model
             for call in _calls(model, golden):

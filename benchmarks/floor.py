@@ -4,6 +4,8 @@ Middleware, metrics and logs are those of the API. /floor is a route as in FastA
 a route like /predict, on the fast path past FastAPI's routing and parameter handling.
 """
 
+from typing import Any
+
 from fastapi import Request, Response
 from pydantic_core import to_json
 
@@ -11,7 +13,7 @@ from app.http.json_validation import validate_reading
 from app.http.media_types import JSON, request_media_type
 from app.http.request_body import read_body
 from app.routes import predict
-from app.schemas.prediction import Reading
+from app.schemas.reading import MILLING_READING
 from app.service import get_service
 
 
@@ -20,11 +22,15 @@ async def fast_path_floor(request: Request) -> Response:
     """Validate and respond like /predict, without scoring."""
     request_media_type(request, (JSON,))
     settings = get_service(request).settings
-    validate_reading(bytes(await read_body(request, settings.max_reading_bytes, "PDM_MAX_READING_BYTES")))
+    validate_reading(
+        bytes(await read_body(request, settings.max_reading_bytes, "PDM_MAX_READING_BYTES")), MILLING_READING
+    )
     return Response(to_json({"failure_probability": 0.5}), media_type=JSON)
 
 
 from app.main import app  # noqa: E402  after the route above, because importing it makes the application with the existing routes
+
+Reading: Any = MILLING_READING.type
 
 
 @app.post("/floor")

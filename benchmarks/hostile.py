@@ -225,7 +225,6 @@ def write_model(folder: Path) -> None:
     from predictive_maintenance.config.params_file import load_params
     from predictive_maintenance.config.sources import Source
     from predictive_maintenance.ingestion.ingest import ingest
-    from predictive_maintenance.machine.features import with_features
     from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
     from predictive_maintenance.training.candidate import train_untuned
     from predictive_maintenance.training.export import export_model
@@ -233,8 +232,13 @@ def write_model(folder: Path) -> None:
     from predictive_maintenance.validation.cleaning import clean
 
     params = load_params()
-    pulled = ingest((Source(uri="simulator://?rows=8000&seed=3"),), params.columns)
-    rows = split(with_features(clean(pulled, params.columns.limits, params.cleaning).frame), params.split, 3)
+    pulled = ingest((Source(uri="simulator://?rows=8000&seed=3"),), params.machine)
+    rows = split(
+        params.machine.with_features(clean(pulled, params.machine, params.cleaning).frame),
+        params.machine,
+        params.split,
+        3,
+    )
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
     folder.mkdir()
     for name, content in export_model(trained, rows.train, rows.test, params).items():

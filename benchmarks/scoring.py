@@ -58,16 +58,15 @@ def train_model() -> dict[str, bytes]:
     from predictive_maintenance.config.params_file import load_params
     from predictive_maintenance.config.sources import Source
     from predictive_maintenance.ingestion.ingest import ingest
-    from predictive_maintenance.machine.features import with_features
     from predictive_maintenance.training.candidate import train_untuned
     from predictive_maintenance.training.export import export_model
     from predictive_maintenance.training.splits import split
     from predictive_maintenance.validation.cleaning import clean
 
     params = load_params()
-    ingested = ingest((Source(uri=f"simulator://?rows={TRAINING_ROWS}"),), params.columns)
-    cleaned = clean(ingested, params.columns.limits, params.cleaning)
-    rows = split(with_features(cleaned.frame), params.split, params.training.seed)
+    ingested = ingest((Source(uri=f"simulator://?rows={TRAINING_ROWS}"),), params.machine)
+    cleaned = clean(ingested, params.machine, params.cleaning)
+    rows = split(params.machine.with_features(cleaned.frame), params.machine, params.split, params.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
     return export_model(trained, rows.train, rows.test, params)
 

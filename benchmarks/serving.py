@@ -292,7 +292,7 @@ def prepare(folder: Path) -> None:
     from predictive_maintenance.config.sources import Source
     from predictive_maintenance.ingestion.ingest import ingest
     from predictive_maintenance.ingestion.simulator import simulate
-    from predictive_maintenance.machine.features import feature_matrix, with_features
+    from predictive_maintenance.machine.features import feature_matrix
     from predictive_maintenance.machine.sensors import INPUT_NAMES
     from predictive_maintenance.training.candidate import train_untuned
     from predictive_maintenance.training.export import export_model
@@ -300,8 +300,13 @@ def prepare(folder: Path) -> None:
     from predictive_maintenance.validation.cleaning import clean
 
     params = load_params()
-    pulled = ingest((Source(uri="simulator://?rows=10000&seed=7"),), params.columns)
-    rows = split(with_features(clean(pulled, params.columns.limits, params.cleaning).frame), params.split, 7)
+    pulled = ingest((Source(uri="simulator://?rows=10000&seed=7"),), params.machine)
+    rows = split(
+        params.machine.with_features(clean(pulled, params.machine, params.cleaning).frame),
+        params.machine,
+        params.split,
+        7,
+    )
     raw = simulate(TABLE_ROWS, 11)[list(INPUT_NAMES)]
     raw.to_parquet(folder / "rows.parquet")
     rows.test.head(5).to_parquet(folder / "example.parquet")

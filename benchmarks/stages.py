@@ -26,7 +26,7 @@ def run_stages(file: Path, repeats: int) -> dict[str, Measured]:
     names = feature_names(params.features.published_limit_margins)
     measured: dict[str, Measured] = {}
     measured["ingest"], ingested = measure(repeats, ingest, (Source(uri=str(file)),), params.columns)
-    measured["clean"], cleaned = measure(repeats, clean, ingested, params.columns.limits, params.cleaning)
+    measured["clean"], cleaned = measure(repeats, clean, ingested, params.machine, params.cleaning)
     frame = cleaned.frame
     del ingested, cleaned
     measured["features"], frame = measure(repeats, _features, frame, names)

@@ -13,7 +13,6 @@ from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
 from app.schemas.training_runs import TrainingRunList
 from dashboard.settings import Settings
-from predictive_maintenance.machine.sensors import INPUT_NAMES
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 BATCH_TIMEOUT_SECONDS = 120.0
@@ -100,7 +99,7 @@ class ApiClient:
                 table = stream.read_all()
         except pa.ArrowException:
             raise _unexpected_response(response, "not an Arrow stream") from None
-        if missing := {*INPUT_NAMES, "failure_probability", "rejected"} - set(table.column_names):
+        if missing := {"failure_probability", "rejected"} - set(table.column_names):
             raise _unexpected_response(response, f"missing columns: {', '.join(sorted(missing))}")
         return table
 

@@ -12,7 +12,7 @@ from dashboard.api_client import ApiClient
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 """Media types by file extension."""
 SAMPLE_FILE = Path(__file__).parent / "sample_fleet.csv"
-ID_COLUMNS = ("machine_id", "reading_id", "timestamp")
+ID_COLUMNS = ("machine_id", "reading_id", "timestamp", "counter")
 """Columns that identify a reading. Each is optional."""
 
 
@@ -60,14 +60,18 @@ def display_name(reading: Mapping[str, Any]) -> str:
 
 
 def filter_readings(
-    ranked: pd.DataFrame, *, risks: list[str], product_types: list[str], limits: list[str], text: str
+    ranked: pd.DataFrame, *, risks: list[str], categories: Mapping[str, list[str]], limits: list[str], text: str
 ) -> pd.DataFrame:
-    """Return the readings that match every filter. An empty filter matches all; `text` is searched in ID_COLUMNS."""
+    """Return the readings that match every filter. An empty filter matches all.
+
+    `categories` has values by the name of the category; `text` is searched in ID_COLUMNS.
+    """
     matches = pd.Series(True, index=ranked.index)
     if risks:
         matches &= ranked["risk_level"].isin(risks)
-    if product_types:
-        matches &= ranked["product_type"].isin(product_types)
+    for name, values in categories.items():
+        if values:
+            matches &= ranked[name].isin(values)
     for limit in limits:
         matches &= ranked["broken_limits"].str.contains(limit, regex=False)
     if text:

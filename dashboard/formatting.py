@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from app.schemas.model import Estimate
-from predictive_maintenance.machine import operating_limits
 
 NO_VALUE = "—"
 
@@ -11,7 +10,6 @@ ALGORITHM_LABELS = {"random_forest": "random forest", "lightgbm": "LightGBM"}
 GATE_LABELS = {"production": "passed", "candidate": "candidate", "rejected": "rejected"}
 """Results of the quality gate by the level that a model reached."""
 GATE_SIGNS = {"production": "🟢", "candidate": "🟡", "rejected": "🔴"}
-LIMIT_LABELS = {limit.name: limit.label for limit in operating_limits.LIMITS}
 RISK_LABELS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
 RISK_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
 RUNNING_STATUSES = ("RUNNING", "SCHEDULED")
@@ -35,14 +33,17 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.0f} {currency}" if abs(amount) >= 10 or amount == 0 else f"{amount:,.2f} {currency}"
 
 
-def with_unit(amount: float, unit: str) -> str:
+def with_unit(amount: float, unit: str, decimals: int | None = 1) -> str:
     """Format a number and its unit with non-breaking spaces."""
-    return f"{number(amount)} {unit}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{number(amount, decimals)} {unit}".strip().replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def number(amount: float) -> str:
-    """Format a number with at most one decimal and thousands separators."""
-    return f"{amount:,.1f}".removesuffix(".0")
+def number(amount: float, decimals: int | None = 1) -> str:
+    """Format a number with thousands separators and at most `decimals`; with None, with six significant digits."""
+    if decimals is None:
+        return f"{amount:,.6g}"
+    text = f"{amount:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def interval(estimate: Estimate) -> str:

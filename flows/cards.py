@@ -16,7 +16,7 @@ from predictive_maintenance.config.params import Params
 from predictive_maintenance.evaluation.evaluate import Evaluation
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
-from predictive_maintenance.machine.sensors import BINARY_NAMES, LABEL, LABELS
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
 from predictive_maintenance.tracking.runs import FlowRun
@@ -26,6 +26,7 @@ from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import altair as alt
+    import pandas as pd
 
 Component = Markdown | Table | VegaChart | ProgressBar
 
@@ -58,12 +59,12 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
     run_log.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
-def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Component]:
+def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, machine: Machine) -> list[Component]:
     """Return the card of the step clean: sources, quarantine, failures and distributions."""
     from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
     frame = cleaned.frame
-    failures = int(frame[LABEL.name].sum())
+    failures = int(frame[machine.label_name].sum())
     components = [
         Markdown("# Data"),
         Markdown(
@@ -93,9 +94,19 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned) -> list[Compone
                 shown[columns].astype(str).to_numpy().tolist(),
             ),
         ]
-    modes = [[LABELS[name], f"{int(frame[name].sum()):,}"] for name in BINARY_NAMES if name in frame]
-    components += [Markdown("## Failures"), _table(["Failure", "Rows"], modes), Markdown("## Distributions")]
-    return components + [_chart(chart) for chart in distributions(frame)]
+    modes = [[machine.labels[name], f"{int(frame[name].sum()):,}"] for name in machine.binary_names if name in frame]
+    components += [Markdown("## Failures"), _table(["Failure", "Rows"], modes), *_missing_values(frame, machine)]
+    components.append(Markdown("## Distributions"))
+    return components + [_chart(chart) for chart in distributions(frame, machine)]
+
+
+def _missing_values(frame: pd.DataFrame, machine: Machine) -> list[Component]:
+    """The share of missing values of each optional sensor."""
+    if not machine.optional_sensor_names:
+        return []
+    shares = {name: frame[name].isna().mean() if name in frame else 1.0 for name in machine.optional_sensor_names}
+    rows = [[machine.labels[name], f"{share:.1%}"] for name, share in shares.items()]
+    return [Markdown("## Missing values"), _table(["Optional sensor", "Missing"], rows)]
 
 
 def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
@@ -141,7 +152,7 @@ def evaluation_card(
 
     verdict = evaluation.verdict
     title = {"production": "Fit for production", "candidate": "Candidate, not for production", None: "Rejected"}
-    figures = evaluation_charts(evaluation, params.costs.currency)
+    figures = evaluation_charts(evaluation, params)
     columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
     if evaluation.forward:
         columns["Forward in time"] = evaluation.forward
@@ -156,7 +167,7 @@ def evaluation_card(
         Markdown("## Metrics"),
         Markdown(
             f"Intervals of {params.evaluation.confidence:.0%} from {params.evaluation.bootstrap_samples:,} bootstrap samples "
-            f"of tool lives. Forward in time: {evaluation.forward_note}."
+            f"of {params.machine.description.texts.groups}. Forward in time: {evaluation.forward_note}."
         ),
         _scores(columns),
         *_champion(evaluation),
@@ -164,8 +175,7 @@ def evaluation_card(
         _chart(figures["pr_curve"]),
         Markdown("## Failure modes"),
         *_modes(evaluation, figures),
-        Markdown("## Product types"),
-        _scores({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
+        *_categories(evaluation, params.machine),
         Markdown("## Threshold and cost"),
         Markdown(
             f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
@@ -215,6 +225,14 @@ def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Com
     if not evaluation.modes:
         return [Markdown("The data has no failure modes.")]
     return [_table(*modes_table(evaluation.modes)), _chart(figures["recall_by_mode"])]
+
+
+def _categories(evaluation: Evaluation, machine: Machine) -> list[Component]:
+    """A table for each category, with a column for each of its values."""
+    components: list[Component] = []
+    for name, scores in evaluation.categories.items():
+        components += [Markdown(f"## {machine.columns[name].label}"), _scores(scores)]
+    return components
 
 
 def _scores(columns: Mapping[str, Scores]) -> Table:

@@ -10,10 +10,13 @@ from typing import Any
 from metaflow import FlowSpec, current, user_step_decorator
 from metaflow.exception import MetaflowException
 
+from predictive_maintenance.config.machine_file import find_machine
 from predictive_maintenance.config.params_file import read_yaml
+from predictive_maintenance.config.project import project_dir
 from predictive_maintenance.config.sources import parse_sources
 from predictive_maintenance.config.uris import redact, redact_text
 from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
+from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.tracking.runs import FlowRun
 
 ARGUMENTS_VARIABLE = "PDM_RUN_ARGUMENTS"
@@ -97,6 +100,14 @@ def read_settings(text: str) -> dict[str, Any]:
         return read_yaml(text, "settings")
     except PredictiveMaintenanceError as error:
         raise RunStopped(str(error)) from None
+
+
+def read_machine(context: Any, option: Any, name: str) -> str:
+    """The description of the machine --machine names, as JSON: a remote step has no folder machines."""
+    try:
+        return json.dumps(to_plain(find_machine(name, project_dir()))) if name else ""
+    except PredictiveMaintenanceError as error:
+        raise RunStopped(f"--machine: {error}") from None
 
 
 def read_sources(context: Any, option: Any, text: str) -> str:

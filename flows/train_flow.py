@@ -3,13 +3,14 @@
 from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
+import json
 from datetime import UTC, datetime
 
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
 import cards
 import disk_errors  # noqa: F401  reports a full disk as text
-from metaflow_errors import plain_errors, read_settings, read_sources
+from metaflow_errors import plain_errors, read_machine, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
@@ -17,7 +18,6 @@ from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
-from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
@@ -57,6 +57,12 @@ class TrainFlow(FlowSpec):
     trials = Parameter(
         "trials", help="Tuning trials of each candidate, instead of params.yaml.", type=int, default=None
     )
+    machine = Parameter(
+        "machine",
+        help="Kind of machine instead of the one in params.yaml: a folder in machines with a machine.yaml.",
+        default="",
+        callback=read_machine,
+    )
     seed = Parameter("seed", help="Random seed, instead of params.yaml.", type=int, default=None)
     promote = Parameter("promote", help="False: register the model as candidate only.", default=True)
 
@@ -65,7 +71,9 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Check the settings, the sources and the registry before any work."""
-        given = parse_params(self.settings.to_dict(), "settings").override(self.sources, self.trials, self.seed)
+        given = parse_params(self.settings.to_dict(), "settings").override(
+            self.sources, self.trials, self.seed, json.loads(self.machine or "null")
+        )
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
         check_sources(self.params.data.sources)
@@ -86,7 +94,7 @@ class TrainFlow(FlowSpec):
     @step
     def ingest(self):
         """Read every source and merge the rows."""
-        self.ingested = ingest(self.params.data.sources, self.params.columns)
+        self.ingested = ingest(self.params.data.sources, self.params.machine)
         for record in self.ingested.records:
             print(record.summary())
         self.next(self.clean)
@@ -99,9 +107,9 @@ class TrainFlow(FlowSpec):
     def clean(self):
         """Move bad rows to quarantine, with the reason."""
         self.records = self.ingested.records
-        self.cleaned = clean(self.ingested, self.params.columns.limits, self.params.cleaning)
+        self.cleaned = clean(self.ingested, self.params.machine, self.params.cleaning)
         print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
-        cards.show("clean", cards.data_card(self.records, self.cleaned), self.flow_mlflow_run)
+        cards.show("clean", cards.data_card(self.records, self.cleaned, self.params.machine), self.flow_mlflow_run)
         self.next(self.features)
 
     @plain_errors
@@ -109,11 +117,14 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=4096)
     @step
     def features(self):
-        """Compute the features, hold out some tool lives, and assign the others to folds."""
-        self.rows = split(with_features(self.cleaned.frame), self.params.split, self.params.training.seed)
+        """Compute the features, hold out some groups of rows, and assign the others to folds."""
+        machine = self.params.machine
+        self.rows = split(
+            machine.with_features(self.cleaned.frame), machine, self.params.split, self.params.training.seed
+        )
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
-            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by tool life",
+            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by {machine.description.texts.group}",
             *self.rows.notes,
         )
         self.algorithms = sorted(self.params.candidates)
@@ -162,7 +173,7 @@ class TrainFlow(FlowSpec):
         self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
-        run_log.log_evaluation(run, self.evaluation, self.params.costs.currency)
+        run_log.log_evaluation(run, self.evaluation, self.params)
         cards.show("evaluate", cards.evaluation_card(self.evaluation, *about), run)
         self.next(self.end)
 
@@ -174,7 +185,11 @@ class TrainFlow(FlowSpec):
         """Register the model, and promote it if it passes the gate."""
         run = self.flow_mlflow_run
         self.tags = run_log.version_tags(
-            self.evaluation, training_fingerprint(self.rows.train), self.records, self.flow_run, self.commit
+            self.evaluation,
+            training_fingerprint(self.rows.train, self.params.machine),
+            self.records,
+            self.flow_run,
+            self.commit,
         )
         self.outcome: Outcome = register_and_promote(
             run, self.files, self.rows.test, self.evaluation, self.tags, self.params.registry, self.promote

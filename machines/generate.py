@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from predictive_maintenance.config.machine_file import MACHINE_FILE, load_machine
+from predictive_maintenance.config.machine_file import load_machine
+from predictive_maintenance.config.machine_folders import MACHINE_FILE
 from predictive_maintenance.machine.description import MachineDescription
 from predictive_maintenance.machine.machine_json import to_json
 

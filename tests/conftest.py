@@ -19,7 +19,6 @@ from predictive_maintenance.evaluation.evaluate import Evaluation, evaluate
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
-from predictive_maintenance.machine.features import with_features
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.training.candidate import TrainedCandidate, train_untuned
 from predictive_maintenance.training.export import export_model
@@ -28,7 +27,12 @@ from predictive_maintenance.validation.cleaning import clean
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
-pytest_plugins = ("tests.fixtures.disks", "tests.fixtures.dvc_projects", "tests.fixtures.readings")
+pytest_plugins = (
+    "tests.fixtures.described_machines",
+    "tests.fixtures.disks",
+    "tests.fixtures.dvc_projects",
+    "tests.fixtures.readings",
+)
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))
 
@@ -95,7 +99,7 @@ def read_rows(params: Params) -> Callable[[str], pd.DataFrame]:
     """Return the clean rows of the source with the given URI."""
 
     def read(uri: str) -> pd.DataFrame:
-        return clean(ingest((Source(uri=uri),), params.columns), params.columns.limits, params.cleaning).frame
+        return clean(ingest((Source(uri=uri),), params.machine), params.machine, params.cleaning).frame
 
     return read
 
@@ -105,7 +109,12 @@ def small(params: Params, read_rows: Callable[[str], pd.DataFrame], tmp_path_fac
     """A LightGBM on 8,000 simulated readings, trained once for all workers."""
 
     def train(folder: Path) -> None:
-        rows = split(with_features(read_rows("simulator://?rows=8000&seed=3")), params.split, params.training.seed)
+        rows = split(
+            params.machine.with_features(read_rows("simulator://?rows=8000&seed=3")),
+            params.machine,
+            params.split,
+            params.training.seed,
+        )
         _train("lightgbm", rows, params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small model", train), params)

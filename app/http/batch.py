@@ -1,7 +1,7 @@
 """The readings of a batch as columns, with the errors of its invalid rows."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from predictive_maintenance.validation.cell_validation import Faults
 
-from ..problems import field_label
+from ..problems import count_by_field
 
 MAX_ERRORS = 100_000
 """The errors of one batch that are described. Each takes hundreds of bytes, and a row of three bytes can have six."""
@@ -20,7 +20,7 @@ NOT_DESCRIBED = f"is invalid; only the first {MAX_ERRORS:,} errors of a batch ar
 
 @dataclass(kw_only=True)
 class Batch:
-    """`rows` readings: a column for each of INPUT_NAMES, with NaN or None in invalid cells.
+    """`rows` readings: a column for each input of the machine, with NaN or None in invalid cells.
 
     `errors` are (field, reason) by row, from 0. `identity` holds the identity columns of a table, as text. `columnar`: the
     readings came as JSON columns, and the answer has columns, too.
@@ -53,9 +53,9 @@ class Batch:
             for row in fault.positions if rows is None else rows[fault.positions]:
                 self.add_error(int(row), fault.column, fault.reason)
 
-    def count_errors(self) -> Counter[str]:
-        """Return the number of described errors by field; fields with unknown names are counted together."""
-        return Counter(field_label(name) for errors in self.errors.values() for name, _ in errors)
+    def count_errors(self, known: Collection[str]) -> Counter[str]:
+        """Return the number of described errors by field; fields that are not `known` are counted together."""
+        return count_by_field((name for errors in self.errors.values() for name, _ in errors), known)
 
     def valid_rows(self) -> npt.NDArray[np.bool_]:
         """Return a mask of shape (rows,): the rows without an error."""

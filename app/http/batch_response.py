@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from predictive_maintenance.machine.operating_limits import LIMITS, exceeded_limit_codes, limits_of_code
-from predictive_maintenance.machine.sensors import INPUT_NAMES, READING_ID, SENSOR_NAMES
+from predictive_maintenance.machine.names import READING_ID
 
 from ..schemas.prediction import RiskLevel
 from ..serving.assessment import recommended_action
@@ -21,18 +20,7 @@ from .tables import write_table
 _RISK_LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")
 _NO_WARNINGS: list[str] = []
 
-# Lookup tables by risk level and by combination of exceeded limits, applied to all rows at once.
-_COMBINATIONS = [limits_of_code(code) for code in range(1 << len(LIMITS))]
 _LEVEL_NAMES = np.array(_RISK_LEVELS, dtype=object)
-_LIMIT_NAMES = np.empty(len(_COMBINATIONS), dtype=object)
-_LIMIT_NAMES[:] = [tuple(limit.name for limit in limits) for limits in _COMBINATIONS]
-_ACTIONS = np.array(
-    [
-        [recommended_action(level, (limit.action for limit in limits)) for limits in _COMBINATIONS]
-        for level in _RISK_LEVELS
-    ],
-    dtype=object,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +33,7 @@ class ScoredBatch:
     probabilities: npt.NDArray[np.float64]
     decisions: npt.NDArray[np.bool_]
     levels: npt.NDArray[np.int8]
-    limit_codes: npt.NDArray[np.uint8]
+    limit_codes: npt.NDArray[Any]
     warnings: dict[int, list[str]]
 
 
@@ -77,7 +65,7 @@ _ANSWER_FIELDS = _Record.__struct_fields__[1:-1]
 def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     """Score the valid rows of `batch`."""
     valid, spec = batch.valid_rows(), model.scorer.spec
-    columns = {name: batch.columns[name][valid] for name in INPUT_NAMES}
+    columns = {name: batch.columns[name][valid] for name in model.scorer.machine.input_names}
     probabilities = model.scorer.probabilities(columns) if valid.any() else np.empty(0)
     decisions = model.scorer.decisions(probabilities)
     elevated = probabilities * spec.missed_failure_cost >= spec.false_alarm_cost
@@ -89,7 +77,7 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
         probabilities=probabilities,
         decisions=decisions,
         levels=levels,
-        limit_codes=exceeded_limit_codes(columns),
+        limit_codes=model.scorer.machine.exceeded_limit_codes(columns),
         warnings=_warnings(columns, model),
     )
 
@@ -127,16 +115,21 @@ def as_table(scored: ScoredBatch, media_type: str, inputs: bool = False) -> byte
         name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items() if name != "row"
     }
     version = pa.repeat(pa.scalar(scored.model.version.version), scored.batch.rows)
-    ids = {name: answers.pop(name) for name in (READING_ID.name,) if name in answers}
-    ordered = {"row": columns["row"], **ids, **(_inputs(scored.batch) if inputs else {}), **answers}
+    ids = {name: answers.pop(name) for name in (READING_ID,) if name in answers}
+    ordered = {"row": columns["row"], **ids, **(_inputs(scored) if inputs else {}), **answers}
     table = pa.table(ordered | {"model_version": version, "rejected": pa.array(reasons, pa.string())})
     return write_table(table, media_type)
 
 
-def _inputs(batch: Batch) -> dict[str, pa.Array]:
+def _inputs(scored: ScoredBatch) -> dict[str, pa.Array]:
     """Return the readings in canonical columns and units, null in invalid cells."""
-    identity = {name: pa.array(values, pa.string()) for name, values in batch.identity.items()}
-    return identity | {name: pa.array(batch.columns[name], from_pandas=True) for name in INPUT_NAMES}
+    batch, names = scored.batch, scored.model.scorer.machine.input_names
+    identity = {name: pa.array(map(_text, values), pa.string()) for name, values in batch.identity.items()}
+    return identity | {name: pa.array(batch.columns[name], from_pandas=True) for name in names}
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None else str(cell)
 
 
 def _json_columns(scored: ScoredBatch) -> dict[str, list[Any]]:
@@ -179,7 +172,14 @@ def _errors(batch: Batch, row: int) -> list[dict[str, str]]:
 
 def _answers(scored: ScoredBatch) -> dict[str, Sequence[Any]]:
     """Return the columns of the answer for the valid rows."""
-    levels, codes = scored.levels, scored.limit_codes
+    levels = scored.levels
+    # Texts are made once for each combination of exceeded limits that occurs.
+    codes, combination = np.unique(scored.limit_codes, return_inverse=True)
+    limits = [scored.model.scorer.machine.limits_of_code(int(code)) for code in codes]
+    names, actions = np.empty(len(codes), dtype=object), np.empty((len(_RISK_LEVELS), len(codes)), dtype=object)
+    names[:] = [tuple(limit.name for limit in exceeded) for exceeded in limits]
+    for row, level in enumerate(_RISK_LEVELS):
+        actions[row] = [recommended_action(level, (limit.action for limit in exceeded)) for exceeded in limits]
     warnings: list[list[str]] = [_NO_WARNINGS] * len(levels)
     for row, texts in scored.warnings.items():
         warnings[row] = texts
@@ -188,20 +188,20 @@ def _answers(scored: ScoredBatch) -> dict[str, Sequence[Any]]:
         "predicted_failure": scored.decisions.tolist(),
         "risk_level": _LEVEL_NAMES[levels].tolist(),
         "expected_cost_of_ignoring": (scored.probabilities * scored.model.scorer.spec.missed_failure_cost).tolist(),
-        "broken_limits": _LIMIT_NAMES[codes].tolist(),
-        "recommended_action": _ACTIONS[levels, codes].tolist(),
+        "broken_limits": names[combination].tolist(),
+        "recommended_action": actions[levels, combination].tolist(),
         "warnings": warnings,
     }
 
 
 def _warnings(columns: dict[str, npt.NDArray[Any]], model: ServedModel) -> dict[int, list[str]]:
     """Return warnings by position. Few rows are outside the training ranges: only for these, texts are made."""
-    outside = np.zeros(len(columns[SENSOR_NAMES[0]]), dtype=bool)
+    names = model.scorer.machine.sensor_names
+    outside = np.zeros(len(columns[names[0]]), dtype=bool)
     for name, (low, high) in model.training_ranges.items():
         outside |= (columns[name] < low) | (columns[name] > high)
     return {
-        int(row): model.warnings({name: float(columns[name][row]) for name in SENSOR_NAMES})
-        for row in np.flatnonzero(outside)
+        int(row): model.warnings({name: float(columns[name][row]) for name in names}) for row in np.flatnonzero(outside)
     }
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from pydantic_core import from_json, to_json
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
+from predictive_maintenance.machine.machine import Machine
 
 from ..problems import Problem
 from .media_types import CSV, JSON, JSON_LINES
@@ -24,13 +24,16 @@ class _RecordAnswer(msgspec.Struct):
     predictions: list[msgspec.Raw]
 
 
-def as_batch(body: bytes, media_type: str, max_rows: int, max_record_bytes: int) -> bytes:
-    """Convert `body` to a body of /predict/batch. Raises Problem 413 for more than `max_rows` JSON lines."""
+def as_batch(body: bytes, media_type: str, machine: Machine, max_rows: int, max_record_bytes: int) -> bytes:
+    """Convert `body` to a body of /predict/batch for readings of `machine`.
+
+    Raises Problem 413 for more than `max_rows` JSON lines.
+    """
     if media_type == JSON_LINES:
         return _join_lines(body, max_rows)
     if media_type == CSV:
-        return body if _has_header(body) else ",".join(INPUT_NAMES).encode() + b"\n" + body
-    return b"[" + body + b"]" if len(body) <= max_record_bytes and _is_one_record(body) else body
+        return body if _has_header(body, machine) else ",".join(machine.input_names).encode() + b"\n" + body
+    return b"[" + body + b"]" if len(body) <= max_record_bytes and _is_one_record(body, machine) else body
 
 
 def as_lines(answer: bytes) -> bytes:
@@ -54,17 +57,31 @@ def _join_lines(body: bytes, max_rows: int) -> bytes:
     return b"[" + b",".join(lines) + b"]"
 
 
-def _is_one_record(body: bytes) -> bool:
+def _is_one_record(body: bytes, machine: Machine) -> bool:
     """Whether `body` is one reading, not columns. Invalid JSON is reported when the batch is read."""
     try:
         document = from_json(body)
     except ValueError:
         return False
-    return isinstance(document, dict) and not isinstance(document.get(PRODUCT_TYPE.name), list)
+    return isinstance(document, dict) and not any(isinstance(document.get(name), list) for name in machine.input_names)
 
 
-def _has_header(body: bytes) -> bool:
-    """Whether the first line is not a reading, which begins with a product type."""
+def _has_header(body: bytes, machine: Machine) -> bool:
+    """Whether the first line is not a reading: values of the categories, then numbers."""
     first = re.split(rb"[\r\n]", body[:_FIRST_LINE_BYTES], maxsplit=1)[0].decode("utf-8", "replace")
     cells = [cell.strip(' "') for cell in first.split(",")]
-    return not (len(cells) == len(INPUT_NAMES) and cells[0] in PRODUCT_TYPES)
+    if len(cells) != len(machine.input_names):
+        return True
+    categories = machine.description.categories
+    if categories:
+        first_category = next(iter(categories.values()))
+        return cells[0] not in first_category.values
+    return not _is_number(cells[0])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -5,7 +5,7 @@ hundred times the memory of the body.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -13,19 +13,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES, PRODUCT_TYPE, READING_ID, SENSOR_NAMES
+from predictive_maintenance.machine.names import READING_ID
 
 from ..problems import Problem, field_problem
-from ..schemas.prediction import Reading, Readings
+from ..schemas.reading import ReadingSchema
 from .batch import Batch
 from .duplicate_keys import REASON as DUPLICATE_KEY
 from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys, refuse_duplicate_keys
 from .json_array import split_array
 from .json_validation import (
-    READING,
     drop_unknown_keys,
     error_details,
     invalid_json,
@@ -36,24 +35,21 @@ from .json_validation import (
 from .msgspec_decoder import records_decoder
 from .tables import check_rows
 
-_MAX_VALUES_PER_ROW = 10
+_SPARE_VALUES_PER_ROW = 3
 _SMALL_BODY_VALUES = 100_000
 _MAX_UNKNOWN_COLUMNS = 100
 _PART_ROWS = 1_000
 _ROWS_WITH_SUGGESTIONS = 10
-_INVALID: dict[str, Any] = dict.fromkeys((READING_ID.name, *INPUT_NAMES))
-_COLUMNS: TypeAdapter[Readings] = TypeAdapter(Readings)
-_decode_records = records_decoder(Reading)
 
 
-def read_json_batch(body: bytes, max_rows: int, max_record_bytes: int) -> Batch:
+def read_json_batch(body: bytes, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
     """Return the batch in `body`. Raises Problem if the whole body is invalid or has more than `max_rows` rows."""
-    _check_values(body, max_rows)
+    _check_values(body, len(schema.names) + _SPARE_VALUES_PER_ROW, max_rows)
     match _first_character(body):
         case b"{":
-            return _read_columns(body, max_rows)
+            return _read_columns(body, schema, max_rows)
         case b"[":
-            return _read_records(body, max_rows, max_record_bytes)
+            return _read_records(body, schema, max_rows, max_record_bytes)
     try:
         from_json(body)
     except ValueError as error:
@@ -61,16 +57,16 @@ def read_json_batch(body: bytes, max_rows: int, max_record_bytes: int) -> Batch:
     raise field_problem([(None, "", "should be a list of readings, or an object with columns")])
 
 
-def _check_values(body: bytes, max_rows: int) -> None:
+def _check_values(body: bytes, values_per_row: int, max_rows: int) -> None:
     """Raise Problem 413 if `body` has far more values than `max_rows` readings: each takes 50 bytes or more when parsed.
 
-    A comma stands between two values; a valid reading has seven.
+    A comma stands between two values.
     """
-    most = max(_MAX_VALUES_PER_ROW * max_rows, _SMALL_BODY_VALUES)
+    most = max(values_per_row * max_rows, _SMALL_BODY_VALUES)
     if len(body) > 2 * most and body.count(b",") > most:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the batch has more than {most:,} values ({_MAX_VALUES_PER_ROW} for each of the {max_rows:,} rows of "
+            f"the batch has more than {most:,} values ({values_per_row} for each of the {max_rows:,} rows of "
             "PDM_MAX_ROWS): send it in parts",
         )
 
@@ -80,45 +76,56 @@ def _first_character(body: bytes) -> bytes:
     return found[0] if found else b""
 
 
-def _read_records(body: bytes, max_rows: int, max_record_bytes: int) -> Batch:
+def _read_records(body: bytes, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
     batch = Batch(rows=0, columns={})
     getter: Callable[..., Callable[[Any], Any]] = attrgetter
-    records = _decode_records(body)
-    if records is None or _may_have_duplicate_keys(body, records):
-        getter, records = itemgetter, _validate_records(body, batch, max_rows, max_record_bytes)
+    records = records_decoder(schema.type)(body)
+    if records is None or _may_have_duplicate_keys(body, records, schema):
+        getter, records = itemgetter, _validate_records(body, schema, batch, max_rows, max_record_bytes)
     batch.rows = len(records)
     check_rows(batch.rows, max_rows)
-    cells = zip(*map(getter(*INPUT_NAMES), records), strict=True)
-    batch.columns = {name: _column(name, values) for name, values in zip(INPUT_NAMES, cells, strict=False)}
-    batch.reading_ids = _ids(list(map(getter(READING_ID.name), records)))
+    # With the id, so that there are at least two names: with one, a getter does not return a tuple.
+    ids, *cells = zip(*map(getter(*schema.names), records), strict=True) if records else [()] * len(schema.names)
+    batch.columns = _columns(schema, dict(zip(schema.names[1:], cells, strict=True)))
+    batch.reading_ids = _ids(ids)
     return batch
 
 
-def _may_have_duplicate_keys(body: bytes, records: list[Any]) -> bool:
-    given = [record.reading_id for record in records if record.reading_id is not msgspec.UNSET]
-    return may_have_duplicate_keys(body, len(INPUT_NAMES) * len(records) + len(given), filter(None, given))
+def _may_have_duplicate_keys(body: bytes, records: list[Any], schema: ReadingSchema) -> bool:
+    machine = schema.machine
+    keys = len(machine.required_input_names) * len(records)
+    for name in (READING_ID, *machine.optional_sensor_names):
+        keys += sum(getattr(record, name) is not msgspec.UNSET for record in records)
+    texts = [READING_ID, *(name for name, values in machine.description.categories.items() if values.unseen == "other")]
+    given = (text for record in records for name in texts if (text := getattr(record, name)))
+    return may_have_duplicate_keys(body, keys, (text for text in given if isinstance(text, str)))
 
 
-def _validate_records(body: bytes, batch: Batch, max_rows: int, max_record_bytes: int) -> list[dict[str, Any]]:
+def _validate_records(
+    body: bytes, schema: ReadingSchema, batch: Batch, max_rows: int, max_record_bytes: int
+) -> list[dict[str, Any]]:
     """Return the records of a body that may be invalid. Add their errors to `batch`; an invalid record has no values."""
     records: list[dict[str, Any]] = []
     try:
         for row, (value, text) in enumerate(split_array(body.decode())):
             check_rows(row + 1, max_rows)
-            records.append(_validate_record(value, text.encode(), row, batch, max_record_bytes))
+            records.append(_validate_record(value, text.encode(), row, schema, batch, max_record_bytes))
     except (ValueError, RecursionError) as error:
         raise invalid_json(error) from None
     return records
 
 
-def _validate_record(value: Any, text: bytes, row: int, batch: Batch, max_bytes: int) -> dict[str, Any]:
+def _validate_record(
+    value: Any, text: bytes, row: int, schema: ReadingSchema, batch: Batch, max_bytes: int
+) -> dict[str, Any]:
     """Return one record. Add its errors to `batch`. Raises ValueError for JSON that only this validation rejects."""
+    invalid: dict[str, Any] = dict.fromkeys(schema.names)
     if len(text) > max_bytes:
         batch.add_error(row, "", f"is larger than {max_bytes:,} bytes (PDM_MAX_READING_BYTES)")
-        return dict(_INVALID)
+        return invalid
     record: Any = None
     try:
-        record = READING.validate_json(drop_unknown_keys(text)[0])
+        record = schema.reading.validate_json(drop_unknown_keys(text, schema.names)[0])
     except ValidationError as error:
         if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
             batch.add_error(row, "", "")  # without a description: building one takes most of the time
@@ -127,7 +134,11 @@ def _validate_record(value: Any, text: bytes, row: int, batch: Batch, max_bytes:
             if details[0]["type"] == "json_invalid":  # always a single error
                 raise ValueError(f"row {row + 1}: {details[0]['msg']}") from None
             # Suggestions take time, so only the first invalid rows get them.
-            reasons = reasons_of(details) if len(batch.errors) < _ROWS_WITH_SUGGESTIONS else map(reason_of, details)
+            reasons = (
+                reasons_of(details, schema.names)
+                if len(batch.errors) < _ROWS_WITH_SUGGESTIONS
+                else map(reason_of, details)
+            )
             for detail, reason in zip(details, reasons, strict=True):
                 batch.add_error(row, ".".join(map(str, detail["loc"])), reason)
     if isinstance(value, dict):
@@ -136,73 +147,90 @@ def _validate_record(value: Any, text: bytes, row: int, batch: Batch, max_bytes:
             for _, key in find_duplicate_keys(text):
                 batch.add_error(row, key, DUPLICATE_KEY)
     if row not in batch.errors:
-        return _INVALID | record
-    return _INVALID | ({READING_ID.name: value.get(READING_ID.name)} if isinstance(value, dict) else {})
+        return invalid | record
+    return invalid | ({READING_ID: value.get(READING_ID)} if isinstance(value, dict) else {})
 
 
-def _read_columns(body: bytes, max_rows: int) -> Batch:
+def _read_columns(body: bytes, schema: ReadingSchema, max_rows: int) -> Batch:
     try:
         given: dict[str, list[Any]] = from_json(body)
     except ValueError as error:
         raise invalid_json(error) from None
-    _check_columns(given)
-    ids = given.get(READING_ID.name, [])
+    _check_columns(given, schema)
+    ids = given.get(READING_ID, [])
     refuse_duplicate_keys(body, len(given), (one for one in ids if isinstance(one, str)))
     lengths = {name: len(values) for name, values in given.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the columns have different lengths: {shown}")
-    batch = Batch(rows=lengths[PRODUCT_TYPE.name], columns={}, columnar=True)
+    batch = Batch(rows=next(iter(lengths.values()), 0), columns={}, columnar=True)
     check_rows(batch.rows, max_rows)
-    _add_cell_errors(given, batch)
+    _add_cell_errors(given, schema, batch)
     for row in batch.errors:
-        for name in INPUT_NAMES:
-            given[name][row] = None
-    batch.columns = {name: _column(name, given[name]) for name in INPUT_NAMES}
+        for name in given:
+            if name != READING_ID:
+                given[name][row] = None
+    batch.columns = _columns(schema, given)
     batch.reading_ids = _ids(ids)
     return batch
 
 
-def _check_columns(given: dict[str, Any]) -> None:
+def _check_columns(given: dict[str, Any], schema: ReadingSchema) -> None:
     """Raise Problem if a column is missing, unknown (at most 100 are reported) or not a list."""
-    unknown = [name for name in given if name not in Readings.__annotations__]
+    unknown = [name for name in given if name not in schema.names]
     omitted = set(unknown[_MAX_UNKNOWN_COLUMNS:])
     shape: dict[str, list[Any] | None] = {
         name: [] if isinstance(cells, list) else None for name, cells in given.items() if name not in omitted
     }
     try:
-        _COLUMNS.validate_python(shape)
+        schema.columns.validate_python(shape)
     except ValidationError as error:
-        raise json_problem(error, len(omitted)) from None
+        raise json_problem(error, schema.names, len(omitted)) from None
 
 
-def _add_cell_errors(given: dict[str, list[Any]], batch: Batch) -> None:
+def _add_cell_errors(given: dict[str, list[Any]], schema: ReadingSchema, batch: Batch) -> None:
     for start in range(0, batch.rows, _PART_ROWS):
         part = {name: cells[start : start + _PART_ROWS] for name, cells in given.items()}
         try:
-            _COLUMNS.validate_python(part)
+            schema.columns.validate_python(part)
         except ValidationError as error:
             if batch.is_full:
-                _mark_invalid_rows(part, start, batch)
+                _mark_invalid_rows(part, start, schema, batch)
                 continue
             for detail in error_details(error):
                 name, row = detail["loc"][:2]
                 batch.add_error(start + row, name, reason_of(detail))
 
 
-def _mark_invalid_rows(part: dict[str, list[Any]], start: int, batch: Batch) -> None:
+def _mark_invalid_rows(part: dict[str, list[Any]], start: int, schema: ReadingSchema, batch: Batch) -> None:
     """Add an error without a description for each invalid row: describing all cells takes ten times as long."""
     for row, cells in enumerate(zip(*part.values(), strict=True), start):
         try:
-            READING.validate_python(dict(zip(part, cells, strict=True)))
+            schema.reading.validate_python(dict(zip(part, cells, strict=True)))
         except ValidationError:
             batch.add_error(row, "", "")
 
 
-def _column(name: str, values: Sequence[Any]) -> npt.NDArray[Any]:
-    return np.array(values, dtype=np.float64 if name in SENSOR_NAMES else object)
+def _columns(schema: ReadingSchema, given: Mapping[str, Sequence[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The inputs as arrays: objects for categories, float64 with NaN for missing values for sensors."""
+    machine = schema.machine
+    columns: dict[str, npt.NDArray[Any]] = {
+        name: np.array(given[name], dtype=object) for name in machine.category_names
+    }
+    rows = len(next(iter(given.values())))
+    for name in machine.sensor_names:
+        values = given.get(name)
+        if values is None:
+            columns[name] = np.full(rows, np.nan)
+        elif name in machine.optional_sensor_names:
+            columns[name] = np.array(
+                [np.nan if value is msgspec.UNSET else value for value in values], dtype=np.float64
+            )
+        else:
+            columns[name] = np.array(values, dtype=np.float64)
+    return columns
 
 
-def _ids(ids: list[Any]) -> Sequence[str | None] | None:
+def _ids(ids: Sequence[Any]) -> Sequence[str | None] | None:
     texts = [reading_id if isinstance(reading_id, str) else None for reading_id in ids]
     return texts if any(text is not None for text in texts) else None

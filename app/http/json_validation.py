@@ -1,35 +1,32 @@
 """JSON validation that reports every invalid field, with a bounded number of errors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from ..problems import Problem, field_problem
-from ..schemas.prediction import Reading
+from ..schemas.reading import ReadingSchema
 
-READING: TypeAdapter[Reading] = TypeAdapter(Reading)
-
-_READING_NAMES = frozenset(Reading.__annotations__)
 _MAX_UNKNOWN_KEYS = 100
 _MANY_KEYS_BYTES = 4096
 _MAX_SUGGESTIONS = 3
 _MAX_SUGGESTION_CHARACTERS = 64
 
 
-def validate_reading(body: bytes) -> dict[str, Any]:
+def validate_reading(body: bytes, schema: ReadingSchema) -> dict[str, Any]:
     """Return the reading in `body`. Raises Problem: 400 for invalid JSON, 422 with each invalid field, at most 100."""
-    body, omitted = drop_unknown_keys(body)
+    body, omitted = drop_unknown_keys(body, schema.names)
     try:
-        return dict(READING.validate_json(body))
+        return dict(schema.reading.validate_json(body))
     except ValidationError as error:
-        raise json_problem(error, omitted) from None
+        raise json_problem(error, schema.names, omitted) from None
 
 
-def drop_unknown_keys(body: bytes) -> tuple[bytes, int]:
+def drop_unknown_keys(body: bytes, known: Collection[str]) -> tuple[bytes, int]:
     """Return `body` with the first 100 unknown keys of the JSON object that it is, and the number of keys dropped.
 
     pydantic would build an error for each of thousands of keys, which takes longer than everything else. The reading is
@@ -43,18 +40,18 @@ def drop_unknown_keys(body: bytes) -> tuple[bytes, int]:
         return body, 0
     if not isinstance(document, dict):
         return body, 0
-    unknown = [key for key in document if key not in _READING_NAMES]
+    unknown = [key for key in document if key not in known]
     for key in (dropped := unknown[_MAX_UNKNOWN_KEYS:]):
         del document[key]
     return (to_json(document, inf_nan_mode="constants"), len(dropped)) if dropped else (body, 0)
 
 
-def json_problem(error: ValidationError, omitted: int = 0) -> Problem:
+def json_problem(error: ValidationError, known: Collection[str], omitted: int = 0) -> Problem:
     """Convert pydantic's error to a problem: 400 for invalid JSON, 422 with each invalid field."""
     details = error_details(error)
     if details[0]["type"] == "json_invalid":
         return invalid_json(details[0]["msg"].removeprefix("Invalid JSON: "))
-    reasons = reasons_of(details)
+    reasons = reasons_of(details, known)
     fields = [(None, ".".join(map(str, detail["loc"])), why) for detail, why in zip(details, reasons, strict=True)]
     return field_problem(fields, omitted)
 
@@ -69,13 +66,13 @@ def error_details(error: ValidationError) -> list[Any]:
     return error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def reasons_of(details: Sequence[Any]) -> list[str]:
-    """Return why each field is invalid. Only the first unknown names get a suggestion: a body can have thousands."""
+def reasons_of(details: Sequence[Any], known: Collection[str]) -> list[str]:
+    """Return why each field is invalid. Only the first unknown names get a known one as suggestion: a body can have thousands."""
     reasons = [reason_of(detail) for detail in details]
     unknown = [position for position, detail in enumerate(details) if detail["type"] == "extra_forbidden"]
     for position in unknown[:_MAX_SUGGESTIONS]:
         name = str(details[position]["loc"][-1])
-        if len(name) <= _MAX_SUGGESTION_CHARACTERS and (near := get_close_matches(name, _READING_NAMES, 1)):
+        if len(name) <= _MAX_SUGGESTION_CHARACTERS and (near := get_close_matches(name, known, 1)):
             reasons[position] += f"; did you mean {near[0]}?"
     return reasons
 

@@ -5,11 +5,13 @@ which reports every invalid field, not only the first one.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints
 
 import msgspec
 
 
+@lru_cache(maxsize=4)
 def records_decoder(schema: type) -> Callable[[bytes], list[Any] | None]:
     """Return a decoder of JSON records: bytes to structs with the fields of `schema`, a typed dict.
 

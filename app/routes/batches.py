@@ -55,6 +55,6 @@ def _job(
         max_rows=settings.max_rows,
         max_record_bytes=settings.max_reading_bytes,
         max_table_bytes=settings.max_table_bytes,
-        aliases=service.params.columns.aliases,
+        aliases=service.params.aliases,
         seconds=settings.batch_deadline_seconds + 1,
     )

@@ -3,32 +3,20 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic_core import to_json
 
 from ..http.asgi import header
 from ..http.fast_path import FastPathRoute
 from ..http.media_types import CSV, INVOCATION_TYPES, JSON, JSON_LINES, request_media_type, response_media_type
 from ..schemas.health import Health
-from ..schemas.prediction import EXAMPLE_HEALTHY, BatchPrediction
+from ..schemas.prediction import BatchPrediction
 from ..service import get_service
 from .batches import score_batch
 from .health import describe_health
-from .predict import BATCH_BODY, ERRORS
+from .predict import ERRORS
 
 router = APIRouter(tags=["clouds"], route_class=FastPathRoute)
 
 INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
-_BATCH_CONTENT = BATCH_BODY["requestBody"]["content"]
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: _BATCH_CONTENT[JSON],
-            CSV: _BATCH_CONTENT[CSV],
-            JSON_LINES: {"schema": {"type": "string"}, "example": f"{to_json(EXAMPLE_HEALTHY).decode()}\n"},
-        },
-    }
-}
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": BatchPrediction,
@@ -51,7 +39,6 @@ async def ping(request: Request) -> Response:
     summary="Score readings (SageMaker, Azure ML)",
     response_model=BatchPrediction,
     responses=ERRORS | _ANSWER,
-    openapi_extra=_BODY,
 )
 async def invocations(request: Request) -> Response:
     """Like /predict/batch, for JSON, CSV and JSON lines. A single record and a CSV without a header are accepted, too.

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from predictive_maintenance.errors import ModelError
+from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.tracking.connection import web_ui_url
 from predictive_maintenance.tracking.entities import (
     FINGERPRINT_TAG,
@@ -136,8 +137,9 @@ def _model_card(served: ServedModel, model_name: str) -> ModelCard:
         missed_failure_cost=spec.missed_failure_cost,
         false_alarm_cost=spec.false_alarm_cost,
         features=list(spec.features),
-        limits=dict(spec.limits),
+        limits=served.scorer.machine.ranges,
         known_ranges=served.training_ranges,
+        machine=to_plain(served.scorer.machine),
         out_of_fold=_scores(tags, "out_of_fold"),
         previous_version=tags.get(PREVIOUS_TAG) or None,
         git_commit=tags.get("git_commit"),

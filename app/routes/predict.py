@@ -1,30 +1,20 @@
 """Scoring of one reading or a batch, and what-if analysis."""
 
-from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
-
 from ..http.disconnect import run_while_connected
 from ..http.duplicate_keys import refuse_duplicate_keys
 from ..http.fast_path import FastPathRoute
-from ..http.json_validation import READING, validate_reading
-from ..http.media_types import CSV, JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
+from ..http.json_validation import validate_reading
+from ..http.media_types import JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
-from ..problems import Problem, field_problem
-from ..schemas.prediction import (
-    EXAMPLE_HEALTHY,
-    EXAMPLE_OVERSTRAINED,
-    BatchPrediction,
-    Prediction,
-    Readings,
-    WhatIf,
-)
+from ..problems import Problem, count_by_field, field_problem
+from ..schemas.prediction import BatchPrediction, Prediction, WhatIf
 from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
 from ..serving.served_model import ServedModel
@@ -36,56 +26,17 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 _FLAG: TypeAdapter[bool] = TypeAdapter(bool)
-_COLUMNAR = {name: [reading[name] for reading in (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)] for name in EXAMPLE_HEALTHY}
-_CSV = "\n".join(
-    ",".join(str(reading[name]) for name in EXAMPLE_HEALTHY) for reading in (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)
-)
 _EXPLAIN = {
     "name": "explain",
     "in": "query",
     "description": "Add the contribution of each sensor and the distance from each operating limit.",
     "schema": {"type": "boolean", "default": False},
 }
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": READING.json_schema(),
-                "examples": {
-                    "healthy": {"summary": "A healthy machine", "value": EXAMPLE_HEALTHY},
-                    "overstrained": {"summary": "A worn tool under a high load", "value": EXAMPLE_OVERSTRAINED},
-                },
-            }
-        },
-    },
-}
 _INPUTS = {
     "name": "inputs",
     "in": "query",
     "description": "Add the readings to an answer that is a table.",
     "schema": {"type": "boolean", "default": False},
-}
-BATCH_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {
-                "schema": {
-                    "anyOf": [
-                        {"type": "array", "minItems": 1, "items": READING.json_schema()},
-                        TypeAdapter(Readings).json_schema(),
-                    ]
-                },
-                "examples": {
-                    "records": {"summary": "Records", "value": [EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED]},
-                    "columns": {"summary": "Columns", "value": _COLUMNAR},
-                },
-            },
-            CSV: {"schema": {"type": "string"}, "example": f"{','.join(EXAMPLE_HEALTHY)}\n{_CSV}\n"},
-            **{table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES if table != CSV},
-        },
-    }
 }
 _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
@@ -100,7 +51,7 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     summary="Score one reading",
     response_model=Prediction,
     responses=ERRORS,
-    openapi_extra=_BODY | {"parameters": [_EXPLAIN]},
+    openapi_extra={"parameters": [_EXPLAIN]},
 )
 async def predict(request: Request) -> Response:
     """Failure probability, decision, risk level, cost, exceeded operating limits and recommended action.
@@ -113,7 +64,7 @@ async def predict(request: Request) -> Response:
     answer = assess(model, service.model_name, reading)
     if explain:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
-        answer["explanation"] = explanation_response(explanation, reading)
+        answer["explanation"] = explanation_response(explanation, model.scorer.machine, reading)
     service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type=JSON)
 
@@ -123,7 +74,6 @@ async def predict(request: Request) -> Response:
     summary="Run a what-if analysis",
     response_model=WhatIf,
     responses=ERRORS,
-    openapi_extra=_BODY,
 )
 async def predict_what_if(request: Request) -> Response:
     """The failure probability for other values of each sensor, and the nearest value at which the decision changes.
@@ -141,7 +91,7 @@ async def predict_what_if(request: Request) -> Response:
     summary="Score a batch",
     response_model=BatchPrediction,
     responses=ERRORS | _BATCH_ANSWER,
-    openapi_extra=BATCH_BODY | {"parameters": [_INPUTS]},
+    openapi_extra={"parameters": [_INPUTS]},
 )
 async def predict_batch(request: Request) -> Response:
     """Readings as JSON records, JSON columns, CSV, Parquet or Arrow. The Accept header selects the format of the answer.
@@ -161,14 +111,15 @@ async def predict_batch(request: Request) -> Response:
 async def _read_reading(service: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
     """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it."""
     request_media_type(request, (JSON,))
+    body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
+    model = service.served_model()
     try:
-        body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
-        reading = validate_reading(body)
+        reading = validate_reading(body, model.schema)
         refuse_duplicate_keys(body, len(reading))
-        model = service.served_model()
         _check_limits(model, reading)
     except Problem as problem:
-        service.metrics.count_rejected(Counter(field for _, field, _ in problem.errors))
+        fields = (field for _, field, _ in problem.errors)
+        service.metrics.count_rejected(count_by_field(fields, model.schema.names))
         raise
     return model, reading
 
@@ -184,8 +135,12 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _check_limits(model: ServedModel, reading: dict[str, Any]) -> None:
-    """Raise Problem 422 with each sensor outside its physical limits, which the model version declares."""
-    limits = model.scorer.spec.limits
-    wrong = [name for name in SENSOR_NAMES if not limits[name][0] <= reading[name] <= limits[name][1]]
+    """Raise Problem 422 with each sensor outside its physical limits, which the version describes."""
+    machine = model.scorer.machine
+    wrong = [
+        name
+        for name, (low, high) in machine.ranges.items()
+        if (value := reading.get(name)) is not None and not low <= value <= high
+    ]
     if wrong:
-        raise field_problem([(None, name, limit_reason(name, *limits[name])) for name in wrong])
+        raise field_problem([(None, name, machine.range_reason(name)) for name in wrong])

@@ -67,6 +67,9 @@ class ModelCard(VersionSummary):
     known_ranges: dict[str, tuple[float, float]] = Field(
         description="Lowest and highest value of each sensor in a sample of the training rows."
     )
+    machine: dict[str, Any] = Field(
+        description="The description of the machine: its columns, features and operating limits."
+    )
     out_of_fold: Scores | None = Field(description="Metrics on the training rows, out of fold.")
     previous_version: str | None = Field(description="The production version before this one.")
     git_commit: str | None

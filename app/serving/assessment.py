@@ -5,8 +5,7 @@ from typing import Any
 
 from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
-from predictive_maintenance.machine.operating_limits import exceeded_limits, limit_margins
-from predictive_maintenance.machine.sensors import SENSORS
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.version_files import ScorerSpec
 
 from ..schemas.prediction import RiskLevel
@@ -39,7 +38,7 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
     spec = model.scorer.spec
     probability = model.scorer.probability(reading)
     level = risk_level(probability, spec)
-    broken = exceeded_limits(reading)
+    broken = model.scorer.machine.exceeded_limits(reading)
     return {
         "reading_id": reading.get("reading_id"),
         "failure_probability": probability,
@@ -56,7 +55,7 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
     }
 
 
-def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> dict[str, Any]:
+def explanation_response(explanation: Explanation, machine: Machine, reading: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.prediction.Explanation`, the largest contribution first."""
     parts = explanation.contributions
     return {
@@ -64,33 +63,32 @@ def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> d
         "reference": explanation.reference.name,
         "contributions": [
             {
-                "sensor": sensor.name,
-                "label": sensor.label,
-                "value": reading[sensor.name],
-                "unit": sensor.unit,
-                "contribution": parts[sensor.name],
+                "sensor": name,
+                "label": machine.columns[name].label,
+                "value": reading.get(name),
+                "unit": machine.columns[name].unit,
+                "contribution": parts[name],
             }
-            for sensor in sorted(SENSORS, key=lambda sensor: -abs(parts[sensor.name]))
+            for name in sorted(parts, key=lambda name: -abs(parts[name]))
         ],
-        "limits": [vars(margin) for margin in limit_margins(reading)],
+        "limits": [vars(margin) for margin in machine.limit_margins(reading)],
     }
 
 
 def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.prediction.WhatIf` for one valid reading."""
-    scorer = model.scorer
+    scorer, columns = model.scorer, model.scorer.machine.columns
     probability = scorer.probability(reading)
     curves = {curve.sensor: curve for curve in what_if(scorer, reading, model.training_ranges)}
     sensors = []
-    for sensor in SENSORS:
-        curve = curves[sensor.name]
+    for name, curve in curves.items():
         values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point
         sensors.append(
             {
-                "sensor": sensor.name,
-                "label": sensor.label,
-                "unit": sensor.unit,
-                "value": reading[sensor.name],
+                "sensor": name,
+                "label": columns[name].label,
+                "unit": columns[name].unit,
+                "value": reading[name],
                 "values": values,
                 "probabilities": probabilities,
                 "turning_point": (

@@ -1,13 +1,14 @@
 """A loaded model version: scorer, explainer and the sensors' ranges in training."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from predictive_maintenance.inference.explaining import Explainer
-from predictive_maintenance.machine.sensors import LABELS, SENSOR_NAMES, SENSORS
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
     REFERENCE_FILE,
@@ -18,22 +19,25 @@ from predictive_maintenance.scorer.version_files import (
 )
 from predictive_maintenance.tracking.entities import ModelVersion
 
+from ..schemas.reading import ReadingSchema
+
 Ranges = dict[str, tuple[float, float]]
-_UNITS = {sensor.name: sensor.unit for sensor in SENSORS}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
     """A loaded model version. Immutable: a request uses the same model from start to end.
 
-    `training_ranges` are the lowest and highest value of each sensor in a sample of the training rows. `thresholds` are the
-    counts on the held-out rows at each decision threshold; None for a version without them.
+    `schema` says which readings it accepts. `training_ranges` are the lowest and highest value of each sensor in a sample
+    of the training rows. `thresholds` are the counts on the held-out rows at each decision threshold; None for a version
+    without them.
     """
 
     version: ModelVersion
     folder: Path
     scorer: Scorer
     explainer: Explainer
+    schema: ReadingSchema
     training_ranges: Ranges
     serving_since: datetime
     thresholds: ThresholdCounts | None = None
@@ -42,13 +46,14 @@ class ServedModel:
     def load(cls, folder: Path, version: ModelVersion) -> Self:
         """Load a version. Raises ModelError if a file is missing or damaged, or a golden row gets another answer."""
         scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
-        reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.spec)
+        reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.machine)
         return cls(
             version=version,
             folder=folder,
             scorer=scorer,
             explainer=Explainer(scorer, reference),
-            training_ranges={name: (min(reference[name]), max(reference[name])) for name in SENSOR_NAMES},
+            schema=ReadingSchema(scorer.machine),
+            training_ranges=_ranges(reference, scorer.machine),
             serving_since=datetime.now(UTC),
             thresholds=read_thresholds(folder),
         )
@@ -60,8 +65,21 @@ class ServedModel:
     def warnings(self, reading: dict[str, Any]) -> list[str]:
         """Return a warning for each sensor of a valid reading that is outside its range in training."""
         return [
-            f"{LABELS[name]} {reading[name]:g} {_UNITS[name]} is outside of what the model was trained on "
-            f"({low:g} to {high:g} {_UNITS[name]} in a sample): its answer is a guess there"
+            self._warning(name, reading[name])
             for name, (low, high) in self.training_ranges.items()
-            if not low <= reading[name] <= high
+            if (value := reading.get(name)) is not None and (value < low or value > high)
         ]
+
+    def _warning(self, name: str, value: float) -> str:
+        column, (low, high) = self.scorer.machine.columns[name], self.training_ranges[name]
+        unit = f" {column.unit}" if column.unit else ""
+        return (
+            f"{column.label} {value:g}{unit} is outside of what the model was trained on ({low:g} to {high:g}{unit} in a "
+            "sample): its answer is a guess there"
+        )
+
+
+def _ranges(reference: Mapping[str, Sequence[Any]], machine: Machine) -> Ranges:
+    """The ranges of the sensors with a value in the reference sample."""
+    present = {name: [value for value in reference[name] if value is not None] for name in machine.sensor_names}
+    return {name: (min(values), max(values)) for name, values in present.items() if values}

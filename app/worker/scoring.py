@@ -42,7 +42,7 @@ class BatchScorer:
         model = self._load(job)
         media_type, answer_type = job.media_type, job.answer_type
         if job.invocation:
-            body = as_batch(body, media_type, job.max_rows, job.max_record_bytes)
+            body = as_batch(body, media_type, model.scorer.machine, job.max_rows, job.max_record_bytes)
             media_type, answer_type = (JSON if kind == JSON_LINES else kind for kind in (media_type, answer_type))
         batch = read_batch(
             body,
@@ -50,7 +50,7 @@ class BatchScorer:
             job.max_rows,
             job.max_record_bytes,
             job.max_table_bytes,
-            model.scorer.spec.limits,
+            model.schema,
             job.aliases,
             IDENTITY_COLUMNS if job.inputs else (),
         )
@@ -59,7 +59,7 @@ class BatchScorer:
         result = Scored(
             probabilities=scored.probabilities.tobytes(),
             alarms=int(scored.decisions.sum()),
-            errors=dict(batch.count_errors()),
+            errors=dict(batch.count_errors(model.schema.names)),
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 

@@ -1,5 +1,6 @@
 """Fleet page: machines ranked by failure probability."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from dashboard.api_client import ApiError
 from dashboard.components import common
 from dashboard.components.fleet_table import ranking, rejected_rows, totals
 from dashboard.fleet import (
+    ID_COLUMNS,
     MEDIA_TYPES,
     SAMPLE_FILE,
     Fleet,
@@ -18,10 +20,13 @@ from dashboard.fleet import (
     latest_per_machine,
     score_fleet,
 )
-from dashboard.formatting import LIMIT_LABELS, RISK_LABELS
+from dashboard.formatting import RISK_LABELS
 from dashboard.reading_query import query_from_reading
-from predictive_maintenance.machine.sensors import PRODUCT_TYPES
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.reporting.markdown import plain
+
+_MAX_CATEGORY_FILTERS = 3
 
 
 @st.cache_data(show_spinner="Scoring the readings …", max_entries=8)
@@ -30,7 +35,7 @@ def score(content: bytes, extension: str, run_id: str) -> Fleet:  # noqa: ARG001
     return score_fleet(shared.api(), content, extension)
 
 
-def select_file() -> tuple[str, bytes, str] | None:
+def select_file(machine: Machine) -> tuple[str, bytes, str] | None:
     """Return (name, content, extension) of the uploaded file or the sample."""
     upload = st.file_uploader(
         "File of readings", type=list(MEDIA_TYPES), help="CSV or Parquet. Column headers may contain units."
@@ -38,8 +43,18 @@ def select_file() -> tuple[str, bytes, str] | None:
     if upload is not None:
         st.session_state["sample"] = False
         return upload.name, upload.getvalue(), Path(upload.name).suffix.lower().removeprefix(".")
+    if machine.description.name != MILLING.description.name:
+        return None
     st.toggle("Use the sample file (120 simulated readings)", key="sample")
     return (SAMPLE_FILE.name, SAMPLE_FILE.read_bytes(), "csv") if st.session_state["sample"] else None
+
+
+def optional_names(machine: Machine) -> list[str]:
+    return [*(name for name in ID_COLUMNS if name in machine.columns), *machine.optional_sensor_names]
+
+
+def column_labels(machine: Machine, names: Sequence[str]) -> str:
+    return ", ".join(plain(machine.columns[name].label.lower()) for name in names) or "none"
 
 
 def select_latest(ranked: pd.DataFrame) -> pd.DataFrame:
@@ -50,14 +65,19 @@ def select_latest(ranked: pd.DataFrame) -> pd.DataFrame:
     return latest if st.toggle("Only the latest scored reading of each machine", value=True) else ranked
 
 
-def apply_filters(ranked: pd.DataFrame) -> pd.DataFrame:
-    risk, product_type, limit, text = st.columns(4)
+def apply_filters(ranked: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    described = dict(list(machine.description.categories.items())[:_MAX_CATEGORY_FILTERS])
+    risk, *categories, limit, text = st.columns(3 + len(described))
+    labels = {limit.name: limit.label for limit in machine.limits}
     return filter_readings(
         ranked,
         risks=risk.multiselect("Risk", list(RISK_LABELS), format_func=RISK_LABELS.__getitem__, placeholder="All"),
-        product_types=product_type.multiselect("Product type", PRODUCT_TYPES, placeholder="All"),
+        categories={
+            name: column.multiselect(category.label, category.known_values, placeholder="All")
+            for column, (name, category) in zip(categories, described.items(), strict=True)
+        },
         limits=limit.multiselect(
-            "Exceeded limit", list(LIMIT_LABELS), format_func=LIMIT_LABELS.__getitem__, placeholder="Any or none"
+            "Exceeded limit", list(labels), format_func=labels.__getitem__, placeholder="Any or none"
         ),
         text=text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
     )
@@ -65,11 +85,13 @@ def apply_filters(ranked: pd.DataFrame) -> pd.DataFrame:
 
 snapshot = common.page_header("Fleet", "Machines ranked by failure probability.")
 card = common.require_model(snapshot, "The ranking")
-file = select_file()
+machine = shared.machine(card)
+file = select_file(machine)
 if file is None:
     st.info(
-        "Upload a file with the latest readings of your machines. Required columns: product type, air temperature, process "
-        "temperature, rotational speed, torque, tool wear. Optional columns: machine, reading, time.",
+        f"Upload a file with the latest readings of your machines. Required columns: "
+        f"{column_labels(machine, machine.required_input_names)}. Optional columns: "
+        f"{column_labels(machine, optional_names(machine))}.",
         icon="📄",
     )
     st.stop()
@@ -86,7 +108,7 @@ totals(ranked, fleet.rejected, card.currency)
 if ranked.empty:
     st.error(f"No row of {plain(name)} could be scored. The reasons are listed below.", icon="🚫")
 else:
-    opened = ranking(apply_filters(ranked), fleet, card)
+    opened = ranking(apply_filters(ranked, machine), fleet, card, machine)
     if opened is not None:
-        st.switch_page("app_pages/machine.py", query_params=query_from_reading(opened, display_name(opened)))
-rejected_rows(fleet)
+        st.switch_page("app_pages/machine.py", query_params=query_from_reading(machine, opened, display_name(opened)))
+rejected_rows(fleet, machine)

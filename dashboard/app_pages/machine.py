@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED, Explanation, WhatIf
+from app.schemas.prediction import Explanation, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import charts, common
@@ -15,16 +15,15 @@ from dashboard.components.machine import (
     turning_points,
 )
 from dashboard.formatting import percent
+from predictive_maintenance.machine.machine import Machine
 
-PRESETS = {"Example: healthy machine": EXAMPLE_HEALTHY, "Example: worn tool, high load": EXAMPLE_OVERSTRAINED}
 
-
-def explain(explanation: Explanation) -> None:
+def explain(explanation: Explanation, machine: Machine) -> None:
     contributions, limits = st.columns(2, gap="large")
     with contributions:
         st.subheader("Explanation", anchor=False)
         st.altair_chart(
-            charts.contributions(explanation.contributions),
+            charts.contributions(explanation.contributions, machine),
             alt="Contribution of each sensor to the failure probability",
         )
         st.caption(
@@ -33,19 +32,20 @@ def explain(explanation: Explanation) -> None:
         )
     with limits:
         st.subheader("Operating limits", anchor=False)
-        operating_limits_table(explanation.limits)
+        operating_limits_table(explanation.limits, machine)
 
 
-def explore_changes(what_if: WhatIf) -> None:
+def explore_changes(what_if: WhatIf, machine: Machine) -> None:
     heading = "Changes that clear the alarm" if what_if.predicted_failure else "Changes that cause an alarm"
     st.subheader(heading, anchor=False)
-    turning_points(what_if)
+    turning_points(what_if, machine)
     sensor_curves(what_if)
 
 
 snapshot = common.page_header("Check a machine", "Failure probability of one reading, and its explanation.")
 card = common.require_model(snapshot, "The form")
-reading = reading_form(card.limits, PRESETS)
+machine = shared.machine(card)
+reading = reading_form(machine)
 try:
     with st.spinner("Waiting for the service …"):
         prediction, what_if = shared.api().predict_with_what_if(reading)
@@ -54,6 +54,6 @@ except ApiError as error:
     st.stop()
 prediction_tiles(prediction)
 if prediction.explanation is not None:
-    explain(prediction.explanation)
-    explore_changes(what_if)
-    link_to_reading(reading)
+    explain(prediction.explanation, machine)
+    explore_changes(what_if, machine)
+    link_to_reading(machine, reading)

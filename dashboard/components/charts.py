@@ -12,6 +12,7 @@ from app.schemas.model import Scores
 from app.schemas.prediction import Contribution, Curve
 from dashboard.formatting import number
 from predictive_maintenance.evaluation.metrics import METRICS
+from predictive_maintenance.machine.machine import Machine
 
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8A8F98"
 COMPARED_METRICS = ("recall", "precision", "f1", "pr_auc")
@@ -20,11 +21,11 @@ _INCREASES, _DECREASES = "increases the failure probability", "decreases it"
 _OWN, _SELECTED = "model's threshold", "selected threshold"
 
 
-def contributions(contributions: Sequence[Contribution]) -> alt.LayerChart:
+def contributions(contributions: Sequence[Contribution], machine: Machine) -> alt.LayerChart:
     """Bars of each sensor's contribution to the failure probability, in percentage points."""
     table = pd.DataFrame(
         {
-            "sensor": [f"{part.label}: {number(part.value)} {part.unit}" for part in contributions],
+            "sensor": [_value_of(part, machine) for part in contributions],
             "points": [part.contribution * 100 for part in contributions],
             "effect": [_INCREASES if part.contribution > 0 else _DECREASES for part in contributions],
             "text": [f"{part.contribution * 100:+.1f}" for part in contributions],
@@ -54,20 +55,30 @@ def contributions(contributions: Sequence[Contribution]) -> alt.LayerChart:
     return (bars + right + left).properties(height=44 * len(table) + 60)
 
 
+def _value_of(part: Contribution, machine: Machine) -> str:
+    if part.value is None:
+        return f"{part.label}: not measured"
+    return f"{part.label}: {number(part.value, machine.decimals(part.sensor))} {part.unit}".strip()
+
+
 def curve(curve: Curve, threshold: float) -> alt.LayerChart:
     """Failure probability over one sensor's values, with the reading as a point and the decision threshold as a line."""
     table = pd.DataFrame({"value": curve.values, "probability": curve.probabilities})
     nearest = min(range(len(curve.values)), key=lambda index: abs(curve.values[index] - curve.value))
-    x = alt.X("value:Q", title=f"{curve.label} ({curve.unit})", scale=alt.Scale(zero=False, nice=False))
+    x = alt.X("value:Q", title=header(curve), scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("probability:Q", title="failure probability", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     tips = [
-        alt.Tooltip("value:Q", title=f"{curve.label} ({curve.unit})"),
+        alt.Tooltip("value:Q", title=header(curve)),
         alt.Tooltip("probability:Q", title="Failure probability", format=".1%"),
     ]
     line = alt.Chart(table).mark_line(interpolate="step-after", color=BLUE).encode(x=x, y=y, tooltip=tips)
     limit = alt.Chart(pd.DataFrame({"probability": [threshold]})).mark_rule(strokeDash=[4, 4], color=VERMILION)
     point = alt.Chart(table.iloc[[nearest]]).mark_point(filled=True, size=90, color=VERMILION, opacity=1)
     return (line + limit.encode(y="probability:Q") + point.encode(x=x, y=y, tooltip=tips)).properties(height=200)
+
+
+def header(curve: Curve) -> str:
+    return f"{curve.label} ({curve.unit})" if curve.unit else curve.label
 
 
 def scores(scores_by_version: Mapping[str, Scores]) -> alt.LayerChart:

@@ -8,8 +8,8 @@ import streamlit as st
 from app.schemas.model import ModelCard
 from dashboard.components import common
 from dashboard.fleet import Fleet
-from dashboard.formatting import LIMIT_LABELS, RISK_LABELS, RISK_SIGNS, money
-from predictive_maintenance.machine.sensors import INPUT_NAMES, LABELS, SENSORS
+from dashboard.formatting import RISK_LABELS, RISK_SIGNS, money
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
 
@@ -33,16 +33,16 @@ def totals(ranked: pd.DataFrame, rejected: pd.DataFrame, currency: str) -> None:
             common.tile(label, value, note)
 
 
-def ranking(readings: pd.DataFrame, fleet: Fleet, card: ModelCard) -> dict[str, Any] | None:
+def ranking(readings: pd.DataFrame, fleet: Fleet, card: ModelCard, machine: Machine) -> dict[str, Any] | None:
     """Show the ranking and its download. Returns the reading that the user opens, if any."""
     if readings.empty:
         st.info("No readings match the filters.", icon="🔍")
         return None
     selected = st.dataframe(
-        _display_table(readings, fleet.id_columns),
+        _display_table(readings, fleet.id_columns, machine),
         hide_index=True,
         height=min(_MAX_HEIGHT, _HEADER_HEIGHT + _ROW_HEIGHT * len(readings)),
-        column_config=_column_config(fleet.id_columns, card.currency),
+        column_config=_column_config(fleet.id_columns, machine, card.currency),
         on_select="rerun",
         selection_mode="single-row",
         # A new key clears the selection, which refers to a position in the previous rows.
@@ -71,7 +71,7 @@ def ranking(readings: pd.DataFrame, fleet: Fleet, card: ModelCard) -> dict[str, 
     return dict(readings.iloc[rows[0]]) if opened and rows else None
 
 
-def rejected_rows(fleet: Fleet) -> None:
+def rejected_rows(fleet: Fleet, machine: Machine) -> None:
     """Show the rows that were not scored, each with the reason."""
     if fleet.rejected.empty:
         return
@@ -79,37 +79,46 @@ def rejected_rows(fleet: Fleet) -> None:
         st.dataframe(
             fleet.rejected[["row", *fleet.id_columns, "rejected"]],
             hide_index=True,
-            column_config=_column_config(fleet.id_columns, "")
+            column_config=_column_config(fleet.id_columns, machine, "")
             | {"rejected": st.column_config.TextColumn("Reason", width=900)},
         )
 
 
-def _display_table(readings: pd.DataFrame, id_columns: list[str]) -> pd.DataFrame:
+def _display_table(readings: pd.DataFrame, id_columns: list[str], machine: Machine) -> pd.DataFrame:
+    labels = {limit.name: limit.label for limit in machine.limits}
     table = readings[id_columns].copy()
     table["risk"] = readings["risk_level"].map(lambda level: f"{RISK_SIGNS[level]} {RISK_LABELS[level]}")
     table["probability"] = readings["failure_probability"] * 100
     table["cost"] = readings["expected_cost_of_ignoring"]
     table["limits"] = readings["broken_limits"].map(
-        lambda names: ", ".join(LIMIT_LABELS.get(name, name) for name in names.split("; ") if name)
+        lambda names: ", ".join(labels.get(name, name) for name in names.split("; ") if name)
     )
     table["action"] = readings["recommended_action"]
-    table[list(INPUT_NAMES)] = readings[list(INPUT_NAMES)]
+    inputs = [name for name in machine.input_names if name in readings]
+    table[inputs] = readings[inputs]
     table["warnings"] = readings["warnings"]
     table["row"] = readings["row"]
     return table
 
 
-def _column_config(id_columns: list[str], currency: str) -> dict[str, Any]:
+def _column_config(id_columns: list[str], machine: Machine, currency: str) -> dict[str, Any]:
     config = st.column_config
     return {
         "row": config.NumberColumn("Row", help="Row number in the file.", width="small"),
-        **{name: config.TextColumn(LABELS[name], pinned=name == id_columns[0]) for name in id_columns},
+        **{
+            name: config.TextColumn(machine.labels.get(name, name), pinned=name == id_columns[0]) for name in id_columns
+        },
         "risk": config.TextColumn("Risk", width=105),
         "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
         "cost": config.NumberColumn(f"Expected cost ({currency})", format="%.0f"),
         "action": config.TextColumn("Recommended action", width=760),
         "limits": config.TextColumn("Exceeded limits", width=190),
-        "product_type": config.TextColumn("Type", width="small"),
-        **{sensor.name: config.NumberColumn(f"{sensor.label} ({sensor.unit})") for sensor in SENSORS},
+        **{name: config.TextColumn(machine.columns[name].label, width="small") for name in machine.category_names},
+        **{name: config.NumberColumn(_header(machine, name)) for name in machine.sensor_names},
         "warnings": config.TextColumn("Warnings", width=900),
     }
+
+
+def _header(machine: Machine, name: str) -> str:
+    column = machine.columns[name]
+    return f"{column.label} ({column.unit})" if column.unit else column.label

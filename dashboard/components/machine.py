@@ -1,54 +1,79 @@
 """Elements of the machine page: form, prediction, operating limits, turning points, link."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
 from app.schemas.prediction import Curve, LimitMargin, Prediction, WhatIf
+from app.schemas.reading import ReadingSchema
 from dashboard.components import charts, common
 from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent, with_unit
-from dashboard.reading_query import MACHINE, Limits, Reading, query_from_reading, reading_from_query
-from predictive_maintenance.machine.sensors import PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
+from dashboard.reading_query import MACHINE, Reading, query_from_reading, reading_from_query
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.rounding import shown
 from predictive_maintenance.reporting.markdown import plain, table
 
-_STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
-_DEFAULT_STEP = 0.1
+_FIELDS_PER_ROW = 6
 _KELVIN_AT_0_CELSIUS = 273.15
 _SENT_QUERIES, _MAX_SENT_QUERIES = "sent queries", 20
 _CURVES_PER_ROW = 3
 
 
-def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, Any]:
-    """Show the form and return its reading, which is within `limits`. The page's URL always contains the reading."""
-    _fill_from_url(next(iter(presets.values())), limits)
-    _clip_to_limits(limits)
+def reading_form(machine: Machine) -> dict[str, Any]:
+    """Show the form and return its reading, which is within the ranges. The page's URL always contains the reading."""
+    presets = _presets(machine)
+    _fill_from_url(machine, next(iter(presets.values())))
+    _clip_to_ranges(machine)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Machine", key=MACHINE, placeholder="Name (optional)", width=260)
         for name, preset in presets.items():
-            st.button(name, on_click=_fill, args=(preset,))
-    product_type, *sensors = st.columns(1 + len(SENSORS), vertical_alignment="top")
-    reading: dict[str, Any] = {
-        PRODUCT_TYPE.name: product_type.selectbox(
-            PRODUCT_TYPE.label, PRODUCT_TYPES, key=PRODUCT_TYPE.name, help="Product quality: L low, M medium, H high."
-        )
-    }
-    for column, sensor in zip(sensors, SENSORS, strict=True):
-        low, high = limits[sensor.name]
-        reading[sensor.name] = column.number_input(
-            f"{sensor.label} ({sensor.unit})",
-            float(low),
-            float(high),
-            step=_STEPS.get(sensor.name, _DEFAULT_STEP),
-            format="%g",
-            key=sensor.name,
-            help=f"Physical limits: {low:g} to {high:g} {sensor.unit}.",
-        )
-        if sensor.unit == "K":
-            column.caption(f"{reading[sensor.name] - _KELVIN_AT_0_CELSIUS:.1f} °C")
-    _write_url(query_from_reading(reading, st.session_state[MACHINE]))
+            st.button(name, on_click=_fill, args=(machine, preset))
+    reading: dict[str, Any] = {}
+    for start in range(0, len(machine.input_names), _FIELDS_PER_ROW):
+        columns = st.columns(_FIELDS_PER_ROW, vertical_alignment="top")
+        for column, name in zip(columns, machine.input_names[start : start + _FIELDS_PER_ROW], strict=False):
+            with column:
+                value = _category_field(machine, name) if name in machine.categories else _sensor_field(machine, name)
+            if value is not None:
+                reading[name] = value
+    _write_url(query_from_reading(machine, reading, st.session_state[MACHINE]))
     return reading
+
+
+def _presets(machine: Machine) -> dict[str, Reading]:
+    """The readings of the form's buttons, by label: the examples of the description."""
+    schema = ReadingSchema(machine)
+    examples: dict[str, Reading] = {
+        f"Example: {label[:1].lower()}{label[1:]}": reading for label, reading in schema.examples.values()
+    }
+    return examples or {"Middle of the ranges": schema.example}
+
+
+def _category_field(machine: Machine, name: str) -> str:
+    category = machine.description.categories[name]
+    return st.selectbox(category.label, category.known_values, key=name, help=category.description)
+
+
+def _sensor_field(machine: Machine, name: str) -> float | None:
+    sensor, (low, high), decimals = machine.description.sensors[name], machine.ranges[name], machine.decimals(name)
+    unit = f" {sensor.unit}" if sensor.unit else ""
+    # The value of the field is in the session's state. Only with a value of None, a field can be empty.
+    value: float | None = st.number_input(
+        f"{sensor.label} ({sensor.unit})" if sensor.unit else sensor.label,
+        min_value=low,
+        max_value=high,
+        value="min" if sensor.required else None,
+        step=machine.step(name),
+        format="%g" if decimals is None else f"%.{decimals}f",
+        key=name,
+        help=f"Physical limits: {shown(low)} to {shown(high)}{unit}.",
+        placeholder=None if sensor.required else "not measured",
+    )
+    if sensor.unit == "K" and value is not None:
+        st.caption(f"{value - _KELVIN_AT_0_CELSIUS:.1f} °C")
+    return value
 
 
 def prediction_tiles(prediction: Prediction) -> None:
@@ -71,24 +96,31 @@ def prediction_tiles(prediction: Prediction) -> None:
         st.warning(plain(warning[:1].upper() + warning[1:]), icon="⚠️")
 
 
-def operating_limits_table(margins: Sequence[LimitMargin]) -> None:
+def operating_limits_table(margins: Sequence[LimitMargin], machine: Machine) -> None:
+    if not margins:
+        st.info("The description of this kind of machine has no operating limits.", icon="ℹ️")  # noqa: RUF001
+        return
+    places = {limit.name: machine.decimals(limit.measure) for limit in machine.limits}
+    exclusive = {limit.name for limit in machine.description.operating_limits if limit.exclusive}
     rows = []
     for margin in margins:
         state = "❌ exceeded" if margin.broken else "✅ within limit" if margin.applies else "◻️ not applicable"
-        side = "at least" if margin.side == "minimum" else "below" if margin.name == "tool_wear" else "at most"
-        left = number(margin.margin) if margin.applies else NO_VALUE
-        name = f"{plain(margin.label)} ({plain(margin.unit)})"
-        rows.append([state, name, number(margin.measured), f"{side} {number(margin.bound)}", left])
+        inside, at = ("above", "at least") if margin.side == "minimum" else ("below", "at most")
+        side = inside if margin.name in exclusive else at
+        decimals = places.get(margin.name)
+        left = number(margin.margin, decimals) if margin.applies else NO_VALUE
+        name = f"{plain(margin.label)} ({plain(margin.unit)})" if margin.unit else plain(margin.label)
+        rows.append([state, name, number(margin.measured, decimals), f"{side} {number(margin.bound, decimals)}", left])
     st.markdown(table(["Status", "Measure", "Value", "Limit", "Margin"], rows))
     st.caption(
-        "Published operating limits of this kind of machine. The heat dissipation limit applies at low speed only. The model "
-        "is trained on data and does not apply these limits."
+        "Operating limits of this kind of machine, from its description. Some apply under a condition only. The model is "
+        "trained on data and does not apply these limits."
     )
 
 
-def turning_points(what_if: WhatIf) -> None:
+def turning_points(what_if: WhatIf, machine: Machine) -> None:
     """Show the nearest value of each sensor at which the decision changes."""
-    rows = [_turning_point(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
+    rows = [_turning_point(curve, machine.decimals(curve.sensor)) for curve in what_if.curves if curve.turning_point]
     if not rows:
         st.info("No change of a single sensor changes the decision, within the range of the training data.", icon="ℹ️")  # noqa: RUF001
         return
@@ -106,40 +138,39 @@ def sensor_curves(what_if: WhatIf) -> None:
             column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
     st.caption(
         "Each chart changes one sensor within the range of the training data and keeps the others constant. The point marks this "
-        "reading, the dashed line the decision threshold. In practice sensors change together: a lower torque often comes with a "
-        "higher speed."
+        "reading, the dashed line the decision threshold. In practice sensors change together."
     )
 
 
-def link_to_reading(reading: Reading) -> None:
+def link_to_reading(machine: Machine, reading: Reading) -> None:
     """Show the URL that opens this page with the same reading."""
     base = urlsplit(st.context.url or "")
-    query = urlencode(query_from_reading(reading, st.session_state[MACHINE]))
+    query = urlencode(query_from_reading(machine, reading, st.session_state[MACHINE]))
     with st.expander("Link to this reading", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
 
 
-def _turning_point(curve: Curve, is_alarm: bool) -> list[str]:
+def _turning_point(curve: Curve, decimals: int | None) -> list[str]:
     point = curve.turning_point
     assert point is not None
     change = point.value - curve.value
-    target = f"{with_unit(point.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
-    if curve.sensor == "tool_wear_min" and is_alarm and change < 0:
-        target = f"a tool with {with_unit(point.value, curve.unit)}"
-    return [curve.label, with_unit(curve.value, curve.unit), target, percent(point.failure_probability)]
+    sign = "+" if change > 0 else "-"
+    target = f"{with_unit(point.value, curve.unit, decimals)} ({sign}{number(abs(change), decimals)})"
+    return [curve.label, with_unit(curve.value, curve.unit, decimals), target, percent(point.failure_probability)]
 
 
-def _fill_from_url(default: Reading, limits: Limits) -> None:
+def _fill_from_url(machine: Machine, default: Reading) -> None:
     """Fill the form from the page's URL, unless the form itself wrote that URL.
 
     After quick changes a browser may still send the URL before the last one, so the latest ones are remembered.
     """
     query, sent = st.query_params.to_dict(), st.session_state.get(_SENT_QUERIES, [])
-    if MACHINE in st.session_state and (query in sent or not query):
+    filled = set(machine.input_names) <= set(st.session_state)
+    if MACHINE in st.session_state and filled and (query in sent or not query):
         return
     query = query or (sent[-1] if sent else {})
-    reading, messages = reading_from_query(query, default, limits)
-    _fill(reading, query.get(MACHINE, ""))
+    reading, messages = reading_from_query(machine, query, default)
+    _fill(machine, reading, query.get(MACHINE, ""))
     for message in messages:
         st.warning(f"Invalid value in the link: {plain(message)}", icon="🔗")
 
@@ -150,22 +181,25 @@ def _write_url(query: dict[str, str]) -> None:
     st.query_params.from_dict(query)
 
 
-def _clip_to_limits(limits: Limits) -> None:
-    """Replace values outside `limits`, which may differ after a promotion, and show a warning for each."""
-    for sensor in SENSORS:
-        low, high = limits[sensor.name]
-        value = st.session_state[sensor.name]
-        st.session_state[sensor.name] = float(min(max(value, low), high))
-        if not low <= value <= high:
-            st.warning(
-                f"{sensor.label}: {number(value)} {sensor.unit} is outside the physical limits {low:g} to {high:g} "
-                f"{sensor.unit}. The nearest limit is used instead.",
-                icon="⚠️",
-            )
+def _clip_to_ranges(machine: Machine) -> None:
+    """Replace values outside the ranges, which may differ after a promotion, and show a warning for each."""
+    for name, (low, high) in machine.ranges.items():
+        value, sensor = st.session_state[name], machine.description.sensors[name]
+        if value is None or low <= value <= high:
+            continue
+        st.session_state[name] = float(min(max(value, low), high))
+        st.warning(
+            f"{sensor.label}: {number(value, machine.decimals(name))} {sensor.unit} is outside the physical limits "
+            f"{shown(low)} to {shown(high)} {sensor.unit}. The nearest limit is used instead.",
+            icon="⚠️",
+        )
+    for name, category in machine.description.categories.items():
+        if st.session_state[name] not in category.known_values:
+            st.session_state[name] = category.known_values[0]
 
 
-def _fill(reading: Reading, machine: str = "") -> None:
-    st.session_state[MACHINE] = machine
-    st.session_state[PRODUCT_TYPE.name] = reading[PRODUCT_TYPE.name]
-    for name in SENSOR_NAMES:
-        st.session_state[name] = float(reading[name])
+def _fill(machine: Machine, reading: Reading, name: str = "") -> None:
+    st.session_state[MACHINE] = name
+    for key in machine.input_names:
+        value = reading.get(key)
+        st.session_state[key] = value if key in machine.categories or value is None else float(value)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import shared
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, latency_bound
 from dashboard.service_monitor import Snapshot
@@ -14,7 +15,6 @@ from dashboard.system_state import (
     service_state,
 )
 from dashboard.traffic import Traffic
-from predictive_maintenance.machine.sensors import LABELS
 from predictive_maintenance.reporting.markdown import plain, table
 
 SHORTEST_RATE_WINDOW_SECONDS = 60
@@ -102,6 +102,7 @@ def rejected_readings(snapshot: Snapshot) -> None:
     if not rejected:
         st.caption("No readings were rejected since the service started.")
         return
+    labels = shared.machine(snapshot.model_card).labels
     by_count = sorted(rejected.items(), key=lambda item: -item[1])
-    rows = [[plain(LABELS.get(field, field or "whole row")), f"{count:,.0f}"] for field, count in by_count]
+    rows = [[plain(labels.get(field, field or "whole row")), f"{count:,.0f}"] for field, count in by_count]
     st.markdown(table(["Field", "Rejected since the service started"], rows))

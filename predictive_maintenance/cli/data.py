@@ -33,7 +33,7 @@ def check(params_file: Path | None, file: Path) -> None:
     from ..inference.files import check_file
 
     params = load_settings(params_file)
-    checked = check_file(file, params.columns.limits, params.columns.aliases)
+    checked = check_file(file, params.machine)
     click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
     _print_columns(checked)
     if checked.bad_rows:

@@ -1,36 +1,30 @@
-"""Read machine.yaml, the description of a kind of machine."""
+"""Read machine.yaml with its units checked, and find a machine by its name. Needs pint."""
 
 from pathlib import Path
 
-from ..errors import ConfigError
-from ..machine.description import MachineDescription
 from ..machine.dimensions import unit_conversions
 from ..machine.machine import Machine
 from ..strict_model import LocatedValueError
-from .model_validation import located_error, validated
-from .yaml_reader import line_finder, read_plain_yaml
+from .description_file import parse_description
+from .machine_folders import MACHINE_FILE, bundled_or_file
+from .model_validation import located_error
+from .text_file import read_text
 
-MACHINE_FILE = "machine.yaml"
+
+def find_machine(name: str, project: Path) -> Machine:
+    """The machine `name` of the package or the project folder. Raises ConfigError if there is none, or for its mistakes."""
+    found = bundled_or_file(name, project)
+    return load_machine(found) if isinstance(found, Path) else found
 
 
 def load_machine(path: Path) -> Machine:
     """Read a machine.yaml. Raises ConfigError that names the file, the line and every mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8") from None
-    return parse_machine(text, str(path))
+    return parse_machine(read_text(path), str(path))
 
 
 def parse_machine(text: str, origin: str = MACHINE_FILE) -> Machine:
     """Parse and check the text of a machine.yaml. Raises ConfigError that names `origin`, the line and every mistake."""
-    raw = read_plain_yaml(text, origin)
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{origin}: the file must have settings such as name and sensors")
-    line_of = line_finder(text)
-    description = validated(MachineDescription, raw, origin, line_of)
+    description, line_of = parse_description(text, origin)
     try:
         return Machine(description, unit_conversions(description))
     except LocatedValueError as error:

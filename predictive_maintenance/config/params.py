@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from ..machine.milling import MILLING
 from ..machine.names import ModelName
-from ..machine.sensors import COLUMNS, SENSOR_NAMES
-from ..strict_model import StrictModel, suggestion
+from ..strict_model import StrictModel
+from .machine_settings import DescribedMachine, configured_machine
 from .model_validation import validated
 from .sources import DataSettings, parse_sources
 
@@ -17,18 +18,13 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class ColumnSettings(StrictModel):
-    aliases: Mapping[str, tuple[str, ...]]
-    limits: Mapping[str, tuple[float, float]]
+    """Additional headers, and ranges instead of those of the description, by canonical name."""
+
+    aliases: Mapping[str, tuple[str, ...]] = {}
+    limits: Mapping[str, tuple[float, float]] = {}
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
-        known = [column.name for column in COLUMNS]
-        for name in self.aliases:
-            if name not in known:
-                raise ValueError(f"aliases: {name!r} is not a column{suggestion(name, known)}")
-        for name in set(self.limits) ^ set(SENSOR_NAMES):
-            problem = "is not a sensor" if name in self.limits else "is missing"
-            raise ValueError(f"limits: {name!r} {problem}: every sensor needs exactly one entry")
+    def _limits_are_ordered(self) -> Self:
         for name, (low, high) in self.limits.items():
             if not low < high:
                 raise ValueError(f"limits.{name}: {low} is not below {high}")
@@ -40,7 +36,7 @@ class CleaningSettings(StrictModel):
 
 
 class FeatureSettings(StrictModel):
-    published_limit_margins: bool
+    published_limit_margins: bool = False
 
 
 class SplitSettings(StrictModel):
@@ -138,8 +134,10 @@ def _alias(name: str) -> str:
 
 
 class RegistrySettings(StrictModel):
-    experiment: Annotated[str, AfterValidator(_not_blank)]
-    model_name: ModelName
+    """Names in the registry. `experiment` and `model_name` are by default the `model_name` of the description."""
+
+    experiment: Annotated[str, AfterValidator(_not_blank)] = ""
+    model_name: ModelName = ""
     candidate_alias: Annotated[str, AfterValidator(_alias)]
     production_alias: Annotated[str, AfterValidator(_alias)]
     abandoned_run_hours: Annotated[float, Field(gt=0)] = 72.0
@@ -155,12 +153,16 @@ Algorithm = Literal["random_forest", "lightgbm"]
 
 
 class Params(StrictModel):
-    """All settings in params.yaml."""
+    """All settings in params.yaml.
 
+    `machine` is the described machine with the settings of `columns` and `features` applied: the one that is trained.
+    """
+
+    machine: DescribedMachine = MILLING
     data: DataSettings
-    columns: ColumnSettings
+    columns: ColumnSettings = ColumnSettings()
     cleaning: CleaningSettings
-    features: FeatureSettings
+    features: FeatureSettings = FeatureSettings()
     split: SplitSettings
     training: TrainingSettings
     threshold: ThresholdSettings
@@ -170,9 +172,17 @@ class Params(StrictModel):
     gate: GateSettings
     registry: RegistrySettings
 
-    def override(self, sources: str | None = None, trials: int | None = None, seed: int | None = None) -> "Params":
-        """A copy with other sources (in the format of parse_sources), trials or seed."""
+    def override(
+        self,
+        sources: str | None = None,
+        trials: int | None = None,
+        seed: int | None = None,
+        machine: Mapping[str, Any] | None = None,
+    ) -> "Params":
+        """A copy with other sources (in the format of parse_sources), trials, seed or machine (as JSON values)."""
         raw = self.model_dump(mode="json")
+        if machine and machine["description"]["name"] != self.machine.description.name:
+            raw = for_machine(raw, machine)
         if sources:
             raw["data"]["sources"] = [source.model_dump(mode="json") for source in parse_sources(sources)]
         if trials is not None:
@@ -189,6 +199,25 @@ class Params(StrictModel):
         return parse_params(raw, "copies of local sources")
 
 
+def for_machine(raw: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain settings with another machine (as JSON values), without the settings that belong to the former one."""
+    registry = raw.get("registry", {})
+    if isinstance(registry, Mapping):
+        registry = {name: value for name, value in registry.items() if name not in ("experiment", "model_name")}
+    kept = {name: value for name, value in raw.items() if name not in ("columns", "features")}
+    return kept | {"machine": machine, "registry": registry}
+
+
 def parse_params(raw: Any, origin: str) -> Params:
     """Validate `raw`. Raises ConfigError that names `origin`, every invalid key and the closest valid ones."""
-    return validated(Params, raw, origin)
+    given = validated(Params, raw, origin)
+    machine = configured_machine(
+        given.machine,
+        ranges=given.columns.limits,
+        headers=given.columns.aliases,
+        published_limit_margins=given.features.published_limit_margins,
+        origin=origin,
+    )
+    model_name = given.registry.model_name or machine.description.model_name
+    names = {"model_name": model_name, "experiment": given.registry.experiment or model_name}
+    return given.model_copy(update={"machine": machine, "registry": given.registry.model_copy(update=names)})

@@ -1,20 +1,22 @@
-"""Read params.yaml."""
+"""Read params.yaml for training and for the commands."""
 
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from .machine_file import find_machine
 from .params import Params, parse_params
+from .params_reader import plain_params
 from .project import PARAMS_NAME, params_file
-from .yaml_reader import read_plain_yaml
+from .text_file import read_text
 
 
 def read_yaml(text: str, origin: str = PARAMS_NAME) -> dict[str, Any]:
-    """Parse and validate the text of a params.yaml, and return it as plain values. Raises ConfigError."""
-    raw = read_plain_yaml(text, origin)
-    if raw is None:
-        raise ConfigError(f"{origin}: the file is empty: start from a copy of the project's {PARAMS_NAME}")
+    """Parse and validate the text of a params.yaml. Returns plain values, with the description of its machine.
+
+    Raises ConfigError.
+    """
+    raw = plain_params(text, origin, find_machine)
     parse_params(raw, origin)
     return raw
 
@@ -26,10 +28,4 @@ def load_params(path: Path | None = None) -> Params:
 
 @lru_cache
 def _load(path: Path) -> Params:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8") from None
-    return parse_params(read_yaml(text, str(path)), str(path))
+    return parse_params(plain_params(read_text(path), str(path), find_machine), str(path))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import Params
-from ..machine.sensors import INPUT_NAMES, LABEL, READING_ID
+from ..machine.machine import Machine
+from ..machine.names import READING_ID
 from ..validation.row_identity import row_hashes
 from .baseline_model import BaselineModel
 from .failure_modes import ModeRecall, recall_by_mode
@@ -46,9 +47,10 @@ def compare(
 
     `fingerprint` is the `training_fingerprint` of the challenger's training rows.
     """
-    unseen = ~np.isin(row_hashes(test[READING_ID.name]), champion.training_rows)
+    unseen = ~np.isin(row_hashes(test[READING_ID]), champion.training_rows)
     rows = test[unseen].reset_index(drop=True)
-    failures = int(rows[LABEL.name].sum())
+    machine = params.machine
+    failures = int(rows[machine.label_name].sum())
     comparison = Comparison(
         version=champion.version,
         algorithm=champion.scorer.spec.algorithm,
@@ -66,15 +68,20 @@ def compare(
     settings, seed = params.evaluation, params.training.seed
     return replace(
         comparison,
-        champion=score(rows, champion_probabilities, champion_decisions, params.costs, settings, seed),
-        challenger=score(rows, probabilities[unseen], challenger_decisions, params.costs, settings, seed),
-        f1_difference=f1_difference(rows, challenger_decisions, champion_decisions, settings, seed),
-        champion_modes=recall_by_mode(rows, champion_decisions, settings),
-        challenger_modes=recall_by_mode(rows, challenger_decisions, settings),
+        champion=score(
+            rows, machine.label_name, champion_probabilities, champion_decisions, params.costs, settings, seed
+        ),
+        challenger=score(
+            rows, machine.label_name, probabilities[unseen], challenger_decisions, params.costs, settings, seed
+        ),
+        f1_difference=f1_difference(rows, machine.label_name, challenger_decisions, champion_decisions, settings, seed),
+        champion_modes=recall_by_mode(rows, champion_decisions, machine, settings),
+        challenger_modes=recall_by_mode(rows, challenger_decisions, machine, settings),
     )
 
 
-def training_fingerprint(train: pd.DataFrame) -> str:
+def training_fingerprint(train: pd.DataFrame, machine: Machine) -> str:
     """sha256 of the ids, inputs and labels of the training rows, independent of their order."""
-    hashes = pd.util.hash_pandas_object(train[[READING_ID.name, *INPUT_NAMES, LABEL.name]], index=False)
+    inputs = [name for name in machine.input_names if name in train]
+    hashes = pd.util.hash_pandas_object(train[[READING_ID, *inputs, machine.label_name]], index=False)
     return hashlib.sha256(np.sort(hashes.to_numpy()).tobytes()).hexdigest()

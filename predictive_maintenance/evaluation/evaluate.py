@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..config.params import Params
-from ..machine.sensors import LABEL
 from ..scorer.scoring import Scorer
 from ..training.candidate import TrainedCandidate
 from ..training.export import Agreement, agreement
@@ -18,7 +17,7 @@ from .failure_modes import ModeRecall, recall_by_mode
 from .gate import judge
 from .importances import permutation_importances
 from .metrics import Scores
-from .row_sets import forward_scores, oracle_scores, product_type_scores, score_rows
+from .row_sets import category_scores, forward_scores, oracle_scores, score_rows
 from .verdict import Verdict
 
 
@@ -38,7 +37,7 @@ class Evaluation:
     forward_note: str
     oracle: Scores | None
     modes: tuple[ModeRecall, ...]
-    product_types: dict[str, Scores]
+    categories: dict[str, dict[str, Scores]]
     thresholds: pd.DataFrame
     calibration: pd.DataFrame
     importances: pd.DataFrame
@@ -55,15 +54,16 @@ def evaluate(
 
     `out_of_fold` is the result of `out_of_fold_scores` for `trained`.
     """
+    machine = params.machine
     settings, costs, seed = params.evaluation, params.costs, params.training.seed
     test = rows.test
     probabilities = scorer.probabilities(test)
     decisions = scorer.decisions(probabilities)
-    labels = test[LABEL.name].to_numpy().astype(bool)
+    labels = test[machine.label_name].to_numpy().astype(bool)
     held_out = score_rows(test, probabilities, decisions, params)
     forward, forward_note = forward_scores(trained, rows, params)
     export_agreement = agreement(trained, scorer, test)
-    fingerprint = training_fingerprint(rows.train)
+    fingerprint = training_fingerprint(rows.train, machine)
     comparison = compare(champion, test, probabilities, decisions, fingerprint, params) if champion else None
     return Evaluation(
         algorithm=trained.algorithm,
@@ -73,11 +73,11 @@ def evaluate(
         forward=forward,
         forward_note=forward_note,
         oracle=oracle_scores(test, params),
-        modes=recall_by_mode(test, decisions, settings),
-        product_types=product_type_scores(test, probabilities, decisions, params),
+        modes=recall_by_mode(test, decisions, machine, settings),
+        categories=category_scores(test, probabilities, decisions, params),
         thresholds=threshold_table(labels, probabilities, costs, trained.threshold),
         calibration=calibration_bins(labels, probabilities),
-        importances=permutation_importances(trained, test, seed),
+        importances=permutation_importances(trained, test, machine, seed),
         agreement=export_agreement,
         comparison=comparison,
         verdict=judge(

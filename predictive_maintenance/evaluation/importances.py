@@ -2,15 +2,14 @@
 
 import pandas as pd
 
-from ..machine.features import feature_matrix
-from ..machine.sensors import LABEL
+from ..machine.machine import Machine
 from ..training.candidate import TrainedCandidate
 
 _REPEATS = 5
 _MAX_ROWS = 20_000
 
 
-def permutation_importances(trained: TrainedCandidate, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def permutation_importances(trained: TrainedCandidate, rows: pd.DataFrame, machine: Machine, seed: int) -> pd.DataFrame:
     """Loss of PR-AUC on `rows` when one feature is shuffled, by descending loss.
 
     Columns: feature, pr_auc_loss (mean over repeats), deviation (standard deviation over repeats).
@@ -20,8 +19,8 @@ def permutation_importances(trained: TrainedCandidate, rows: pd.DataFrame, seed:
     sample = rows.sample(min(len(rows), _MAX_ROWS), random_state=seed)
     result = permutation_importance(
         trained.estimator,
-        feature_matrix(sample, trained.features),
-        sample[LABEL.name].to_numpy(),
+        machine.feature_matrix(sample, trained.features),
+        sample[machine.label_name].to_numpy(),
         scoring="average_precision",
         n_repeats=_REPEATS,
         random_state=seed,

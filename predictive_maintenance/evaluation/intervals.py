@@ -1,6 +1,6 @@
-"""Confidence intervals: bootstrap over tool lives, and Wilson intervals of shares.
+"""Confidence intervals: bootstrap over groups, and Wilson intervals of shares.
 
-The bootstrap draws whole tool lives, because the readings of one tool life are correlated.
+The bootstrap draws whole groups, because the readings of one group are correlated.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,19 +24,19 @@ class Estimate:
     lower_bound: float
 
 
-def bootstrap_draws(lives: int, samples: int, seed: int) -> Iterator[FloatArray]:
-    """Yield `samples` arrays (lives,): how often each tool life is drawn, with replacement.
+def bootstrap_draws(groups: int, samples: int, seed: int) -> Iterator[FloatArray]:
+    """Yield `samples` arrays (groups,): how often each group is drawn, with replacement.
 
     One array at a time, to save memory.
     """
     random = np.random.default_rng(seed)
     for _ in range(samples):
-        yield np.bincount(random.integers(0, lives, lives), minlength=lives).astype(np.float64)
+        yield np.bincount(random.integers(0, groups, groups), minlength=groups).astype(np.float64)
 
 
-def sums_per_life(lives: IndexArray, count: int, values: Iterable[BoolArray | FloatArray]) -> FloatArray:
-    """(len(values), count) sums of each array over the rows of each tool life; `lives` (n,) is the life of each row."""
-    return np.stack([np.bincount(lives, row, minlength=count) for row in values])
+def sums_per_group(groups: IndexArray, count: int, values: Iterable[BoolArray | FloatArray]) -> FloatArray:
+    """(len(values), count) sums of each array over the rows of each group; `groups` (n,) is the group of each row."""
+    return np.stack([np.bincount(groups, row, minlength=count) for row in values])
 
 
 def bootstrap_estimate(value: float, samples: FloatArray, confidence: float) -> Estimate:

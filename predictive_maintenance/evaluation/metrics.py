@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import CostSettings, EvaluationSettings
-from ..machine.sensors import LABEL
 from .intervals import (
     BoolArray,
     Estimate,
@@ -15,7 +14,7 @@ from .intervals import (
     IndexArray,
     bootstrap_draws,
     bootstrap_estimate,
-    sums_per_life,
+    sums_per_group,
     wilson_estimate,
 )
 
@@ -43,11 +42,11 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """The metrics of a model on `rows` readings with `failures` failures from `tool_lives` tool lives."""
+    """The metrics of a model on `rows` readings with `failures` failures in `groups` groups."""
 
     rows: int
     failures: int
-    tool_lives: int
+    groups: int
     confusion: Confusion
     estimates: dict[str, Estimate]
 
@@ -57,21 +56,22 @@ class Scores:
 
 def score(
     rows: pd.DataFrame,
+    label: str,
     probabilities: FloatArray,
     decisions: BoolArray,
     costs: CostSettings,
     settings: EvaluationSettings,
     seed: int,
 ) -> Scores:
-    """Compute every metric of `probabilities` and `decisions` (both (n,)) against the labels of `rows`."""
-    labels = rows[LABEL.name].to_numpy().astype(bool)
-    lives, names = pd.factorize(rows["tool_life"])
+    """Compute every metric of `probabilities` and `decisions` (both (n,)) against the column `label` of `rows`."""
+    labels = rows[label].to_numpy().astype(bool)
+    groups, names = pd.factorize(rows["group"])
     counts = (labels & decisions, ~labels & decisions, labels & ~decisions, ~labels & ~decisions)
-    per_life = sums_per_life(lives, len(names), (*counts, (probabilities - labels) ** 2))
-    average_precision = _average_precision(labels, probabilities, lives, len(names))
+    per_group = sums_per_group(groups, len(names), (*counts, (probabilities - labels) ** 2))
+    average_precision = _average_precision(labels, probabilities, groups, len(names))
 
     def metrics_of(draws: Iterable[FloatArray]) -> dict[str, FloatArray]:
-        sums = np.stack([np.append(per_life @ drawn, average_precision(drawn)) for drawn in draws])
+        sums = np.stack([np.append(per_group @ drawn, average_precision(drawn)) for drawn in draws])
         readings = sums[:, :4].sum(axis=1)
         return {**metrics_from_counts(sums[:, :4], costs), "brier": sums[:, 4] / readings, "pr_auc": sums[:, 5]}
 
@@ -85,20 +85,20 @@ def score(
     for name, count in (("recall", failures), ("precision", alarms)):
         if count and estimates[name].low == estimates[name].high:
             estimates[name] = wilson_estimate(hits, count, settings.confidence)
-    return Scores(rows=len(rows), failures=failures, tool_lives=len(names), confusion=confusion, estimates=estimates)
+    return Scores(rows=len(rows), failures=failures, groups=len(names), confusion=confusion, estimates=estimates)
 
 
 def f1_difference(
-    rows: pd.DataFrame, challenger: BoolArray, champion: BoolArray, settings: EvaluationSettings, seed: int
+    rows: pd.DataFrame, label: str, challenger: BoolArray, champion: BoolArray, settings: EvaluationSettings, seed: int
 ) -> Estimate:
-    """F1 of the challenger's decisions minus F1 of the champion's, both on the same bootstrap draws of tool lives."""
-    labels = rows[LABEL.name].to_numpy().astype(bool)
-    lives, names = pd.factorize(rows["tool_life"])
+    """F1 of the challenger's decisions minus F1 of the champion's, both on the same bootstrap draws of groups."""
+    labels = rows[label].to_numpy().astype(bool)
+    groups, names = pd.factorize(rows["group"])
     counts = [(labels & alarms, ~labels & alarms, labels & ~alarms) for alarms in (challenger, champion)]
-    per_life = sums_per_life(lives, len(names), (*counts[0], *counts[1]))
+    per_group = sums_per_group(groups, len(names), (*counts[0], *counts[1]))
 
     def differences(draws: Iterable[FloatArray]) -> FloatArray:
-        sums = np.stack([per_life @ drawn for drawn in draws]).T
+        sums = np.stack([per_group @ drawn for drawn in draws]).T
         return _f1(*sums[:3]) - _f1(*sums[3:])
 
     value = float(differences([np.ones(len(names))])[0])
@@ -127,25 +127,25 @@ def _f1(tp: FloatArray, fp: FloatArray, fn: FloatArray) -> FloatArray:
 
 
 def _average_precision(
-    labels: BoolArray, probabilities: FloatArray, lives: IndexArray, count: int
+    labels: BoolArray, probabilities: FloatArray, groups: IndexArray, count: int
 ) -> Callable[[FloatArray], float]:
-    """Return average precision as a function of how often each of the `count` tool lives is drawn.
+    """Return average precision as a function of how often each of the `count` groups is drawn.
 
     Rows of equal probability share one threshold. Recall increases only at the probability of a failure, so the rows
-    between two such thresholds are counted per tool life once, for all bootstrap samples.
+    between two such thresholds are counted per group once, for all bootstrap samples.
     """
     from scipy.sparse import csr_array
 
     thresholds = np.unique(-probabilities[labels])  # negated, so that the highest probability comes first
     threshold_of_row = np.searchsorted(thresholds, -probabilities)
     alarms, shape = threshold_of_row < len(thresholds), (len(thresholds), count)
-    failures_by_life, alarms_by_life = (
-        csr_array((np.ones(chosen.sum()), (threshold_of_row[chosen], lives[chosen])), shape)
+    failures_by_group, alarms_by_group = (
+        csr_array((np.ones(chosen.sum()), (threshold_of_row[chosen], groups[chosen])), shape)
         for chosen in (labels, alarms)
     )
 
     def average_precision(drawn: FloatArray) -> float:
-        found, raised = failures_by_life @ drawn, np.cumsum(alarms_by_life @ drawn)
+        found, raised = failures_by_group @ drawn, np.cumsum(alarms_by_group @ drawn)
         precision = np.divide(np.cumsum(found), raised, out=np.zeros_like(raised), where=raised > 0)
         return float(found @ precision / found.sum()) if found.any() else 0.0
 

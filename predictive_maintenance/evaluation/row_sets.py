@@ -1,10 +1,10 @@
-"""Scores on each set of rows that a report shows: out-of-fold, forward in time, by product type, and the oracle's."""
+"""Scores on each set of rows that a report shows: out-of-fold, forward in time, by category, and the oracle's."""
 
 import pandas as pd
 
 from ..config.params import Params
 from ..errors import DataError
-from ..machine.sensors import LABEL, MODE_NAMES, PRODUCT_TYPE, PRODUCT_TYPES
+from ..machine.milling import MILLING
 from ..training.candidate import TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
 from ..training.splits import SplitRows, assign_folds, forward_split
@@ -15,7 +15,9 @@ from .published_rules import violates_published_rules
 
 def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Scores:
     """Scores of `probabilities` and `decisions` (both (n,)) on `rows`, with the settings of `params`."""
-    return score(rows, probabilities, decisions, params.costs, params.evaluation, params.training.seed)
+    return score(
+        rows, params.machine.label_name, probabilities, decisions, params.costs, params.evaluation, params.training.seed
+    )
 
 
 def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> Scores:
@@ -36,14 +38,14 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
     all_rows = pd.concat([rows.train, rows.test]).sort_values("position", ignore_index=True)
     is_later = forward_split(all_rows, params.split.forward_share)
     earlier, later = all_rows[~is_later].reset_index(drop=True), all_rows[is_later].reset_index(drop=True)
-    if later.empty or not later[LABEL.name].any():
+    if later.empty or not later[params.machine.label_name].any():
         return None, "not available, because the latest readings contain no failure"
     try:
-        fold = assign_folds(earlier, params.split.folds, params.training.seed)
+        fold = assign_folds(earlier, params.machine, params.split.folds, params.training.seed)
     except DataError as error:
         return None, f"not available, because the earlier readings cannot be split into folds: {error}"
     fitted = train_untuned(trained.algorithm, earlier, fold, params)
-    probabilities = estimator_probabilities(fitted, later)
+    probabilities = estimator_probabilities(fitted, later, params.machine)
     scores = score_rows(later, probabilities, probabilities >= fitted.threshold, params)
     return scores, (
         f"trained on the {len(earlier):,} earlier readings with default hyperparameters, "
@@ -53,20 +55,22 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
 
 def oracle_scores(rows: pd.DataFrame, params: Params) -> Scores | None:
     """Scores of the published rules on `rows`; None if no failure mode is recorded, as in data other than AI4I's."""
-    if not any(name in rows for name in MODE_NAMES):
+    if set(rows).isdisjoint(MILLING.mode_names):
         return None
     decisions = violates_published_rules(rows)
     return score_rows(rows, decisions.astype(float), decisions, params)
 
 
-def product_type_scores(
+def category_scores(
     rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params
-) -> dict[str, Scores]:
-    """Scores on the readings of each product type that occurs in `rows`."""
-    scores = {}
-    for name in PRODUCT_TYPES:
-        of_type = (rows[PRODUCT_TYPE.name] == name).to_numpy()
-        if of_type.any():
-            type_rows = rows[of_type].reset_index(drop=True)
-            scores[name] = score_rows(type_rows, probabilities[of_type], decisions[of_type], params)
+) -> dict[str, dict[str, Scores]]:
+    """Scores on the readings of each value that occurs in `rows`, by category."""
+    scores: dict[str, dict[str, Scores]] = {}
+    for category, described in params.machine.description.categories.items():
+        scores[category] = {}
+        for value in described.known_values:
+            of_value = (rows[category] == value).to_numpy()
+            if of_value.any():
+                chosen = rows[of_value].reset_index(drop=True)
+                scores[category][value] = score_rows(chosen, probabilities[of_value], decisions[of_value], params)
     return scores

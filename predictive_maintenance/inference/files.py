@@ -16,18 +16,10 @@ from ..errors import SourceError
 from ..ingestion.csv_reader import Dialect, MalformedRow
 from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
-from ..machine.sensors import (
-    BINARY_NAMES,
-    INPUT_NAMES,
-    LABEL,
-    MACHINE_ID,
-    READING_ID,
-    HeaderMatch,
-    describe_missing,
-    match_headers,
-)
+from ..machine.header_matching import HeaderMatch
+from ..machine.machine import Machine
+from ..machine.names import TIMESTAMP
 from ..scorer.scoring import Scorer
-from ..validation.cell_validation import Limits
 from ..validation.cleaning import validate
 from ..validation.parsing import parse
 
@@ -73,9 +65,9 @@ class CheckedFile:
     def fits(self) -> bool:
         return self.bad_rows == 0
 
-    def add_batch(self, frame: pd.DataFrame, faults: pd.DataFrame, examples: int) -> None:
-        if LABEL.name in frame:
-            self.failures = (self.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
+    def add_batch(self, frame: pd.DataFrame, faults: pd.DataFrame, label: str, examples: int) -> None:
+        if label in frame:
+            self.failures = (self.failures or 0) + int(np.nansum(frame[label] == 1))
         self.reasons.update(zip(faults["column"], faults["reason"], strict=True))
         for fault in faults.head(examples - len(self.first)).itertuples():
             self.first.append(BadCell(self.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
@@ -93,19 +85,18 @@ class CheckedFile:
         self.bad_rows += len(malformed)
 
 
-def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> CheckedFile:
+def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
     """Find every bad cell in `path`. Raises SourceError if it cannot be read or a sensor is missing.
 
     Times are not checked: their format is determined from a whole column, and this reads one batch at a time.
     """
     table = TableFile.open(path)
-    match = _match(table, aliases)
-    optional = (READING_ID.name, MACHINE_ID.name, *BINARY_NAMES)
-    names = [*INPUT_NAMES, *(name for name in optional if name in match.columns)]
+    match = _match(table, machine, {})
+    names = [name for name in machine.columns if name in match.columns and name != TIMESTAMP]
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
     malformed: list[MalformedRow] = []
-    for _, frame, faults in _prefetch(_checked_batches(table, match, names, limits, malformed)):
-        checked.add_batch(frame, faults, examples)
+    for _, frame, faults in _prefetch(_checked_batches(table, match, names, machine, malformed)):
+        checked.add_batch(frame, faults, machine.label_name, examples)
     checked.add_malformed(malformed, examples)
     if checked.rows == 0:
         raise SourceError(f"{path}: no rows")
@@ -123,13 +114,15 @@ def score_file(
     only when it is complete. `on_rows` is called with the number of rows of each batch.
     """
     table = TableFile.open(path)
-    match = _match(table, aliases)
+    machine = scorer.machine
+    match = _match(table, machine, aliases)
+    names = [name for name in machine.input_names if name in match.columns]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
     scored = ScoredFile()
     dialect = table.dialect or Dialect()
     with writer(output, dialect) as write:
-        for batch, frame, faults in _prefetch(_checked_batches(table, match, INPUT_NAMES, scorer.spec.limits)):
+        for batch, frame, faults in _prefetch(_checked_batches(table, match, names, machine)):
             added = _score(frame, faults, scorer, version)
             if dialect.decimal == "," and not is_parquet(output):
                 text = pc.cast(added["failure_probability"], pa.string())
@@ -145,14 +138,14 @@ def score_file(
     return scored
 
 
-def _match(table: TableFile, aliases: Aliases) -> HeaderMatch:
+def _match(table: TableFile, machine: Machine, aliases: Aliases) -> HeaderMatch:
     try:
-        match = match_headers(table.headers, aliases)
+        match = machine.match_headers(table.headers, aliases)
     except SourceError as error:
         raise SourceError(f"{table.name}: {error}") from None
-    if missing := match.missing(INPUT_NAMES):
+    if missing := match.missing(machine.required_input_names):
         raise SourceError(
-            f"{table.name}: {describe_missing(missing, match.ignored)}\n"
+            f"{table.name}: {machine.describe_missing(missing, match.ignored)}\n"
             f"columns not recognised: {', '.join(match.ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
     return match
@@ -162,14 +155,14 @@ def _checked_batches(
     table: TableFile,
     match: HeaderMatch,
     names: Sequence[str],
-    limits: Limits,
+    machine: Machine,
     malformed: list[MalformedRow] | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
     """The raw batches of a file, each with its canonical columns and their faults, at most one per cell."""
     decimal = table.dialect.decimal if table.dialect else "."
     for batch in table.batches(malformed):
-        frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, decimal)
-        found = validate(frame, names, limits)
+        frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, machine, decimal)
+        found = validate(frame, names, machine)
         faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])
         yield batch, frame, faults.sort_values("position", ignore_index=True)
 

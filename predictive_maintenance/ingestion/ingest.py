@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..config.params import ColumnSettings
 from ..config.sources import Source
 from ..config.uris import redact, scheme_of
 from ..errors import SourceError
-from ..machine.sensors import COLUMNS, INPUT_NAMES, LABEL, READING_ID, HeaderMatch, describe_missing, match_headers
+from ..machine.header_matching import HeaderMatch
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID, READING_ID
+from ..machine.sections import GroupColumn
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from ..validation.row_identity import content_ids
@@ -40,58 +42,67 @@ def check_sources(sources: Sequence[Source]) -> None:
     raise SourceError("\n".join(problems), transient=all(error.transient for error in errors))
 
 
-def ingest(sources: Sequence[Source], columns: ColumnSettings) -> Ingested:
+def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
     """Fetch and merge `sources` in order. Raises SourceError that names the source and the column."""
-    parts = [(source, _ingest_source(source, index, columns)) for index, source in enumerate(sources)]
-    merged = append([part for source, part in parts if source.merge == "append"])
+    parts = [(source, _ingest_source(source, index, machine)) for index, source in enumerate(sources)]
+    merged = append([part for source, part in parts if source.merge == "append"], machine)
     for source, part in parts:
         if source.merge == "join":
             merged = join(merged, part, redact(source.uri))
-    if missing := [name for name in (*INPUT_NAMES, LABEL.name) if name not in merged.frame]:
-        headers = [column.name for column in COLUMNS if column.name in merged.frame]
+    needed = (*machine.required_input_names, *_group_column(machine), machine.label_name)
+    if missing := [name for name in needed if name not in merged.frame]:
+        headers = [name for name in machine.columns if name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
         ignored = [header for record in merged.records for header in record.ignored_columns]
         raise SourceError(
-            f"{names}: {describe_missing(missing, [*headers, *ignored])}\n"
+            f"{names}: {machine.describe_missing(missing, [*headers, *ignored])}\n"
             f"columns not recognised: {', '.join(ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
     return merged
 
 
-def _ingest_source(source: Source, index: int, columns: ColumnSettings) -> Ingested:
+def _group_column(machine: Machine) -> tuple[str, ...]:
+    """The column that groups of readings are made from, if the description names one."""
+    group = machine.description.group
+    if group == "machine":
+        return (MACHINE_ID,)
+    return (group.column,) if isinstance(group, GroupColumn) and group.column else ()
+
+
+def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:
     parts = []
     with locations.fetch(source) as tables:
         for fetched in tables:
             try:
-                parts.append(_read(fetched, source, index, columns))
+                parts.append(_read(fetched, source, index, machine))
             except SourceError as error:
                 text = str(error)
                 text = text if fetched.name in text else f"{fetched.name}: {text}"
                 raise SourceError(text, transient=error.transient) from None
-    return append(parts)
+    return append(parts, machine)
 
 
-def _read(fetched: locations.FetchedTable, source: Source, index: int, columns: ColumnSettings) -> Ingested:
+def _read(fetched: locations.FetchedTable, source: Source, index: int, machine: Machine) -> Ingested:
     malformed: list[MalformedRow] = []
     decimal = "."
     if isinstance(fetched.table, TableFile):
-        match = match_headers(fetched.table.headers, columns.aliases)
-        _check_recognised(fetched.name, match)
+        match = machine.match_headers(fetched.table.headers)
+        _check_recognised(fetched.name, match, machine)
         wanted = [header for header, _, _ in match.columns.values()]
         batches = list(fetched.table.batches(malformed, wanted))
         table = pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in wanted})
         decimal = fetched.table.dialect.decimal if fetched.table.dialect else "."
     else:
         table = fetched.table
-        match = match_headers(table.column_names, columns.aliases)
-        _check_recognised(fetched.name, match)
+        match = machine.match_headers(table.column_names)
+        _check_recognised(fetched.name, match, machine)
     if table.num_rows == 0 and not malformed:
         raise SourceError(f"{fetched.name}: no rows")
-    names = [column.name for column in COLUMNS if column.name in match.columns]
-    frame, faults = parse(table, match, names, decimal)
+    names = [name for name in machine.columns if name in match.columns]
+    frame, faults = parse(table, match, names, machine, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
-    if READING_ID.name not in frame:
-        frame[READING_ID.name] = content_ids(frame)
+    if READING_ID not in frame:
+        frame[READING_ID] = content_ids(frame, machine)
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [fetched.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows
@@ -110,11 +121,12 @@ def _read(fetched: locations.FetchedTable, source: Source, index: int, columns: 
     )
 
 
-def _check_recognised(name: str, match: HeaderMatch) -> None:
+def _check_recognised(name: str, match: HeaderMatch, machine: Machine) -> None:
     if not match.columns:
+        examples = ", ".join(repr(machine.header(sensor)) for sensor in machine.required_sensor_names[:2])
         raise SourceError(
-            f"{name}: no column is recognised ({', '.join(match.ignored[:8])}); expected headers such as "
-            "'Air temperature [K]', 'Torque [Nm]'; add your headers to columns.aliases in params.yaml"
+            f"{name}: no column is recognised ({', '.join(match.ignored[:8])}); expected headers such as {examples}; "
+            "add your headers to columns.aliases in params.yaml"
         )
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import SourceError
-from ..machine.sensors import READING_ID
+from ..machine.names import READING_ID
 from ..validation.cell_validation import MISSING, Faults
 from ..validation.parsing import fault_table
 from ..validation.quarantine import CONTRADICTION, quarantine
@@ -17,7 +17,7 @@ from .merging import Ingested, SourceRecord
 
 MIN_JOINED_SHARE = 0.01
 
-_KEY = READING_ID.name
+_KEY = READING_ID
 _PLACE = ("source", "source_index", "row")
 
 

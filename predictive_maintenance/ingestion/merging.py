@@ -1,13 +1,13 @@
 """Append the rows of files and sources to one table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SourceError
-from ..machine.sensors import MODE_NAMES, describe_missing
+from ..machine.machine import Machine
 from ..validation.parsing import ParsedRows
 
 
@@ -42,15 +42,16 @@ class Ingested(ParsedRows):
     records: tuple[SourceRecord, ...]
 
 
-def append(parts: Sequence[Ingested]) -> Ingested:
+def append(parts: Sequence[Ingested], machine: Machine) -> Ingested:
     """Append the rows of all parts. Raises SourceError if one lacks a column that another has.
 
     A failure mode that only some of the parts record is dropped, because results by failure mode need all rows.
     """
     if len(parts) == 1:
         return parts[0]
-    _check_same_columns(parts)
-    partial = [name for name in MODE_NAMES if any(not _records(part, name) for part in parts)]
+    parts = _with_optional_sensors(parts, machine)
+    _check_same_columns(parts, machine)
+    partial = [name for name in machine.mode_names if any(not _records(part, name) for part in parts)]
     parts = [_without(part, partial) for part in parts]
     offsets = np.cumsum([0, *(len(part.frame) for part in parts)])
     faults = [
@@ -68,15 +69,24 @@ def append(parts: Sequence[Ingested]) -> Ingested:
     )
 
 
-def _check_same_columns(parts: Sequence[Ingested]) -> None:
+def _with_optional_sensors(parts: Sequence[Ingested], machine: Machine) -> list[Ingested]:
+    """The parts, each with a missing value for the optional sensors that only other parts have."""
+    present = [name for name in machine.optional_sensor_names if any(name in part.frame for part in parts)]
+    return [
+        replace(part, frame=part.frame.assign(**{name: np.nan for name in present if name not in part.frame}))
+        for part in parts
+    ]
+
+
+def _check_same_columns(parts: Sequence[Ingested], machine: Machine) -> None:
     """Every column must be in all of the parts or in none, except failure modes."""
-    owners = {name: part for part in reversed(parts) for name in part.frame if name not in MODE_NAMES}
+    owners = {name: part for part in reversed(parts) for name in part.frame if name not in machine.mode_names}
     for part in parts:
         if absent := [name for name in owners if name not in part.frame]:
             owner = owners[absent[0]]
             names = [name for name in absent if name in owner.frame]
             raise SourceError(
-                f"{part.records[0].name}: {describe_missing(names, part.records[0].ignored_columns)}, "
+                f"{part.records[0].name}: {machine.describe_missing(names, part.records[0].ignored_columns)}, "
                 f"which {owner.records[0].name} has"
             )
 

@@ -31,6 +31,7 @@ def contradictions(described: MachineDescription) -> Errors:
     yield from _shared_headers(described)
     yield from _features(described)
     yield from _operating_limits(described)
+    yield from _identity(described)
     yield from _group(described)
     yield from _examples(described)
 
@@ -73,10 +74,11 @@ def _features(described: MachineDescription) -> Errors:
 
 
 def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:
-    known = (*described.sensors, *described.features)
+    ordered = [name + CODE_SUFFIX for name, category in described.categories.items() if category.ordered]
+    known = (*described.sensors, *described.features, *ordered)
     for name in names:
-        if name.removesuffix(CODE_SUFFIX) in described.categories:
-            yield location, f"{what}: {name} is a category; a formula has numbers only"
+        if name.removesuffix(CODE_SUFFIX) in described.categories and name not in ordered:
+            yield location, f"{what}: {name} is a category; a formula has numbers and codes of ordered categories only"
         elif name not in known:
             yield location, f"{what}: {name!r} is not a sensor or feature{suggestion(name, known)}"
 
@@ -128,6 +130,13 @@ def _bounds(described: MachineDescription, location: Location, limit: OperatingL
         yield (*location, "minimum"), f"{what}: minimum {shown(low)} is not below maximum {shown(high)}"
     if category and not any(isinstance(bound, Mapping) for bound in bounds.values()):
         yield (*location, "by"), f"{what}: by has no effect: no bound has a number for each value of {limit.by}"
+
+
+def _identity(described: MachineDescription) -> Errors:
+    known = (*described.categories, *described.sensors)
+    for place, name in enumerate(described.identity):
+        if name not in known:
+            yield ("identity", place), f"identity: {name!r} is not a category or sensor{suggestion(name, known)}"
 
 
 def _group(described: MachineDescription) -> Errors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..strict_model import Location
 from .header_matching import Column
@@ -45,6 +45,19 @@ def headers_by_column(described: MachineDescription) -> Iterator[tuple[Location,
     yield ("label",), described.label.column, described.label.headers
     for name, mode in described.label.modes.items():
         yield ("label", "modes", name), name, mode.headers
+
+
+def described_column(plain: dict[str, Any], name: str) -> dict[str, Any]:
+    """The part of a plain description that describes the column `name`. Raises KeyError if there is none."""
+    fixed = {READING_ID: "id", MACHINE_ID: "machine", TIMESTAMP: "time", COUNTER: "time"}
+    parts = {canonical: plain[key] for canonical, key in fixed.items() if key in plain}
+    group = plain.get("group")
+    if isinstance(group, dict) and "column" in group:
+        parts[group["column"]] = group
+    parts |= {plain["label"]["column"]: plain["label"]} | plain["label"].get("modes", {})
+    parts |= plain["sensors"] | plain.get("categories", {})
+    found: dict[str, Any] = parts[name]
+    return found
 
 
 def _labels(description: MachineDescription) -> dict[str, str]:

@@ -28,6 +28,13 @@ class MachineDescription(StrictModel):
     features: Mapping[Name, Feature] = {}
     operating_limits: tuple[OperatingLimit, ...] = ()
     label: Label
+    identity: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Columns that identify a reading without id, or without machine and time. Default: all inputs. "
+            "If they are stated, a further sensor moves no row to the other side of a split."
+        ),
+    ] = ()
     group: Annotated[Group, Field(description="What must not be on both sides of a split.")] = "row"
     examples: Mapping[Name, Example] = {}
     texts: Texts = Texts()

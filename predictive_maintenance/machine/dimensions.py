@@ -14,6 +14,7 @@ from .description import MachineDescription
 from .expression import COMPARISONS, Call, Name, Node, Number
 from .formulas import Condition, Formula
 from .header_matching import header_key
+from .names import CODE_SUFFIX
 from .units import Dimension, dimension_of, header_units, ratio
 
 
@@ -48,6 +49,7 @@ def _contradictions(description: MachineDescription) -> Iterator[tuple[Location,
         except ValueError as error:
             yield (*location, "unit"), f"{name}: {error}"
             dimensions[name] = None
+    dimensions |= {name + CODE_SUFFIX: None for name in description.categories}
     known = _Known({str(location[-1]): unit for location, unit in places}, dimensions)
     for name, feature in description.features.items():
         try:

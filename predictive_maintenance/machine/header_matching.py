@@ -43,12 +43,12 @@ def match_headers(
 ) -> HeaderMatch:
     """Match a file's headers to `columns`, by canonical name, and to units.
 
-    `aliases` adds headers for canonical names. Raises SourceError if two headers match the same column, or if the
-    header of a sensor contains an unknown unit.
+    `aliases` adds headers for canonical names; names without a column are ignored. Raises SourceError if two headers
+    match the same column, or if the header of a sensor contains an unknown unit.
     """
     known = {header_key(header): column for column in columns.values() for header in (column.name, *column.headers)}
     for name, own in (aliases or {}).items():
-        known |= {header_key(header): columns[name] for header in own}
+        known |= {header_key(header): columns[name] for header in own if name in columns}
     matched: dict[str, tuple[str, float, float]] = {}
     ignored: list[str] = []
     for header in headers:

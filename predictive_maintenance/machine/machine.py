@@ -3,6 +3,7 @@
 It needs numpy and pydantic only, because the API and a model version use it.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,13 +13,15 @@ import numpy.typing as npt
 
 from . import header_matching
 from .codes import CategoryCodes
-from .column_list import Conversions, columns_of
+from .column_list import Conversions, columns_of, described_column
 from .dependencies import dependency_order
 from .description import MachineDescription
 from .formulas import Formula, Values
 from .header_matching import HeaderMatch
 from .limits import ExceededLimit, Limit, LimitMargin, compiled_limits, exceeded_limit, limit_margin
+from .names import COUNTER, MACHINE_ID, TIMESTAMP
 from .rounding import decimals_of, shown
+from .sections import Feature
 
 Columns = Mapping[str, Any]
 """Inputs by canonical name with n values each: a data frame, or a mapping to arrays or lists."""
@@ -39,16 +42,25 @@ class Machine:
         self.category_names = tuple(description.categories)
         self.sensor_names = tuple(description.sensors)
         self.required_sensor_names = tuple(name for name, sensor in description.sensors.items() if sensor.required)
-        self._optional_names = tuple(name for name, sensor in description.sensors.items() if not sensor.required)
+        self.optional_sensor_names = tuple(name for name, sensor in description.sensors.items() if not sensor.required)
         self.input_names = (*self.category_names, *self.sensor_names)
         """The raw columns that a model reads, in order."""
+        self.required_input_names = (*self.category_names, *self.required_sensor_names)
+        self.ranges = {name: sensor.range for name, sensor in description.sensors.items()}
+        """The lowest and the highest possible value of each sensor."""
         self.categories = {name: CategoryCodes(name, category) for name, category in description.categories.items()}
         self.code_names = tuple(codes.code_name for codes in self.categories.values())
         self.computed_names = tuple(description.features)
         self.feature_names = (*self.code_names, *self.sensor_names, *self.computed_names)
         """A model's features, in order: codes of categories, sensors, computed features."""
         self.mode_names = tuple(description.label.modes)
-        self.binary_names = (description.label.column, *self.mode_names)
+        self.label_name = description.label.column
+        self.binary_names = (self.label_name, *self.mode_names)
+        self.numeric_names = (
+            *self.sensor_names,
+            *(name for name in self.columns if name == COUNTER),
+            *self.binary_names,
+        )
         self.labels = (
             {name: column.label for name, column in self.columns.items()}
             | {codes.code_name: description.categories[name].label for name, codes in self.categories.items()}
@@ -66,9 +78,53 @@ class Machine:
         )
         self._mask_type = np.min_scalar_type((1 << len(self.limits)) - 1)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Machine) and (self.description, self.conversions) == (
+            other.description,
+            other.conversions,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.description.name)
+
     def __reduce__(self) -> tuple[type["Machine"], tuple[MachineDescription, Conversions]]:
         """Pickle the description: compiled formulas cannot be pickled."""
         return Machine, (self.description, self.conversions)
+
+    def adjusted(
+        self,
+        *,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        headers: Mapping[str, Sequence[str]] | None = None,
+        features: Mapping[str, Feature] | None = None,
+    ) -> "Machine":
+        """The machine with other ranges of sensors, further headers of columns, and further features, each by name.
+
+        Raises pydantic.ValidationError if the parts then contradict each other, and KeyError for an unknown column.
+        """
+        plain = self.description.plain()
+        for name, (low, high) in (ranges or {}).items():
+            plain["sensors"][name]["range"] = [low, high]
+        for name, own in (headers or {}).items():
+            column = described_column(plain, name)
+            column["headers"] = list(dict.fromkeys([*column.get("headers", ()), *own]))
+        added = {name: feature.model_dump(mode="json") for name, feature in (features or {}).items()}
+        plain["features"] = plain.get("features", {}) | added
+        description = MachineDescription.model_validate_json(json.dumps(plain))
+        return self if description == self.description else Machine(description, self.conversions)
+
+    def identity_names(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The columns, among `names`, that identify a reading without an id.
+
+        Machine and time where there are both, so that a further sensor changes no identity; else the columns that the
+        description states, by default all inputs, with machine or time if there is one.
+        """
+        present = set(names)
+        times = [name for name in (TIMESTAMP, COUNTER) if name in self.columns and name in present]
+        if MACHINE_ID in present and times:
+            return (MACHINE_ID, *times)
+        stated = self.description.identity or self.input_names
+        return tuple(name for name in (MACHINE_ID, *times, *stated) if name in present)
 
     def unit(self, name: str) -> str:
         """The unit of a sensor or a computed feature; '' if it has none."""
@@ -100,7 +156,8 @@ class Machine:
 
     def with_features(self, frame: Any) -> Any:
         """A copy of a data frame with a column for each computed feature."""
-        return frame.assign(**{name: self.feature(frame, name) for name in self.computed_names})
+        arrays = self.arrays(frame)
+        return frame.assign(**{name: arrays[name] for name in self.computed_names})
 
     def coded(self, reading: Mapping[str, Any]) -> dict[str, Any]:
         """One reading with the code of each category, and NaN for each optional sensor that it lacks.
@@ -110,7 +167,7 @@ class Machine:
         values = dict(reading)
         for name, codes in self.categories.items():
             values[codes.code_name] = codes.of_value(reading[name])
-        for name in self._optional_names:
+        for name in self.optional_sensor_names:
             if values.get(name) is None:
                 values[name] = np.nan
         return values
@@ -146,7 +203,7 @@ class Machine:
         for name, codes in self.categories.items():
             arrays[codes.code_name] = codes.of_column(columns[name])
         rows = len(next(iter(arrays.values()))) if arrays else 0
-        for name in self._optional_names:
+        for name in self.optional_sensor_names:
             arrays.setdefault(name, np.full(rows, np.nan))
         for name, formula in self._formulas.items():
             arrays[name] = formula.column(arrays)
@@ -164,6 +221,13 @@ class Machine:
             if bad.any():
                 faults[name] = bad
         return faults
+
+    def optional_sources(self, name: str) -> frozenset[str]:
+        """The optional sensors that a feature is computed from. The feature may be NaN where one of them is missing."""
+        if name in self.optional_sensor_names:
+            return frozenset((name,))
+        formula = self._formulas.get(name)
+        return frozenset[str]().union(*map(self.optional_sources, formula.names)) if formula else frozenset()
 
     def exceeded_limits(self, reading: Mapping[str, Any]) -> list[ExceededLimit]:
         """The limits that one reading exceeds."""
@@ -195,6 +259,12 @@ class Machine:
         """A line for each missing column, with a valid header and the closest header in the file."""
         return header_matching.describe_missing(self.columns, missing, headers)
 
-    def range_reason(self, name: str, low: float, high: float) -> str:
-        """The reason for rejecting a value of a sensor outside of `low` to `high`."""
+    def header(self, name: str) -> str:
+        """A valid header of a column, with the unit: "Torque [Nm]"."""
+        column = self.columns[name]
+        return f"{column.label} [{column.unit}]" if column.unit else column.label
+
+    def range_reason(self, name: str) -> str:
+        """The reason for rejecting a value of a sensor outside its range."""
+        low, high = self.description.sensors[name].range
         return f"outside of the physical limits {shown(low)} to {shown(high)} {self.unit(name)}".rstrip()

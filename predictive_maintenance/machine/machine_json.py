@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,14 +21,14 @@ class _MachineFile(StrictModel):
     conversions: Mapping[str, Mapping[str, tuple[float, float]]]
 
 
+def to_plain(machine: Machine) -> dict[str, Any]:
+    """The machine as JSON values."""
+    return {"format": FORMAT, "description": machine.description.plain(), "conversions": machine.conversions}
+
+
 def to_json(machine: Machine) -> str:
     """The machine as the text of a JSON file."""
-    content = {
-        "format": FORMAT,
-        "description": machine.description.plain(),
-        "conversions": machine.conversions,
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(to_plain(machine), indent=1, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str | bytes, origin: str = "machine.json") -> Machine:

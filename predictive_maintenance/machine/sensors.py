@@ -41,9 +41,9 @@ def match_headers(headers: Iterable[str], aliases: Mapping[str, Iterable[str]] |
     return MILLING.match_headers(headers, aliases)
 
 
-def limit_reason(name: str, low: float, high: float) -> str:
+def limit_reason(name: str) -> str:
     """The reason for rejecting a value of a sensor outside its physical limits."""
-    return MILLING.range_reason(name, low, high)
+    return MILLING.range_reason(name)
 
 
 def describe_missing(missing: Iterable[str], headers: Iterable[str]) -> str:

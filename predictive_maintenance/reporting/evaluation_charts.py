@@ -5,24 +5,26 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from ..config.params import Params
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.failure_modes import ModeRecall
 from ..evaluation.metrics import Scores
-from ..machine.features import FEATURE_LABELS
-from ..machine.sensors import LABELS
+from ..machine.machine import Machine
 from .chart_style import BLUE, GREY, VERMILION, titled
 
 _MAX_POINTS = 300
 
 
-def evaluation_charts(evaluation: Evaluation, currency: str) -> dict[str, alt.Chart]:
+def evaluation_charts(evaluation: Evaluation, params: Params) -> dict[str, alt.Chart]:
     """Every chart of an evaluation, by its file name without suffix."""
     charts = {
         "pr_curve": pr_curve(evaluation.thresholds, evaluation.threshold, evaluation.held_out),
         "confusion_matrix": confusion_matrix(evaluation.held_out),
         "calibration": calibration(evaluation.calibration),
-        "cost_over_thresholds": cost_over_thresholds(evaluation.thresholds, evaluation.threshold, currency),
-        "importances": importances(evaluation.importances),
+        "cost_over_thresholds": cost_over_thresholds(
+            evaluation.thresholds, evaluation.threshold, params.costs.currency
+        ),
+        "importances": importances(evaluation.importances, params.machine),
     }
     if evaluation.modes:
         charts["recall_by_mode"] = recall_by_mode(evaluation.modes)
@@ -101,10 +103,10 @@ def cost_over_thresholds(thresholds: pd.DataFrame, chosen: float, currency: str)
     )
 
 
-def importances(table: pd.DataFrame) -> alt.Chart:
+def importances(table: pd.DataFrame, machine: Machine) -> alt.Chart:
     """Loss of PR-AUC when a feature is shuffled, with its standard deviation."""
     named = table.assign(
-        label=[(LABELS | FEATURE_LABELS).get(name, name) for name in table["feature"]],
+        label=[machine.labels[name] for name in table["feature"]],
         low=table["pr_auc_loss"] - table["deviation"],
         high=table["pr_auc_loss"] + table["deviation"],
     )

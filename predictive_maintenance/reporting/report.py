@@ -27,7 +27,7 @@ def write_report(run: FinishedRun, folder: Path, mlflow_url: str | None, base: R
     from .chart_style import save_png  # imports Altair, which is slow
     from .evaluation_charts import evaluation_charts
 
-    charts = evaluation_charts(run.evaluation, run.params.costs.currency)
+    charts = evaluation_charts(run.evaluation, run.params)
     path = folder / REPORT_FILE
     text = "\n\n".join(report_sections(run, list(charts), mlflow_url, base)) + "\n"
     try:
@@ -51,7 +51,7 @@ def report_sections(
     yield _run_table(run, mlflow_url)
     yield "### Quality gate"
     yield _escaped_table(gate_table(evaluation.verdict.checks))
-    yield from _metrics(evaluation, run.params.evaluation.confidence)
+    yield from _metrics(evaluation, run.params.evaluation.confidence, run.params.machine.description.texts.groups)
     yield from _champion(evaluation.comparison)
     if base:
         yield from _base(base, run)
@@ -81,14 +81,14 @@ def _run_table(run: FinishedRun, mlflow_url: str | None) -> str:
     return table(["", ""], rows)
 
 
-def _metrics(evaluation: Evaluation, confidence: float) -> Iterator[str]:
+def _metrics(evaluation: Evaluation, confidence: float, groups: str) -> Iterator[str]:
     columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
     if evaluation.forward:
         columns["Forward in time"] = evaluation.forward
     yield "### Metrics"
     yield _escaped_table(scores_table(columns))
     yield (
-        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives. Training and the choice of the "
+        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole {groups}. Training and the choice of the "
         "threshold did not use the held-out rows."
     )
     yield "### Confusion matrix, held-out rows"

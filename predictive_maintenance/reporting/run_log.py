@@ -13,6 +13,8 @@ from ..evaluation.comparison import training_fingerprint
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..ingestion.merging import SourceRecord
+from ..machine.machine_json import to_json
+from ..scorer.version_files import MACHINE_FILE
 from ..tracking.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
 from ..tracking.lineage import package_versions, sources_file, sources_tag
 from ..tracking.runs import FlowRun
@@ -29,7 +31,8 @@ def log_data(
     run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params
 ) -> None:
     """Log the parameters, the data sets and their lineage, and the quarantine."""
-    settings = params.model_dump(mode="json")
+    machine = params.machine
+    settings = params.model_dump(mode="json", exclude={"machine"}) | {"machine": machine.description.name}
     settings["data"]["sources"] = [f"{source.merge}: {redact(source.uri)}" for source in params.data.sources]
     run.log(
         params=settings,
@@ -40,13 +43,14 @@ def log_data(
             "training_rows": len(rows.train),
             "held_out_rows": len(rows.test),
         },
-        tags={SOURCES_TAG: sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train)},
+        tags={SOURCES_TAG: sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train, machine)},
     )
     names = ", ".join(record.name for record in records)
-    run.log_data(rows.train, "training", names, training_fingerprint(rows.train))
-    run.log_data(rows.test, "evaluation", names, training_fingerprint(rows.test))
+    run.log_data(rows.train, "training", names, training_fingerprint(rows.train, machine))
+    run.log_data(rows.test, "evaluation", names, training_fingerprint(rows.test, machine))
     with _artifacts(run, "lineage") as folder:
         (folder / "sources.json").write_text(sources_file(records))
+        (folder / MACHINE_FILE).write_text(to_json(machine))
         (folder / "packages.txt").write_text(package_versions())
     with _artifacts(run, "data") as folder:
         (folder / "quarantine.csv").write_bytes(spreadsheet_csv(cleaned.quarantine))
@@ -69,14 +73,14 @@ def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) 
             save_estimator(trained.estimator, folder)
 
 
-def log_evaluation(run: FlowRun, evaluation: Evaluation, currency: str) -> None:
+def log_evaluation(run: FlowRun, evaluation: Evaluation, params: Params) -> None:
     """Log the metrics, charts, tables and gate of an evaluation."""
     from .chart_style import save_png  # imports Altair, which is slow
     from .evaluation_charts import evaluation_charts
 
     run.log(metrics=_evaluation_metrics(evaluation), tags=_verdict_tags(evaluation))
     with _artifacts(run, "figures") as folder:
-        save_png(evaluation_charts(evaluation, currency), folder)
+        save_png(evaluation_charts(evaluation, params), folder)
     with _artifacts(run, "evaluation") as folder:
         (folder / "gate.json").write_text(evaluation.verdict.to_json())
         (folder / "modes.json").write_text(json.dumps([asdict(mode) for mode in evaluation.modes], indent=2))

@@ -24,7 +24,7 @@ def scores_table(columns: Mapping[str, Scores]) -> Table:
     rows = [[label, *(_estimate(name, scores) for scores in columns.values())] for name, label in METRICS.items()]
     rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
-    rows.append(["Tool lives", *(f"{scores.tool_lives:,}" for scores in columns.values())])
+    rows.append(["Groups", *(f"{scores.groups:,}" for scores in columns.values())])
     return ["Metric", *columns], rows
 
 

@@ -7,23 +7,25 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.metrics import METRICS, Scores
-from ..machine.sensors import LABEL, SENSORS
+from ..machine.machine import Machine
 from .chart_style import BLUE, VERMILION, WIDTH, titled
 
 _COMPARED_METRICS = ("pr_auc", "f1", "recall", "precision")
 
 
-def distributions(rows: pd.DataFrame, bins: int = 30) -> list[alt.Chart]:
+def distributions(rows: pd.DataFrame, machine: Machine, bins: int = 30) -> list[alt.Chart]:
     """A histogram of each sensor: shares of the healthy readings and shares of the failures."""
-    failed = rows[LABEL.name].to_numpy().astype(bool)
+    failed = rows[machine.label_name].to_numpy().astype(bool)
     charts = []
-    for sensor in SENSORS:
-        table = _histogram(rows[sensor.name].to_numpy(), failed, bins)
+    for name in machine.sensor_names:
+        if name not in rows:
+            continue
+        table = _histogram(rows[name].to_numpy(), failed, bins)
         colour = alt.Color(
             "state:N", title=None, scale=alt.Scale(domain=["healthy", "failed"], range=[BLUE, VERMILION])
         )
         chart = alt.Chart(table).mark_bar(opacity=0.5).encode(
-            x=alt.X("low:Q", bin="binned", title=f"{sensor.label} [{sensor.unit}]", scale=alt.Scale(zero=False)),
+            x=alt.X("low:Q", bin="binned", title=machine.header(name), scale=alt.Scale(zero=False)),
             x2="high:Q", y=alt.Y("share:Q", stack=None, title="Share", axis=alt.Axis(format="%")), color=colour,
         )  # fmt: skip
         charts.append(chart.properties(width=WIDTH - 80, height=140))
@@ -71,7 +73,7 @@ def candidates(scores: Mapping[str, Scores]) -> alt.Chart:
 
 def _histogram(values: np.ndarray, failed: np.ndarray, bins: int) -> pd.DataFrame:
     """Columns: state (healthy or failed), low and high edge of the bin, share of the readings in that state."""
-    edges = np.histogram_bin_edges(values, bins)
+    edges = np.histogram_bin_edges(values[~np.isnan(values)], bins)
     lines = []
     for state, chosen in (("healthy", ~failed), ("failed", failed)):
         counts = np.histogram(values[chosen], edges)[0]

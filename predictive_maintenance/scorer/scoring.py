@@ -4,7 +4,8 @@ It loads a folder of files with numpy, pydantic and the ONNX runtime, without tr
 
     model.onnx      input: features (n, k) float32; output: (n, 1) failure probabilities or log-odds
                     (format 1: (n, 2), probabilities of healthy and failure)
-    scorer.json     ScorerSpec: features, calibration, decision threshold, limits, costs
+    scorer.json     ScorerSpec: features, calibration, decision threshold, costs
+    machine.json    the description of the machine: columns, ranges, formulas of the features (from format 3 on)
     golden.json     held-out readings with their expected probabilities and decisions
     reference.json  a uniform sample of the training rows, for explanations and drift
 
@@ -21,11 +22,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ModelError
-from ..machine.features import feature, feature_matrix
-from ..machine.sensors import INPUT_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
+from ..machine.machine import Machine
 from .calibration import Vector
 from .onnx_session import open_session
-from .version_files import GOLDEN_FILE, MODEL_FILE, SPEC_FILE, GoldenRows, ScorerSpec, parse_golden, read_file
+from .version_files import (
+    GOLDEN_FILE,
+    MACHINE_FILE,
+    MODEL_FILE,
+    SPEC_FILE,
+    GoldenRows,
+    ScorerSpec,
+    parse_golden,
+    parse_machine,
+    read_file,
+)
 
 GOLDEN_TOLERANCE = 1e-6
 """The allowed difference of a golden row's probability: float32 arithmetic differs slightly between processors."""
@@ -34,20 +44,22 @@ BATCH_ROWS = 16_384
 """The most rows that the trees score in one call: a larger table is split."""
 
 _MIN_PART_ROWS = 256
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 Columns = Mapping[str, Any]
 
 
 class Scorer:
-    """A loaded model. Immutable and thread-safe.
+    """A loaded model of a `machine`. Immutable and thread-safe.
 
     With `threads` above 1, large tables are split and their parts scored in parallel. The runtime's own threads are not
     used: they would sum the trees in another order, so a row in a table would not be bit-identical to the same row alone.
     """
 
-    def __init__(self, spec: ScorerSpec, onnx: bytes, threads: int = 1) -> None:
+    def __init__(self, spec: ScorerSpec, machine: Machine, onnx: bytes, threads: int = 1) -> None:
         self._session = open_session(onnx, len(spec.features))
-        self.spec = spec
+        self.spec, self.machine = spec, machine
+        self._optional_sources = [machine.optional_sources(name) for name in spec.features]
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._input = self._session.get_inputs()[0].name
@@ -61,14 +73,17 @@ class Scorer:
     def load(cls, folder: Path | str, threads: int = 1) -> Self:
         """Load the scorer in `folder`. Raises ModelError if a file is missing or damaged, or the golden rows differ."""
         folder = Path(folder)
-        return cls.from_files({name: read_file(folder, name) for name in (MODEL_FILE, SPEC_FILE, GOLDEN_FILE)}, threads)
+        names = [MODEL_FILE, SPEC_FILE, GOLDEN_FILE]
+        names += [MACHINE_FILE] if (folder / MACHINE_FILE).exists() else []
+        return cls.from_files({name: read_file(folder, name) for name in names}, threads)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> Self:
         """Load the scorer from file contents by name. Raises ModelError as `load` does."""
         spec = ScorerSpec.from_json(files[SPEC_FILE])
-        golden = parse_golden(files[GOLDEN_FILE], spec)
-        scorer = cls(spec, files[MODEL_FILE], threads)
+        machine = parse_machine(files.get(MACHINE_FILE), spec)
+        golden = parse_golden(files[GOLDEN_FILE], machine)
+        scorer = cls(spec, machine, files[MODEL_FILE], threads)
         try:
             scorer.verify(golden)
         except ModelError:
@@ -80,11 +95,13 @@ class Scorer:
     def probabilities(self, columns: Columns) -> Vector:
         """The calibrated failure probabilities (n,) of n readings.
 
-        `columns` contains INPUT_NAMES with n values each: a data frame, or a mapping to arrays or lists. Raises DataError
-        that names the column if one is missing or contains a value that cannot be scored.
+        `columns` contains the inputs of the machine with n values each: a data frame, or a mapping to arrays or lists. A
+        value of an optional sensor may be NaN, and its column may be absent. Raises DataError that names the column if one is
+        missing or contains a value that cannot be scored.
         """
-        matrix = feature_matrix(_checked(columns), self.spec.features)
-        bad_rows = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+        columns = self._checked(columns)
+        matrix = self.machine.feature_matrix(columns, self.spec.features)
+        bad_rows = self._rows_that_cannot_be_scored(matrix, columns)
         if len(bad_rows):
             raise DataError(
                 f"row {bad_rows[0] + 1}: {self._cause(columns, int(bad_rows[0]))}: {len(bad_rows)} of "
@@ -93,9 +110,16 @@ class Scorer:
         return self._run(matrix)
 
     def probability(self, reading: Mapping[str, Any]) -> float:
-        """The probability of one reading, bit-identical to `probabilities` but faster. `reading` has numbers."""
-        values = {**reading, "product_type_code": PRODUCT_TYPES.index(reading[PRODUCT_TYPE.name])}
-        row = np.array([[feature(values, name) for name in self.spec.features]], dtype=np.float32)
+        """The probability of one reading, bit-identical to `probabilities` but faster.
+
+        `reading` has numbers, and values of categories as text. Raises DataError that names a value that cannot be scored.
+        """
+        values = self.machine.values_of(reading)
+        features = [values[name] for name in self.spec.features]
+        for value, sources in zip(features, self._optional_sources, strict=True):
+            if not -_MAX_FLOAT32 <= value <= _MAX_FLOAT32 and not any(values[name] != values[name] for name in sources):
+                raise DataError(self._cause({name: [values.get(name)] for name in self.machine.input_names}, 0))
+        row = np.array([features], dtype=np.float32)
         raw = self._session.run(self._output, {self._input: row})[0][0, -1]
         return float(self._calibrate(float(raw)))
 
@@ -105,7 +129,7 @@ class Scorer:
 
     def verify(self, golden: GoldenRows) -> None:
         """Raise ModelError if the golden rows do not get the probabilities and decisions recorded with the model."""
-        matrix = feature_matrix(golden.columns, self.spec.features)
+        matrix = self.machine.feature_matrix(golden.columns, self.spec.features)
         output = self._session.run(self._output, {self._input: matrix})[0]
         if output.shape not in ((len(matrix), 1), (len(matrix), 2)):
             raise ModelError(
@@ -130,25 +154,41 @@ class Scorer:
     def _outputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._session.run(self._output, {self._input: matrix})[0][:, -1]
 
-    @staticmethod
-    def _cause(columns: Columns, row: int) -> str:
-        kind = np.asarray(columns[PRODUCT_TYPE.name], dtype=object)[row]
-        if kind not in PRODUCT_TYPES:
-            return f"{PRODUCT_TYPE.name} is {kind!r}, not one of {', '.join(PRODUCT_TYPES)}"
-        for name in SENSOR_NAMES:
-            if not np.isfinite(value := float(np.asarray(columns[name])[row])):
+    def _checked(self, columns: Columns) -> Columns:
+        """The inputs, sensors as float64. Raises DataError that names a column that is missing or not numeric."""
+        machine = self.machine
+        if missing := [name for name in machine.required_input_names if name not in columns]:
+            needed = ", ".join(machine.required_input_names)
+            raise DataError(f"missing column: {', '.join(missing)}; a model needs {needed}")
+        checked: dict[str, Any] = {name: columns[name] for name in machine.category_names}
+        for name in machine.sensor_names:
+            if name not in columns:
+                continue
+            try:
+                checked[name] = np.asarray(columns[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"column {name} is not numeric: {error}") from None
+        return checked
+
+    def _rows_that_cannot_be_scored(self, matrix: npt.NDArray[np.float32], columns: Columns) -> npt.NDArray[np.intp]:
+        bad = ~np.isfinite(matrix)
+        for position, sources in enumerate(self._optional_sources):
+            if sources and bad[:, position].any():
+                missing = [np.isnan(columns[name]) if name in columns else True for name in sources]
+                bad[:, position] &= ~np.logical_or.reduce(missing)
+        return np.flatnonzero(bad.any(axis=1))
+
+    def _cause(self, columns: Columns, row: int) -> str:
+        machine = self.machine
+        for name, category in machine.description.categories.items():
+            value = np.asarray(columns[name], dtype=object)[row]
+            if category.unseen == "reject" and value not in category.values:
+                return f"{name} is {value!r}, not one of {', '.join(category.values)}"
+        for name in machine.sensor_names:
+            value = float(columns[name][row]) if name in columns else np.nan
+            if not np.isfinite(value) and not (np.isnan(value) and name in machine.optional_sensor_names):
                 return f"{name} is {value}"
+        for name, bad in machine.formula_faults(columns).items():
+            if bad[row]:
+                return f"the formula of {name} has no finite value: {machine.description.features[name].formula}"
         return "a feature is too large for float32"
-
-
-def _checked(columns: Columns) -> Columns:
-    """`columns` with every sensor as float64. Raises DataError that names a column that is missing or not numeric."""
-    if missing := [name for name in INPUT_NAMES if name not in columns]:
-        raise DataError(f"missing column: {', '.join(missing)}; a model needs {', '.join(INPUT_NAMES)}")
-    checked: dict[str, Any] = {PRODUCT_TYPE.name: columns[PRODUCT_TYPE.name]}
-    for name in SENSOR_NAMES:
-        try:
-            checked[name] = np.asarray(columns[name], dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"column {name} is not numeric: {error}") from None
-    return checked

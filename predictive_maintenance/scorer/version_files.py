@@ -5,7 +5,7 @@ Every reader of a version uses these models, so a file of the wrong shape, type 
 
 import json
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, field
 from io import BytesIO
 from pathlib import Path
 from tokenize import TokenError
@@ -17,17 +17,25 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.dataclasses import dataclass
 
 from ..errors import ModelError
-from ..machine.features import feature_names
-from ..machine.sensors import LABEL, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
+from ..machine.machine import Machine
+from ..machine.machine_json import from_json
+from ..machine.milling import MILLING, PUBLISHED_LIMIT_MARGINS, with_published_limit_margins
 from .calibration import Calibration
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
-TRAINING_ROWS_FILE, THRESHOLDS_FILE = "training_rows.npy", "thresholds.json"
-VERSION_FILES = (MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE)
+MACHINE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE = "machine.json", "training_rows.npy", "thresholds.json"
+VERSION_FILES = (
+    MODEL_FILE, SPEC_FILE, MACHINE_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE,
+)  # fmt: skip
 
-FORMAT = 2
-"""The version of the file format, increased when older code would misread the files. 2: the trees have one output."""
-READ_FORMATS = (1, 2)
+FORMAT = 3
+"""The version of the file format, increased when older code would misread the files.
+
+2: the trees have one output. 3: the version carries the description of its machine, and inputs may be missing.
+"""
+READ_FORMATS = (1, 2, 3)
+_MACHINE_FORMAT = 3
+"""From this format on, a version has MACHINE_FILE. Before, it is one of the milling machine."""
 
 MIN_GOLDEN_ROWS = 16
 """Training records 32 to 64 golden rows, unless the held-out rows are fewer."""
@@ -49,10 +57,11 @@ _Parsed = TypeVar("_Parsed")
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class ScorerSpec:
-    """The contents of scorer.json. Costs are in `currency`, limits in the sensors' units.
+    """The contents of scorer.json. Costs are in `currency`.
 
-    `output` is the output of the trees: log-odds where the algorithm allows, because float32 probabilities near 1 are so
-    coarse that a calibration would make the rounding error visible.
+    `limits` are the ranges of the sensors in formats 1 and 2; later, they are in the description of the machine. `output`
+    is the output of the trees: log-odds where the algorithm allows, because float32 probabilities near 1 are so coarse
+    that a calibration would make the rounding error visible.
     """
 
     algorithm: Annotated[str, Field(min_length=1, max_length=100)]
@@ -60,34 +69,35 @@ class ScorerSpec:
     features: Annotated[tuple[str, ...], Field(min_length=1)]
     calibration: Calibration
     threshold: Probability
-    limits: dict[str, tuple[float, float]]
     missed_failure_cost: Positive
     false_alarm_cost: Positive
     currency: Annotated[str, Field(max_length=100)]
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     format: int = FORMAT
 
     @model_validator(mode="after")
     def _names_and_limits(self) -> Self:
-        known = feature_names(published_limit_margins=True)
-        if unknown := [name for name in self.features if name not in known]:
-            raise ValueError(f"features: {unknown[0]!r} is unknown to this code; it knows {', '.join(known)}")
         if len(set(self.features)) < len(self.features):
             raise ValueError("features: a name appears twice")
-        if wrong := sorted(set(self.limits) ^ set(SENSOR_NAMES)):
+        needed = set() if self.format >= _MACHINE_FORMAT else set(MILLING.sensor_names)
+        if wrong := sorted(set(self.limits) ^ needed):
             raise ValueError(f"limits: {wrong[0]!r} is missing or not a sensor: each sensor needs its limits")
         if empty := [name for name, (low, high) in self.limits.items() if not low < high]:
             raise ValueError(f"limits: the lower limit is not below the upper limit for {', '.join(empty)}")
         return self
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
+        content = asdict(self)
+        if not self.limits:
+            del content["limits"]
+        return json.dumps(content, indent=2)
 
     @classmethod
     def from_json(cls, content: bytes | str) -> Self:
         """Parse scorer.json. Raises ModelError for an unknown format, or if a field is invalid."""
         declared = _parse(SPEC_FILE, _DECLARED_FORMAT, content).format
         if declared not in READ_FORMATS:
-            read = " and ".join(map(str, READ_FORMATS))
+            read = f"{', '.join(map(str, READ_FORMATS[:-1]))} and {READ_FORMATS[-1]}"
             raise ModelError(f"{SPEC_FILE} has format {declared!r}, this code reads {read}: update the package")
         return _parse(SPEC_FILE, TypeAdapter(cls), content)
 
@@ -103,13 +113,15 @@ class _Columns(BaseModel):
         return self
 
 
-_INPUT_FIELDS: dict[str, Any] = {
-    PRODUCT_TYPE.name: list[Literal[PRODUCT_TYPES]],  # type: ignore[valid-type]  # pydantic reads the values at run time
-    **dict.fromkeys(SENSOR_NAMES, list[float]),
-}
-_LABEL_FIELD: dict[str, Any] = {LABEL.name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
-_Readings = create_model("_Readings", __base__=_Columns, **_INPUT_FIELDS)
-_ReferenceRows = create_model("_ReferenceRows", __base__=_Columns, **_INPUT_FIELDS, **_LABEL_FIELD)
+def _readings_model(machine: Machine, **more: Any) -> type[_Columns]:
+    """A model of readings by column. A missing value of an optional sensor is null."""
+    fields: dict[str, Any] = {}
+    for name, category in machine.description.categories.items():
+        value: Any = Literal[category.values] if category.unseen == "reject" else str  # pydantic reads it at run time
+        fields[name] = list[value]
+    fields |= dict.fromkeys(machine.optional_sensor_names, list[float | None])
+    fields |= dict.fromkeys(machine.required_sensor_names, list[float])
+    return create_model("Readings", __base__=_Columns, **fields, **more)
 
 
 class GoldenRows(BaseModel):
@@ -117,20 +129,20 @@ class GoldenRows(BaseModel):
 
     model_config = _STRICT
 
-    readings: _Readings
+    readings: dict[str, list[Any]]
     probabilities: Annotated[list[_RecordedProbability], Field(min_length=MIN_GOLDEN_ROWS)]
     decisions: list[bool]
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> Self:
-        rows = len(self.columns[PRODUCT_TYPE.name])
+        rows = len(next(iter(dict(self.readings).values()), []))
         _check_lengths({"readings": rows, "probabilities": len(self.probabilities), "decisions": len(self.decisions)})
         return self
 
     @property
     def columns(self) -> dict[str, list[Any]]:
         """The readings, by column."""
-        return dict(self.readings)
+        return self.readings
 
 
 class ThresholdCounts(BaseModel):
@@ -173,19 +185,43 @@ def read_file(folder: Path, name: str) -> bytes:
         raise ModelError(f"{name}: {error.strerror}: the model's files are incomplete") from None
 
 
-def parse_golden(content: bytes, spec: ScorerSpec) -> GoldenRows:
-    """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside the limits of `spec`."""
-    golden = _parse(GOLDEN_FILE, TypeAdapter(GoldenRows), content)
-    _check_limits(f"{GOLDEN_FILE}: readings", golden.columns, spec)
-    return golden
+def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
+    """The machine of a version, from machine.json; before format 3, the milling machine with the limits of `spec`.
+
+    Raises ModelError if the file is missing or damaged, or does not have the features of `spec`.
+    """
+    if spec.format >= _MACHINE_FORMAT:
+        if content is None:
+            raise ModelError(f"{MACHINE_FILE}: No such file or directory: the model's files are incomplete")
+        machine = from_json(content, MACHINE_FILE)
+    else:
+        machine = MILLING.adjusted(ranges=spec.limits)
+        if not PUBLISHED_LIMIT_MARGINS.keys().isdisjoint(spec.features):
+            machine = with_published_limit_margins(machine)
+    if unknown := [name for name in spec.features if name not in machine.feature_names]:
+        known = ", ".join(machine.feature_names)
+        raise ModelError(
+            f"{SPEC_FILE} is damaged: features: {unknown[0]!r} is unknown to the {machine.description.name}; it has {known}"
+        )
+    return machine
 
 
-def parse_reference(content: bytes, spec: ScorerSpec) -> dict[str, list[Any]]:
+def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
+    """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside a range of `machine`."""
+    model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine), ...))
+    golden = _parse(GOLDEN_FILE, TypeAdapter(model), content)
+    readings = dict(golden.readings)
+    _check_ranges(f"{GOLDEN_FILE}: readings", readings, machine)
+    return GoldenRows(readings=readings, probabilities=golden.probabilities, decisions=golden.decisions)
+
+
+def parse_reference(content: bytes, machine: Machine) -> dict[str, list[Any]]:
     """The columns in reference.json. Raises ModelError as `parse_golden` does, and if no reading is healthy."""
-    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_ReferenceRows), content))
-    _check_limits(REFERENCE_FILE, reference, spec)
-    if all(reference[LABEL.name]):
-        raise ModelError(f"{REFERENCE_FILE} is damaged: {LABEL.name}: no reading is healthy")
+    label: dict[str, Any] = {machine.label_name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
+    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **label)), content))
+    _check_ranges(REFERENCE_FILE, reference, machine)
+    if all(reference[machine.label_name]):
+        raise ModelError(f"{REFERENCE_FILE} is damaged: {machine.label_name}: no reading is healthy")
     return reference
 
 
@@ -245,10 +281,10 @@ def _check_lengths(lengths: dict[str, int]) -> None:
         raise ValueError("different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
 
 
-def _check_limits(place: str, columns: dict[str, list[Any]], spec: ScorerSpec) -> None:
-    """Raise ModelError for a reading outside the limits: training quarantines such readings."""
-    for name, (low, high) in spec.limits.items():
-        if outside := [value for value in columns[name] if not low <= value <= high]:
+def _check_ranges(place: str, columns: dict[str, list[Any]], machine: Machine) -> None:
+    """Raise ModelError for a reading outside a range: training quarantines such readings."""
+    for name, (low, high) in machine.ranges.items():
+        if outside := [value for value in columns[name] if value is not None and not low <= value <= high]:
             raise ModelError(
-                f"{place}.{name} has {outside[0]:g}, which is outside the limits {low:g} to {high:g} in {SPEC_FILE}"
+                f"{place}.{name} has {outside[0]:g}, which is outside the limits {low:g} to {high:g} of the sensor"
             )

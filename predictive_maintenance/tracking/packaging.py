@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..machine.sensors import INPUT_NAMES, PRODUCT_TYPE
-from ..scorer.version_files import VERSION_FILES
+from ..machine.machine_json import from_json
+from ..scorer.version_files import MACHINE_FILE, VERSION_FILES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,13 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
     )
     # Not "double": MLflow rejects integers for it, and the speed and wear in a CSV file can be integers. The scorer
     # itself rejects values that are not numbers.
-    inputs = [ColSpec("string" if name == PRODUCT_TYPE.name else AnyType(), name) for name in INPUT_NAMES]
+    machine = from_json(files[MACHINE_FILE])
+    inputs = [
+        ColSpec(
+            "string" if name in machine.categories else AnyType(), name, required=name in machine.required_input_names
+        )
+        for name in machine.input_names
+    ]
     folder = work / "model"
     with _importable(work):
         mlflow.pyfunc.save_model(
@@ -62,7 +68,7 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
                 Schema(inputs),
                 Schema([ColSpec("double", "failure_probability"), ColSpec("integer", "predicted_failure")]),
             ),
-            input_example=example[list(INPUT_NAMES)],
+            input_example=example[[name for name in machine.input_names if name in example]],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
     return folder

@@ -8,8 +8,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..config.params import Algorithm, Params, Scalar
-from ..machine.features import feature_matrix, feature_names
-from ..machine.sensors import LABEL
 from ..scorer.calibration import Calibration
 from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from .estimators import Estimator, Matrix, Vector, build_estimator
@@ -47,21 +45,19 @@ def train_candidate(
     on_trial: Callable[[FinishedTrial], None] = lambda _: None,
 ) -> TrainedCandidate:
     """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model."""
-    names = feature_names(params.features.published_limit_margins)
-    features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
+    features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
     tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
-    return _fit(algorithm, tuned, names, features, labels, fold, params)
+    return _fit(algorithm, tuned, features, labels, fold, params)
 
 
 def train_untuned(
     algorithm: Algorithm, train: pd.DataFrame, fold: npt.NDArray[np.integer], params: Params
 ) -> TrainedCandidate:
     """Train a candidate without a search, with its fixed hyperparameters and the algorithm's defaults."""
-    names = feature_names(params.features.published_limit_margins)
-    features, labels = feature_matrix(train, names), train[LABEL.name].to_numpy()
+    features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
     hyperparameters = dict(params.candidates[algorithm].fixed)
     raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
-    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), names, features, labels, fold, params)
+    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), features, labels, fold, params)
 
 
 def select_calibration_and_threshold(
@@ -87,7 +83,6 @@ def select_calibration_and_threshold(
 def _fit(
     algorithm: Algorithm,
     tuned: TuningResult,
-    names: tuple[str, ...],
     features: Matrix,
     labels: npt.NDArray[np.integer],
     fold: npt.NDArray[np.integer],
@@ -99,7 +94,7 @@ def _fit(
     return TrainedCandidate(
         algorithm=algorithm,
         estimator=estimator,
-        features=names,
+        features=params.machine.feature_names,
         hyperparameters=tuned.hyperparameters,
         calibration=calibration,
         threshold=threshold,

@@ -12,10 +12,19 @@ import pandas as pd
 
 from ..config.params import Params
 from ..errors import ModelError
-from ..machine.features import feature_matrix
-from ..machine.sensors import INPUT_NAMES, LABEL, READING_ID
+from ..machine.machine import Machine
+from ..machine.machine_json import to_json
+from ..machine.names import READING_ID
 from ..scorer.scoring import Scorer
-from ..scorer.version_files import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE, SPEC_FILE, TRAINING_ROWS_FILE, ScorerSpec
+from ..scorer.version_files import (
+    GOLDEN_FILE,
+    MACHINE_FILE,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    SPEC_FILE,
+    TRAINING_ROWS_FILE,
+    ScorerSpec,
+)
 from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities
@@ -44,41 +53,43 @@ def export_model(
         features=trained.features,
         calibration=trained.calibration,
         threshold=trained.threshold,
-        limits=dict(params.columns.limits),
         missed_failure_cost=params.costs.missed_failure,
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
     )
-    onnx = to_onnx(trained.estimator, len(trained.features))
-    golden = _golden_rows(Scorer(spec, onnx), test)
+    machine = params.machine
+    onnx = to_onnx(trained.estimator, len(trained.features), missing_values=bool(machine.optional_sensor_names))
+    golden = _golden_rows(Scorer(spec, machine, onnx), test)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
     return {
         MODEL_FILE: onnx,
         SPEC_FILE: spec.to_json().encode(),
+        MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
-        REFERENCE_FILE: json.dumps(_columnar(reference, (*INPUT_NAMES, LABEL.name))).encode(),
-        TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID.name]))),
+        REFERENCE_FILE: json.dumps(_columnar(reference, (*machine.input_names, machine.label_name))).encode(),
+        TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
     }
 
 
 def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
     """Compare the probabilities and decisions of the fitted estimator and the exported scorer on `rows`."""
-    fitted = estimator_probabilities(trained, rows)
+    fitted = estimator_probabilities(trained, rows, scorer.machine)
     exported = scorer.probabilities(rows)
     flips = (fitted >= trained.threshold) != scorer.decisions(exported)
     return Agreement(len(rows), float(np.max(np.abs(fitted - exported))), int(flips.sum()))
 
 
-def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame, machine: Machine) -> npt.NDArray[np.float64]:
     """(n,) calibrated probabilities of the fitted estimator, not of its export."""
-    features = feature_matrix(rows, trained.features)
+    features = machine.feature_matrix(rows, trained.features)
     return trained.calibration.apply(failure_probabilities(trained.estimator, features))
 
 
-def to_onnx(estimator: Estimator, features: int) -> bytes:
+def to_onnx(estimator: Estimator, features: int, missing_values: bool = False) -> bytes:
     """Convert the fitted estimator to an ONNX model: (n, features) float32 in, (n, 1) float32 out.
 
-    The output of a random forest is the probability of failure, that of LightGBM the log-odds. Raises ModelError if the
+    The output of a random forest is the probability of failure, that of LightGBM the log-odds. With `missing_values`, a
+    feature may be NaN; without, the branches for NaN are left out, and inference is faster. Raises ModelError if the
     converters return anything but one tree ensemble with one weight a leaf.
     """
     from lightgbm import LGBMClassifier
@@ -104,7 +115,7 @@ def to_onnx(estimator: Estimator, features: int) -> bytes:
         options={id(estimator): {"zipmap": False}},
         target_opset=_OPSET,
     )
-    return _as_regressor(model)
+    return _as_regressor(model, missing_values)
 
 
 def _with_float32_thresholds(estimator: Estimator) -> Estimator:
@@ -135,11 +146,11 @@ def _with_float32_thresholds(estimator: Estimator) -> Estimator:
     return rounded
 
 
-def _as_regressor(classifier: Any) -> bytes:
+def _as_regressor(classifier: Any, missing_values: bool) -> bytes:
     """Rebuild a converted classifier as a regressor with the same trees and bit-identical sums.
 
-    Inference takes a fifth less time without the unused parts: label, second probability, LightGBM's sigmoid, branches
-    for missing values (a Scorer rejects those before), and hit rates.
+    Inference takes a fifth less time without the unused parts: label, second probability, LightGBM's sigmoid, hit rates,
+    and the branches for missing values if a Scorer rejects those before.
     """
     from onnx import helper
 
@@ -150,10 +161,11 @@ def _as_regressor(classifier: Any) -> bytes:
             "the ONNX converters returned an unsupported graph: expected one tree ensemble with one output; "
             "install the versions of skl2onnx and onnxmltools in requirements.txt"
         )
+    unused = ("nodes_hitrates",) if missing_values else ("nodes_hitrates", "nodes_missing_value_tracks_true")
     kept = {
         name.replace("class_", "target_"): value
         for name, value in attributes.items()
-        if name.startswith(("nodes_", "class_")) and name not in ("nodes_missing_value_tracks_true", "nodes_hitrates")
+        if name.startswith(("nodes_", "class_")) and name not in unused
     }
     (features,) = classifier.graph.input
     output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, 1])
@@ -188,11 +200,13 @@ def _golden_rows(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
     rows = test.iloc[picked]
     probabilities = scorer.probabilities(rows)
     return {
-        "readings": _columnar(rows, INPUT_NAMES),
+        "readings": _columnar(rows, scorer.machine.input_names),
         "probabilities": probabilities.tolist(),
         "decisions": scorer.decisions(probabilities).tolist(),
     }
 
 
 def _columnar(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, list[Any]]:
-    return {name: rows[name].tolist() for name in names}
+    """The columns `names`, with None for missing values and for a column that the rows do not have."""
+    present = rows.reindex(columns=list(names)).astype(object)
+    return {name: present[name].where(present[name].notna(), None).tolist() for name in names}

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..config.params import Algorithm, CandidateSettings, Params, Range, Scalar, SearchSpace
 from ..errors import ConfigError
-from ..machine.features import feature_names
 from ..strict_model import suggestion
 from .estimators import build_estimator, failure_probabilities
 
@@ -28,7 +27,7 @@ _RESERVED = {
 
 def check_hyperparameters(params: Params) -> None:
     """Raise ConfigError that names every hyperparameter in `params` with an unknown name or a value out of range."""
-    features = len(feature_names(params.features.published_limit_margins))
+    features = len(params.machine.feature_names)
     problems = [
         problem
         for algorithm, candidate in params.candidates.items()

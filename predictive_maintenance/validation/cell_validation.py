@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
-from ..machine.sensors import BINARY_NAMES, NUMERIC_NAMES, PRODUCT_TYPE, PRODUCT_TYPES, HeaderMatch, limit_reason
+from ..machine.header_matching import HeaderMatch
+from ..machine.machine import Machine
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 MISSING = "missing"
@@ -29,7 +30,6 @@ _NUMBER = (
 )  # fmt: skip
 _DATE = (pa.types.is_timestamp, pa.types.is_date)
 
-Limits = Mapping[str, tuple[float, float]]
 Positions = npt.NDArray[np.int64]
 
 
@@ -43,24 +43,30 @@ class Faults:
     values: Sequence[str]
 
 
-def parse_column(cells: pa.ChunkedArray, match: HeaderMatch, name: str, decimal: str = ".") -> tuple[Any, list[Faults]]:
+def parse_column(
+    cells: pa.ChunkedArray, match: HeaderMatch, name: str, machine: Machine, decimal: str = "."
+) -> tuple[Any, list[Faults]]:
     """Convert one column to canonical form, and find the cells that cannot be parsed.
 
-    A numeric column becomes (n,) float64 in canonical units, with NaN for bad cells. Any other column becomes an Arrow
-    array of text, with null for missing cells and product types in upper case.
+    A numeric column becomes (n,) float64 in canonical units, with NaN for bad cells and for missing ones, which are no
+    fault in an optional sensor. Any other column becomes an Arrow array of text, with null for missing cells; the values of
+    a category are spelled as in the description.
     """
     header, scale, offset = match.columns[name]
     plain = plain_array(cells, header)
-    if name in NUMERIC_NAMES:
+    if name in machine.numeric_names:
         ambiguous = _is_ambiguous(plain, decimal)
-        numbers = np.where(ambiguous, np.nan, _numbers(plain, decimal, binary=name in BINARY_NAMES))
+        numbers = np.where(ambiguous, np.nan, _numbers(plain, decimal, binary=name in machine.binary_names))
         faults = [
             *unparsed(name, plain, np.isnan(numbers) & ~ambiguous, NOT_A_NUMBER),
             *unparsed(name, plain, ambiguous, AMBIGUOUS),
         ]
+        if name in machine.optional_sensor_names:
+            faults = [fault for fault in faults if fault.reason != MISSING]
         return numbers * scale + offset if (scale, offset) != (1.0, 0.0) else numbers, faults
     text = pc.utf8_trim_whitespace(pc.cast(plain, pa.string()))
-    text = pc.utf8_upper(text) if name == PRODUCT_TYPE.name else text
+    if name in machine.categories:
+        text = _as_described(text, machine.description.categories[name].known_values)
     text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
     return text, list(unparsed(name, plain, np.asarray(text.is_null()), MISSING))
 
@@ -105,31 +111,49 @@ def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str
             yield Faults(name, why, positions[which], values[which].tolist())
 
 
-def invalid_values(columns: Mapping[str, Any], names: Sequence[str], limits: Limits) -> Iterator[Faults]:
-    """The faults of parsed values: infinite, outside of the physical limits, or an unknown category.
+def invalid_values(columns: Mapping[str, Any], names: Sequence[str], machine: Machine) -> Iterator[Faults]:
+    """The faults of parsed values: infinite, outside of the range of a sensor, or an unknown value of a category.
 
-    Numeric columns are (n,) floats, the product type (n,) objects. Missing cells are skipped: `parse_column` reports them.
+    Numeric columns are (n,) floats, categories (n,) objects. Missing cells are skipped: `parse_column` reports them. If
+    `names` has every input, the faults of computed features are among them.
     """
+    described = machine.description
     for name in names:
-        if name in limits:
-            values, (low, high) = columns[name], limits[name]
+        values: Any = columns.get(name)
+        if name in described.sensors:
+            low, high = described.sensors[name].range
             infinite = np.isinf(values)
             yield from _where(name, "infinite", values, infinite)
-            yield from _where(
-                name, limit_reason(name, low, high), values, ~infinite & ((values < low) | (values > high))
-            )
-        elif name in BINARY_NAMES:
-            values = columns[name]
+            yield from _where(name, machine.range_reason(name), values, ~infinite & ((values < low) | (values > high)))
+        elif name in machine.binary_names:
             yield from _where(name, "not 0 or 1", values, ~np.isnan(values) & (values != 0) & (values != 1))
-        elif name == PRODUCT_TYPE.name:
-            values = columns[name]
-            unknown = np.array([value is not None and value not in PRODUCT_TYPES for value in values], dtype=bool)
-            yield from _where(name, f"not one of {', '.join(PRODUCT_TYPES)}", values, unknown)
+        elif name in described.categories and described.categories[name].unseen == "reject":
+            known = described.categories[name].values
+            unknown = np.array([value is not None and value not in known for value in values], dtype=np.bool_)
+            yield from _where(name, f"not one of {', '.join(known)}", values, unknown)
+    if set(machine.required_input_names) <= set(names):
+        yield from _formula_faults(columns, machine)
+
+
+def _formula_faults(columns: Mapping[str, Any], machine: Machine) -> Iterator[Faults]:
+    for name, bad in machine.formula_faults(columns).items():
+        formula = machine.description.features[name].formula
+        positions = np.flatnonzero(bad)
+        yield Faults(name, f"{formula} is not a finite number", positions, [""] * len(positions))
 
 
 def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:
     if bad.any():
         yield Faults(name, reason, np.flatnonzero(bad), [str(value) for value in values[bad]])
+
+
+def _as_described(text: pa.Array, values: Sequence[str]) -> pa.Array:
+    """The texts, each spelled as the described value that it differs from in case only."""
+    spellings = {value.upper(): value for value in values}
+    if len(spellings) < len(values):
+        return text
+    found = pc.index_in(pc.utf8_upper(text), value_set=pa.array(list(spellings), text.type))
+    return pc.coalesce(pa.array(list(spellings.values()), text.type).take(found), text)
 
 
 def _is_text(cells: pa.Array) -> bool:

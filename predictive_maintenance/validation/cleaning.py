@@ -8,8 +8,9 @@ import pandas as pd
 
 from ..config.params import CleaningSettings
 from ..errors import DataError
-from ..machine.sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
-from .cell_validation import Faults, Limits, invalid_values
+from ..machine.machine import Machine
+from ..machine.names import READING_ID
+from .cell_validation import Faults, invalid_values
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -34,15 +35,15 @@ class Cleaned:
         return _reasons(self.quarantine)
 
 
-def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> Cleaned:
+def clean(ingested: ParsedRows, machine: Machine, settings: CleaningSettings) -> Cleaned:
     """Quarantine every row with a bad cell and drop exact duplicates.
 
     Raises DataError with the reasons and the fix if the share of bad rows is above `settings.max_quarantined_share`.
     """
     frame, quarantined = ingested.frame, ingested.quarantined
-    names = [column.name for column in COLUMNS if column.name in frame]
+    names = [name for name in machine.columns if name in frame]
     duplicates, conflicts = _duplicates(frame, names)
-    faults = pd.concat([ingested.faults, validate(frame, names, limits), conflicts], ignore_index=True)
+    faults = pd.concat([ingested.faults, validate(frame, names, machine), conflicts], ignore_index=True)
     faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
     bad[faults["position"]] = True
@@ -54,7 +55,7 @@ def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> C
     if good.empty:
         raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
     return Cleaned(
-        frame=good.astype({name: np.int8 for name in BINARY_NAMES if name in good}).reset_index(drop=True),
+        frame=good.astype({name: np.int8 for name in machine.binary_names if name in good}).reset_index(drop=True),
         quarantine=pd.concat([quarantine(frame, faults, names), quarantined], ignore_index=True),
         ingested_rows=ingested_rows,
         quarantined_rows=quarantined_rows,
@@ -63,15 +64,13 @@ def clean(ingested: ParsedRows, limits: Limits, settings: CleaningSettings) -> C
     )
 
 
-def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.DataFrame:
-    """The faults in the canonical columns `names`: infinite, outside of the physical limits, or an unknown category.
-
-    Missing cells are skipped: parsing reports them.
-    """
-    columns = {name: frame[name].to_numpy() for name in names if name in NUMERIC_NAMES}
-    if PRODUCT_TYPE.name in names:
-        columns[PRODUCT_TYPE.name] = frame[PRODUCT_TYPE.name].to_numpy(dtype=object, na_value=None)
-    return fault_table(invalid_values(columns, names, limits))
+def validate(frame: pd.DataFrame, names: Sequence[str], machine: Machine) -> pd.DataFrame:
+    """The faults in the canonical columns `names`, as `invalid_values` finds them."""
+    columns = {name: frame[name].to_numpy() for name in names if name in machine.numeric_names}
+    for name in machine.category_names:
+        if name in names:
+            columns[name] = frame[name].to_numpy(dtype=object, na_value=None)
+    return fault_table(invalid_values(columns, names, machine))
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -79,7 +78,7 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
 
     Rows with the same content id differ only in their labels. This is not a contradiction, and all are kept.
     """
-    key = READING_ID.name
+    key = READING_ID
     identified = frame[key].notna().to_numpy()
     repeated = frame[key].duplicated(keep=False).to_numpy() & identified
     if not repeated.any():
@@ -115,6 +114,6 @@ def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: Par
         f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
         f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
         f"first bad cell: {worst['source']}, row {worst['row']}, {cell}\n"
-        "fix the source, add units to its headers (such as 'Air temperature [°C]'), or increase the share in params.yaml; "
+        "fix the source, add units to its headers (such as 'Temperature [°C]'), or increase the share in params.yaml; "
         "list the bad cells of a file with predictive-maintenance check FILE"
     )

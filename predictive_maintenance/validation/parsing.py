@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from ..machine.sensors import NUMERIC_NAMES, TIMESTAMP, HeaderMatch
+from ..machine.header_matching import HeaderMatch
+from ..machine.machine import Machine
+from ..machine.names import TIMESTAMP
 from .cell_validation import Faults, parse_column, plain_array, unparsed
 from .times import parse_times
 
@@ -28,7 +30,7 @@ class ParsedRows:
 
 
 def parse(
-    raw: pa.Table, match: HeaderMatch, names: Sequence[str], decimal: str = "."
+    raw: pa.Table, match: HeaderMatch, names: Sequence[str], machine: Machine, decimal: str = "."
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Parse the columns `names` of a raw table. Returns the canonical columns and the faults.
 
@@ -40,13 +42,13 @@ def parse(
     for name in names:
         header = match.columns[name][0]
         cells = raw.column(header)
-        if name == TIMESTAMP.name:
+        if name == TIMESTAMP:
             plain = plain_array(cells, header)
             columns[name], reason = parse_times(plain, header)
             faults += unparsed(name, plain, columns[name].isna().to_numpy(), reason)
         else:
-            values, found = parse_column(cells, match, name, decimal)
-            columns[name] = pd.Series(values) if name in NUMERIC_NAMES else values.to_pandas()
+            values, found = parse_column(cells, match, name, machine, decimal)
+            columns[name] = pd.Series(values) if name in machine.numeric_names else values.to_pandas()
             faults += found
     return pd.DataFrame(columns), fault_table(faults)
 

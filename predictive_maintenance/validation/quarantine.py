@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..machine.sensors import READING_ID
+from ..machine.names import READING_ID
 
 QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason", "record")
 """The columns of the quarantine, one line per bad cell. `record` is the whole raw row as JSON."""
@@ -28,7 +28,7 @@ def quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) 
         {
             "source": rows["source"].astype("str").to_numpy(),
             "row": rows["row"].to_numpy(),
-            "reading_id": rows[READING_ID.name].fillna("").to_numpy(),
+            "reading_id": rows[READING_ID].fillna("").to_numpy(),
             "column": faults["column"].to_numpy(),
             "value": faults["value"].to_numpy(),
             "reason": faults["reason"].to_numpy(),

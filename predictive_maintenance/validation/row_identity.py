@@ -17,29 +17,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..machine.sensors import INPUT_NAMES, MACHINE_ID, SENSOR_NAMES, TIMESTAMP
+from ..machine.machine import Machine
+from ..machine.names import TIMESTAMP
 
 PREFIX = "content:"
 """Prefix of an id made by `content_ids`."""
 
-# Without the label and the failure modes: a corrected label must not move its row to the other side of the split.
-_CONTENT = (MACHINE_ID.name, TIMESTAMP.name, *INPUT_NAMES)
-_LARGEST = 1e12  # above every limit, and in millionths it still fits into 64 bits
+_PER_UNIT = 1e6
+_LARGEST = 1e18  # fits into 64 bits
 _STEP, _FIRST, _SECOND = (np.uint64(bits) for bits in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 Numbers = npt.NDArray[np.uint64]
 
 
-def content_ids(frame: pd.DataFrame) -> pd.Series:
-    """Make an id for each row of one file from its measured values: PREFIX, 16 hex digits, ":n" for the n-th repeat.
+def content_ids(frame: pd.DataFrame, machine: Machine) -> pd.Series:
+    """Make an id for each row of one file from what identifies it: PREFIX, 16 hex digits, ":n" for the n-th repeat.
 
-    `frame` has canonical columns. Sensors are rounded to a millionth of their unit, times to a microsecond. A renamed or
-    re-exported file gives its rows the same ids. Vectorised, because hashing row by row is as slow as reading the file.
+    `frame` has canonical columns; `machine.identity_names` says which of them count. Sensors are rounded to a millionth of
+    their unit or, if that is finer, of their resolution, times to a microsecond. A renamed or re-exported file gives its
+    rows the same ids. Vectorised, because hashing row by row is as slow as reading the file.
     """
     state = np.zeros(len(frame), dtype=np.uint64)
-    for name in _CONTENT:
-        if name in frame:
-            state = _mixed(state + _STEP + _as_numbers(frame[name]))
+    for name in machine.identity_names(frame.columns):
+        state = _mixed(state + _STEP + _as_numbers(frame[name], machine))
     ids = _as_text(state)
     repeated = ids[ids.duplicated(keep=False)]
     number = repeated.groupby(repeated).cumcount() + 1
@@ -67,12 +67,15 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-def _as_numbers(cells: pd.Series) -> Numbers:
+def _as_numbers(cells: pd.Series, machine: Machine) -> Numbers:
     """The cells of a canonical column as (n,) 64-bit integers."""
-    if cells.name in SENSOR_NAMES:
-        bounded = np.clip(np.nan_to_num(cells.to_numpy()), -_LARGEST, _LARGEST)
-        return np.rint(bounded * 1e6).astype(np.int64).view(np.uint64)
-    if cells.name == TIMESTAMP.name:
+    name = str(cells.name)
+    if name in machine.numeric_names:
+        sensor = machine.description.sensors.get(name)
+        scale = max(_PER_UNIT, 1e3 / sensor.smallest_difference) if sensor else _PER_UNIT
+        bounded = np.clip(np.nan_to_num(cells.to_numpy()) * scale, -_LARGEST, _LARGEST)
+        return np.rint(bounded).astype(np.int64).view(np.uint64)
+    if name == TIMESTAMP:
         return cells.to_numpy(dtype="datetime64[us]").view(np.uint64)
     # Each distinct text is hashed once. The last entry is for missing cells, whose code is -1.
     codes, texts = pd.factorize(cells)

@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
                 settings.max_rows,
                 settings.max_reading_bytes,
                 settings.max_table_bytes,
-                params.columns.limits,
+                params.machine,
                 params.columns.aliases,
             )
             status, detail = 200, f"{batch.rows} rows"

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from app.http.msgspec_decoder import records_decoder
-from app.schemas.prediction import Reading
+from app.schemas.reading import MILLING_READING
 
 from .conftest import READING
 
-RECORDS = TypeAdapter(list[Reading])
-decode = records_decoder(Reading)
+RECORDS = TypeAdapter(list[MILLING_READING.type])
+decode = records_decoder(MILLING_READING.type)
 
 cells = (
     st.sampled_from(["L", "M", "H", "X", "", "\ud800", "\0", "ä", "x" * 200, "x" * 201])

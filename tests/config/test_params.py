@@ -50,7 +50,15 @@ def test_the_default_params_file_is_valid(params):
         ),
         (lambda raw: raw["data"].update(sources=[]), "sources: at least one source is required"),
         (lambda raw: raw["data"].update(sources=["join:a.csv"]), "the first source must be 'append'"),
-        (lambda raw: raw["columns"]["limits"].pop("torque_nm"), "limits: 'torque_nm' is missing"),
+        (
+            lambda raw: raw["columns"]["limits"].update(torqe_nm=[1.0, 9.0]),
+            "'torqe_nm' is not a sensor of the milling machine",
+        ),
+        (
+            lambda raw: raw["columns"]["aliases"].update(torque_nm=["tool wear"]),
+            "the header 'tool wear' already belongs to",
+        ),
+        (lambda raw: raw.update(machine="mill"), "machine: 'mill' is not the description of a machine"),
         (lambda raw: raw["columns"]["limits"].update(torque_nm=[9.0, 1.0]), "limits.torque_nm: 9.0 is not below 1.0"),
         (lambda raw: raw["columns"]["aliases"].update(torqe_nm=["M"]), "did you mean 'torque_nm'?"),
         (lambda raw: raw["gate"].update(min_f1="high"), "gate.min_f1: Input should be a valid number (got 'high')"),

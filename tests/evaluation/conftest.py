@@ -26,6 +26,6 @@ def rows_with():
 
     def make(labels, lives=None):
         lives = np.arange(len(labels)) // 10 if lives is None else lives
-        return pd.DataFrame({"machine_failure": labels, "tool_life": [f"life {life}" for life in lives]})
+        return pd.DataFrame({"machine_failure": labels, "group": [f"life {life}" for life in lives]})
 
     return make

@@ -11,6 +11,7 @@ from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.evaluation.published_rules import violates_published_rules
 from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_scores
 from predictive_maintenance.evaluation.verdict import CheckName
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.validation.row_identity import row_hashes
 
@@ -48,8 +49,8 @@ def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
 
 
 def test_scores_by_product_type_cover_all_held_out_rows(evaluation):
-    assert set(evaluation.product_types) == {"L", "M", "H"}
-    assert sum(scores.rows for scores in evaluation.product_types.values()) == evaluation.held_out.rows
+    assert set(evaluation.categories["product_type"]) == {"L", "M", "H"}
+    assert sum(scores.rows for scores in evaluation.categories["product_type"].values()) == evaluation.held_out.rows
 
 
 def test_importances_are_of_the_models_features_in_descending_order(evaluation, small):
@@ -85,9 +86,11 @@ def test_rows_that_the_champion_was_trained_on_are_left_out_of_the_comparison(sm
 
 def test_the_training_fingerprint_depends_on_the_rows_and_not_on_their_order(small):
     rows = small.rows.train
-    assert training_fingerprint(rows.iloc[::-1]) == training_fingerprint(rows)
-    assert training_fingerprint(rows.assign(machine_failure=1 - rows["machine_failure"])) != training_fingerprint(rows)
-    assert training_fingerprint(rows.iloc[1:]) != training_fingerprint(rows)
+    assert training_fingerprint(rows.iloc[::-1], MILLING) == training_fingerprint(rows, MILLING)
+    assert training_fingerprint(
+        rows.assign(machine_failure=1 - rows["machine_failure"]), MILLING
+    ) != training_fingerprint(rows, MILLING)
+    assert training_fingerprint(rows.iloc[1:], MILLING) != training_fingerprint(rows, MILLING)
 
 
 def test_the_published_rules_explain_the_failure_modes_of_the_ai4i_file(ai4i_csv, read_rows):

@@ -21,7 +21,7 @@ def scores(recall, f1, margin=0.05):
         name: Estimate(value, value - margin, value + margin, value - margin)
         for name, value in (("recall", recall), ("f1", f1))
     }
-    return Scores(rows=2000, failures=68, tool_lives=24, confusion=Confusion(0, 0, 0, 0), estimates=estimates)
+    return Scores(rows=2000, failures=68, groups=24, confusion=Confusion(0, 0, 0, 0), estimates=estimates)
 
 
 def verdict(params, held_out=(0.8, 0.85), out_of_fold=(0.8, 0.85), agreement=AGREES, comparison=None):

@@ -102,7 +102,7 @@ def test_bad_rows_are_quarantined_with_the_reason_and_the_run_continues(finished
 def test_every_row_is_on_one_side_of_the_split(finished):
     rows = finished[0].data("features").rows
     assert len(rows.train) + len(rows.test) == ROWS - BAD_ROWS
-    assert not set(rows.train["tool_life"]) & set(rows.test["tool_life"])
+    assert not set(rows.train["group"]) & set(rows.test["group"])
     assert not set(rows.train["reading_id"]) & set(rows.test["reading_id"])
 
 

@@ -10,17 +10,17 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from predictive_maintenance.config.params import ColumnSettings
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.inference.files import ADDED_COLUMNS, check_file, score_file
 from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine.sensors import INPUT_NAMES, HeaderMatch, match_headers
+from predictive_maintenance.machine.header_matching import HeaderMatch
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.parsing import parse
 
 
 @pytest.fixture
 def check(params):
-    return lambda path, **options: check_file(path, params.columns.limits, {}, **options)
+    return lambda path, **options: check_file(path, params.machine, **options)
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def test_two_headers_for_one_column_are_an_error(write, check, csv_text):
 
 
 def test_a_check_uses_the_aliases(write, csv_text, params):
-    columns = ColumnSettings(aliases={"torque_nm": ("Drehmoment",)}, limits=params.columns.limits)
+    machine = params.machine.adjusted(headers={"torque_nm": ("Drehmoment",)})
     path = write(csv_text().replace("Torque [Nm]", "Drehmoment"))
-    assert check_file(path, columns.limits, columns.aliases).fits
+    assert check_file(path, machine).fits
 
 
 def test_a_row_with_too_many_cells_is_a_bad_row(write, check, csv_text):
@@ -150,7 +150,7 @@ def test_scored_rows_keep_their_order_and_text_followed_by_the_added_columns(wri
 
 def test_no_added_column_matches_a_canonical_column():
     """Otherwise, training on a scored file would use the decisions of another model as labels."""
-    assert match_headers(ADDED_COLUMNS) == HeaderMatch({}, ADDED_COLUMNS)
+    assert MILLING.match_headers(ADDED_COLUMNS) == HeaderMatch({}, ADDED_COLUMNS)
 
 
 def test_a_file_with_a_label_named_failure_can_be_scored(write, score, csv_text):
@@ -162,7 +162,7 @@ def test_a_file_with_a_label_named_failure_can_be_scored(write, score, csv_text)
 def test_probabilities_are_bit_identical_to_those_of_the_scorer(readings, score, quick_scorer):
     _, output = score(readings, "scored.parquet")
     raw = pyarrow.csv.read_csv(readings)
-    frame, _ = parse(raw, match_headers(raw.column_names), INPUT_NAMES)
+    frame, _ = parse(raw, MILLING.match_headers(raw.column_names), MILLING.input_names, MILLING)
     probabilities = quick_scorer.probabilities(frame)
     scored = pq.read_table(output)
     assert (scored["failure_probability"].to_numpy() == probabilities).all()

@@ -5,13 +5,12 @@ import hashlib
 import boto3
 import pytest
 
-from predictive_maintenance.config.params import ColumnSettings
-from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.ingestion.locations import remote_copies
 from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.machine.milling import MILLING
 
 
 @pytest.fixture
@@ -44,16 +43,12 @@ def configure(root, settings):
     (root / ".dvc" / "config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n{settings}\n")
 
 
-def columns() -> ColumnSettings:
-    return load_params().columns
-
-
 def test_a_tracked_file_is_read_from_the_remote_under_its_own_name(tracked):
     path, md5 = tracked
     source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
     path.unlink()
     check_sources([source])
-    ingested = ingest([source], columns())
+    ingested = ingest([source], MILLING)
     (record,) = ingested.records
     assert (record.name, record.rows, record.dvc_md5) == ("rows.csv", 300, md5)
 
@@ -79,7 +74,7 @@ def test_a_damaged_file_in_the_remote_is_an_error(tracked, remote):
     source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
     remote.put_object(Bucket="plant", Key=f"dvc/files/md5/{md5[:2]}/{md5[2:]}", Body=b"other")
     with pytest.raises(SourceError, match=r"rows.csv: the file in the DVC remote is damaged"):
-        ingest([source], columns())
+        ingest([source], MILLING)
 
 
 def test_a_changed_file_that_was_not_pushed_is_an_error_that_names_dvc_push(tracked):

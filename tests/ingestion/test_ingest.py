@@ -8,7 +8,6 @@ from contextlib import closing
 import pandas as pd
 import pytest
 
-from predictive_maintenance.config.params import ColumnSettings
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion import locations
@@ -110,9 +109,9 @@ def test_hours_and_hertz_become_minutes_and_revolutions_per_minute(write, ingest
 
 
 def test_aliases_from_params_are_recognised_as_headers(write, csv_text, params):
-    columns = ColumnSettings(aliases={"torque_nm": ("Drehmoment",)}, limits=params.columns.limits)
+    machine = params.machine.adjusted(headers={"torque_nm": ("Drehmoment",)})
     path = write(csv_text().replace("Torque [Nm]", "Drehmoment [Nm]"))
-    assert ingest((Source(uri=str(path)),), columns).frame["torque_nm"].tolist() == [42.8, 46.3, 49.4, 4.6]
+    assert ingest((Source(uri=str(path)),), machine).frame["torque_nm"].tolist() == [42.8, 46.3, 49.4, 4.6]
 
 
 def test_two_headers_for_one_column_are_an_error_with_both_names(write, ingest_error, csv_text):

@@ -108,7 +108,7 @@ def test_no_row_of_a_join_is_lost(joined, params):
     (_, labels) = ingested.records
     assert labels.rows == 2 + 2 + 1 + labels.unmatched_rows  # joined, conflicting, without an id
     assert len(ingested.quarantined) == 4
-    cleaned = clean(ingested, params.columns.limits, CleaningSettings(max_quarantined_share=1.0))
+    cleaned = clean(ingested, params.machine, CleaningSettings(max_quarantined_share=1.0))
     assert len(cleaned.frame) == 2
     assert cleaned.quarantined_rows == 6
 

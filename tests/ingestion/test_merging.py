@@ -6,6 +6,7 @@ import pstats
 import pytest
 
 from predictive_maintenance.ingestion.merging import append
+from predictive_maintenance.machine.milling import MILLING
 
 
 def test_appended_sources_keep_their_order_and_row_numbers(write, ingest_uris):
@@ -73,7 +74,7 @@ def test_the_work_is_linear_in_the_number_of_files(write, ingest_uris):
 
     def calls(files):
         with cProfile.Profile() as profile:
-            append([part] * files)
+            append([part] * files, MILLING)
         return pstats.Stats(profile).total_calls
 
     calls(2)

@@ -36,7 +36,7 @@ def test_the_number_of_rows_is_the_requested_one(rows):
 
 
 def test_every_reading_is_within_the_physical_limits(readings, params):
-    assert validate(readings, [*INPUT_NAMES, *BINARY_NAMES], params.columns.limits).empty
+    assert validate(readings, [*INPUT_NAMES, *BINARY_NAMES], params.machine).empty
 
 
 def test_every_failure_mode_except_the_random_one_is_a_machine_failure(readings):

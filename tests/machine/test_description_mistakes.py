@@ -120,7 +120,15 @@ MISTAKES = [
         ", line 12: the formula of rise_k uses itself: rise_k -> rise_k",
     ]),
     ("formula: heat_k - 273.15", "formula: grade + 1", [
-        ", line 12: the formula of rise_k: grade is a category; a formula has numbers only",
+        (", line 12: the formula of rise_k: grade is a category; a formula has numbers and codes of ordered "
+         "categories only"),
+    ]),
+    ("formula: heat_k - 273.15", "formula: grade_code + 1", [
+        (", line 12: the formula of rise_k: grade_code is a category; a formula has numbers and codes of ordered "
+         "categories only"),
+    ]),
+    ("group: machine", "group: machine\nidentity: [grade, sped_rpm]", [
+        ", line 19: identity: 'sped_rpm' is not a category or sensor; did you mean 'speed_rpm'?",
     ]),
     ("formula: heat_k - 273.15", "formula: heat_k -", [
         ", line 12: the formula of rise_k: not valid arithmetic: invalid syntax",
@@ -224,7 +232,7 @@ MISTAKES = [
     ]),
     ("group: machine", "alarm: {open: 2 of 3}", [
         (", line 18: alarm is not a setting; valid names: name, model_name, id, machine, time, units, categories, "
-         "sensors, features, operating_limits, label, group, examples, texts"),
+         "sensors, features, operating_limits, label, identity, group, examples, texts"),
     ]),
     ("headers: [number]", "headers: [no]", [
         ", line 3: id.headers.0: YAML reads yes, no, on and off as true and false: write text in quotes",

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from predictive_maintenance.config.yaml_reader import read_plain_yaml
-from tests.machine.conftest import FILES
+from tests.fixtures.described_machines import FILES
 from tests.paths import REPOSITORY
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from app.schemas.prediction import EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED
+from app.schemas.reading import MILLING_READING
 from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine import features, operating_limits, sensors
 from predictive_maintenance.machine.limits import ExceededLimit, LimitMargin
@@ -128,15 +128,23 @@ def test_columns_and_published_rules_are_the_same():
     assert sensors.TOOL_REPLACEMENT_FROM_MIN == 200.0
 
 
-def test_the_ranges_are_those_of_params_yaml(params):
-    ranges = {name: sensor.range for name, sensor in MILLING.description.sensors.items()}
-    assert ranges == dict(params.columns.limits)
-    assert MILLING.description.model_name == params.registry.model_name
+def test_params_yaml_trains_the_milling_machine_and_names_its_model(params):
+    assert params.machine.description == MILLING.description
+    assert params.registry.model_name == params.registry.experiment == "predictive_maintenance"
 
 
 def test_the_examples_are_those_of_the_api():
-    examples = MILLING.description.examples
-    assert (examples["healthy"].reading, examples["overstrained"].reading) == (EXAMPLE_HEALTHY, EXAMPLE_OVERSTRAINED)
+    readings = {name: reading for name, (_, reading) in MILLING_READING.examples.items()}
+    assert readings == {
+        "healthy": {
+            "reading_id": "M14860", "product_type": "M", "air_temperature_k": 298.1, "process_temperature_k": 308.6,
+            "rotational_speed_rpm": 1551.0, "torque_nm": 42.8, "tool_wear_min": 0.0,
+        },
+        "overstrained": {
+            "reading_id": "L47257", "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9,
+            "rotational_speed_rpm": 1455.0, "torque_nm": 61.3, "tool_wear_min": 208.0,
+        },
+    }  # fmt: skip
 
 
 def test_the_copy_in_the_package_is_that_of_the_description(machines):

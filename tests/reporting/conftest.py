@@ -65,7 +65,8 @@ def finished_run(small, evaluation):
 
 @pytest.fixture(scope="session")
 def runs(small, evaluate_small):
-    params, test, fingerprint = small.params, small.rows.test, training_fingerprint(small.rows.train)
+    params, test = small.params, small.rows.test
+    fingerprint = training_fingerprint(small.rows.train, params.machine)
     champion = BaselineModel(
         version="1",
         scorer=small.scorer,

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.errors import DataError, ModelError
+from predictive_maintenance.machine.machine_json import from_json
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from predictive_maintenance.scorer.calibration import Calibration, logit
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import parse_golden
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import agreement, estimator_probabilities, export_model
+from tests.fixtures.versions import as_format_2
 
 READING = {
     "product_type": "L", "air_temperature_k": 298.8, "process_temperature_k": 308.9,
@@ -31,7 +34,7 @@ def files_of(small_models):
 def test_a_single_reading_and_a_table_give_bit_identical_probabilities(small, files_of, algorithm, slope):
     fitted = Scorer.from_files(files_of[algorithm])
     spec = replace(fitted.spec, calibration=Calibration(slope, slope - 1))
-    scorer, rows = Scorer(spec, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
+    scorer, rows = Scorer(spec, MILLING, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
     many = scorer.probabilities(rows)
     singles = [scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
     np.testing.assert_array_equal(many, singles)
@@ -48,8 +51,7 @@ def test_a_model_of_format_1_gives_the_same_probability(files_of):
     model.graph.node.append(helper.make_node("Sub", ["one", failure.name], ["healthy"]))
     model.graph.node.append(helper.make_node("Concat", ["healthy", failure.name], ["both"], axis=1))
     model.graph.output.append(helper.make_tensor_value_info("both", TensorProto.FLOAT, [None, 2]))
-    spec = json.dumps(json.loads(files["scorer.json"]) | {"format": 1}).encode()
-    older = Scorer.from_files(files | {"model.onnx": model.SerializeToString(), "scorer.json": spec})
+    older = Scorer.from_files(as_format_2(files, format=1) | {"model.onnx": model.SerializeToString()})
     assert older.probability(READING) == Scorer.from_files(files).probability(READING)
 
 
@@ -93,10 +95,10 @@ def test_a_probability_that_exceeds_1_by_float32_rounding_is_1():
 def test_golden_rows_of_earlier_releases_may_exceed_1_by_rounding(small):
     golden = json.loads(small.files["golden.json"])
     golden["probabilities"][0] = 1.0000001192092896
-    assert parse_golden(json.dumps(golden).encode(), small.scorer.spec).probabilities[0] > 1
+    assert parse_golden(json.dumps(golden).encode(), small.scorer.machine).probabilities[0] > 1
     golden["probabilities"][0] = 1.001
     with pytest.raises(ModelError, match=r"probabilities\.0: Input should be less than or equal to 1"):
-        parse_golden(json.dumps(golden).encode(), small.scorer.spec)
+        parse_golden(json.dumps(golden).encode(), small.scorer.machine)
 
 
 def test_a_folder_with_a_missing_file_is_refused(small, tmp_path):
@@ -123,6 +125,10 @@ def test_damaged_settings_are_refused(small, text):
     ("changes", "message"),
     [
         ({"features": ["torque_nm"]}, "model.onnx reads 9 features, scorer.json names 1"),
+        (
+            {"features": ["vibration"]},
+            "features: 'vibration' is unknown to the milling machine; it has product_type_code, ",
+        ),
         ({"limits": {}}, "limits: .air_temperature_k. is missing"),
         (
             {"limits": {name: [1, 1] for name in SENSOR_NAMES}},
@@ -131,18 +137,32 @@ def test_damaged_settings_are_refused(small, text):
     ],
 )
 def test_settings_that_do_not_match_the_trees_or_the_sensors_are_refused(small, changes, message):
-    spec = json.dumps(json.loads(small.files["scorer.json"]) | changes).encode()
     with pytest.raises(ModelError, match=message):
-        Scorer.from_files(small.files | {"scorer.json": spec})
+        Scorer.from_files(as_format_2(small.files, **changes))
 
 
-def test_an_export_has_format_2(small):
-    assert json.loads(small.files["scorer.json"])["format"] == 2
+def test_a_version_of_format_2_is_one_of_the_milling_machine_with_the_limits_of_its_settings(small):
+    limits = {name: list(values) for name, values in MILLING.ranges.items()} | {"torque_nm": [0, 400]}
+    older = Scorer.from_files(as_format_2(small.files, limits=limits))
+    assert older.machine.ranges["torque_nm"] == (0, 400)
+    assert older.probability(READING) == small.scorer.probability(READING)
+
+
+def test_an_export_has_format_3_and_the_description_of_its_machine(small):
+    assert json.loads(small.files["scorer.json"])["format"] == 3
+    assert from_json(small.files["machine.json"]) == small.params.machine
+
+
+@pytest.mark.parametrize("content", [None, b"{}", b'{"format": 99}'])
+def test_a_version_with_a_missing_damaged_or_later_description_is_refused(small, content):
+    files = small.files | {"machine.json": content}
+    with pytest.raises(ModelError, match=r"machine\.json"):
+        Scorer.from_files({name: found for name, found in files.items() if found is not None})
 
 
 def test_a_newer_format_is_refused(small):
     spec = json.loads(small.files["scorer.json"]) | {"format": 99}
-    with pytest.raises(ModelError, match="has format 99, this code reads 1 and 2: update the package"):
+    with pytest.raises(ModelError, match="has format 99, this code reads 1, 2 and 3: update the package"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 
@@ -196,7 +216,8 @@ def test_a_missing_or_textual_column_is_named(small):
 def test_the_same_seed_and_rows_give_the_same_files(small):
     again = train_untuned("lightgbm", small.rows.train, small.rows.fold, small.params)
     np.testing.assert_array_equal(
-        estimator_probabilities(again, small.rows.test), estimator_probabilities(small.trained, small.rows.test)
+        estimator_probabilities(again, small.rows.test, MILLING),
+        estimator_probabilities(small.trained, small.rows.test, MILLING),
     )
     files = export_model(again, small.rows.train, small.rows.test, small.params)
     assert files["scorer.json"] == small.files["scorer.json"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.errors import ModelError
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
     MIN_GOLDEN_ROWS,
@@ -18,14 +19,10 @@ from predictive_maintenance.scorer.version_files import (
     read_training_rows,
 )
 from tests.fixtures.onnx_models import loop_model, tree_model
+from tests.fixtures.versions import as_format_2
 
 NAN, INFINITY = float("nan"), float("inf")
 COUNTS = {"rows": 9, "failures": 2, "threshold": [0.1, 0.5], "true_positives": [2, 1], "false_positives": [3, 0]}
-
-
-@pytest.fixture(scope="module")
-def spec(small):
-    return ScorerSpec.from_json(small.files["scorer.json"])
 
 
 def changed(content, **changes):
@@ -56,7 +53,6 @@ def changed(content, **changes):
         ("threshold", 1.5, "threshold: Input should be less than or equal to 1 (got 1.5)"),
         ("features", "torque_nm", "features: Input should be a valid array (got 'torque_nm')"),
         ("features", ["torque_nm"] * 9, "features: a name appears twice"),
-        ("features", ["vibration"], "features: 'vibration' is unknown to this code"),
         ("calibration", None, "calibration: Input should be an object"),
         ("calibration.slope", -1.0, "calibration.slope: Input should be greater than 0 (got -1.0)"),
         ("currency", 978, "currency: Input should be a valid string (got 978)"),
@@ -65,7 +61,7 @@ def changed(content, **changes):
 )
 def test_a_damaged_field_of_the_settings_is_named(small, field, value, message):
     with pytest.raises(ModelError) as error:
-        ScorerSpec.from_json(changed(small.files["scorer.json"], **{field: value}))
+        ScorerSpec.from_json(changed(as_format_2(small.files)["scorer.json"], **{field: value}))
     assert str(error.value).startswith(f"scorer.json is damaged: {message}")
 
 
@@ -89,27 +85,27 @@ def test_a_damaged_field_of_the_settings_is_named(small, field, value, message):
         ("readings.product_type", lambda found: ["X", *found[1:]], "readings.product_type.0: Input should be 'L', 'M'"),
     ],
 )
-def test_a_damaged_field_of_the_golden_rows_is_named(small, spec, field, value, message):
+def test_a_damaged_field_of_the_golden_rows_is_named(small, field, value, message):
     with pytest.raises(ModelError) as error:
-        parse_golden(changed(small.files["golden.json"], **{field: value}), spec)
+        parse_golden(changed(small.files["golden.json"], **{field: value}), MILLING)
     assert str(error.value).startswith(f"golden.json is damaged: {message}")
 
 
 @pytest.mark.parametrize("rows", [1, MIN_GOLDEN_ROWS - 1])
-def test_too_few_golden_rows_are_refused(small, spec, rows):
+def test_too_few_golden_rows_are_refused(small, rows):
     golden = json.loads(small.files["golden.json"])
     few = {name: golden[name][:rows] for name in ("probabilities", "decisions")}
     few["readings"] = {name: values[:rows] for name, values in golden["readings"].items()}
     with pytest.raises(ModelError, match=f"probabilities: List should have at least {MIN_GOLDEN_ROWS} items"):
-        parse_golden(json.dumps(few).encode(), spec)
+        parse_golden(json.dumps(few).encode(), MILLING)
 
 
 @pytest.mark.parametrize("name", ["golden.json", "reference.json"])
 def test_limits_that_exclude_the_readings_of_the_version_are_refused(small, name):
-    spec = ScorerSpec.from_json(changed(small.files["scorer.json"], **{"limits.torque_nm": [0, 1e-9]}))
+    machine = MILLING.adjusted(ranges={"torque_nm": (0, 1)})
     parse = parse_golden if name == "golden.json" else parse_reference
-    with pytest.raises(ModelError, match=rf"{name}.*torque_nm has .* outside the limits 0 to 1e-09 in scorer.json"):
-        parse(small.files[name], spec)
+    with pytest.raises(ModelError, match=rf"{name}.*torque_nm has .* outside the limits 0 to 1 of the sensor"):
+        parse(small.files[name], machine)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +117,9 @@ def test_limits_that_exclude_the_readings_of_the_version_are_refused(small, name
         ({"machine_failure": lambda found: [1] * len(found)}, "machine_failure: no reading is healthy"),
     ],
 )
-def test_a_damaged_reference_sample_is_refused(small, spec, changes, message):
+def test_a_damaged_reference_sample_is_refused(small, changes, message):
     with pytest.raises(ModelError) as error:
-        parse_reference(changed(small.files["reference.json"], **changes), spec)
+        parse_reference(changed(small.files["reference.json"], **changes), MILLING)
     assert f"reference.json is damaged: {message}" in str(error.value)
 
 

@@ -35,7 +35,8 @@ def test_tuning_reports_each_trial_and_is_reproducible(small, quick, tuned):
     assert first.threshold == again.threshold
     pd.testing.assert_frame_equal(first.trials, again.trials)
     np.testing.assert_array_equal(
-        estimator_probabilities(first, small.rows.test), estimator_probabilities(again, small.rows.test)
+        estimator_probabilities(first, small.rows.test, small.params.machine),
+        estimator_probabilities(again, small.rows.test, small.params.machine),
     )
 
 

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.machine.sensors import match_headers
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.cell_validation import invalid_values, parse_column
 
 
 def parsed(cells, header="Torque [Nm]", mark="."):
     """(values, {position: reason}) of one column."""
-    match = match_headers([header])
+    match = MILLING.match_headers([header])
     (name,) = match.columns
-    values, faults = parse_column(pa.chunked_array([cells]), match, name, mark)
+    values, faults = parse_column(pa.chunked_array([cells]), match, name, MILLING, mark)
     reasons = {int(position): fault.reason for fault in faults for position in fault.positions}
     return (values.tolist() if isinstance(values, np.ndarray) else values.to_pylist()), reasons
 
@@ -80,7 +80,7 @@ def test_one_long_cell_does_not_increase_the_memory_of_other_bad_cells():
     cells = ["x"] * 500 + ["long" * 10_000]
     tracemalloc.start()
     _, reasons = parsed(pa.array(cells))
-    (fault,) = invalid_values({"product_type": np.array(cells, dtype=object)}, ["product_type"], {})
+    (fault,) = invalid_values({"product_type": np.array(cells, dtype=object)}, ["product_type"], MILLING)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(reasons) == len(fault.positions) == 501
@@ -89,5 +89,5 @@ def test_one_long_cell_does_not_increase_the_memory_of_other_bad_cells():
 
 def test_a_missing_product_type_is_not_reported_as_unknown():
     kinds = np.array(["L", None, "X"], dtype=object)
-    (fault,) = invalid_values({"product_type": kinds}, ["product_type"], {})
+    (fault,) = invalid_values({"product_type": kinds}, ["product_type"], MILLING)
     assert (fault.positions.tolist(), fault.values) == ([2], ["X"])

@@ -18,7 +18,7 @@ def cleaned(write, csv_text, with_cell, ingest_uris, params):
 
     def clean_rows(cells=(), more="", settings=LENIENT, text=None):
         text = text or csv_text(with_cell(dict(cells))) + more
-        return clean(ingest_uris(write(text)), params.columns.limits, settings)
+        return clean(ingest_uris(write(text)), params.machine, settings)
 
     return clean_rows
 
@@ -125,7 +125,7 @@ def cleaned_files(write, ingest_uris, params):
 
     def clean_texts(*texts):
         paths = [write(text, f"{number}.csv") for number, text in enumerate(texts)]
-        return clean(ingest_uris(*paths), params.columns.limits, LENIENT)
+        return clean(ingest_uris(*paths), params.machine, LENIENT)
 
     return clean_texts
 
@@ -186,7 +186,7 @@ def test_files_with_and_without_failure_modes_are_cleaned_together(write, csv_te
         [(f"{row[0]}9", "0", *row[2:]) for row in (line.split(",") for line in csv_text().splitlines()[1:])]
     )
     write(text.replace("Product ID", "PWF"), "b.csv")
-    assert len(clean(ingest_uris(tmp_path / "*.csv"), params.columns.limits, LENIENT).frame) == 8
+    assert len(clean(ingest_uris(tmp_path / "*.csv"), params.machine, LENIENT).frame) == 8
 
 
 def test_reasons_are_sorted_by_their_number_of_cells(cleaned):
@@ -217,7 +217,7 @@ def test_too_many_bad_rows_are_an_error_before_the_quarantine_takes_memory(inges
     ingested.frame["product_type"] = "X"
     tracemalloc.start()
     with pytest.raises(DataError, match="5000 of 5000 rows"):
-        clean(ingested, params.columns.limits, params.cleaning)
+        clean(ingested, params.machine, params.cleaning)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 4 * 2**20
@@ -245,7 +245,7 @@ def test_a_file_with_only_bad_rows_is_an_error(cleaned):
 
 
 def test_degrees_celsius_under_a_kelvin_header_are_an_error_with_the_fix(cleaned):
-    with pytest.raises(DataError, match=r"add units to its headers \(such as 'Air temperature \[°C\]'\)"):
+    with pytest.raises(DataError, match=r"add units to its headers \(such as 'Temperature \[°C\]'\)"):
         cleaned(
             {(row, "Air temperature [K]"): "25" for row in range(1, 5)},
             settings=CleaningSettings(max_quarantined_share=0.05),

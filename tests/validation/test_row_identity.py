@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.ingestion.simulator import simulate
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.row_identity import content_ids, hash_position, row_hashes
+from tests.fixtures.machines import random_readings
 
 READINGS = pd.DataFrame(
     {
@@ -20,64 +23,89 @@ READINGS = pd.DataFrame(
         "machine_failure": [0.0, 1.0, 0.0],
     }
 )
+WITHOUT_MACHINE = READINGS.drop(columns="machine_id")
+RECORDED = ["content:9dae404c6a720c2b", "content:295f338a55b41c6d", "content:c2408d27c7f20cca"]
 
 
 def test_content_ids_are_the_recorded_ones():
-    assert content_ids(READINGS).tolist() == [
-        "content:40952f69c743cd19",
-        "content:277b7c7bd8c533d5",
-        "content:d79d56fc86a0c919",
-    ]
+    assert content_ids(WITHOUT_MACHINE, MILLING).tolist() == RECORDED
 
 
-@pytest.mark.parametrize("name", [name for name in READINGS if name != "machine_failure"])
-def test_a_content_id_depends_on_every_measured_value(name):
-    other = READINGS.copy()
+@pytest.mark.parametrize("name", [name for name in WITHOUT_MACHINE if name != "machine_failure"])
+def test_a_content_id_depends_on_every_identifying_value(name):
+    other = WITHOUT_MACHINE.copy()
     other[name] = other[name].to_numpy()[[2, 0, 1]] if name != "timestamp" else other[name] + pd.Timedelta("1ms")
-    changed = content_ids(other) != content_ids(READINGS)
+    changed = content_ids(other, MILLING) != content_ids(WITHOUT_MACHINE, MILLING)
     assert changed[0]
 
 
+@pytest.mark.parametrize(("name", "source"), [("machine_id", 2), ("timestamp", 1)])
+def test_machine_and_time_identify_a_reading(name, source):
+    other = READINGS.assign(**{name: READINGS[name].iloc[source]})
+    assert (content_ids(other, MILLING) != content_ids(READINGS, MILLING))[0]
+
+
+def test_where_machine_and_time_identify_a_reading_a_sensor_does_not_change_its_id():
+    fewer = READINGS.drop(columns=["torque_nm", "tool_wear_min"])
+    assert content_ids(fewer, MILLING).tolist() == content_ids(READINGS, MILLING).tolist()
+
+
+def test_a_sensor_that_is_not_in_the_stated_identity_does_not_change_an_id(compressor):
+    rows = random_readings(compressor, 50)
+    stated = compressor.description.model_copy(update={"identity": ("clearance_m", "strokes")})
+    machine = Machine(stated, compressor.conversions)
+    others = rows.drop(columns=["oil_degc"]).assign(humidity=0.5)
+    assert content_ids(rows, machine).tolist() == content_ids(others, machine).tolist()
+    assert (content_ids(rows, compressor) != content_ids(others, compressor)).all()
+
+
+def test_values_much_smaller_than_a_millionth_give_different_ids(compressor):
+    rows = random_readings(compressor, 2).assign(clearance_m=[1e-5, 1.1e-5])
+    rows = rows.assign(**{name: rows[name].iloc[0] for name in rows if name != "clearance_m"})
+    assert content_ids(rows, compressor).is_unique
+    assert not content_ids(rows, compressor).str.endswith(":2").any()
+
+
 def test_swapped_values_give_another_content_id():
-    swapped = READINGS.rename(
+    swapped = WITHOUT_MACHINE.rename(
         columns={"air_temperature_k": "process_temperature_k", "process_temperature_k": "air_temperature_k"}
     )
-    assert not set(content_ids(swapped)) & set(content_ids(READINGS))
+    assert not set(content_ids(swapped, MILLING)) & set(content_ids(WITHOUT_MACHINE, MILLING))
 
 
 def test_a_content_id_does_not_depend_on_the_label_or_the_failure_modes():
     corrected = READINGS.assign(machine_failure=1 - READINGS["machine_failure"], power_failure=1.0)
-    assert content_ids(corrected).tolist() == content_ids(READINGS).tolist()
+    assert content_ids(corrected, MILLING).tolist() == content_ids(READINGS, MILLING).tolist()
 
 
 def test_a_content_id_does_not_depend_on_the_order_of_columns_and_rows():
     shuffled = READINGS[READINGS.columns[::-1]].iloc[[2, 0, 1]].reset_index(drop=True)
-    assert content_ids(shuffled).tolist() == content_ids(READINGS)[[2, 0, 1]].tolist()
+    assert content_ids(shuffled, MILLING).tolist() == content_ids(READINGS, MILLING)[[2, 0, 1]].tolist()
 
 
 def test_a_content_id_does_not_depend_on_rounding_errors_of_a_unit_conversion():
-    converted = READINGS.assign(air_temperature_k=(READINGS["air_temperature_k"] - 273.15) + 273.15 + 1e-9)
-    assert content_ids(converted).tolist() == content_ids(READINGS).tolist()
+    converted = WITHOUT_MACHINE.assign(air_temperature_k=(READINGS["air_temperature_k"] - 273.15) + 273.15 + 1e-9)
+    assert content_ids(converted, MILLING).tolist() == content_ids(WITHOUT_MACHINE, MILLING).tolist()
 
 
 def test_a_content_id_does_not_depend_on_the_resolution_of_times():
     seconds = READINGS.assign(timestamp=READINGS["timestamp"].dt.as_unit("s"))
-    assert content_ids(seconds).tolist() == content_ids(READINGS).tolist()
+    assert content_ids(seconds, MILLING).tolist() == content_ids(READINGS, MILLING).tolist()
 
 
 def test_repeated_rows_of_a_file_have_numbered_content_ids():
-    first, *_ = content_ids(READINGS)
+    first, *_ = content_ids(READINGS, MILLING)
     repeated = pd.concat([READINGS.head(1)] * 3, ignore_index=True)
-    assert content_ids(repeated).tolist() == [first, f"{first}:2", f"{first}:3"]
+    assert content_ids(repeated, MILLING).tolist() == [first, f"{first}:2", f"{first}:3"]
 
 
 def test_rows_with_missing_or_infinite_values_have_content_ids():
     bad = READINGS.assign(torque_nm=[np.nan, np.inf, -1e300], product_type=["L", None, "L"], timestamp=pd.NaT)
-    assert content_ids(bad).is_unique
+    assert content_ids(bad, MILLING).is_unique
 
 
 def test_a_file_without_rows_has_no_content_ids():
-    assert content_ids(READINGS.head(0)).tolist() == []
+    assert content_ids(READINGS.head(0), MILLING).tolist() == []
 
 
 def test_hash_positions_are_the_recorded_ones():

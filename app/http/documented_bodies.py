@@ -1,0 +1,55 @@
+"""The request bodies in the OpenAPI document: readings of the machine that is served, with its description's examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from ..schemas.reading import ReadingSchema
+from .media_types import CSV, JSON, JSON_LINES, TABLES
+
+
+def documented_bodies(schema: ReadingSchema) -> Mapping[str, dict[str, Any]]:
+    """The request body of each route that takes readings, by path."""
+    batch = _batch_content(schema)
+    lines = {"schema": {"type": "string"}, "example": to_json(schema.example).decode() + "\n"}
+    one = _body({JSON: _reading_content(schema)})
+    return {
+        "/predict": one,
+        "/predict/what-if": one,
+        "/predict/batch": _body(batch),
+        "/invocations": _body({JSON: batch[JSON], CSV: batch[CSV], JSON_LINES: lines}),
+    }
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": content}
+
+
+def _reading_content(schema: ReadingSchema) -> dict[str, Any]:
+    examples = {name: {"summary": label, "value": reading} for name, (label, reading) in schema.examples.items()}
+    content = {"schema": schema.reading.json_schema()}
+    return content | ({"examples": examples} if examples else {"example": schema.example})
+
+
+def _batch_content(schema: ReadingSchema) -> dict[str, Any]:
+    readings = [reading for _, reading in schema.examples.values()] or [schema.example]
+    names = [name for name in schema.names if any(name in reading for reading in readings)]
+    columns = {name: [reading.get(name) for reading in readings] for name in names}
+    rows = (",".join(str(reading.get(name, "")) for name in names) for reading in readings)
+    return {
+        JSON: {
+            "schema": {
+                "anyOf": [
+                    {"type": "array", "minItems": 1, "items": schema.reading.json_schema()},
+                    schema.columns.json_schema(),
+                ]
+            },
+            "examples": {
+                "records": {"summary": "Records", "value": readings},
+                "columns": {"summary": "Columns", "value": columns},
+            },
+        },
+        CSV: {"schema": {"type": "string"}, "example": "\n".join([",".join(names), *rows]) + "\n"},
+        **{table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES if table != CSV},
+    }

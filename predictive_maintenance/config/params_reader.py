@@ -1,0 +1,38 @@
+"""Read params.yaml, with a function that finds the machine it names."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..machine.machine import Machine
+from ..machine.machine_json import to_plain
+from .machine_folders import DEFAULT_MACHINE
+from .params import for_machine
+from .project import PARAMS_NAME, project_dir
+from .yaml_reader import read_plain_yaml
+
+MACHINE_VARIABLE = "PDM_MACHINE"
+"""The environment variable with the name of a machine, used in place of the one in params.yaml."""
+
+FindMachine = Callable[[str, Path], Machine]
+
+
+def plain_params(text: str, origin: str, find_machine: FindMachine) -> dict[str, Any]:
+    """The text of a params.yaml as plain values, with the description of its machine. Raises ConfigError."""
+    raw = read_plain_yaml(text, origin)
+    if raw is None:
+        raise ConfigError(f"{origin}: the file is empty: start from a copy of the project's {PARAMS_NAME}")
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{origin}: the file: Input should be an object")
+    given = raw.get("machine", DEFAULT_MACHINE)
+    if not isinstance(given, str):
+        raise ConfigError(f"{origin}: machine: {given!r} is not the name of a machine, such as {DEFAULT_MACHINE}")
+    name = os.environ.get(MACHINE_VARIABLE) or given
+    where = f"{origin}: machine" if name == given else MACHINE_VARIABLE
+    try:
+        machine = to_plain(find_machine(name, project_dir()))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return raw | {"machine": machine} if name == given else for_machine(raw, machine)

@@ -1,0 +1,34 @@
+"""Read params.yaml for the service, which takes the machine from the version it serves and needs no pint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..machine.machine import Machine
+from .description_file import parse_description
+from .machine_folders import bundled_or_file
+from .params import RegistrySettings, parse_params
+from .params_reader import plain_params
+from .project import params_file
+from .text_file import read_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingParams:
+    """The settings of params.yaml that the service uses. `aliases` are additional headers by canonical name."""
+
+    registry: RegistrySettings
+    aliases: Mapping[str, tuple[str, ...]]
+
+
+def load_serving_params() -> ServingParams:
+    """Read the project's params.yaml. Raises ConfigError."""
+    path = params_file()
+    params = parse_params(plain_params(read_text(path), str(path), _machine_without_units), str(path))
+    return ServingParams(registry=params.registry, aliases=params.columns.aliases)
+
+
+def _machine_without_units(name: str, project: Path) -> Machine:
+    """The machine with its names, but without the units that headers may have."""
+    found = bundled_or_file(name, project)
+    return Machine(parse_description(read_text(found), str(found))[0], {}) if isinstance(found, Path) else found
