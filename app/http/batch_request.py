@@ -96,7 +96,7 @@ def _parse_table(
         values, faults = parse_column(cells.column(match.columns[name][0]), match, name, machine, table.decimal)
         numeric = name in machine.sensor_names
         column = np.full(batch.rows, np.nan if numeric else None, dtype=np.float64 if numeric else object)
-        column[rows] = values if numeric else values.to_numpy(zero_copy_only=False)
+        column[rows] = values if isinstance(values, np.ndarray) else values.to_numpy(zero_copy_only=False)
         if name == READING_ID:
             batch.reading_ids = column.tolist()
         elif name in identity_columns:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ..machine.machine import Machine
 from .description_file import parse_description
 from .machine_folders import bundled_or_file
-from .params import RegistrySettings, parse_params
+from .params import Params, RegistrySettings, parse_params
 from .params_reader import plain_params
 from .project import params_file
 from .text_file import read_text
@@ -20,12 +21,16 @@ class ServingParams:
     registry: RegistrySettings
     aliases: Mapping[str, tuple[str, ...]]
 
+    @classmethod
+    def of(cls, params: Params) -> Self:
+        """The part of `params` that the service uses."""
+        return cls(registry=params.registry, aliases=params.columns.aliases)
+
 
 def load_serving_params() -> ServingParams:
     """Read the project's params.yaml. Raises ConfigError."""
     path = params_file()
-    params = parse_params(plain_params(read_text(path), str(path), _machine_without_units), str(path))
-    return ServingParams(registry=params.registry, aliases=params.columns.aliases)
+    return ServingParams.of(parse_params(plain_params(read_text(path), str(path), _machine_without_units), str(path)))
 
 
 def _machine_without_units(name: str, project: Path) -> Machine:

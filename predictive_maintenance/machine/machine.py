@@ -100,11 +100,16 @@ class Machine:
     ) -> "Machine":
         """The machine with other ranges of sensors, further headers of columns, and further features, each by name.
 
-        Raises pydantic.ValidationError if the parts then contradict each other, and KeyError for an unknown column.
+        Examples outside the other ranges are left out. Raises pydantic.ValidationError if the parts then contradict each other, and KeyError for an unknown column.
         """
         plain = self.description.plain()
         for name, (low, high) in (ranges or {}).items():
             plain["sensors"][name]["range"] = [low, high]
+            plain["examples"] = {
+                key: example
+                for key, example in plain.get("examples", {}).items()
+                if low <= example["reading"].get(name, low) <= high
+            }
         for name, own in (headers or {}).items():
             column = described_column(plain, name)
             column["headers"] = list(dict.fromkeys([*column.get("headers", ()), *own]))

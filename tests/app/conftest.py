@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from app.factory import create_app
 from app.http.fast_path import FastPathMiddleware
 from app.settings import Settings
+from predictive_maintenance.config.serving_params import ServingParams
 from predictive_maintenance.errors import RegistryError
 from predictive_maintenance.tracking.entities import ModelVersion, TrainingRun
 
@@ -119,7 +120,9 @@ def start_client(
     if not records.exists():
         records.parent.mkdir(parents=True, exist_ok=True)
         records.symlink_to(checked_files)
-    return TestClient(create_app(Settings(**given), params, lambda _: registry), raise_server_exceptions=False)
+    return TestClient(
+        create_app(Settings(**given), ServingParams.of(params), lambda _: registry), raise_server_exceptions=False
+    )
 
 
 @pytest.fixture

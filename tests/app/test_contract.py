@@ -55,7 +55,7 @@ def document(small, params, tmp_path_factory):
     """The OpenAPI document of a running server."""
     registry = MemoryRegistry(versions={"1": small.files}, alias="1")
     settings_of_app = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
-    app = create_app(settings_of_app, params, lambda _: registry)
+    app = create_app(settings_of_app, ServingParams.of(params), lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()

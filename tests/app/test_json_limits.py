@@ -12,6 +12,7 @@ from app.http.json_array import split_array
 from app.http.json_batch import read_json_batch
 from app.http.json_validation import validate_reading
 from app.problems import Problem
+from app.schemas.reading import MILLING_READING
 
 from .conftest import READING
 
@@ -21,7 +22,7 @@ MIB = 2**20
 
 def read(body, max_rows=MAX_ROWS):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_json_batch(content, max_rows, MAX_RECORD_BYTES)
+    return read_json_batch(content, MILLING_READING, max_rows, MAX_RECORD_BYTES)
 
 
 def refusal(body, max_rows=MAX_ROWS):
@@ -76,13 +77,13 @@ def test_at_most_a_hundred_unknown_columns_are_described_and_all_are_counted():
 
 def test_the_unknown_keys_of_a_large_reading_are_counted_and_a_hundred_are_described():
     with pytest.raises(Problem) as error:
-        validate_reading(json.dumps(READING | unknown_keys(3_000)).encode())
+        validate_reading(json.dumps(READING | unknown_keys(3_000)).encode(), MILLING_READING)
     assert len(error.value.errors) == 100
     assert error.value.detail.endswith("and 2997 more")
 
 
 def test_a_large_reading_with_blanks_is_valid():
-    assert validate_reading(json.dumps(READING, indent=2_000).encode()) == READING
+    assert validate_reading(json.dumps(READING, indent=2_000).encode(), MILLING_READING) == READING
 
 
 @pytest.mark.parametrize("columnar", [False, True])
@@ -97,7 +98,7 @@ def test_all_invalid_rows_are_found_when_there_are_too_many_errors_to_describe(c
     assert batch.errors[rows - 1] == [("", NOT_DESCRIBED)]
     assert len(batch.errors[0]) == 6
     assert batch.columns["torque_nm"][rows] == 38.1
-    assert batch.count_errors()["torque_nm"] >= 16_000
+    assert batch.count_errors(MILLING_READING.names)["torque_nm"] >= 16_000
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def promoted(registry_uri: str, small: Any, evaluate_small: Callable[..., Any]) 
         champion = ModelRegistry(connection).baseline_model()
         evaluation = evaluate_small(champion)
         name = f"TrainFlow/{number}"
-        tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "0123abc")
+        tags = version_tags(
+            evaluation, training_fingerprint(small.rows.train, small.params.machine), (), name, "0123abc"
+        )
         mlflow_run = FlowRun.start(connection, name, {})
         register_and_promote(
             mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote=True

@@ -10,7 +10,7 @@ import yaml
 
 from app.factory import create_app
 from app.settings import Settings
-from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.serving_params import load_serving_params
 from tests.fixtures.environments import Environment
 from tests.paths import REPOSITORY
 
@@ -89,7 +89,7 @@ def test_azure_ml_accepts_the_job_the_endpoint_and_the_deployment(azure, tmp_pat
 
 
 def test_the_routes_that_azure_ml_calls_are_routes_of_the_api():
-    document = create_app(Settings(), load_params()).openapi()
+    document = create_app(Settings(), load_serving_params()).openapi()
     raw = yaml.safe_load((DEPLOY / "azureml" / "deployment.yaml").read_text())
     routes = {route["path"] for route in raw["environment"]["inference_config"].values()}
     assert routes <= set(document["paths"])

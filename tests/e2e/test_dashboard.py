@@ -47,7 +47,9 @@ def registered(mlflow_server, small, small_forest, params):
     versions = ModelRegistry(connection)
     for name, model in (("1", small), ("2", small_forest)):
         judged = evaluate(model.trained, model.out_of_fold, model.scorer, small.rows, None, small.params)
-        tags = version_tags(judged, training_fingerprint(small.rows.train), (), f"TrainFlow/{name}", "c0ffee")
+        tags = version_tags(
+            judged, training_fingerprint(small.rows.train, small.params.machine), (), f"TrainFlow/{name}", "c0ffee"
+        )
         run = FlowRun.start(
             connection, f"TrainFlow/{name}", {"gate_level": tags["gate_level"], "verdict": tags["verdict"]}
         )

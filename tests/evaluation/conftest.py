@@ -16,7 +16,7 @@ def champion(small):
         version="3",
         scorer=small.scorer,
         training_rows=np.sort(row_hashes(small.rows.train["reading_id"])),
-        training_fingerprint=training_fingerprint(small.rows.train),
+        training_fingerprint=training_fingerprint(small.rows.train, small.params.machine),
     )
 
 

@@ -10,13 +10,11 @@ from sklearn import metrics as reference
 
 from predictive_maintenance.evaluation.metrics import f1_difference, score
 
-
-@given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=25, deadline=None)
-
 LABEL = "machine_failure"
 
 
+@given(st.integers(0, 10_000), st.booleans())
+@settings(max_examples=25, deadline=None)
 def test_values_agree_with_scikit_learn(params, rows_with, seed, with_ties):
     random = np.random.default_rng(seed)
     labels = np.append((random.random(300) < 0.2).astype(int), [0, 1])
@@ -85,7 +83,9 @@ def test_the_bootstrap_of_many_tool_lives_needs_little_memory(params, rows_with)
 
 
 def test_metrics_of_rows_without_a_failure_are_zero_without_a_warning(params, rows_with):
-    scores = score(rows_with([0] * 20), LABEL, np.linspace(0, 1, 20), np.arange(20) < 5, params.costs, params.evaluation, 1)
+    scores = score(
+        rows_with([0] * 20), LABEL, np.linspace(0, 1, 20), np.arange(20) < 5, params.costs, params.evaluation, 1
+    )
     assert [scores[name].value for name in ("recall", "precision", "f1", "pr_auc", "mcc")] == [0.0] * 5
 
 

@@ -28,7 +28,9 @@ def make_train(small, evaluate_small):
         def run(name, promote=True, champion=None):
             mlflow_run = FlowRun.start(connection, name, {})
             evaluation = evaluate_small(champion)
-            tags = version_tags(evaluation, training_fingerprint(small.rows.train), (), name, "commit")
+            tags = version_tags(
+                evaluation, training_fingerprint(small.rows.train, small.params.machine), (), name, "commit"
+            )
             return register_and_promote(
                 mlflow_run, small.files, small.rows.test, evaluation, tags, small.params.registry, promote
             )

@@ -281,7 +281,7 @@ def test_the_champion_is_loaded_with_the_ids_of_its_training_rows(train, registr
     train("TrainFlow/1")
     champion = registry.baseline_model()
     assert len(champion.training_rows) == len(small.rows.train)
-    assert champion.training_fingerprint == training_fingerprint(small.rows.train)
+    assert champion.training_fingerprint == training_fingerprint(small.rows.train, small.params.machine)
     np.testing.assert_array_equal(
         champion.scorer.probabilities(small.rows.test), small.scorer.probabilities(small.rows.test)
     )
