@@ -7,6 +7,7 @@ from contextlib import suppress
 import click
 
 from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
+from predictive_maintenance.tracking.lost_registry import lost_registry
 
 from .server import LOOPBACK, serve
 from .settings import describe_settings, read_settings
@@ -31,6 +32,8 @@ def main(host: str, port: int, workers: int) -> None:
             f"warning: listening on {host} without an API key, so every client in the network has access: "
             "set PDM_API_KEY"
         )
+    if settings.model_dir is None and (lost := lost_registry()):
+        _notify(f"warning: {lost}")
     _notify(f"docs: http://{host}:{port}/docs   stop: Ctrl+C")
     try:
         serve(settings, host, port, workers)
