@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import click
 
+from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
 from predictive_maintenance.tracking.lost_registry import lost_registry
 
@@ -22,6 +23,7 @@ from .settings import describe_settings, read_settings
 @click.option("--workers", default=1, type=click.IntRange(1), help="Number of worker processes that share the port.")
 def main(host: str, port: int, workers: int) -> None:
     """Serve the production model over HTTP and follow promotions."""
+    warn_of_unknown_variables()
     try:
         settings = read_settings()
     except PredictiveMaintenanceError as error:
