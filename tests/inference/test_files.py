@@ -112,7 +112,7 @@ def test_row_numbers_continue_across_batches(tmp_path, check):
 
 
 def test_a_missing_sensor_is_an_error_with_the_closest_header(write, check, csv_text):
-    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*closest header is 'torqe'"):
+    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*closest header is 'Torqe'"):
         check(write(csv_text().replace("Torque [Nm]", "Torqe")))
 
 

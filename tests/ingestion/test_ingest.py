@@ -130,7 +130,7 @@ def test_an_unknown_unit_is_an_error_with_the_known_units(write, ingest_error, c
 def test_a_missing_column_is_an_error_with_the_most_similar_header(write, ingest_error, csv_text):
     message = ingest_error(write(csv_text().replace("Torque [Nm]", "Torqe")))
     assert "readings.csv: no column for torque_nm" in message
-    assert "the closest header is 'torqe'" in message
+    assert "the closest header is 'Torqe'" in message
     assert "columns not recognised: Product ID, Torqe" in message
 
 
