@@ -83,6 +83,13 @@ def describe_missing(columns: Mapping[str, Column], missing: Iterable[str], head
     return "\n".join(lines)
 
 
+def header_without_unit(column: Column, header: str) -> str:
+    """A header of the file that matches `column`, without the unit that it has in brackets or in a canonical name."""
+    name = re.split(r"[\[(]", header, maxsplit=1)[0].strip()
+    known = {header_key(other) for other in column.headers}
+    return name if header_key(name) in known else column.example_header
+
+
 def header_key(header: str) -> str:
     """A header or a unit without case, spaces and punctuation. "µm" becomes "um", not "m"; "m/s²" becomes "ms2"."""
     return re.sub(r"[^a-z0-9]", "", header.lower().translate(_TRANSLATED))
