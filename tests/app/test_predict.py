@@ -112,6 +112,27 @@ def test_all_invalid_fields_are_reported_at_once(client):
     assert {error["field"] for error in body["errors"]} == {"torque_nm", "tool_wear_min"}
 
 
+def test_fields_that_do_not_parse_and_values_outside_their_limits_are_reported_at_once(client):
+    reading = {name: READING[name] for name in READING if name != "tool_wear_min"} | {"torque": 1.0}
+    body = problem(client.post("/predict", json=reading | {"torque_nm": 501, "rotational_speed_rpm": "fast"}), 422)
+    assert [(error["field"], error["reason"]) for error in body["errors"]] == [
+        ("rotational_speed_rpm", "is not a number"),
+        ("tool_wear_min", "is missing"),
+        ("torque", "is not a known field; did you mean torque_nm?"),
+        ("torque_nm", "outside of the physical limits 0 to 500 Nm"),
+    ]
+    assert body["detail"].endswith("; and 1 more")
+
+
+@pytest.mark.parametrize("type_", ["M", "X"])
+def test_duplicate_keys_are_reported_with_all_other_errors(client, type_):
+    text = json.dumps(READING | {"product_type": type_, "torque_nm": 501}).replace("{", '{"tool_wear_min": 3, ')
+    body = problem(client.post("/predict", content=text, headers={"content-type": "application/json"}), 422)
+    assert [error["field"] for error in body["errors"]] == [
+        *(["product_type"] if type_ == "X" else []), "tool_wear_min", "torque_nm",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_is_refused(client, number):
     text = json.dumps(READING).replace("38.1", number)
