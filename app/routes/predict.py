@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
+from predictive_maintenance.machine.unit_hints import conversion_hint
 
 from ..http.disconnect import run_while_connected
 from ..http.fast_path import FastPathRoute
@@ -185,9 +187,13 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _range_errors(model: ServedModel | None, values: Mapping[str, Any]) -> list[FieldError]:
-    """An error for each sensor in `values` outside its physical limits, which the model version declares."""
+    """An error for each sensor in `values` outside its physical limits, which the model version declares.
+
+    A value that would be within its range in training after a conversion of the unit gets a hint.
+    """
     if model is None:
         return []
-    limits = model.scorer.spec.limits
+    limits, usual = model.scorer.spec.limits, model.training_ranges
     wrong = [name for name in SENSOR_NAMES if name in values and not limits[name][0] <= values[name] <= limits[name][1]]
-    return [(None, name, limit_reason(name, *limits[name])) for name in wrong]
+    hints = {name: conversion_hint(MILLING.columns[name], usual.get(name), values[name]) for name in wrong}
+    return [(None, name, limit_reason(name, *limits[name]) + hint) for name, hint in hints.items()]

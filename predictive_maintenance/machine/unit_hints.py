@@ -33,6 +33,12 @@ def likely_units(
     return tuple(units.values())[:_MAX_UNITS]
 
 
+def conversion_hint(column: Column, usual: tuple[float, float] | None, value: float) -> str:
+    """The end of a message about one value outside of its limits, if it is within the `usual` range in another unit."""
+    units = likely_units(column, usual, value, value) if usual else ()
+    return f"; it looks like {' or '.join(units)}: convert it to {column.unit}" if units else ""
+
+
 def _spelled(key: str) -> str:
     """The unit as it is usually written. header_key has no case and no punctuation."""
     return next((unit for unit in _SPELLINGS if header_key(unit) == key), key)

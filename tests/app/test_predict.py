@@ -112,6 +112,22 @@ def test_all_invalid_fields_are_reported_at_once(client):
     assert {error["field"] for error in body["errors"]} == {"torque_nm", "tool_wear_min"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"air_temperature_k": 25.7}, "; it looks like °C: convert it to K"),
+        ({"air_temperature_k": 0.5}, ""),
+        ({"torque_nm": 3810.0}, "; it looks like Ncm: convert it to Nm"),
+        ({"torque_nm": 999_999.0}, ""),
+    ],
+)
+def test_a_value_that_is_usual_in_another_unit_gets_a_hint(client, changes, hint):
+    (error,) = problem(predict(client, **changes), 422)["errors"]
+    reason, *rest = error["reason"].partition(";")
+    assert reason.startswith("outside of the physical limits")
+    assert "".join(rest) == hint
+
+
 def test_fields_that_do_not_parse_and_values_outside_their_limits_are_reported_at_once(client):
     reading = {name: READING[name] for name in READING if name != "tool_wear_min"} | {"torque": 1.0}
     body = problem(client.post("/predict", json=reading | {"torque_nm": 501, "rotational_speed_rpm": "fast"}), 422)

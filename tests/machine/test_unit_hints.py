@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.machine.header_matching import header_key, header_without_unit
-from predictive_maintenance.machine.unit_hints import _SPELLINGS, likely_units
+from predictive_maintenance.machine.unit_hints import _SPELLINGS, conversion_hint, likely_units
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,14 @@ def test_units_are_those_of_the_described_sensor(compressor, name, values, units
 def test_the_unit_of_the_header_is_not_suggested_and_the_canonical_one_is(machines):
     column = machines["milling"].columns["air_temperature_k"]
     assert likely_units(column, (230, 350), 290.0, 300.0, given=column.units["c"]) == ("K",)
+
+
+def test_one_value_gets_a_hint_only_if_it_is_usual_in_another_unit(compressor):
+    column = compressor.columns["inlet_pa"]
+    assert conversion_hint(column, (90_000, 120_000), 1.1) == "; it looks like bar: convert it to Pa"
+    assert conversion_hint(column, (90_000, 120_000), 3.0) == ""
+    assert conversion_hint(column, None, 1.1) == ""
+    assert conversion_hint(compressor.columns["humidity"], (0.2, 0.8), 40.0) == ""
 
 
 def test_a_spelling_is_recognised_in_a_header(machine):
