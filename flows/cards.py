@@ -19,6 +19,7 @@ from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.sensors import BINARY_NAMES, LABEL, LABELS
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
+from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
 from predictive_maintenance.training.tuning import FinishedTrial
@@ -113,6 +114,7 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         Markdown(
             f"Threshold **{trained.threshold:.4f}**, selected on out-of-fold rows. The probabilities are {calibrated}."
         ),
+        Markdown(f"{OUT_OF_FOLD} {CALIBRATION}"),
         Markdown(
             "The hyperparameters were selected on the same folds, so these scores are slightly optimistic. The scores on "
             "held-out rows are not."
@@ -151,6 +153,7 @@ def evaluation_card(
         Markdown(f"# {title[verdict.level]}"),
         Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
         *(Markdown(f"**Note:** {note}.") for note in notes),
+        Markdown(EVALUATION_TERMS),
         Markdown("## Gate"),
         _table(*gate_table(verdict.checks)),
         Markdown("## Metrics"),
@@ -173,6 +176,7 @@ def evaluation_card(
             f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
         _chart(figures["cost_over_thresholds"]),
+        Markdown(CALIBRATION),
         _chart(figures["calibration"]),
         Markdown("## Feature importances"),
         _chart(figures["importances"]),

@@ -18,7 +18,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
     \b
     Train a model:           python flows/train_flow.py run
-    Show the champion:       predictive-maintenance status
+    Show production:         predictive-maintenance status
     Score readings:          predictive-maintenance score readings.csv
     Roll back a promotion:   predictive-maintenance rollback
 

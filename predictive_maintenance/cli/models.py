@@ -30,7 +30,7 @@ _EXIT_WITHOUT_PRODUCTION = 3
 )
 @click.pass_obj
 def status(params_file: Path | None, as_json: bool, fail_without_production: bool) -> None:
-    """Show the champion, the candidate and unfinished training runs.
+    """Show the champion (the version in production), the candidate and unfinished training runs.
 
     A version is shown with its metrics, quality gate and lineage, the champion also with the reason why it is in
     production. A training run whose process was killed is reported as a warning.

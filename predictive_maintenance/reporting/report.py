@@ -11,6 +11,7 @@ from .finished_run import FinishedRun
 from .markdown import code, plain, table
 from .revisions import Revision, changed_settings
 from .tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
+from .terms import EVALUATION_TERMS
 
 EVALUATION_CARD = "cards/evaluate.html"
 REPORT_FILE, CHARTS_FOLDER = "report.md", "figures"
@@ -49,6 +50,7 @@ def report_sections(
     yield f"{version}: {plain(outcome.summary)}."
     yield f"Metrics: {plain(outcome.headline)}."
     yield _run_table(run, mlflow_url)
+    yield EVALUATION_TERMS
     yield "### Quality gate"
     yield _escaped_table(gate_table(evaluation.verdict.checks))
     yield from _metrics(evaluation, run.params.evaluation.confidence)
@@ -87,10 +89,7 @@ def _metrics(evaluation: Evaluation, confidence: float) -> Iterator[str]:
         columns["Forward in time"] = evaluation.forward
     yield "### Metrics"
     yield _escaped_table(scores_table(columns))
-    yield (
-        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives. Training and the choice of the "
-        "threshold did not use the held-out rows."
-    )
+    yield (f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives.")
     yield "### Confusion matrix, held-out rows"
     yield _escaped_table(confusion_table(evaluation.held_out.confusion))
 
