@@ -18,7 +18,7 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.sensors import BINARY_NAMES, LABEL, LABELS
 from predictive_maintenance.reporting import run_log
-from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
+from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
@@ -162,13 +162,14 @@ def evaluation_card(
             f"of tool lives. Forward in time: {evaluation.forward_note}."
         ),
         _scores(columns),
+        Markdown("## Comparison with trivial models, held-out rows"),
+        _table(*trivial_models_table(evaluation.held_out, evaluation.trivial)),
         *_champion(evaluation),
         _chart(figures["confusion_matrix"]),
         _chart(figures["pr_curve"]),
         Markdown("## Failure modes"),
         *_modes(evaluation, figures),
-        Markdown("## Product types"),
-        _scores({f"Type {name}": scores for name, scores in evaluation.product_types.items()}),
+        *_categories(evaluation),
         Markdown("## Threshold and cost"),
         Markdown(
             f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
@@ -219,6 +220,17 @@ def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Com
     if not evaluation.modes:
         return [Markdown("The data has no failure modes.")]
     return [_table(*modes_table(evaluation.modes)), _chart(figures["recall_by_mode"])]
+
+
+def _categories(evaluation: Evaluation) -> list[Component]:
+    components: list[Component] = []
+    for category in evaluation.categories:
+        components.append(Markdown(f"## {category.label}, held-out rows"))
+        if category.left_out:
+            shown = len(category.values)
+            components.append(Markdown(f"The {shown} most frequent of {shown + category.left_out:,} values."))
+        components.append(_scores(category.values))
+    return components
 
 
 def _scores(columns: Mapping[str, Scores]) -> Table:

@@ -17,6 +17,7 @@ from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.published_rules import violates_published_rules
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.features import with_features
@@ -162,7 +163,9 @@ class TrainFlow(FlowSpec):
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
         champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
-        self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
+        self.evaluation = evaluate(
+            self.trained, out_of_fold, scorer, self.rows, champion, self.params, violates_published_rules
+        )
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
         run_log.log_evaluation(run, self.evaluation, self.params.costs.currency)

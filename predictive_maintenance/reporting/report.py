@@ -10,7 +10,15 @@ from ..evaluation.evaluate import Evaluation
 from .finished_run import FinishedRun
 from .markdown import code, plain, table
 from .revisions import Revision, changed_settings
-from .tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
+from .tables import (
+    Table,
+    confusion_table,
+    gate_table,
+    modes_table,
+    revision_table,
+    scores_table,
+    trivial_models_table,
+)
 from .terms import EVALUATION_TERMS
 
 EVALUATION_CARD = "cards/evaluate.html"
@@ -89,9 +97,14 @@ def _metrics(evaluation: Evaluation, confidence: float) -> Iterator[str]:
         columns["Forward in time"] = evaluation.forward
     yield "### Metrics"
     yield _escaped_table(scores_table(columns))
-    yield (f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives.")
+    yield (
+        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole tool lives. "
+        f"Forward in time: {plain(evaluation.forward_note)}."
+    )
     yield "### Confusion matrix, held-out rows"
     yield _escaped_table(confusion_table(evaluation.held_out.confusion))
+    yield "### Comparison with trivial models, held-out rows"
+    yield _escaped_table(trivial_models_table(evaluation.held_out, evaluation.trivial))
 
 
 def _champion(comparison: Comparison | None) -> Iterator[str]:
