@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
 
 from ..http.disconnect import run_while_connected
@@ -113,7 +114,7 @@ async def predict(request: Request) -> Response:
     answer = assess(model, service.model_name, reading)
     if explain:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
-        answer["explanation"] = explanation_response(explanation, reading)
+        answer["explanation"] = explanation_response(explanation, MILLING, reading)
     service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type=JSON)
 
