@@ -41,7 +41,7 @@ def test_a_sensor_that_was_always_missing_in_training_has_no_curve(any_machine, 
 
 def test_a_reading_without_any_value_has_no_curve():
     readings = readings_of(wide_machine(6))
-    only = {name: None for name in readings.machine.sensor_names}
+    only = dict.fromkeys(readings.machine.sensor_names)
     assert what_if(TreeScorer(readings.machine), readings.machine, only, ranges_of(readings.machine)) == []
 
 
@@ -103,7 +103,7 @@ def test_the_turning_point_is_the_closest_value_with_the_other_decision(any_mach
 def test_values_for_which_a_formula_has_no_value_are_left_out():
     readings = readings_of(wide_machine(4, features="  root: {label: Root, formula: sqrt(s2 - s1)}"))
     reading = readings.single[0] | {"s1": 0.4, "s2": 0.5}
-    curves = what_if(Rooted(), readings.machine, reading, {name: (0.0, 1.0) for name in reading})
+    curves = what_if(Rooted(), readings.machine, reading, dict.fromkeys(reading, (0.0, 1.0)))
     assert {curve.sensor: (curve.values[0], curve.values[-1]) for curve in curves if curve.sensor in ("s1", "s2")} == {
         "s1": (0.0, 0.5),
         "s2": (0.4, 1.0),
