@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from measuring import describe_machine, in_child, markdown_table
@@ -48,10 +49,8 @@ def line(sensors: int, categories: int) -> list[str]:
     chosen = [{name: values[row] for name, values in readings.items()} for row in alarms]
     ranges = {name: sensor.range for name, sensor in machine.description.sensors.items()}
     explainer.explain(chosen[0])
-    explained, explain_ms = timed([lambda reading=reading: explainer.explain(reading) for reading in chosen])
-    curves, what_if_ms = timed(
-        [lambda reading=reading: what_if(scorer, machine, reading, ranges) for reading in chosen]
-    )
+    explained, explain_ms = timed([partial(explainer.explain, reading) for reading in chosen])
+    curves, what_if_ms = timed([partial(what_if, scorer, machine, reading, ranges) for reading in chosen])
     errors = [max(each.standard_errors.values()) * 100 for each in explained if each.standard_errors]
     return [
         f"{sensors} sensors, {categories} categories",
