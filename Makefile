@@ -96,6 +96,7 @@ format: $(READY)  ## Fix formatting and auto-fixable lint errors, and strip note
 benchmark: $(READY)  ## Benchmark training, scoring, the API against its peers, and the dashboard (needs wrk and Chromium)
 	$(BIN)/python benchmarks/training.py --flow
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/explaining.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/dashboard_speed.py
 

@@ -116,7 +116,7 @@ async def predict(request: Request) -> Response:
     answer = assess(model, service.model_name, reading)
     if explain:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
-        answer["explanation"] = explanation_response(explanation, reading)
+        answer["explanation"] = explanation_response(explanation, MILLING, reading)
     service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
     return Response(to_json(answer), media_type=JSON)
 

@@ -6,6 +6,8 @@ from typing import Any
 from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
 from predictive_maintenance.machine.actions import merged_actions
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.operating_limits import exceeded_limits, limit_margins
 from predictive_maintenance.machine.sensors import SENSORS
 from predictive_maintenance.scorer.version_files import ScorerSpec
@@ -57,21 +59,25 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
     }
 
 
-def explanation_response(explanation: Explanation, reading: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `schemas.prediction.Explanation`, the largest contribution first."""
-    parts = explanation.contributions
+def explanation_response(explanation: Explanation, machine: Machine, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `schemas.prediction.Explanation`, the largest contribution first.
+
+    Estimated contributions have a standard error; exact ones have no such field.
+    """
+    parts, errors = explanation.contributions, explanation.standard_errors
     return {
         "base_probability": explanation.reference.mean_probability,
         "reference": explanation.reference.name,
         "contributions": [
             {
-                "sensor": sensor.name,
-                "label": sensor.label,
-                "value": reading[sensor.name],
-                "unit": sensor.unit,
-                "contribution": parts[sensor.name],
+                "sensor": name,
+                "label": machine.columns[name].label,
+                "value": reading.get(name),
+                "unit": machine.columns[name].unit,
+                "contribution": parts[name],
             }
-            for sensor in sorted(SENSORS, key=lambda sensor: -abs(parts[sensor.name]))
+            | ({"standard_error": errors[name]} if errors else {})
+            for name in sorted(parts, key=lambda name: -abs(parts[name]))
         ],
         "limits": [vars(margin) for margin in limit_margins(reading)],
     }
@@ -81,7 +87,7 @@ def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, A
     """Return the fields of `schemas.prediction.WhatIf` for one valid reading."""
     scorer = model.scorer
     probability = scorer.probability(reading)
-    curves = {curve.sensor: curve for curve in what_if(scorer, reading, model.training_ranges)}
+    curves = {curve.sensor: curve for curve in what_if(scorer, MILLING, reading, model.training_ranges)}
     sensors = []
     for sensor in SENSORS:
         curve = curves[sensor.name]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from predictive_maintenance.inference.explaining import Explainer
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import LABELS, SENSOR_NAMES, SENSORS
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
@@ -47,7 +48,7 @@ class ServedModel:
             version=version,
             folder=folder,
             scorer=scorer,
-            explainer=Explainer(scorer, reference),
+            explainer=Explainer(scorer, MILLING, reference),
             training_ranges={name: (min(reference[name]), max(reference[name])) for name in SENSOR_NAMES},
             serving_since=datetime.now(UTC),
             thresholds=read_thresholds(folder),

@@ -1,4 +1,4 @@
-"""Elements of the machine page: form, prediction, operating limits, turning points, link."""
+"""Elements of the machine page: form, prediction, operating limits, link."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,9 +6,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from app.schemas.prediction import Curve, LimitMargin, Prediction, WhatIf
-from dashboard.components import charts, common
-from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent, with_unit
+from app.schemas.prediction import LimitMargin, Prediction
+from dashboard.components import common
+from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent
 from dashboard.reading_query import MACHINE, Limits, Reading, query_from_reading, reading_from_query
 from predictive_maintenance.machine.sensors import PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES, SENSORS
 from predictive_maintenance.reporting.markdown import plain, table
@@ -17,7 +17,6 @@ _STEPS = {"rotational_speed_rpm": 10.0, "tool_wear_min": 1.0}
 _DEFAULT_STEP = 0.1
 _KELVIN_AT_0_CELSIUS = 273.15
 _SENT_QUERIES, _MAX_SENT_QUERIES = "sent queries", 20
-_CURVES_PER_ROW = 3
 
 
 def reading_form(limits: Limits, presets: Mapping[str, Reading]) -> dict[str, Any]:
@@ -86,47 +85,12 @@ def operating_limits_table(margins: Sequence[LimitMargin]) -> None:
     )
 
 
-def turning_points(what_if: WhatIf) -> None:
-    """Show the nearest value of each sensor at which the decision changes."""
-    rows = [_turning_point(curve, what_if.predicted_failure) for curve in what_if.curves if curve.turning_point]
-    if not rows:
-        st.info("No change of a single sensor changes the decision, within the range of the training data.", icon="ℹ️")  # noqa: RUF001
-        return
-    st.markdown(table(["Sensor", "Value", "Change to", "New failure probability"], rows))
-    others = [curve.label for curve in what_if.curves if not curve.turning_point]
-    if others:
-        st.caption(f"A change of these sensors alone does not change the decision: {', '.join(others).lower()}.")
-
-
-def sensor_curves(what_if: WhatIf) -> None:
-    """Show the failure probability over each sensor's values."""
-    for start in range(0, len(what_if.curves), _CURVES_PER_ROW):
-        curves = what_if.curves[start : start + _CURVES_PER_ROW]
-        for column, curve in zip(st.columns(_CURVES_PER_ROW), curves, strict=False):
-            column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
-    st.caption(
-        "Each chart changes one sensor within the range of the training data and keeps the others constant. The point marks this "
-        "reading, the dashed line the decision threshold. In practice sensors change together: a lower torque often comes with a "
-        "higher speed."
-    )
-
-
 def link_to_reading(reading: Reading) -> None:
     """Show the URL that opens this page with the same reading."""
     base = urlsplit(st.context.url or "")
     query = urlencode(query_from_reading(reading, st.session_state[MACHINE]))
     with st.expander("Link to this reading", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
-
-
-def _turning_point(curve: Curve, is_alarm: bool) -> list[str]:
-    point = curve.turning_point
-    assert point is not None
-    change = point.value - curve.value
-    target = f"{with_unit(point.value, curve.unit)} ({'+' if change > 0 else '-'}{number(abs(change))})"
-    if curve.sensor == "tool_wear_min" and is_alarm and change < 0:
-        target = f"a tool with {with_unit(point.value, curve.unit)}"
-    return [curve.label, with_unit(curve.value, curve.unit), target, percent(point.failure_probability)]
 
 
 def _fill_from_url(default: Reading, limits: Limits) -> None:
