@@ -65,7 +65,7 @@ test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build
 	$(PYTEST) -m browser
 
 test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
-	$(PYTEST) -m containers
+	$(PYTEST) $(PARALLEL) -m containers
 
 check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, documentation and workflows
 	$(BIN)/ruff check .
@@ -96,6 +96,7 @@ format: $(READY)  ## Fix formatting and auto-fixable lint errors, and strip note
 benchmark: $(READY)  ## Benchmark training, scoring, the API against its peers, and the dashboard (needs wrk and Chromium)
 	$(BIN)/python benchmarks/training.py --flow
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/explaining.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/dashboard_speed.py
 

@@ -18,7 +18,8 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
-from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table
+from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
+from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
 from predictive_maintenance.training.tuning import FinishedTrial
@@ -124,6 +125,7 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         Markdown(
             f"Threshold **{trained.threshold:.4f}**, selected on out-of-fold rows. The probabilities are {calibrated}."
         ),
+        Markdown(f"{OUT_OF_FOLD} {CALIBRATION}"),
         Markdown(
             "The hyperparameters were selected on the same folds, so these scores are slightly optimistic. The scores on "
             "held-out rows are not."
@@ -162,6 +164,7 @@ def evaluation_card(
         Markdown(f"# {title[verdict.level]}"),
         Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
         *(Markdown(f"**Note:** {note}.") for note in notes),
+        Markdown(EVALUATION_TERMS),
         Markdown("## Gate"),
         _table(*gate_table(verdict.checks)),
         Markdown("## Metrics"),
@@ -170,12 +173,14 @@ def evaluation_card(
             f"of {params.machine.description.texts.groups}. Forward in time: {evaluation.forward_note}."
         ),
         _scores(columns),
+        Markdown("## Comparison with trivial models, held-out rows"),
+        _table(*trivial_models_table(evaluation.held_out, evaluation.trivial)),
         *_champion(evaluation),
         _chart(figures["confusion_matrix"]),
         _chart(figures["pr_curve"]),
         Markdown("## Failure modes"),
         *_modes(evaluation, figures),
-        *_categories(evaluation, params.machine),
+        *_categories(evaluation),
         Markdown("## Threshold and cost"),
         Markdown(
             f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
@@ -183,6 +188,7 @@ def evaluation_card(
             f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
         _chart(figures["cost_over_thresholds"]),
+        Markdown(CALIBRATION),
         _chart(figures["calibration"]),
         Markdown("## Feature importances"),
         _chart(figures["importances"]),
@@ -227,11 +233,14 @@ def _modes(evaluation: Evaluation, figures: Mapping[str, alt.Chart]) -> list[Com
     return [_table(*modes_table(evaluation.modes)), _chart(figures["recall_by_mode"])]
 
 
-def _categories(evaluation: Evaluation, machine: Machine) -> list[Component]:
-    """A table for each category, with a column for each of its values."""
+def _categories(evaluation: Evaluation) -> list[Component]:
     components: list[Component] = []
-    for name, scores in evaluation.categories.items():
-        components += [Markdown(f"## {machine.columns[name].label}"), _scores(scores)]
+    for category in evaluation.categories:
+        components.append(Markdown(f"## {category.label}, held-out rows"))
+        if category.left_out:
+            shown = len(category.values)
+            components.append(Markdown(f"The {shown} most frequent of {shown + category.left_out:,} values."))
+        components.append(_scores(category.values))
     return components
 
 

@@ -4,6 +4,7 @@ from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_f
 
 # isort: split
 import json
+import os
 from datetime import UTC, datetime
 
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
@@ -12,16 +13,19 @@ import cards
 import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import plain_errors, read_machine, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
+from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.published_rules import oracle_of
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
@@ -170,7 +174,9 @@ class TrainFlow(FlowSpec):
         self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
         champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
-        self.evaluation = evaluate(self.trained, out_of_fold, scorer, self.rows, champion, self.params)
+        self.evaluation = evaluate(
+            self.trained, out_of_fold, scorer, self.rows, champion, self.params, oracle_of(self.params.machine)
+        )
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
         run_log.log_evaluation(run, self.evaluation, self.params)
@@ -206,6 +212,8 @@ class TrainFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    if LAUNCHER_VARIABLE not in os.environ:  # not in the process of each step
+        warn_of_unknown_variables()
     check_results_folder()
     with exit_code_of_permanent_errors():
         TrainFlow()

@@ -1,15 +1,18 @@
 """Scoring of one reading or a batch, and what-if analysis."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from predictive_maintenance.machine.unit_hints import conversion_hint
+
 from ..http.disconnect import run_while_connected
-from ..http.duplicate_keys import refuse_duplicate_keys
 from ..http.fast_path import FastPathRoute
-from ..http.json_validation import validate_reading
+from ..http.json_validation import FieldError, validate_reading
 from ..http.media_types import JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
@@ -114,9 +117,7 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
     body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
     model = service.served_model()
     try:
-        reading = validate_reading(body, model.schema)
-        refuse_duplicate_keys(body, len(reading))
-        _check_limits(model, reading)
+        reading = validate_reading(body, model.schema, partial(_range_errors, model))
     except Problem as problem:
         fields = (field for _, field, _ in problem.errors)
         service.metrics.count_rejected(count_by_field(fields, model.schema.names))
@@ -134,13 +135,18 @@ def _flag(request: Request, name: str) -> bool:
         raise field_problem([(None, name, "should be true or false")]) from None
 
 
-def _check_limits(model: ServedModel, reading: dict[str, Any]) -> None:
-    """Raise Problem 422 with each sensor outside its physical limits, which the version describes."""
+def _range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldError]:
+    """An error for each sensor in `values` outside its physical limits, which the version describes.
+
+    A value that would be within its range in training after a conversion of the unit gets a hint.
+    """
     machine = model.scorer.machine
     wrong = [
         name
         for name, (low, high) in machine.ranges.items()
-        if (value := reading.get(name)) is not None and not low <= value <= high
+        if (value := values.get(name)) is not None and not low <= value <= high
     ]
-    if wrong:
-        raise field_problem([(None, name, machine.range_reason(name)) for name in wrong])
+    hints = {
+        name: conversion_hint(machine.columns[name], model.training_ranges.get(name), values[name]) for name in wrong
+    }
+    return [(None, name, machine.range_reason(name) + hint) for name, hint in hints.items()]

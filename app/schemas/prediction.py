@@ -24,14 +24,17 @@ class BrokenLimit(BaseModel):
 
 
 class Contribution(BaseModel):
-    """The contribution of one sensor to the failure probability (Shapley value)."""
+    """The contribution of one sensor or category to the failure probability (Shapley value)."""
 
     sensor: str = Field(examples=["torque_nm"])
     label: str = Field(examples=["Torque"])
-    value: float | None = Field(description="None if the reading has no value of an optional sensor.", examples=[61.3])
+    value: float | str | None = Field(description="A category has text; null if it is missing.", examples=[61.3])
     unit: str = Field(examples=["Nm"])
     contribution: float = Field(
         description="Change of the probability by this sensor; negative if it lowers it.", examples=[0.41]
+    )
+    standard_error: float | None = Field(
+        None, description="Standard error of the contribution, if it is an estimate.", examples=[None]
     )
 
 
@@ -52,7 +55,10 @@ class LimitMargin(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Exact Shapley values: base probability plus contributions equals the failure probability."""
+    """Shapley values: base probability plus contributions equals the failure probability.
+
+    They are exact for up to 10 inputs. For more they are estimates, each with its standard error.
+    """
 
     base_probability: float = Field(description="Mean failure probability of the reference readings.", examples=[0.004])
     reference: str = Field(description="The reference readings.", examples=["64 healthy readings of product type L"])

@@ -5,6 +5,7 @@ from typing import Any
 
 from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
+from predictive_maintenance.machine.actions import merged_actions
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.version_files import ScorerSpec
 
@@ -27,7 +28,7 @@ def risk_level(probability: float, spec: ScorerSpec) -> RiskLevel:
 
 def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
     """Return the advice for the risk level, with the `actions` of the exceeded limits."""
-    fixes = "; ".join(dict.fromkeys(actions))
+    fixes = merged_actions(actions)
     if not fixes:
         return _ADVICE[level]
     return f"no alarm, but {fixes}" if level == "low" else f"{_ADVICE[level]}: {fixes}"
@@ -56,8 +57,11 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
 
 
 def explanation_response(explanation: Explanation, machine: Machine, reading: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `schemas.prediction.Explanation`, the largest contribution first."""
-    parts = explanation.contributions
+    """Return the fields of `schemas.prediction.Explanation`, the largest contribution first.
+
+    Estimated contributions have a standard error; exact ones have no such field.
+    """
+    parts, errors = explanation.contributions, explanation.standard_errors
     return {
         "base_probability": explanation.reference.mean_probability,
         "reference": explanation.reference.name,
@@ -69,6 +73,7 @@ def explanation_response(explanation: Explanation, machine: Machine, reading: di
                 "unit": machine.columns[name].unit,
                 "contribution": parts[name],
             }
+            | ({"standard_error": errors[name]} if errors else {})
             for name in sorted(parts, key=lambda name: -abs(parts[name]))
         ],
         "limits": [vars(margin) for margin in machine.limit_margins(reading)],
@@ -79,7 +84,7 @@ def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, A
     """Return the fields of `schemas.prediction.WhatIf` for one valid reading."""
     scorer, columns = model.scorer, model.scorer.machine.columns
     probability = scorer.probability(reading)
-    curves = {curve.sensor: curve for curve in what_if(scorer, reading, model.training_ranges)}
+    curves = {curve.sensor: curve for curve in what_if(scorer, scorer.machine, reading, model.training_ranges)}
     sensors = []
     for name, curve in curves.items():
         values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point

@@ -51,7 +51,7 @@ class ServedModel:
             version=version,
             folder=folder,
             scorer=scorer,
-            explainer=Explainer(scorer, reference),
+            explainer=Explainer(scorer, scorer.machine, reference),
             schema=ReadingSchema(scorer.machine),
             training_ranges=_ranges(reference, scorer.machine),
             serving_since=datetime.now(UTC),

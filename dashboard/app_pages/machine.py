@@ -5,16 +5,14 @@ import streamlit as st
 from app.schemas.prediction import Explanation, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
-from dashboard.components import charts, common
+from dashboard.components import common
+from dashboard.components.explanation import contributions_chart, sensor_curves, turning_points
 from dashboard.components.machine import (
     link_to_reading,
     operating_limits_table,
     prediction_tiles,
     reading_form,
-    sensor_curves,
-    turning_points,
 )
-from dashboard.formatting import percent
 from predictive_maintenance.machine.machine import Machine
 
 
@@ -22,14 +20,7 @@ def explain(explanation: Explanation, machine: Machine) -> None:
     contributions, limits = st.columns(2, gap="large")
     with contributions:
         st.subheader("Explanation", anchor=False)
-        st.altair_chart(
-            charts.contributions(explanation.contributions, machine),
-            alt="Contribution of each sensor to the failure probability",
-        )
-        st.caption(
-            f"Exact Shapley values. Reference: {explanation.reference}, with a mean failure probability of "
-            f"{percent(explanation.base_probability)}. The reference and all bars add up to this reading's failure probability."
-        )
+        contributions_chart(explanation, machine)
     with limits:
         st.subheader("Operating limits", anchor=False)
         operating_limits_table(explanation.limits, machine)

@@ -21,14 +21,21 @@ _INCREASES, _DECREASES = "increases the failure probability", "decreases it"
 _OWN, _SELECTED = "model's threshold", "selected threshold"
 
 
-def contributions(contributions: Sequence[Contribution], machine: Machine) -> alt.LayerChart:
-    """Bars of each sensor's contribution to the failure probability, in percentage points."""
+def contributions(
+    shown: Sequence[Contribution], machine: Machine, others: Sequence[Contribution] = ()
+) -> alt.LayerChart:
+    """Bars of each input's contribution to the failure probability, in percentage points, and of the sum of the others."""
+    points = [part.contribution * 100 for part in shown]
+    names = [_name_and_value(part, machine) for part in shown]
+    if others:
+        points.append(sum(part.contribution for part in others) * 100)
+        names.append(f"the {len(others)} others together")
     table = pd.DataFrame(
         {
-            "sensor": [_value_of(part, machine) for part in contributions],
-            "points": [part.contribution * 100 for part in contributions],
-            "effect": [_INCREASES if part.contribution > 0 else _DECREASES for part in contributions],
-            "text": [f"{part.contribution * 100:+.1f}" for part in contributions],
+            "sensor": names,
+            "points": points,
+            "effect": [_INCREASES if point > 0 else _DECREASES for point in points],
+            "text": [f"{point:+.1f}" for point in points],
         }
     )
     highest = max(1.0, float(table["points"].abs().max()) * 1.25)
@@ -55,7 +62,9 @@ def contributions(contributions: Sequence[Contribution], machine: Machine) -> al
     return (bars + right + left).properties(height=44 * len(table) + 60)
 
 
-def _value_of(part: Contribution, machine: Machine) -> str:
+def _name_and_value(part: Contribution, machine: Machine) -> str:
+    if isinstance(part.value, str):
+        return f"{part.label}: {part.value}"
     if part.value is None:
         return f"{part.label}: not measured"
     return f"{part.label}: {number(part.value, machine.decimals(part.sensor))} {part.unit}".strip()

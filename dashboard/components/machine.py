@@ -1,4 +1,4 @@
-"""Elements of the machine page: form, prediction, operating limits, turning points, link."""
+"""Elements of the machine page: form, prediction, operating limits, link."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from app.schemas.prediction import Curve, LimitMargin, Prediction, WhatIf
+from app.schemas.prediction import LimitMargin, Prediction
 from app.schemas.reading import ReadingSchema
-from dashboard.components import charts, common
-from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent, with_unit
+from dashboard.components import common
+from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent
 from dashboard.reading_query import MACHINE, Reading, query_from_reading, reading_from_query
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.rounding import shown
@@ -18,7 +18,6 @@ from predictive_maintenance.reporting.markdown import plain, table
 _FIELDS_PER_ROW = 6
 _KELVIN_AT_0_CELSIUS = 273.15
 _SENT_QUERIES, _MAX_SENT_QUERIES = "sent queries", 20
-_CURVES_PER_ROW = 3
 
 
 def reading_form(machine: Machine) -> dict[str, Any]:
@@ -118,45 +117,12 @@ def operating_limits_table(margins: Sequence[LimitMargin], machine: Machine) -> 
     )
 
 
-def turning_points(what_if: WhatIf, machine: Machine) -> None:
-    """Show the nearest value of each sensor at which the decision changes."""
-    rows = [_turning_point(curve, machine.decimals(curve.sensor)) for curve in what_if.curves if curve.turning_point]
-    if not rows:
-        st.info("No change of a single sensor changes the decision, within the range of the training data.", icon="ℹ️")  # noqa: RUF001
-        return
-    st.markdown(table(["Sensor", "Value", "Change to", "New failure probability"], rows))
-    others = [curve.label for curve in what_if.curves if not curve.turning_point]
-    if others:
-        st.caption(f"A change of these sensors alone does not change the decision: {', '.join(others).lower()}.")
-
-
-def sensor_curves(what_if: WhatIf) -> None:
-    """Show the failure probability over each sensor's values."""
-    for start in range(0, len(what_if.curves), _CURVES_PER_ROW):
-        curves = what_if.curves[start : start + _CURVES_PER_ROW]
-        for column, curve in zip(st.columns(_CURVES_PER_ROW), curves, strict=False):
-            column.altair_chart(charts.curve(curve, what_if.threshold), alt=f"Failure probability over {curve.label}")
-    st.caption(
-        "Each chart changes one sensor within the range of the training data and keeps the others constant. The point marks this "
-        "reading, the dashed line the decision threshold. In practice sensors change together."
-    )
-
-
 def link_to_reading(machine: Machine, reading: Reading) -> None:
     """Show the URL that opens this page with the same reading."""
     base = urlsplit(st.context.url or "")
     query = urlencode(query_from_reading(machine, reading, st.session_state[MACHINE]))
     with st.expander("Link to this reading", icon="🔗"):
         st.code(urlunsplit((base.scheme, base.netloc, base.path, query, "")), language=None, wrap_lines=True)
-
-
-def _turning_point(curve: Curve, decimals: int | None) -> list[str]:
-    point = curve.turning_point
-    assert point is not None
-    change = point.value - curve.value
-    sign = "+" if change > 0 else "-"
-    target = f"{with_unit(point.value, curve.unit, decimals)} ({sign}{number(abs(change), decimals)})"
-    return [curve.label, with_unit(curve.value, curve.unit, decimals), target, percent(point.failure_probability)]
 
 
 def _fill_from_url(machine: Machine, default: Reading) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ..config.environment import warn_of_unknown_variables
 from . import data, doctor, models, results
 from .shared import FILE, PROGRAM, Group
 
@@ -17,13 +18,14 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
     \b
     Train a model:           python flows/train_flow.py run
-    Show the champion:       predictive-maintenance status
+    Show production:         predictive-maintenance status
     Score readings:          predictive-maintenance score readings.csv
     Roll back a promotion:   predictive-maintenance rollback
 
     The model registry is the MLflow server in MLFLOW_TRACKING_URI, or mlflow.db in the project's folder.
     """
     ctx.obj = params_file
+    warn_of_unknown_variables()
 
 
 for command in (

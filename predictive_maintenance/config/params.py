@@ -114,6 +114,8 @@ class EvaluationSettings(StrictModel):
 class GateSettings(StrictModel):
     min_recall: Annotated[float, Field(ge=0, le=1)]
     min_f1: Annotated[float, Field(ge=0, le=1)]
+    min_mcc: Annotated[float, Field(ge=-1, le=1)] = 0.1
+    min_f1_gain: Annotated[float, Field(ge=-1, le=1)] = 0.02
     max_f1_loss: Annotated[float, Field(ge=0, le=1)]
     max_mode_recall_loss: Annotated[float, Field(ge=0, le=1)]
     max_probability_difference: Positive

@@ -11,13 +11,15 @@ from ..training.candidate import TrainedCandidate
 from ..training.export import Agreement, agreement
 from ..training.splits import SplitRows
 from .baseline_model import BaselineModel
+from .category_scores import CategoryScores, scores_by_category
 from .comparison import Comparison, compare, training_fingerprint
 from .curves import calibration_bins, threshold_table
 from .failure_modes import ModeRecall, recall_by_mode
 from .gate import judge
 from .importances import permutation_importances
 from .metrics import Scores
-from .row_sets import category_scores, forward_scores, oracle_scores, score_rows
+from .row_sets import Oracle, forward_scores, oracle_scores, score_rows
+from .trivial_models import TrivialModels, score_trivial_models
 from .verdict import Verdict
 
 
@@ -25,19 +27,21 @@ from .verdict import Verdict
 class Evaluation:
     """Everything measured of one model.
 
-    `forward` is None if the rows do not allow it, with the reason in `forward_note`; `oracle` is None for rows without
-    failure modes; `comparison` is None if there is no champion.
+    `trivial` has the trivial models on the held-out rows. `forward` is None if the rows do not allow it, with the reason
+    in `forward_note`; `oracle` is None without one and for rows without failure modes; `comparison` is None if there is
+    no champion.
     """
 
     algorithm: str
     threshold: float
     held_out: Scores
     out_of_fold: Scores
+    trivial: TrivialModels
     forward: Scores | None
     forward_note: str
     oracle: Scores | None
     modes: tuple[ModeRecall, ...]
-    categories: dict[str, dict[str, Scores]]
+    categories: tuple[CategoryScores, ...]
     thresholds: pd.DataFrame
     calibration: pd.DataFrame
     importances: pd.DataFrame
@@ -48,11 +52,12 @@ class Evaluation:
 
 def evaluate(
     trained: TrainedCandidate, out_of_fold: Scores, scorer: Scorer, rows: SplitRows, champion: BaselineModel | None,
-    params: Params,
+    params: Params, oracle: Oracle | None = None,
 ) -> Evaluation:  # fmt: skip
     """Evaluate the exported `scorer` of `trained` on the held-out rows, and compare it with the champion on them.
 
-    `out_of_fold` is the result of `out_of_fold_scores` for `trained`.
+    `out_of_fold` is the result of `out_of_fold_scores` for `trained`. `oracle` is a ceiling to compare with, where the
+    rules that made the labels are known.
     """
     machine = params.machine
     settings, costs, seed = params.evaluation, params.costs, params.training.seed
@@ -61,7 +66,7 @@ def evaluate(
     decisions = scorer.decisions(probabilities)
     labels = test[machine.label_name].to_numpy().astype(bool)
     held_out = score_rows(test, probabilities, decisions, params)
-    forward, forward_note = forward_scores(trained, rows, params)
+    forward, forward_note = forward_scores(trained, rows, machine, params)
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
     comparison = compare(champion, test, probabilities, decisions, fingerprint, params) if champion else None
@@ -70,11 +75,12 @@ def evaluate(
         threshold=trained.threshold,
         held_out=held_out,
         out_of_fold=out_of_fold,
+        trivial=score_trivial_models(test, params),
         forward=forward,
         forward_note=forward_note,
-        oracle=oracle_scores(test, params),
+        oracle=oracle_scores(test, oracle, machine, params),
         modes=recall_by_mode(test, decisions, machine, settings),
-        categories=category_scores(test, probabilities, decisions, params),
+        categories=scores_by_category(test, probabilities, decisions, machine, params),
         thresholds=threshold_table(labels, probabilities, costs, trained.threshold),
         calibration=calibration_bins(labels, probabilities),
         importances=permutation_importances(trained, test, machine, seed),

@@ -7,6 +7,7 @@ from ..config.params import GateSettings
 from ..training.export import Agreement
 from .comparison import Comparison
 from .metrics import Scores
+from .trivial_models import trivial_model_checks
 from .verdict import Check, CheckName, Verdict
 
 _NO_CHAMPION = "not needed: no version is in production yet"
@@ -28,8 +29,10 @@ def judge(
         (
             _held_out_minimum(CheckName.HELD_OUT_RECALL, "recall", held_out, gate.min_recall),
             _held_out_minimum(CheckName.HELD_OUT_F1, "f1", held_out, gate.min_f1),
+            *trivial_model_checks("candidate", held_out, gate),
             _lower_bound_minimum(CheckName.RECALL_LOWER_BOUND, "recall", out_of_fold, gate.min_recall),
             _lower_bound_minimum(CheckName.F1_LOWER_BOUND, "f1", out_of_fold, gate.min_f1),
+            *trivial_model_checks("production", out_of_fold, gate),
             _export_agrees(agreement, gate.max_probability_difference),
             _no_f1_loss(comparison, gate.max_f1_loss, min_failures),
             _no_mode_recall_loss(comparison, gate.max_mode_recall_loss),
@@ -49,7 +52,7 @@ def _held_out_minimum(name: CheckName, metric: str, scores: Scores, minimum: flo
         measured=f"{value:.3f}",
         required=f">= {minimum:g}",
         passed=passed,
-        why=f"{value:.3f} is {relation} {minimum:g} on {_size(scores, 'held-out')}",
+        why=f"{value:.3f} is {relation} {minimum:g} on {scores.row_counts('held-out')}",
     )
 
 
@@ -63,12 +66,8 @@ def _lower_bound_minimum(name: CheckName, metric: str, scores: Scores, minimum: 
         measured=f"{bound:.3f}",
         required=f">= {minimum:g}",
         passed=passed,
-        why=f"the lower bound {bound:.3f} (value {value:.3f}) is {relation} {minimum:g} on {_size(scores, 'out-of-fold')}",
+        why=f"the lower bound {bound:.3f} (value {value:.3f}) is {relation} {minimum:g} on {scores.row_counts('out-of-fold')}",
     )
-
-
-def _size(scores: Scores, kind: str) -> str:
-    return f"{scores.rows:,} {kind} rows with {scores.failures:,} failures"
 
 
 def _export_agrees(agreement: Agreement, max_difference: float) -> Check:

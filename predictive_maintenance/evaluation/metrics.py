@@ -22,6 +22,7 @@ METRICS = {
     "recall": "Recall",
     "precision": "Precision",
     "f1": "F1",
+    "f1_gain": "F1 above always alarming",
     "pr_auc": "PR-AUC",
     "mcc": "MCC",
     "brier": "Brier score",
@@ -52,6 +53,10 @@ class Scores:
 
     def __getitem__(self, metric: str) -> Estimate:
         return self.estimates[metric]
+
+    def row_counts(self, kind: str) -> str:
+        """The number of rows, of which `kind` is the name, and of failures as text."""
+        return f"{self.rows:,} {kind} rows with {self.failures:,} failures"
 
 
 def score(
@@ -107,7 +112,7 @@ def f1_difference(
 
 
 def metrics_from_counts(counts: FloatArray, costs: CostSettings) -> dict[str, FloatArray]:
-    """Recall, precision, F1, MCC and expected cost, each (k,), of confusion matrices.
+    """Recall, precision, F1, F1 minus that of always alarming, MCC and expected cost, each (k,), of confusion matrices.
 
     `counts` (k, 4) are true positives, false positives, false negatives and true negatives.
     """
@@ -118,7 +123,15 @@ def metrics_from_counts(counts: FloatArray, costs: CostSettings) -> dict[str, Fl
         spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
         mcc = np.where(spread > 0, (tp * tn - fp * fn) / spread, 0.0)
     cost = (fn * costs.missed_failure + fp * costs.false_alarm) / (tp + fp + fn + tn) * 1000
-    return {"recall": recall, "precision": precision, "f1": _f1(tp, fp, fn), "mcc": mcc, "expected_cost": cost}
+    f1 = _f1(tp, fp, fn)
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "f1_gain": f1 - _f1(tp + fn, fp + tn, np.zeros_like(fn)),
+        "mcc": mcc,
+        "expected_cost": cost,
+    }
 
 
 def _f1(tp: FloatArray, fp: FloatArray, fn: FloatArray) -> FloatArray:

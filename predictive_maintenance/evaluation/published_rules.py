@@ -3,9 +3,17 @@
 import pandas as pd
 
 from ..machine.features import power_w, product_type_codes, strain_limit_min_nm, strain_min_nm
+from ..machine.machine import Machine
+from ..machine.milling import MILLING
 from ..machine.operating_limits import lacks_heat_dissipation
 from ..machine.sensors import POWER_RANGE_W, PRODUCT_TYPE
 from .intervals import BoolArray
+from .row_sets import Oracle
+
+
+def oracle_of(machine: Machine) -> Oracle | None:
+    """The rules as the oracle of the milling machine; None for another machine."""
+    return violates_published_rules if machine.input_names == MILLING.input_names else None
 
 
 def violates_published_rules(rows: pd.DataFrame) -> BoolArray:

@@ -1,16 +1,21 @@
-"""Scores on each set of rows that a report shows: out-of-fold, forward in time, by category, and the oracle's."""
+"""Scores on each set of rows that a report shows: out-of-fold, forward in time, and the oracle's."""
+
+from collections.abc import Callable
 
 import pandas as pd
 
 from ..config.params import Params
 from ..errors import DataError
-from ..machine.milling import MILLING
+from ..machine.machine import Machine
 from ..training.candidate import TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
 from ..training.splits import SplitRows, assign_folds, forward_split
 from .intervals import BoolArray, FloatArray
 from .metrics import Scores, score
-from .published_rules import violates_published_rules
+from .time_order import why_order_is_unknown
+
+Oracle = Callable[[pd.DataFrame], BoolArray]
+"""The rules that made the labels of a data set, where they are known: (n,) whether a row violates them."""
 
 
 def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Scores:
@@ -29,13 +34,17 @@ def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Param
     return score_rows(rows.train, out_of_fold.probabilities, out_of_fold.decisions, params)
 
 
-def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:
+def forward_scores(
+    trained: TrainedCandidate, rows: SplitRows, machine: Machine, params: Params
+) -> tuple[Scores | None, str]:
     """Scores of the same algorithm, trained on the earlier readings and evaluated on the latest ones, and a note on them.
 
     It uses default hyperparameters, because the search has seen the later rows. Scores are None, with the reason as
-    note, if the earlier rows or the latest rows have too few failures.
+    note, if the order of the rows in time is unknown, or if the earlier rows or the latest rows have too few failures.
     """
     all_rows = pd.concat([rows.train, rows.test]).sort_values("position", ignore_index=True)
+    if reason := why_order_is_unknown(all_rows, machine):
+        return None, f"not available, because {reason}"
     is_later = forward_split(all_rows, params.split.forward_share)
     earlier, later = all_rows[~is_later].reset_index(drop=True), all_rows[is_later].reset_index(drop=True)
     if later.empty or not later[params.machine.label_name].any():
@@ -53,24 +62,9 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
     )
 
 
-def oracle_scores(rows: pd.DataFrame, params: Params) -> Scores | None:
-    """Scores of the published rules on `rows`; None if no failure mode is recorded, as in data other than AI4I's."""
-    if set(rows).isdisjoint(MILLING.mode_names):
+def oracle_scores(rows: pd.DataFrame, oracle: Oracle | None, machine: Machine, params: Params) -> Scores | None:
+    """Scores of `oracle` on `rows`; None without an oracle, and without failure modes, as in data that it was not made for."""
+    if oracle is None or not any(name in rows for name in machine.mode_names):
         return None
-    decisions = violates_published_rules(rows)
+    decisions = oracle(rows)
     return score_rows(rows, decisions.astype(float), decisions, params)
-
-
-def category_scores(
-    rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params
-) -> dict[str, dict[str, Scores]]:
-    """Scores on the readings of each value that occurs in `rows`, by category."""
-    scores: dict[str, dict[str, Scores]] = {}
-    for category, described in params.machine.description.categories.items():
-        scores[category] = {}
-        for value in described.known_values:
-            of_value = (rows[category] == value).to_numpy()
-            if of_value.any():
-                chosen = rows[of_value].reset_index(drop=True)
-                scores[category][value] = score_rows(chosen, probabilities[of_value], decisions[of_value], params)
-    return scores

@@ -16,8 +16,12 @@ class CheckName(StrEnum):
 
     HELD_OUT_RECALL = "Recall on held-out rows"
     HELD_OUT_F1 = "F1 on held-out rows"
+    HELD_OUT_NEVER = "Better than never alarming on held-out rows"
+    HELD_OUT_ALWAYS = "Better than always alarming on held-out rows"
     RECALL_LOWER_BOUND = "Lower bound of recall on out-of-fold rows"
     F1_LOWER_BOUND = "Lower bound of F1 on out-of-fold rows"
+    OUT_OF_FOLD_NEVER = "Better than never alarming on out-of-fold rows"
+    OUT_OF_FOLD_ALWAYS = "Better than always alarming on out-of-fold rows"
     EXPORT_AGREES = "Exported model agrees with the trained model"
     NO_F1_LOSS = "No F1 loss against the champion"
     NO_MODE_RECALL_LOSS = "No recall loss in a failure mode"

@@ -1,92 +1,165 @@
-"""Explain a prediction: exact Shapley values of the raw sensors against healthy readings of the same product type.
+"""Explain a prediction: Shapley values of the inputs of a reading, against healthy readings.
 
-The value of a sensor is its mean contribution over all orders in which the sensors of the reading can replace those of
-a reference reading (L. Shapley, "A Value for n-Person Games", 1953; the interventional form of E. Strumbelj and
-I. Kononenko, "Explaining prediction models and individual predictions with feature contributions", 2014). With five
-sensors, all 32 coalitions are scored, so only the reference is a sample. This module uses numpy only.
+The inputs are the sensors. A machine's only category is not an input: a reading is compared with healthy readings of the
+same value, as a plant does. With several categories, few readings agree in all of them, so the categories are inputs, too,
+and the reference is any healthy reading. A missing value of an optional sensor is a value like any other. Where a formula
+has no value for a mix of the reading and a reference reading, the mix has the probability of the reference reading.
+
+Up to EXACT_INPUTS inputs the values are exact for the reference; above, they are estimates with a standard error. The
+number of scored rows is limited, because it determines the time. This module uses numpy only.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import factorial
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from ..machine.sensors import LABEL, PRODUCT_TYPE, PRODUCT_TYPES, SENSOR_NAMES
-from ..scorer.scoring import Scorer
+from ..machine.machine import Machine
+from .possible_readings import ProbabilityScorer, possible_probabilities
+from .shapley import Mask, Rows, Table, estimated_values, exact_values
+
+EXACT_INPUTS = 10
+"""The most inputs whose values are exact: each further one doubles the number of scored rows."""
 
 REFERENCE_ROWS = 64
-"""Reference readings per product type. All of them are scored for each coalition: more take longer, fewer vary more."""
+"""The most reference readings. Each is scored for each coalition or order: more take longer, fewer vary more."""
 
-Table = npt.NDArray[np.float64]
+MAX_SCORED_ROWS = 4096
+"""The most rows that an explanation scores: with more inputs, it uses fewer reference readings."""
+
+MIN_EXACT_ROWS = 16
+"""The fewest reference readings of exact values, above MAX_SCORED_ROWS if necessary: with 9 and 10 inputs."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The healthy readings (n, 5) that a product type is compared with, and their mean failure probability."""
+    """The healthy readings that a reading is compared with: inputs (n,) by name, and failure probabilities (n,)."""
 
-    readings: Table
-    mean_probability: float
+    columns: dict[str, npt.NDArray[Any]]
+    probabilities: Table
     name: str
+
+    @property
+    def mean_probability(self) -> float:
+        return float(self.probabilities.mean())
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The mean probability of the reference plus all `contributions` (by sensor) is the probability of the reading."""
+    """The mean probability of the reference plus all `contributions` (by input) is the probability of the reading.
+
+    `standard_errors` (by input) are those of estimated contributions. It is None if the contributions are exact.
+    """
 
     reference: Reference
     contributions: dict[str, float]
+    standard_errors: dict[str, float] | None = None
 
 
 class Explainer:
-    """Explains predictions with the reference sample of a scorer. Thread-safe."""
+    """Explains predictions for a machine with a sample of its readings. Thread-safe.
 
-    def __init__(self, scorer: Scorer, sample: Mapping[str, Sequence[Any]], rows: int = REFERENCE_ROWS) -> None:
-        self._scorer = scorer
-        self._references = {name: self._reference(sample, name, rows) for name in PRODUCT_TYPES}
+    `sample` contains the inputs and the label by canonical name; at least one reading is healthy. `rows` is the most
+    reference readings.
+    """
+
+    def __init__(
+        self,
+        scorer: ProbabilityScorer,
+        machine: Machine,
+        sample: Mapping[str, Sequence[Any]],
+        rows: int = REFERENCE_ROWS,
+    ) -> None:
+        self._scorer, self._machine = scorer, machine
+        self._compared = machine.category_names if len(machine.categories) == 1 else ()
+        self.names = machine.sensor_names if self._compared else machine.input_names
+        """The explained inputs, in order."""
+        self._rows = min(rows, _most_rows(len(self.names)))
+        self._sample = machine.arrays(sample) | {
+            name: np.asarray(sample[name], dtype=object) for name in machine.category_names
+        }
+        self._healthy = ~np.asarray(sample[machine.description.label.column], dtype=bool)
+        self._references: dict[tuple[float, ...], Reference] = {}
 
     def explain(self, reading: Mapping[str, Any]) -> Explanation:
-        """Explain the prediction for one reading, which has canonical column names with numbers."""
-        product_type = reading[PRODUCT_TYPE.name]
-        reference = self._references[product_type]
-        own = np.array([reading[name] for name in SENSOR_NAMES], dtype=np.float64)
-        mixed = np.where(_COALITIONS[1:-1, None, :], own, reference.readings).reshape(-1, len(SENSOR_NAMES))
-        means = self._scorer.probabilities(_columns(product_type, mixed)).reshape(len(_COALITIONS) - 2, -1).mean(axis=1)
-        values = np.array([reference.mean_probability, *means, self._scorer.probability(reading)])
-        return Explanation(reference, dict(zip(SENSOR_NAMES, (_WEIGHTS @ values).tolist(), strict=True)))
+        """Explain the prediction for one reading, which has canonical names.
 
-    def _reference(self, sample: Mapping[str, Sequence[Any]], product_type: str, rows: int) -> Reference:
-        """Healthy readings of a product type, evenly spaced over the sample; of any type if it has none of this one."""
-        healthy = ~np.asarray(sample[LABEL.name], dtype=bool)
-        same_type = healthy & (np.asarray(sample[PRODUCT_TYPE.name], dtype=object) == product_type)
-        positions = np.flatnonzero(same_type if same_type.any() else healthy)
-        chosen = positions[np.unique(np.linspace(0, len(positions) - 1, rows).round().astype(int))]
-        readings = np.column_stack([np.asarray(sample[name], dtype=np.float64)[chosen] for name in SENSOR_NAMES])
-        mean = float(self._scorer.probabilities(_columns(product_type, readings)).mean())
-        types = f"product type {product_type}" if same_type.any() else "any product type"
-        return Reference(readings, mean, f"{len(readings)} healthy readings of {types}")
+        The same reading gets the same answer in every process: its values are the seed of an estimate's random orders.
+        """
+        probability, reference, count = self._scorer.probability(reading), self._reference_of(reading), len(self.names)
+        fixed = {name: str(reading[name]) for name in self._compared}
+        own = {name: self._value(reading, name) for name in self.names}
+
+        def score(mask: Mask, rows: Rows) -> Table:
+            columns = {
+                name: np.where(mask[..., index], own[name], reference.columns[name][rows])
+                for index, name in enumerate(self.names)
+            }
+            shape = columns[self.names[0]].shape
+            flat = {name: values.ravel() for name, values in columns.items()}
+            mixed = possible_probabilities(self._scorer, self._machine, _with_fixed(flat, fixed)).reshape(shape)
+            return np.where(np.isnan(mixed), reference.probabilities[rows], mixed)
+
+        if count <= EXACT_INPUTS:
+            values = exact_values(score, reference.probabilities, probability, count)
+            return Explanation(reference, self._by_name(values))
+        pairs = max(1, _most_pairs(count) // len(reference.probabilities))
+        random = np.random.default_rng(crc32(repr([*fixed.values(), *own.values()]).encode()))
+        values, errors = estimated_values(score, reference.probabilities, probability, count, pairs, random)
+        return Explanation(reference, self._by_name(values), self._by_name(errors))
+
+    def _value(self, reading: Mapping[str, Any], name: str) -> str | float:
+        value = reading.get(name)
+        if name in self._machine.categories:
+            return str(value)
+        return np.nan if value is None else float(value)
+
+    def _reference_of(self, reading: Mapping[str, Any]) -> Reference:
+        codes = {name: self._machine.categories[name].of_value(reading[name]) for name in self._compared}
+        key = tuple(codes.values())
+        if key not in self._references:
+            self._references[key] = self._reference(codes)
+        return self._references[key]
+
+    def _reference(self, codes: Mapping[str, float]) -> Reference:
+        """Healthy readings with the same category, evenly spaced over the sample; of any if it has none of these."""
+        machine, same = self._machine, self._healthy.copy()
+        for name, code in codes.items():
+            same &= self._sample[machine.categories[name].code_name] == code
+        positions = np.flatnonzero(same if same.any() else self._healthy)
+        chosen = positions[np.unique(np.linspace(0, len(positions) - 1, self._rows).round().astype(int))]
+        columns = {name: self._sample[name][chosen] for name in self.names}
+        name = f"{len(chosen)} healthy reading{'' if len(chosen) == 1 else 's'}"
+        fixed = {}
+        for category, code in codes.items():
+            described = machine.description.categories[category]
+            fixed[category] = described.known_values[int(code)]
+            label = _within_sentence(described.label)
+            name += f" of {label} {fixed[category]}" if same.any() else f" of any {label}"
+        return Reference(columns, self._scorer.probabilities(_with_fixed(columns, fixed)), name)
+
+    def _by_name(self, values: Table) -> dict[str, float]:
+        return dict(zip(self.names, values.tolist(), strict=True))
 
 
-_COALITIONS = np.array(list(product([False, True], repeat=len(SENSOR_NAMES))))
-"""(32, 5) booleans: which sensors are those of the reading. None in the first row, all in the last."""
+def _most_rows(inputs: int) -> int:
+    """The most reference readings that MAX_SCORED_ROWS permits."""
+    return max(MIN_EXACT_ROWS, MAX_SCORED_ROWS >> inputs) if inputs <= EXACT_INPUTS else _most_pairs(inputs)
 
 
-def _shapley_weights() -> Table:
-    """The weights (5, 32) of the coalitions for each sensor: positive for those with the sensor, negative for the others."""
-    count = len(SENSOR_NAMES)
-    sizes = _COALITIONS.sum(axis=1)
-    included = [factorial(size - 1) * factorial(count - size) if size else 0 for size in sizes]
-    excluded = [factorial(size) * factorial(count - size - 1) if size < count else 0 for size in sizes]
-    return np.where(_COALITIONS.T, np.array(included), -np.array(excluded)) / factorial(count)
+def _most_pairs(inputs: int) -> int:
+    """The most pairs of orders that MAX_SCORED_ROWS permits; two at least, for a standard error."""
+    return max(2, MAX_SCORED_ROWS // (2 * (inputs - 1)))
 
 
-_WEIGHTS = _shapley_weights()
+def _with_fixed(columns: dict[str, npt.NDArray[Any]], fixed: Mapping[str, str]) -> dict[str, Any]:
+    rows = len(next(iter(columns.values())))
+    return {name: np.full(rows, value, dtype=object) for name, value in fixed.items()} | columns
 
 
-def _columns(product_type: str, table: Table) -> dict[str, Any]:
-    return {PRODUCT_TYPE.name: np.full(len(table), product_type, dtype=object)} | dict(
-        zip(SENSOR_NAMES, table.T, strict=True)
-    )
+def _within_sentence(label: str) -> str:
+    """A label without its capital: product type, but ISO class."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label

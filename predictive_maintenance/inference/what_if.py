@@ -6,18 +6,28 @@ speed), so a turning point is a hint and not a prediction. This module uses nump
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import ceil
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from ..machine.features import RESOLUTION_DECIMALS
+from ..machine.machine import Machine
 from ..machine.rounding import rounded
-from ..machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from ..scorer.calibration import Vector
-from ..scorer.scoring import Scorer
+from .possible_readings import ProbabilityScorer, possible_probabilities
 
 MAX_POINTS = 2000
-"""The maximum number of steps per sensor. The step is the resolution of the sensors, times ten as often as necessary."""
+"""The most steps per sensor. The step is the sensor's resolution, times ten as often as necessary."""
+
+MAX_SCORED_ROWS = 10_000
+"""The most steps of all sensors together, because the rows determine the time. Above, the step is a larger multiple."""
+
+
+class DecisionScorer(ProbabilityScorer, Protocol):
+    """A model that returns probabilities, and whether (n,) probabilities lead to an alarm."""
+
+    def decisions(self, probabilities: Vector, /) -> npt.NDArray[np.bool_]: ...
 
 
 @dataclass(frozen=True)
@@ -34,33 +44,49 @@ class Curve:
     turning_point: int | None
 
 
-def what_if(scorer: Scorer, reading: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> list[Curve]:
+def what_if(
+    scorer: DecisionScorer, machine: Machine, reading: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]
+) -> list[Curve]:
     """Compute a curve for each sensor over its (low, high) in `ranges`, extended to the reading's own value.
 
-    `reading` has canonical column names with numbers within the limits of the sensors.
+    `reading` has canonical column names with numbers within the limits of the sensors. A sensor that is missing in the
+    reading or in `ranges` has no curve. Values for which a formula has no value are left out.
     """
-    values = {name: _values(float(reading[name]), *ranges[name]) for name in SENSOR_NAMES}
-    lengths = [len(values[name]) for name in SENSOR_NAMES]
-    columns: dict[str, Any] = {name: np.repeat(np.array([reading[name]]), sum(lengths)) for name in INPUT_NAMES}
-    ends = np.cumsum(lengths)
-    for name, end, length in zip(SENSOR_NAMES, ends, lengths, strict=True):
-        columns[name][end - length : end] = values[name]
-    alarm = scorer.probability(reading) >= scorer.spec.threshold
-    parts = np.split(scorer.probabilities(columns), ends[:-1])
+    own = {name: np.nan if (value := reading.get(name)) is None else float(value) for name in machine.sensor_names}
+    names = [name for name, value in own.items() if name in ranges and not np.isnan(value)]
+    if not names:
+        return []
+    points = min(MAX_POINTS, max(1, MAX_SCORED_ROWS // len(names)))
+    values = [_values(machine, name, own[name], ranges[name], points) for name in names]
+    ends = np.cumsum([len(each) for each in values])
+    rows = int(ends[-1])
+    columns = {name: np.full(rows, reading[name], dtype=object) for name in machine.category_names}
+    columns |= {name: np.full(rows, value) for name, value in own.items()}
+    for name, end, each in zip(names, ends, values, strict=True):
+        columns[name][end - len(each) : end] = each
+    alarm = bool(scorer.decisions(np.array([scorer.probability(reading)]))[0])
+    parts = np.split(possible_probabilities(scorer, machine, columns), ends[:-1])
     return [
-        Curve(name, values[name], part, _nearest(scorer.decisions(part) != alarm, values[name], float(reading[name])))
-        for name, part in zip(SENSOR_NAMES, parts, strict=True)
+        _curve(scorer, name, each, part, own[name], alarm)
+        for name, each, part in zip(names, values, parts, strict=True)
     ]
 
 
-def _values(own: float, low: float, high: float) -> Vector:
-    """Ascending values from `low` to `high` at the resolution of the sensors, including `own`."""
-    low, high = min(low, own), max(high, own)
-    step = 10.0**-RESOLUTION_DECIMALS
+def _curve(scorer: DecisionScorer, name: str, values: Vector, probabilities: Vector, own: float, alarm: bool) -> Curve:
+    possible = ~np.isnan(probabilities)
+    values, probabilities = values[possible], probabilities[possible]
+    return Curve(name, values, probabilities, _nearest(scorer.decisions(probabilities) != alarm, values, own))
+
+
+def _values(machine: Machine, name: str, own: float, limits: tuple[float, float], points: int) -> Vector:
+    """Ascending values within `limits`, at multiples of the sensor's resolution from `own`, which is one of them."""
+    low, high = min(limits[0], own), max(limits[1], own)
+    step, decimals = machine.description.sensors[name].smallest_difference, machine.decimals(name)
     while (high - low) / step > MAX_POINTS:
         step *= 10
+    step *= max(1, ceil((high - low) / step / points))
     below, above = np.floor((own - low) / step + 1e-9), np.floor((high - own) / step + 1e-9)
-    values = rounded(own + step * np.arange(-below, above + 1), RESOLUTION_DECIMALS)
+    values = rounded(own + step * np.arange(-below, above + 1), decimals or 0)
     values[int(below)] = own
     return np.unique(np.concatenate([[low], values, [high]]))
 

@@ -14,6 +14,7 @@ from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
+from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from ..validation.row_identity import content_ids
@@ -54,9 +55,12 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
         headers = [name for name in machine.columns if name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
         ignored = [header for record in merged.records for header in record.ignored_columns]
-        raise SourceError(
+        text = (
             f"{names}: {machine.describe_missing(missing, [*headers, *ignored])}\n"
             f"columns not recognised: {', '.join(ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
+        )
+        raise SourceError(
+            f"{text}\n{unlabelled_hint(machine.columns[machine.label_name])}" if machine.label_name in missing else text
         )
     return merged
 

@@ -100,7 +100,8 @@ class Machine:
     ) -> "Machine":
         """The machine with other ranges of sensors, further headers of columns, and further features, each by name.
 
-        Examples outside the other ranges are left out. Raises pydantic.ValidationError if the parts then contradict each other, and KeyError for an unknown column.
+        Examples outside the other ranges are left out. Raises pydantic.ValidationError if the parts then contradict each
+        other, and KeyError for an unknown column.
         """
         plain = self.description.plain()
         for name, (low, high) in (ranges or {}).items():

@@ -10,7 +10,16 @@ from ..evaluation.evaluate import Evaluation
 from .finished_run import FinishedRun
 from .markdown import code, plain, table
 from .revisions import Revision, changed_settings
-from .tables import Table, confusion_table, gate_table, modes_table, revision_table, scores_table
+from .tables import (
+    Table,
+    confusion_table,
+    gate_table,
+    modes_table,
+    revision_table,
+    scores_table,
+    trivial_models_table,
+)
+from .terms import EVALUATION_TERMS
 
 EVALUATION_CARD = "cards/evaluate.html"
 REPORT_FILE, CHARTS_FOLDER = "report.md", "figures"
@@ -49,6 +58,7 @@ def report_sections(
     yield f"{version}: {plain(outcome.summary)}."
     yield f"Metrics: {plain(outcome.headline)}."
     yield _run_table(run, mlflow_url)
+    yield EVALUATION_TERMS
     yield "### Quality gate"
     yield _escaped_table(gate_table(evaluation.verdict.checks))
     yield from _metrics(evaluation, run.params.evaluation.confidence, run.params.machine.description.texts.groups)
@@ -88,11 +98,13 @@ def _metrics(evaluation: Evaluation, confidence: float, groups: str) -> Iterator
     yield "### Metrics"
     yield _escaped_table(scores_table(columns))
     yield (
-        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole {groups}. Training and the choice of the "
-        "threshold did not use the held-out rows."
+        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole {groups}. "
+        f"Forward in time: {plain(evaluation.forward_note)}."
     )
     yield "### Confusion matrix, held-out rows"
     yield _escaped_table(confusion_table(evaluation.held_out.confusion))
+    yield "### Comparison with trivial models, held-out rows"
+    yield _escaped_table(trivial_models_table(evaluation.held_out, evaluation.trivial))
 
 
 def _champion(comparison: Comparison | None) -> Iterator[str]:

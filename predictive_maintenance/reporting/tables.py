@@ -5,10 +5,14 @@ from typing import Any
 
 from ..evaluation.failure_modes import ModeRecall
 from ..evaluation.metrics import METRICS, Confusion, Scores
+from ..evaluation.trivial_models import TrivialModels
 from ..evaluation.verdict import Check
 
 Table = tuple[list[str], list[list[str]]]
 """(headers, rows of cells)"""
+
+_DECISION_METRICS = ("recall", "precision", "f1", "mcc", "expected_cost")
+"""Metrics that need no probability: a trivial model has none."""
 
 
 def gate_table(checks: Sequence[Check]) -> Table:
@@ -25,6 +29,17 @@ def scores_table(columns: Mapping[str, Scores]) -> Table:
     rows.append(["Rows", *(f"{scores.rows:,}" for scores in columns.values())])
     rows.append(["Failures", *(f"{scores.failures:,}" for scores in columns.values())])
     rows.append(["Groups", *(f"{scores.groups:,}" for scores in columns.values())])
+    return ["Metric", *columns], rows
+
+
+def trivial_models_table(model: Scores, trivial: TrivialModels) -> Table:
+    """The metrics of decisions and the counts of `model` and of the trivial models on the same rows."""
+    columns = {"This model": model, "Never alarm": trivial.never_alarm, "Always alarm": trivial.always_alarm}
+    rows = [[METRICS[name], *(_estimate(name, scores) for scores in columns.values())] for name in _DECISION_METRICS]
+    counts = [scores.confusion for scores in columns.values()]
+    detected = [f"{count.true_positives:,} of {model.failures:,}" for count in counts]
+    false_alarms = [f"{count.false_positives:,} of {model.rows - model.failures:,}" for count in counts]
+    rows += [["Detected failures", *detected], ["False alarms on healthy rows", *false_alarms]]
     return ["Metric", *columns], rows
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 
 from ..config.params import CleaningSettings
 from ..errors import DataError
+from ..machine.header_matching import Column
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
-from .cell_validation import Faults, invalid_values
+from .cell_validation import MISSING, Faults, invalid_values
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -50,7 +51,7 @@ def clean(ingested: ParsedRows, machine: Machine, settings: CleaningSettings) ->
     ingested_rows, quarantined_rows = len(frame) + len(quarantined), int(bad.sum()) + len(quarantined)
     # Checked before the quarantine is created, which takes many times the memory of its rows.
     if quarantined_rows / max(ingested_rows, 1) > settings.max_quarantined_share:
-        raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults))
+        raise DataError(_refusal(quarantined_rows, ingested_rows, settings, ingested, faults, machine))
     good = frame[~bad & ~duplicates]
     if good.empty:
         raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
@@ -71,6 +72,14 @@ def validate(frame: pd.DataFrame, names: Sequence[str], machine: Machine) -> pd.
         if name in names:
             columns[name] = frame[name].to_numpy(dtype=object, na_value=None)
     return fault_table(invalid_values(columns, names, machine))
+
+
+def unlabelled_hint(label: Column) -> str:
+    """A sentence for a run whose rows have no label: what they are good for, and how to go on."""
+    return (
+        f"rows without {label.name} can be scored, not trained on: add the column {label.label!r} with 0 or 1, "
+        "or join it from a file with --sources READINGS,join:LABELS; to score the rows, run predictive-maintenance score FILE"
+    )
 
 
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -98,7 +107,9 @@ def _reasons(cells: pd.DataFrame) -> pd.DataFrame:
     return counts.sort_values("cells", ascending=False, ignore_index=True)
 
 
-def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: ParsedRows, faults: pd.DataFrame) -> str:
+def _refusal(
+    bad_rows: int, rows: int, settings: CleaningSettings, ingested: ParsedRows, faults: pd.DataFrame, machine: Machine
+) -> str:
     reasons = "\n".join(
         f"  {line.cells} cells: {line.column} is {line.reason}"
         if line.column
@@ -110,10 +121,12 @@ def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: Par
     else:
         worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
     cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
+    unlabelled = ((faults["column"] == machine.label_name) & (faults["reason"] == MISSING)).any()
     return (
         f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
         f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
         f"first bad cell: {worst['source']}, row {worst['row']}, {cell}\n"
         "fix the source, add units to its headers (such as 'Temperature [°C]'), or increase the share in params.yaml; "
         "list the bad cells of a file with predictive-maintenance check FILE"
+        + (f"\n{unlabelled_hint(machine.columns[machine.label_name])}" if unlabelled else "")
     )

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.factory import create_app
 from app.settings import Settings
+from predictive_maintenance.config.serving_params import ServingParams
 
 from .conftest import MemoryRegistry
 

@@ -22,6 +22,12 @@ def test_the_default_params_file_is_valid(params):
     assert (params.gate.min_recall, params.gate.min_f1) == (0.7, 0.6)
 
 
+def test_a_file_without_the_minimums_above_trivial_models_has_their_defaults(raw, params):
+    del raw["gate"]["min_mcc"], raw["gate"]["min_f1_gain"]
+    assert parse_params(raw, "params.yaml").gate == params.gate
+    assert (params.gate.min_mcc, params.gate.min_f1_gain) == (0.1, 0.02)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -63,6 +69,7 @@ def test_the_default_params_file_is_valid(params):
         (lambda raw: raw["columns"]["aliases"].update(torqe_nm=["M"]), "did you mean 'torque_nm'?"),
         (lambda raw: raw["gate"].update(min_f1="high"), "gate.min_f1: Input should be a valid number (got 'high')"),
         (lambda raw: raw["gate"].update(min_f1=1.5), "gate.min_f1: Input should be less than or equal to 1"),
+        (lambda raw: raw["gate"].update(min_mcc=-1.5), "gate.min_mcc: Input should be greater than or equal to -1"),
         (lambda raw: raw["gate"].update(min_f1=float("nan")), "gate.min_f1: Input should be a finite number"),
         (
             lambda raw: raw["costs"].update(missed_failure=float("inf")),

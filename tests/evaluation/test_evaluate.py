@@ -20,7 +20,9 @@ from predictive_maintenance.validation.row_identity import row_hashes
 def evaluation(small, champion):
     """The small model, evaluated against itself as champion."""
     scorer = Scorer.from_files(small.files)
-    return evaluate(small.trained, small.out_of_fold, scorer, small.rows, champion, small.params)
+    return evaluate(
+        small.trained, small.out_of_fold, scorer, small.rows, champion, small.params, violates_published_rules
+    )
 
 
 def test_held_out_and_out_of_fold_scores_cover_both_sides_of_the_split(evaluation, small):
@@ -43,14 +45,15 @@ def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
     rows = replace(
         small.rows, train=without_late_failures(small.rows.train), test=without_late_failures(small.rows.test)
     )
-    scores, note = forward_scores(small.trained, rows, small.params)
+    scores, note = forward_scores(small.trained, rows, MILLING, small.params)
     assert scores is None
     assert note == "not available, because the latest readings contain no failure"
 
 
 def test_scores_by_product_type_cover_all_held_out_rows(evaluation):
-    assert set(evaluation.categories["product_type"]) == {"L", "M", "H"}
-    assert sum(scores.rows for scores in evaluation.categories["product_type"].values()) == evaluation.held_out.rows
+    (product_type,) = evaluation.categories
+    assert list(product_type.values) == ["L", "M", "H"]
+    assert sum(scores.rows for scores in product_type.values.values()) == evaluation.held_out.rows
 
 
 def test_importances_are_of_the_models_features_in_descending_order(evaluation, small):
@@ -102,5 +105,15 @@ def test_the_published_rules_explain_the_failure_modes_of_the_ai4i_file(ai4i_csv
 def test_there_are_no_oracle_scores_without_failure_modes(small):
     test = small.rows.test
     modes = [name for name in test.columns if name.endswith("_failure") and name != "machine_failure"]
-    assert oracle_scores(test, small.params) is not None
-    assert oracle_scores(test.drop(columns=modes), small.params) is None
+    assert oracle_scores(test, violates_published_rules, MILLING, small.params) is not None
+    assert oracle_scores(test.drop(columns=modes), violates_published_rules, MILLING, small.params) is None
+
+
+def test_there_are_no_oracle_scores_without_an_oracle(small):
+    assert oracle_scores(small.rows.test, None, MILLING, small.params) is None
+
+
+def test_the_oracle_and_the_trivial_models_are_scored_on_the_held_out_rows(evaluation):
+    rows = {evaluation.held_out.rows, evaluation.oracle.rows, evaluation.trivial.never_alarm.rows}
+    assert rows == {evaluation.trivial.always_alarm.rows}
+    assert evaluation.oracle["precision"].value > 0.9

@@ -165,7 +165,16 @@ def test_the_mlflow_run_contains_its_candidates_charts_and_cards(finished, regis
 @pytest.mark.parametrize(
     ("card", "texts"),
     [
-        ("evaluate", ["Fit for production", "Recall on held-out rows", "Ceiling: published rules", "Calibration"]),
+        (
+            "evaluate",
+            [
+                "Fit for production",
+                "Better than always alarming on",
+                "Never alarm",
+                "Ceiling: published rules",
+                "Product type",
+            ],
+        ),
         ("clean", ["Quarantine", "readings.csv", "Distributions"]),
         ("train", ["Hyperparameter", "Threshold", "Search"]),
     ],

@@ -1,4 +1,4 @@
-"""Explanations are exact: contributions add up and agree with the shap package."""
+"""Explanations of the milling machine are exact: contributions add up and agree with the shap package."""
 
 import json
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.inference.explaining import Explainer
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import INPUT_NAMES, LABEL, PRODUCT_TYPE, SENSOR_NAMES
 from predictive_maintenance.scorer.scoring import Scorer
 
@@ -17,7 +18,7 @@ def sample(small):
 
 @pytest.fixture(scope="module")
 def explainer(small, sample):
-    return Explainer(small.scorer, sample)
+    return Explainer(small.scorer, MILLING, sample)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,11 @@ def readings(small):
     rows = small.rows.test
     failed = rows[rows[LABEL.name] == 1].groupby(PRODUCT_TYPE.name).head(3)
     return [*failed[list(INPUT_NAMES)].to_dict("records"), *rows.head(5)[list(INPUT_NAMES)].to_dict("records")]
+
+
+def table_of(reference):
+    """The sensors (n, 5) of the reference readings."""
+    return np.column_stack([reference.columns[name] for name in SENSOR_NAMES])
 
 
 def test_contributions_add_up_to_the_difference_in_probability(small, explainer, readings):
@@ -46,7 +52,7 @@ def test_contributions_agree_with_the_shap_package(small, explainer, readings):
             columns[PRODUCT_TYPE.name] = np.full(len(table), product_type, dtype=object)
             return small.scorer.probabilities(columns)
 
-        masker = shap.maskers.Independent(explanation.reference.readings, max_samples=1000)
+        masker = shap.maskers.Independent(table_of(explanation.reference), max_samples=1000)
         theirs = shap.ExactExplainer(probabilities, masker)(np.array([[reading[name] for name in SENSOR_NAMES]]))
         np.testing.assert_allclose(list(explanation.contributions.values()), theirs.values[0], atol=1e-9)
         assert explanation.reference.mean_probability == pytest.approx(theirs.base_values[0], abs=1e-9)
@@ -61,14 +67,14 @@ def test_the_reference_has_healthy_readings_of_the_same_product_type(explainer, 
         if kind == "L" and not failed
     }
     reference = explainer.explain(next(r for r in readings if r[PRODUCT_TYPE.name] == "L")).reference
-    assert {tuple(row) for row in reference.readings} <= healthy
+    assert {tuple(row) for row in table_of(reference)} <= healthy
     assert reference.name == "64 healthy readings of product type L"
 
 
 def test_a_product_type_that_is_not_in_the_sample_is_compared_with_all_types(small, sample, readings):
     kept = [index for index, name in enumerate(sample[PRODUCT_TYPE.name]) if name != "H"]
     without_h = {name: [values[index] for index in kept] for name, values in sample.items()}
-    explanation = Explainer(small.scorer, without_h).explain(readings[0] | {PRODUCT_TYPE.name: "H"})
+    explanation = Explainer(small.scorer, MILLING, without_h).explain(readings[0] | {PRODUCT_TYPE.name: "H"})
     assert explanation.reference.name == "64 healthy readings of any product type"
 
 
@@ -77,9 +83,9 @@ def test_a_sensor_with_the_same_value_in_the_reference_contributes_nothing(small
     reading = readings[0]
     same = {name: list(values) for name, values in json.loads(small.files["reference.json"]).items()}
     same[sensor] = [reading[sensor]] * len(same[sensor])
-    assert Explainer(small.scorer, same).explain(reading).contributions[sensor] == pytest.approx(0, abs=1e-12)
+    assert Explainer(small.scorer, MILLING, same).explain(reading).contributions[sensor] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_scorer_that_is_loaded_twice_gives_the_same_contributions(small, explainer, sample, readings):
-    again = Explainer(Scorer.from_files(small.files), sample)
+    again = Explainer(Scorer.from_files(small.files), MILLING, sample)
     assert again.explain(readings[0]).contributions == explainer.explain(readings[0]).contributions

@@ -1,9 +1,10 @@
-"""What-if curves: every value is scored, and the closest value with the other decision is found."""
+"""What-if curves of the milling machine: every value is scored, and the closest value with the other decision is found."""
 
 import numpy as np
 import pytest
 
 from predictive_maintenance.inference.what_if import MAX_POINTS, what_if
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 
 RANGES = {
@@ -23,7 +24,7 @@ def readings(small):
 
 def test_each_point_of_a_curve_is_the_probability_of_that_reading(small, readings):
     for reading in readings:
-        for curve in what_if(small.scorer, reading, RANGES):
+        for curve in what_if(small.scorer, MILLING, reading, RANGES):
             for index in np.linspace(0, len(curve.values) - 1, 7).astype(int):
                 changed = reading | {curve.sensor: float(curve.values[index])}
                 assert curve.probabilities[index] == pytest.approx(small.scorer.probability(changed), abs=1e-9)
@@ -31,7 +32,7 @@ def test_each_point_of_a_curve_is_the_probability_of_that_reading(small, reading
 
 def test_a_curve_covers_its_range_in_ascending_order_and_includes_the_reading(small, readings):
     for reading in readings:
-        curves = what_if(small.scorer, reading, RANGES)
+        curves = what_if(small.scorer, MILLING, reading, RANGES)
         assert [curve.sensor for curve in curves] == list(SENSOR_NAMES)
         for curve in curves:
             low, high = RANGES[curve.sensor]
@@ -48,7 +49,7 @@ def test_the_turning_point_is_the_closest_value_with_the_other_decision(small, r
     turned = 0
     for reading in readings:
         alarm = small.scorer.probability(reading) >= small.scorer.spec.threshold
-        for curve in what_if(small.scorer, reading, RANGES):
+        for curve in what_if(small.scorer, MILLING, reading, RANGES):
             distance = np.abs(curve.values - reading[curve.sensor])
             same = (curve.probabilities >= small.scorer.spec.threshold) == alarm
             if curve.turning_point is None:
@@ -62,13 +63,13 @@ def test_the_turning_point_is_the_closest_value_with_the_other_decision(small, r
 
 def test_a_lower_torque_ends_the_alarm_of_an_overstrained_machine(small):
     assert small.scorer.probability(OVERSTRAINED) >= small.scorer.spec.threshold
-    curves = {curve.sensor: curve for curve in what_if(small.scorer, OVERSTRAINED, RANGES)}
+    curves = {curve.sensor: curve for curve in what_if(small.scorer, MILLING, OVERSTRAINED, RANGES)}
     torque = curves["torque_nm"]
     assert torque.values[torque.turning_point] < OVERSTRAINED["torque_nm"]
 
 
 def test_a_value_outside_the_range_extends_its_curve(small):
     reading = OVERSTRAINED | {"torque_nm": 90.04}
-    torque = what_if(small.scorer, reading, RANGES)[3]
+    torque = what_if(small.scorer, MILLING, reading, RANGES)[3]
     assert torque.values[-1] == 90.04
     assert torque.values[0] == 3.8

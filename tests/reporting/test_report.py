@@ -71,6 +71,24 @@ def test_the_report_shows_metrics_and_links_png_files(run, tmp_path):
     assert all((tmp_path / "made" / image).read_bytes().startswith(b"\x89PNG") for image in images)
 
 
+def test_the_report_shows_the_trivial_models_beside_the_model(run):
+    text, found = report_text(run), run.evaluation
+    healthy, counts = found.held_out.rows - found.held_out.failures, found.held_out.confusion
+    assert "| Metric | This model | Never alarm | Always alarm |" in text
+    detected = f"{counts.true_positives} of {found.held_out.failures}"
+    assert f"| Detected failures | {detected} | 0 of {found.held_out.failures} | {found.held_out.failures} of" in text
+    assert f"| False alarms on healthy rows | {counts.false_positives} of {healthy:,} | 0 of {healthy:,} |" in text
+    always = found.trivial.always_alarm["f1"]
+    assert f"| {always.value:.3f} \\[{always.low:.3f}, {always.high:.3f}\\] |" in text
+
+
+def test_the_report_says_why_there_are_no_scores_forward_in_time(run):
+    run.evaluation = replace(run.evaluation, forward=None, forward_note="not available, because there is no time")
+    text = report_text(run)
+    assert "Forward in time: not available, because there is no time." in text
+    assert "| Metric | Held-out rows | Out-of-fold rows |\n" in text
+
+
 @pytest.mark.parametrize(
     ("level", "required", "code"),
     [

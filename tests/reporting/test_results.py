@@ -26,6 +26,9 @@ def test_an_export_writes_tables_model_metrics_and_plots(rejected, small, tmp_pa
     assert (tmp_path / "models" / "model.onnx").read_bytes() == small.files["model.onnx"]
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["held_out"]["f1"]["value"] == rejected.evaluation.held_out["f1"].value
+    assert metrics["gate"]["Recall on held-out rows"] is False
+    assert metrics["gate"]["Better than always alarming on out-of-fold rows"] is True
+    assert list(metrics["gate"]) == [check.name for check in rejected.evaluation.verdict.checks]
     assert pd.read_csv(tmp_path / "plots" / "trials.csv").to_dict("list") == {"trial": [1], "pr_auc": [0.9]}
 
 
