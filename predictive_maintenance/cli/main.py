@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from . import data, doctor, models, results
+from . import data, doctor, machines, models, results
 from .shared import FILE, PROGRAM, Group
 
 
@@ -13,9 +13,10 @@ from .shared import FILE, PROGRAM, Group
 @click.version_option(package_name="predictive-maintenance")
 @click.pass_context
 def main(ctx: click.Context, params_file: Path | None) -> None:
-    """Manage machine-failure models: check data, score readings, promote and roll back versions.
+    """Manage machine-failure models: describe machines, check data, score readings, promote and roll back versions.
 
     \b
+    Describe your machine:   predictive-maintenance init readings.csv
     Train a model:           python flows/train_flow.py run
     Show the champion:       predictive-maintenance status
     Score readings:          predictive-maintenance score readings.csv
@@ -28,6 +29,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
 for command in (
     *(models.status, models.promote, models.rollback, models.signing_key),
+    *(machines.init, machines.describe),
     *(data.check, data.score, data.simulate, data.fetch_ai4i),
     *(results.export, results.report),
     doctor.doctor,

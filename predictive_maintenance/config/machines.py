@@ -1,11 +1,11 @@
 """Find a kind of machine by name: one of the project, the milling machine of the package, or a file."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..machine.machine import Machine
 from ..machine.milling import MILLING
-from ..strict_model import suggestion
 from .machine_file import MACHINE_FILE, load_machine
 
 DEFAULT_MACHINE = "milling"
@@ -27,7 +27,10 @@ def find_machine(name: str, project_dir: Path) -> Machine:
         return load_machine(path)
     if name == DEFAULT_MACHINE:
         return MILLING
-    raise ConfigError(f"machine {name!r}: {path} does not exist{suggestion(name, machine_names(project_dir))}")
+    names = machine_names(project_dir)
+    near = get_close_matches(name, names, 1, 0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"machine {name!r}: {path} does not exist; {hint}machines: {', '.join(names)}")
 
 
 def machine_names(project_dir: Path) -> tuple[str, ...]:

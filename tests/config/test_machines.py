@@ -40,13 +40,14 @@ def test_the_path_of_a_description_is_a_name(project):
 
 def test_an_unknown_name_is_an_error_with_the_closest_one(project):
     with pytest.raises(
-        ConfigError, match=r"machine 'compresor': .*machine\.yaml does not exist; did you mean 'compressor'\?"
+        ConfigError,
+        match=r"machine 'compresor': .*machine\.yaml does not exist; did you mean 'compressor'\? machines: compressor, milling",
     ):
         find_machine("compresor", project)
 
 
 def test_a_name_like_no_other_is_an_error_with_all_names(project):
-    with pytest.raises(ConfigError, match=r"valid names: compressor, milling$"):
+    with pytest.raises(ConfigError, match=r"does not exist; machines: compressor, milling$"):
         find_machine("turbofan9", project)
 
 
