@@ -1,12 +1,12 @@
 """Name the described columns, and choose headers that match each column of the files and no other."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..machine.header_matching import header_key
 from ..machine.names import CODE_SUFFIX
-from .column_names import canonical_name, label_of
+from .column_names import canonical_name, label_of, printable
 from .header_units import HeaderUnit, split_unit
 
 _UNITS_IN_NAMES = {"°C": "degc", "°F": "degf", "°": "deg", "%": "percent"}
@@ -24,7 +24,10 @@ class NamedColumn:
 
 
 class ColumnNamer:
-    """Names columns. `written_out` are headers that are listed in full, because they do not match in a shorter form."""
+    """Names columns: `names` has the canonical names by header.
+
+    `written_out` are headers that are listed in full, because they do not match in a shorter form.
+    """
 
     def __init__(self, headers: Iterable[str], written_out: Iterable[str]) -> None:
         distinct = list(dict.fromkeys(headers))
@@ -32,17 +35,16 @@ class ColumnNamer:
         self._short_keys = Counter(header_key(split_unit(header).text) for header in distinct)
         self._written_out = set(written_out)
         self._taken: set[str] = set()
+        self._used_keys: set[str] = set()
+        self.names: dict[str, str] = {}
 
     def fixed(self, header: str, name: str) -> NamedColumn:
         """A column whose canonical name every machine has, such as reading_id."""
-        return NamedColumn(
-            name=name, label=label_of(split_unit(header).text), headers=self._headers(header, name, HeaderUnit(""))
-        )
+        return self._named(header, name, HeaderUnit(header), split_unit(header).text)
 
     def plain(self, header: str) -> NamedColumn:
         """A column without a unit."""
-        name = self._name(header)
-        return NamedColumn(name=name, label=label_of(header), headers=self._headers(header, name, HeaderUnit("")))
+        return self._named(header, self._new_name(header, header), HeaderUnit(header), header)
 
     def category(self, header: str) -> NamedColumn:
         """A category. The name of the feature with its codes is not given to another column."""
@@ -53,40 +55,32 @@ class ColumnNamer:
     def sensor(self, header: str) -> NamedColumn:
         """A column with the unit in its header."""
         found = split_unit(header)
-        name = self._name(f"{found.text} {_UNITS_IN_NAMES.get(found.unit, found.unit)}")
-        return NamedColumn(
-            name=name,
-            label=label_of(found.text),
-            headers=self._headers(header, name, found),
-            unit=found.unit,
-            doubt=found.doubt,
-        )
+        name = self._new_name(header, f"{found.text} {_UNITS_IN_NAMES.get(found.unit, found.unit)}")
+        return self._named(header, name, found, found.text)
 
-    def _name(self, text: str) -> str:
-        codes = {name.removesuffix(CODE_SUFFIX) for name in self._taken}
-        name = canonical_name(text, self._taken | codes)
+    def _new_name(self, header: str, text: str) -> str:
+        """A name that no other column has, and that does not match the header of another one."""
+        taken = self._taken | {name.removesuffix(CODE_SUFFIX) for name in self._taken}
+        while not self._is_free(header_key(name := canonical_name(text, taken)), header):
+            taken.add(name)
         self._taken.add(name)
         return name
 
+    def _is_free(self, key: str, header: str) -> bool:
+        return key not in self._used_keys and (key not in self._keys or key == header_key(header))
+
+    def _named(self, header: str, name: str, found: HeaderUnit, text: str) -> NamedColumn:
+        self.names[header] = name
+        headers = self._headers(header, name, found)
+        return NamedColumn(name=name, label=label_of(text), headers=headers, unit=found.unit, doubt=found.doubt)
+
     def _headers(self, header: str, name: str, found: HeaderUnit) -> tuple[str, ...]:
         """The header without its unit, if no other header is like it; else the header, unless the name matches it."""
-        shown = " ".join(header.split())
+        key, short = header_key(name), header_key(found.text)
         headers = []
-        short = header_key(found.text)
-        if (
-            found.unit
-            and short
-            and short not in self._keys
-            and self._short_keys[short] == 1
-            and short != header_key(name)
-        ):
-            headers.append(found.text)
-        if header in self._written_out or (not headers and header_key(header) != header_key(name)):
-            headers.append(shown)
+        if found.unit and short and short != key and self._short_keys[short] == 1 and self._is_free(short, header):
+            headers.append(printable(found.text))
+        if header in self._written_out or (not headers and header_key(header) != key):
+            headers.append(printable(header))
+        self._used_keys |= {key, *map(header_key, headers)}
         return tuple(headers)
-
-
-def unmatched(expected: Sequence[str], matched: Iterable[str]) -> list[str]:
-    """The headers that a description does not match."""
-    found = set(matched)
-    return [header for header in expected if header not in found]

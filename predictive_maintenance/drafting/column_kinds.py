@@ -88,7 +88,7 @@ def no_category(column: ColumnProfile) -> str | None:
         return f"its numbers have a decimal comma ({example!r}): write points, or separate the columns with semicolons"
     if pc.any(pc.match_substring_regex(column.texts, r"^[+-]?\d{1,3}(\.\d{3})+(,\d*)?$")).as_py():
         return f"a point in its numbers may separate thousands ({example!r}): write them without"
-    if len(column.finite) > column.present / 2:
+    if not column.is_number and len(column.finite) > column.present / 2:
         return f"{column.present - len(column.finite):,} cells are not numbers, such as {column.not_numbers[0][:40]!r}"
     if len(values) > MAX_CATEGORY_VALUES or len(values) * _MIN_ROWS_PER_VALUE > column.present:
         return f"text with {len(values):,} different values, such as {example!r}"

@@ -35,12 +35,17 @@ def canonical_name(header: str, taken: Iterable[str] = ()) -> str:
 def label_of(text: str) -> str:
     """A header without its unit as a label for people: "air_temp" becomes "Air temp"."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", re.sub(r"[_\s]+", " ", text)).strip()
-    printable = "".join(character for character in spaced if character.isprintable())[:100].strip()
-    return printable[:1].upper() + printable[1:] or "Column"
+    shown = printable(spaced)[:100].strip()
+    return shown[:1].upper() + shown[1:] or "Column"
+
+
+def printable(text: str) -> str:
+    """The text on one line, without control characters and repeated spaces."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def has_word(header: str, words: Iterable[str]) -> bool:
-    """Whether one of the words of a header is one of `words`, without a plural s and a number: "machineID" has machine and id."""
+    """Whether one of the words of a header is one of `words`: "machineID" has machine and id."""
     return not set(words).isdisjoint(words_of(header))
 
 

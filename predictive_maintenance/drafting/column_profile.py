@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
-from ..validation.cell_validation import MISSING_WORDS, plain_array
+from ..validation.cell_validation import BINARY_WORDS, MISSING_WORDS, plain_array
 from ..validation.times import parse_times
 
 MIN_SHARE = 0.95
 """The least share of a column's cells that must be numbers, or times, for it to be a column of them."""
 
-_BINARY = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
+_BINARY = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+_MAX_SPELLINGS = 12
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$"
 
 Numbers = npt.NDArray[np.float64]
@@ -65,12 +66,23 @@ class ColumnProfile:
         return tuple(pc.unique(self.texts.filter(bad).drop_null()).to_pylist())
 
     @cached_property
+    def binary_values(self) -> dict[str, float]:
+        """The distinct texts with 0 or 1, if each is 0 or 1, true or false, yes or no, and both occur; else empty."""
+        if len(self.counts) > _MAX_SPELLINGS:
+            return {}
+        values = {text: _BINARY.get(BINARY_WORDS.get(text.lower(), text)) for text in self.counts}
+        return (
+            {text: value for text, value in values.items() if value is not None}
+            if set(values.values()) == {0, 1}
+            else {}
+        )
+
+    @cached_property
     def binary(self) -> Numbers | None:
-        """(n,) 0, 1 and NaN if all cells are 0 or 1, true or false, yes or no, and both values occur; else None."""
-        values = {text: _BINARY.get(text.lower()) for text in list(self.counts)[:9]}
-        if len(self.counts) > len(values) or set(values.values()) != {0.0, 1.0}:
+        """(n,) 0, 1 and NaN if the column has `binary_values`, else None."""
+        if not self.binary_values:
             return None
-        return np.array([np.nan if text is None else values[text] for text in self.texts.to_pylist()], dtype=float)
+        return np.array([self.binary_values.get(text, np.nan) for text in self.texts.to_pylist()])
 
     @cached_property
     def times(self) -> npt.NDArray[np.datetime64] | None:

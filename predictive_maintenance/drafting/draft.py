@@ -7,13 +7,13 @@ from pathlib import Path
 from ..config.machine_file import parse_machine
 from ..errors import DataError, SourceError
 from ..machine.machine import Machine
-from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from .column_headers import ColumnNamer
+from .column_names import printable
 from .labels import chosen_label
 from .readings_table import ReadingsTable
 from .roles import Roles, roles_of
-from .sections import CHECK, Sections
-from .yaml_lines import comment_text, yaml_lines
+from .sections import Sections
+from .yaml_lines import CHECK, yaml_lines
 
 _NEXT = """\
 # Features are numbers computed from sensors; operating limits are values that a person can act on. Add them, for example:
@@ -50,64 +50,52 @@ def draft(table: ReadingsTable, label: str | None, name: str, schema: Path | Non
         raise DataError(
             f"{', '.join(table.names)}: no column can be a sensor, which is a column of numbers that differ\n{reasons}"
         )
-    expected = _expected_headers(roles)
     written_out: set[str] = set()
     while True:
-        text, names = _text(table, roles, ColumnNamer(_all_headers(table), written_out), label or "", name, schema)
+        namer = ColumnNamer([header for headers in table.headers for header in headers], written_out)
+        text = _text(table, roles, Sections(roles, namer, label or ""), name, schema)
         machine = parse_machine(text)
-        unmatched, warnings = _unmatched(table, machine, expected | names)
-        if not unmatched - written_out:
+        unmatched, errors = _unmatched(table, machine, namer.names)
+        if unmatched <= written_out:
             break
         written_out |= unmatched
     return Draft(
         text=text,
         machine=machine,
         roles=roles,
-        warnings=(*warnings, *_warnings(table, roles)),
+        warnings=(*errors, *_warnings(table, roles)),
         checks=text.count(f"# {CHECK}"),
     )
 
 
-def _text(
-    table: ReadingsTable, roles: Roles, namer: ColumnNamer, label: str, name: str, schema: Path | None
-) -> tuple[str, dict[str, str]]:
-    """The text of the draft, and the canonical names of inputs by header."""
-    sections = Sections(roles, namer, label)
+def _text(table: ReadingsTable, roles: Roles, sections: Sections, name: str, schema: Path | None) -> str:
     lines = [f"# yaml-language-server: $schema={schema.as_posix()}"] if schema else []
     part = "" if table.is_complete else " (the first ones; the rest was not read)"
     lines += [
-        f"# Drafted from {comment_text(', '.join(table.names))}: {table.rows:,} rows{part}.",
+        f"# Drafted from {printable(', '.join(Path(name).name for name in table.names))}: {table.rows:,} rows{part}.",
         f'# Confirm or correct each line with "{CHECK.strip()}".',
         "",
     ]
-    blocks = [list(yaml_lines({key: value})) for key, value in sections.all(name).items()]
-    for block in blocks:
-        lines += [*block, *([""] if len(block) > 1 else [])]
-    lines += _NEXT.splitlines()
+    single = True
+    for key, value in sections.all(name).items():
+        block = list(yaml_lines({key: value}))
+        single, follows_single = len(block) == 1, single
+        lines += block if single and follows_single else ["", *block]
+    lines += ["", *_NEXT.splitlines()]
     if roles.left_out:
-        lines += ["", "# Left out:", *(f"#   {line}" for line in _left_out(roles))]
-    return "\n".join(lines) + "\n", sections.names
+        lines += ["", "# Left out:", *_left_out(roles)]
+    return "\n".join(lines) + "\n"
 
 
 def _left_out(roles: Roles) -> Iterator[str]:
     for header, reason in roles.left_out.items():
-        check = CHECK if "label" in reason else ""
-        yield comment_text(f"{check}{header}: {reason}")
-
-
-def _expected_headers(roles: Roles) -> dict[str, str]:
-    fixed = {READING_ID: roles.id, MACHINE_ID: roles.machine, TIMESTAMP: roles.timestamp, COUNTER: roles.counter}
-    return {column.header: name for name, column in fixed.items() if column}
-
-
-def _all_headers(table: ReadingsTable) -> list[str]:
-    return [header for headers in table.headers for header in headers]
+        yield f"# {CHECK if header in roles.leaks else '  '}{printable(header)}: {printable(reason)}"
 
 
 def _unmatched(table: ReadingsTable, machine: Machine, expected: dict[str, str]) -> tuple[set[str], list[str]]:
     """The expected headers that the machine does not match to their column in the files, and errors of matching."""
     unmatched: set[str] = set()
-    errors = []
+    errors: list[str] = []
     for name, headers in zip(table.names, table.headers, strict=True):
         try:
             columns = {column: found[0] for column, found in machine.match_headers(headers).columns.items()}
@@ -122,7 +110,7 @@ def _unmatched(table: ReadingsTable, machine: Machine, expected: dict[str, str])
 
 def _warnings(table: ReadingsTable, roles: Roles) -> Iterator[str]:
     if table.malformed:
-        yield f"{table.malformed:,} rows have more or fewer cells than the header: training puts them in quarantine"
+        yield f"rows with more or fewer cells than the header: {table.malformed:,}; training puts them in quarantine"
     if not table.is_complete:
         yield f"only the first {table.rows:,} rows were read: check the ranges and the categories"
     for header, reason in roles.suspects.items():

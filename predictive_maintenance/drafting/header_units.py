@@ -39,12 +39,13 @@ def split_unit(header: str) -> HeaderUnit:
     header = " ".join(header.split())
     if bracket := re.fullmatch(r"([^\[(]*[^\[(\s])\s*[\[(]([^\[\]()]*)[\])]", header):
         return _in_brackets(bracket[1], bracket[2].strip())
-    words = re.split(r"[_ .-]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header))
-    for count in (2, 1):
-        unit = _SPELLINGS.get("_".join(words[-count:]).lower())
-        text = " ".join(words[:-count])
-        if unit and text.strip():
-            return _ending(header, text, unit, " ".join(words[-count:]))
+    in_camel_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header)
+    for words in (re.split(r"[_ .-]+", text) for text in (header, in_camel_case)):
+        for count in (2, 1):
+            unit = _SPELLINGS.get("_".join(words[-count:]).lower())
+            text = " ".join(words[:-count])
+            if unit and text.strip():
+                return _ending(header, text, unit, " ".join(words[-count:]))
     return HeaderUnit(header)
 
 

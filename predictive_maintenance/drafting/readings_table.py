@@ -13,6 +13,7 @@ from ..ingestion.table_reader import TableFile
 from ..machine.header_matching import header_key
 from .column_profile import ColumnProfile, profile
 
+MAX_HEADER = 300
 MAX_CELLS = 20_000_000
 """The number of cells after which reading stops: enough for ranges, and about 1 GB of memory."""
 
@@ -83,6 +84,8 @@ def _read(table: TableFile, unusable: dict[str, str], max_cells: int) -> _File:
             unusable[f"column {position}"] = "it has no header"
         elif not key:
             unusable[header] = "its header has no letter a to z and no digit: rename it"
+        elif len(header) > MAX_HEADER:
+            unusable[header[:60]] = f"its header is longer than {MAX_HEADER} characters: shorten it"
         elif repeated[key] > 1:
             unusable[header] = "the file has this header more than once: rename or remove one"
         else:
@@ -107,7 +110,8 @@ def _read(table: TableFile, unusable: dict[str, str], max_cells: int) -> _File:
 
 
 def _check_header(name: str, headers: Sequence[str]) -> None:
-    if all(_is_number(header) for header in headers if header.strip()):
+    named = [header for header in headers if header.strip()]
+    if named and all(map(_is_number, named)):
         raise SourceError(
             f"{name}: the first line has only numbers ({', '.join(headers[:4])}...), so the file has no header: write a first "
             "line with the names of the columns"

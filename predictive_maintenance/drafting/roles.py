@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import SourceError
+from ..machine.header_matching import header_key
+from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from .column_kinds import (
     is_called_time,
     is_code,
@@ -25,7 +27,8 @@ from .readings_table import ReadingsTable
 class Roles:
     """The columns by what they are. `falls` is a sensor, too.
 
-    `suspects` maps the headers of inputs that may contain the label, `left_out` those of unused columns, to the reason.
+    `suspects` maps the headers of inputs that may contain the label, `left_out` those of unused columns, to the reason;
+    `leaks` are those of `left_out` because they contain the label.
     """
 
     label: ColumnProfile | None
@@ -40,6 +43,7 @@ class Roles:
     sensors: list[ColumnProfile] = field(default_factory=list)
     suspects: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    leaks: set[str] = field(default_factory=set)
 
     @property
     def time(self) -> ColumnProfile | None:
@@ -85,7 +89,7 @@ def _take_timestamp(columns: list[ColumnProfile], roles: Roles) -> list[ColumnPr
                 times.append(column)
         except SourceError as error:
             roles.left_out[column.header] = str(error)
-    times.sort(key=lambda column: not is_called_time(column))
+    times.sort(key=lambda column: (not _has_name(column, TIMESTAMP), not is_called_time(column)))
     roles.timestamp = times[0] if times else None
     for column in times[1:]:
         roles.left_out[column.header] = f"a second column of times; the time of the reading is {times[0].header!r}"
@@ -93,7 +97,7 @@ def _take_timestamp(columns: list[ColumnProfile], roles: Roles) -> list[ColumnPr
 
 
 def _take_machine(columns: list[ColumnProfile], roles: Roles) -> list[ColumnProfile]:
-    roles.machine = next(filter(is_machine, columns), None)
+    roles.machine = min(filter(is_machine, columns), key=lambda column: not _has_name(column, MACHINE_ID), default=None)
     return [column for column in columns if column is not roles.machine]
 
 
@@ -104,7 +108,9 @@ def _take_counter(columns: list[ColumnProfile], roles: Roles) -> list[ColumnProf
 
 
 def _take_id(columns: list[ColumnProfile], roles: Roles) -> list[ColumnProfile]:
-    ids = sorted(filter(is_id, columns), key=lambda column: not is_reading_id(column))
+    ids = sorted(
+        filter(is_id, columns), key=lambda column: (not _has_name(column, READING_ID), not is_reading_id(column))
+    )
     roles.id = ids[0] if ids else None
     for column in ids[1:]:
         roles.left_out[column.header] = f"it differs in each row, as the id {ids[0].header!r} does"
@@ -118,12 +124,20 @@ def _take_leaks(columns: list[ColumnProfile], roles: Roles) -> list[ColumnProfil
         if leak.is_mode:
             roles.modes.append(leak)
         elif leak.is_certain:
-            roles.left_out[header] = f"it contains the label: {leak.reason}"
+            roles.left_out[header] = (
+                f"it contains the label: {leak.reason}. Add it only if it is known before the failure"
+            )
+            roles.leaks.add(header)
         else:
             roles.suspects[header] = f"it may contain the label: {leak.reason}"
             continue
         taken.add(header)
     return [column for column in columns if column.header not in taken]
+
+
+def _has_name(column: ColumnProfile, name: str) -> bool:
+    """Whether a header matches a canonical name, so that no other column can have it."""
+    return header_key(column.header) == header_key(name)
 
 
 def _add_input(column: ColumnProfile, roles: Roles) -> None:

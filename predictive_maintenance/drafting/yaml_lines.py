@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..machine.rounding import shown
+from .column_names import printable
+
+CHECK = "check: "
+"""The start of a comment on what a person has to confirm."""
 
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./°µ²³-]| (?=[A-Za-z0-9]))*|[°µ%][A-Za-z]*")
 _NOT_TEXT = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
-_MAX_LINE = 120
+_MAX_LINE, _MAX_NUMBER = 120, 10
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def yaml_lines(mapping: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
     """
     margin = " " * indent
     for key, entry in mapping.items():
-        value, note = (entry.value, comment_text(entry.note)) if isinstance(entry, Noted) else (entry, "")
+        value, note = (entry.value, printable(entry.note)) if isinstance(entry, Noted) else (entry, "")
         if isinstance(value, Mapping) and value:
             yield from _above(note, margin)
             yield f"{margin}{_inline(key)}:"
@@ -43,9 +46,10 @@ def yaml_lines(mapping: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
             yield f"{line}  # {note}" if note else line
 
 
-def comment_text(text: str) -> str:
-    """The text on one line, without characters that YAML does not allow."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def short_number(number: float) -> str:
+    """A number for a comment, without an exponent where that is short: 1039900, 518.026, 1e-06."""
+    text = f"{number:.15g}"
+    return text if len(text) <= _MAX_NUMBER else f"{number:.6g}"
 
 
 def _above(note: str, margin: str) -> list[str]:
@@ -59,7 +63,7 @@ def _inline(value: Any) -> str:
         case int():
             return str(value)
         case float():
-            return shown(value)
+            return f"{value:.15g}"
         case str():
             plain = _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT
             return value if plain else json.dumps(value, ensure_ascii=False)
