@@ -118,18 +118,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
+    from ..drafting.column_names import printable
     from .machine_tables import group_text
 
     machine, roles = drafted.machine, drafted.roles
     names = ", ".join(table.names)
     yield f"{path}: drafted from {names}, {count(table.rows, 'row')}"
-    label = (
-        f"{machine.description.label.column}, 1 in {count(roles.failures, 'row')}"
-        if roles.label
-        else "not in the files: add it"
-    )
+    failures = f"{roles.failures:,} of {count(table.rows, 'row')} are failures"
     columns = {
-        "label": label,
+        "label": f"{machine.description.label.column}, {failures if roles.label else 'which the files do not have yet'}",
         "failure modes": ", ".join(machine.mode_names),
         "id": roles.id.header if roles.id else "",
         "machine": roles.machine.header if roles.machine else "",
@@ -142,7 +139,7 @@ def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
         if text:
             yield f"  {what:14}{text}"
     for header, reason in roles.left_out.items():
-        yield f"  left out      {header}: {reason}"
+        yield f"  left out      {printable(header)}: {printable(reason)}"
 
 
 def _next_commands(files: Sequence[Path], name: str, path: Path, drafted: Draft) -> Iterator[str]:

@@ -12,7 +12,7 @@ from .column_names import printable
 CHECK = "check: "
 """The start of a comment on what a person has to confirm."""
 
-_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./°µ²³-]| (?=[A-Za-z0-9]))*|[°µ%][A-Za-z]*")
+_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./°µ²³-]| (?=[A-Za-z0-9]))*|[°µ][A-Za-z]*")
 _NOT_TEXT = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _MAX_LINE, _MAX_NUMBER = 120, 10
 

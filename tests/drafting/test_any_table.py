@@ -38,12 +38,12 @@ CELLS = st.one_of(
     ),
 )
 HEADERS = st.one_of(
-    st.text(max_size=20),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
     st.sampled_from(
         [
             "id", "ID", "reading id", "machine", "machine_id", "time", "timestamp", "cycle", "class", "class value", "class_code",
             "type", "type_code", "temp_c", "Temp [K]", "temp", "Temp (max)", "pi", "on", "yes", "RNF", "failure type", "batch", "tool wear",
-            "a" * 200, "Öl (bar)", "x [a.u.]", "load [%]", "t (", "µ", "1", "2nd",
+            "a" * 200, "Öl (bar)", "x [a.u.]", "load [%]", "% load", "t (", "µ", "1", "2nd",
         ]
     ),
 )  # fmt: skip
@@ -51,7 +51,7 @@ HEADERS = st.one_of(
 SEPARATORS = st.sampled_from(",;\t|")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(HEADERS, max_size=6),
     st.lists(st.lists(CELLS, min_size=6, max_size=6), min_size=2, max_size=12),
