@@ -16,7 +16,9 @@ from .shared import FILE, TRAIN_COMMAND, Command, count, program_name
 if TYPE_CHECKING:
     from ..drafting.draft import Draft
     from ..drafting.readings_table import ReadingsTable
+    from ..machine.table_format import TableFormat
 
+SEPARATORS = ("comma", "semicolon", "tab", "pipe", "whitespace")
 _SCHEMA = Path("docs", "reference", "machine.schema.json")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 
@@ -35,8 +37,14 @@ machine_option = click.option(
 @click.option(
     "--machine", "name", metavar="NAME", help="The folder in machines/.  [default: the name of the first FILE]"
 )
+@click.option(
+    "--separator", type=click.Choice(SEPARATORS), help="What separates the cells.  [default: found in the file]"
+)
+@click.option("--columns", metavar="A,B,...", help="The names of the columns, if the files have no header.")
 @click.option("--force", is_flag=True, help="Replace the description if it exists.")
-def init(files: Sequence[Path], label: str | None, name: str | None, force: bool) -> None:
+def init(
+    files: Sequence[Path], label: str | None, name: str | None, separator: str | None, columns: str | None, force: bool
+) -> None:
     """Draft machines/NAME/machine.yaml from readings in FILE (CSV or Parquet).
 
     The draft has the columns, units, ranges, categories, failure modes and groups that the readings show. A comment
@@ -48,6 +56,7 @@ def init(files: Sequence[Path], label: str | None, name: str | None, force: bool
     Examples:
       predictive-maintenance init readings.csv
       predictive-maintenance init readings.csv --label Failure --machine pump
+      predictive-maintenance init log.txt --separator whitespace --columns time,oil,failure --label failure
     """
     from ..config.machines import machine_names, machine_path
     from ..config.project import project_dir
@@ -61,7 +70,7 @@ def init(files: Sequence[Path], label: str | None, name: str | None, force: bool
         raise click.ClickException(
             f"machine {name} already exists: choose another --machine, or replace it with --force"
         )
-    table = read_tables(files)
+    table = read_tables(files, _format(separator, columns))
     drafted = draft(table, label, name, _schema_beside(path, folder))
     _write(path, drafted.text)
     shown = Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path
@@ -94,6 +103,16 @@ def _checked_name(name: str) -> str:
             f"--machine: {name!r} is not a name: use small letters, digits, _ and -, such as pump_2"
         )
     return name
+
+
+def _format(separator: str | None, columns: str | None) -> TableFormat | None:
+    """The format that the options give, or None without options."""
+    from ..config.model_validation import validated
+    from ..machine.table_format import TableFormat
+
+    names = [name.strip() for name in columns.split(",")] if columns else []
+    given = {key: value for key, value in (("separator", separator), ("columns", names)) if value}
+    return validated(TableFormat, given, "--columns") if given else None
 
 
 def _name_of(file: Path) -> str:

@@ -53,7 +53,7 @@ def draft(table: ReadingsTable, label: str | None, name: str, schema: Path | Non
     written_out: set[str] = set()
     while True:
         namer = ColumnNamer([header for headers in table.headers for header in headers], written_out)
-        text = _text(table, roles, Sections(roles, namer, label or ""), name, schema)
+        text = _text(table, roles, Sections(roles, namer, label or "", table.written), name, schema)
         machine = parse_machine(text)
         unmatched, errors = _unmatched(table, machine, namer.names)
         if unmatched <= written_out:

@@ -11,6 +11,7 @@ from ..errors import SourceError
 from ..ingestion.csv_reader import MalformedRow
 from ..ingestion.table_reader import TableFile
 from ..machine.header_matching import header_key
+from ..machine.table_format import TableFormat
 from .column_profile import ColumnProfile, profile
 
 MAX_HEADER = 300
@@ -33,6 +34,7 @@ class ReadingsTable:
     rows: int
     malformed: int
     is_complete: bool
+    written: TableFormat | None = None
 
 
 @dataclass
@@ -44,9 +46,12 @@ class _File:
     is_complete: bool = True
 
 
-def read_tables(paths: Sequence[Path]) -> ReadingsTable:
-    """Read the files. Raises SourceError that names the file if one cannot be read, or has no header or no rows."""
-    opened = [TableFile.open(path) for path in paths]
+def read_tables(paths: Sequence[Path], written: TableFormat | None = None) -> ReadingsTable:
+    """Read the files, whose format is `written` as far as it cannot be told from them.
+
+    Raises SourceError that names the file if one cannot be read, or has no header or no rows.
+    """
+    opened = [TableFile.open(path, written=written) for path in paths]
     unusable: dict[str, str] = {}
     files: list[_File] = []
     cells = 0
@@ -70,6 +75,7 @@ def read_tables(paths: Sequence[Path]) -> ReadingsTable:
         rows=sum(file.table.num_rows for file in files),
         malformed=sum(len(file.malformed) for file in files),
         is_complete=all(file.is_complete for file in files),
+        written=written,
     )
 
 
@@ -113,8 +119,8 @@ def _check_header(name: str, headers: Sequence[str]) -> None:
     named = [header for header in headers if header.strip()]
     if named and all(map(_is_number, named)):
         raise SourceError(
-            f"{name}: the first line has only numbers ({', '.join(headers[:4])}...), so the file has no header: write a first "
-            "line with the names of the columns"
+            f"{name}: the first line has only numbers ({', '.join(headers[:4])}...), so the file has no header: give "
+            "the names of its columns with --columns"
         )
 
 

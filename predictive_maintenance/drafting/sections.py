@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
+from ..machine.table_format import TableFormat
 from .column_headers import ColumnNamer
 from .column_kinds import falls
 from .column_names import canonical_name, has_word
@@ -19,10 +20,10 @@ _FEW_MACHINES = 10
 
 
 class Sections:
-    """The sections of a draft, whose columns `namer` names."""
+    """The sections of a draft, whose columns `namer` names. `written` is the format of the files, if it was given."""
 
-    def __init__(self, roles: Roles, namer: ColumnNamer, label_name: str) -> None:
-        self._roles, self._namer, self._label_name = roles, namer, label_name
+    def __init__(self, roles: Roles, namer: ColumnNamer, label_name: str, written: TableFormat | None) -> None:
+        self._roles, self._namer, self._label_name, self._written = roles, namer, label_name, written
         self._scales: dict[str, Scale] = {}
         self._units: list[str] = []
 
@@ -41,6 +42,7 @@ class Sections:
             "id": self._fixed(roles.id, READING_ID, "differs in each row"),
             "machine": self._fixed(roles.machine, MACHINE_ID, f"has {_machines(roles):,} values: each is one machine"),
             "time": time,
+            "format": self._written.model_dump(mode="json", exclude_defaults=True) if self._written else None,
             "units": self._units,
             "categories": categories,
             "sensors": Noted(sensors, sensors_note(roles.sensors)),

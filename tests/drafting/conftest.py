@@ -1,6 +1,7 @@
 """Files of readings as strangers have them: other languages, separators, units, labels, and faults."""
 
 import math
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,20 @@ import pytest
 
 from predictive_maintenance.drafting.draft import Draft, draft
 from predictive_maintenance.drafting.readings_table import read_tables
+from tests.paths import REPOSITORY
 
 ROWS = 400
+CMAPSS = os.environ.get("PDM_CMAPSS_DIR", REPOSITORY.parent / "shared" / "data" / "cmapss")
+
+
+@pytest.fixture(scope="session")
+def cmapss() -> Path:
+    """The folder of C-MAPSS. The test is skipped without it; it fails if PDM_REQUIRE_CMAPSS is set, as in CI."""
+    folder = Path(CMAPSS)
+    if not (folder / "train_FD001.txt").is_file():
+        message = f"{folder}: C-MAPSS FD001 is not there: set PDM_CMAPSS_DIR to its folder"
+        pytest.fail(message) if os.environ.get("PDM_REQUIRE_CMAPSS") else pytest.skip(message)
+    return folder
 
 
 @pytest.fixture
@@ -49,7 +62,8 @@ def german_press(write: Callable[..., Path]) -> Path:
         pressure = 180 + 20 * random.random()
         rows.append(
             [
-                f"{1 + place % 28:02}.01.2024 {place % 24:02}:30", f"P{place % 8}", "Werk Nord", f"{pressure:.2f}".replace(".", ","),
+                f"{1 + place % 28:02}.01.2024 {place % 24:02}:30", f"P{place % 8}", "Werk Nord",
+                f"{pressure:.2f}".replace(".", ","),
                 f"{40 + 10 * random.random():.1f}".replace(".", ","), 1500 + place % 7, int(pressure > 197 and place % 3 > 0),
             ]
         )  # fmt: skip
@@ -100,8 +114,10 @@ def leaking_line(write: Callable[..., Path]) -> Path:
         kind = ("jam", "heat")[place % 40 == 19] if failed else "none"
         rows.append(
             [
-                f"2024-03-{1 + place // 20:02}T{place % 20:02}:00:00", f"2023-01-{1 + place % 9:02}", f"B{place // 20}", 1 + place % 4,
-                round(5 + random.random(), 2), 19 - place % 20, kind, int(kind == "jam"), int(failed), f"SN-{place * 7919 % 1000}",
+                f"2024-03-{1 + place // 20:02}T{place % 20:02}:00:00", f"2023-01-{1 + place % 9:02}",
+                f"B{place // 20}", 1 + place % 4,
+                round(5 + random.random(), 2), 19 - place % 20, kind, int(kind == "jam"), int(failed),
+                f"SN-{place * 7919 % 1000}",
             ]
         )  # fmt: skip
     header = [

@@ -42,7 +42,8 @@ HEADERS = st.one_of(
     st.sampled_from(
         [
             "id", "ID", "reading id", "machine", "machine_id", "time", "timestamp", "cycle", "class", "class value", "class_code",
-            "type", "type_code", "temp_c", "Temp [K]", "temp", "Temp (max)", "pi", "on", "yes", "RNF", "failure type", "batch", "tool wear",
+            "type", "type_code", "temp_c", "Temp [K]", "temp", "Temp (max)", "pi", "on", "yes", "RNF", "failure type", "batch",
+            "tool wear",
             "a" * 200, "Öl (bar)", "x [a.u.]", "load [%]", "% load", "t (", "µ", "1", "2nd",
         ]
     ),

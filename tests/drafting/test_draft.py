@@ -7,8 +7,11 @@ import pytest
 import yaml
 
 from predictive_maintenance.config.machine_file import parse_machine
+from predictive_maintenance.drafting.draft import draft
+from predictive_maintenance.drafting.readings_table import read_tables
 from predictive_maintenance.errors import DataError, SourceError
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.table_format import TableFormat
 
 FILES = {
     "german_press": "Ausfall",
@@ -343,3 +346,30 @@ def test_a_draft_is_plain_yaml(any_draft):
     loaded = yaml.safe_load(any_draft.text)
     assert set(loaded["sensors"]) == set(any_draft.machine.sensor_names)
     assert all(math.isfinite(float(edge)) for found in loaded["sensors"].values() for edge in found["range"])
+
+
+def test_a_file_without_header_and_separated_by_spaces_is_drafted_with_its_format(tmp_path):
+    rows = [f"{1 + place // 20} {1 + place % 20}  {500 + place % 7}.5 {int(place % 20 > 16)} " for place in range(200)]
+    (tmp_path / "log.txt").write_text("\n".join(rows))
+    written = TableFormat(separator="whitespace", columns=("unit", "cycle", "T2 [degR]", "failing"))
+    drafted = draft(read_tables([tmp_path / "log.txt"], written), "failing", "engine")
+    assert drafted.machine.description.format == written
+    assert drafted.machine.sensor_names == ("t2_degr",)
+    assert drafted.machine.description.group == "machine"
+
+
+def test_c_mapss_is_drafted_for_a_label_that_has_to_be_added(cmapss):
+    columns = (
+        "unit",
+        "cycle",
+        *(f"setting {place}" for place in range(1, 4)),
+        *(f"s{place}" for place in range(1, 22)),
+    )
+    written = TableFormat(separator="whitespace", columns=columns)
+    drafted = draft(read_tables([cmapss / "train_FD001.txt"], written), "fails within 30", "turbofan")
+    described = parse_machine(drafted.text).description
+    assert described.time
+    assert (described.time.kind, described.time.unit, described.group) == ("counter", "cycle", "machine")
+    assert len(described.sensors) == 17
+    assert set(drafted.roles.left_out) == {"setting 3", "s1", "s5", "s10", "s16", "s18", "s19"}
+    assert "# check: the files have no such column: add it" in drafted.text
