@@ -6,7 +6,9 @@ from contextlib import suppress
 
 import click
 
+from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
+from predictive_maintenance.tracking.lost_registry import lost_registry
 
 from .server import LOOPBACK, serve
 from .settings import describe_settings, read_settings
@@ -21,6 +23,7 @@ from .settings import describe_settings, read_settings
 @click.option("--workers", default=1, type=click.IntRange(1), help="Number of worker processes that share the port.")
 def main(host: str, port: int, workers: int) -> None:
     """Serve the production model over HTTP and follow promotions."""
+    warn_of_unknown_variables()
     try:
         settings = read_settings()
     except PredictiveMaintenanceError as error:
@@ -31,6 +34,8 @@ def main(host: str, port: int, workers: int) -> None:
             f"warning: listening on {host} without an API key, so every client in the network has access: "
             "set PDM_API_KEY"
         )
+    if settings.model_dir is None and (lost := lost_registry()):
+        _notify(f"warning: {lost}")
     _notify(f"docs: http://{host}:{port}/docs   stop: Ctrl+C")
     try:
         serve(settings, host, port, workers)

@@ -79,9 +79,13 @@ class Service:
     def served_model(self) -> ServedModel:
         """Return the model that is served now. Raises Problem 503 with the reason if there is none."""
         if (model := self.watcher.model) is None:
-            reason = self.watcher.summary or "the model is being loaded"
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"no model is ready: {reason}", headers={"Retry-After": "5"})
+            raise self.no_model()
         return model
+
+    def no_model(self) -> Problem:
+        """The problem of a request that needs a model while none is served."""
+        reason = self.watcher.summary or "the model is being loaded"
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"no model is ready: {reason}", headers={"Retry-After": "5"})
 
 
 def get_service(request: Request) -> Service:

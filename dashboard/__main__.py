@@ -12,6 +12,7 @@ from streamlit.web import cli
 
 from dashboard.api_client import ApiClient, ApiError, ApiUnreachableError
 from dashboard.settings import Settings, read_settings
+from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,6 +30,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 )
 def main(host: str, port: int, start_api: bool, allowed_hosts: tuple[str, ...]) -> None:
     """Start the dashboard: system status, fleet ranking, single machines, model versions."""
+    warn_of_unknown_variables()
     try:
         settings = read_settings()
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
+import os
 from datetime import UTC, datetime
 
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
@@ -11,6 +12,7 @@ import cards
 import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import plain_errors, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
+from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
 from predictive_maintenance.evaluation.comparison import training_fingerprint
@@ -22,6 +24,7 @@ from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
@@ -191,6 +194,8 @@ class TrainFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    if LAUNCHER_VARIABLE not in os.environ:  # not in the process of each step
+        warn_of_unknown_variables()
     check_results_folder()
     with exit_code_of_permanent_errors():
         TrainFlow()

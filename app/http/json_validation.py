@@ -1,6 +1,6 @@
 """JSON validation that reports every invalid field, with a bounded number of errors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +10,13 @@ from pydantic_core import from_json, to_json
 
 from ..problems import Problem, field_problem
 from ..schemas.prediction import Reading
+from .duplicate_keys import REASON as DUPLICATE_KEY
+from .duplicate_keys import find_duplicate_keys, may_have_duplicate_keys
+
+FieldError = tuple[int | None, str, str]
+"""(row or None, field, reason)."""
+
+ErrorsInValues = Callable[[Mapping[str, Any]], list[FieldError]]
 
 READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 
@@ -20,13 +27,37 @@ _MAX_SUGGESTIONS = 3
 _MAX_SUGGESTION_CHARACTERS = 64
 
 
-def validate_reading(body: bytes) -> dict[str, Any]:
-    """Return the reading in `body`. Raises Problem: 400 for invalid JSON, 422 with each invalid field, at most 100."""
-    body, omitted = drop_unknown_keys(body)
+def validate_reading(body: bytes, errors_in_values: ErrorsInValues = lambda _: []) -> dict[str, Any]:
+    """Return the reading in `body`. Raises Problem: 400 for invalid JSON, 422 with each invalid field, at most 100.
+
+    `errors_in_values` judges the fields that are valid by the schema, also those of a reading with other errors.
+    """
+    kept, omitted = drop_unknown_keys(body)
     try:
-        return dict(READING.validate_json(body))
+        reading = dict(READING.validate_json(kept))
     except ValidationError as error:
-        raise json_problem(error, omitted) from None
+        problem = json_problem(error, omitted)
+        if problem.status == HTTPStatus.BAD_REQUEST:
+            raise problem from None
+        further = [*_duplicate_keys(body), *errors_in_values(_valid_fields(kept, error))]
+        raise json_problem(error, omitted, further) from None
+    duplicates = _duplicate_keys(body) if may_have_duplicate_keys(body, len(reading)) else []
+    if errors := [*duplicates, *errors_in_values(reading)]:
+        raise field_problem(errors)
+    return reading
+
+
+def _duplicate_keys(body: bytes) -> list[FieldError]:
+    return [(None, key, DUPLICATE_KEY) for _, key in find_duplicate_keys(body)]
+
+
+def _valid_fields(body: bytes, error: ValidationError) -> dict[str, Any]:
+    """The fields of the JSON object in `body` without an error."""
+    document = from_json(body)
+    if not isinstance(document, dict):
+        return {}
+    invalid = {detail["loc"][0] for detail in error_details(error)}
+    return {name: value for name, value in document.items() if name not in invalid}
 
 
 def drop_unknown_keys(body: bytes) -> tuple[bytes, int]:
@@ -49,14 +80,14 @@ def drop_unknown_keys(body: bytes) -> tuple[bytes, int]:
     return (to_json(document, inf_nan_mode="constants"), len(dropped)) if dropped else (body, 0)
 
 
-def json_problem(error: ValidationError, omitted: int = 0) -> Problem:
-    """Convert pydantic's error to a problem: 400 for invalid JSON, 422 with each invalid field."""
+def json_problem(error: ValidationError, omitted: int = 0, further: Sequence[FieldError] = ()) -> Problem:
+    """Convert pydantic's error to a problem: 400 for invalid JSON, 422 with each invalid field and the `further` ones."""
     details = error_details(error)
     if details[0]["type"] == "json_invalid":
         return invalid_json(details[0]["msg"].removeprefix("Invalid JSON: "))
     reasons = reasons_of(details)
     fields = [(None, ".".join(map(str, detail["loc"])), why) for detail, why in zip(details, reasons, strict=True)]
-    return field_problem(fields, omitted)
+    return field_problem([*fields, *further], omitted)
 
 
 def invalid_json(reason: object) -> Problem:

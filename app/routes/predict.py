@@ -1,18 +1,21 @@
 """Scoring of one reading or a batch, and what-if analysis."""
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.sensors import SENSOR_NAMES, limit_reason
+from predictive_maintenance.machine.unit_hints import conversion_hint
 
 from ..http.disconnect import run_while_connected
-from ..http.duplicate_keys import refuse_duplicate_keys
 from ..http.fast_path import FastPathRoute
-from ..http.json_validation import READING, validate_reading
+from ..http.json_validation import READING, FieldError, validate_reading
 from ..http.media_types import CSV, JSON, MEDIA_TYPES, TABLES, request_media_type, response_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
@@ -163,10 +166,10 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
     request_media_type(request, (JSON,))
     try:
         body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
-        reading = validate_reading(body)
-        refuse_duplicate_keys(body, len(reading))
-        model = service.served_model()
-        _check_limits(model, reading)
+        model = service.watcher.model
+        reading = validate_reading(body, partial(_range_errors, model))
+        if model is None:
+            raise service.no_model()
     except Problem as problem:
         service.metrics.count_rejected(Counter(field for _, field, _ in problem.errors))
         raise
@@ -183,9 +186,14 @@ def _flag(request: Request, name: str) -> bool:
         raise field_problem([(None, name, "should be true or false")]) from None
 
 
-def _check_limits(model: ServedModel, reading: dict[str, Any]) -> None:
-    """Raise Problem 422 with each sensor outside its physical limits, which the model version declares."""
-    limits = model.scorer.spec.limits
-    wrong = [name for name in SENSOR_NAMES if not limits[name][0] <= reading[name] <= limits[name][1]]
-    if wrong:
-        raise field_problem([(None, name, limit_reason(name, *limits[name])) for name in wrong])
+def _range_errors(model: ServedModel | None, values: Mapping[str, Any]) -> list[FieldError]:
+    """An error for each sensor in `values` outside its physical limits, which the model version declares.
+
+    A value that would be within its range in training after a conversion of the unit gets a hint.
+    """
+    if model is None:
+        return []
+    limits, usual = model.scorer.spec.limits, model.training_ranges
+    wrong = [name for name in SENSOR_NAMES if name in values and not limits[name][0] <= values[name] <= limits[name][1]]
+    hints = {name: conversion_hint(MILLING.columns[name], usual.get(name), values[name]) for name in wrong}
+    return [(None, name, limit_reason(name, *limits[name]) + hint) for name, hint in hints.items()]

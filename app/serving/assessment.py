@@ -5,6 +5,7 @@ from typing import Any
 
 from predictive_maintenance.inference.explaining import Explanation
 from predictive_maintenance.inference.what_if import what_if
+from predictive_maintenance.machine.actions import merged_actions
 from predictive_maintenance.machine.operating_limits import exceeded_limits, limit_margins
 from predictive_maintenance.machine.sensors import SENSORS
 from predictive_maintenance.scorer.version_files import ScorerSpec
@@ -28,7 +29,7 @@ def risk_level(probability: float, spec: ScorerSpec) -> RiskLevel:
 
 def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
     """Return the advice for the risk level, with the `actions` of the exceeded limits."""
-    fixes = "; ".join(dict.fromkeys(actions))
+    fixes = merged_actions(actions)
     if not fixes:
         return _ADVICE[level]
     return f"no alarm, but {fixes}" if level == "low" else f"{_ADVICE[level]}: {fixes}"

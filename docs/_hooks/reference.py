@@ -1,12 +1,14 @@
 """MkDocs hook for what is generated or checked.
 
-It writes the HTTP API reference from the application's OpenAPI document, shows the examples in the command line's help as
-code, lists the decision records, and fails the build when a setting or a gate check is not documented.
+It writes the HTTP API reference from the application's OpenAPI document, inserts files, shows the examples in the command
+line's help as code, lists the decision records, and fails the build when a setting or a gate check is not documented.
+Pages mark what is inserted with HTML comments, because GitHub shows the same pages and hides these.
 """
 
 import importlib
 import inspect
 import json
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -16,6 +18,8 @@ from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parents[2]
 HTTP_API = "<!-- http-api -->"
+FILE = re.compile(r"<!-- file: (\S+\.yaml) -->")
+WITHOUT_NAVIGATION = ("index.md", "tutorial.md")
 COMMAND_LINE = "reference/cli.md"
 COMMAND_MODULES = ("predictive_maintenance.cli.main", "app.__main__", "dashboard.__main__", "deploy.sagemaker.__main__")
 JSON_TYPES = ("application/json", "application/problem+json")
@@ -35,13 +39,16 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Replace the marker of the HTTP API reference with its sections. Raises PluginError for an incomplete reference page."""
+    """Replace the markers of files and of the HTTP API reference. Raises PluginError for an incomplete reference page."""
+    if page.file.src_uri in WITHOUT_NAVIGATION:
+        page.meta["hide"] = ["navigation"]
     if page.file.src_uri == COMMAND_LINE:
         for module in COMMAND_MODULES:
             _keep_help_lines(importlib.import_module(module).main)
     for name in _documented_on(page.file.src_uri):
         if name not in markdown:
             raise PluginError(f"docs/{page.file.src_uri} does not mention {name!r}: document it there")
+    markdown = FILE.sub(lambda marker: f"```yaml\n{(ROOT / marker[1]).read_text()}```", markdown)
     return markdown.replace(HTTP_API, http_api()) if HTTP_API in markdown else markdown
 
 

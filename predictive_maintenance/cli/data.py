@@ -156,13 +156,20 @@ def _print_bad_cells(checked: CheckedFile) -> None:
     click.echo(f"{count(checked.bad_rows, 'row')} with invalid values:")
     _print_reasons(checked.reasons.most_common())
     click.echo("first invalid values:")
-    for row, column, value, reason in checked.first:
-        click.echo(f"  row {row}, {column} = {value!r}: {reason}")
+    for cell in checked.first:
+        place = f"row {cell.row}" if cell.line is None else f"line {cell.line} (row {cell.row})"
+        what = repr(cell.header) if cell.header else cell.column
+        click.echo(f"  {place}, {what} = {cell.value!r}: {cell.reason}")
+    for hint in checked.unit_hints:
+        click.echo(f"hint: {hint}")
 
 
 def _print_reasons(reasons: Iterable[tuple[tuple[str, str], int]]) -> None:
+    from ..inference.files import WHOLE_ROW
+
     for (column, reason), cells in reasons:
-        click.echo(f"  {count(cells, 'cell')} of {column}: {reason}")
+        what = count(cells, "row") if column == WHOLE_ROW else f"{count(cells, 'cell')} of {column}"
+        click.echo(f"  {what}: {reason}")
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

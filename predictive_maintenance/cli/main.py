@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ..config.environment import warn_of_unknown_variables
 from . import data, doctor, machines, models, results
 from .shared import FILE, PROGRAM, Group
 
@@ -25,6 +26,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
     The model registry is the MLflow server in MLFLOW_TRACKING_URI, or mlflow.db in the project's folder.
     """
     ctx.obj = params_file
+    warn_of_unknown_variables()
 
 
 for command in (

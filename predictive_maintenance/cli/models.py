@@ -40,12 +40,15 @@ def status(params_file: Path | None, as_json: bool, fail_without_production: boo
       predictive-maintenance status
       predictive-maintenance status --json
     """
+    from ..tracking.lost_registry import lost_registry
     from ..tracking.unfinished_runs import unfinished_runs
 
     params = load_settings(params_file)
     registry = open_registry(params)
     champion, candidate = registry.production_version(), registry.candidate_version()
     unfinished = unfinished_runs(registry.connection)
+    if champion is None and (lost := lost_registry()):
+        click.echo(f"warning: {lost}", err=True)
     if as_json:
         click.echo(_status_json(champion, candidate, unfinished))
     else:

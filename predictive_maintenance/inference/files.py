@@ -18,6 +18,7 @@ from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
 from ..machine.sensors import (
     BINARY_NAMES,
+    COLUMNS,
     INPUT_NAMES,
     LABEL,
     MACHINE_ID,
@@ -30,9 +31,13 @@ from ..scorer.scoring import Scorer
 from ..validation.cell_validation import Limits
 from ..validation.cleaning import validate
 from ..validation.parsing import parse
+from .unit_check import UnitCheck
 
 ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
 """The columns that scoring adds: probability, 0 or 1 at the decision threshold, model version, reason for no score."""
+
+WHOLE_ROW = "the row"
+"""The column of a BadCell that is a whole row, because the row has too many or too few cells."""
 
 Aliases = Mapping[str, Sequence[str]]
 T = TypeVar("T")
@@ -49,12 +54,18 @@ class ScoredFile:
 
 
 class BadCell(NamedTuple):
-    """A bad cell of a file. `row` counts from 1, without the header; `column` is canonical, `value` is the raw text."""
+    """A bad cell of a file. `row` counts from 1, without the header; `column` is canonical.
+
+    `value` is the text of the cell, and `header` the header of its column, as they are in the file. `line` is the line of
+    a CSV file at which the row starts.
+    """
 
     row: int
     column: str
     value: str
     reason: str
+    header: str = ""
+    line: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -68,17 +79,20 @@ class CheckedFile:
     failures: int | None = None
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     first: list[BadCell] = field(default_factory=list)
+    unit_hints: list[str] = field(default_factory=list)
 
     @property
     def fits(self) -> bool:
         return self.bad_rows == 0
 
-    def add_batch(self, frame: pd.DataFrame, faults: pd.DataFrame, examples: int) -> None:
+    def add_batch(self, raw: pa.RecordBatch, frame: pd.DataFrame, faults: pd.DataFrame, examples: int) -> None:
         if LABEL.name in frame:
             self.failures = (self.failures or 0) + int(np.nansum(frame[LABEL.name] == 1))
         self.reasons.update(zip(faults["column"], faults["reason"], strict=True))
         for fault in faults.head(examples - len(self.first)).itertuples():
-            self.first.append(BadCell(self.rows + int(fault.position) + 1, fault.column, fault.value, fault.reason))
+            position, header = int(fault.position), self.match.columns[fault.column][0]
+            value = _as_text(raw.column(header)[position].as_py())
+            self.first.append(BadCell(self.rows + position + 1, fault.column, value, fault.reason, header))
         self.rows += len(frame)
         self.bad_rows += faults["position"].nunique()
 
@@ -86,11 +100,16 @@ class CheckedFile:
         """Add the rows that reading skipped, and correct the row numbers after them."""
         for bad in malformed:
             self.first = [cell._replace(row=cell.row + (cell.row >= bad.row)) for cell in self.first]
-            self.first.append(BadCell(bad.row, "the row", bad.text, bad.reason))
-            self.reasons["the row", bad.reason] += 1
+            self.first.append(BadCell(bad.row, WHOLE_ROW, bad.text, bad.reason))
+            self.reasons[WHOLE_ROW, bad.reason] += 1
         self.first = sorted(self.first)[:examples]
         self.rows += len(malformed)
         self.bad_rows += len(malformed)
+
+    def add_lines(self, table: TableFile) -> None:
+        """Add the lines of the first bad cells."""
+        lines = table.line_numbers({cell.row for cell in self.first})
+        self.first = [cell._replace(line=lines.get(cell.row)) for cell in self.first]
 
 
 def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10) -> CheckedFile:
@@ -103,10 +122,14 @@ def check_file(path: Path, limits: Limits, aliases: Aliases, examples: int = 10)
     optional = (READING_ID.name, MACHINE_ID.name, *BINARY_NAMES)
     names = [*INPUT_NAMES, *(name for name in optional if name in match.columns)]
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
+    units = UnitCheck({column.name: column for column in COLUMNS}, match, limits)
     malformed: list[MalformedRow] = []
-    for _, frame, faults in _prefetch(_checked_batches(table, match, names, limits, malformed)):
-        checked.add_batch(frame, faults, examples)
+    for raw, frame, faults in _prefetch(_checked_batches(table, match, names, limits, malformed)):
+        checked.add_batch(raw, frame, faults, examples)
+        units.add(frame)
     checked.add_malformed(malformed, examples)
+    checked.add_lines(table)
+    checked.unit_hints = units.hints()
     if checked.rows == 0:
         raise SourceError(f"{path}: no rows")
     return checked
@@ -191,6 +214,13 @@ def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: s
         "model_version": pa.repeat(pa.scalar(version), len(frame)),
         "rejected": pa.array(reasons, pa.string()),
     }
+
+
+def _as_text(cell: object) -> str:
+    """A cell as it is in the file; '' if it is empty."""
+    if isinstance(cell, bytes):
+        return cell.decode(errors="replace")
+    return "" if cell is None else str(cell)
 
 
 def _with_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.RecordBatch:

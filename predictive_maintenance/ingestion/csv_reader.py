@@ -6,7 +6,8 @@ The cells stay text: they are written back as they were read, and an invalid cel
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +62,7 @@ class CsvFile:
 
     def header(self) -> tuple[list[str], int]:
         """Return the header's cells and its number of lines: a quoted cell can contain a line break."""
-        encoding = "utf-8-sig" if self.dialect.encoding == "utf-8" else self.dialect.encoding
-        with self._open_text() as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        with self._text() as text:
             reader = csv.reader(self._header_lines(text), delimiter=self.dialect.separator)
             cells = next(reader)
         self.limits.check_columns(len(cells), self.name)
@@ -98,6 +98,28 @@ class CsvFile:
         except pa.ArrowInvalid as error:
             raise self._error(str(error), rows) from None
 
+    def line_numbers(self, rows: Collection[int]) -> dict[int, int]:
+        """The line in the file at which each of `rows` starts, by row: 1 is the first one after the header.
+
+        Empty lines are not rows, and a quoted cell can contain a line break. Reads the file up to the last of `rows`.
+        """
+        found: dict[int, int] = {}
+        with self._text() as text, suppress(csv.Error):
+            reader = csv.reader(text, delimiter=self.dialect.separator)
+            if not self.dialect.columns:
+                next(reader)
+            row, before = 0, reader.line_num
+            while len(found) < len(rows) and (cells := next(reader, None)) is not None:
+                row += bool(cells)
+                if cells and row in rows:
+                    found[row] = before + 1
+                before = reader.line_num
+        return found
+
+    def _text(self) -> io.TextIOWrapper:
+        encoding = "utf-8-sig" if self.dialect.encoding == "utf-8" else self.dialect.encoding
+        return io.TextIOWrapper(self._open_separated(), encoding, newline="")
+
     def _error(self, text: str, rows: "_MalformedRows") -> SourceError:
         if rows.refused is not None:
             return TableLimitError(
@@ -128,15 +150,15 @@ class CsvFile:
     def _open(self) -> pa.NativeFile:
         """Open the text. A limited table is unpacked in chunks first: pyarrow reads ahead without a limit."""
         if self.limits.table_bytes is None:
-            return self._open_text()
+            return self._open_separated()
         unpacked = bytearray()
-        with self._open_text() as file:
+        with self._open_separated() as file:
             while chunk := file.read(_BATCH_BYTES):
                 unpacked += chunk
                 self.limits.check_table_bytes(len(unpacked), self.name)
         return pa.BufferReader(unpacked)
 
-    def _open_text(self) -> pa.NativeFile:
+    def _open_separated(self) -> pa.NativeFile:
         """Open the decompressed text with one separator between two cells."""
         file = open_bytes(self.path)
         return pa.PythonFile(TabSeparated(file), "r") if self.dialect.is_spaced else file

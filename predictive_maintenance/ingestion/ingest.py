@@ -12,6 +12,7 @@ from ..config.sources import Source
 from ..config.uris import redact, scheme_of
 from ..errors import SourceError
 from ..machine.sensors import COLUMNS, INPUT_NAMES, LABEL, READING_ID, HeaderMatch, describe_missing, match_headers
+from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from ..validation.row_identity import content_ids
@@ -51,10 +52,11 @@ def ingest(sources: Sequence[Source], columns: ColumnSettings) -> Ingested:
         headers = [column.name for column in COLUMNS if column.name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
         ignored = [header for record in merged.records for header in record.ignored_columns]
-        raise SourceError(
+        text = (
             f"{names}: {describe_missing(missing, [*headers, *ignored])}\n"
             f"columns not recognised: {', '.join(ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
+        raise SourceError(f"{text}\n{unlabelled_hint(LABEL)}" if LABEL.name in missing else text)
     return merged
 
 

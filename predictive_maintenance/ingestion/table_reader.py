@@ -2,7 +2,7 @@
 
 import csv
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -79,6 +79,10 @@ class TableFile:
                 yield from enforce(batches, self.limits, self.name, () if malformed is None else malformed)
         except _UNREADABLE as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from None
+
+    def line_numbers(self, rows: Collection[int]) -> dict[int, int]:
+        """The line of a CSV file at which each of `rows` starts, by row, 1 after the header. Empty for a Parquet file."""
+        return self._csv(self.dialect).line_numbers(rows) if self.dialect else {}
 
     def _parquet(self) -> ParquetFile:
         return ParquetFile.open(self.path, self.name, self.limits)

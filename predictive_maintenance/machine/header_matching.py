@@ -26,6 +26,12 @@ class Column:
     unit: str = ""
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def example_header(self) -> str:
+        """A valid header without unit: the label if it is one, else the first of `headers`, else the name."""
+        known = {header_key(header) for header in (self.name, *self.headers)}
+        return next(header for header in (self.label, *self.headers, self.name) if header_key(header) in known)
+
 
 @dataclass(frozen=True)
 class HeaderMatch:
@@ -66,15 +72,22 @@ def match_headers(
 
 def describe_missing(columns: Mapping[str, Column], missing: Iterable[str], headers: Iterable[str]) -> str:
     """A line for each missing column, with a valid header and the closest header in the file."""
-    headers = [header for header in headers if header]
+    spelled = {header.lower(): header for header in headers if header}
     lines = []
     for name in missing:
         column = columns[name]
         unit = f" [{column.unit}]" if column.unit else ""
-        near = get_close_matches(column.label.lower(), [header.lower() for header in headers], 1, 0.6)
-        hint = f"; the closest header is {near[0]!r}" if near else ""
-        lines.append(f"no column for {name} (a header such as {column.label + unit!r}{hint})")
+        near = get_close_matches(column.label.lower(), spelled, 1, 0.6)
+        hint = f"; the closest header is {spelled[near[0]]!r}" if near else ""
+        lines.append(f"no column for {name} (a header such as {column.example_header + unit!r}{hint})")
     return "\n".join(lines)
+
+
+def header_without_unit(column: Column, header: str) -> str:
+    """A header of the file that matches `column`, without the unit that it has in brackets or in a canonical name."""
+    name = re.split(r"[\[(]", header, maxsplit=1)[0].strip()
+    known = {header_key(other) for other in column.headers}
+    return name if header_key(name) in known else column.example_header
 
 
 def header_key(header: str) -> str:

@@ -14,7 +14,7 @@ from ..config.params import RegistrySettings
 from ..config.project import project_dir
 from ..config.uris import has_ambiguous_password, redact
 from ..errors import RegistryError
-from .embedded_database import check_writable, database_path, ensure_database, file_lock
+from .embedded_database import artifacts_folder, check_writable, database_path, ensure_database, file_lock
 from .mlflow_errors import as_registry_errors
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         # Without a server, MLflow would put artifacts into the working directory.
-        root = (database_path(uri).parent / "mlartifacts").as_uri() if is_sqlite(uri) else None
+        root = artifacts_folder(database_path(uri)).as_uri() if is_sqlite(uri) else None
         try:
             return str(client.create_experiment(name, artifact_location=root))
         except MlflowException as error:

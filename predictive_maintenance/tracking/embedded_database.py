@@ -19,6 +19,11 @@ def database_path(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
 
 
+def artifacts_folder(database: Path) -> Path:
+    """The folder for the artifacts of the runs in an SQLite file."""
+    return database.parent / "mlartifacts"
+
+
 @contextmanager
 def file_lock(database: Path) -> Iterator[None]:
     """Exclude other processes that use the same file from the block."""

@@ -8,8 +8,9 @@ import pandas as pd
 
 from ..config.params import CleaningSettings
 from ..errors import DataError
-from ..machine.sensors import BINARY_NAMES, COLUMNS, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
-from .cell_validation import Faults, Limits, invalid_values
+from ..machine.header_matching import Column
+from ..machine.sensors import BINARY_NAMES, COLUMNS, LABEL, NUMERIC_NAMES, PRODUCT_TYPE, READING_ID
+from .cell_validation import MISSING, Faults, Limits, invalid_values
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -74,6 +75,14 @@ def validate(frame: pd.DataFrame, names: Sequence[str], limits: Limits) -> pd.Da
     return fault_table(invalid_values(columns, names, limits))
 
 
+def unlabelled_hint(label: Column) -> str:
+    """A sentence for a run whose rows have no label: what they are good for, and how to go on."""
+    return (
+        f"rows without {label.name} can be scored, not trained on: add the column {label.label!r} with 0 or 1, "
+        "or join it from a file with --sources READINGS,join:LABELS; to score the rows, run predictive-maintenance score FILE"
+    )
+
+
 def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """Which rows repeat an earlier row exactly, and faults for readings whose rows contradict each other.
 
@@ -111,10 +120,12 @@ def _refusal(bad_rows: int, rows: int, settings: CleaningSettings, ingested: Par
     else:
         worst = pd.concat([faults.iloc[0], ingested.frame.loc[faults["position"].iloc[0], ["source", "row"]]])
     cell = f"{worst['column']} = {worst['value']!r}" if worst["column"] else worst["reason"]
+    unlabelled = ((faults["column"] == LABEL.name) & (faults["reason"] == MISSING)).any()
     return (
         f"{bad_rows} of {rows} rows ({bad_rows / rows:.1%}) are bad, more "
         f"than cleaning.max_quarantined_share = {settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
         f"first bad cell: {worst['source']}, row {worst['row']}, {cell}\n"
         "fix the source, add units to its headers (such as 'Air temperature [°C]'), or increase the share in params.yaml; "
         "list the bad cells of a file with predictive-maintenance check FILE"
+        + (f"\n{unlabelled_hint(LABEL)}" if unlabelled else "")
     )

@@ -40,9 +40,7 @@ def test_the_answer_has_the_model_the_cost_and_the_recommended_action(client, sm
     assert (answer["risk_level"], answer["predicted_failure"], answer["threshold"]) == ("high", True, spec.threshold)
     assert answer["expected_cost_of_ignoring"] == answer["failure_probability"] * spec.missed_failure_cost
     assert [limit["name"] for limit in answer["broken_limits"]] == ["power", "strain", "tool_wear"]
-    assert answer["recommended_action"] == (
-        "stop and inspect now: lower torque or speed; replace the tool or lower the torque; replace the tool"
-    )
+    assert answer["recommended_action"] == "stop and inspect now: lower torque or speed, and replace the tool"
 
 
 def test_a_healthy_reading_has_no_alarm_and_no_explanation_unless_requested(client):
@@ -110,6 +108,43 @@ def test_a_missing_field_is_reported(client):
 def test_all_invalid_fields_are_reported_at_once(client):
     body = problem(predict(client, torque_nm=501, tool_wear_min=-1), 422)
     assert {error["field"] for error in body["errors"]} == {"torque_nm", "tool_wear_min"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"air_temperature_k": 25.7}, "; it looks like °C: convert it to K"),
+        ({"air_temperature_k": 0.5}, ""),
+        ({"torque_nm": 3810.0}, "; it looks like Ncm: convert it to Nm"),
+        ({"torque_nm": 999_999.0}, ""),
+    ],
+)
+def test_a_value_that_is_usual_in_another_unit_gets_a_hint(client, changes, hint):
+    (error,) = problem(predict(client, **changes), 422)["errors"]
+    reason, *rest = error["reason"].partition(";")
+    assert reason.startswith("outside of the physical limits")
+    assert "".join(rest) == hint
+
+
+def test_fields_that_do_not_parse_and_values_outside_their_limits_are_reported_at_once(client):
+    reading = {name: READING[name] for name in READING if name != "tool_wear_min"} | {"torque": 1.0}
+    body = problem(client.post("/predict", json=reading | {"torque_nm": 501, "rotational_speed_rpm": "fast"}), 422)
+    assert [(error["field"], error["reason"]) for error in body["errors"]] == [
+        ("rotational_speed_rpm", "is not a number"),
+        ("tool_wear_min", "is missing"),
+        ("torque", "is not a known field; did you mean torque_nm?"),
+        ("torque_nm", "outside of the physical limits 0 to 500 Nm"),
+    ]
+    assert body["detail"].endswith("; and 1 more")
+
+
+@pytest.mark.parametrize("type_", ["M", "X"])
+def test_duplicate_keys_are_reported_with_all_other_errors(client, type_):
+    text = json.dumps(READING | {"product_type": type_, "torque_nm": 501}).replace("{", '{"tool_wear_min": 3, ')
+    body = problem(client.post("/predict", content=text, headers={"content-type": "application/json"}), 422)
+    assert [error["field"] for error in body["errors"]] == [
+        *(["product_type"] if type_ == "X" else []), "tool_wear_min", "torque_nm",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])

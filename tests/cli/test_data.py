@@ -63,7 +63,28 @@ def test_check_lists_invalid_values(run, tmp_path, bad_rows, counted):
     code, output = run("check", tmp_path / "bad.csv")
     assert code == 1
     assert f"{counted} invalid values:" in output
-    assert "row 1, torque_nm = 'broken': not a number" in output
+    assert "line 2 (row 1), 'torque_nm' = 'broken': not a number" in output
+
+
+def test_check_shows_cells_and_lines_as_they_are_in_the_file_and_hints_at_a_unit(run, write, csv_text, with_cell):
+    cells = {(row, "Air temperature [K]"): f"2{row}" for row in range(1, 5)}
+    text = csv_text(with_cell(cells)).replace("\n3,", "\n\n3,")
+    code, output = run("check", write(f"{text}5,few\n"))
+    assert code == 1
+    assert "  line 5 (row 3), 'Air temperature [K]' = '23': outside of the physical limits 230 to 350 K\n" in output
+    assert "  1 row: 2 cells where the header has 9\n" in output
+    assert "  line 7 (row 5), the row = '5,few': 2 cells where the header has 9\n" in output
+    assert output.endswith(
+        "hint: every value of 'Air temperature [K]' is outside of 230 to 350 K; the values 21 to 24 look like °C or °F: "
+        "write the unit in the header, for example 'Air temperature [°C]'\n"
+    )
+
+
+def test_check_of_a_parquet_file_shows_rows(run, tmp_path):
+    simulate(5, 5).assign(torque_nm=[900.5, 1, 2, 3, 4]).to_parquet(tmp_path / "bad.parquet")
+    output = run("check", tmp_path / "bad.parquet")[1]
+    assert "  row 1, 'torque_nm' = '900.5': outside of the physical limits 0 to 500 Nm\n" in output
+    assert "hint" not in output
 
 
 def test_simulate_writes_the_same_file_for_the_same_seed(run, tmp_path):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,15 @@ ROLLED_BACK = (
 def test_status_of_an_empty_registry_shows_how_to_train(run, registry_uri):
     code, output = run("status")
     assert (code, output) == (0, "production: no version yet; train one with python flows/train_flow.py run\n")
+
+
+def test_status_of_a_lost_registry_names_the_missing_file(run, registry_uri):
+    database = Path(registry_uri.removeprefix("sqlite:///"))
+    artifacts = database.parent / "mlartifacts"
+    (artifacts / "run").mkdir(parents=True)
+    code, output = run("status")
+    assert code == 0
+    assert f"warning: {database} contains no runs, but {artifacts} contains models of earlier runs" in output
 
 
 def test_status_can_fail_without_a_version_in_production(run, registry_uri):

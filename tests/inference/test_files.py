@@ -1,6 +1,7 @@
 """Checking and scoring of files: rows are unchanged, and a bad row stays in its place."""
 
 import csv
+import gzip
 import io
 
 import numpy as np
@@ -85,7 +86,8 @@ def test_all_bad_cells_are_counted_and_the_first_ones_are_listed(write, check, c
         ("torque_nm", "outside of the physical limits 0 to 500 Nm"): 1,
         ("machine_failure", "not 0 or 1"): 1,
     }
-    assert (2, "torque_nm", "broken", "not a number") in checked.first
+    assert (2, "torque_nm", "broken", "not a number", "Torque [Nm]", 3) in checked.first
+    assert (4, "torque_nm", "999", "outside of the physical limits 0 to 500 Nm", "Torque [Nm]", 5) in checked.first
     assert [row for row, *_ in checked.first] == [2, 2, 4, 4]
 
 
@@ -108,11 +110,36 @@ def test_row_numbers_continue_across_batches(tmp_path, check):
     frame.to_parquet(tmp_path / "long.parquet")
     checked = check(tmp_path / "long.parquet")
     assert checked.rows == 70_000
-    assert checked.first == [(70_000, "torque_nm", "999.0", "outside of the physical limits 0 to 500 Nm")]
+    (cell,) = checked.first
+    assert cell[:4] == (70_000, "torque_nm", "999.0", "outside of the physical limits 0 to 500 Nm")
+    assert cell.line is None
+
+
+def test_the_text_of_a_cell_is_shown_before_its_unit_is_converted(write, check, csv_text, with_cell):
+    text = csv_text(with_cell({(1, "Air temperature [K]"): " 1e3"})).replace(
+        "Air temperature [K]", "Air temperature [F]"
+    )
+    assert check(write(text)).first[0][1:5] == (
+        "air_temperature_k", " 1e3", "outside of the physical limits 230 to 350 K", "Air temperature [F]",
+    )  # fmt: skip
+
+
+def test_lines_are_those_of_the_file_with_empty_lines_and_line_breaks_in_the_header(write, check, csv_text, with_cell):
+    text = (
+        csv_text(with_cell({(2, "Type"): "X", (4, "Type"): "Y"}))
+        .replace("Product ID", '"Product\nID"')
+        .replace("\n4,", "\n\n\n4,")
+    )
+    assert [(cell.row, cell.line) for cell in check(write(text)).first] == [(2, 4), (4, 8)]
+
+
+def test_lines_of_a_compressed_file_are_those_of_its_text(write, check, csv_text, with_cell):
+    path = write(gzip.compress(csv_text(with_cell({(3, "Type"): "X"})).encode()), "readings.csv.gz")
+    assert [cell.line for cell in check(path).first] == [4]
 
 
 def test_a_missing_sensor_is_an_error_with_the_closest_header(write, check, csv_text):
-    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*closest header is 'torqe'"):
+    with pytest.raises(SourceError, match=r"readings\.csv: no column for torque_nm .*closest header is 'Torqe'"):
         check(write(csv_text().replace("Torque [Nm]", "Torqe")))
 
 

@@ -130,12 +130,19 @@ def test_an_unknown_unit_is_an_error_with_the_known_units(write, ingest_error, c
 def test_a_missing_column_is_an_error_with_the_most_similar_header(write, ingest_error, csv_text):
     message = ingest_error(write(csv_text().replace("Torque [Nm]", "Torqe")))
     assert "readings.csv: no column for torque_nm" in message
-    assert "the closest header is 'torqe'" in message
+    assert "the closest header is 'Torqe'" in message
     assert "columns not recognised: Product ID, Torqe" in message
 
 
 def test_training_data_without_the_label_is_an_error(write, ingest_error, csv_text):
-    assert "no column for machine_failure" in ingest_error(write(csv_text().replace("Machine failure", "outcome")))
+    message = ingest_error(write(csv_text().replace("Machine failure", "outcome")))
+    assert "no column for machine_failure" in message
+    assert "rows without machine_failure can be scored, not trained on: add the column 'Machine failure'" in message
+    assert message.endswith("to score the rows, run predictive-maintenance score FILE")
+
+
+def test_only_a_missing_label_gets_the_hint_at_scoring(write, ingest_error, csv_text):
+    assert "can be scored" not in ingest_error(write(csv_text().replace("Torque [Nm]", "Torqe")))
 
 
 def test_a_file_without_a_known_header_is_an_error(write, ingest_error):

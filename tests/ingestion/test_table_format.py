@@ -93,3 +93,8 @@ def test_reading_in_small_steps_gives_the_same_bytes(tmp_path, size):
     (tmp_path / "log.txt").write_bytes(b" a  b \nc\td\n\ne f")
     with TabSeparated((tmp_path / "log.txt").open("rb")) as file:
         assert b"".join(iter(lambda: file.read(size), b"")) == b"a\tb\nc\td\n\ne\tf"
+
+
+def test_lines_of_rows_are_counted_from_the_first_line_without_a_header(tmp_path):
+    (tmp_path / "log.txt").write_text("1 0.5 30\n\n2 0.7 31\n")
+    assert TableFile.open(tmp_path / "log.txt", written=SPACED).line_numbers([1, 2]) == {1: 1, 2: 3}

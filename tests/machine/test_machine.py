@@ -190,9 +190,14 @@ def test_an_unknown_unit_in_a_header_is_an_error_that_lists_the_known_ones(compr
 def test_a_missing_column_is_described_with_a_valid_header(compressor):
     text = compressor.describe_missing(["inlet_pa", "humidity"], ["Inlet presure", "x"])
     assert text == (
-        "no column for inlet_pa (a header such as 'Inlet pressure [Pa]'; the closest header is 'inlet presure')\n"
+        "no column for inlet_pa (a header such as 'p1 [Pa]'; the closest header is 'Inlet presure')\n"
         "no column for humidity (a header such as 'Humidity')"
     )
+
+
+def test_the_header_that_is_suggested_for_a_missing_column_is_valid(machine):
+    for column in machine.columns.values():
+        assert machine.match_headers([column.example_header]).missing([column.name]) == []
 
 
 def test_a_range_reason_keeps_the_digits_of_large_numbers(compressor):

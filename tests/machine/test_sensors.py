@@ -57,4 +57,4 @@ def test_an_unknown_unit_is_an_error():
 
 def test_a_missing_column_is_described_with_the_closest_header():
     text = describe_missing(["torque_nm"], ["Torqe", "other"])
-    assert text == "no column for torque_nm (a header such as 'Torque [Nm]'; the closest header is 'torqe')"
+    assert text == "no column for torque_nm (a header such as 'Torque [Nm]'; the closest header is 'Torqe')"

@@ -223,6 +223,19 @@ def test_too_many_bad_rows_are_an_error_before_the_quarantine_takes_memory(inges
     assert peak_bytes < 4 * 2**20
 
 
+def test_too_many_rows_without_a_label_are_an_error_with_the_way_to_score_them(cleaned):
+    with pytest.raises(DataError) as caught:
+        cleaned({(row, "Machine failure"): "" for row in (1, 2)}, settings=CleaningSettings(max_quarantined_share=0.1))
+    assert "rows without machine_failure can be scored, not trained on" in str(caught.value)
+    assert str(caught.value).endswith("run predictive-maintenance score FILE")
+
+
+def test_rows_with_a_wrong_label_get_no_hint_at_scoring(cleaned):
+    with pytest.raises(DataError) as caught:
+        cleaned({(1, "Machine failure"): "2"}, settings=CleaningSettings(max_quarantined_share=0.1))
+    assert "can be scored" not in str(caught.value)
+
+
 def test_malformed_rows_count_as_bad_rows(cleaned):
     with pytest.raises(
         DataError, match=r"2 rows: 2 cells where the header has 9\nfirst bad cell: .*row 5, 2 cells where"
