@@ -76,7 +76,9 @@ def _documented_on(page: str) -> list[str]:
             from predictive_maintenance.machine.expression import FUNCTIONS
             from predictive_maintenance.machine.sections import Feature, OperatingLimit
 
-            models = (MachineDescription, Category, Sensor, Label, Feature, OperatingLimit)
+            from predictive_maintenance.machine.table_format import TableFormat
+
+            models = (MachineDescription, TableFormat, Category, Sensor, Label, Feature, OperatingLimit)
             return [f"`{name}`" for model in models for name in model.model_fields] + [
                 f"`{name}`" for name in FUNCTIONS
             ]

@@ -15,7 +15,7 @@ from predictive_maintenance.drafting.readings_table import read_tables
 from tests.paths import REPOSITORY
 
 ROWS = 400
-CMAPSS = os.environ.get("PDM_CMAPSS_DIR", REPOSITORY.parent / "shared" / "data" / "cmapss")
+CMAPSS = os.environ.get("PDM_CMAPSS_DIR", REPOSITORY / "data" / "raw" / "cmapss")
 
 
 @pytest.fixture(scope="session")
