@@ -75,7 +75,6 @@ def _documented_on(page: str) -> list[str]:
             from predictive_maintenance.machine.description import MachineDescription
             from predictive_maintenance.machine.expression import FUNCTIONS
             from predictive_maintenance.machine.sections import Feature, OperatingLimit
-
             from predictive_maintenance.machine.table_format import TableFormat
 
             models = (MachineDescription, TableFormat, Category, Sensor, Label, Feature, OperatingLimit)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from predictive_maintenance.config.machine_file import parse_machine
+from predictive_maintenance.drafting import readings_table
 from predictive_maintenance.drafting.draft import draft
 from predictive_maintenance.drafting.readings_table import read_tables
 from predictive_maintenance.errors import DataError, SourceError
@@ -373,3 +374,11 @@ def test_c_mapss_is_drafted_for_a_label_that_has_to_be_added(cmapss):
     assert len(described.sensors) == 17
     assert set(drafted.roles.left_out) == {"setting 3", "s1", "s5", "s10", "s16", "s18", "s19"}
     assert "# check: the files have no such column: add it" in drafted.text
+
+
+def test_only_the_first_rows_of_a_large_table_are_read_and_the_draft_says_so(write, draft_of, monkeypatch):
+    path = write(["load", "failure"], [[place, place % 2] for place in range(400_000)])
+    monkeypatch.setattr(readings_table, "MAX_CELLS", 1000)
+    drafted = draft_of(path)
+    assert "(the first ones; the rest was not read)" in drafted.text
+    assert any("rows were read: check the ranges and the categories" in warning for warning in drafted.warnings)
