@@ -75,8 +75,9 @@ def _documented_on(page: str) -> list[str]:
             from predictive_maintenance.machine.description import MachineDescription
             from predictive_maintenance.machine.expression import FUNCTIONS
             from predictive_maintenance.machine.sections import Feature, OperatingLimit
+            from predictive_maintenance.machine.table_format import TableFormat
 
-            models = (MachineDescription, Category, Sensor, Label, Feature, OperatingLimit)
+            models = (MachineDescription, TableFormat, Category, Sensor, Label, Feature, OperatingLimit)
             return [f"`{name}`" for model in models for name in model.model_fields] + [
                 f"`{name}`" for name in FUNCTIONS
             ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import data, doctor, models, results
+from . import data, doctor, machines, models, results
 from .shared import FILE, PROGRAM, Group
 
 
@@ -14,9 +14,10 @@ from .shared import FILE, PROGRAM, Group
 @click.version_option(package_name="predictive-maintenance")
 @click.pass_context
 def main(ctx: click.Context, params_file: Path | None) -> None:
-    """Manage machine-failure models: check data, score readings, promote and roll back versions.
+    """Manage machine-failure models: describe machines, check data, score readings, promote and roll back versions.
 
     \b
+    Describe your machine:   predictive-maintenance init readings.csv
     Train a model:           python flows/train_flow.py run
     Show production:         predictive-maintenance status
     Score readings:          predictive-maintenance score readings.csv
@@ -30,6 +31,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
 for command in (
     *(models.status, models.promote, models.rollback, models.signing_key),
+    *(machines.init, machines.describe),
     *(data.check, data.score, data.simulate, data.fetch_ai4i),
     *(results.export, results.report),
     doctor.doctor,

@@ -1,6 +1,6 @@
-"""Find the description of a kind of machine by its name: the folder of the project that contains its machine.yaml."""
+"""Find the description of a kind of machine by its name: a folder of the project, the package, or a file."""
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -12,24 +12,28 @@ MACHINE_FILE = "machine.yaml"
 MACHINES_FOLDER = "machines"
 DEFAULT_MACHINE = "milling"
 
-BUNDLED = {DEFAULT_MACHINE: MILLING}
-"""The machines that the package contains, ready for use. They are read without YAML and pint."""
+BUNDLED: Mapping[str, Machine] = {DEFAULT_MACHINE: MILLING}
+"""The machines that the package contains, ready for use: they need no file and no pint."""
 
 
-def machine_names(project: Path) -> list[str]:
-    """The names of all machines: those that the package contains, and the folders of the project."""
+def machine_names(project: Path) -> tuple[str, ...]:
+    """The names of all machines, sorted: those that the package contains, and the folders of the project."""
     found = (path.parent.name for path in (project / MACHINES_FOLDER).glob(f"*/{MACHINE_FILE}"))
-    return sorted({*BUNDLED, *found})
+    return tuple(sorted({*BUNDLED, *found}))
 
 
-def bundled_or_file(name: str, project: Path) -> Machine | Path:
-    """The machine `name` if the package contains it, else the path of its description. Raises ConfigError if there is none."""
+def machine_path(name: str, project: Path) -> Path:
+    """Where the description of the machine `name` is, or would be. A name with a slash, or with .yaml, is a path."""
+    if "/" in name or "\\" in name or name.endswith((".yaml", ".yml")):
+        return Path(name).expanduser()
+    return project / MACHINES_FOLDER / name / MACHINE_FILE
+
+
+def description_path(name: str, project: Path) -> Path | None:
+    """The path of the machine's description; None if the package alone has it. Raises ConfigError if there is none."""
+    path = machine_path(name, project)
+    if path.is_file():
+        return path
     if name in BUNDLED:
-        return BUNDLED[name]
-    path = project / MACHINES_FOLDER / name / MACHINE_FILE
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not path.is_file():
-        raise ConfigError(
-            f"{name!r} is not a machine: {project / MACHINES_FOLDER} has no folder {name} with a {MACHINE_FILE}"
-            f"{suggestion(name, machine_names(project))}"
-        )
-    return path
+        return None
+    raise ConfigError(f"machine {name!r}: {path} does not exist{suggestion(name, machine_names(project))}")

@@ -7,7 +7,7 @@ from typing import Self
 
 from ..machine.machine import Machine
 from .description_file import parse_description
-from .machine_folders import bundled_or_file
+from .machine_folders import BUNDLED, description_path
 from .params import Params, RegistrySettings, parse_params
 from .params_reader import plain_params
 from .project import params_file
@@ -35,5 +35,5 @@ def load_serving_params() -> ServingParams:
 
 def _machine_without_units(name: str, project: Path) -> Machine:
     """The machine with its names, but without the units that headers may have."""
-    found = bundled_or_file(name, project)
-    return Machine(parse_description(read_text(found), str(found))[0], {}) if isinstance(found, Path) else found
+    path = description_path(name, project)
+    return Machine(parse_description(read_text(path), str(path))[0], {}) if path else BUNDLED[name]

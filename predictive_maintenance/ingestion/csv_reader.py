@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import SourceError, TableLimitError
+from ..machine.table_format import SEPARATORS, TableFormat
 from .table_limits import TableLimits
+from .whitespace import TabSeparated
 
-SEPARATORS = (",", ";", "\t", "|")
 _BATCH_BYTES = 2 * 2**20
 _SAMPLE_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -26,11 +27,16 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """The format of a CSV file."""
+    """The format of a CSV file. A file without a header has the headers `columns`.
+
+    With `is_spaced`, cells are separated by any number of spaces, which are read as one `separator`.
+    """
 
     separator: str = ","
     decimal: str = "."
     encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
+    is_spaced: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,14 @@ class CsvFile:
             reader = csv.reader(self._header_lines(text), delimiter=self.dialect.separator)
             cells = next(reader)
         self.limits.check_columns(len(cells), self.name)
-        return cells, reader.line_num
+        if not self.dialect.columns:
+            return cells, reader.line_num
+        if len(cells) != len(self.dialect.columns):
+            raise SourceError(
+                f"{self.name}: the first row has {len(cells)} cells, but format.columns of the machine's description has "
+                f"{len(self.dialect.columns)} names: correct the names"
+            )
+        return list(self.dialect.columns), 0
 
     def batches(self, columns: Sequence[str] | None, malformed: list[MalformedRow] | None) -> Iterator[pa.RecordBatch]:
         """Read the rows under the headers `columns`, by default all. See TableFile.batches."""
@@ -93,7 +106,8 @@ class CsvFile:
         found: dict[int, int] = {}
         with self._text() as text, suppress(csv.Error):
             reader = csv.reader(text, delimiter=self.dialect.separator)
-            next(reader)
+            if not self.dialect.columns:
+                next(reader)
             row, before = 0, reader.line_num
             while len(found) < len(rows) and (cells := next(reader, None)) is not None:
                 row += bool(cells)
@@ -104,7 +118,7 @@ class CsvFile:
 
     def _text(self) -> io.TextIOWrapper:
         encoding = "utf-8-sig" if self.dialect.encoding == "utf-8" else self.dialect.encoding
-        return io.TextIOWrapper(open_bytes(self.path), encoding, newline="")
+        return io.TextIOWrapper(self._open_separated(), encoding, newline="")
 
     def _error(self, text: str, rows: "_MalformedRows") -> SourceError:
         if rows.refused is not None:
@@ -136,13 +150,18 @@ class CsvFile:
     def _open(self) -> pa.NativeFile:
         """Open the text. A limited table is unpacked in chunks first: pyarrow reads ahead without a limit."""
         if self.limits.table_bytes is None:
-            return open_bytes(self.path)
+            return self._open_separated()
         unpacked = bytearray()
-        with open_bytes(self.path) as file:
+        with self._open_separated() as file:
             while chunk := file.read(_BATCH_BYTES):
                 unpacked += chunk
                 self.limits.check_table_bytes(len(unpacked), self.name)
         return pa.BufferReader(unpacked)
+
+    def _open_separated(self) -> pa.NativeFile:
+        """Open the decompressed text with one separator between two cells."""
+        file = open_bytes(self.path)
+        return pa.PythonFile(TabSeparated(file), "r") if self.dialect.is_spaced else file
 
 
 class _MalformedRows:
@@ -171,8 +190,11 @@ def open_bytes(path: Path) -> pa.NativeFile:
     return pa.input_stream(str(path), compression="gzip" if compressed else None)
 
 
-def sniff(path: Path, name: str) -> Dialect:
-    """Detect the dialect of a CSV file from its first bytes. Raises SourceError if it is not CSV."""
+def sniff(path: Path, name: str, written: TableFormat | None = None) -> Dialect:
+    """Detect the dialect of a CSV file from its first bytes, as far as `written` does not say it.
+
+    Raises SourceError if it is not CSV.
+    """
     with open_bytes(path) as file:
         sample = file.read(_SAMPLE_BYTES)
     if not sample.strip():
@@ -189,13 +211,27 @@ def sniff(path: Path, name: str) -> Dialect:
         # Some spreadsheets write the degree sign of a header in Windows code page 1252.
         text, encoding = sample.decode("cp1252", errors="replace"), "cp1252"
     header, _, rest = text.partition("\n")
-    separator = max(SEPARATORS, key=header.count)
-    if header.count(separator) == 0:
-        raise SourceError(f"{name}: not a CSV file: no separator in its first line ({header.strip()[:80]!r})")
-    cells = [cell.strip().strip('"') for line in rest.splitlines()[:100] for cell in line.split(separator)]
+    is_spaced = written is not None and written.separator == "whitespace"
+    separator = _separator(header, name, written)
+    split = None if is_spaced else separator
+    cells = [cell.strip().strip('"') for line in rest.splitlines()[:100] for cell in line.split(split)]
     commas = sum(_is_decimal(cell, ",") for cell in cells)
     points = sum(_is_decimal(cell, ".") for cell in cells)
-    return Dialect(separator, "," if separator != "," and commas > points else ".", encoding)
+    decimal = "," if separator != "," and commas > points else "."
+    return Dialect(separator, decimal, encoding, written.columns if written else (), is_spaced)
+
+
+def _separator(header: str, name: str, written: TableFormat | None) -> str:
+    if written and written.separator:
+        return SEPARATORS.get(written.separator, "\t")
+    separator = max(SEPARATORS.values(), key=header.count)
+    if header.count(separator) == 0:
+        line = header.strip()
+        hint = "; if spaces separate its cells, the machine's description has to say format: {separator: whitespace}"
+        raise SourceError(
+            f"{name}: not a CSV file: no separator in its first line ({line[:80]!r}){hint if ' ' in line else ''}"
+        )
+    return separator
 
 
 def _is_decimal(cell: str, mark: str) -> bool:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ..config.sources import RemoteCopy, Source
 from ..config.uris import expand, redact, redact_text, scheme_of
 from ..errors import SourceError
+from ..machine.table_format import TableFormat
 from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
 from .simulator import parse_simulator_uri, simulate
@@ -38,13 +39,16 @@ class FetchedTable:
     dvc_md5: str | None = None
 
 
-def check(source: Source) -> None:
-    """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible."""
+def check(source: Source, written: TableFormat | None = None) -> None:
+    """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible.
+
+    `written` is the format of its files, as far as it cannot be told from them.
+    """
     with _redacted_errors(source.uri):
-        _check(source)
+        _check(source, written)
 
 
-def _check(source: Source) -> None:
+def _check(source: Source, written: TableFormat | None) -> None:
     if source.copies:
         for copy in source.copies:
             _check_copy(copy)
@@ -63,17 +67,20 @@ def _check(source: Source) -> None:
         check_database(uri, resolved)
     else:
         for path in _paths(resolved):
-            TableFile.open(path, str(path))
+            TableFile.open(path, str(path), written=written)
 
 
 @contextmanager
-def fetch(source: Source) -> Iterator[Iterator[FetchedTable]]:
-    """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block."""
+def fetch(source: Source, written: TableFormat | None = None) -> Iterator[Iterator[FetchedTable]]:
+    """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block.
+
+    `written` is the format of its files, as far as it cannot be told from them.
+    """
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:
-            yield (_fetch_copy(copy, Path(folder, "download")) for copy in source.copies)
+            yield (_fetch_copy(copy, Path(folder, "download"), written) for copy in source.copies)
         else:
-            yield _fetch_uri(source.uri, Path(folder))
+            yield _fetch_uri(source.uri, Path(folder), written)
 
 
 def _check_copy(copy: RemoteCopy) -> None:
@@ -88,7 +95,7 @@ def _check_copy(copy: RemoteCopy) -> None:
         raise SourceError(text, transient=error.transient) from None
 
 
-def _fetch_copy(copy: RemoteCopy, target: Path) -> FetchedTable:
+def _fetch_copy(copy: RemoteCopy, target: Path, written: TableFormat | None) -> FetchedTable:
     with _download_errors(copy.url), target.open("wb") as file:
         if scheme_of(copy.url) == "s3":
             _download_s3(copy.url, copy.url, file, copy.endpoint_url)
@@ -96,15 +103,15 @@ def _fetch_copy(copy: RemoteCopy, target: Path) -> FetchedTable:
             _download_http(copy.url, file)
     if (found := md5_of(target)) != copy.md5:
         raise SourceError(f"{copy.path}: the file in the DVC remote is damaged: {copy.url} has the md5 {found}")
-    return _fetched_file(target, copy.path, copy.dvc_md5)
+    return _fetched_file(target, copy.path, written, copy.dvc_md5)
 
 
-def _fetch_uri(uri: str, folder: Path) -> Iterator[FetchedTable]:
+def _fetch_uri(uri: str, folder: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
     with _redacted_errors(uri):
-        yield from _fetch_resolved(uri, expand(uri), folder)
+        yield from _fetch_resolved(uri, expand(uri), folder, written)
 
 
-def _fetch_resolved(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTable]:
+def _fetch_resolved(uri: str, resolved: str, folder: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
     scheme, name = scheme_of(resolved), redact(uri)
     if scheme == "simulator":
         yield _fetched_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
@@ -112,12 +119,12 @@ def _fetch_resolved(uri: str, resolved: str, folder: Path) -> Iterator[FetchedTa
         target = folder / "download"
         with _download_errors(uri), target.open("wb") as file:
             _download_s3(uri, resolved, file) if scheme == "s3" else _download_http(resolved, file)
-        yield _fetched_file(target, name)
+        yield _fetched_file(target, name, written)
     elif scheme:
         yield _fetched_table(name, read_database(uri, resolved))
     else:
         for path in _paths(resolved):
-            yield _fetched_file(path, redact_text(str(path), uri), dvc_md5(path))
+            yield _fetched_file(path, redact_text(str(path), uri), written, dvc_md5(path))
 
 
 def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
@@ -274,8 +281,8 @@ def _download_http(url: str, file: BinaryIO) -> None:
             file.write(chunk)
 
 
-def _fetched_file(path: Path, name: str, md5: str | None = None) -> FetchedTable:
-    table = TableFile.open(path, name)
+def _fetched_file(path: Path, name: str, written: TableFormat | None, md5: str | None = None) -> FetchedTable:
+    table = TableFile.open(path, name, written=written)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

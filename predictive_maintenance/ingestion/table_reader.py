@@ -10,6 +10,7 @@ from typing import Self
 import pyarrow as pa
 
 from ..errors import SourceError
+from ..machine.table_format import TableFormat
 from .csv_reader import CsvFile, Dialect, MalformedRow, sniff
 from .parquet_reader import PARQUET_MAGIC, ParquetFile
 from .table_limits import TableLimits, enforce
@@ -31,13 +32,18 @@ class TableFile:
     limits: TableLimits = _OWN_FILE
 
     @classmethod
-    def open(cls, path: Path, name: str | None = None, limits: TableLimits = _OWN_FILE) -> Self:
-        """Recognise the file's format. Raises SourceError if it is missing, empty, or neither CSV nor Parquet."""
+    def open(
+        cls, path: Path, name: str | None = None, limits: TableLimits = _OWN_FILE, written: TableFormat | None = None
+    ) -> Self:
+        """Recognise the file's format, as far as `written` does not say it.
+
+        Raises SourceError if the file is missing, empty, or neither CSV nor Parquet.
+        """
         name = name or str(path)
         try:
             with path.open("rb") as file:
                 start = file.read(4)
-            return cls(path, name, None if start == PARQUET_MAGIC else sniff(path, name), limits)
+            return cls(path, name, None if start == PARQUET_MAGIC else sniff(path, name, written), limits)
         except FileNotFoundError:
             raise SourceError(f"{name}: no such file") from None
         except _UNREADABLE as error:

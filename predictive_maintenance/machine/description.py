@@ -10,6 +10,7 @@ from .checks import contradictions
 from .columns import Category, IdColumn, Label, MachineColumn, Sensor, TimeColumn
 from .names import ModelName, Name, Text, UnitName
 from .sections import Example, Feature, Group, OperatingLimit, Texts
+from .table_format import TableFormat
 
 
 class MachineDescription(StrictModel):
@@ -20,6 +21,9 @@ class MachineDescription(StrictModel):
     id: IdColumn | None = None
     machine: MachineColumn | None = None
     time: TimeColumn | None = None
+    format: Annotated[
+        TableFormat | None, Field(description="The format of files whose separator or header cannot be told.")
+    ] = None
     units: Annotated[
         tuple[UnitName, ...], Field(description="Units that are not physical, such as part or stroke.")
     ] = ()

@@ -18,6 +18,8 @@ from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
+BINARY_WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0"}
+"""What a 0/1 column may have in place of 1 and 0."""
 MISSING = "missing"
 NOT_A_NUMBER = "not a number"
 AMBIGUOUS = "ambiguous: a point before three digits in a file with decimal commas"
@@ -183,7 +185,7 @@ def _numbers(cells: pa.Array, decimal: str, binary: bool) -> npt.NDArray[np.floa
         return pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         # At least one cell is not a number: parse cell by cell, which is slower, to find it.
-        words = {"true": "1", "false": "0"} if binary else {}
+        words = BINARY_WORDS if binary else {}
         return np.array([_number(cell, words) for cell in text.to_pylist()])
 
 

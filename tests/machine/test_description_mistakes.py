@@ -231,7 +231,7 @@ MISTAKES = [
         ", line 9: sensors.heat_k.label: must be one line of text that is not blank",
     ]),
     ("group: machine", "alarm: {open: 2 of 3}", [
-        (", line 18: alarm is not a setting; valid names: name, model_name, id, machine, time, units, categories, "
+        (", line 18: alarm is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
          "sensors, features, operating_limits, label, identity, group, examples, texts"),
     ]),
     ("headers: [number]", "headers: [no]", [

@@ -54,7 +54,7 @@ def test_good_rows_are_unchanged(cleaned):
         ("Rotational speed [rpm]", "1e999", "rotational_speed_rpm", "infinite"),
         ("Machine failure", "2", "machine_failure", "not 0 or 1"),
         ("Machine failure", "0.5", "machine_failure", "not 0 or 1"),
-        ("Machine failure", "yes", "machine_failure", "not a number"),
+        ("Machine failure", "maybe", "machine_failure", "not a number"),
         ("Machine failure", "", "machine_failure", "missing"),
     ],
 )
@@ -263,3 +263,9 @@ def test_degrees_celsius_under_a_kelvin_header_are_an_error_with_the_fix(cleaned
             {(row, "Air temperature [K]"): "25" for row in range(1, 5)},
             settings=CleaningSettings(max_quarantined_share=0.05),
         )
+
+
+@pytest.mark.parametrize(("cell", "value"), [("yes", 1), ("No", 0), ("TRUE", 1), ("false", 0)])
+def test_a_binary_column_may_have_words(cleaned, cell, value):
+    frame = cleaned({(2, "Machine failure"): cell}).frame
+    assert frame.loc[frame["row"] == 2, "machine_failure"].tolist() == [value]

@@ -1,0 +1,151 @@
+"""The sections of a drafted description, with a comment for each guess: why, and what to check."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
+from ..machine.table_format import TableFormat
+from .column_headers import ColumnNamer
+from .column_kinds import falls
+from .column_names import canonical_name, has_word
+from .column_profile import ColumnProfile
+from .examples import example_readings
+from .header_units import split_unit
+from .input_sections import category_section, headers_of, sensor_section, sensors_note
+from .ranges import Scale, scale_of
+from .roles import Roles
+from .yaml_lines import CHECK, Noted
+
+_FEW_MACHINES = 10
+
+
+class Sections:
+    """The sections of a draft, whose columns `namer` names. `written` is the format of the files, if it was given."""
+
+    def __init__(self, roles: Roles, namer: ColumnNamer, label_name: str, written: TableFormat | None) -> None:
+        self._roles, self._namer, self._label_name, self._written = roles, namer, label_name, written
+        self._scales: dict[str, Scale] = {}
+        self._units: list[str] = []
+
+    def all(self, machine_name: str) -> dict[str, Any]:
+        """The whole description, in the order of the file."""
+        roles = self._roles
+        label, group = self._label(), self._group_column()
+        time = self._time()
+        categories = dict(map(self._category, roles.categories))
+        sensors = dict(map(self._sensor, roles.sensors))
+        kind = machine_name.replace("_", " ").replace("-", " ")
+        description: dict[str, Any] = {
+            "name": Noted(kind, f"{CHECK}the kind of machine, for people"),
+            "model_name": Noted(machine_name.replace("-", "_"), "the registered model"),
+            "texts": _group_texts(roles),
+            "id": self._fixed(roles.id, READING_ID, "differs in each row"),
+            "machine": self._fixed(roles.machine, MACHINE_ID, f"has {_machines(roles):,} values: each is one machine"),
+            "time": time,
+            "format": self._written.model_dump(mode="json", exclude_defaults=True) if self._written else None,
+            "units": self._units,
+            "categories": categories,
+            "sensors": Noted(sensors, sensors_note(roles.sensors)),
+            "label": label,
+            "group": group or self._group(),
+            "examples": example_readings(roles, self._namer.names, self._scales),
+        }
+        return {key: value for key, value in description.items() if value}
+
+    def _label(self) -> dict[str, Any]:
+        label, roles = self._roles.label, self._roles
+        named = self._namer.plain(label.header if label else self._label_name)
+        if label is None:
+            note = "the files have no such column: add it, with 1 in each row in which the machine failed or was about to fail"
+        else:
+            one = next(text for text, value in label.binary_values.items() if value == 1)
+            note = f"{one} means failure: {roles.failures:,} of {label.rows:,} rows ({roles.failures / label.rows:.1%})"
+        section = {"column": Noted(named.name, CHECK + note), "label": named.label, **headers_of(named)}
+        if roles.modes:
+            section["modes"] = modes = {}
+            for leak in roles.modes:
+                mode = self._namer.plain(leak.column.header)
+                note = f"{CHECK}{leak.column.header!r}: {leak.reason}, so it is not an input"
+                modes[mode.name] = Noted({"label": mode.label, **headers_of(mode)}, note)
+        return section
+
+    def _fixed(self, column: ColumnProfile | None, name: str, reason: str) -> Any:
+        if column is None:
+            return None
+        named = self._namer.fixed(column.header, name)
+        return Noted({"label": named.label, **headers_of(named)}, f"{CHECK}{column.header!r} {reason}")
+
+    def _time(self) -> Any:
+        if column := self._roles.timestamp:
+            named = self._namer.fixed(column.header, TIMESTAMP)
+            note = f"{CHECK}{column.header!r} is the time of the reading"
+            return Noted({"kind": "timestamp", "label": named.label, **headers_of(named)}, note)
+        if column := self._roles.counter:
+            named = self._namer.fixed(column.header, COUNTER)
+            unit = split_unit(column.header).unit or ("cycle" if has_word(column.header, ["cycle"]) else "")
+            if not unit:
+                unit = "step"
+                self._units.append(unit)
+            section = {
+                "kind": "counter",
+                "label": named.label,
+                "unit": Noted(unit, f"{CHECK}its unit"),
+                **headers_of(named),
+            }
+            return Noted(section, f"{CHECK}{column.header!r} counts up in each machine")
+        return None
+
+    def _category(self, column: ColumnProfile) -> tuple[str, Any]:
+        named = self._namer.category(column.header)
+        return named.name, category_section(column, named, self._suspicion(column))
+
+    def _sensor(self, column: ColumnProfile) -> tuple[str, Any]:
+        named = self._namer.sensor(column.header)
+        scale = scale_of(column, named.unit)
+        self._scales[column.header] = scale
+        return named.name, sensor_section(column, named, scale, self._suspicion(column))
+
+    def _suspicion(self, column: ColumnProfile) -> list[str]:
+        reason = self._roles.suspects.get(column.header)
+        return [f"{reason}. Remove the column if it is known only after the failure"] if reason else []
+
+    def _group_column(self) -> Any:
+        column = self._roles.group
+        if column is None:
+            return None
+        named = self._namer.plain(column.header)
+        note = f"{CHECK}rows of the same {column.header!r} ({len(column.counts):,} values) are on one side of the split"
+        return Noted({"column": named.name, **headers_of(named)}, note)
+
+    def _group(self) -> Any:
+        roles = self._roles
+        if roles.machine:
+            few = "; they are few for a split" if _machines(roles) < _FEW_MACHINES else ""
+            note = f"{CHECK}all readings of a machine are on one side of the split: {_machines(roles):,} machines{few}"
+            return Noted("machine", note)
+        if wear := roles.falls:
+            note = (
+                f"{CHECK}a group ends where {wear.header!r} falls from one row to the next ({falls(wear):,} times): all readings "
+                "of a life are on one side of the split"
+            )
+            return Noted({"falls": self._namer.names[wear.header]}, note)
+        note = (
+            f"{CHECK}each reading is on its own; if readings of one machine or one period are alike, add the column that tells "
+            "them apart, or metrics will be too good"
+        )
+        return Noted("row", note)
+
+
+def _machines(roles: Roles) -> int:
+    return len(roles.machine.counts) if roles.machine else 0
+
+
+def _group_texts(roles: Roles) -> Mapping[str, str] | None:
+    if roles.machine:
+        return {"group": "machine", "groups": "machines"}
+    if roles.falls:
+        return {"group": "life", "groups": "lives"}
+    if roles.group:
+        word = canonical_name(roles.group.header).replace("_", " ").removesuffix(" id")
+        return {"group": word, "groups": word + ("es" if word.endswith(("ch", "s", "x")) else "s")}
+    return None
