@@ -80,7 +80,7 @@ class TrainFlow(FlowSpec):
         )
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
-        check_sources(self.params.data.sources)
+        check_sources(self.params.data.sources, self.params.machine.description.format)
         # The MLflow run and the model version are found by this name. It is an artifact so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"
         self.commit = git_commit()

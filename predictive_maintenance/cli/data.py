@@ -20,8 +20,9 @@ _SHOWN_REASONS = 5
 
 @click.command(cls=Command)
 @click.argument("file", type=FILE)
+@click.option("--machine", metavar="NAME", help="Kind of machine.  [default: the one in params.yaml]")
 @click.pass_obj
-def check(params_file: Path | None, file: Path) -> None:
+def check(params_file: Path | None, file: Path, machine: str | None) -> None:
     """Check the columns and values of FILE (CSV or Parquet).
 
     Exits with code 1 if a value is missing, not a number, or outside its limits.
@@ -29,11 +30,11 @@ def check(params_file: Path | None, file: Path) -> None:
     \b
     Example:
       predictive-maintenance check readings.csv
+      predictive-maintenance check pumps.csv --machine pump
     """
     from ..inference.files import check_file
 
-    params = load_settings(params_file)
-    checked = check_file(file, params.machine)
+    checked = check_file(file, load_settings(params_file, machine).machine)
     click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
     _print_columns(checked)
     if checked.bad_rows:

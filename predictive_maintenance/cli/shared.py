@@ -64,11 +64,11 @@ def program_name() -> str:
     return (context and context.find_root().info_name) or PROGRAM
 
 
-def load_settings(params_file: Path | None) -> Params:
-    """Load params.yaml, or the file given by --params."""
+def load_settings(params_file: Path | None, machine: str | None = None) -> Params:
+    """Load params.yaml, or the file given by --params, for its machine or the one given by --machine."""
     from ..config.params_file import load_params
 
-    return load_params(params_file)
+    return load_params(params_file, machine)
 
 
 def open_registry(params: Params) -> ModelRegistry:

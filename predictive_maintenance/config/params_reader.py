@@ -19,8 +19,11 @@ MACHINE_VARIABLE = "PDM_MACHINE"
 FindMachine = Callable[[str, Path], Machine]
 
 
-def plain_params(text: str, origin: str, find_machine: FindMachine) -> dict[str, Any]:
-    """The text of a params.yaml as plain values, with the description of its machine. Raises ConfigError."""
+def plain_params(text: str, origin: str, find_machine: FindMachine, machine: str | None = None) -> dict[str, Any]:
+    """The text of a params.yaml as plain values, with the description of its machine, or of the one named `machine`.
+
+    Raises ConfigError.
+    """
     raw = read_plain_yaml(text, origin)
     if raw is None:
         raise ConfigError(f"{origin}: the file is empty: start from a copy of the project's {PARAMS_NAME}")
@@ -29,10 +32,11 @@ def plain_params(text: str, origin: str, find_machine: FindMachine) -> dict[str,
     given = raw.get("machine", DEFAULT_MACHINE)
     if not isinstance(given, str):
         raise ConfigError(f"{origin}: machine: {given!r} is not the name of a machine, such as {DEFAULT_MACHINE}")
-    name = os.environ.get(MACHINE_VARIABLE) or given
-    where = f"{origin}: machine" if name == given else MACHINE_VARIABLE
+    variable = os.environ.get(MACHINE_VARIABLE)
+    name = machine or variable or given
+    where = f"{origin}: machine" if name == given else MACHINE_VARIABLE if name == variable else "--machine"
     try:
-        machine = to_plain(find_machine(name, project_dir()))
+        described = to_plain(find_machine(name, project_dir()))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-    return raw | {"machine": machine} if name == given else for_machine(raw, machine)
+    return raw | {"machine": described} if name == given else for_machine(raw, described)

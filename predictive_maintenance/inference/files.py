@@ -110,7 +110,7 @@ def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
 
     Times are not checked: their format is determined from a whole column, and this reads one batch at a time.
     """
-    table = TableFile.open(path)
+    table = TableFile.open(path, written=machine.description.format)
     match = _match(table, machine, {})
     names = [name for name in machine.columns if name in match.columns and name != TIMESTAMP]
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
@@ -137,8 +137,8 @@ def score_file(
     mark of the input. A row that cannot be scored stays in its place, with the reason in `rejected`. `output` is created
     only when it is complete. `on_rows` is called with the number of rows of each batch.
     """
-    table = TableFile.open(path)
     machine = scorer.machine
+    table = TableFile.open(path, written=machine.description.format)
     match = _match(table, machine, aliases)
     names = [name for name in machine.input_names if name in match.columns]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):

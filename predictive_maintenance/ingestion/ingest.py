@@ -14,6 +14,7 @@ from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
+from ..machine.table_format import TableFormat
 from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
@@ -25,13 +26,16 @@ from .merging import Ingested, SourceRecord, append
 from .table_reader import TableFile
 
 
-def check_sources(sources: Sequence[Source]) -> None:
-    """Raise SourceError unless all sources can be reached. It lists all problems and how to fix them."""
+def check_sources(sources: Sequence[Source], written: TableFormat | None = None) -> None:
+    """Raise SourceError unless all sources can be reached. It lists all problems and how to fix them.
+
+    `written` is the format of their files, as far as it cannot be told from them.
+    """
     errors: list[SourceError] = []
     missing_file = False
     for source in sources:
         try:
-            locations.check(source)
+            locations.check(source, written)
         except SourceError as error:
             errors.append(error)
             missing_file |= not scheme_of(source.uri)
@@ -75,7 +79,7 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:
     parts = []
-    with locations.fetch(source) as tables:
+    with locations.fetch(source, machine.description.format) as tables:
         for fetched in tables:
             try:
                 parts.append(_read(fetched, source, index, machine))
