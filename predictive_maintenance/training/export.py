@@ -115,7 +115,8 @@ def to_onnx(estimator: Estimator, features: int, missing_values: bool = False) -
         options={id(estimator): {"zipmap": False}},
         target_opset=_OPSET,
     )
-    return _as_regressor(model, missing_values)
+    branches = _branches_of_missing_values(estimator) if missing_values and not boosted else None
+    return _as_regressor(model, missing_values, branches)
 
 
 def _with_float32_thresholds(estimator: Estimator) -> Estimator:
@@ -146,11 +147,20 @@ def _with_float32_thresholds(estimator: Estimator) -> Estimator:
     return rounded
 
 
-def _as_regressor(classifier: Any, missing_values: bool) -> bytes:
+def _branches_of_missing_values(forest: Any) -> dict[tuple[int, int], int]:
+    """By tree and node of a random forest: 1 if a missing value takes the left branch. The converter omits them."""
+    return {
+        (tree, node): int(left)
+        for tree, estimator in enumerate(forest.estimators_)
+        for node, left in enumerate(estimator.tree_.missing_go_to_left)
+    }
+
+
+def _as_regressor(classifier: Any, missing_values: bool, branches: dict[tuple[int, int], int] | None) -> bytes:
     """Rebuild a converted classifier as a regressor with the same trees and bit-identical sums.
 
     Inference takes a fifth less time without the unused parts: label, second probability, LightGBM's sigmoid, hit rates,
-    and the branches for missing values if a Scorer rejects those before.
+    and the branches for missing values if a Scorer rejects those before. `branches` replaces these by tree and node.
     """
     from onnx import helper
 
@@ -167,6 +177,9 @@ def _as_regressor(classifier: Any, missing_values: bool) -> bytes:
         for name, value in attributes.items()
         if name.startswith(("nodes_", "class_")) and name not in unused
     }
+    if branches is not None:
+        nodes = zip(kept["nodes_treeids"], kept["nodes_nodeids"], strict=True)
+        kept["nodes_missing_value_tracks_true"] = [branches[node] for node in nodes]
     (features,) = classifier.graph.input
     output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, 1])
     node = helper.make_node(
