@@ -28,7 +28,12 @@ from predictive_maintenance.validation.cleaning import clean
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
-pytest_plugins = ("tests.fixtures.disks", "tests.fixtures.dvc_projects", "tests.fixtures.readings")
+pytest_plugins = (
+    "tests.fixtures.disks",
+    "tests.fixtures.dvc_projects",
+    "tests.fixtures.readings",
+    "tests.fixtures.storage_servers",
+)
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))
 

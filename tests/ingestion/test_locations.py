@@ -462,7 +462,7 @@ def test_a_database_needs_either_a_table_or_a_query(database, options):
     assert "needs either ?table=NAME or ?query=SELECT" in error_text(database + options, check)
 
 
-@pytest.mark.parametrize("uri", ["nosuchdb://host/plant?table=readings", "ftp://host/readings.csv", "gs://b/r.csv"])
+@pytest.mark.parametrize("uri", ["nosuchdb://host/plant?table=readings", "ftp://host/readings.csv", "gcs+x://b/r.csv"])
 def test_an_unknown_scheme_is_an_error_that_lists_the_supported_ones(uri):
     message = error_text(uri, check)
     assert message.startswith(f"{uri}: unsupported source")
