@@ -29,9 +29,9 @@ _READS_SOURCES = ("start", "ingest")
 
 # Everyone who can view a job can read these variables, so none of them may hold a secret.
 _FORWARDED_VARIABLES = (
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AZURE_STORAGE_ACCOUNT_NAME"),
     *("MLFLOW_TRACKING_URI", "PDM_REMOTE_STEPS", "PDM_SECRETS", "PDM_RETRY_MINUTES", "PDM_TRAIN_TIMEOUT_MINUTES"),
-    *(COPIES, LAUNCHER_VARIABLE, ARGUMENTS_VARIABLE),
+    *("PDM_DOWNLOAD_TIMEOUT_MINUTES", COPIES, LAUNCHER_VARIABLE, ARGUMENTS_VARIABLE),
 )
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -147,7 +147,7 @@ def _local_sources(params: Params) -> Iterator[str]:
             continue
         if not found:
             yield (
-                f"- {redact(source.uri)}: is a local file: use a copy on S3 (s3://BUCKET/KEY), or `dvc add` and `dvc push` it, "
+                f"- {redact(source.uri)}: is a local file: use a copy in remote storage (s3://BUCKET/KEY), or `dvc add` and `dvc push` it, "
                 "or run the steps that read it locally: PDM_REMOTE_STEPS=train,evaluate without --with batch"
             )
         copies[source.uri] = [copy.model_dump() for copy in found]

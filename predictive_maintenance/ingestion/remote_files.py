@@ -2,7 +2,7 @@
 
 import asyncio
 import glob
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -53,7 +53,7 @@ class RemoteStore:
         path = self._path(uri, url)
         is_pattern = self._is_pattern(uri, path)
         for found in self._matches(uri, path) if is_pattern else [path]:
-            self._run(uri, self.files._get_file(found, str(target)), download_seconds())
+            self._run(uri, download_seconds(), self.files._get_file, found, str(target))
             yield redact_text(self.files.unstrip_protocol(found), uri) if is_pattern else redact(uri)
 
     def _path(self, uri: str, url: str) -> str:
@@ -68,7 +68,7 @@ class RemoteStore:
         """Whether `path` has wildcards and is not itself the path of a file. A web server lists no files."""
         if self.kind.is_web or not glob.has_magic(path):
             return False
-        return not self._run(uri, self._is_file(path), CHECK_SECONDS)
+        return not self._run(uri, CHECK_SECONDS, self._is_file, path)
 
     async def _is_file(self, path: str) -> bool:
         try:
@@ -77,26 +77,26 @@ class RemoteStore:
             return False
 
     def _matches(self, uri: str, path: str) -> list[str]:
-        found = self._run(uri, self.files._glob(path, detail=True), CHECK_SECONDS)
+        found = self._run(uri, CHECK_SECONDS, self.files._glob, path, detail=True)
         files = sorted(name for name, entry in found.items() if entry["type"] == "file")
         if not files:
             raise SourceError(f"{redact(uri)}: no file matches")
         return files
 
     def _check_file(self, uri: str, path: str) -> None:
-        entry = self._run(uri, self.files._info(path), CHECK_SECONDS)
+        entry = self._run(uri, CHECK_SECONDS, self.files._info, path)
         if entry["type"] == "directory":
             folder = redact(uri).rstrip("/")
             raise SourceError(f"{redact(uri)}: is a folder; name its files, for example {folder}/*.csv")
 
-    def _run(self, uri: str, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
-        """The result of `work`, which is ended after `seconds`."""
+    def _run(self, uri: str, seconds: float, work: Callable[..., Awaitable[Any]], *given: Any, **options: Any) -> Any:
+        """The result of `work(*given, **options)`, which is ended after `seconds`."""
         from fsspec.asyn import sync
 
         async def limited() -> Any:
             try:
                 async with asyncio.timeout(seconds) as limit:
-                    return await work
+                    return await work(*given, **options)
             except TimeoutError:
                 if limit.expired():
                     raise TimeoutError(f"not finished after {seconds:g} s") from None

@@ -63,10 +63,11 @@ def point_to(monkeypatch, s3_account, anonymous_google, no_waits_between_retries
 @pytest.fixture
 def s3_files(aws_url, point_to):
     point_to("s3", aws_url)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="line")
-    yield lambda name, content: client.put_object(Bucket="line", Key=name, Body=content)
-    client.close()
+    bucket = boto3.resource("s3").Bucket("line")
+    bucket.create()
+    yield lambda name, content: bucket.put_object(Key=name, Body=content)
+    bucket.objects.delete()
+    bucket.meta.client.close()
 
 
 @pytest.fixture
