@@ -147,7 +147,7 @@ def _local_sources(params: Params) -> Iterator[str]:
             continue
         if not found:
             yield (
-                f"- {redact(source.uri)}: is a local file: use a copy in remote storage (s3://BUCKET/KEY), or `dvc add` and `dvc push` it, "
+                f"- {redact(source.uri)}: is a local file: use a copy on S3 (s3://BUCKET/KEY), or `dvc add` and `dvc push` it, "
                 "or run the steps that read it locally: PDM_REMOTE_STEPS=train,evaluate without --with batch"
             )
         copies[source.uri] = [copy.model_dump() for copy in found]

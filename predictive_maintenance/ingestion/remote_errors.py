@@ -17,9 +17,10 @@ _PERMANENT_NAMES = ("NoCredentialsError", "PartialCredentialsError", "ParamValid
 def remote_errors(uri: str, kind: StoreKind) -> Iterator[None]:
     """Raise the errors in the block as SourceError that names `uri`."""
     libraries = kind.errors()
+    handled: tuple[type[Exception], ...] = (*libraries, OSError, ValueError)
     try:
         yield
-    except (*libraries, OSError, ValueError) as error:
+    except handled as error:
         cause = _library_error(error, libraries)
         reason, transient = _explain(cause, kind)
         raise SourceError(f"{redact(uri)}: {reason}", transient=transient) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import glob
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ class RemoteStore:
 
         kind = store_kind(url)
         assert kind is not None, scheme_of(url)
+        for name, value in kind.environment.items():
+            os.environ.setdefault(name, value)
         try:
             implementation = fsspec.get_filesystem_class(scheme_of(url))
         except ImportError as error:

@@ -5,8 +5,8 @@ fsspec reads all of them. Each library finds credentials by its own convention; 
 
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.uris import scheme_of
@@ -25,7 +25,8 @@ class StoreKind:
     """One kind of storage.
 
     `form` is the form of its URLs and `missing` says that a file is not there. `credentials` says what to check when
-    access fails, and `variables` are the environment variables with credentials, the most specific first.
+    access fails, and `variables` are the environment variables with credentials, the most specific first. `environment` has
+    settings that its library reads on import, where the library's default does not suit.
     """
 
     form: str
@@ -36,6 +37,7 @@ class StoreKind:
     options: Callable[[str | None], dict[str, Any]]
     errors: Callable[[], tuple[type[Exception], ...]]
     install: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     is_web: bool = False
 
     def configured_credentials(self) -> str | None:
@@ -62,7 +64,8 @@ def download_seconds() -> float:
 
 def _s3_options(endpoint_url: str | None) -> dict[str, Any]:
     timeouts = {"connect_timeout": STALL_SECONDS, "read_timeout": STALL_SECONDS}
-    return {"endpoint_url": endpoint_url, "config_kwargs": timeouts}
+    # One stream: parts would take 500 MB of memory, and could be of two versions of an object that is being replaced.
+    return {"endpoint_url": endpoint_url, "config_kwargs": timeouts, "max_concurrency": 1}
 
 
 def _s3_errors() -> tuple[type[Exception], ...]:
@@ -142,6 +145,8 @@ _GOOGLE = StoreKind(
     options=_google_options,
     errors=_google_errors,
     install="needs the package gcsfs: pip install 'predictive-maintenance[gcs]'",
+    # An experimental look-up of the kind of bucket over gRPC, which takes a minute where gRPC is blocked.
+    environment={"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"},
 )
 _WEB = StoreKind(
     form="https://host/path",

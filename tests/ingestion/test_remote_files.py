@@ -3,13 +3,12 @@
 The faults are the same for all kinds of storage, so each test of them runs on all.
 """
 
-import asyncio
 import hashlib
 
 import boto3
 import fsspec.config
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import ContainerClient
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
@@ -73,11 +72,10 @@ def s3_files(aws_url, point_to):
 @pytest.fixture
 def azure_files(azurite_url, point_to):
     point_to("abfs", azurite_url)
-    with BlobServiceClient.from_connection_string(azure_connection_string(azurite_url)) as service:
-        with service.get_container_client("line") as container:
-            container.create_container()
-            yield container.upload_blob
-            container.delete_container()
+    with ContainerClient.from_connection_string(azure_connection_string(azurite_url), "line") as container:
+        container.create_container()
+        yield container.upload_blob
+        container.delete_container()
 
 
 @pytest.fixture
