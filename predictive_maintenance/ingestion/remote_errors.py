@@ -81,7 +81,8 @@ def _code(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    text = str(error) or str(error.__cause__ or "")  # fsspec's FSTimeoutError has no text of its own
+    return next(iter(text.strip().splitlines()), type(error).__name__)
 
 
 def _is_transient(status: int) -> bool:

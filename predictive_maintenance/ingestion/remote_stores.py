@@ -128,7 +128,7 @@ _AZURE = StoreKind(
     form="abfs://container/path",
     missing="no such blob",
     credentials="AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and its credentials",
-    invalid="set AZURE_STORAGE_CONNECTION_STRING to a connection string, or AZURE_STORAGE_ACCOUNT_NAME to an account",
+    invalid="set AZURE_STORAGE_CONNECTION_STRING to a connection string, or AZURE_STORAGE_ACCOUNT_NAME to an account's name",
     variables=(
         "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CLIENT_ID",
         "AZURE_CLIENT_ID",

@@ -4,6 +4,7 @@ The faults are the same for all kinds of storage, so each test of them runs on a
 """
 
 import hashlib
+from base64 import b64encode
 
 import boto3
 import fsspec.config
@@ -215,6 +216,23 @@ def test_an_invalid_time_limit_is_an_error_with_its_setting(web, monkeypatch, mi
 
 
 # Settings
+
+
+def test_the_credentials_of_a_web_server_are_read_from_netrc(faulty_server, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login reader password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    faulty_server.status = 404
+    error_of(f"{faulty_server.url}/readings.csv", check)
+    assert faulty_server.authorization == f"Basic {b64encode(b'reader:s3cret').decode()}"
+
+
+def test_the_credentials_of_a_web_server_are_read_from_the_environment(faulty_server, monkeypatch):
+    monkeypatch.setenv("PLANT_PASSWORD", "s3/cr:et")
+    faulty_server.status = 404
+    uri = faulty_server.url.replace("http://", "http://reader:${PLANT_PASSWORD}@") + "/readings.csv"
+    with pytest.raises(SourceError, match="HTTP 404"):
+        check(uri)
+    assert faulty_server.authorization == f"Basic {b64encode(b'reader:s3/cr:et').decode()}"
 
 
 @pytest.mark.parametrize(
