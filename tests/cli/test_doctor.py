@@ -113,6 +113,7 @@ def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
     assert code == 0
     assert {name: state for name, (state, _) in found.items()} == {
         "tracking": "pass", "registry": "pass", "model": "unset", "results": "pass", "AWS Batch": "unset", "DVC": "unset",
+        "source": "pass",
     }  # fmt: skip
     assert "python flows/train_flow.py run" in found["model"][1]
 
