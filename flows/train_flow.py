@@ -156,6 +156,7 @@ class TrainFlow(FlowSpec):
     def select(self, inputs):
         """Take the candidate with the better out-of-fold PR-AUC."""
         first = inputs[0]
+        self.merge_artifacts(inputs, include=["ingested"])  # for `export`; passes it on without loading it
         self.params, self.commit, self.mlflow_run_id = first.params, first.commit, first.mlflow_run_id
         self.flow_run, self.rows, self.cleaned, self.records = first.flow_run, first.rows, first.cleaned, first.records
         self.candidate_scores = {branch.trained.algorithm: branch.out_of_fold for branch in inputs}

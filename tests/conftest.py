@@ -32,6 +32,7 @@ pytest_plugins = (
     "tests.fixtures.disks",
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
+    "tests.fixtures.storage_servers",
 )
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,8 @@ from .shared import TRAIN_COMMAND, count, program_name
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..config.sources import Source
 
 State = Literal["pass", "FAIL", "unset"]
 _TIMEOUT_SECONDS = 10.0
@@ -52,6 +55,8 @@ def check_setup(params: Params, write: bool = False) -> Iterator[CheckResult]:
     yield _datastore(write)
     yield from _batch()
     yield _dvc()
+    for source in params.data.sources:
+        yield _run_check("source", partial(_reach_source, source))
 
 
 def _run_check(name: str, check: Callable[[], str]) -> CheckResult:
@@ -206,6 +211,18 @@ def _dvc() -> CheckResult:
     except SourceError as error:
         return CheckResult("DVC", "FAIL", str(error))
     return _run_check("DVC", check)
+
+
+def _reach_source(source: Source) -> str:
+    """Check that `source` can be read, and say where its credentials come from."""
+    from ..ingestion.locations import check
+    from ..ingestion.remote_stores import store_kind
+
+    check(source)
+    kind, text = store_kind(source.uri), f"{redact(source.uri)} can be read"
+    if kind is None or kind.is_web:
+        return text
+    return f"{text}, with {kind.configured_credentials() or 'the credentials that its library found'}"
 
 
 @contextmanager

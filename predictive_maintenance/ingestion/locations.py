@@ -1,14 +1,12 @@
-"""Check and fetch sources by their URI: local files, DVC, S3, HTTP, databases and the simulator."""
+"""Check and fetch sources by their URI: local files, DVC, remote storage, databases and the simulator."""
 
 import glob
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -18,11 +16,12 @@ from ..errors import SourceError
 from ..machine.table_format import TableFormat
 from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
+from .remote_files import RemoteStore
+from .remote_stores import store_kind
 from .simulator import parse_simulator_uri, simulate
 from .table_reader import TableFile
 
 _CHUNK_BYTES = 2**20
-_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +49,15 @@ def check(source: Source, written: TableFormat | None = None) -> None:
 
 def _check(source: Source, written: TableFormat | None) -> None:
     if source.copies:
-        for copy in source.copies:
-            _check_copy(copy)
+        _check_copies(source.copies)
         return
     uri = source.uri
     resolved = expand(uri)
     scheme = scheme_of(resolved)
     if scheme == "simulator":
         parse_simulator_uri(resolved)
-    elif scheme == "s3":
-        _check_s3(uri, resolved)
-    elif scheme in ("http", "https"):
-        with _download_errors(uri), _http_stream(resolved):
-            pass
+    elif store_kind(resolved):
+        RemoteStore.connect(uri, resolved).check(uri, resolved)
     elif scheme:
         check_database(uri, resolved)
     else:
@@ -78,32 +73,33 @@ def fetch(source: Source, written: TableFormat | None = None) -> Iterator[Iterat
     """
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:
-            yield (_fetch_copy(copy, Path(folder, "download"), written) for copy in source.copies)
+            yield _fetch_copies(source.copies, Path(folder, "download"), written)
         else:
             yield _fetch_uri(source.uri, Path(folder), written)
 
 
-def _check_copy(copy: RemoteCopy) -> None:
-    try:
-        if scheme_of(copy.url) == "s3":
-            _check_s3(copy.url, copy.url, copy.endpoint_url)
-        else:
-            with _download_errors(copy.url), _http_stream(copy.url):
-                pass
-    except SourceError as error:
-        text = f"{copy.path}: not in the DVC remote; run `dvc push` ({error})"
-        raise SourceError(text, transient=error.transient) from None
+def _check_copies(copies: Sequence[RemoteCopy]) -> None:
+    store = _remote_of(copies)
+    for copy in copies:
+        try:
+            store.check(copy.url, copy.url)
+        except SourceError as error:
+            text = f"{copy.path}: not in the DVC remote; run `dvc push` ({error})"
+            raise SourceError(text, transient=error.transient) from None
 
 
-def _fetch_copy(copy: RemoteCopy, target: Path, written: TableFormat | None) -> FetchedTable:
-    with _download_errors(copy.url), target.open("wb") as file:
-        if scheme_of(copy.url) == "s3":
-            _download_s3(copy.url, copy.url, file, copy.endpoint_url)
-        else:
-            _download_http(copy.url, file)
-    if (found := md5_of(target)) != copy.md5:
-        raise SourceError(f"{copy.path}: the file in the DVC remote is damaged: {copy.url} has the md5 {found}")
-    return _fetched_file(target, copy.path, written, copy.dvc_md5)
+def _fetch_copies(copies: Sequence[RemoteCopy], target: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
+    store = _remote_of(copies)
+    for copy in copies:
+        for _ in store.download(copy.url, copy.url, target):
+            if (found := md5_of(target)) != copy.md5:
+                raise SourceError(f"{copy.path}: the file in the DVC remote is damaged: {copy.url} has the md5 {found}")
+            yield _fetched_file(target, copy.path, written, copy.dvc_md5)
+
+
+def _remote_of(copies: Sequence[RemoteCopy]) -> RemoteStore:
+    """The connection to the DVC remote, which is the same for all copies of a source."""
+    return RemoteStore.connect(copies[0].url, copies[0].url, copies[0].endpoint_url)
 
 
 def _fetch_uri(uri: str, folder: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
@@ -115,11 +111,10 @@ def _fetch_resolved(uri: str, resolved: str, folder: Path, written: TableFormat 
     scheme, name = scheme_of(resolved), redact(uri)
     if scheme == "simulator":
         yield _fetched_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
-    elif scheme in ("s3", "http", "https"):
+    elif store_kind(resolved):
         target = folder / "download"
-        with _download_errors(uri), target.open("wb") as file:
-            _download_s3(uri, resolved, file) if scheme == "s3" else _download_http(resolved, file)
-        yield _fetched_file(target, name, written)
+        for name in RemoteStore.connect(uri, resolved).download(uri, resolved, target):
+            yield _fetched_file(target, name, written)
     elif scheme:
         yield _fetched_table(name, read_database(uri, resolved))
     else:
@@ -137,8 +132,8 @@ def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
         paths = [path] if dvc_file_of(path).is_file() else _paths(expand(uri))
         found = tuple(copy for path in paths if (copy := remote_copy(path)))
         found = tuple(copy.model_copy(update={"path": redact_text(copy.path, uri)}) for copy in found)
-        for copy in found:
-            _check_copy(copy)
+        if found:
+            _check_copies(found)
     return found if len(found) == len(paths) else ()
 
 
@@ -173,112 +168,6 @@ def _redacted_errors(uri: str) -> Iterator[None]:
         yield
     except SourceError as error:
         raise SourceError(redact_text(str(error), uri), transient=error.transient) from None
-
-
-@contextmanager
-def _download_errors(uri: str) -> Iterator[None]:
-    """Raise the errors of boto3 and httpx as SourceError that names the source."""
-    import httpx
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-    from s3transfer.exceptions import RetriesExceededError
-
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code == "404" and not _bucket_exists(uri):
-            code = "NoSuchBucket"
-        reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(
-            code, str(error)
-        )
-        transient = _is_transient(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        raise SourceError(f"{redact(uri)}: {reason}", transient=transient) from None
-    except (BotoCoreError, Boto3Error, RetriesExceededError) as error:
-        text = f"{redact(uri)}: {error} (check the AWS credentials and AWS_ENDPOINT_URL)"
-        raise SourceError(text, transient=True) from None
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        text = f"{redact(uri)}: the server returned HTTP {status}"
-        raise SourceError(text, transient=_is_transient(status)) from None
-    except (httpx.InvalidURL, ValueError):  # their texts can contain a part of a password
-        raise SourceError(
-            f"{redact(uri)}: not a valid URL: the port must be a number, and special characters must be percent-encoded"
-        ) from None
-    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.DecodingError) as error:
-        text = f"{redact(uri)}: the response is incomplete or invalid: {error}"
-        raise SourceError(text, transient=True) from None
-    except httpx.HTTPError as error:
-        raise SourceError(f"{redact(uri)}: cannot be reached: {error}", transient=True) from None
-    except OSError as error:
-        text = f"{redact(uri)}: cannot be downloaded: {error.strerror or error}"
-        raise SourceError(text, transient=True) from None
-
-
-def _is_transient(status: int) -> bool:
-    """Whether a server that returned this HTTP status can answer the same request later."""
-    return status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500
-
-
-def _s3(uri: str, endpoint_url: str | None = None) -> Any:
-    import boto3
-
-    try:
-        return boto3.client("s3", endpoint_url=endpoint_url)
-    except ValueError as error:
-        raise SourceError(
-            f"{redact(uri)}: cannot create an S3 client: {error} (AWS_ENDPOINT_URL must begin with http:// or https://)"
-        ) from None
-
-
-def _check_s3(uri: str, resolved: str, endpoint_url: str | None = None) -> None:
-    bucket, key = _bucket_and_key(uri, resolved)
-    with _download_errors(uri):
-        _s3(uri, endpoint_url).head_object(Bucket=bucket, Key=key)
-
-
-def _bucket_exists(uri: str) -> bool:
-    """Whether the bucket of `uri` exists. True if that cannot be determined."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        _s3(uri).head_bucket(Bucket=_bucket_and_key(uri, expand(uri))[0])
-    except ClientError as error:
-        return error.response.get("Error", {}).get("Code") != "404"
-    except BotoCoreError:
-        return True
-    return True
-
-
-def _bucket_and_key(uri: str, resolved: str) -> tuple[str, str]:
-    bucket, _, key = resolved.partition("://")[2].partition("/")
-    if not bucket or not key.strip("/"):
-        raise SourceError(f"{redact(uri)}: not of the form s3://bucket/key")
-    return bucket, key.lstrip("/")
-
-
-def _download_s3(uri: str, resolved: str, file: BinaryIO, endpoint_url: str | None = None) -> None:
-    bucket, key = _bucket_and_key(uri, resolved)
-    _s3(uri, endpoint_url).download_fileobj(bucket, key, file)
-
-
-@contextmanager
-def _http_stream(url: str) -> Iterator[Any]:
-    import httpx
-
-    transport = httpx.HTTPTransport(retries=2)
-    with (
-        httpx.Client(transport=transport, follow_redirects=True, timeout=_TIMEOUT_S) as client,
-        client.stream("GET", url) as response,
-    ):
-        response.raise_for_status()
-        yield response
-
-
-def _download_http(url: str, file: BinaryIO) -> None:
-    with _http_stream(url) as response:
-        for chunk in response.iter_bytes(_CHUNK_BYTES):
-            file.write(chunk)
 
 
 def _fetched_file(path: Path, name: str, written: TableFormat | None, md5: str | None = None) -> FetchedTable:

@@ -10,7 +10,7 @@ from ..config.params import Params
 from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
-from ..ingestion.merging import SourceRecord
+from ..ingestion.merging import Ingested, SourceRecord
 from ..tracking.entities import FLOW_RUN_TAG, ModelVersion
 from ..tracking.promotion import Outcome
 from ..training.candidate import TrainedCandidate
@@ -29,6 +29,7 @@ class FinishedRun(Protocol):
     finished_at: datetime
     params: Params
     records: Sequence[SourceRecord]
+    ingested: Ingested
     cleaned: Cleaned
     rows: SplitRows
     candidate_scores: Mapping[str, Scores]

@@ -16,13 +16,14 @@ from ..evaluation.metrics import Scores
 from ..tracking.entities import VERSION_FILE, ModelVersion
 from .finished_run import FinishedRun
 
+MERGED_TABLE = Path("data/processed/merged.parquet")
 _MAX_POINTS = 300  # of a curve, because git keeps the file
 
 
 def export_results(run: FinishedRun, target: Path, production: ModelVersion | None = None) -> list[Path]:
     """Write the results of `run` below the folder `target` and return the files written.
 
-    - data/processed/: the clean rows and the quarantine
+    - data/processed/: the rows as ingested and merged, the clean rows and the quarantine
     - data/features/: the training rows and the held-out rows
     - models/: the model files, and VERSION_FILE if the model was registered
     - metrics.json: the metrics
@@ -36,8 +37,9 @@ def export_results(run: FinishedRun, target: Path, production: ModelVersion | No
         # Written aside and moved at the end, so that an error leaves the former results complete.
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
             _write_all(run, Path(work), production)
-            # The version file of a former model must not describe a model that was not registered.
-            Path(target, "models", VERSION_FILE).unlink(missing_ok=True)
+            # Files of a former export that this run lacks must not remain beside its own.
+            for optional in (Path("models", VERSION_FILE), MERGED_TABLE):
+                (target / optional).unlink(missing_ok=True)
             return list(_move_files(Path(work), target))
     except OSError as error:
         raise DataError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
@@ -62,6 +64,7 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
 def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) -> None:
     for part in ("data/processed", "data/features", "models", "plots"):
         (folder / part).mkdir(parents=True)
+    _write_merged_rows(run, folder / MERGED_TABLE)
     run.cleaned.frame.to_parquet(folder / "data/processed/readings.parquet", index=False)
     run.cleaned.quarantine.to_parquet(folder / "data/processed/quarantine.parquet", index=False)
     run.rows.train.to_parquet(folder / "data/features/train.parquet", index=False)
@@ -71,6 +74,12 @@ def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) 
     (folder / "metrics.json").write_text(json.dumps(exported_metrics(run.evaluation), indent=2) + "\n")
     for name, table in _plots(run).items():
         table.to_csv(folder / "plots" / name, index=False, float_format="%.6g")
+
+
+def _write_merged_rows(run: FinishedRun, path: Path) -> None:
+    """Write the rows before cleaning. A run of an earlier release lacks them. They are loaded here only, to be freed again."""
+    if ingested := getattr(run, "ingested", None):
+        ingested.frame.to_parquet(path, index=False)
 
 
 def _move_files(source: Path, target: Path) -> Iterator[Path]:

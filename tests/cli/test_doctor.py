@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from predictive_maintenance.cli.setup_checks import check_setup
+from predictive_maintenance.config.sources import Source
 from tests.paths import PARAMS_FILE, REPOSITORY
 
 
@@ -112,6 +113,7 @@ def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
     assert code == 0
     assert {name: state for name, (state, _) in found.items()} == {
         "tracking": "pass", "registry": "pass", "model": "unset", "results": "pass", "AWS Batch": "unset", "DVC": "unset",
+        "source": "pass",
     }  # fmt: skip
     assert "python flows/train_flow.py run" in found["model"][1]
 
@@ -168,3 +170,45 @@ def test_a_missing_job_queue_is_named_with_its_setting(doctor, aws):
     code, found = doctor(**aws[1] | {"METAFLOW_BATCH_JOB_QUEUE": "nightly"})
     assert (code, found["AWS Batch"][0]) == (1, "FAIL")
     assert "METAFLOW_BATCH_JOB_QUEUE: the queue nightly does not exist" in found["AWS Batch"][1]
+
+
+def sources_of(params, *uris):
+    """`params` with other sources."""
+    data = params.data.model_copy(update={"sources": tuple(Source(uri=uri) for uri in uris)})
+    return params.model_copy(update={"data": data})
+
+
+def check_sources(params, *uris):
+    """The results of the checks of the sources `uris`."""
+    results = [result for result in check_setup(sources_of(params, *uris)) if result.name == "source"]
+    return [(result.state, result.text) for result in results]
+
+
+def test_each_source_is_read(registry_uri, params, tmp_path, monkeypatch):
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    results = check_sources(params, "simulator://?rows=10", str(tmp_path / "gone.csv"))
+    assert results[0] == ("pass", "simulator://?rows=10 can be read")
+    assert results[1][0] == "FAIL"
+    assert "gone.csv: no such file" in results[1][1]
+
+
+def test_a_source_in_remote_storage_is_named_with_its_credentials(
+    registry_uri, params, tmp_path, monkeypatch, aws_url, s3_account
+):
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    bucket = boto3.resource("s3").Bucket("doctors")
+    bucket.create()
+    bucket.put_object(Key="a.csv", Body=b"x")
+    (found, missing) = check_sources(params, "s3://doctors/a.csv", "s3://doctors/gone.csv")
+    assert found == ("pass", "s3://doctors/a.csv can be read, with AWS_ACCESS_KEY_ID")
+    assert missing == ("FAIL", "s3://doctors/gone.csv: no such object")
+
+
+def test_a_missing_azure_account_is_named_with_its_settings(registry_uri, params, tmp_path, monkeypatch):
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    for name in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    ((state, text),) = check_sources(params, "abfs://plant/a.csv")
+    assert state == "FAIL"
+    assert text.startswith("abfs://plant/a.csv: set AZURE_STORAGE_CONNECTION_STRING")

@@ -240,3 +240,13 @@ def test_a_password_that_libraries_read_in_different_ways_is_recognised():
     assert has_ambiguous_password("http://me:pass/w0rd@plant:5000")
     assert not has_ambiguous_password("http://me:p@ssw0rd@plant:5000")
     assert urlsplit("http://me:p@ssw0rd@plant:5000").hostname == "plant"
+
+
+@pytest.mark.parametrize("scheme", ["abfs", "abfss"])
+def test_an_azure_container_is_shown_and_a_password_in_its_place_is_not(scheme):
+    uri = f"{scheme}://plant@account.dfs.core.windows.net/a.csv"
+    assert redact(uri) == redact_text(uri) == uri
+    assert written_out_secret(uri) == ""
+    with_password = f"{scheme}://plant:s3cret@account.dfs.core.windows.net/a.csv"
+    assert "s3cret" not in redact(with_password)
+    assert "s3cret" not in redact_text(with_password)

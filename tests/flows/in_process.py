@@ -6,6 +6,7 @@ For tests about what the steps do. Tests about processes, retries, resuming and 
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,9 @@ class Artifacts(SimpleNamespace):
     ingest = clean = features = train = select = evaluate = end = None  # steps, which `next` is called with
 
     def next(self, *steps: Any, **options: Any) -> None: ...
+
+    def merge_artifacts(self, inputs: Sequence[Any], include: Sequence[str]) -> None:
+        vars(self).update({name: getattr(inputs[0], name) for name in include})
 
     def copy(self, **more: Any) -> "Artifacts":
         return Artifacts(**{**vars(self), **more})

@@ -10,7 +10,7 @@ import pytest
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
 from predictive_maintenance.evaluation.gate import judge
-from predictive_maintenance.ingestion.merging import SourceRecord
+from predictive_maintenance.ingestion.merging import Ingested, SourceRecord
 from predictive_maintenance.tracking.promotion import Outcome
 from predictive_maintenance.validation.cleaning import Cleaned
 
@@ -39,6 +39,12 @@ def finished_run(small, evaluation):
         mlflow_run_id="abc",
         params=small.params,
         candidate_scores={"lightgbm": small.out_of_fold},
+        ingested=Ingested(
+            frame=pd.concat([frame, frame.head(1).assign(torque_nm=np.nan)], ignore_index=True),
+            faults=pd.DataFrame(),
+            quarantined=pd.DataFrame(),
+            records=(),
+        ),
         cleaned=Cleaned(
             frame=frame,
             quarantine=QUARANTINE,

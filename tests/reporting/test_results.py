@@ -32,6 +32,22 @@ def test_an_export_writes_tables_model_metrics_and_plots(rejected, small, tmp_pa
     assert pd.read_csv(tmp_path / "plots" / "trials.csv").to_dict("list") == {"trial": [1], "pr_auc": [0.9]}
 
 
+def test_an_export_has_the_merged_rows_before_cleaning(rejected, tmp_path):
+    export_results(rejected, tmp_path)
+    merged = pd.read_parquet(tmp_path / "data" / "processed" / "merged.parquet")
+    clean = pd.read_parquet(tmp_path / "data" / "processed" / "readings.parquet")
+    assert len(merged) == rejected.cleaned.ingested_rows == len(clean) + 1
+    assert merged["torque_nm"].isna().sum() == 1
+
+
+def test_the_export_of_an_earlier_release_s_run_removes_the_merged_rows_of_another_run(rejected, tmp_path):
+    export_results(rejected, tmp_path)
+    del rejected.ingested
+    written = export_results(rejected, tmp_path)
+    assert not (tmp_path / "data" / "processed" / "merged.parquet").exists()
+    assert written == sorted(path for path in tmp_path.rglob("*") if path.is_file())
+
+
 def test_the_export_of_a_rejected_model_removes_the_version_file_of_a_former_one(rejected, tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "version.json").write_text("of version 1")

@@ -1,0 +1,109 @@
+"""Check, list and download the files of a URL through fsspec: S3, Azure, Google Cloud Storage and the web."""
+
+import asyncio
+import glob
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..config.uris import redact, redact_text, scheme_of
+from ..errors import SourceError
+from .remote_errors import remote_errors
+from .remote_stores import CHECK_SECONDS, StoreKind, download_seconds, store_kind
+
+
+@dataclass(frozen=True)
+class RemoteStore:
+    """A connection to the storage of a URL.
+
+    The methods take `uri`, which names and errors show without secrets, and `url`, which is `uri` with its ${NAME}
+    replaced. They raise SourceError.
+    """
+
+    kind: StoreKind
+    files: Any  # fsspec.asyn.AsyncFileSystem
+
+    @classmethod
+    def connect(cls, uri: str, url: str, endpoint_url: str | None = None) -> Self:
+        """Prepare the connection to the storage of `url`. Nothing is sent yet."""
+        import fsspec
+
+        kind = store_kind(url)
+        assert kind is not None, scheme_of(url)
+        for name, value in kind.environment.items():
+            os.environ.setdefault(name, value)
+        try:
+            implementation = fsspec.get_filesystem_class(scheme_of(url))
+        except ImportError as error:
+            raise SourceError(f"{redact(uri)}: {kind.install or error}") from None
+        with remote_errors(uri, kind):
+            options = {**kind.options(endpoint_url), **implementation._get_kwargs_from_urls(url)}
+            # No cached connection and no cached listing, because settings and files change.
+            return cls(kind, implementation(**options, skip_instance_cache=True, use_listings_cache=False))
+
+    def check(self, uri: str, url: str) -> None:
+        """Check that `url` names at least one file, without reading it."""
+        path = self._path(uri, url)
+        if self._is_pattern(uri, path):
+            self._matches(uri, path)
+        else:
+            self._check_file(uri, path)
+
+    def download(self, uri: str, url: str, target: Path) -> Iterator[str]:
+        """Download the files of `url` to `target`, each in place of the former. Yield the name of each."""
+        path = self._path(uri, url)
+        is_pattern = self._is_pattern(uri, path)
+        for found in self._matches(uri, path) if is_pattern else [path]:
+            self._run(uri, download_seconds(), self.files._get_file, found, str(target))
+            yield redact_text(self.files.unstrip_protocol(found), uri) if is_pattern else redact(uri)
+
+    def _path(self, uri: str, url: str) -> str:
+        """`url` as fsspec names it: a web address, or bucket and key."""
+        path = str(self.files._strip_protocol(url))
+        bucket, _, key = path.partition("/")
+        if not self.kind.is_web and not (bucket and key.strip("/")):
+            raise SourceError(f"{redact(uri)}: not of the form {self.kind.form}")
+        return path
+
+    def _is_pattern(self, uri: str, path: str) -> bool:
+        """Whether `path` has wildcards and is not itself the path of a file. A web server lists no files."""
+        if self.kind.is_web or not glob.has_magic(path):
+            return False
+        return not self._run(uri, CHECK_SECONDS, self._is_file, path)
+
+    async def _is_file(self, path: str) -> bool:
+        try:
+            return bool((await self.files._info(path))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    def _matches(self, uri: str, path: str) -> list[str]:
+        found = self._run(uri, CHECK_SECONDS, self.files._glob, path, detail=True)
+        files = sorted(name for name, entry in found.items() if entry["type"] == "file")
+        if not files:
+            raise SourceError(f"{redact(uri)}: no file matches")
+        return files
+
+    def _check_file(self, uri: str, path: str) -> None:
+        entry = self._run(uri, CHECK_SECONDS, self.files._info, path)
+        if entry["type"] == "directory":
+            folder = redact(uri).rstrip("/")
+            raise SourceError(f"{redact(uri)}: is a folder; name its files, for example {folder}/*.csv")
+
+    def _run(self, uri: str, seconds: float, work: Callable[..., Awaitable[Any]], *given: Any, **options: Any) -> Any:
+        """The result of `work(*given, **options)`, which is ended after `seconds`."""
+        from fsspec.asyn import sync
+
+        async def limited() -> Any:
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    return await work(*given, **options)
+            except TimeoutError:
+                if limit.expired():
+                    raise TimeoutError(f"not finished after {seconds:g} s") from None
+                raise
+
+        with remote_errors(uri, self.kind):
+            return sync(self.files.loop, limited)
