@@ -65,7 +65,7 @@ test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build
 	$(PYTEST) -m browser
 
 test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
-	$(PYTEST) $(PARALLEL) -m containers
+	$(PYTEST) -m containers
 
 check: $(READY) $(ACTIONLINT)  ## Check lint, format, types, import directions, documentation and workflows
 	$(BIN)/ruff check .
