@@ -8,6 +8,7 @@ from ..machine.dimensions import unit_conversions
 from ..machine.machine import Machine
 from ..strict_model import LocatedValueError
 from .model_validation import located_error, validated
+from .text_file import read_text
 from .yaml_reader import line_finder, read_plain_yaml
 
 MACHINE_FILE = "machine.yaml"
@@ -15,13 +16,7 @@ MACHINE_FILE = "machine.yaml"
 
 def load_machine(path: Path) -> Machine:
     """Read a machine.yaml. Raises ConfigError that names the file, the line and every mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8") from None
-    return parse_machine(text, str(path))
+    return parse_machine(read_text(path), str(path))
 
 
 def parse_machine(text: str, origin: str = MACHINE_FILE) -> Machine:

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ConfigError
 from .params import Params, parse_params
 from .project import PARAMS_NAME, params_file
+from .text_file import read_text
 from .yaml_reader import read_plain_yaml
 
 
@@ -26,10 +27,4 @@ def load_params(path: Path | None = None) -> Params:
 
 @lru_cache
 def _load(path: Path) -> Params:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start + 1}): save it as UTF-8") from None
-    return parse_params(read_yaml(text, str(path)), str(path))
+    return parse_params(read_yaml(read_text(path), str(path)), str(path))
