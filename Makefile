@@ -66,7 +66,7 @@ test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build
 	$(PYTEST) -m browser
 
 test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
-	$(PYTEST) $(PARALLEL) -m containers
+	$(PYTEST) -m containers
 
 azurite: $(AZURITE)  ## Install Azurite, the emulator of Azure Blob Storage, for the long tests (240 MB)
 

@@ -1,4 +1,4 @@
-"""Probabilities of readings that nobody measured: mixes of two readings, and readings with one value changed.
+"""Probabilities of readings that were not measured: mixes of two readings, and readings with one value changed.
 
 For some of them, a formula of the machine's description may have no value, such as the root of a negative difference.
 """

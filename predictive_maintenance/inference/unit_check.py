@@ -54,7 +54,7 @@ class UnitCheck:
         column, (low, high) = self._columns[name], self._limits[name]
         header, scale, offset = self._match.columns[name]
         smallest, largest = ((value - offset) / scale for value in (extent.smallest, extent.largest))
-        units = likely_units(column, (low, high), smallest, largest, (scale, offset))
+        units = likely_units(column, (low, high), smallest, largest)
         if not units:
             return None
         return (

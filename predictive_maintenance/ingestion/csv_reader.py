@@ -104,7 +104,7 @@ class CsvFile:
         Empty lines are not rows, and a quoted cell can contain a line break. Reads the file up to the last of `rows`.
         """
         found: dict[int, int] = {}
-        with self._text() as text, suppress(csv.Error):
+        with self._text() as text, suppress(csv.Error):  # lines are an addition: the rows after such a line have none
             reader = csv.reader(text, delimiter=self.dialect.separator)
             if not self.dialect.columns:
                 next(reader)

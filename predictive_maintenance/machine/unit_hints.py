@@ -13,22 +13,13 @@ _SPELLINGS = (
 """Spellings of units whose key is not their usual spelling."""
 
 
-def likely_units(
-    column: Column,
-    limits: tuple[float, float],
-    smallest: float,
-    largest: float,
-    given: tuple[float, float] = (1.0, 0.0),
-) -> tuple[str, ...]:
-    """The units in which `smallest` and `largest` are within `limits`, which are in the canonical unit; at most two.
-
-    `given` is the conversion (scale, offset) of the unit that the values are said to have: it is left out.
-    """
+def likely_units(column: Column, limits: tuple[float, float], smallest: float, largest: float) -> tuple[str, ...]:
+    """The units in which `smallest` and `largest` are within `limits`, which are in the canonical unit; at most two."""
     low, high = limits
     units: dict[tuple[float, float], str] = {}
     for key, conversion in column.units.items():
         scale, offset = conversion
-        if conversion != given and low <= smallest * scale + offset and largest * scale + offset <= high:
+        if low <= smallest * scale + offset and largest * scale + offset <= high:
             units.setdefault(conversion, _spelled(key))
     return tuple(units.values())[:_MAX_UNITS]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import lru_cache
+from tokenize import TokenError
 from typing import Any
 
 import pint
@@ -44,6 +45,14 @@ _SPELLINGS = {
 }  # fmt: skip
 """Spellings that pint reads in another way or not at all. A revolution is a number here: rpm is 1/min."""
 
+_HUGE = re.compile(r"(?<![^\W\d]|[°)])(?:\*\*|\^)|(?:\*\*|\^)[-+]?\d{2}|\d{4}|\d[eE]")
+"""A power of a number, a power above 9, or a large number: pint would calculate it, however large it is."""
+
+_NOT_A_UNIT = (
+    pint.errors.PintError, TokenError, AssertionError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError,
+)  # fmt: skip
+"""What pint raises for a text that is not a unit."""
+
 _ICE_POINT_K = Fraction(27315, 100)
 
 Dimension = Any
@@ -59,8 +68,10 @@ def dimension_of(unit: str, own: tuple[str, ...]) -> Dimension:
     """The dimension of a unit, which may contain the machine's `own` units. Raises ValueError that suggests a known one."""
     registry = _registry(own)
     try:
+        if _HUGE.search(re.sub(r"\s*(\*\*|\^)\s*", r"\1", _with_powers(unit))):
+            raise ValueError(f"{unit!r} has a huge number")
         return registry.get_dimensionality(registry.parse_units(_expression(unit, own)))
-    except Exception:  # noqa: BLE001  pint raises untyped errors for a text that is not a unit
+    except _NOT_A_UNIT:
         known = [*_SPELLINGS, *own, *(key for family in _FAMILIES for key in family)]
         near = get_close_matches(unit, known, 1, 0.6)
         hint = f"did you mean {near[0]!r}? Or" if near else "correct it, or"
@@ -97,8 +108,12 @@ def _conversion(registry: Any, unit: str, canonical: str) -> tuple[float, float]
 def _expression(unit: str, own: tuple[str, ...]) -> str:
     """The unit in pint's spelling: "min Nm" is minute * newton * meter."""
     spellings = _SPELLINGS | {name: _own_name(place) for place, name in enumerate(own)}
-    parts = re.split(r"([\s·*/^()\d.+-]+)", unit.replace("²", "**2").replace("³", "**3"))
+    parts = re.split(r"([\s·*/^()\d.+-]+)", _with_powers(unit))
     return "".join(f"({spellings[part]})" if part in spellings else part for part in parts).replace("·", "*")
+
+
+def _with_powers(unit: str) -> str:
+    return unit.replace("²", "**2").replace("³", "**3")
 
 
 def _own_name(place: int) -> str:

@@ -78,6 +78,11 @@ def test_of_many_contributions_the_number_of_those_left_out_and_the_largest_erro
     assert "90 smaller contributions are not shown one by one." in text
 
 
+def test_the_chart_has_one_bar_for_all_contributions_that_are_left_out():
+    (chart,) = shown("contributions_chart", explanation(20)).get("vega_lite_chart")
+    assert b"the 10 others together" in chart.proto.SerializeToString()
+
+
 def test_the_bars_add_up_to_all_contributions():
     parts = explanation(100).contributions
     found = bars(parts[:10], parts[10:])

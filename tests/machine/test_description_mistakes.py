@@ -5,6 +5,7 @@ Each case changes one place of DESCRIPTION. The messages are given in full, so t
 
 import json
 from contextlib import suppress
+from copy import deepcopy
 
 import pytest
 from hypothesis import given, settings
@@ -329,6 +330,6 @@ def test_any_wrong_value_is_accepted_or_reported(changes):
             target = raw
             for key in path[:-1]:
                 target = target[key]
-            target[path[-1]] = value
+            target[path[-1]] = deepcopy(value)  # the same value may be drawn again, and changed there
     with suppress(ConfigError):  # any other exception fails the test
         parse_machine(json.dumps(raw), "pump.yaml")

@@ -66,6 +66,18 @@ def test_units_that_agree_are_accepted(formula, unit):
 
 
 @pytest.mark.parametrize(
+    "unit", ["9**9**9", "K * 9 ** 99999999", "9^9^9", "m**1e9", "1e999²999", "m**99", "((9)**9)**9", "9999999 m"]
+)
+def test_a_unit_with_a_huge_number_is_refused_without_calculating_it(unit):
+    assert f"unit {unit!r} is not known" in refusal("force * arm", f'"{unit}"')
+
+
+@pytest.mark.parametrize("unit", ["m++", "degC ^0", "(", "m[0]", "import os", "km^", "()"])
+def test_a_text_that_pint_cannot_read_is_refused(unit):
+    assert f"unit {unit!r} is not known" in refusal("force * arm", f'"{unit}"')
+
+
+@pytest.mark.parametrize(
     ("formula", "unit", "message"),
     [
         ("outside + turns", "K", "the formula of result adds outside in K and turns in rpm"),

@@ -1,4 +1,4 @@
-"""A registry whose file is gone is told apart from one that never had a run."""
+"""A missing registry file is reported if there were runs, and only then."""
 
 import pytest
 from click.testing import CliRunner
