@@ -36,8 +36,9 @@ EXPECTED = {"unit": ["1", "2"], "load": ["0.5", "0.7"], "oil": ["30", "31"]}
         b"1 0.5 30\n2 0.7 31\n",
         b"  1   0.5\t30  \n2 0.7 31",
         b"1 0.5 30 \r\n2 0.7 31 \r\n",
-        gzip.compress(b"1 0.5 30\n2 0.7 31\n"),
+        gzip.compress(b"1 0.5 30\n2 0.7 31\n", mtime=0),
     ],
+    ids=["single spaces", "many spaces and tabs", "spaces at line ends", "compressed"],
 )
 def test_cells_are_separated_by_any_number_of_spaces(rows_of, content):
     assert rows_of(content, SPACED) == EXPECTED
