@@ -19,11 +19,14 @@ from predictive_maintenance.evaluation.evaluate import Evaluation, evaluate
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.training.candidate import TrainedCandidate, train_untuned
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
+from tests.fixtures.compressor_readings import compressor_readings
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
@@ -110,13 +113,7 @@ def small(params: Params, read_rows: Callable[[str], pd.DataFrame], tmp_path_fac
     """A LightGBM on 8,000 simulated readings, trained once for all workers."""
 
     def train(folder: Path) -> None:
-        rows = split(
-            params.machine.with_features(read_rows("simulator://?rows=8000&seed=3")),
-            params.machine,
-            params.split,
-            params.training.seed,
-        )
-        _train("lightgbm", rows, params, folder)
+        _train("lightgbm", _split(read_rows("simulator://?rows=8000&seed=3"), params), params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small model", train), params)
 
@@ -162,6 +159,47 @@ def small_forest(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Smal
 def small_models(small: Small, small_forest: Small) -> dict[str, Small]:
     """Both small models by algorithm."""
     return {"lightgbm": small, "random_forest": small_forest}
+
+
+@pytest.fixture(scope="session")
+def compressor_params(params: Params, machines: dict[str, Machine]) -> Params:
+    return params.override(machine=to_plain(machines["compressor"]))
+
+
+@pytest.fixture(scope="session")
+def compressor_csv(machines: dict[str, Machine], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled readings of a machine that has nothing in common with milling."""
+    path = tmp_path_factory.mktemp("compressor") / "readings.csv"
+    compressor_readings(machines["compressor"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_compressor(
+    compressor_params: Params, compressor_csv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Small:
+    """A LightGBM of the compressor, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        ingested = ingest((Source(uri=str(compressor_csv)),), compressor_params.machine)
+        cleaned = clean(ingested, compressor_params.machine, compressor_params.cleaning).frame
+        _train("lightgbm", _split(cleaned, compressor_params), compressor_params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small compressor", train), compressor_params)
+
+
+@pytest.fixture(scope="session")
+def small_compressor_forest(small_compressor: Small, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A random forest on the same rows as `small_compressor`, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        _train("random_forest", small_compressor.rows, small_compressor.params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small compressor forest", train), small_compressor.params)
+
+
+def _split(frame: pd.DataFrame, params: Params) -> SplitRows:
+    return split(params.machine.with_features(frame), params.machine, params.split, params.training.seed)
 
 
 def _train(algorithm: str, rows: SplitRows, params: Params, folder: Path) -> None:

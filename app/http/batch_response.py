@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from predictive_maintenance.machine.names import READING_ID
+from predictive_maintenance.scorer.missing_values import MissingValues
 
 from ..schemas.prediction import RiskLevel
 from ..serving.assessment import recommended_action
@@ -25,7 +26,10 @@ _LEVEL_NAMES = np.array(_RISK_LEVELS, dtype=object)
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBatch:
-    """The scores of a batch: columns that hold its valid rows only, in their order. `warnings` are by position in these."""
+    """The scores of a batch: columns that hold its valid rows only, in their order. `warnings` are by position in these.
+
+    `batch_warnings` are about the batch as a whole.
+    """
 
     batch: Batch
     model: ServedModel
@@ -35,6 +39,7 @@ class ScoredBatch:
     levels: npt.NDArray[np.int8]
     limit_codes: npt.NDArray[Any]
     warnings: dict[int, list[str]]
+    batch_warnings: Sequence[str]
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -70,6 +75,8 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     decisions = model.scorer.decisions(probabilities)
     elevated = probabilities * spec.missed_failure_cost >= spec.false_alarm_cost
     levels = np.where(decisions, 2, elevated).astype(np.int8)
+    missing = MissingValues(model.scorer)
+    missing.add(columns, len(probabilities))
     return ScoredBatch(
         batch=batch,
         model=model,
@@ -79,6 +86,7 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
         levels=levels,
         limit_codes=model.scorer.machine.exceeded_limit_codes(columns),
         warnings=_warnings(columns, model),
+        batch_warnings=missing.warnings(),
     )
 
 
@@ -93,6 +101,8 @@ def as_json(scored: ScoredBatch, model_name: str) -> bytes:
         "rows": scored.batch.rows,
         "rejected_rows": len(scored.batch.errors),
     }
+    if scored.batch_warnings:
+        answer["warnings"] = scored.batch_warnings
     answer["predictions"] = _json_columns(scored) if scored.batch.columnar else _json_records(scored)
     return msgspec.json.encode(answer)
 

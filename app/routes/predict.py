@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from predictive_maintenance.errors import DataError
 from predictive_maintenance.machine.unit_hints import conversion_hint
+from predictive_maintenance.validation.cell_validation import invalid_values
 
 from ..http.disconnect import run_while_connected
 from ..http.fast_path import FastPathRoute
@@ -64,7 +67,10 @@ async def predict(request: Request) -> Response:
     service = get_service(request)
     explain = _flag(request, "explain")
     model, reading = await _read_reading(service, request)
-    answer = assess(model, service.model_name, reading)
+    try:
+        answer = assess(model, service.model_name, reading)
+    except DataError as error:
+        raise _without_value(service, model, reading, error) from None
     if explain:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
         answer["explanation"] = explanation_response(explanation, model.scorer.machine, reading)
@@ -85,7 +91,10 @@ async def predict_what_if(request: Request) -> Response:
     """
     service = get_service(request)
     model, reading = await _read_reading(service, request)
-    answer = await run_while_connected(request, service.executor.run(what_if_response, model, reading))
+    try:
+        answer = await run_while_connected(request, service.executor.run(what_if_response, model, reading))
+    except DataError as error:
+        raise _without_value(service, model, reading, error) from None
     return Response(to_json(answer), media_type=JSON)
 
 
@@ -119,10 +128,24 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
     try:
         reading = validate_reading(body, model.schema, partial(_range_errors, model))
     except Problem as problem:
-        fields = (field for _, field, _ in problem.errors)
-        service.metrics.count_rejected(count_by_field(fields, model.schema.names))
-        raise
+        raise _counted(service, model, problem) from None
     return model, reading
+
+
+def _without_value(service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError) -> Problem:
+    """The problem of a reading with valid values for which a formula has no finite value, as in a batch."""
+    machine = model.scorer.machine
+    columns = {name: np.array([reading.get(name, np.nan)]) for name in machine.input_names}
+    faults = invalid_values(columns, machine.input_names, machine)
+    errors: list[FieldError] = [(None, fault.column, fault.reason) for fault in faults]
+    return _counted(service, model, field_problem(errors or [(None, "", str(error))]))
+
+
+def _counted(service: Service, model: ServedModel, problem: Problem) -> Problem:
+    """`problem`, after its fields are counted in the metrics."""
+    fields = (field for _, field, _ in problem.errors)
+    service.metrics.count_rejected(count_by_field(fields, model.schema.names))
+    return problem
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -146,4 +146,9 @@ class BatchPrediction(BaseModel):
     currency: str = Field(examples=["EUR"])
     rows: int = Field(description="Rows of the request.")
     rejected_rows: int = Field(description="Rows with errors, which are not scored.")
+    warnings: list[str] = Field(
+        default=[],
+        description="About the batch as a whole: optional sensors that are missing far more or less often than in training. "
+        "Absent without warnings.",
+    )
     predictions: list[dict[str, Any]] | dict[str, list[Any]]

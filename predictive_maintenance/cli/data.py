@@ -81,6 +81,8 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
         f"{scored.rejected:,} rejected"
     )
     _print_reasons(scored.reasons.most_common(_SHOWN_REASONS))
+    for warning in scored.warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"written to {output}")
     if scored.rejected == scored.rows:
         click.echo(f"no row was scored: see `{program_name()} check {file}`", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from ..ingestion.table_writer import is_parquet, writer
 from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
+from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
 from ..validation.cleaning import validate
 from ..validation.parsing import parse
@@ -36,12 +38,16 @@ T = TypeVar("T")
 
 @dataclass
 class ScoredFile:
-    """The numbers of rows in a scored file, and of the cells that rows were rejected for, by column and reason."""
+    """The numbers of rows in a scored file, and of the cells that rows were rejected for, by column and reason.
+
+    `warnings` are sentences about sensors that are missing far more or less often than in training.
+    """
 
     rows: int = 0
     alarms: int = 0
     rejected: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    warnings: Sequence[str] = ()
 
 
 class BadCell(NamedTuple):
@@ -143,11 +149,14 @@ def score_file(
     names = [name for name in machine.input_names if name in match.columns]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
-    scored = ScoredFile()
+    scored, missing = ScoredFile(), MissingValues(scorer)
     dialect = table.dialect or Dialect()
     with writer(output, dialect) as write:
         for batch, frame, faults in _prefetch(_checked_batches(table, match, names, machine)):
-            added = _score(frame, faults, scorer, version)
+            good = np.ones(len(frame), dtype=bool)
+            good[faults["position"]] = False
+            missing.add(frame[good], int(good.sum()))
+            added = _score(frame, faults, good, scorer, version)
             if dialect.decimal == "," and not is_parquet(output):
                 text = pc.cast(added["failure_probability"], pa.string())
                 added["failure_probability"] = pc.replace_substring(text, ".", ",")
@@ -159,6 +168,7 @@ def score_file(
             on_rows(len(frame))
         if scored.rows == 0:
             raise SourceError(f"{path}: no rows")
+    scored.warnings = missing.warnings()
     return scored
 
 
@@ -191,9 +201,9 @@ def _checked_batches(
         yield batch, frame, faults.sort_values("position", ignore_index=True)
 
 
-def _score(frame: pd.DataFrame, faults: pd.DataFrame, scorer: Scorer, version: str) -> dict[str, pa.Array]:
-    good = np.ones(len(frame), dtype=bool)
-    good[faults["position"]] = False
+def _score(
+    frame: pd.DataFrame, faults: pd.DataFrame, good: npt.NDArray[np.bool_], scorer: Scorer, version: str
+) -> dict[str, pa.Array]:
     probabilities = np.full(len(frame), np.nan)
     if good.any():
         probabilities[good] = scorer.probabilities(frame if good.all() else frame[good])

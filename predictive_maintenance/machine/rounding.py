@@ -29,6 +29,5 @@ def decimals_of(resolution: float) -> int:
 
 
 def shown(number: float) -> str:
-    """The number as text: short, but without losing digits as `%g` does for 1234567."""
-    text = f"{number:g}"
-    return text if float(text) == number else f"{number:.15g}"
+    """The number as text, without an exponent from 0.0001 to 1e15, and without losing digits as `%g` does for 1234567."""
+    return f"{number:.15g}"

@@ -61,7 +61,8 @@ class ScorerSpec:
 
     `limits` are the ranges of the sensors in formats 1 and 2; later, they are in the description of the machine. `output`
     is the output of the trees: log-odds where the algorithm allows, because float32 probabilities near 1 are so coarse
-    that a calibration would make the rounding error visible.
+    that a calibration would make the rounding error visible. `missing_shares` has the share of missing values of each
+    optional sensor in training.
     """
 
     algorithm: Annotated[str, Field(min_length=1, max_length=100)]
@@ -73,6 +74,7 @@ class ScorerSpec:
     false_alarm_cost: Positive
     currency: Annotated[str, Field(max_length=100)]
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    missing_shares: dict[str, Probability] = field(default_factory=dict)
     format: int = FORMAT
 
     @model_validator(mode="after")
@@ -88,8 +90,9 @@ class ScorerSpec:
 
     def to_json(self) -> str:
         content = asdict(self)
-        if not self.limits:
-            del content["limits"]
+        for optional in ("limits", "missing_shares"):
+            if not content[optional]:
+                del content[optional]
         return json.dumps(content, indent=2)
 
     @classmethod
@@ -188,7 +191,7 @@ def read_file(folder: Path, name: str) -> bytes:
 def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
     """The machine of a version, from machine.json; before format 3, the milling machine with the limits of `spec`.
 
-    Raises ModelError if the file is missing or damaged, or does not have the features of `spec`.
+    Raises ModelError if the file is missing or damaged, or `spec` has other features or optional sensors.
     """
     if spec.format >= _MACHINE_FORMAT:
         if content is None:
@@ -198,6 +201,8 @@ def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
         machine = MILLING.adjusted(ranges=spec.limits)
         if not PUBLISHED_LIMIT_MARGINS.keys().isdisjoint(spec.features):
             machine = with_published_limit_margins(machine)
+    if wrong := sorted(set(spec.missing_shares) - set(machine.optional_sensor_names)):
+        raise ModelError(f"{SPEC_FILE} is damaged: missing_shares: {wrong[0]!r} is not an optional sensor")
     if unknown := [name for name in spec.features if name not in machine.feature_names]:
         known = ", ".join(machine.feature_names)
         raise ModelError(

@@ -47,6 +47,7 @@ def export_model(
     trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params
 ) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows come from `test`, the reference sample from `train`."""
+    machine = params.machine
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -56,8 +57,8 @@ def export_model(
         missed_failure_cost=params.costs.missed_failure,
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
+        missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
     )
-    machine = params.machine
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values=bool(machine.optional_sensor_names))
     golden = _golden_rows(Scorer(spec, machine, onnx), test)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()

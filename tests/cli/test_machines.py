@@ -115,7 +115,7 @@ def test_describe_prints_the_columns_of_a_machine(run, project):
     assert columns["oil_degc"] == ["sensor", "°C", "-40", "to", "150", "no", "oil"]
     assert columns["broken"] == ["label", "broken", "bearing"]
     assert features["stress"] == ["Pa", "rise_pa", "*", "ratio", "**", "2"]
-    assert limits["strokes"] == ["strokes", "2e+09", "stroke", "or", "less", "overhaul"]
+    assert limits["strokes"] == ["strokes", "2000000000", "stroke", "or", "less", "overhaul"]
 
 
 def test_describe_shows_milling_by_default(run, project):

@@ -113,9 +113,9 @@ def test_the_allowed_values_are_described_from_the_bound(compressor):
         "1 or more",
         "45 mm/s or less",
         "28 mm/s or less",
-        "2e+09 stroke or less",
+        "2000000000 stroke or less",
         "0.9 or less",
-        "1e+07 Pa or less",
+        "10000000 Pa or less",
     ]
 
 

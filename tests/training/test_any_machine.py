@@ -5,42 +5,22 @@ import pytest
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.ingest import ingest
-from predictive_maintenance.machine.machine_json import to_plain
-from predictive_maintenance.scorer.scoring import Scorer
-from predictive_maintenance.training.candidate import train_untuned
-from predictive_maintenance.training.export import agreement, export_model
-from predictive_maintenance.training.splits import split
+from predictive_maintenance.training.export import agreement
 from predictive_maintenance.validation.cleaning import clean
-from tests.fixtures.machines import random_readings, records
+from tests.fixtures.machines import records
 
 
 @pytest.fixture(scope="module")
-def compressor_params(params, machines):
-    return params.override(machine=to_plain(machines["compressor"]))
-
-
-@pytest.fixture(scope="module")
-def cleaned(machines, compressor_params, tmp_path_factory):
-    """Clean readings of the compressor, read from a file. It fails with a wide clearance, strong vibration and many strokes."""
-    readings = random_readings(machines["compressor"], 3000)
-    readings.loc[2, "outlet_pa"] = readings.loc[2, "inlet_pa"]
-    vibration = np.nan_to_num(readings["vibration_mm_s"], nan=30.0)
-    risk = readings["clearance_m"] / 9e-4 * 2 + vibration / 60 + readings["strokes"] / 3e9
-    path = tmp_path_factory.mktemp("compressor") / "readings.csv"
-    readings.assign(broken=(risk > 2.2).astype(int)).to_csv(path, index=False)
-    ingested = ingest((Source(uri=str(path)),), compressor_params.machine)
+def cleaned(compressor_params, compressor_csv):
+    ingested = ingest((Source(uri=str(compressor_csv)),), compressor_params.machine)
     return clean(ingested, compressor_params.machine, compressor_params.cleaning)
 
 
-@pytest.fixture(scope="module", params=["lightgbm", "random_forest"])
-def exported(request, cleaned, compressor_params):
+@pytest.fixture(params=["lightgbm", "random_forest"])
+def exported(request, small_compressor, small_compressor_forest):
     """(trained, scorer, held-out rows) of one algorithm."""
-    machine = compressor_params.machine
-    rows = split(
-        machine.with_features(cleaned.frame), machine, compressor_params.split, compressor_params.training.seed
-    )
-    trained = train_untuned(request.param, rows.train, rows.fold, compressor_params)
-    return trained, Scorer.from_files(export_model(trained, rows.train, rows.test, compressor_params)), rows.test
+    small = small_compressor if request.param == "lightgbm" else small_compressor_forest
+    return small.trained, small.scorer, small.rows.test
 
 
 def test_the_model_of_another_machine_has_its_own_name(compressor_params):

@@ -1,0 +1,111 @@
+"""The API serves a machine unlike milling: no category, no id, no time, optional sensors, values of 1e-4 and 1e6."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.fixtures.machines import records
+
+from .conftest import MemoryRegistry, start_client
+
+
+@pytest.fixture(scope="module")
+def client(small_compressor, compressor_params, checked_files, tmp_path_factory):
+    registry = MemoryRegistry(versions={"1": small_compressor.files}, alias="1")
+    folder = tmp_path_factory.mktemp("compressor client")
+    with start_client(registry, compressor_params, folder, checked_files) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(small_compressor):
+    """200 held-out readings, of which some lack optional sensors."""
+    names = list(small_compressor.scorer.machine.input_names)
+    return small_compressor.rows.test[names].head(200).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def expected(small_compressor, rows):
+    return small_compressor.scorer.probabilities(rows).tolist()
+
+
+def test_a_reading_may_lack_optional_sensors_or_have_null(client, rows, expected):
+    for reading, probability in zip(records(rows), expected, strict=True):
+        for body in (reading, dict.fromkeys(rows) | reading):
+            answer = client.post("/predict", json=body)
+            assert (answer.status_code, answer.json()["failure_probability"]) == (200, probability)
+
+
+def test_a_batch_gets_the_probabilities_of_its_readings(client, rows, expected):
+    as_records = client.post("/predict/batch", json=records(rows)).json()
+    assert [answer["failure_probability"] for answer in as_records["predictions"]] == expected
+    columns = {name: [None if value != value else value for value in rows[name].tolist()] for name in rows}
+    assert client.post("/predict/batch", json=columns).json()["predictions"]["failure_probability"] == expected
+    headers = {"Content-Type": "text/csv", "Accept": "application/json"}
+    table = client.post("/predict/batch", content=rows.to_csv(index=False), headers=headers).json()
+    assert [answer["failure_probability"] for answer in table["predictions"]] == expected
+
+
+def test_a_table_may_have_other_headers_and_units(client, rows, expected):
+    table = rows.rename(columns={"clearance_m": "Gap [mm]", "inlet_pa": "P1 [bar]"})
+    table["Gap [mm]"] *= 1000
+    table["P1 [bar]"] /= 1e5
+    headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    answer = client.post("/predict/batch", content=table.to_csv(index=False), headers=headers)
+    found = pd.read_csv(io.StringIO(answer.text))["failure_probability"]
+    assert np.isclose(found, expected, atol=1e-3).mean() > 0.98  # a converted value can be on the other side of a split
+
+
+def test_a_reading_without_a_required_sensor_is_refused_by_name(client, rows):
+    reading = {name: value for name, value in records(rows)[0].items() if name != "strokes"}
+    answer = client.post("/predict", json=reading)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "strokes: is missing")
+
+
+def test_a_small_value_outside_its_range_is_refused_with_the_range_in_full(client, rows):
+    answer = client.post("/predict", json=records(rows)[0] | {"clearance_m": 9e-6, "inlet_pa": 2.1e6})
+    assert answer.json()["detail"] == (
+        "clearance_m: outside of the physical limits 1e-05 to 0.0009 m; "
+        "inlet_pa: outside of the physical limits 20000 to 2000000 Pa"
+    )
+
+
+def test_a_reading_for_which_a_formula_has_no_value_is_refused_with_the_formula(client, rows):
+    reading = records(rows)[0] | {"outlet_pa": records(rows)[0]["inlet_pa"]}
+    expected = {"field": "inverse_rise", "reason": "1 / rise_pa is not a finite number"}
+    for path in ("/predict", "/predict/what-if"):
+        answer = client.post(path, json=reading)
+        assert (answer.status_code, answer.json()["errors"]) == (422, [{"row": None, **expected}])
+    batch = client.post("/predict/batch", json=[reading, records(rows)[1]]).json()
+    assert batch["predictions"][0] == {"row": 1, "errors": [expected]}
+
+
+def test_a_batch_that_lacks_an_optional_sensor_is_scored_with_a_warning(client, rows):
+    answer = client.post("/predict/batch", json=records(rows.drop(columns="oil_degc"))).json()
+    assert answer["rejected_rows"] == 0
+    assert answer["warnings"][0].startswith("Oil temperature is missing in 100% of the 200 scored rows, but in ")
+
+
+def test_an_explanation_has_a_contribution_of_each_sensor_also_of_a_missing_one(client, rows, small_compressor):
+    reading = {name: records(rows)[0][name] for name in small_compressor.scorer.machine.required_sensor_names}
+    explanation = client.post("/predict?explain=true", json=reading).json()["explanation"]
+    values = {part["sensor"]: part["value"] for part in explanation["contributions"]}
+    assert set(values) == set(small_compressor.scorer.machine.sensor_names)
+    assert values["oil_degc"] is None
+    assert client.post("/predict/what-if", json=reading).status_code == 200
+
+
+def test_the_document_has_the_fields_ranges_and_examples_of_the_served_machine(client):
+    document = client.get("/openapi.json").json()
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    schema = body["schema"]
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    assert schema["required"] == ["clearance_m", "inlet_pa", "outlet_pa", "strokes"]
+    clearance = schema["properties"]["clearance_m"]
+    assert (clearance["minimum"], clearance["maximum"]) == (1e-5, 9e-4)
+    assert "product_type" not in schema["properties"]
+    for example in body["examples"].values():
+        assert client.post("/predict", json=example["value"]).status_code == 200
