@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 
 
 def test_score_adds_columns_to_the_rows(run, promoted, tmp_path, small):

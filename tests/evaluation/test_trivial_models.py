@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.evaluation.metrics import score
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores, score_rows
 from predictive_maintenance.evaluation.trivial_models import score_trivial_models
 from predictive_maintenance.evaluation.verdict import CheckName
-from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine.features import with_features
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import Agreement, estimator_probabilities
 from predictive_maintenance.training.splits import split
@@ -101,7 +101,7 @@ def test_a_model_trained_on_labels_without_a_pattern_is_rejected(quick):
     """64 % positives at random. The threshold with the best F1 raises an alarm for nearly every reading."""
     readings = simulate(2000, seed=5).assign(source_index=0)
     readings["machine_failure"] = (np.random.default_rng(99).random(len(readings)) < 0.64).astype(np.int8)
-    rows = split(with_features(readings), quick.split, quick.training.seed)
+    rows = split(MILLING.with_features(readings), quick.split, quick.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, quick)
     probabilities = estimator_probabilities(trained, rows.test)
     held_out = score_rows(rows.test, probabilities, probabilities >= trained.threshold, quick)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 from tests.paths import REPOSITORY
 
 pytestmark = pytest.mark.flow
