@@ -1,6 +1,7 @@
 """The fleet page."""
 
-from dashboard.fleet import SAMPLE_FILE
+from predictive_maintenance.config.machine_extras import sample_fleet_of
+from predictive_maintenance.machine.milling import MILLING
 
 from .conftest import page_text
 
@@ -20,9 +21,9 @@ def test_without_a_file_the_page_lists_the_required_columns(open_page):
     assert "Upload a file with the latest readings" in page_text(open_page("fleet"))
 
 
-def test_the_sample_is_simulated_and_ranked_by_failure_probability(open_page):
+def test_the_sample_is_named_and_ranked_by_failure_probability(open_page):
     page = open_page("fleet")
-    assert "simulated" in page.toggle(key="sample").label
+    assert page.toggle(key="sample").label == "Use the sample file of the milling machine"
     page.toggle(key="sample").set_value(True).run()
     ranking = page.dataframe[0].value
     assert len(ranking) == 120
@@ -73,7 +74,7 @@ def test_a_damaged_file_is_rejected(open_page):
 
 
 def test_a_promotion_scores_the_file_again(open_page, transport, full_registry):
-    page = upload(open_page("fleet"), "plant.csv", SAMPLE_FILE.read_bytes())
+    page = upload(open_page("fleet"), "plant.csv", sample_fleet_of(MILLING).read_bytes())
     assert "scored by version 1" in page_text(page)
     full_registry.alias = "2"
     transport.poll_registry()
