@@ -64,7 +64,8 @@ def _simulator(uri: str, asked: Simulation, machine: Machine) -> Simulator:
     try:
         return simulator_named(asked.name) if asked.name else simulator_of(machine)
     except ConfigError as error:
-        raise SourceError(f"{uri}: {error}; read a file instead, or simulate another machine") from None
+        way_out = "" if asked.name else "; read files instead: --sources readings.csv"
+        raise SourceError(f"{uri}: {error}{way_out}") from None
 
 
 def _other_machine(name: str) -> str:

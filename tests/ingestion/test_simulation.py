@@ -84,8 +84,8 @@ def test_a_machine_without_a_simulator_is_an_error_with_the_way_out(compressor_p
     path = compressor_project / "machines" / "compressor" / "simulator.py"
     path.unlink()
     assert error_text("simulator://", compressor) == (
-        f"simulator://: the screw compressor has no simulator: {path} does not exist; read a file instead, "
-        "or simulate another machine"
+        f"simulator://: the screw compressor has no simulator: {path} does not exist; "
+        "read files instead: --sources readings.csv"
     )
     assert f"machine 'compressor' has no simulator: {path}" in error_text("simulator://compressor", compressor)
 
