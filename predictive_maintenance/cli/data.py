@@ -103,9 +103,9 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 def simulate(
     params_file: Path | None, rows: int, seed: int, output: Path, machine: str | None, overwrite: bool
 ) -> None:
-    """Write simulated readings of a machine that has a simulator, with labels.
+    """Write simulated readings of a machine, with labels.
 
-    The same seed gives the same rows.
+    The machine needs a simulator. The same seed gives the same rows.
 
     \b
     Example:
@@ -123,7 +123,7 @@ def simulate(
         raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
     failures = int(frame[described.label_name].sum())
     click.echo(f"{count(rows, 'row')} with {count(failures, 'failure')} written to {output}")
-    click.echo(f"next: {TRAIN_COMMAND} --sources {output}")
+    click.echo(f"next: {_train_command(machine)} --sources {output}")
 
 
 @click.command(cls=Command)
@@ -132,7 +132,7 @@ def simulate(
 @click.option("--url", help="Download from this URL.  [default: the home of the data set]")
 @click.pass_obj
 def fetch(params_file: Path | None, machine: str | None, output: Path | None, url: str | None) -> None:
-    """Download the public data set of a machine that has one.
+    """Download the public data set of a machine.
 
     The milling machine's is AI4I 2020: 10,000 readings with 339 failures.
 
@@ -147,7 +147,11 @@ def fetch(params_file: Path | None, machine: str | None, output: Path | None, ur
     path = output or project_dir() / "data" / "raw" / data_set.FILE_NAME
     fetched = data_set.fetch(path, url)
     click.echo(f"{'written to' if fetched else 'already at'} {path}\n{data_set.LICENCE}")
-    click.echo(f"next: {TRAIN_COMMAND} --sources {path}\n      dvc add {path}   (to track its versions)")
+    click.echo(f"next: {_train_command(machine)} --sources {path}\n      dvc add {path}   (to track its versions)")
+
+
+def _train_command(machine: str | None) -> str:
+    return f"{TRAIN_COMMAND} --machine {machine}" if machine else TRAIN_COMMAND
 
 
 def _print_columns(checked: CheckedFile) -> None:
