@@ -89,7 +89,15 @@ def test_an_image_contains_the_code_and_no_secrets_or_build_tools(images, image)
     kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
     code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
     more = (
-        {"./dashboard", "./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
+        {
+            "./dashboard",
+            "./deploy",
+            "./docker",
+            "./flows",
+            "./machines",
+            "./requirements.txt",
+            "./requirements-serve.txt",
+        }
         if image == TRAIN
         else set()
     )
