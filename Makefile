@@ -25,7 +25,7 @@ train: $(READY)  ## Train a model on simulated readings, apply the quality gate,
 	$(BIN)/python flows/train_flow.py run
 
 data: $(READY)  ## Download the AI4I 2020 data set to data/raw and verify it (CC BY 4.0; needs internet access)
-	$(BIN)/python -m predictive_maintenance fetch-ai4i
+	$(BIN)/python -m predictive_maintenance fetch --machine milling
 
 serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, or on PORT=8011; trains one first if there is none
 	@$(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \

@@ -60,7 +60,7 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def write_readings(file: Path, rows: int) -> None:
     """Write `rows` simulated readings as CSV."""
-    from predictive_maintenance.ingestion.simulator import simulate
+    from machines.milling.simulator import simulate
 
     simulate(rows).to_csv(file, index=False)
 

@@ -288,12 +288,11 @@ def prepare(folder: Path) -> None:
     import pyarrow as pa
     from mlflow.models import infer_signature
 
+    from machines.milling.simulator import simulate
     from predictive_maintenance.config.params_file import load_params
     from predictive_maintenance.config.sources import Source
     from predictive_maintenance.ingestion.ingest import ingest
-    from predictive_maintenance.ingestion.simulator import simulate
-    from predictive_maintenance.machine.features import feature_matrix
-    from predictive_maintenance.machine.sensors import INPUT_NAMES
+    from predictive_maintenance.machine.milling import MILLING
     from predictive_maintenance.training.candidate import train_untuned
     from predictive_maintenance.training.export import export_model
     from predictive_maintenance.training.splits import split
@@ -307,7 +306,7 @@ def prepare(folder: Path) -> None:
         params.split,
         7,
     )
-    raw = simulate(TABLE_ROWS, 11)[list(INPUT_NAMES)]
+    raw = simulate(TABLE_ROWS, 11)[list(MILLING.input_names)]
     raw.to_parquet(folder / "rows.parquet")
     rows.test.head(5).to_parquet(folder / "example.parquet")
     for algorithm in ALGORITHMS:
@@ -317,7 +316,7 @@ def prepare(folder: Path) -> None:
             (folder / algorithm / name).write_bytes(content)
         flavour = mlflow.lightgbm if algorithm == "lightgbm" else mlflow.sklearn
         trusted = {} if algorithm == "lightgbm" else {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}
-        features = pd.DataFrame(feature_matrix(raw, trained.features), columns=list(trained.features))
+        features = pd.DataFrame(MILLING.feature_matrix(raw, trained.features), columns=list(trained.features))
         if algorithm == "random_forest":
             trained.estimator.feature_names_in_ = features.columns.to_numpy()  # avoids a warning per request
         signature = infer_signature(features, trained.estimator.predict(features.to_numpy()))
@@ -326,7 +325,7 @@ def prepare(folder: Path) -> None:
     records = raw.astype({"rotational_speed_rpm": float, "tool_wear_min": float}).to_dict("records")
     _write(folder / "one.json", records[0])
     _write(folder / "records.json", records[:BATCH_ROWS])
-    _write(folder / "columns.json", {name: [record[name] for record in records] for name in INPUT_NAMES})
+    _write(folder / "columns.json", {name: [record[name] for record in records] for name in MILLING.input_names})
     _write(folder / "raw-one.json", {"dataframe_records": records[:1]})
     for name, count in (("flavour-one", 1), ("flavour-records", BATCH_ROWS)):
         split_frame = features.head(count).astype(float).to_dict("split")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ from dashboard.api_client import ApiClient
 
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 """Media types by file extension."""
-SAMPLE_FILE = Path(__file__).parent / "sample_fleet.csv"
 ID_COLUMNS = ("machine_id", "reading_id", "timestamp", "counter")
 """Columns that identify a reading. Each is optional."""
 

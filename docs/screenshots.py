@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
 OUTPUT = PROJECT / "docs" / "assets" / "screenshots"
-SAMPLE = PROJECT / "dashboard" / "sample_fleet.csv"
+SAMPLE = PROJECT / "machines" / "milling" / "sample_fleet.csv"
 MAX_BYTES = 250_000
 API_PORT, DASHBOARD_PORT = 8000, 8501
 SECOND_TRAINING = ("--trials", "1", "--sources", "simulator://?rows=10000&seed=8")

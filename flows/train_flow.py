@@ -14,11 +14,11 @@ import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import plain_errors, read_machine, read_settings, read_sources
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.environment import warn_of_unknown_variables
+from predictive_maintenance.config.machine_extras import oracle_of
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.evaluation.published_rules import oracle_of
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.reporting import run_log
@@ -40,7 +40,7 @@ from remote_steps import RemoteSteps, source_copies
 
 
 @RemoteSteps
-@package_sources("../predictive_maintenance", suffixes=[".py", ".json"])
+@package_sources(["../predictive_maintenance", "../machines"], suffixes=[".py", ".json", ".yaml", ".csv"])
 class TrainFlow(FlowSpec):
     """Train a model from sensor readings and promote it if it passes the quality gate.
 
@@ -80,7 +80,7 @@ class TrainFlow(FlowSpec):
         )
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
-        check_sources(self.params.data.sources, self.params.machine.description.format)
+        check_sources(self.params.data.sources, self.params.machine)
         # The MLflow run and the model version are found by this name. It is an artifact so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"
         self.commit = git_commit()

@@ -13,7 +13,6 @@ from dashboard.components.fleet_table import ranking, rejected_rows, totals
 from dashboard.fleet import (
     ID_COLUMNS,
     MEDIA_TYPES,
-    SAMPLE_FILE,
     Fleet,
     display_name,
     filter_readings,
@@ -22,8 +21,8 @@ from dashboard.fleet import (
 )
 from dashboard.formatting import RISK_LABELS
 from dashboard.reading_query import query_from_reading
+from predictive_maintenance.config.machine_extras import sample_fleet_of
 from predictive_maintenance.machine.machine import Machine
-from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.reporting.markdown import plain
 
 _MAX_CATEGORY_FILTERS = 3
@@ -43,10 +42,11 @@ def select_file(machine: Machine) -> tuple[str, bytes, str] | None:
     if upload is not None:
         st.session_state["sample"] = False
         return upload.name, upload.getvalue(), Path(upload.name).suffix.lower().removeprefix(".")
-    if machine.description.name != MILLING.description.name:
+    sample = sample_fleet_of(machine)
+    if sample is None:
         return None
-    st.toggle("Use the sample file (120 simulated readings)", key="sample")
-    return (SAMPLE_FILE.name, SAMPLE_FILE.read_bytes(), "csv") if st.session_state["sample"] else None
+    st.toggle(f"Use the sample file of the {plain(machine.description.name)}", key="sample")
+    return (sample.name, sample.read_bytes(), "csv") if st.session_state["sample"] else None
 
 
 def optional_names(machine: Machine) -> list[str]:

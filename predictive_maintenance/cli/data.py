@@ -1,4 +1,4 @@
-"""Commands for data: check, score, simulate, fetch-ai4i."""
+"""Commands for data: check, score, simulate, fetch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 _SHOWN_REASONS = 5
 
+machine_option = click.option("--machine", metavar="NAME", help="Kind of machine.  [default: the one in params.yaml]")
+
 
 @click.command(cls=Command)
 @click.argument("file", type=FILE)
-@click.option("--machine", metavar="NAME", help="Kind of machine.  [default: the one in params.yaml]")
+@machine_option
 @click.pass_obj
 def check(params_file: Path | None, file: Path, machine: str | None) -> None:
     """Check the columns and values of FILE (CSV or Parquet).
@@ -97,50 +99,61 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 @click.option(
     "-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help="A .csv or .parquet file."
 )
+@machine_option
 @overwrite_option
-def simulate(rows: int, seed: int, output: Path, overwrite: bool) -> None:
-    """Write simulated readings with labels and failure modes.
+@click.pass_obj
+def simulate(
+    params_file: Path | None, rows: int, seed: int, output: Path, machine: str | None, overwrite: bool
+) -> None:
+    """Write simulated readings of a machine, with labels.
 
-    The same seed gives the same rows.
+    The machine needs a simulator. The same seed gives the same rows.
 
     \b
     Example:
       predictive-maintenance simulate --rows 50000 --seed 1 --output more.csv
     """
-    from ..ingestion.simulator import simulate as simulate_readings
+    from ..config.machine_extras import simulator_of
 
+    described = load_settings(params_file, machine).machine
+    simulate_readings = simulator_of(described)
     _check_output(output, overwrite)
     frame = simulate_readings(rows, seed)
     try:
         frame.to_parquet(output, index=False) if output.suffix == ".parquet" else frame.to_csv(output, index=False)
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
-    failures = int(frame["machine_failure"].sum())
+    failures = int(frame[described.label_name].sum())
     click.echo(f"{count(rows, 'row')} with {count(failures, 'failure')} written to {output}")
-    click.echo(f"next: {TRAIN_COMMAND} --sources {output}")
+    click.echo(f"next: {_train_command(machine)} --sources {output}")
 
 
-@click.command("fetch-ai4i", cls=Command)
-@click.option(
-    "-o", "--output", type=FILE, help="A .csv file.  [default: data/raw/ai4i2020.csv in the project's folder]"
-)
-@click.option("--url", help="Download from this URL: the CSV file, or a ZIP archive with it.  [default: UCI's archive]")
-def fetch_ai4i(output: Path | None, url: str | None) -> None:
-    """Download the AI4I 2020 data set and verify its checksum.
+@click.command(cls=Command)
+@machine_option
+@click.option("-o", "--output", type=FILE, help="The file to write.  [default: in data/raw of the project's folder]")
+@click.option("--url", help="Download from this URL.  [default: the home of the data set]")
+@click.pass_obj
+def fetch(params_file: Path | None, machine: str | None, output: Path | None, url: str | None) -> None:
+    """Download the public data set of a machine.
 
-    It has 10,000 readings of milling machines with 339 failures.
+    The milling machine's is AI4I 2020: 10,000 readings with 339 failures.
 
     \b
     Example:
-      predictive-maintenance fetch-ai4i
+      predictive-maintenance fetch
     """
+    from ..config.machine_extras import data_set_of
     from ..config.project import project_dir
-    from ..ingestion import ai4i
 
-    path = output or project_dir() / "data" / "raw" / "ai4i2020.csv"
-    fetched = ai4i.fetch(path, url or ai4i.HOME)
-    click.echo(f"{'written to' if fetched else 'already at'} {path}\n{ai4i.LICENCE}")
-    click.echo(f"next: {TRAIN_COMMAND} --sources {path}\n      dvc add {path}   (to track its versions)")
+    data_set = data_set_of(load_settings(params_file, machine).machine)
+    path = output or project_dir() / "data" / "raw" / data_set.FILE_NAME
+    fetched = data_set.fetch(path, url)
+    click.echo(f"{'written to' if fetched else 'already at'} {path}\n{data_set.LICENCE}")
+    click.echo(f"next: {_train_command(machine)} --sources {path}\n      dvc add {path}   (to track its versions)")
+
+
+def _train_command(machine: str | None) -> str:
+    return f"{TRAIN_COMMAND} --machine {machine}" if machine else TRAIN_COMMAND
 
 
 def _print_columns(checked: CheckedFile) -> None:

@@ -32,7 +32,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 for command in (
     *(models.status, models.promote, models.rollback, models.signing_key),
     *(machines.init, machines.describe),
-    *(data.check, data.score, data.simulate, data.fetch_ai4i),
+    *(data.check, data.score, data.simulate, data.fetch),
     *(results.export, results.report),
     doctor.doctor,
 ):

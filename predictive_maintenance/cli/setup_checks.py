@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..config.sources import Source
+    from ..machine.machine import Machine
 
 State = Literal["pass", "FAIL", "unset"]
 _TIMEOUT_SECONDS = 10.0
@@ -56,7 +57,7 @@ def check_setup(params: Params, write: bool = False) -> Iterator[CheckResult]:
     yield from _batch()
     yield _dvc()
     for source in params.data.sources:
-        yield _run_check("source", partial(_reach_source, source))
+        yield _run_check("source", partial(_reach_source, source, params.machine))
 
 
 def _run_check(name: str, check: Callable[[], str]) -> CheckResult:
@@ -213,12 +214,12 @@ def _dvc() -> CheckResult:
     return _run_check("DVC", check)
 
 
-def _reach_source(source: Source) -> str:
-    """Check that `source` can be read, and say where its credentials come from."""
+def _reach_source(source: Source, machine: Machine) -> str:
+    """Check that `source` of readings of `machine` can be read, and say where its credentials come from."""
     from ..ingestion.locations import check
     from ..ingestion.remote_stores import store_kind
 
-    check(source)
+    check(source, machine)
     kind, text = store_kind(source.uri), f"{redact(source.uri)} can be read"
     if kind is None or kind.is_web:
         return text

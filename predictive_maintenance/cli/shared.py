@@ -17,6 +17,7 @@ PROGRAM = "predictive-maintenance"
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TRAIN_COMMAND = "python flows/train_flow.py run"
+FORMER_COMMANDS = {"fetch-ai4i": "fetch"}
 
 run_option = click.option("--run", metavar="ID", help="The id of a run.  [default: the newest successful run]")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
@@ -30,9 +31,12 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group that prints the package's errors without a traceback and exits with code 1."""
+    """A group that prints the package's errors without a traceback and exits with code 1. It knows FORMER_COMMANDS."""
 
     command_class = Command
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, FORMER_COMMANDS.get(cmd_name, cmd_name))
 
     def get_help(self, ctx: click.Context) -> str:
         return _with_program_name(super().get_help(ctx), ctx)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..config.machine_extras import Oracle
 from ..config.params import Params
 from ..scorer.scoring import Scorer
 from ..training.candidate import TrainedCandidate
@@ -18,7 +19,7 @@ from .failure_modes import ModeRecall, recall_by_mode
 from .gate import judge
 from .importances import permutation_importances
 from .metrics import Scores
-from .row_sets import Oracle, forward_scores, oracle_scores, score_rows
+from .row_sets import forward_scores, oracle_scores, score_rows
 from .trivial_models import TrivialModels, score_trivial_models
 from .verdict import Verdict
 

@@ -1,9 +1,8 @@
 """Scores on each set of rows that a report shows: out-of-fold, forward in time, and the oracle's."""
 
-from collections.abc import Callable
-
 import pandas as pd
 
+from ..config.machine_extras import Oracle
 from ..config.params import Params
 from ..errors import DataError
 from ..machine.machine import Machine
@@ -13,9 +12,6 @@ from ..training.splits import SplitRows, assign_folds, forward_split
 from .intervals import BoolArray, FloatArray
 from .metrics import Scores, score
 from .time_order import why_order_is_unknown
-
-Oracle = Callable[[pd.DataFrame], BoolArray]
-"""The rules that made the labels of a data set, where they are known: (n,) whether a row violates them."""
 
 
 def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Scores:

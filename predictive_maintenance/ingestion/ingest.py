@@ -14,7 +14,6 @@ from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
-from ..machine.table_format import TableFormat
 from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
@@ -26,16 +25,13 @@ from .merging import Ingested, SourceRecord, append
 from .table_reader import TableFile
 
 
-def check_sources(sources: Sequence[Source], written: TableFormat | None = None) -> None:
-    """Raise SourceError unless all sources can be reached. It lists all problems and how to fix them.
-
-    `written` is the format of their files, as far as it cannot be told from them.
-    """
+def check_sources(sources: Sequence[Source], machine: Machine) -> None:
+    """Raise SourceError unless all sources of readings of `machine` can be reached. It lists all problems and how to fix them."""
     errors: list[SourceError] = []
     missing_file = False
     for source in sources:
         try:
-            locations.check(source, written)
+            locations.check(source, machine)
         except SourceError as error:
             errors.append(error)
             missing_file |= not scheme_of(source.uri)
@@ -79,7 +75,7 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:
     parts = []
-    with locations.fetch(source, machine.description.format) as tables:
+    with locations.fetch(source, machine) as tables:
         for fetched in tables:
             try:
                 parts.append(_read(fetched, source, index, machine))

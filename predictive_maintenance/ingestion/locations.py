@@ -1,4 +1,4 @@
-"""Check and fetch sources by their URI: local files, DVC, remote storage, databases and the simulator."""
+"""Check and fetch sources by their URI: local files, DVC, remote storage, databases and simulators."""
 
 import glob
 import hashlib
@@ -13,12 +13,13 @@ import pyarrow as pa
 from ..config.sources import RemoteCopy, Source
 from ..config.uris import expand, redact, redact_text, scheme_of
 from ..errors import SourceError
+from ..machine.machine import Machine
 from ..machine.table_format import TableFormat
 from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
 from .remote_files import RemoteStore
 from .remote_stores import store_kind
-from .simulator import parse_simulator_uri, simulate
+from .simulation import check_simulation, simulated_table
 from .table_reader import TableFile
 
 _CHUNK_BYTES = 2**20
@@ -38,16 +39,16 @@ class FetchedTable:
     dvc_md5: str | None = None
 
 
-def check(source: Source, written: TableFormat | None = None) -> None:
+def check(source: Source, machine: Machine) -> None:
     """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible.
 
-    `written` is the format of its files, as far as it cannot be told from them.
+    `machine` has the format of its files, as far as it cannot be told from them, and its simulator.
     """
     with _redacted_errors(source.uri):
-        _check(source, written)
+        _check(source, machine)
 
 
-def _check(source: Source, written: TableFormat | None) -> None:
+def _check(source: Source, machine: Machine) -> None:
     if source.copies:
         _check_copies(source.copies)
         return
@@ -55,27 +56,27 @@ def _check(source: Source, written: TableFormat | None) -> None:
     resolved = expand(uri)
     scheme = scheme_of(resolved)
     if scheme == "simulator":
-        parse_simulator_uri(resolved)
+        check_simulation(resolved, machine)
     elif store_kind(resolved):
         RemoteStore.connect(uri, resolved).check(uri, resolved)
     elif scheme:
         check_database(uri, resolved)
     else:
         for path in _paths(resolved):
-            TableFile.open(path, str(path), written=written)
+            TableFile.open(path, str(path), written=machine.description.format)
 
 
 @contextmanager
-def fetch(source: Source, written: TableFormat | None = None) -> Iterator[Iterator[FetchedTable]]:
+def fetch(source: Source, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
     """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block.
 
-    `written` is the format of its files, as far as it cannot be told from them.
+    `machine` has the format of its files, as far as it cannot be told from them, and its simulator.
     """
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:
-            yield _fetch_copies(source.copies, Path(folder, "download"), written)
+            yield _fetch_copies(source.copies, Path(folder, "download"), machine.description.format)
         else:
-            yield _fetch_uri(source.uri, Path(folder), written)
+            yield _fetch_uri(source.uri, Path(folder), machine)
 
 
 def _check_copies(copies: Sequence[RemoteCopy]) -> None:
@@ -102,15 +103,15 @@ def _remote_of(copies: Sequence[RemoteCopy]) -> RemoteStore:
     return RemoteStore.connect(copies[0].url, copies[0].url, copies[0].endpoint_url)
 
 
-def _fetch_uri(uri: str, folder: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
+def _fetch_uri(uri: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
     with _redacted_errors(uri):
-        yield from _fetch_resolved(uri, expand(uri), folder, written)
+        yield from _fetch_resolved(uri, expand(uri), folder, machine)
 
 
-def _fetch_resolved(uri: str, resolved: str, folder: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
-    scheme, name = scheme_of(resolved), redact(uri)
+def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
+    scheme, name, written = scheme_of(resolved), redact(uri), machine.description.format
     if scheme == "simulator":
-        yield _fetched_table(name, pa.Table.from_pandas(simulate(*parse_simulator_uri(resolved))))
+        yield _fetched_table(name, simulated_table(resolved, machine))
     elif store_kind(resolved):
         target = folder / "download"
         for name in RemoteStore.connect(uri, resolved).download(uri, resolved, target):

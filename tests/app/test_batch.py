@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from predictive_maintenance.inference.files import score_file
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 
 from .conftest import READING
 from .test_predict import problem
@@ -28,7 +28,7 @@ def client(shared_client):
 def rows(small):
     """50 readings with an id, 20 of them failures."""
     frame = pd.concat([small.rows.test.head(30), small.rows.test[small.rows.test["machine_failure"] == 1].head(20)])
-    return frame[["reading_id", *INPUT_NAMES]].reset_index(drop=True)
+    return frame[["reading_id", *MILLING.input_names]].reset_index(drop=True)
 
 
 def encode(rows, encoding):
@@ -273,7 +273,7 @@ def test_with_inputs_a_table_has_the_readings_in_canonical_columns_and_units(cli
     )
     answer = client.post("/predict/batch?inputs=true", content=body, headers={"content-type": CSV, "accept": STREAM})
     table = decode(answer)
-    assert list(table.columns[:10]) == ["row", "reading_id", "machine_id", "timestamp", *INPUT_NAMES]
+    assert list(table.columns[:10]) == ["row", "reading_id", "machine_id", "timestamp", *MILLING.input_names]
     assert list(table["machine_id"]) == ["press 4", "press 5"]
     assert table.loc[0, "air_temperature_k"] == pytest.approx(298.8)
     assert table.loc[0, "failure_probability"] > 0
@@ -284,7 +284,7 @@ def test_with_inputs_a_table_has_the_readings_in_canonical_columns_and_units(cli
 def test_without_inputs_a_table_has_answers_only(client, rows):
     body, content_type = encode(rows.assign(machine_id="press 4"), "parquet")
     table = decode(client.post("/predict/batch", content=body, headers={"content-type": content_type}))
-    assert not {"machine_id", *INPUT_NAMES} & set(table.columns)
+    assert not {"machine_id", *MILLING.input_names} & set(table.columns)
 
 
 def test_inputs_are_refused_if_the_answer_is_not_a_table(client, rows):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
 
 from .conftest import READING, wait_until
@@ -51,8 +51,8 @@ def test_one_record_several_records_and_columns_are_accepted(client, body, proba
 
 
 def test_a_csv_is_accepted_with_and_without_a_header(client, probability):
-    row = ",".join(str(READING[name]) for name in INPUT_NAMES)
-    with_header = invoke(client, f"{','.join(INPUT_NAMES)}\n{row}\n{row}\n", CSV)
+    row = ",".join(str(READING[name]) for name in MILLING.input_names)
+    with_header = invoke(client, f"{','.join(MILLING.input_names)}\n{row}\n{row}\n", CSV)
     without = invoke(client, f"{row}\r\n{row}\r\n", CSV)
     assert with_header.content == without.content
     assert with_header.headers["content-type"].startswith(CSV)

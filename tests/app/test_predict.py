@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
+from predictive_maintenance.machine.milling import MILLING
 
 from .conftest import READING, wait_until
 
@@ -23,7 +23,7 @@ def problem(response, status):
 
 
 def test_the_probability_and_decision_are_exactly_those_of_the_scorer(client, small):
-    for reading in small.rows.test[list(INPUT_NAMES)].head(50).to_dict("records"):
+    for reading in small.rows.test[list(MILLING.input_names)].head(50).to_dict("records"):
         answer = client.post("/predict", json=reading).json()
         assert answer["failure_probability"] == small.scorer.probability(reading)
         assert answer["predicted_failure"] == bool(small.scorer.decisions(answer["failure_probability"]))
@@ -248,7 +248,7 @@ def test_a_what_if_analysis_finds_where_each_sensor_changes_the_decision(client,
     analysis = client.post("/predict/what-if", json=READING).json()
     answer = client.post("/predict", json=READING).json()
     assert analysis["failure_probability"] == answer["failure_probability"]
-    assert [curve["sensor"] for curve in analysis["curves"]] == list(SENSOR_NAMES)
+    assert [curve["sensor"] for curve in analysis["curves"]] == list(MILLING.sensor_names)
     turns = {curve["sensor"]: curve["turning_point"] for curve in analysis["curves"] if curve["turning_point"]}
     assert turns
     for sensor, turn in turns.items():

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 
 
 def test_score_adds_columns_to_the_rows(run, promoted, tmp_path, small):
@@ -93,3 +93,33 @@ def test_simulate_writes_the_same_file_for_the_same_seed(run, tmp_path):
         assert code == 0
         assert "next: python flows/train_flow.py run --sources" in output
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_simulate_writes_readings_of_the_named_machine(run, compressor_project, tmp_path):
+    code, output = run("simulate", "--machine", "compressor", "--rows", 30, "-o", tmp_path / "compressors.csv")
+    assert code == 0, output
+    failures = int(pd.read_csv(tmp_path / "compressors.csv")["broken"].sum())
+    assert f"30 rows with {failures} failures written to" in output
+    assert f"run --machine compressor --sources {tmp_path / 'compressors.csv'}" in output
+
+
+@pytest.mark.parametrize(("command", "file"), [("simulate", "simulator.py"), ("fetch", "data_set.py")])
+def test_a_machine_without_a_simulator_or_data_set_is_an_error_with_the_missing_file(
+    run, compressor_project, tmp_path, command, file
+):
+    path = compressor_project / "machines" / "compressor" / file
+    path.unlink()
+    code, output = run(command, "--machine", "compressor", "-o", tmp_path / "file.csv")
+    assert code == 1
+    assert f"{path} does not exist" in output
+    assert not (tmp_path / "file.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["fetch", "fetch-ai4i"])
+def test_fetch_writes_the_data_set_to_the_projects_raw_data(run, compressor_project, command):
+    path = compressor_project / "data" / "raw" / "compressors.csv"
+    code, output = run(command, "--machine", "compressor", "--url", "https://mirror.example/c.csv")
+    assert code == 0, output
+    assert f"written to {path}\npublic domain" in output
+    assert path.read_text() == "address\nhttps://mirror.example/c.csv\n"
+    assert f"already at {path}" in run(command, "--machine", "compressor")[1]

@@ -1,6 +1,15 @@
 """The fleet page."""
 
-from dashboard.fleet import SAMPLE_FILE
+import json
+import shutil
+
+import pytest
+
+from predictive_maintenance.config.machine_extras import sample_fleet_of
+from predictive_maintenance.machine.machine_json import to_plain
+from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.scorer.version_files import MACHINE_FILE
+from tests.paths import PARAMS_FILE
 
 from .conftest import page_text
 
@@ -20,9 +29,9 @@ def test_without_a_file_the_page_lists_the_required_columns(open_page):
     assert "Upload a file with the latest readings" in page_text(open_page("fleet"))
 
 
-def test_the_sample_is_simulated_and_ranked_by_failure_probability(open_page):
+def test_the_sample_is_named_and_ranked_by_failure_probability(open_page):
     page = open_page("fleet")
-    assert "simulated" in page.toggle(key="sample").label
+    assert page.toggle(key="sample").label == "Use the sample file of the milling machine"
     page.toggle(key="sample").set_value(True).run()
     ranking = page.dataframe[0].value
     assert len(ranking) == 120
@@ -73,7 +82,7 @@ def test_a_damaged_file_is_rejected(open_page):
 
 
 def test_a_promotion_scores_the_file_again(open_page, transport, full_registry):
-    page = upload(open_page("fleet"), "plant.csv", SAMPLE_FILE.read_bytes())
+    page = upload(open_page("fleet"), "plant.csv", sample_fleet_of(MILLING).read_bytes())
     assert "scored by version 1" in page_text(page)
     full_registry.alias = "2"
     transport.poll_registry()
@@ -90,3 +99,34 @@ def test_the_name_of_a_file_is_not_rendered_as_markdown(open_page):
     page = upload(open_page("fleet"), "![x](y).csv", b"machine,Type\npress 1,L\n")
     assert "![x](y).csv could not be scored" in page_text(page)
     assert "![x]" not in page.error[0].value
+
+
+@pytest.fixture
+def plant_press(full_registry, tmp_path, monkeypatch):
+    """A version of a plant's own machine, which the project folder describes. Returns the machine's folder."""
+    press = to_plain(MILLING)
+    press["description"]["name"] = "plant press"
+    files = full_registry.versions["1"] | {MACHINE_FILE: json.dumps(press).encode()}
+    full_registry.versions["1"] = files
+    folder = tmp_path / "machines" / "press"
+    folder.mkdir(parents=True)
+    (folder / "machine.yaml").write_text("name: plant press\n")
+    shutil.copy(PARAMS_FILE, tmp_path)
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return folder
+
+
+def test_a_machine_without_a_sample_offers_none(plant_press, open_page):
+    page = open_page("fleet")
+    assert "Upload a file with the latest readings" in page_text(page)
+    assert not page.toggle
+
+
+def test_the_sample_is_that_of_the_served_machine(plant_press, open_page):
+    rows = "press 1,2026-11-20 08:00,L,298.8,308.9,1455,61.3,208\n"
+    (plant_press / "sample_fleet.csv").write_text(f"{HEADER}\n{rows}")
+    page = open_page("fleet")
+    assert page.toggle(key="sample").label == "Use the sample file of the plant press"
+    page.toggle(key="sample").set_value(True).run()
+    assert page.dataframe[0].value["machine_id"].tolist() == ["press 1"]

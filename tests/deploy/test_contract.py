@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from deploy.sagemaker.contract import Job, JobError, reason_of
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
 from tests.paths import REPOSITORY

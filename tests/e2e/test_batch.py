@@ -16,8 +16,8 @@ import httpx
 import pytest
 import yaml
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.config.params_file import load_params
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.tracking.connection import connect_read_only
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.registry_reader import RegistryReader

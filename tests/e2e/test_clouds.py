@@ -8,8 +8,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from machines.milling.simulator import simulate
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.scorer.scoring import Scorer
 from tests.fixtures.servers import free_port, wait_for
 
@@ -61,7 +61,7 @@ def endpoint(request, images, job):
 
 def test_an_endpoint_serves_the_model_of_a_job(job, endpoint):
     assert not (job / "output" / "failure").exists()
-    rows = simulate(50, 9)[list(INPUT_NAMES)]
+    rows = simulate(50, 9)[list(MILLING.input_names)]
     expected = Scorer.load(job / "model").probabilities(rows)
     response = httpx.post(
         f"{endpoint}/invocations",

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
@@ -190,7 +190,7 @@ def test_a_link_opens_the_machine_page_with_the_same_reading(dashboard, browser)
 
 
 def test_a_file_of_10000_readings_is_ranked_and_one_of_its_machines_is_checked(dashboard, browser, tmp_path):
-    fleet = simulate(10_000, 5)[list(INPUT_NAMES)]
+    fleet = simulate(10_000, 5)[list(MILLING.input_names)]
     fleet.insert(0, "machine_id", [f"press {number}" for number in range(len(fleet))])
     fleet.to_csv(tmp_path / "plant.csv", index=False)
     page = dashboard.open(browser, "/fleet")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.tracking.lineage import git_commit
 from tests.fixtures.servers import free_port, wait_for
 
@@ -38,7 +38,7 @@ def served(images, mlflow_server, registered):
 
 def test_the_api_runs_without_privileges_on_a_read_only_file_system(images, served, small):
     name, url = served
-    row = small.rows.test[list(INPUT_NAMES)].head(1)
+    row = small.rows.test[list(MILLING.input_names)].head(1)
     answer = httpx.post(f"{url}/predict", json=row.to_dict("records")[0]).json()
     assert answer["failure_probability"] == small.scorer.probabilities(row)[0]
     assert answer["model_version"] == "1"
@@ -64,7 +64,7 @@ def answered_batches(url):
 
 def test_a_stopped_container_answers_the_running_request_and_ends_within_five_seconds(images, served, small):
     name, url = served
-    rows = pd.concat([small.rows.test[list(INPUT_NAMES)]] * 100, ignore_index=True).head(60_000)
+    rows = pd.concat([small.rows.test[list(MILLING.input_names)]] * 100, ignore_index=True).head(60_000)
     body, answers = rows.to_dict("list"), []
     content = json.dumps(body).encode()
     httpx.post(f"{url}/predict/batch", json=rows.head(1).to_dict("list")).raise_for_status()
@@ -89,7 +89,15 @@ def test_an_image_contains_the_code_and_no_secrets_or_build_tools(images, image)
     kept = images.shell(image, "cd /opt/pdm && find . -maxdepth 1 | sort").split()
     code = {".", "./app", "./params.yaml", "./predictive_maintenance"}
     more = (
-        {"./dashboard", "./deploy", "./docker", "./flows", "./requirements.txt", "./requirements-serve.txt"}
+        {
+            "./dashboard",
+            "./deploy",
+            "./docker",
+            "./flows",
+            "./machines",
+            "./requirements.txt",
+            "./requirements-serve.txt",
+        }
         if image == TRAIN
         else set()
     )
@@ -119,7 +127,7 @@ def test_the_serving_image_is_less_than_half_the_size_of_the_training_image(imag
 
 def test_the_serving_image_supports_every_table_format_and_explanations(images, served, small):
     _, url = served
-    rows = small.rows.test[list(INPUT_NAMES)].head(50)
+    rows = small.rows.test[list(MILLING.input_names)].head(50)
     arrow = io.BytesIO()
     with pa.ipc.new_stream(arrow, pa.Schema.from_pandas(rows, preserve_index=False)) as stream:
         stream.write_table(pa.Table.from_pandas(rows, preserve_index=False))

@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictive_maintenance.inference.files import score_file
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
@@ -36,7 +36,7 @@ def scorers(small, forest_files):
 
 @pytest.fixture(scope="module")
 def readings(small):
-    return small.rows.test[list(INPUT_NAMES)].head(200).to_dict("records")
+    return small.rows.test[list(MILLING.input_names)].head(200).to_dict("records")
 
 
 def under_load(service, readings, seconds_after, act):
@@ -136,7 +136,7 @@ def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
 def test_sigterm_lets_a_running_batch_request_finish(make_service, in_production, small):
     service = make_service()
     service.ready()
-    rows = pd.concat([small.rows.test[list(INPUT_NAMES)]] * 40, ignore_index=True).head(60_000)
+    rows = pd.concat([small.rows.test[list(MILLING.input_names)]] * 40, ignore_index=True).head(60_000)
     body = rows.to_csv(index=False).encode()
     with concurrent.futures.ThreadPoolExecutor(1) as client:
         answer = client.submit(
@@ -204,7 +204,7 @@ def test_each_log_line_is_json_without_readings_or_keys(make_service, in_product
 def test_the_api_the_command_line_and_the_mlflow_model_return_equal_predictions(
     make_service, in_production, mlflow_server, small, tmp_path, params
 ):
-    rows = small.rows.test[list(INPUT_NAMES)].reset_index(drop=True)
+    rows = small.rows.test[list(MILLING.input_names)].reset_index(drop=True)
     path, output = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
     rows.to_parquet(path)
     score_file(path, output, in_production.load_scorer("1"), "1", params.columns.aliases)

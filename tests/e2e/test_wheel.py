@@ -21,7 +21,7 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("app", "dashboard", "predictive_maintenance"):
+    for name in ("app", "dashboard", "machines", "predictive_maintenance"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
@@ -96,11 +96,27 @@ def test_a_folder_without_params_yaml_is_reported_with_how_to_fix_it(run):
 
 
 def test_the_wheel_contains_the_data_files_of_the_dashboard(installed):
-    for name in ("app_pages", "assets", ".streamlit", "sample_fleet.csv"):
+    for name in ("app_pages", "assets", ".streamlit"):
         source, copy = REPOSITORY / "dashboard" / name, installed.site_packages / "dashboard" / name
-        for path in [source] if source.is_file() else [path for path in source.iterdir() if path.is_file()]:
-            assert (copy / path.name if source.is_dir() else copy).read_bytes() == path.read_bytes()
+        for path in source.iterdir():
+            if path.is_file():
+                assert (copy / path.name).read_bytes() == path.read_bytes()
     assert (installed.site_packages / "predictive_maintenance" / "py.typed").is_file()
+
+
+def test_the_wheel_contains_the_folder_of_the_milling_machine_and_no_tool_of_the_project(installed, run_in_project):
+    folder, copy = REPOSITORY / "machines" / "milling", installed.site_packages / "machines"
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    assert {path.name for path in (copy / "milling").iterdir() if path.is_file()} == names
+    assert {path.name for path in copy.iterdir()} == {"milling"}
+
+
+def test_a_machine_of_the_project_has_its_own_simulator_beside_the_installed_one(run_in_project):
+    folder = run_in_project.folder / "machines" / "compressor"
+    shutil.copytree(REPOSITORY / "tests" / "machines" / "compressor", folder)
+    for name in ("compressor", "milling"):
+        run_in_project(COMMAND, "simulate", "--machine", name, "--rows", "50", "--output", f"{name}.csv")
+        assert "every row is valid" in run_in_project(COMMAND, "check", f"{name}.csv", "--machine", name)
 
 
 def test_the_wheel_contains_the_milling_machine(installed, run_in_project):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from machines.milling.oracle import violates_rules
 from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.evaluation.published_rules import violates_published_rules
 from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_scores
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.machine.milling import MILLING
@@ -20,9 +20,7 @@ from predictive_maintenance.validation.row_identity import row_hashes
 def evaluation(small, champion):
     """The small model, evaluated against itself as champion."""
     scorer = Scorer.from_files(small.files)
-    return evaluate(
-        small.trained, small.out_of_fold, scorer, small.rows, champion, small.params, violates_published_rules
-    )
+    return evaluate(small.trained, small.out_of_fold, scorer, small.rows, champion, small.params, violates_rules)
 
 
 def test_held_out_and_out_of_fold_scores_cover_both_sides_of_the_split(evaluation, small):
@@ -96,17 +94,11 @@ def test_the_training_fingerprint_depends_on_the_rows_and_not_on_their_order(sma
     assert training_fingerprint(rows.iloc[1:], MILLING) != training_fingerprint(rows, MILLING)
 
 
-def test_the_published_rules_explain_the_failure_modes_of_the_ai4i_file(ai4i_csv, read_rows):
-    rows = read_rows(str(ai4i_csv))
-    modes = rows[["heat_dissipation_failure", "power_failure", "overstrain_failure"]].any(axis=1)
-    np.testing.assert_array_equal(violates_published_rules(rows), modes.to_numpy())
-
-
 def test_there_are_no_oracle_scores_without_failure_modes(small):
     test = small.rows.test
     modes = [name for name in test.columns if name.endswith("_failure") and name != "machine_failure"]
-    assert oracle_scores(test, violates_published_rules, MILLING, small.params) is not None
-    assert oracle_scores(test.drop(columns=modes), violates_published_rules, MILLING, small.params) is None
+    assert oracle_scores(test, violates_rules, MILLING, small.params) is not None
+    assert oracle_scores(test.drop(columns=modes), violates_rules, MILLING, small.params) is None
 
 
 def test_there_are_no_oracle_scores_without_an_oracle(small):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.evaluation.metrics import score
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores, score_rows
 from predictive_maintenance.evaluation.trivial_models import score_trivial_models
 from predictive_maintenance.evaluation.verdict import CheckName
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import Agreement, estimator_probabilities

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 from tests.fixtures.dvc_projects import training_runs
 
 pytestmark = [pytest.mark.flow, pytest.mark.long]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.errors import DataError, SourceError
-from predictive_maintenance.ingestion.simulator import simulate
 from tests.fixtures.servers import MlflowServer
 
 from .conftest import Place

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 from tests.paths import REPOSITORY
 
 pytestmark = pytest.mark.flow
@@ -110,3 +110,5 @@ def test_the_code_package_of_remote_steps_contains_the_data_files_of_the_package
     code, output = place.run("package", "list")
     assert code == 0, output
     assert str(REPOSITORY / "predictive_maintenance" / "machine" / "milling.json") in output
+    for name in ("machine.yaml", "oracle.py", "published_rules.py", "sample_fleet.csv", "simulator.py"):
+        assert str(REPOSITORY / "machines" / "milling" / name) in output

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from metaflow import metadata
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.errors import DataError
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.reporting.finished_run import load_run_of_version
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE

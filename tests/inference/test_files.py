@@ -11,9 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.inference.files import ADDED_COLUMNS, check_file, score_file
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.header_matching import HeaderMatch
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.parsing import parse

@@ -5,7 +5,6 @@ import pytest
 
 from predictive_maintenance.inference.what_if import MAX_POINTS, what_if
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 
 RANGES = {
     "air_temperature_k": (295.3, 304.5), "process_temperature_k": (305.7, 313.8), "rotational_speed_rpm": (1168.0, 2886.0),
@@ -19,7 +18,7 @@ OVERSTRAINED = {
 
 @pytest.fixture(scope="module")
 def readings(small):
-    return [*small.rows.test[list(INPUT_NAMES)].sample(12, random_state=3).to_dict("records"), OVERSTRAINED]
+    return [*small.rows.test[list(MILLING.input_names)].sample(12, random_state=3).to_dict("records"), OVERSTRAINED]
 
 
 def test_each_point_of_a_curve_is_the_probability_of_that_reading(small, readings):
@@ -33,7 +32,7 @@ def test_each_point_of_a_curve_is_the_probability_of_that_reading(small, reading
 def test_a_curve_covers_its_range_in_ascending_order_and_includes_the_reading(small, readings):
     for reading in readings:
         curves = what_if(small.scorer, MILLING, reading, RANGES)
-        assert [curve.sensor for curve in curves] == list(SENSOR_NAMES)
+        assert [curve.sensor for curve in curves] == list(MILLING.sensor_names)
         for curve in curves:
             low, high = RANGES[curve.sensor]
             assert (curve.values[0], curve.values[-1]) == (

@@ -5,11 +5,11 @@ import hashlib
 import boto3
 import pytest
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.ingestion.locations import remote_copies
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.milling import MILLING
 
 
@@ -47,7 +47,7 @@ def test_a_tracked_file_is_read_from_the_remote_under_its_own_name(tracked):
     path, md5 = tracked
     source = Source(uri="rows.csv", copies=remote_copies("rows.csv"))
     path.unlink()
-    check_sources([source])
+    check_sources([source], MILLING)
     ingested = ingest([source], MILLING)
     (record,) = ingested.records
     assert (record.name, record.rows, record.dvc_md5) == ("rows.csv", 300, md5)

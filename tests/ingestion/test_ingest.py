@@ -12,7 +12,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion import locations
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
-from predictive_maintenance.machine.sensors import SENSOR_NAMES
+from predictive_maintenance.machine.milling import MILLING
 
 
 def canonical(ingested):
@@ -315,7 +315,8 @@ def test_content_ids_of_two_files_with_the_same_name_differ(write, ingest_uris, 
 def test_all_unreachable_sources_are_reported_at_once(write, tmp_path):
     with pytest.raises(SourceError) as error:
         check_sources(
-            [Source(uri=str(write())), Source(uri=str(tmp_path / "one.csv")), Source(uri="simulator://?row=1")]
+            [Source(uri=str(write())), Source(uri=str(tmp_path / "one.csv")), Source(uri="simulator://?row=1")],
+            MILLING,
         )
     first, second = str(error.value).splitlines()
     assert "one.csv: no such file" in first
@@ -323,23 +324,23 @@ def test_all_unreachable_sources_are_reported_at_once(write, tmp_path):
 
 
 def test_unreachable_sources_are_transient_only_if_each_of_them_is(monkeypatch):
-    def check(source, written):
+    def check(source, machine):
         raise SourceError(f"{source.uri}: no answer", transient="slow" in source.uri)
 
     monkeypatch.setattr(locations, "check", check)
     slow, missing = Source(uri="https://slow/readings.csv"), Source(uri="missing.csv")
     for sources, transient in (([slow], True), ([slow, missing], False)):
         with pytest.raises(SourceError) as error:
-            check_sources(sources)
+            check_sources(sources, MILLING)
         assert error.value.transient is transient
 
 
 def test_reachable_sources_pass_the_check(write):
-    check_sources([Source(uri=str(write())), Source(uri="simulator://?rows=10")])
+    check_sources([Source(uri=str(write())), Source(uri="simulator://?rows=10")], MILLING)
 
 
 def test_every_sensor_is_float64(write, ingest_uris):
-    assert set(ingest_uris(write()).frame[list(SENSOR_NAMES)].dtypes.astype(str)) == {"float64"}
+    assert set(ingest_uris(write()).frame[list(MILLING.sensor_names)].dtypes.astype(str)) == {"float64"}
 
 
 def test_a_query_split_at_a_comma_is_an_error_that_explains_how_to_write_it(tmp_path, params):
@@ -348,4 +349,4 @@ def test_a_query_split_at_a_comma_is_an_error_that_explains_how_to_write_it(tmp_
     with pytest.raises(
         SourceError, match=r"b FROM t: no such file.*\nwrite a comma in a query as %2C, or --sources as"
     ):
-        check_sources(sources)
+        check_sources(sources, MILLING)

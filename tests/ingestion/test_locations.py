@@ -20,6 +20,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion import locations
 from predictive_maintenance.ingestion.dvc import dvc_md5
+from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.storage_servers import unused_port
 
 
@@ -29,13 +30,13 @@ def source(uri):
 
 
 def check(uri):
-    locations.check(source(uri))
+    locations.check(source(uri), MILLING)
 
 
 def fetch_all(uri):
     """The fields of the fetch_all tables, and their `rows`, counted before a download is deleted."""
     tables = []
-    with locations.fetch(source(uri)) as fetched_tables:
+    with locations.fetch(source(uri), MILLING) as fetched_tables:
         for fetched_table in fetched_tables:
             table = fetched_table.table
             rows = table.num_rows if hasattr(table, "num_rows") else sum(batch.num_rows for batch in table.batches())

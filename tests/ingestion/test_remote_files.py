@@ -14,18 +14,19 @@ from azure.storage.blob import ContainerClient
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion import locations, remote_files, remote_stores
+from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.storage_servers import azure_connection_string, unused_port
 
 KINDS = ("s3", "abfs", "gs", "http")
 
 
 def check(uri):
-    locations.check(Source(uri=uri))
+    locations.check(Source(uri=uri), MILLING)
 
 
 def fetch(uri):
     """(name, sha256) of each file of `uri`."""
-    with locations.fetch(Source(uri=uri)) as tables:
+    with locations.fetch(Source(uri=uri), MILLING) as tables:
         return [(table.name, table.sha256) for table in tables]
 
 

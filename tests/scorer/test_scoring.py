@@ -9,7 +9,6 @@ import pytest
 from predictive_maintenance.errors import DataError, ModelError
 from predictive_maintenance.machine.machine_json import from_json
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.machine.sensors import INPUT_NAMES, SENSOR_NAMES
 from predictive_maintenance.scorer.calibration import Calibration, logit
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import parse_golden
@@ -36,7 +35,7 @@ def test_a_single_reading_and_a_table_give_bit_identical_probabilities(small, fi
     spec = replace(fitted.spec, calibration=Calibration(slope, slope - 1))
     scorer, rows = Scorer(spec, MILLING, files_of[algorithm]["model.onnx"]), small.rows.test.head(400)
     many = scorer.probabilities(rows)
-    singles = [scorer.probability(reading) for reading in rows[list(INPUT_NAMES)].to_dict("records")]
+    singles = [scorer.probability(reading) for reading in rows[list(MILLING.input_names)].to_dict("records")]
     np.testing.assert_array_equal(many, singles)
 
 
@@ -131,7 +130,7 @@ def test_damaged_settings_are_refused(small, text):
         ),
         ({"limits": {}}, "limits: .air_temperature_k. is missing"),
         (
-            {"limits": {name: [1, 1] for name in SENSOR_NAMES}},
+            {"limits": {name: [1, 1] for name in MILLING.sensor_names}},
             "lower limit is not below the upper limit for air_temperature_k",
         ),
     ],

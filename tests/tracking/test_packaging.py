@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.tracking.packaging import files_sha256, package_version
 
 
@@ -29,13 +29,13 @@ def test_plain_mlflow_loads_production_by_its_alias_and_returns_the_same_probabi
 
     train("TrainFlow/1")
     model = mlflow.pyfunc.load_model("models:/predictive_maintenance@production")
-    rows = small.rows.test[list(INPUT_NAMES)]
+    rows = small.rows.test[list(MILLING.input_names)]
     found = model.predict(rows)
     np.testing.assert_array_equal(found["failure_probability"], small.scorer.probabilities(rows))
     np.testing.assert_array_equal(
         found["predicted_failure"] == 1, small.scorer.decisions(small.scorer.probabilities(rows))
     )
-    assert model.metadata.signature.inputs.input_names() == list(INPUT_NAMES)
+    assert model.metadata.signature.inputs.input_names() == list(MILLING.input_names)
     whole_numbers = rows.astype({"rotational_speed_rpm": "int64", "tool_wear_min": "int64"})
     np.testing.assert_array_equal(model.predict(whole_numbers), found)
 
@@ -61,7 +61,7 @@ def test_a_version_loads_where_only_its_own_requirements_are_installed(small, tm
     python = tmp_path / "venv" / "bin" / "python"
     (tmp_path / "requirements.txt").write_text(requirements)
     subprocess.run([python, "-m", "pip", "install", "-q", "-r", tmp_path / "requirements.txt"], check=True)
-    rows = small.rows.test[list(INPUT_NAMES)].head(50)
+    rows = small.rows.test[list(MILLING.input_names)].head(50)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     code = """
 import importlib.util, json, sys

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
-from predictive_maintenance.machine.features import feature_matrix
-from predictive_maintenance.machine.sensors import INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from predictive_maintenance.training.candidate import select_calibration_and_threshold, train_candidate
 from predictive_maintenance.training.estimators import save_estimator
@@ -50,7 +49,7 @@ def test_an_out_of_fold_probability_does_not_depend_on_its_own_fold_s_labels(sma
     """Inverting the labels of one fold leaves its probabilities bit-identical and changes those of another fold."""
     labels = small.rows.train["machine_failure"].to_numpy()
     fold, training = small.rows.fold, small.params.training
-    features = feature_matrix(small.rows.train, small.trained.features)
+    features = MILLING.feature_matrix(small.rows.train, small.trained.features)
     hyperparameters = {"n_estimators": 20}
     before = cross_validate("lightgbm", hyperparameters, features, labels, fold, training)
     inverted = np.where(fold == 0, 1 - labels, labels)
@@ -91,7 +90,7 @@ def test_the_saved_estimator_can_be_loaded_without_pickle(small_models, tmp_path
     small = small_models[algorithm]
     trained = small.trained
     path = save_estimator(trained.estimator, tmp_path)
-    features = feature_matrix(small.rows.test[list(INPUT_NAMES)], trained.features)
+    features = MILLING.feature_matrix(small.rows.test[list(MILLING.input_names)], trained.features)
     if algorithm == "lightgbm":
         import lightgbm
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from machines.milling.simulator import simulate
 from predictive_maintenance.config.params import SplitSettings
 from predictive_maintenance.errors import DataError
-from predictive_maintenance.ingestion.simulator import simulate
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.splits import (
     assign_folds,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictive_maintenance.ingestion.simulator import simulate
+from machines.milling.simulator import simulate
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.row_identity import content_ids, hash_position, row_hashes

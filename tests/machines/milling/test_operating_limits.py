@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 
-from predictive_maintenance.machine.operating_limits import (
-    LIMITS,
-    exceeded_limit_codes,
-    exceeded_limits,
-    limit_margins,
-    limits_of_code,
-)
-from predictive_maintenance.machine.sensors import FAILURE_MODES, INPUT_NAMES
+from predictive_maintenance.machine.milling import MILLING
 
 HEALTHY = {
     "product_type": "L",
@@ -23,7 +16,7 @@ HEALTHY = {
 
 
 def names(**changes):
-    return [limit.name for limit in exceeded_limits(HEALTHY | changes)]
+    return [limit.name for limit in MILLING.exceeded_limits(HEALTHY | changes)]
 
 
 def test_a_healthy_reading_exceeds_no_limit():
@@ -50,31 +43,34 @@ def test_each_limit_is_exceeded_as_in_the_published_rule(changes, exceeded):
 
 
 def test_the_action_for_power_depends_on_the_exceeded_side():
-    too_low, too_high = exceeded_limits(HEALTHY | {"torque_nm": 10.0}), exceeded_limits(HEALTHY | {"torque_nm": 70.0})
+    too_low, too_high = (
+        MILLING.exceeded_limits(HEALTHY | {"torque_nm": 10.0}),
+        MILLING.exceeded_limits(HEALTHY | {"torque_nm": 70.0}),
+    )
     assert (too_low[0].action, too_high[0].action) == ("raise torque or speed", "lower torque or speed")
     assert too_low[0].measured == 1570.8
     assert too_low[0].unit == "W"
 
 
 def test_columns_of_readings_give_the_same_limits_as_single_readings(small):
-    rows = small.rows.test[list(INPUT_NAMES)]
-    one_by_one = [[limit.action for limit in exceeded_limits(reading)] for reading in rows.to_dict("records")]
-    codes = exceeded_limit_codes(rows)
-    assert [[limit.action for limit in limits_of_code(code)] for code in codes] == one_by_one
+    rows = small.rows.test[list(MILLING.input_names)]
+    one_by_one = [[limit.action for limit in MILLING.exceeded_limits(reading)] for reading in rows.to_dict("records")]
+    codes = MILLING.exceeded_limit_codes(rows)
+    assert [[limit.action for limit in MILLING.limits_of_code(code)] for code in codes] == one_by_one
     assert len(np.unique(codes)) > 3
 
 
 def test_every_failure_mode_that_depends_on_the_reading_has_a_limit():
     assert (
-        len({limit.name for limit in LIMITS}) == len(FAILURE_MODES) - 1
+        len({limit.name for limit in MILLING.limits}) == len(MILLING.mode_names) - 1
     )  # random failures do not depend on the reading
 
 
 def test_a_margin_is_the_distance_to_the_bound_and_negative_if_exceeded(small):
-    for reading in small.rows.test[list(INPUT_NAMES)].head(400).to_dict("records"):
-        margins = limit_margins(reading)
+    for reading in small.rows.test[list(MILLING.input_names)].head(400).to_dict("records"):
+        margins = MILLING.limit_margins(reading)
         assert [margin.name for margin in margins if margin.broken] == [
-            limit.name for limit in exceeded_limits(reading)
+            limit.name for limit in MILLING.exceeded_limits(reading)
         ]
         assert all(margin.applies for margin in margins if margin.broken)
         for margin in margins:
@@ -84,6 +80,6 @@ def test_a_margin_is_the_distance_to_the_bound_and_negative_if_exceeded(small):
 
 
 def test_the_heat_dissipation_limit_does_not_apply_at_high_speed():
-    slow, fast = (limit_margins(HEALTHY | {"rotational_speed_rpm": speed})[0] for speed in (1379.0, 1380.0))
+    slow, fast = (MILLING.limit_margins(HEALTHY | {"rotational_speed_rpm": speed})[0] for speed in (1379.0, 1380.0))
     assert (slow.applies, fast.applies) == (True, False)
     assert slow.margin == fast.margin == pytest.approx(1.4)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from app.schemas.reading import MILLING_READING
-from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine import features, operating_limits, sensors
+from machines.milling.simulator import simulate
 from predictive_maintenance.machine.limits import ExceededLimit, LimitMargin
 from predictive_maintenance.machine.machine_json import to_json
 from predictive_maintenance.machine.milling import MILLING
@@ -21,7 +20,7 @@ STRAIN_LIMITS = {"L": 11_000.0, "M": 12_000.0, "H": 13_000.0}
 
 def former_features(rows):
     """(n, 9) float32, with numpy's arithmetic."""
-    air, process, speed, torque, wear = (rows[name].to_numpy() for name in sensors.SENSOR_NAMES)
+    air, process, speed, torque, wear = (rows[name].to_numpy() for name in MILLING.sensor_names)
     columns = [
         rows["product_type"].map({"L": 0, "M": 1, "H": 2}), air, process, speed, torque, wear,
         np.round(torque * speed * (2 * math.pi / 60), 1), np.round(process - air, 1), np.round(wear * torque, 1),
@@ -67,32 +66,32 @@ def former_margins(reading):
 @pytest.fixture(scope="module")
 def rows():
     """Simulated readings and readings over the whole ranges of the sensors."""
-    simulated = simulate(4000, seed=11)[list(sensors.INPUT_NAMES)]
+    simulated = simulate(4000, seed=11)[list(MILLING.input_names)]
     anywhere = random_readings(MILLING, 4000)
-    return {"simulated": simulated, "anywhere": anywhere[list(sensors.INPUT_NAMES)]}
+    return {"simulated": simulated, "anywhere": anywhere[list(MILLING.input_names)]}
 
 
 @pytest.mark.parametrize("kind", ["simulated", "anywhere"])
 def test_the_feature_matrix_is_the_same(rows, kind):
-    assert features.feature_names() == (
+    assert MILLING.feature_names == (
         "product_type_code", "air_temperature_k", "process_temperature_k", "rotational_speed_rpm", "torque_nm", "tool_wear_min",
         "power_w", "temperature_difference_k", "strain_min_nm",
     )  # fmt: skip
-    matrix = features.feature_matrix(rows[kind], features.feature_names())
+    matrix = MILLING.feature_matrix(rows[kind])
     np.testing.assert_array_equal(matrix.view(np.uint32), former_features(rows[kind]).view(np.uint32))
 
 
 @pytest.mark.parametrize("kind", ["simulated", "anywhere"])
 def test_limits_margins_and_texts_are_the_same(rows, kind):
     seen = set()
-    codes = operating_limits.exceeded_limit_codes(rows[kind])
+    codes = MILLING.exceeded_limit_codes(rows[kind])
     assert codes.dtype == np.uint8
     for code, reading in zip(codes, rows[kind].to_dict("records"), strict=True):
         margins, limits = zip(*former_margins(reading), strict=True)
         exceeded = [limit for margin, limit in zip(margins, limits, strict=True) if margin.broken]
         # repr compares types and every digit.
-        assert repr(operating_limits.limit_margins(reading)) == repr(list(margins))
-        assert repr(operating_limits.exceeded_limits(reading)) == repr(exceeded)
+        assert repr(MILLING.limit_margins(reading)) == repr(list(margins))
+        assert repr(MILLING.exceeded_limits(reading)) == repr(exceeded)
         assert code == sum(margin.broken << bit for bit, margin in enumerate(margins))
         seen |= {limit.action for limit in exceeded}
     assert len(seen) == 5
@@ -112,20 +111,17 @@ def test_the_units_of_headers_are_converted_by_the_same_numbers():
         "tool_wear_min": {"min": (1.0, 0.0), "minutes": (1.0, 0.0), "s": (1 / 60, 0.0), "h": (60.0, 0.0), "hours": (60.0, 0.0)},
     }  # fmt: skip
     # repr compares the order, too: a message lists the known units.
-    assert repr({column.name: dict(column.units) for column in sensors.SENSORS}) == repr(expected)
+    assert repr({column.name: dict(column.units) for column in map(MILLING.columns.get, MILLING.sensor_names)}) == repr(
+        expected
+    )
 
 
-def test_columns_and_published_rules_are_the_same():
-    assert [column.name for column in sensors.COLUMNS] == [
-        "reading_id", "machine_id", "timestamp", "product_type", *sensors.SENSOR_NAMES, "machine_failure", "tool_wear_failure",
+def test_the_columns_are_the_same():
+    assert list(MILLING.columns) == [
+        "reading_id", "machine_id", "timestamp", "product_type", *MILLING.sensor_names, "machine_failure", "tool_wear_failure",
         "heat_dissipation_failure", "power_failure", "overstrain_failure", "random_failure",
     ]  # fmt: skip
-    assert sensors.PRODUCT_TYPES == ("L", "M", "H")
-    assert sensors.HEAT_DISSIPATION_MIN_DIFFERENCE_K == 8.6
-    assert sensors.HEAT_DISSIPATION_MIN_SPEED_RPM == 1380.0
-    assert sensors.POWER_RANGE_W == (3500.0, 9000.0)
-    assert sensors.OVERSTRAIN_LIMIT_MIN_NM == STRAIN_LIMITS
-    assert sensors.TOOL_REPLACEMENT_FROM_MIN == 200.0
+    assert MILLING.description.categories["product_type"].values == ("L", "M", "H")
 
 
 def test_params_yaml_trains_the_milling_machine_and_names_its_model(params):

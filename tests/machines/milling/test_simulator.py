@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictive_maintenance.errors import SourceError
-from predictive_maintenance.ingestion.simulator import parse_simulator_uri, simulate
-from predictive_maintenance.machine.sensors import BINARY_NAMES, INPUT_NAMES, MODE_NAMES, READING_ID, WATTS_PER_NM_RPM
+from machines.milling.published_rules import WATTS_PER_NM_RPM
+from machines.milling.simulator import simulate
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.validation.cleaning import validate
 
 
@@ -21,7 +21,7 @@ def test_the_seed_determines_the_readings(readings):
 
 
 def test_readings_have_canonical_column_names(readings):
-    assert set(readings) == {READING_ID.name, *INPUT_NAMES, *BINARY_NAMES}
+    assert set(readings) == {"reading_id", *MILLING.input_names, *MILLING.binary_names}
 
 
 def test_reading_ids_differ_within_and_between_seeds(readings):
@@ -35,12 +35,12 @@ def test_the_number_of_rows_is_the_requested_one(rows):
     assert np.isfinite(frame["air_temperature_k"]).all()
 
 
-def test_every_reading_is_within_the_physical_limits(readings, params):
-    assert validate(readings, [*INPUT_NAMES, *BINARY_NAMES], params.machine).empty
+def test_every_reading_is_within_the_physical_limits(readings):
+    assert validate(readings, [*MILLING.input_names, *MILLING.binary_names], MILLING).empty
 
 
 def test_every_failure_mode_except_the_random_one_is_a_machine_failure(readings):
-    explained = readings[[name for name in MODE_NAMES if name != "random_failure"]].any(axis=1)
+    explained = readings[[name for name in MILLING.mode_names if name != "random_failure"]].any(axis=1)
     assert (readings.loc[explained, "machine_failure"] == 1).all()
 
 
@@ -80,35 +80,3 @@ def test_mean_and_deviation_of_the_sensors_are_close_to_the_real_ones(ai4i_csv):
     for name, header in (("torque_nm", "Torque [Nm]"), ("tool_wear_min", "Tool wear [min]")):
         assert simulated[name].mean() == pytest.approx(real[header].mean(), rel=0.05)
         assert simulated[name].std() == pytest.approx(real[header].std(), rel=0.05)
-
-
-def test_the_uri_has_the_options_rows_and_seed():
-    assert parse_simulator_uri("simulator://?rows=500&seed=3") == (500, 3)
-    assert parse_simulator_uri("simulator://?seed=3") == (10_000, 3)
-    assert parse_simulator_uri("simulator://") == (10_000, 7)
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ("?row=5", "'row' is not an option of the simulator; options: rows, seed"),
-        ("?rows=0", "rows must be a whole number from 1 to 10,000,000, not '0'"),
-        ("?rows=ten", "rows must be a whole number from 1 to 10,000,000, not 'ten'"),
-        ("?rows=99999999999999999999", "rows must be a whole number from 1 to 10,000,000"),
-        ("?rows=10000001", "rows must be a whole number from 1 to 10,000,000"),
-        ("?rows=-5", "not '-5'"),
-        ("?rows=", "not ''"),
-        ("?seed=1.5", "seed must be a whole number of at most 18 digits, not '1.5'"),
-        (f"?seed={'9' * 5000}", "seed must be a whole number of at most 18 digits"),
-    ],
-)
-def test_an_invalid_option_is_an_error_with_its_name(options, reason):
-    with pytest.raises(SourceError) as error:
-        parse_simulator_uri(f"simulator://{options}")
-    assert reason in str(error.value)
-    assert f"simulator://{options}" in str(error.value)
-
-
-def test_options_without_a_question_mark_are_an_error():
-    with pytest.raises(SourceError, match="rows=500"):
-        parse_simulator_uri("simulator://rows=500")

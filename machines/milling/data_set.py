@@ -7,24 +7,28 @@ from pathlib import Path
 
 import httpx
 
-from ..config.uris import redact, redact_text
-from ..errors import SourceError
+from predictive_maintenance.config.uris import redact, redact_text
+from predictive_maintenance.errors import SourceError
 
+FILE_NAME = "ai4i2020.csv"
 HOME = "https://archive.ics.uci.edu/static/public/601/ai4i+2020+predictive+maintenance+dataset.zip"
 LICENCE = (
     "AI4I 2020 Predictive Maintenance: S. Matzka, UCI Machine Learning Repository no. 601, doi 10.24432/C5HS5C, CC BY 4.0: "
     "free to use and share with attribution"
 )
 SHA256 = "53d0e7b71f760829a91ec3a9df54c0f044836074a227fe5be5a06bedd0cb1125"
-_MEMBER, _SECONDS, _MAX_BYTES = "ai4i2020.csv", 60.0, 16 * 2**20
+_SECONDS, _MAX_BYTES = 60.0, 16 * 2**20
 
 
-def fetch(path: Path, url: str = HOME) -> bool:
-    """Download the data set from `url`, a CSV or a ZIP archive with it, to `path`. Returns False if it is already there.
+def fetch(path: Path, url: str | None = None) -> bool:
+    """Download the data set from `url`, by default HOME, to `path`. Returns False if it is already there.
+
+    The address may be that of the CSV file, or of a ZIP archive with it.
 
     Copies differ in line ends and byte-order mark. Both are normalised, so that the file is identical everywhere. Raises
     SourceError if the download fails, its checksum differs, or `path` is another file.
     """
+    url = url or HOME
     if path.exists():
         if _sha256(_plain(path.read_bytes())) == SHA256:
             return False
@@ -69,9 +73,11 @@ def _csv(content: bytes, url: str) -> bytes:
         return content
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.read(_MEMBER)
+            return archive.read(FILE_NAME)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise SourceError(f"{redact(url)}: the ZIP archive is damaged or does not contain {_MEMBER}: {error}") from None
+        raise SourceError(
+            f"{redact(url)}: the ZIP archive is damaged or does not contain {FILE_NAME}: {error}"
+        ) from None
 
 
 def _plain(content: bytes) -> bytes:

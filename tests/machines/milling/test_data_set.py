@@ -26,7 +26,7 @@ def archive(**members: bytes) -> bytes:
 
 
 def fetch(path, url):
-    return CliRunner().invoke(main, ["fetch-ai4i", "--output", str(path), "--url", url])
+    return CliRunner().invoke(main, ["fetch", "--machine", "milling", "--output", str(path), "--url", url])
 
 
 def test_the_file_is_extracted_verified_and_normalised(web, published, ai4i_csv, tmp_path):

@@ -1,32 +1,24 @@
-"""Simulate milling machines as in AI4I 2020, for training without a file.
+"""Simulate milling machines as in AI4I 2020, for training without a file: simulator://milling?rows=10000&seed=7.
 
 The physics and the rules of heat dissipation, power and overstrain failures are the published ones. The product mix,
 the relation of torque and speed, and the hazard of tool replacement are fitted to the real file; so are the numbers of
 failures by mode that result from them.
 """
 
-from urllib.parse import parse_qsl
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import SourceError
-from ..machine.sensors import (
+from .published_rules import (
     HEAT_DISSIPATION_MIN_DIFFERENCE_K,
     HEAT_DISSIPATION_MIN_SPEED_RPM,
     OVERSTRAIN_LIMIT_MIN_NM,
     POWER_RANGE_W,
-    PRODUCT_TYPES,
     TOOL_REPLACEMENT_FROM_MIN,
     WATTS_PER_NM_RPM,
 )
 
-DEFAULT_ROWS = 10_000
-DEFAULT_SEED = 7
-MAX_ROWS = 10_000_000
-_MAX_DIGITS = 18
-
+_PRODUCT_TYPES = ("L", "M", "H")
 _PRODUCT_SHARES = (0.6, 0.3, 0.1)
 _WEAR_STEP_MIN = {"L": 2, "M": 3, "H": 5}
 _MIN_TORQUE_NM = 3.8
@@ -36,13 +28,13 @@ _RANDOM_FAILURE = 0.0019
 _UNEXPLAINED_FAILURE = 0.0009
 
 
-def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame:
+def simulate(rows: int = 10_000, seed: int = 7) -> pd.DataFrame:
     """Simulate `rows` readings in time order with canonical column names. The same seed gives the same readings.
 
     Reading ids contain the seed, so that several simulations can be appended.
     """
     random = np.random.default_rng(seed)
-    product_type = random.choice(PRODUCT_TYPES, size=rows, p=_PRODUCT_SHARES)
+    product_type = random.choice(_PRODUCT_TYPES, size=rows, p=_PRODUCT_SHARES)
     air_k = np.round(300 + _walk(random, rows, 2.0), 1)
     process_k = np.round(air_k + 10 + _walk(random, rows, 1.0), 1)
     torque_nm = np.round(_truncated_normal(random, rows), 1)
@@ -74,22 +66,6 @@ def simulate(rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> pd.DataFrame
             "random_failure": (random.random(rows) < _RANDOM_FAILURE).astype(np.int8),
         }
     )
-
-
-def parse_simulator_uri(uri: str) -> tuple[int, int]:
-    """Parse (rows, seed) from `simulator://?rows=10000&seed=7`. Raises SourceError for an unknown or invalid option."""
-    place, _, query = uri.partition("://")[2].partition("?")
-    if place:
-        raise SourceError(f"{uri}: options must follow a question mark: simulator://?rows=10000&seed=7")
-    options = {"rows": DEFAULT_ROWS, "seed": DEFAULT_SEED}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in options:
-            raise SourceError(f"{uri}: {name!r} is not an option of the simulator; options: rows, seed")
-        if not text.isdecimal() or len(text) > _MAX_DIGITS or (name == "rows" and not 0 < int(text) <= MAX_ROWS):
-            allowed = f" from 1 to {MAX_ROWS:,}" if name == "rows" else f" of at most {_MAX_DIGITS} digits"
-            raise SourceError(f"{uri}: {name} must be a whole number{allowed}, not {text[:40]!r}")
-        options[name] = int(text)
-    return options["rows"], options["seed"]
 
 
 def _walk(random: np.random.Generator, rows: int, deviation: float) -> npt.NDArray[np.float64]:

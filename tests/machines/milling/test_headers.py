@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.machine.sensors import COLUMNS, describe_missing, match_headers
+from predictive_maintenance.machine.milling import MILLING
 
 
 @pytest.mark.parametrize(
@@ -25,36 +25,36 @@ from predictive_maintenance.machine.sensors import COLUMNS, describe_missing, ma
     ],
 )
 def test_a_header_is_recognised_with_and_without_unit(header, name, conversion):
-    assert match_headers([header]).columns[name] == (header, *conversion)
+    assert MILLING.match_headers([header]).columns[name] == (header, *conversion)
 
 
 def test_every_canonical_name_is_a_valid_header():
-    assert set(match_headers(column.name for column in COLUMNS).columns) == {column.name for column in COLUMNS}
+    assert set(MILLING.match_headers(MILLING.columns).columns) == set(MILLING.columns)
 
 
 def test_fahrenheit_is_converted():
-    _, scale, offset = match_headers(["Air temperature [°F]"]).columns["air_temperature_k"]
+    _, scale, offset = MILLING.match_headers(["Air temperature [°F]"]).columns["air_temperature_k"]
     assert 32 * scale + offset == pytest.approx(273.15)
 
 
 def test_unknown_headers_are_listed_as_ignored():
-    assert match_headers(["Product ID", "Torque [Nm]"]).ignored == ("Product ID",)
+    assert MILLING.match_headers(["Product ID", "Torque [Nm]"]).ignored == ("Product ID",)
 
 
 def test_aliases_are_recognised():
-    assert "torque_nm" in match_headers(["Drehmoment"], {"torque_nm": ["Drehmoment"]}).columns
+    assert "torque_nm" in MILLING.match_headers(["Drehmoment"], {"torque_nm": ["Drehmoment"]}).columns
 
 
 def test_two_headers_for_one_column_are_an_error():
     with pytest.raises(SourceError, match=r"'Torque' and 'torque_nm' both match torque_nm"):
-        match_headers(["Torque", "torque_nm"])
+        MILLING.match_headers(["Torque", "torque_nm"])
 
 
 def test_an_unknown_unit_is_an_error():
     with pytest.raises(SourceError, match=r"unknown unit 'rankine' for air_temperature_k; known units: k, kelvin"):
-        match_headers(["Air temperature [Rankine]"])
+        MILLING.match_headers(["Air temperature [Rankine]"])
 
 
 def test_a_missing_column_is_described_with_the_closest_header():
-    text = describe_missing(["torque_nm"], ["Torqe", "other"])
+    text = MILLING.describe_missing(["torque_nm"], ["Torqe", "other"])
     assert text == "no column for torque_nm (a header such as 'Torque [Nm]'; the closest header is 'Torqe')"

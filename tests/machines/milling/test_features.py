@@ -5,10 +5,11 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictive_maintenance.machine.features import feature, feature_matrix, feature_names, with_features
-from predictive_maintenance.machine.sensors import PRODUCT_TYPES
+from predictive_maintenance.machine.milling import MILLING, with_published_limit_margins
 
-ALL = feature_names(published_limit_margins=True)
+WITH_MARGINS = with_published_limit_margins(MILLING)
+ALL = WITH_MARGINS.feature_names
+PRODUCT_TYPES = MILLING.description.categories["product_type"].values
 tenths = st.integers(2300, 4500).map(lambda tenth: tenth / 10)
 reading = st.fixed_dictionaries(
     {
@@ -26,13 +27,13 @@ reading = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None)
 def test_frames_arrays_and_single_readings_give_identical_features(readings):
     frame = pd.DataFrame(readings)
-    matrix = feature_matrix(frame, ALL)
-    arrays = feature_matrix({name: frame[name].to_numpy() for name in frame}, ALL)
-    columns = with_features(frame)
+    matrix = WITH_MARGINS.feature_matrix(frame, ALL)
+    arrays = WITH_MARGINS.feature_matrix({name: frame[name].to_numpy() for name in frame}, ALL)
+    columns = WITH_MARGINS.with_features(frame)
     np.testing.assert_array_equal(matrix, arrays)
     for row, values in enumerate(readings):
         numbers = values | {"product_type_code": float(PRODUCT_TYPES.index(values["product_type"]))}
-        single = np.array([feature(numbers, name) for name in ALL], dtype=np.float32)
+        single = np.array([WITH_MARGINS.feature(numbers, name) for name in ALL], dtype=np.float32)
         np.testing.assert_array_equal(matrix[row], single)
     for name in ("power_w", "temperature_difference_k", "strain_min_nm"):
         np.testing.assert_array_equal(columns[name].to_numpy().astype(np.float32), matrix[:, ALL.index(name)])
@@ -41,21 +42,21 @@ def test_frames_arrays_and_single_readings_give_identical_features(readings):
 def test_the_temperature_difference_is_rounded_to_the_resolution_of_the_sensors(ai4i_csv, read_rows):
     rows = read_rows(str(ai4i_csv))
     raw = rows["process_temperature_k"] - rows["air_temperature_k"]
-    assert raw.nunique() > with_features(rows)["temperature_difference_k"].nunique() == 46
+    assert raw.nunique() > MILLING.with_features(rows)["temperature_difference_k"].nunique() == 46
 
 
 def test_power_is_torque_times_angular_speed():
     one = pd.DataFrame([{"torque_nm": 60 / (2 * np.pi), "rotational_speed_rpm": 1000.0}])
-    assert feature(one, "power_w").iloc[0] == 1000.0
+    assert MILLING.feature(one, "power_w").iloc[0] == 1000.0
 
 
 def test_margins_to_the_published_limits_are_off_by_default():
-    assert not any("margin" in name for name in feature_names())
-    assert sum("margin" in name for name in feature_names(published_limit_margins=True)) == 3
+    assert not any("margin" in name for name in MILLING.feature_names)
+    assert sum("margin" in name for name in ALL) == 3
 
 
 def test_an_unknown_product_type_is_encoded_as_nan():
     frame = pd.DataFrame({"product_type": ["X", "H"], **{name: [1.0, 1.0] for name in ALL[1:6]}})
-    codes = feature_matrix(frame, ["product_type_code"])[:, 0]
+    codes = MILLING.feature_matrix(frame, ["product_type_code"])[:, 0]
     assert np.isnan(codes[0])
     assert codes[1] == 2

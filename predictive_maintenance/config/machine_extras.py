@@ -1,0 +1,167 @@
+"""Find what only some kinds of machine have, by name: the simulator, oracle, data set and sample of a folder in machines/.
+
+The folders `machines` of the project and of the installation are one namespace package, the project's first. The package
+imports its modules here only, by the name of a machine. Each file of a machine is optional:
+
+- simulator.py: `simulate(rows, seed)`, a data frame of readings and labels with canonical column names.
+- oracle.py: `violates_rules(rows)`, the rules that made the labels, and `INPUTS`, the columns that they read.
+- data_set.py: `FILE_NAME`, `LICENCE` and `fetch(path, url)`, the download of a public data set.
+- sample_fleet.csv: readings that the dashboard offers as a sample.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ConfigError
+from ..machine.machine import Machine
+from ..strict_model import suggestion
+from .machine_folders import BUNDLED, MACHINE_FILE, MACHINES_FOLDER
+from .project import project_dir
+from .text_file import read_text
+from .yaml_reader import read_plain_yaml
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+Simulator = Callable[[int, int], "pd.DataFrame"]
+"""Simulates a number of readings with a seed."""
+Oracle = Callable[["pd.DataFrame"], "npt.NDArray[np.bool_]"]
+"""The rules that made the labels of a data set: (n,) whether a row violates them."""
+
+_SIMULATOR, _ORACLE, _DATA_SET, _SAMPLE = "simulator.py", "oracle.py", "data_set.py", "sample_fleet.csv"
+
+
+class DataSet(Protocol):
+    """A public data set. `fetch` downloads it to `path`, by default from its home, and returns False if it is already there."""
+
+    FILE_NAME: str
+    LICENCE: str
+
+    def fetch(self, path: Path, url: str | None = None) -> bool: ...
+
+
+def simulator_of(machine: Machine) -> Simulator:
+    """The simulator of `machine`. Raises ConfigError that names the file that would have it."""
+    path = _file_of(machine, _SIMULATOR)
+    if path is None:
+        raise ConfigError(f"the {machine.description.name} has no simulator: {_way_out(machine, _SIMULATOR)}")
+    return _simulator(path)
+
+
+def simulator_named(name: str) -> Simulator:
+    """The simulator of the folder `name` in machines. Raises ConfigError if there is no such folder or no simulator in it."""
+    if not _folders(name):
+        raise ConfigError(f"there is no machine {name!r}{suggestion(name, sorted(_names()))}")
+    path = _file(name, _SIMULATOR)
+    if path is None:
+        raise ConfigError(f"machine {name!r} has no simulator: {_folders(name)[0] / _SIMULATOR} does not exist")
+    return _simulator(path)
+
+
+def oracle_of(machine: Machine) -> Oracle | None:
+    """The rules that made the labels of the data of `machine`; None if they are unknown, or read columns it does not have."""
+    path = _file_of(machine, _ORACLE)
+    if path is None:
+        return None
+    module = _module(path, "violates_rules", "INPUTS")
+    return module.violates_rules if set(module.INPUTS) <= set(machine.input_names) else None
+
+
+def data_set_of(machine: Machine) -> DataSet:
+    """The public data set of `machine`. Raises ConfigError that names the file that would download it."""
+    path = _file_of(machine, _DATA_SET)
+    if path is None:
+        raise ConfigError(f"the {machine.description.name} has no data set: {_way_out(machine, _DATA_SET)}")
+    data_set: DataSet = _module(path, "FILE_NAME", "LICENCE", "fetch")
+    return data_set
+
+
+def sample_fleet_of(machine: Machine) -> Path | None:
+    """The CSV file with sample readings of `machine`, if there is one."""
+    return _file_of(machine, _SAMPLE)
+
+
+def _simulator(path: Path) -> Simulator:
+    simulate: Simulator = _module(path, "simulate").simulate
+    return simulate
+
+
+def _module(path: Path, *needed: str) -> Any:
+    """The module at `path`. Raises ConfigError unless it can be imported and has the `needed` names."""
+    try:
+        module = import_module(f"{MACHINES_FOLDER}.{path.parent.name}.{path.stem}")
+    except (ImportError, SyntaxError) as error:
+        raise ConfigError(f"{path}: cannot be imported: {error}") from None
+    if missing := [name for name in needed if not hasattr(module, name)]:
+        raise ConfigError(f"{path}: does not define {', '.join(missing)}")
+    return module
+
+
+def _way_out(machine: Machine, file: str) -> str:
+    """Where the file would be."""
+    names = _names_of(machine)
+    if not names:
+        return f"its description is in no folder of {MACHINES_FOLDER}, the place of its {file}"
+    return f"{_folders(names[0])[0] / file} does not exist"
+
+
+def _file_of(machine: Machine, file: str) -> Path | None:
+    return next((path for name in _names_of(machine) if (path := _file(name, file))), None)
+
+
+def _file(name: str, file: str) -> Path | None:
+    return next((folder / file for folder in _folders(name) if (folder / file).is_file()), None)
+
+
+def _names_of(machine: Machine) -> list[str]:
+    """The folders whose description has the name of `machine`: a model version has the description, but no folder."""
+    return [name for name in sorted(_names()) if _described_name(name) == machine.description.name]
+
+
+def _described_name(name: str) -> str | None:
+    """The name in the description of the folder `name`; None if it cannot be read, which is another machine's mistake."""
+    if path := _file(name, MACHINE_FILE):
+        with suppress(ConfigError):
+            return _name_in(read_text(path))
+        return None
+    return BUNDLED[name].description.name if name in BUNDLED else None
+
+
+@lru_cache
+def _name_in(text: str) -> str | None:
+    """The name in the text of a machine.yaml. Parsing one takes 50 ms, and the dashboard asks at each click."""
+    described = read_plain_yaml(text, MACHINE_FILE)
+    return described.get("name") if isinstance(described, dict) else None
+
+
+def _names() -> set[str]:
+    described = (
+        path.parent.name for folder in _locations(MACHINES_FOLDER) for path in folder.glob(f"*/{MACHINE_FILE}")
+    )
+    return {*BUNDLED, *described}
+
+
+def _folders(name: str) -> list[Path]:
+    """The folders `name` in machines, the project's first. A name with a dot is not the name of a Python package."""
+    return [] if "." in name else _locations(f"{MACHINES_FOLDER}.{name}")
+
+
+def _locations(package: str) -> list[Path]:
+    """The folders of a namespace package: of the project, and where the packages are installed."""
+    with suppress(ConfigError):  # no project folder
+        if (project := str(project_dir())) not in sys.path:
+            sys.path.insert(0, project)
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:
+        return []
+    found = spec.submodule_search_locations if spec else None
+    return [path for path in map(Path, found or ()) if path.is_dir()]
