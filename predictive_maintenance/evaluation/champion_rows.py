@@ -42,7 +42,11 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
     """
     if champion == challenger:
         return None
-    return "; ".join(_obstacles(champion, challenger, rows)) or None
+    if not (obstacles := list(_obstacles(champion, challenger, rows))):
+        return None
+    before, now = champion.description.name, challenger.description.name
+    other = [f"it is a model of the {before}, and this is one of the {now}"] if before != now else []
+    return "; ".join(other + obstacles)
 
 
 def read_rows(champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame) -> ChampionRows:
@@ -79,8 +83,8 @@ def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> It
         yield f"{_columns(changed)}: it is a category in one description and a sensor in the other"
     for name in champion.sensor_names:
         if name in inputs and name in challenger.ranges and _conversion(champion, challenger, name) is None:
-            before, now = (machine.unit(name) or "no unit" for machine in (champion, challenger))
-            yield f"column {name} has the unit {before} for it and {now} in the held-out rows"
+            before, now = (machine.unit(name) or "none" for machine in (champion, challenger))
+            yield f"column {name} has unit {before} for it and {now} in the held-out rows"
     if champion.label_name != challenger.label_name:
         yield f"it predicts {champion.label_name}, and this model predicts {challenger.label_name}"
 
