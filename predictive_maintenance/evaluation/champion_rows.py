@@ -49,24 +49,30 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
     return "; ".join(other + obstacles)
 
 
-def read_rows(champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame) -> ChampionRows:
-    """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them."""
-    seen = np.isin(row_hashes(rows[READING_ID]), champion.training_rows)
-    if before == challenger:
-        return ChampionRows(frame=rows, seen=seen, accepted=np.ones(len(rows), dtype=bool))
+def read_rows(
+    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame
+) -> ChampionRows:
+    """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
+
+    `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows.
+    """
     frame = _as_described(before, challenger, rows)
-    # Other columns may identify a row now: the champion knows the row by the id that it had then.
-    seen |= np.isin(row_hashes(content_ids(frame, before)), champion.training_rows)
+    seen = _seen(champion, before, frame)
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
     accepted[faults["position"]] = False
     notes = [*_refused_notes(champion.version, faults[~seen[faults["position"]]])]
     if absent := [name for name in before.optional_sensor_names if name not in frame]:
         notes.append(f"version {champion.version} gets no value of {_columns(absent)}, which it does not require")
-    if _are_training_rows_unknown(before, challenger, rows):
+    made_ids = before.description.id is None or are_content_ids(rows[READING_ID]).any()
+    if (
+        made_ids
+        and len(train)
+        and not (seen.any() or _seen(champion, before, _as_described(before, challenger, train)).any())
+    ):
         notes.append(
-            f"the rows have other ids than when version {champion.version} was trained, so rows that it was trained on may "
-            "be among them, and its scores may be too high"
+            f"version {champion.version} was trained on no row with an id of this run: if some of the rows had other ids "
+            "then, its scores are too high"
         )
     return ChampionRows(frame=frame, seen=seen, accepted=accepted, notes=tuple(notes))
 
@@ -98,12 +104,19 @@ def _conversion(champion: Machine, challenger: Machine, name: str) -> tuple[floa
 def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> pd.DataFrame:
     """The columns of `rows` that the champion's description has, in its units."""
     others = set(champion.input_names) - set(challenger.input_names)  # of the same name, but no input
-    frame = rows[[name for name in champion.columns if name in rows and name not in others]].copy()
+    names = [READING_ID, *(name for name in champion.columns if name != READING_ID)]
+    frame = rows[[name for name in names if name in rows and name not in others]].copy()
     for name in champion.sensor_names:
         if name in frame and (conversion := _conversion(champion, challenger, name)) not in (None, _SAME):
             scale, offset = conversion
             frame[name] = frame[name] * scale + offset
     return frame
+
+
+def _seen(champion: BaselineModel, before: Machine, frame: pd.DataFrame) -> BoolArray:
+    """(n,) whether the champion was trained on each row: by its id, or by the id that it had when other columns made it."""
+    ids = [frame[READING_ID], content_ids(frame, before)]
+    return np.logical_or(*(np.isin(row_hashes(column), champion.training_rows) for column in ids))
 
 
 def _faults(champion: Machine, frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,15 +136,6 @@ def _refused_notes(version: str, faults: pd.DataFrame) -> Iterator[str]:
     reasons = (faults["column"] + ": " + faults["reason"]).value_counts().index[:_MAX_REASONS]
     rows = faults["position"].nunique()
     yield f"{rows:,} rows are left out, because version {version} does not accept them ({'; '.join(reasons)})"
-
-
-def _are_training_rows_unknown(before: Machine, challenger: Machine, rows: pd.DataFrame) -> bool:
-    """Whether the ids that the rows had when the champion was trained cannot be found any more."""
-    if before.description.id is not None and not are_content_ids(rows[READING_ID]).any():
-        return False
-    if before.description.id is not None and challenger.description.id is None:
-        return True
-    return not set(before.identity_names(before.columns)) <= set(challenger.columns)
 
 
 def _columns(names: list[str]) -> str:

@@ -54,11 +54,12 @@ class Comparison:
 
 def compare(
     champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
-    fingerprint: str, params: Params,
+    fingerprint: str, params: Params, train: pd.DataFrame | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
-    `fingerprint` is the `training_fingerprint` of the challenger's training rows. A champion with another description of
+    `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
+    have the ids that the champion knows. A champion with another description of
     the machine is compared on the rows that it accepts, if they have the columns that it needs.
     """
     machine, scorer = params.machine, champion.scorer
@@ -76,7 +77,7 @@ def compare(
         return replace(comparison, obstacle=f"its files cannot be used: {champion.unreadable}")
     if obstacle := why_not_comparable(scorer.machine, machine, test):
         return replace(comparison, obstacle=obstacle)
-    read = read_rows(champion, scorer.machine, machine, test)
+    read = read_rows(champion, scorer.machine, machine, test, test.head(0) if train is None else train)
     compared = ~read.seen & read.accepted
     rows = test[compared].reset_index(drop=True)
     failures = int(rows[machine.label_name].sum())

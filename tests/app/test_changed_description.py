@@ -96,7 +96,7 @@ DAMAGES = {
         lambda machine: machine["description"].update(history={"windows": ["3h"]}),
         "machine.json is damaged: description.history: Extra inputs are not permitted",
     ),
-    "no features": (without_features, "scorer.json is damaged: features: 'temperature_difference_k' is unknown to the"),
+    "no features": (without_features, "scorer.json is damaged: features: 'power_w' is unknown to the"),
     "narrow range": (narrow, "golden.json: readings.torque_nm has"),
     "another label": (relabel, "reference.json is damaged: broken: Field required"),
 }

@@ -17,7 +17,7 @@ from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
-from predictive_maintenance.validation.row_identity import row_hashes
+from predictive_maintenance.validation.row_identity import content_ids, row_hashes
 from tests.fixtures.changed_machines import bare, changed, renamed, with_sensor, without
 from tests.fixtures.machines import random_readings
 
@@ -77,13 +77,13 @@ def as_champion(model):
     )
 
 
-def compared(model, machine, rows=None, champion=None, fingerprint="other rows"):
+def compared(model, machine, rows=None, train=None):
     """The model as champion against a challenger of `machine` with the same answers, on the held-out `rows`."""
     rows = model.rows.test if rows is None else rows
     probabilities = np.resize(model.scorer.probabilities(model.rows.test), len(rows))
     decisions = model.scorer.decisions(probabilities)
     params = model.params.override(machine=to_plain(machine))
-    return compare(champion or as_champion(model), rows, probabilities, decisions, fingerprint, params)
+    return compare(as_champion(model), rows, probabilities, decisions, "other rows", params, train)
 
 
 def first_sensor(model):
@@ -231,7 +231,8 @@ def test_another_machine_under_the_same_name_is_not_comparable(milling_model, co
 
 def test_a_champion_whose_files_cannot_be_read_is_not_comparable(milling_model):
     champion = replace(as_champion(milling_model), scorer=None, unreadable="machine.json is damaged")
-    result = compared(milling_model, milling_model.machine, champion=champion)
+    rows = milling_model.rows.test
+    result = compare(champion, rows, np.zeros(len(rows)), np.zeros(len(rows), bool), "other rows", milling_model.params)
     assert result.obstacle == "its files cannot be used: machine.json is damaged"
 
 
@@ -246,22 +247,38 @@ def test_rows_that_the_champion_was_trained_on_are_found_although_a_further_sens
     champion = as_champion(compressor_model)
     everything = pd.concat([rows.train, rows.test], ignore_index=True)
     assert not np.isin(row_hashes(everything["reading_id"]), champion.training_rows).any()
-    result = compared(compressor_model, machine, everything)
+    result = compared(compressor_model, machine, everything, rows.train)
     assert result.seen_rows == len(compressor_model.rows.train)
     assert result.notes == ()
 
 
-def test_a_comparison_says_if_the_rows_that_the_champion_was_trained_on_cannot_be_found(compressor_model):
+def test_a_comparison_says_if_the_champion_knows_no_row_by_its_id(compressor_model):
     """Without the optional sensor, which was part of a row's id, the id that the champion knows cannot be made again."""
-    machine = without(compressor_model.machine, "humidity")
-    result = compared(compressor_model, machine, compressor_model.rows.test.drop(columns="humidity"))
-    assert any("rows that it was trained on may be among them" in note for note in result.notes)
+    machine, rows = compressor_model.machine, compressor_model.rows
+    note = (
+        "version 3 was trained on no row with an id of this run: if some of the rows had other ids then, its scores are too "
+        "high"
+    )
+    assert compared(compressor_model, machine, rows.test, rows.train).notes == ()
+    test, train = (
+        part.drop(columns="humidity").assign(reading_id=lambda frame: content_ids(frame, without(machine, "humidity")))
+        for part in (rows.test, rows.train)
+    )
+    assert note in compared(compressor_model, without(machine, "humidity"), test, train).notes
+
+
+def test_a_comparison_says_if_the_rows_have_lost_their_ids(milling_model):
+    rows, machine = milling_model.rows, milling_model.machine
+    test, train = (part.assign(reading_id=content_ids(part, machine)) for part in (rows.test, rows.train))
+    assert any(
+        "trained on no row with an id of this run" in note
+        for note in compared(milling_model, machine, test, train).notes
+    )
+    new = rows.train.assign(reading_id=[f"new {row}" for row in range(len(rows.train))])
+    assert compared(milling_model, machine, rows.test, new).notes == ()
 
 
 def test_ids_of_the_rows_keep_their_meaning_if_both_descriptions_have_them(milling_model):
     rows = pd.concat([milling_model.rows.train.head(100), milling_model.rows.test], ignore_index=True)
-    machine = without(bare(milling_model.machine), "air_temperature_k")
-    optional = with_sensor(milling_model.machine, "sound_db", required=False)
-    assert compared(milling_model, optional, rows).seen_rows == 100
-    assert compared(milling_model, optional, rows).notes == ()
-    assert compared(milling_model, machine, rows).obstacle is not None
+    result = compared(milling_model, with_sensor(milling_model.machine, "sound_db", required=False), rows)
+    assert (result.seen_rows, result.notes) == (100, ())
