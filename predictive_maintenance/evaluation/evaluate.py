@@ -69,7 +69,9 @@ def evaluate(
     forward, forward_note = forward_scores(trained, rows, machine, params)
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
-    comparison = champion and compare(champion, test, probabilities, decisions, fingerprint, params, rows.train)
+    comparison = (
+        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train) if champion else None
+    )
     return Evaluation(
         algorithm=trained.algorithm,
         threshold=trained.threshold,
