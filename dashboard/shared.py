@@ -30,7 +30,7 @@ def monitor() -> ServiceMonitor:
 
 def machine(card: ModelCard | None) -> Machine:
     """The machine that the served version describes; the milling machine if none is served."""
-    return _described(json.dumps(card.machine, sort_keys=True)) if card else MILLING
+    return _described(json.dumps(card.machine)) if card else MILLING
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -12,12 +12,14 @@ import pandas as pd  # noqa: F401  pyarrow imports it when a table is read; it i
 
 from app.http.batch_request import read_batch
 from app.problems import Problem
+from app.schemas.reading import ReadingSchema
 from app.settings import Settings
 from predictive_maintenance.config.params_file import load_params
 
 
 def main(folder: Path) -> None:
     params, settings = load_params(), Settings()
+    schema = ReadingSchema(params.machine)
     for type_file in sorted(folder.glob("*.type")):
         body, media_type = type_file.with_suffix("").read_bytes(), type_file.read_text()
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
@@ -29,7 +31,7 @@ def main(folder: Path) -> None:
                 settings.max_rows,
                 settings.max_reading_bytes,
                 settings.max_table_bytes,
-                params.machine,
+                schema,
                 params.columns.aliases,
             )
             status, detail = 200, f"{batch.rows} rows"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.http.batch_request import read_batch
 from app.problems import Problem
+from app.schemas.reading import ReadingSchema
 from tests.fixtures.fuzzed_tables import csv_tables, damaged_tables, good_tables, typed_tables
 
 MAX_ROWS, MAX_RECORD_BYTES, MAX_TABLE_BYTES = 60, 2**16, 2**20
@@ -23,10 +24,9 @@ fuzz = {"deadline": None, "derandomize": True, "suppress_health_check": list(Hea
 
 
 def read(params, body, media_type):
-    columns = params.columns
-    identity = ("machine_id", "timestamp")
+    schema, identity = ReadingSchema(params.machine), ("machine_id", "timestamp")
     return read_batch(
-        body, media_type, MAX_ROWS, MAX_RECORD_BYTES, MAX_TABLE_BYTES, columns.limits, columns.aliases, identity
+        body, media_type, MAX_ROWS, MAX_RECORD_BYTES, MAX_TABLE_BYTES, schema, params.columns.aliases, identity
     )
 
 

@@ -126,7 +126,7 @@ def test_describe_shows_milling_by_default(run, project):
     assert output.endswith("Group: ends where tool_wear_min falls\n")
 
 
-def test_describe_of_an_unknown_machine_lists_those_there_are(run, project):
+def test_describe_of_an_unknown_machine_names_the_closest_one(run, project):
     code, output = run("describe", "--machine", "compresor")
     assert code == 1
-    assert "did you mean 'compressor'? machines: compressor, milling" in output
+    assert "did you mean 'compressor'?" in output

@@ -5,8 +5,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.schemas.prediction import Explanation, WhatIf
 from dashboard.components import charts
+from tests.fixtures.wide_machines import wide_machine
 
 from .conftest import page_text
+
+MACHINE = wide_machine(101)
 
 
 def contribution(number, **fields):
@@ -44,17 +47,17 @@ def what_if(count):
     return WhatIf.model_validate(values | {"curves": curves})
 
 
-def shown(component, answer):
+def shown(component, answer, *further):
     """The page with one component of an answer."""
 
-    def script(component, model, content):
+    def script(component, model, content, further):
         import app.schemas.prediction
         import dashboard.components.explanation
 
         answer = getattr(app.schemas.prediction, model).model_validate_json(content)
-        getattr(dashboard.components.explanation, component)(answer)
+        getattr(dashboard.components.explanation, component)(answer, *further)
 
-    arguments = (component, type(answer).__name__, answer.model_dump_json())
+    arguments = (component, type(answer).__name__, answer.model_dump_json(), further)
     page = AppTest.from_function(script, args=arguments, default_timeout=30).run()
     assert not page.exception
     return page
@@ -62,24 +65,24 @@ def shown(component, answer):
 
 def bars(shown_parts, others=()):
     """The names of the bars with their lengths in percentage points."""
-    (data,) = charts.contributions(shown_parts, others).to_dict()["datasets"].values()
+    (data,) = charts.contributions(shown_parts, MACHINE, others).to_dict()["datasets"].values()
     return {row["sensor"]: row["points"] for row in data}
 
 
 def test_few_contributions_are_all_shown_and_exact():
-    text = page_text(shown("contributions_chart", explanation(11)))
+    text = page_text(shown("contributions_chart", explanation(11), MACHINE))
     assert "Exact Shapley values. Reference: 64 healthy readings" in text
     assert "not shown" not in text
 
 
 def test_of_many_contributions_the_number_of_those_left_out_and_the_largest_error_are_shown():
-    text = page_text(shown("contributions_chart", explanation(100, standard_error=0.0123)))
+    text = page_text(shown("contributions_chart", explanation(100, standard_error=0.0123), MACHINE))
     assert "Estimated Shapley values with standard errors of at most 1.2 percentage points." in text
     assert "90 smaller contributions are not shown one by one." in text
 
 
 def test_the_chart_has_one_bar_for_all_contributions_that_are_left_out():
-    (chart,) = shown("contributions_chart", explanation(20)).get("vega_lite_chart")
+    (chart,) = shown("contributions_chart", explanation(20), MACHINE).get("vega_lite_chart")
     assert b"the 10 others together" in chart.proto.SerializeToString()
 
 
@@ -93,17 +96,17 @@ def test_the_bars_add_up_to_all_contributions():
 
 def test_a_bar_names_the_value_of_a_category_and_a_missing_value():
     parts = explanation(1, value="worn", unit="").contributions + explanation(1, value=None).contributions
-    assert set(bars(parts)) == {"Sensor 1: worn", "Sensor 1: missing"}
+    assert set(bars(parts)) == {"Sensor 1: worn", "Sensor 1: not measured"}
 
 
 def test_all_turning_points_of_few_sensors_are_shown():
-    text = page_text(shown("turning_points", what_if(5)))
+    text = page_text(shown("turning_points", what_if(5), MACHINE))
     assert [f"| Sensor {number} |" in text for number in range(1, 6)] == [True, False, True, False, True]
     assert "does not change the decision: sensor 2, sensor 4." in text
 
 
 def test_of_many_turning_points_the_closest_are_shown():
-    text = page_text(shown("turning_points", what_if(100)))
+    text = page_text(shown("turning_points", what_if(100), MACHINE))
     assert "| Sensor 99 |" in text
     assert "| Sensor 81 |" in text
     assert "| Sensor 79 |" not in text

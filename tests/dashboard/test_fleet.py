@@ -18,7 +18,7 @@ RANKED = pd.DataFrame(
 
 
 def matching(**filters):
-    return filter_readings(RANKED, **({"risks": [], "product_types": [], "limits": [], "text": ""} | filters))
+    return filter_readings(RANKED, **({"risks": [], "categories": {}, "limits": [], "text": ""} | filters))
 
 
 def test_the_latest_readings_keep_their_order():
@@ -35,7 +35,7 @@ def test_readings_match_all_filters_at_once():
     assert matching().equals(RANKED)
     assert matching(risks=["high", "elevated"], limits=["tool_wear"])["machine_id"].tolist() == ["a", "b"]
     assert matching(limits=["strain", "tool_wear"])["machine_id"].tolist() == ["a"]
-    assert matching(product_types=["M", "H"], text="09:00")["product_type"].tolist() == ["H"]
+    assert matching(categories={"product_type": ["M", "H"]}, text="09:00")["product_type"].tolist() == ["H"]
 
 
 def test_the_text_filter_is_not_a_regular_expression():

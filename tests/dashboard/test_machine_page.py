@@ -2,6 +2,9 @@
 
 import httpx
 
+from predictive_maintenance.machine.machine_json import to_plain
+from predictive_maintenance.machine.milling import MILLING
+
 from .conftest import page_text
 from .test_every_page import NOT_REACHABLE
 
@@ -54,7 +57,7 @@ def test_an_example_fills_the_whole_form(open_page):
 
 def test_the_form_accepts_the_physical_limits_of_the_served_version(open_page, small):
     page = open_page("machine")
-    for name, (low, high) in small.scorer.spec.limits.items():
+    for name, (low, high) in small.scorer.machine.ranges.items():
         field = page.number_input(key=name)
         assert (field.min, field.max) == (low, high)
 
@@ -63,8 +66,8 @@ def test_a_value_outside_the_limits_of_a_new_version_is_replaced_and_reported(op
     page = open_page("machine")
     page.number_input(key="torque_nm").set_value(80.0).run()
     card = monitor.snapshot().model_card
-    limits = card.limits | {"torque_nm": (1.0, 75.0)}
-    monitor.api.model_card = lambda: card.model_copy(update={"limits": limits})
+    machine = to_plain(MILLING.adjusted(ranges={"torque_nm": (1.0, 75.0)}))
+    monitor.api.model_card = lambda: card.model_copy(update={"machine": machine})
     monitor._registry_polled_at = float("-inf")
     text = page_text(page.run())
     assert "Torque: 80 Nm is outside the physical limits 1 to 75 Nm. The nearest limit is used instead" in text

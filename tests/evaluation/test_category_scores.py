@@ -31,7 +31,7 @@ def scored(params):
         rows = pd.DataFrame(
             {
                 "machine_failure": labels.astype(int),
-                "tool_life": [f"life {row // 5}" for row in range(count)],
+                "group": [f"life {row // 5}" for row in range(count)],
                 **columns,
             }
         )

@@ -10,7 +10,7 @@ from predictive_maintenance.evaluation.row_sets import out_of_fold_scores, score
 from predictive_maintenance.evaluation.trivial_models import score_trivial_models
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.ingestion.simulator import simulate
-from predictive_maintenance.machine.features import with_features
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.training.export import Agreement, estimator_probabilities
 from predictive_maintenance.training.splits import split
@@ -101,9 +101,9 @@ def test_a_model_trained_on_labels_without_a_pattern_is_rejected(quick):
     """64 % positives at random. The threshold with the best F1 raises an alarm for nearly every reading."""
     readings = simulate(2000, seed=5).assign(source_index=0)
     readings["machine_failure"] = (np.random.default_rng(99).random(len(readings)) < 0.64).astype(np.int8)
-    rows = split(with_features(readings), quick.split, quick.training.seed)
+    rows = split(MILLING.with_features(readings), MILLING, quick.split, quick.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, quick)
-    probabilities = estimator_probabilities(trained, rows.test)
+    probabilities = estimator_probabilities(trained, rows.test, MILLING)
     held_out = score_rows(rows.test, probabilities, probabilities >= trained.threshold, quick)
     verdict = judge(held_out, out_of_fold_scores(trained, rows, quick), AGREES, None, quick.gate, 10)
     assert held_out["recall"].value > 0.9
@@ -131,7 +131,8 @@ def test_the_f1_gain_is_paired_with_always_alarming_on_the_same_draws(params, ro
     settings = params.evaluation.model_copy(update={"bootstrap_samples": 20})
     random = np.random.default_rng(4)
     labels, alarms = (random.random(300) < 0.6).astype(int), random.random(300) < 0.7
-    gain = score(rows_with(labels), alarms * 1.0, alarms, params.costs, settings, seed=11)["f1_gain"]
+    rows = rows_with(labels)
+    gain = score(rows, "machine_failure", alarms * 1.0, alarms, params.costs, settings, seed=11)["f1_gain"]
     draws = np.random.default_rng(11).integers(0, 30, size=(20, 30))
     weights = [np.bincount(drawn, minlength=30)[np.arange(300) // 10] for drawn in draws]
     always = np.ones(300)

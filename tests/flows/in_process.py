@@ -71,7 +71,7 @@ def run_steps(
     monkeypatch.setattr(module.cards, "current", current)
     steps = module.TrainFlow._flow_cls
     settings = SimpleNamespace(to_dict=lambda: yaml.safe_load(params_file.read_text()))
-    run = Artifacts(settings=settings, sources=sources, trials=trials, seed=None, promote=True)
+    run = Artifacts(settings=settings, sources=sources, trials=trials, seed=None, machine="", promote=True)
     for step in (steps.start, steps.ingest, steps.clean, steps.features):
         step(run)
     branches = [run.copy(input=algorithm) for algorithm in run.algorithms]

@@ -159,7 +159,7 @@ def test_the_mlflow_run_contains_its_candidates_charts_and_cards(finished, regis
         (page,) = client.list_artifacts(found.info.run_id, "cards")
         text = Path(client.download_artifacts(found.info.run_id, page.path, str(tmp_path))).read_text()
         assert found.info.run_name in text_of_card(text)
-    assert listed("lineage") == {"lineage/packages.txt", "lineage/sources.json"}
+    assert listed("lineage") == {"lineage/machine.json", "lineage/packages.txt", "lineage/sources.json"}
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,7 @@ def test_all_unreachable_sources_are_reported_at_once(write, tmp_path):
 
 
 def test_unreachable_sources_are_transient_only_if_each_of_them_is(monkeypatch):
-    def check(source):
+    def check(source, written):
         raise SourceError(f"{source.uri}: no answer", transient="slow" in source.uri)
 
     monkeypatch.setattr(locations, "check", check)
