@@ -1,6 +1,7 @@
 """The content of the flow's cards, as lists of Metaflow's card components.
 
-Metaflow does not sanitise Markdown and HTML. Text from data is therefore only put into table cells, which show it as is.
+Metaflow does not sanitise Markdown and HTML. Text from data is therefore put into table cells, which show it as is, or
+escaped with `plain`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
+from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
@@ -162,7 +164,7 @@ def evaluation_card(
         columns["Ceiling: published rules, held-out"] = evaluation.oracle
     return [
         Markdown(f"# {title[verdict.level]}"),
-        Markdown(f"The {evaluation.algorithm} of {flow_run} {verdict.summary()}."),
+        Markdown(f"The {evaluation.algorithm} of {flow_run} {plain(verdict.summary())}."),
         *(Markdown(f"**Note:** {note}.") for note in notes),
         Markdown(EVALUATION_TERMS),
         Markdown("## Gate"),
@@ -215,7 +217,7 @@ def _champion(evaluation: Evaluation) -> list[Component]:
     if comparison.champion is None or comparison.challenger is None or comparison.f1_difference is None:
         return [
             head,
-            Markdown("The two cannot be compared: the champion was trained on every held-out row with a failure."),
+            Markdown(f"The two cannot be compared: {plain(str(comparison.not_comparable))}."),
         ]
     difference = comparison.f1_difference
     return [
@@ -223,6 +225,7 @@ def _champion(evaluation: Evaluation) -> list[Component]:
         Markdown(
             f"F1 differs by **{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}] on the same rows."
         ),
+        *(Markdown(f"**Note:** {plain(note)}.") for note in comparison.notes),
         _scores({"Challenger": comparison.challenger, f"Version {comparison.version}": comparison.champion}),
     ]
 

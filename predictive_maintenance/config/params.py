@@ -183,8 +183,8 @@ class Params(StrictModel):
     ) -> "Params":
         """A copy with other sources (in the format of parse_sources), trials, seed or machine (as JSON values)."""
         raw = self.model_dump(mode="json")
-        if machine and machine["description"]["name"] != self.machine.description.name:
-            raw = for_machine(raw, machine)
+        if machine:
+            raw = self._with_machine(raw, machine)
         if sources:
             raw["data"]["sources"] = [source.model_dump(mode="json") for source in parse_sources(sources)]
         if trials is not None:
@@ -192,6 +192,15 @@ class Params(StrictModel):
         if seed is not None:
             raw["training"]["seed"] = seed
         return parse_params(raw, "command-line options")
+
+    def _with_machine(self, raw: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+        """`raw` with another machine. Settings that belong to a kind of machine are kept for another description of it."""
+        described = self.machine.description
+        if machine["description"]["name"] != described.name:
+            return for_machine(raw, machine)
+        derived = (("experiment", described.model_name), ("model_name", described.model_name))
+        registry = {name: value for name, value in raw["registry"].items() if (name, value) not in derived}
+        return raw | {"machine": machine, "registry": registry}
 
     def with_copies(self, copies: Mapping[str, Any]) -> "Params":
         """A copy with remote copies for some sources, by URI."""

@@ -14,11 +14,13 @@ class BaselineModel:
     """The version with the alias `production`.
 
     `training_rows` are hashes of the ids of its training readings. `rolled_back` maps the training fingerprint of each
-    version that was rolled back to that version.
+    version that was rolled back to that version. If its files cannot be read, `unreadable` is the reason, `scorer` is None,
+    and `training_rows` is empty.
     """
 
     version: str
-    scorer: Scorer
+    scorer: Scorer | None
     training_rows: npt.NDArray[np.uint64]
     training_fingerprint: str
     rolled_back: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str = ""

@@ -9,8 +9,8 @@ import pandas as pd
 from ..config.params import Params
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
-from ..validation.row_identity import row_hashes
 from .baseline_model import BaselineModel
+from .champion_rows import read_rows, why_not_comparable
 from .failure_modes import ModeRecall, recall_by_mode
 from .intervals import BoolArray, Estimate, FloatArray
 from .metrics import Scores, f1_difference, score
@@ -20,9 +20,11 @@ from .metrics import Scores, f1_difference, score
 class Comparison:
     """The champion `version` against the challenger.
 
-    `rows` held-out rows were compared; `seen_rows` were left out, because the champion was trained on them. Scores and
-    the F1 difference are None if the compared rows contain no failure. `rolled_back_twin` is the version that was
-    trained on the challenger's training rows and rolled back, if there is one.
+    `rows` held-out rows were compared; `seen_rows` were left out, because the champion was trained on them, and
+    `refused_rows`, because its description does not accept them. Scores and the F1 difference are None if the compared rows
+    contain no failure, and if the champion cannot be compared at all, for the reason in `obstacle`. `notes` are sentences
+    on the effects of another description. `same_columns` is whether both have the same inputs. `rolled_back_twin` is the
+    version that was trained on the challenger's training rows and rolled back, if there is one.
     """
 
     version: str
@@ -37,34 +39,61 @@ class Comparison:
     f1_difference: Estimate | None = None
     champion_modes: tuple[ModeRecall, ...] = ()
     challenger_modes: tuple[ModeRecall, ...] = ()
+    refused_rows: int = 0
+    same_columns: bool = True
+    obstacle: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def not_comparable(self) -> str | None:
+        """Why there are no scores; None if there are."""
+        if self.obstacle is None and self.f1_difference is None:
+            return "the held-out rows that the champion accepts and was not trained on contain no failure"
+        return self.obstacle
 
 
 def compare(
     champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
-    fingerprint: str, params: Params,
+    fingerprint: str, params: Params, train: pd.DataFrame | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
-    `fingerprint` is the `training_fingerprint` of the challenger's training rows.
+    `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
+    have the ids that the champion knows. A champion with another description of
+    the machine is compared on the rows that it accepts, if they have the columns that it needs.
     """
-    unseen = ~np.isin(row_hashes(test[READING_ID]), champion.training_rows)
-    rows = test[unseen].reset_index(drop=True)
-    machine = params.machine
-    failures = int(rows[machine.label_name].sum())
+    machine, scorer = params.machine, champion.scorer
     comparison = Comparison(
         version=champion.version,
-        algorithm=champion.scorer.spec.algorithm,
-        rows=len(rows),
-        failures=failures,
-        seen_rows=int((~unseen).sum()),
+        algorithm=scorer.spec.algorithm if scorer else "unreadable",
+        rows=0,
+        failures=0,
+        seen_rows=0,
         same_training_data=champion.training_fingerprint == fingerprint,
         rolled_back_twin=champion.rolled_back.get(fingerprint),
+        same_columns=scorer is None or set(scorer.machine.input_names) == set(machine.input_names),
+    )
+    if scorer is None:
+        return replace(comparison, obstacle=f"its files cannot be used: {champion.unreadable}")
+    if obstacle := why_not_comparable(scorer.machine, machine, test):
+        return replace(comparison, obstacle=obstacle)
+    read = read_rows(champion, scorer.machine, machine, test, test.head(0) if train is None else train)
+    compared = ~read.seen & read.accepted
+    rows = test[compared].reset_index(drop=True)
+    failures = int(rows[machine.label_name].sum())
+    comparison = replace(
+        comparison,
+        rows=len(rows),
+        failures=failures,
+        seen_rows=int(read.seen.sum()),
+        refused_rows=int((~read.seen & ~read.accepted).sum()),
+        notes=read.notes,
     )
     if failures == 0:
         return comparison
-    champion_probabilities = champion.scorer.probabilities(rows)
-    champion_decisions = champion.scorer.decisions(champion_probabilities)
-    challenger_decisions = decisions[unseen]
+    champion_probabilities = scorer.probabilities(read.frame[compared].reset_index(drop=True))
+    champion_decisions = scorer.decisions(champion_probabilities)
+    challenger_decisions = decisions[compared]
     settings, seed = params.evaluation, params.training.seed
     return replace(
         comparison,
@@ -72,7 +101,7 @@ def compare(
             rows, machine.label_name, champion_probabilities, champion_decisions, params.costs, settings, seed
         ),
         challenger=score(
-            rows, machine.label_name, probabilities[unseen], challenger_decisions, params.costs, settings, seed
+            rows, machine.label_name, probabilities[compared], challenger_decisions, params.costs, settings, seed
         ),
         f1_difference=f1_difference(rows, machine.label_name, challenger_decisions, champion_decisions, settings, seed),
         champion_modes=recall_by_mode(rows, champion_decisions, machine, settings),

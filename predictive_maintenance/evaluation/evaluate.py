@@ -70,7 +70,9 @@ def evaluate(
     forward, forward_note = forward_scores(trained, rows, machine, params)
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
-    comparison = compare(champion, test, probabilities, decisions, fingerprint, params) if champion else None
+    comparison = (
+        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train) if champion else None
+    )
     return Evaluation(
         algorithm=trained.algorithm,
         threshold=trained.threshold,

@@ -11,6 +11,8 @@ from .trivial_models import trivial_model_checks
 from .verdict import Check, CheckName, Verdict
 
 _NO_CHAMPION = "not needed: no version is in production yet"
+_NOT_ASSESSED = f'not assessed: "{CheckName.NO_F1_LOSS}" has the reason'
+_PROMOTE = "predictive-maintenance promote VERSION --force"
 
 
 def judge(
@@ -87,11 +89,15 @@ def _no_f1_loss(comparison: Comparison | None, max_loss: float, min_failures: in
     if comparison is None:
         return _production_check(name, "-", required, True, _NO_CHAMPION)
     version, difference = comparison.version, comparison.f1_difference
+    if comparison.obstacle is not None:
+        why = f"not comparable with version {version}: {comparison.obstacle}; to use the new version anyway: {_PROMOTE}"
+        return _production_check(name, "not comparable", required, False, why)
     if difference is None or comparison.failures < min_failures:
+        refused = f" and does not accept {comparison.refused_rows:,} others" if comparison.refused_rows else ""
         why = (
-            f"version {version} was trained on {comparison.seen_rows:,} of the held-out rows; the other "
+            f"version {version} was trained on {comparison.seen_rows:,} of the held-out rows{refused}; the other "
             f"{comparison.rows:,} rows have {comparison.failures} failures, and a comparison needs {min_failures}: "
-            "train on newer rows, or promote this version by hand"
+            f"train on newer rows, or promote this version by hand: {_PROMOTE}"
         )
         return _production_check(name, "not comparable", required, False, why)
     bound = difference.lower_bound
@@ -99,6 +105,7 @@ def _no_f1_loss(comparison: Comparison | None, max_loss: float, min_failures: in
         f"F1 differs by {difference.value:+.3f} from version {version} on the same {comparison.rows:,} rows, "
         f"with a lower bound of {bound:+.3f}"
     )
+    why = "; ".join((why, *comparison.notes))
     return _production_check(name, f"{bound:+.3f}", required, bound >= -max_loss, why)
 
 
@@ -106,6 +113,8 @@ def _no_mode_recall_loss(comparison: Comparison | None, max_loss: float) -> Chec
     name, required = CheckName.NO_MODE_RECALL_LOSS, f"<= {max_loss:g} in each mode"
     if comparison is None:
         return _production_check(name, "-", required, True, _NO_CHAMPION)
+    if comparison.obstacle is not None:
+        return _production_check(name, "-", required, True, _NOT_ASSESSED)
     losses = [
         (champion.recall - challenger.recall, challenger.label)
         for champion, challenger in zip(comparison.champion_modes, comparison.challenger_modes, strict=True)
@@ -139,7 +148,11 @@ def _improves_on_champion(comparison: Comparison | None) -> Check:
     if comparison is None:
         return _production_check(name, "-", required, True, _NO_CHAMPION)
     if not comparison.same_training_data:
+        if not comparison.same_columns:
+            return _production_check(name, "new columns", required, True, "trained on other columns than the champion")
         return _production_check(name, "new rows", required, True, "trained on other rows than the champion")
+    if comparison.obstacle is not None:
+        return _production_check(name, "-", required, True, _NOT_ASSESSED)
     gain = comparison.f1_difference.value if comparison.f1_difference else 0.0
     relation = "F1 is higher by" if gain > 0 else "F1 must be higher, and differs by"
     why = f"trained on the same rows as version {comparison.version}: {relation} {gain:+.3f}"

@@ -115,7 +115,7 @@ def _champion(comparison: Comparison | None) -> Iterator[str]:
     yield f"### Comparison with the champion: version {plain(comparison.version)} ({plain(comparison.algorithm)})"
     difference = comparison.f1_difference
     if comparison.champion is None or comparison.challenger is None or difference is None:
-        yield "Not comparable: the held-out rows that the champion was not trained on contain no failure."
+        yield f"Not comparable: {plain(str(comparison.not_comparable))}."
         return
     left_out = (
         f", without {comparison.seen_rows:,} rows that the champion was trained on" if comparison.seen_rows else ""
@@ -124,6 +124,7 @@ def _champion(comparison: Comparison | None) -> Iterator[str]:
         f"On the same {comparison.rows:,} held-out rows with {comparison.failures:,} failures{left_out}, F1 differs by "
         f"**{difference.value:+.3f}** [{difference.low:+.3f}, {difference.high:+.3f}]."
     )
+    yield from (f"Note: {plain(note)}." for note in comparison.notes)
     columns = {"This model": comparison.challenger, f"Version {comparison.version}": comparison.champion}
     yield _escaped_table(scores_table(columns))
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import ModelError, RegistryError
 from ..evaluation.baseline_model import BaselineModel
 from ..scorer.scoring import Scorer
@@ -37,18 +39,16 @@ class ModelRegistry(RegistryReader):
     """
 
     def baseline_model(self) -> BaselineModel | None:
-        """Load the production version for a comparison with it. Raises ModelError if its files are damaged."""
+        """Load the production version for a comparison with it. If its files cannot be used, it has the reason instead."""
         if (current := self.production_version()) is None:
             return None
+        scorer, rows, unreadable = None, np.empty(0, dtype=np.uint64), ""
         with tempfile.TemporaryDirectory(prefix="pdm-champion-") as work:
             try:
                 folder = self.download(current.version, Path(work))
                 rows, scorer = read_training_rows(folder), Scorer.load(folder)
             except ModelError as error:
-                raise ModelError(
-                    f"version {current.version} in production cannot be compared with: {error}\n"
-                    "how to fix it: predictive-maintenance rollback, or promote a version with intact files"
-                ) from None
+                unreadable = str(error)
         rolled_back = {
             version.tags[FINGERPRINT_TAG]: version.version
             for version in self.list_versions()
@@ -60,6 +60,7 @@ class ModelRegistry(RegistryReader):
             training_rows=rows,
             training_fingerprint=current.tags.get(FINGERPRINT_TAG, ""),
             rolled_back=rolled_back,
+            unreadable=unreadable,
         )
 
     def register(self, run: FlowRun, folder: Path, tags: Mapping[str, str]) -> ModelVersion:

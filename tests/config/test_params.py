@@ -9,6 +9,9 @@ from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.params_file import load_params, read_yaml
 from predictive_maintenance.config.sources import Source, parse_sources
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.machine.machine_json import to_plain
+from predictive_maintenance.machine.milling import MILLING
+from tests.fixtures.changed_machines import changed, with_sensor
 from tests.paths import PARAMS_FILE
 
 
@@ -202,6 +205,22 @@ def test_override_replaces_sources_trials_and_seed(params):
     assert {candidate.trials for candidate in own.candidates.values()} == {3}
     assert own.training.seed == 9
     assert own.gate == params.gate
+
+
+def test_another_description_of_the_same_machine_keeps_the_settings_that_belong_to_the_machine(raw):
+    raw["columns"] = {"aliases": {"torque_nm": ["Moment"]}, "limits": {"torque_nm": [0, 90]}}
+    own = parse_params(raw, "params.yaml")
+    more = own.override(machine=to_plain(with_sensor(MILLING, "vibration_mm_s", range=[0, 40]))).machine
+    assert more.ranges == own.machine.ranges | {"vibration_mm_s": (0, 40)}
+    assert "Moment" in more.columns["torque_nm"].headers
+
+
+def test_another_description_names_the_registered_model_unless_the_settings_do(raw):
+    described = to_plain(changed(MILLING, lambda plain: plain.update(model_name="mill")))
+    registry = parse_params(raw, "params.yaml").override(machine=described).registry
+    assert (registry.model_name, registry.experiment) == ("mill", "mill")
+    raw["registry"] = raw.get("registry", {}) | {"model_name": "ours"}
+    assert parse_params(raw, "params.yaml").override(machine=described).registry.model_name == "ours"
 
 
 def test_a_source_in_a_json_list_may_contain_commas(params):

@@ -134,3 +134,46 @@ def test_a_challenger_is_not_promoted_if_all_held_out_rows_are_in_the_champions_
     assert result.level == "candidate"
     assert failed(result) == {CheckName.NO_F1_LOSS}
     assert "the other 0 rows have 0 failures, and a comparison needs 10" in result.summary()
+
+
+def test_a_model_whose_champion_cannot_be_compared_stays_a_candidate_with_the_command_to_promote_it(
+    params, small, champion
+):
+    comparison = replace(
+        compared(small, champion), obstacle="it needs column vibration_mm_s, which the held-out rows do not have"
+    )
+    result = verdict(params, comparison=comparison)
+    assert result.level == "candidate"
+    assert result.summary() == (
+        "stays a candidate, because a check failed: No F1 loss against the champion (not comparable with version 3: it needs "
+        "column vibration_mm_s, which the held-out rows do not have; to use the new version anyway: predictive-maintenance "
+        "promote VERSION --force)"
+    )
+    check = {check.name: check for check in result.checks}[CheckName.NO_MODE_RECALL_LOSS]
+    assert (check.measured, check.why) == ("-", 'not assessed: "No F1 loss against the champion" has the reason')
+
+
+def test_a_champion_that_cannot_be_compared_is_one_failed_check_also_if_it_was_trained_on_the_same_rows(
+    params, small, champion
+):
+    comparison = compared(small, champion, fingerprint=champion.training_fingerprint)
+    comparison = replace(comparison, obstacle="it predicts broken", f1_difference=None)
+    assert failed(verdict(params, comparison=comparison)) == {CheckName.NO_F1_LOSS}
+
+
+def test_the_check_says_what_the_other_description_of_the_champion_changed(params, small, champion):
+    comparison = replace(compared(small, champion), notes=("50 rows are left out",), same_columns=False)
+    result = verdict(params, comparison=comparison)
+    assert result.level == "production"
+    why = {check.name: check.why for check in result.checks}
+    assert why[CheckName.NO_F1_LOSS].endswith("with a lower bound of +0.000; 50 rows are left out")
+    assert why[CheckName.IMPROVES_ON_CHAMPION] == "trained on other columns than the champion"
+
+
+def test_too_few_failures_among_the_rows_that_the_champion_accepts_are_not_comparable(params, small, champion):
+    comparison = replace(compared(small, champion), failures=3, rows=400, refused_rows=1200)
+    result = verdict(params, comparison=comparison)
+    assert failed(result) == {CheckName.NO_F1_LOSS}
+    assert "was trained on 0 of the held-out rows and does not accept 1,200 others; the other 400 rows have 3" in (
+        result.summary()
+    )

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -33,6 +34,23 @@ def test_the_report_equals_its_golden_file(runs, name):
     if os.environ.get("PDM_WRITE_GOLDEN"):
         golden.write_text(masked)
     assert masked == golden.read_text()
+
+
+def test_the_report_says_why_the_champion_cannot_be_compared(runs):
+    run = SimpleNamespace(**vars(runs["second"]))
+    comparison = replace(
+        run.evaluation.comparison, obstacle="it needs column b, which the held-out rows do not have",
+        champion=None, challenger=None, f1_difference=None,
+    )  # fmt: skip
+    run.evaluation = replace(run.evaluation, comparison=comparison)
+    assert "\n\nNot comparable: it needs column b, which the held-out rows do not have.\n\n" in report_text(run)
+
+
+def test_the_report_says_what_the_other_description_of_the_champion_changed(runs):
+    run = SimpleNamespace(**vars(runs["second"]))
+    comparison = replace(run.evaluation.comparison, notes=("50 rows are left out (product_type: not one of L, M, H)",))
+    run.evaluation = replace(run.evaluation, comparison=comparison)
+    assert "\n\nNote: 50 rows are left out (product\\_type\\: not one of L, M, H).\n\n" in report_text(run)
 
 
 def test_a_base_without_metrics_and_settings_is_reported(run):

@@ -12,8 +12,9 @@ from mlflow.exceptions import RestException
 
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.tracking.entities import FILES_TAG, SCORER_TAG
 from predictive_maintenance.tracking.model_registry import ModelRegistry
-from predictive_maintenance.tracking.packaging import package_version
+from predictive_maintenance.tracking.packaging import files_sha256, package_version, scorer_sha256
 from predictive_maintenance.tracking.promotion import register_and_promote
 from predictive_maintenance.tracking.runs import FlowRun
 
@@ -270,11 +271,39 @@ def test_a_version_whose_files_are_damaged_is_not_promoted(connection, train, re
     assert registry.production_version().version == "1"
 
 
-def test_a_damaged_champion_is_named_with_the_command_that_fixes_it(connection, train, registry):
+def test_a_champion_whose_files_cannot_be_read_has_the_reason_in_place_of_a_scorer(connection, train, registry):
     train("TrainFlow/1")
-    (scorer_folder(connection, "1") / "training_rows.npy").unlink()
-    with pytest.raises(ModelError, match=r"version 1 in production cannot be compared with[\s\S]*rollback"):
-        registry.baseline_model()
+    folder = scorer_folder(connection, "1")
+    for name, content, reason in (
+        ("machine.json", b"{}", "machine.json is damaged"),
+        ("machine.json", b'{"format": 2}', "machine.json has format 2, this program reads up to 1: update the program"),
+        ("training_rows.npy", b"?", "training_rows.npy is damaged"),
+    ):
+        (folder / name).write_bytes(content)
+        assert "its files differ from the registered ones" in registry.baseline_model().unreadable
+        # As another release would have registered them.
+        registry.tag("1", {FILES_TAG: files_sha256(folder.parents[1]), SCORER_TAG: scorer_sha256(folder)})
+        champion = registry.baseline_model()
+        assert (champion.version, champion.scorer, len(champion.training_rows)) == ("1", None, 0)
+        assert reason in champion.unreadable
+
+
+def test_a_champion_that_cannot_be_read_stays_in_production_until_a_person_promotes_another_version(
+    connection, train, registry
+):
+    train("TrainFlow/1")
+    (scorer_folder(connection, "1") / "machine.json").write_text("{}")
+    outcome = train("TrainFlow/2", champion=registry.baseline_model())
+    assert (outcome.level, outcome.version) == ("candidate", "2")
+    assert (
+        "not comparable with version 1: its files cannot be used: version 1 of predictive_maintenance"
+        in outcome.summary
+    )
+    assert "predictive-maintenance promote 2 --force" in outcome.text()
+    assert registry.promote("2", "1").promoted
+    with pytest.raises(ModelError, match="version 1 of predictive_maintenance: its files differ"):
+        registry.rollback()
+    assert registry.production_version().version == "2"
 
 
 def test_the_champion_is_loaded_with_the_ids_of_its_training_rows(train, registry, small):

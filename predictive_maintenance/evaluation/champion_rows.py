@@ -1,0 +1,147 @@
+"""The held-out rows of a challenger as a champion with another description of the machine reads them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..machine.header_matching import header_key
+from ..machine.machine import Machine
+from ..machine.names import READING_ID
+from ..validation.cell_validation import MISSING
+from ..validation.cleaning import validate
+from ..validation.row_identity import are_content_ids, content_ids, row_hashes
+from .baseline_model import BaselineModel
+from .intervals import BoolArray
+
+_MAX_SHOWN = 8
+_MAX_REASONS = 3
+_SAME = (1.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChampionRows:
+    """The n held-out rows with the columns of the champion's description, in its units.
+
+    `seen` are (n,) the rows that it was trained on. `accepted` are (n,) the rows that its description allows. `notes` are
+    sentences on what differs from a comparison with a champion of the same description.
+    """
+
+    frame: pd.DataFrame
+    seen: BoolArray
+    accepted: BoolArray
+    notes: tuple[str, ...] = ()
+
+
+def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> str | None:
+    """Why a model of the machine `champion` cannot be judged on the `rows` of the machine `challenger`; None if it can be.
+
+    It needs the columns that are required in its description, of the same kind and in units that can be converted, and it
+    must predict the same label.
+    """
+    if champion == challenger:
+        return None
+    if not (obstacles := list(_obstacles(champion, challenger, rows))):
+        return None
+    before, now = champion.description.name, challenger.description.name
+    other = [f"it is a model of the {before}, and this is one of the {now}"] if before != now else []
+    return "; ".join(other + obstacles)
+
+
+def read_rows(
+    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame
+) -> ChampionRows:
+    """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
+
+    `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows.
+    """
+    frame = _as_described(before, challenger, rows)
+    seen = _seen(champion, before, frame)
+    faults = _faults(before, frame)
+    accepted = np.ones(len(frame), dtype=bool)
+    accepted[faults["position"]] = False
+    notes = [*_refused_notes(champion.version, faults[~seen[faults["position"]]])]
+    if absent := [name for name in before.optional_sensor_names if name not in frame]:
+        notes.append(f"version {champion.version} gets no value of {_columns(absent)}, which it does not require")
+    made_ids = before.description.id is None or are_content_ids(rows[READING_ID]).any()
+    if (
+        made_ids
+        and len(train)
+        and not (seen.any() or _seen(champion, before, _as_described(before, challenger, train)).any())
+    ):
+        notes.append(
+            f"version {champion.version} was trained on no row with an id of this run: if some of the rows had other ids "
+            "then, its scores are too high"
+        )
+    return ChampionRows(frame=frame, seen=seen, accepted=accepted, notes=tuple(notes))
+
+
+def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:
+    inputs = [name for name in challenger.input_names if name in rows]
+    if missing := [name for name in champion.required_input_names if name not in inputs]:
+        yield f"it needs {_columns(missing)}, which the held-out rows do not have"
+    if changed := [
+        name
+        for name in champion.input_names
+        if name in inputs and (name in champion.categories) != (name in challenger.categories)
+    ]:
+        yield f"{_columns(changed)}: it is a category in one description and a sensor in the other"
+    for name in champion.sensor_names:
+        if name in inputs and name in challenger.ranges and _conversion(champion, challenger, name) is None:
+            before, now = (machine.unit(name) or "none" for machine in (champion, challenger))
+            yield f"column {name} has unit {before} for it and {now} in the held-out rows"
+    if champion.label_name != challenger.label_name:
+        yield f"it predicts {champion.label_name}, and this model predicts {challenger.label_name}"
+
+
+def _conversion(champion: Machine, challenger: Machine, name: str) -> tuple[float, float] | None:
+    """(scale, offset) from the challenger's unit of a sensor to the champion's; None if it is not known."""
+    unit = challenger.unit(name)
+    return _SAME if unit == champion.unit(name) else champion.columns[name].units.get(header_key(unit))
+
+
+def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `rows` that the champion's description has, in its units."""
+    others = set(champion.input_names) - set(challenger.input_names)  # of the same name, but no input
+    names = [READING_ID, *(name for name in champion.columns if name != READING_ID)]
+    frame = rows[[name for name in names if name in rows and name not in others]].copy()
+    for name in champion.sensor_names:
+        if name in frame and (conversion := _conversion(champion, challenger, name)) not in (None, _SAME):
+            scale, offset = conversion
+            frame[name] = frame[name] * scale + offset
+    return frame
+
+
+def _seen(champion: BaselineModel, before: Machine, frame: pd.DataFrame) -> BoolArray:
+    """(n,) whether the champion was trained on each row: by its id, or by the id that it had when other columns made it."""
+    ids = [frame[READING_ID], content_ids(frame, before)]
+    return np.logical_or(*(np.isin(row_hashes(column), champion.training_rows) for column in ids))
+
+
+def _faults(champion: Machine, frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells that the champion's description does not allow: position of the row, column, reason."""
+    faults = validate(frame, [name for name in champion.input_names if name in frame], champion)
+    missing = [
+        pd.DataFrame({"position": np.flatnonzero(frame[name].isna()), "column": name, "reason": MISSING})
+        for name in champion.required_input_names
+    ]
+    found = pd.concat([faults[["position", "column", "reason"]], *missing], ignore_index=True)
+    return found.astype({"position": np.intp})
+
+
+def _refused_notes(version: str, faults: pd.DataFrame) -> Iterator[str]:
+    if faults.empty:
+        return
+    reasons = (faults["column"] + ": " + faults["reason"]).value_counts().index[:_MAX_REASONS]
+    rows = faults["position"].nunique()
+    yield f"{rows:,} rows are left out, because version {version} does not accept them ({'; '.join(reasons)})"
+
+
+def _columns(names: list[str]) -> str:
+    return f"column{'' if len(names) == 1 else 's'} {_listed(names)}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    return ", ".join(names[:_MAX_SHOWN]) + more
