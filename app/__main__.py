@@ -1,12 +1,14 @@
 """Command line of the service: python -m app."""
 
 import errno
+import os
 import socket
 from contextlib import suppress
 
 import click
 
 from predictive_maintenance.config.environment import warn_of_unknown_variables
+from predictive_maintenance.config.params_reader import MACHINE_VARIABLE
 from predictive_maintenance.errors import ConfigError, PredictiveMaintenanceError
 from predictive_maintenance.tracking.lost_registry import lost_registry
 
@@ -21,9 +23,12 @@ from .settings import describe_settings, read_settings
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all, with PDM_API_KEY set.")
 @click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, type=click.IntRange(1), help="Number of worker processes that share the port.")
-def main(host: str, port: int, workers: int) -> None:
+@click.option("--machine", metavar="NAME", help="Kind of machine, in place of PDM_MACHINE and the one in params.yaml.")
+def main(host: str, port: int, workers: int, machine: str | None) -> None:
     """Serve the production model over HTTP and follow promotions."""
     warn_of_unknown_variables()
+    if machine:
+        os.environ[MACHINE_VARIABLE] = machine  # for the worker processes, too
     try:
         settings = read_settings()
     except PredictiveMaintenanceError as error:

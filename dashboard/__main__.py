@@ -22,13 +22,14 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--host", default="127.0.0.1", help="Address to listen on. The dashboard has no login.")
 @click.option("--port", default=8501, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--start-api", is_flag=True, help="Start the API if PDM_API_URL is on this machine and does not respond.")
+@click.option("--machine", metavar="NAME", help="Kind of machine of the API that --start-api starts.")
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
     help="Host name that browsers may use. Can be repeated.  [default: localhost if --host is local, otherwise any]",
 )
-def main(host: str, port: int, start_api: bool, allowed_hosts: tuple[str, ...]) -> None:
+def main(host: str, port: int, start_api: bool, machine: str | None, allowed_hosts: tuple[str, ...]) -> None:
     """Start the dashboard: system status, fleet ranking, single machines, model versions."""
     warn_of_unknown_variables()
     try:
@@ -39,7 +40,7 @@ def main(host: str, port: int, start_api: bool, allowed_hosts: tuple[str, ...]) 
         click.echo(
             f"warning: listening on {host} without a login: every visitor uses the dashboard's API key", err=True
         )
-    with _api_process(settings, start_api):
+    with _api_process(settings, start_api, machine):
         click.echo(f"dashboard: http://{host}:{port}   API: {settings.api_url}   stop: Ctrl+C", err=True)
         cli.main(
             [
@@ -53,13 +54,14 @@ def main(host: str, port: int, start_api: bool, allowed_hosts: tuple[str, ...]) 
 
 
 @contextmanager
-def _api_process(settings: Settings, start: bool) -> Iterator[None]:
+def _api_process(settings: Settings, start: bool, machine: str | None) -> Iterator[None]:
     """Run the API in a child process that ends with the dashboard, if requested and if the API does not respond."""
     url = urlsplit(settings.api_url)
     if not start or url.hostname not in LOOPBACK or _responds(settings):
         yield
         return
     command = [sys.executable, "-m", "app", "--host", url.hostname, "--port", str(url.port or 80)]
+    command += ["--machine", machine] if machine else []
     with subprocess.Popen(command) as process:  # noqa: S603  own module, port from the settings
         try:
             yield

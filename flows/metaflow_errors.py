@@ -103,11 +103,21 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def read_machine(context: Any, option: Any, name: str) -> str:
-    """The description of the machine --machine names, as JSON: a remote step has no folder machines."""
+    """The machine that --machine names and its description, as JSON: a remote step has no folder of the project."""
     try:
-        return json.dumps(to_plain(find_machine(name, project_dir()))) if name else ""
+        return json.dumps({"name": name, "machine": to_plain(find_machine(name, project_dir()))}) if name else ""
     except PredictiveMaintenanceError as error:
         raise RunStopped(f"--machine: {error}") from None
+
+
+def described_machine(value: str) -> dict[str, Any] | None:
+    """The description in the value of --machine, as JSON values; None without the option."""
+    return json.loads(value)["machine"] if value else None
+
+
+def machine_argument(value: str) -> str:
+    """The option --machine as it was given, for the next commands; '' without it."""
+    return f" --machine {shlex.quote(json.loads(value)['name'])}" if value else ""
 
 
 def read_sources(context: Any, option: Any, text: str) -> str:

@@ -3,7 +3,6 @@
 from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
-import json
 import os
 from datetime import UTC, datetime
 
@@ -11,7 +10,14 @@ from metaflow import Config, FlowSpec, Parameter, card, current, package_sources
 
 import cards
 import disk_errors  # noqa: F401  reports a full disk as text
-from metaflow_errors import plain_errors, read_machine, read_settings, read_sources
+from metaflow_errors import (
+    described_machine,
+    machine_argument,
+    plain_errors,
+    read_machine,
+    read_settings,
+    read_sources,
+)
 from permanent_errors import exit_code_of_permanent_errors
 from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.config.machine_extras import oracle_of
@@ -76,7 +82,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Check the settings, the sources and the registry before any work."""
         given = parse_params(self.settings.to_dict(), "settings").override(
-            self.sources, self.trials, self.seed, json.loads(self.machine or "null")
+            self.sources, self.trials, self.seed, described_machine(self.machine)
         )
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
@@ -203,7 +209,7 @@ class TrainFlow(FlowSpec):
         )
         run.finish()
         self.finished_at = datetime.now(UTC)
-        print(self.outcome.text())
+        print(self.outcome.text(machine_argument(self.machine)))
         print(f"      the cards are also in MLflow: artifacts cards/ of run {run.run_id}")
 
     @property

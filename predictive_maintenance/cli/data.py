@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from .shared import FILE, TRAIN_COMMAND, Command, count, load_settings, open_registry, overwrite_option, program_name
+from .shared import (
+    FILE,
+    TRAIN_COMMAND,
+    Command,
+    count,
+    load_settings,
+    machine_argument,
+    machine_option,
+    open_registry,
+    overwrite_option,
+    program_name,
+)
 
 if TYPE_CHECKING:
     from ..inference.files import CheckedFile
@@ -17,14 +28,12 @@ if TYPE_CHECKING:
 
 _SHOWN_REASONS = 5
 
-machine_option = click.option("--machine", metavar="NAME", help="Kind of machine.  [default: the one in params.yaml]")
-
 
 @click.command(cls=Command)
 @click.argument("file", type=FILE)
 @machine_option
 @click.pass_obj
-def check(params_file: Path | None, file: Path, machine: str | None) -> None:
+def check(params_file: Path | None, file: Path) -> None:
     """Check the columns and values of FILE (CSV or Parquet).
 
     Exits with code 1 if a value is missing, not a number, or outside its limits.
@@ -36,14 +45,14 @@ def check(params_file: Path | None, file: Path, machine: str | None) -> None:
     """
     from ..inference.files import check_file
 
-    checked = check_file(file, load_settings(params_file, machine).machine)
+    checked = check_file(file, load_settings(params_file).machine)
     click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
     _print_columns(checked)
     if checked.bad_rows:
         _print_bad_cells(checked)
         sys.exit(1)
     click.echo("every row is valid")
-    click.echo(f"next: {program_name()} score {file}")
+    click.echo(f"next: {program_name()} score {file}{machine_argument()}")
 
 
 @click.command(cls=Command)
@@ -55,6 +64,7 @@ def check(params_file: Path | None, file: Path, machine: str | None) -> None:
     help="A .csv, .csv.gz or .parquet file.  [default: FILE with .scored before its ending]",
 )
 @click.option("--version", help="Use this model version instead of the one in production.")
+@machine_option
 @overwrite_option
 @click.pass_obj
 def score(params_file: Path | None, file: Path, output: Path | None, version: str | None, overwrite: bool) -> None:
@@ -87,7 +97,7 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"written to {output}")
     if scored.rejected == scored.rows:
-        click.echo(f"no row was scored: see `{program_name()} check {file}`", err=True)
+        click.echo(f"no row was scored: see `{program_name()} check {file}{machine_argument()}`", err=True)
         sys.exit(1)
 
 
@@ -102,9 +112,7 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 @machine_option
 @overwrite_option
 @click.pass_obj
-def simulate(
-    params_file: Path | None, rows: int, seed: int, output: Path, machine: str | None, overwrite: bool
-) -> None:
+def simulate(params_file: Path | None, rows: int, seed: int, output: Path, overwrite: bool) -> None:
     """Write simulated readings of a machine, with labels.
 
     The machine needs a simulator. The same seed gives the same rows.
@@ -115,7 +123,7 @@ def simulate(
     """
     from ..config.machine_extras import simulator_of
 
-    described = load_settings(params_file, machine).machine
+    described = load_settings(params_file).machine
     simulate_readings = simulator_of(described)
     _check_output(output, overwrite)
     frame = simulate_readings(rows, seed)
@@ -125,7 +133,7 @@ def simulate(
         raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
     failures = int(frame[described.label_name].sum())
     click.echo(f"{count(rows, 'row')} with {count(failures, 'failure')} written to {output}")
-    click.echo(f"next: {_train_command(machine)} --sources {output}")
+    click.echo(f"next: {TRAIN_COMMAND}{machine_argument()} --sources {output}")
 
 
 @click.command(cls=Command)
@@ -133,7 +141,7 @@ def simulate(
 @click.option("-o", "--output", type=FILE, help="The file to write.  [default: in data/raw of the project's folder]")
 @click.option("--url", help="Download from this URL.  [default: the home of the data set]")
 @click.pass_obj
-def fetch(params_file: Path | None, machine: str | None, output: Path | None, url: str | None) -> None:
+def fetch(params_file: Path | None, output: Path | None, url: str | None) -> None:
     """Download the public data set of a machine.
 
     The milling machine's is AI4I 2020: 10,000 readings with 339 failures.
@@ -145,15 +153,13 @@ def fetch(params_file: Path | None, machine: str | None, output: Path | None, ur
     from ..config.machine_extras import data_set_of
     from ..config.project import project_dir
 
-    data_set = data_set_of(load_settings(params_file, machine).machine)
+    data_set = data_set_of(load_settings(params_file).machine)
     path = output or project_dir() / "data" / "raw" / data_set.FILE_NAME
     fetched = data_set.fetch(path, url)
     click.echo(f"{'written to' if fetched else 'already at'} {path}\n{data_set.LICENCE}")
-    click.echo(f"next: {_train_command(machine)} --sources {path}\n      dvc add {path}   (to track its versions)")
-
-
-def _train_command(machine: str | None) -> str:
-    return f"{TRAIN_COMMAND} --machine {machine}" if machine else TRAIN_COMMAND
+    click.echo(
+        f"next: {TRAIN_COMMAND}{machine_argument()} --sources {path}\n      dvc add {path}   (to track its versions)"
+    )
 
 
 def _print_columns(checked: CheckedFile) -> None:
@@ -196,7 +202,8 @@ def _check_output(output: Path, overwrite: bool) -> None:
 def _production_version(registry: ModelRegistry) -> str:
     if (champion := registry.production_version()) is None:
         raise click.ClickException(
-            f"no version is in production: train one with {TRAIN_COMMAND}, or promote one with {program_name()} promote"
+            f"no version is in production: train one with {TRAIN_COMMAND}{machine_argument()}, or promote one with "
+            f"{program_name()} promote"
         )
     return champion.version
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from .shared import Command, load_settings
+from .shared import Command, load_settings, machine_option
 
 
 @click.command(cls=Command)
 @click.option("--write", is_flag=True, help="Also write a run, an artifact and an S3 object, and remove them again.")
+@machine_option
 @click.pass_obj
 def doctor(params_file: Path | None, write: bool) -> None:
     """Check your setup: what training and promotion need, and how to fix what fails.

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .shared import FOLDER, TRAIN_COMMAND, Command, RenamedOption, load_settings, open_registry, program_name
+from .shared import (
+    FOLDER,
+    TRAIN_COMMAND,
+    Command,
+    RenamedOption,
+    load_settings,
+    machine_argument,
+    machine_option,
+    open_registry,
+    program_name,
+)
 
 if TYPE_CHECKING:
     from ..tracking.entities import ModelVersion
@@ -28,6 +38,7 @@ _EXIT_WITHOUT_PRODUCTION = 3
     is_flag=True,
     help="Exit with code 3 if no version is in production.",
 )
+@machine_option
 @click.pass_obj
 def status(params_file: Path | None, as_json: bool, fail_without_production: bool) -> None:
     """Show the champion (the version in production), the candidate and unfinished training runs.
@@ -60,6 +71,7 @@ def status(params_file: Path | None, as_json: bool, fail_without_production: boo
 @click.command(cls=Command)
 @click.argument("version")
 @click.option("--force", is_flag=True, help="Promote a version that did not pass the gate.")
+@machine_option
 @click.pass_obj
 def promote(params_file: Path | None, version: str, force: bool) -> None:
     """Move production to VERSION. Running services load it within seconds.
@@ -84,10 +96,11 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
     if result.rolled_back and current:
         _print_rolled_back(current)
     if result.previous:
-        click.echo(f"undo this with: {program_name()} rollback")
+        click.echo(f"undo this with: {program_name()} rollback{machine_argument()}")
 
 
 @click.command(cls=Command)
+@machine_option
 @click.pass_obj
 def rollback(params_file: Path | None) -> None:
     """Move production back to the version before it.
@@ -133,7 +146,7 @@ def _print_rolled_back(version: ModelVersion) -> None:
     force = " --force" if verdict and verdict.level != "production" else ""
     click.echo(
         f"version {number} is marked as rolled back: a model trained on the same rows is not promoted automatically.\n"
-        f"Bring version {number} back with: {program_name()} promote {number}{force}"
+        f"Bring version {number} back with: {program_name()} promote {number}{force}{machine_argument()}"
     )
 
 
@@ -143,7 +156,7 @@ def _print_status(
     from ..reporting.version_summary import describe
 
     if champion is None:
-        click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}")
+        click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}{machine_argument()}")
     else:
         click.echo(describe("production", champion, in_production=True))
     if candidate is not None and (champion is None or candidate.version != champion.version):

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import RegistryError
-from .shared import FOLDER, Command, RenamedOption, load_settings, program_name, run_option
+from .shared import (
+    FOLDER,
+    Command,
+    RenamedOption,
+    load_settings,
+    machine_argument,
+    machine_option,
+    program_name,
+    run_option,
+)
 
 if TYPE_CHECKING:
     from ..config.params import Params
@@ -23,6 +32,7 @@ _EXIT_BELOW_LEVEL = 3
 @click.option("-o", "--output", type=FOLDER, help="The folder to write to.  [default: the project's folder]")
 @run_option
 @click.option("--production", is_flag=True, help="Export the run of the version in production.")
+@machine_option
 @click.pass_obj
 def export(params_file: Path | None, output: Path | None, run: str | None, production: bool) -> None:
     """Write a run's tables, model, metrics and curves to files.
@@ -120,7 +130,8 @@ def _exported_version(run: FinishedRun) -> str:
     text = f"version {number} ({production_status(version, champion)})"
     if champion is None or champion.version == number:
         return text
-    return f"{text}\nto export version {champion.version}, which is in production: {program_name()} export --production"
+    command = f"{program_name()} export --production{machine_argument()}"
+    return f"{text}\nto export version {champion.version}, which is in production: {command}"
 
 
 def _registry(params: Params) -> RegistryReader:

@@ -19,6 +19,20 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 TRAIN_COMMAND = "python flows/train_flow.py run"
 FORMER_COMMANDS = {"fetch-ai4i": "fetch"}
 
+_MACHINE = "predictive_maintenance.machine"
+
+
+def _remember_machine(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
+    ctx.meta[_MACHINE] = name
+
+
+machine_option = click.option(
+    "--machine",
+    metavar="NAME",
+    expose_value=False,
+    callback=_remember_machine,
+    help="Kind of machine.  [default: the one in params.yaml]",
+)
 run_option = click.option("--run", metavar="ID", help="The id of a run.  [default: the newest successful run]")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
 
@@ -68,11 +82,22 @@ def program_name() -> str:
     return (context and context.find_root().info_name) or PROGRAM
 
 
-def load_settings(params_file: Path | None, machine: str | None = None) -> Params:
+def machine_argument() -> str:
+    """The option --machine as it was given, for the next commands; '' without it."""
+    name = _given_machine()
+    return f" --machine {name}" if name else ""
+
+
+def load_settings(params_file: Path | None) -> Params:
     """Load params.yaml, or the file given by --params, for its machine or the one given by --machine."""
     from ..config.params_file import load_params
 
-    return load_params(params_file, machine)
+    return load_params(params_file, _given_machine())
+
+
+def _given_machine() -> str | None:
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_MACHINE) if context else None
 
 
 def open_registry(params: Params) -> ModelRegistry:

@@ -48,6 +48,9 @@ _SPELLINGS = {
 _HUGE = re.compile(r"(?<![^\W\d]|[°)])(?:\*\*|\^)|(?:\*\*|\^)[-+]?\d{2}|\d{4}|\d[eE]")
 """A power of a number, a power above 9, or a large number: pint would calculate it, however large it is."""
 
+_POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]+)([23])(?![\w.])")
+"""A unit with a power that has no mark, as in m3/h; not mmH2O."""
+
 _NOT_A_UNIT = (
     pint.errors.PintError, TokenError, AssertionError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError,
 )  # fmt: skip
@@ -113,7 +116,8 @@ def _expression(unit: str, own: tuple[str, ...]) -> str:
 
 
 def _with_powers(unit: str) -> str:
-    return unit.replace("²", "**2").replace("³", "**3")
+    """The unit with ** for powers: m³ and m3 are m**3."""
+    return _POWER.sub(r"\1**\2", unit.replace("²", "2").replace("³", "3"))
 
 
 def _own_name(place: int) -> str:

@@ -37,23 +37,23 @@ class Outcome:
     uri: str
     file_tags: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """Text for the terminal: the verdict, then the next commands."""
+    def text(self, machine: str = "") -> str:
+        """Text for the terminal: the verdict, then the next commands, with `machine` as their option."""
         lines = ["", self.headline, self.summary, ""]
         production = f"version {self.previous}" if self.previous else "empty"
         match self.level:
             case "production":
                 lines += [
                     f"version {self.version} is in production: {self.uri}",
-                    "next: predictive-maintenance status",
-                    "      predictive-maintenance score FILE",
+                    f"next: predictive-maintenance status{machine}",
+                    f"      predictive-maintenance score FILE{machine}",
                 ]
             case "candidate":
                 force = "" if self.allowed == "production" else " --force"
                 lines += [
                     f"version {self.version} is registered as candidate; production is {production}",
                     "next: python flows/train_flow.py card view evaluate",
-                    f"      predictive-maintenance promote {self.version}{force}   (to promote it anyway)",
+                    f"      predictive-maintenance promote {self.version}{force}{machine}   (to promote it anyway)",
                 ]
             case None:
                 lines += [

@@ -130,3 +130,23 @@ def test_describe_of_an_unknown_machine_names_the_closest_one(run, project):
     code, output = run("describe", "--machine", "compresor")
     assert code == 1
     assert "did you mean 'compressor'?" in output
+
+
+def test_commands_use_the_machine_that_is_named_and_repeat_it_in_the_next_command(run, project, registry_uri):
+    run("init", "Pump 7.csv", "--label", "failure", "--machine", "pump")
+    code, output = run("check", "Pump 7.csv", "--machine", "pump")
+    assert code == 0, output
+    assert "next: predictive-maintenance score Pump 7.csv --machine pump" in output
+    code, output = run("score", "Pump 7.csv", "--machine", "pump")
+    assert code == 1
+    assert "python flows/train_flow.py run --machine pump" in output
+    assert "python flows/train_flow.py run --machine pump" in run("status", "--machine", "pump")[1]
+
+
+@pytest.mark.parametrize("command", ["status", "check", "score", "promote", "rollback", "export", "doctor"])
+def test_every_command_that_needs_a_machine_refuses_an_unknown_one(run, project, registry_uri, command):
+    arguments = {"check": ["Pump 7.csv"], "score": ["Pump 7.csv"], "promote": ["1"], "export": ["--production"]}
+    code, output = run(command, *arguments.get(command, []), "--machine", "compresor")
+    assert code == 1
+    assert "Error: --machine: machine 'compresor': " in output
+    assert "did you mean 'compressor'?" in output

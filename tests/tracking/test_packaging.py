@@ -19,7 +19,7 @@ def test_the_hash_of_the_files_changes_with_the_code_of_the_scorer(small, tmp_pa
         package_version(small.files, small.rows.test.head(2), tmp_path / name)
     one, two = (tmp_path / name / "model" for name in ("one", "two"))
     assert files_sha256(one) == files_sha256(two)
-    code = next((two / "code").glob("*/machine/features.py"))
+    code = next((two / "code").glob("*/machine/machine.py"))
     code.write_text(code.read_text() + "# changed\n")
     assert files_sha256(one) != files_sha256(two)
 
