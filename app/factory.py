@@ -19,7 +19,7 @@ from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import health, invocations, model, predict
-from .schemas.reading import MILLING_READING, ReadingSchema
+from .schemas.reading import ReadingSchema
 from .service import BoundedExecutor, Service
 from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
@@ -70,7 +70,8 @@ def create_app(
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)
-    openapi.install(app, needs_key=settings.api_key is not None, schema=lambda: _accepted_readings(app))
+    first = ReadingSchema(params.machine)
+    openapi.install(app, needs_key=settings.api_key is not None, schema=lambda: _accepted_readings(app, first))
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
@@ -82,10 +83,10 @@ def create_app(
     return app
 
 
-def _accepted_readings(app: FastAPI) -> ReadingSchema:
-    """The readings of the served version; before one is served, those of the milling machine."""
+def _accepted_readings(app: FastAPI, first: ReadingSchema) -> ReadingSchema:
+    """The readings of the served version; `first` before one is served."""
     service: Service | None = getattr(app.state, "service", None)
-    return service.watcher.model.schema if service and service.watcher.model else MILLING_READING
+    return service.watcher.model.schema if service and service.watcher.model else first
 
 
 def _lifespan(

@@ -13,8 +13,9 @@ from app.http.json_validation import validate_reading
 from app.http.media_types import JSON, request_media_type
 from app.http.request_body import read_body
 from app.routes import predict
-from app.schemas.reading import MILLING_READING
+from app.schemas.reading import ReadingSchema
 from app.service import get_service
+from predictive_maintenance.machine.milling import MILLING
 
 
 @predict.router.post("/fast-path-floor")
@@ -29,6 +30,8 @@ async def fast_path_floor(request: Request) -> Response:
 
 
 from app.main import app  # noqa: E402  after the route above, because importing it makes the application with the existing routes
+
+MILLING_READING = ReadingSchema(MILLING)
 
 Reading: Any = MILLING_READING.type
 

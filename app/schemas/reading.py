@@ -10,7 +10,6 @@ from typing_extensions import TypedDict
 
 from predictive_maintenance.machine.columns import Category, Sensor
 from predictive_maintenance.machine.machine import Machine
-from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.machine.names import READING_ID
 
 _MAX_TEXT_CHARACTERS = 200
@@ -103,7 +102,3 @@ def _described(column: Category | Sensor) -> str:
         return column.description
     unit = f" in {column.unit}" if isinstance(column, Sensor) and column.unit else ""
     return f"{column.label}{unit}."
-
-
-MILLING_READING = ReadingSchema(MILLING)
-"""The readings that are documented while no version is served."""

@@ -20,15 +20,19 @@ MODEL_NAME_VARIABLE = "PDM_MODEL_NAME"
 
 @dataclass(frozen=True, kw_only=True)
 class ServingParams:
-    """The settings of params.yaml that the service uses. `aliases` are additional headers by canonical name."""
+    """The settings of params.yaml that the service uses. `aliases` are additional headers by canonical name.
 
+    `machine` is the machine of the settings: the service documents its readings until it serves a version.
+    """
+
+    machine: Machine
     registry: RegistrySettings
     aliases: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, params: Params) -> Self:
         """The part of `params` that the service uses."""
-        return cls(registry=params.registry, aliases=params.columns.aliases)
+        return cls(machine=params.machine, registry=params.registry, aliases=params.columns.aliases)
 
 
 def load_serving_params() -> ServingParams:

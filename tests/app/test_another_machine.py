@@ -109,3 +109,17 @@ def test_the_document_has_the_fields_ranges_and_examples_of_the_served_machine(c
     assert "product_type" not in schema["properties"]
     for example in body["examples"].values():
         assert client.post("/predict", json=example["value"]).status_code == 200
+
+
+def test_before_a_version_is_served_the_document_is_about_the_machine_of_the_settings(
+    compressor_params, checked_files, tmp_path
+):
+    with start_client(MemoryRegistry(), compressor_params, tmp_path, checked_files, registry_wait_seconds=0) as client:
+        assert client.get("/ready").status_code == 503
+        document = client.get("/openapi.json").json()
+    (schema,) = [
+        body["schema"]
+        for kind, body in document["paths"]["/predict"]["post"]["requestBody"]["content"].items()
+        if kind == "application/json"
+    ]
+    assert "clearance_m" in schema["properties"]

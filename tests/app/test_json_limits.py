@@ -12,9 +12,12 @@ from app.http.json_array import split_array
 from app.http.json_batch import read_json_batch
 from app.http.json_validation import validate_reading
 from app.problems import Problem
-from app.schemas.reading import MILLING_READING
+from app.schemas.reading import ReadingSchema
+from predictive_maintenance.machine.milling import MILLING
 
 from .conftest import READING
+
+MILLING_READING = ReadingSchema(MILLING)
 
 MAX_ROWS, MAX_RECORD_BYTES = 100_000, 65_536
 MIB = 2**20

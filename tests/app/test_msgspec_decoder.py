@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from app.http.msgspec_decoder import records_decoder
-from app.schemas.reading import MILLING_READING
+from app.schemas.reading import ReadingSchema
+from predictive_maintenance.machine.milling import MILLING
 
 from .conftest import READING
+
+MILLING_READING = ReadingSchema(MILLING)
 
 RECORDS = TypeAdapter(list[MILLING_READING.type])
 decode = records_decoder(MILLING_READING.type)

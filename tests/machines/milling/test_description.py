@@ -8,12 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from app.schemas.reading import MILLING_READING
+from app.schemas.reading import ReadingSchema
 from machines.milling.simulator import simulate
 from predictive_maintenance.machine.limits import ExceededLimit, LimitMargin
 from predictive_maintenance.machine.machine_json import to_json
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.machines import random_readings
+
+MILLING_READING = ReadingSchema(MILLING)
 
 STRAIN_LIMITS = {"L": 11_000.0, "M": 12_000.0, "H": 13_000.0}
 
