@@ -32,7 +32,7 @@ def hints(compressor):
 def test_values_that_fit_in_another_unit_get_a_hint_with_the_header_to_write(hints):
     (hint,) = hints("p1", [1.5, 2.5], [np.nan, 7.25, np.inf])
     assert hint == (
-        "every value of 'p1' is outside of 20000 to 2e+06 Pa; the values 1.5 to 7.25 look like bar: write the unit in "
+        "every value of 'p1' is outside of 20000 to 2000000 Pa; the values 1.5 to 7.25 look like bar: write the unit in "
         "the header, for example 'p1 [bar]'"
     )
 
