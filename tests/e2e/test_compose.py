@@ -32,6 +32,9 @@ def compose():
     else:
         command = [str(Path(sys.executable).with_name("podman-compose"))]
 
+    # A project of its own: the test must not touch the containers and volumes of a user.
+    command += ["--project-name", "predictive-maintenance-test"]
+
     def run(*arguments):
         done = subprocess.run([*command, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
