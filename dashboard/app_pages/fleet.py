@@ -67,8 +67,9 @@ def select_latest(ranked: pd.DataFrame) -> pd.DataFrame:
 
 def apply_filters(ranked: pd.DataFrame, machine: Machine) -> pd.DataFrame:
     described = dict(list(machine.description.categories.items())[:_MAX_CATEGORY_FILTERS])
-    risk, *categories, limit, text = st.columns(3 + len(described))
     labels = {limit.name: limit.label for limit in machine.limits}
+    risk, *columns, text = st.columns(2 + len(described) + bool(labels))
+    categories = columns[: len(described)]
     return filter_readings(
         ranked,
         risks=risk.multiselect("Risk", list(RISK_LABELS), format_func=RISK_LABELS.__getitem__, placeholder="All"),
@@ -76,9 +77,11 @@ def apply_filters(ranked: pd.DataFrame, machine: Machine) -> pd.DataFrame:
             name: column.multiselect(category.label, category.known_values, placeholder="All")
             for column, (name, category) in zip(categories, described.items(), strict=True)
         },
-        limits=limit.multiselect(
+        limits=columns[-1].multiselect(
             "Exceeded limit", list(labels), format_func=labels.__getitem__, placeholder="Any or none"
-        ),
+        )
+        if labels
+        else [],
         text=text.text_input("Machine, reading or time", placeholder="Contains …").strip(),
     )
 

@@ -90,9 +90,10 @@ def _display_table(readings: pd.DataFrame, id_columns: list[str], machine: Machi
     table["risk"] = readings["risk_level"].map(lambda level: f"{RISK_SIGNS[level]} {RISK_LABELS[level]}")
     table["probability"] = readings["failure_probability"] * 100
     table["cost"] = readings["expected_cost_of_ignoring"]
-    table["limits"] = readings["broken_limits"].map(
-        lambda names: ", ".join(labels.get(name, name) for name in names.split("; ") if name)
-    )
+    if labels:
+        table["limits"] = readings["broken_limits"].map(
+            lambda names: ", ".join(labels.get(name, name) for name in names.split("; ") if name)
+        )
     table["action"] = readings["recommended_action"]
     inputs = [name for name in machine.input_names if name in readings]
     table[inputs] = readings[inputs]

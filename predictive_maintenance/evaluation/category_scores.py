@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..config.params import Params
-from ..machine.machine import Machine
 from .intervals import BoolArray, FloatArray
 from .metrics import Scores
 from .row_sets import score_rows
@@ -29,15 +28,16 @@ class CategoryScores:
 
 
 def scores_by_category(
-    rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, machine: Machine, params: Params
+    rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params
 ) -> tuple[CategoryScores, ...]:
-    """Scores on the readings of each value of each category of `machine` in `rows`."""
-    return tuple(_of_category(name, rows, probabilities, decisions, machine, params) for name in machine.category_names)
+    """Scores on the readings of each value of each category of the machine in `rows`."""
+    return tuple(_of_category(name, rows, probabilities, decisions, params) for name in params.machine.category_names)
 
 
 def _of_category(
-    name: str, rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, machine: Machine, params: Params
+    name: str, rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params
 ) -> CategoryScores:
+    machine = params.machine
     codes, known = machine.categories[name].of_column(rows[name]), machine.description.categories[name].known_values
     of_value = {value: codes == code for code, value in enumerate(known) if (codes == code).any()}
     most_frequent = sorted(of_value, key=lambda value: -of_value[value].sum())[:MAX_VALUES]

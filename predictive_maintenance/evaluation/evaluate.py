@@ -67,7 +67,7 @@ def evaluate(
     decisions = scorer.decisions(probabilities)
     labels = test[machine.label_name].to_numpy().astype(bool)
     held_out = score_rows(test, probabilities, decisions, params)
-    forward, forward_note = forward_scores(trained, rows, machine, params)
+    forward, forward_note = forward_scores(trained, rows, params)
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
     comparison = (
@@ -81,9 +81,9 @@ def evaluate(
         trivial=score_trivial_models(test, params),
         forward=forward,
         forward_note=forward_note,
-        oracle=oracle_scores(test, oracle, machine, params),
+        oracle=oracle_scores(test, oracle, params),
         modes=recall_by_mode(test, decisions, machine, settings),
-        categories=scores_by_category(test, probabilities, decisions, machine, params),
+        categories=scores_by_category(test, probabilities, decisions, params),
         thresholds=threshold_table(labels, probabilities, costs, trained.threshold),
         calibration=calibration_bins(labels, probabilities),
         importances=permutation_importances(trained, test, machine, seed),

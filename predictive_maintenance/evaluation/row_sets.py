@@ -5,7 +5,6 @@ import pandas as pd
 from ..config.machine_extras import Oracle
 from ..config.params import Params
 from ..errors import DataError
-from ..machine.machine import Machine
 from ..training.candidate import TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
 from ..training.splits import SplitRows, assign_folds, forward_split
@@ -30,16 +29,14 @@ def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Param
     return score_rows(rows.train, out_of_fold.probabilities, out_of_fold.decisions, params)
 
 
-def forward_scores(
-    trained: TrainedCandidate, rows: SplitRows, machine: Machine, params: Params
-) -> tuple[Scores | None, str]:
+def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:
     """Scores of the same algorithm, trained on the earlier readings and evaluated on the latest ones, and a note on them.
 
     It uses default hyperparameters, because the search has seen the later rows. Scores are None, with the reason as
     note, if the order of the rows in time is unknown, or if the earlier rows or the latest rows have too few failures.
     """
     all_rows = pd.concat([rows.train, rows.test]).sort_values("position", ignore_index=True)
-    if reason := why_order_is_unknown(all_rows, machine):
+    if reason := why_order_is_unknown(all_rows, params.machine):
         return None, f"not available, because {reason}"
     is_later = forward_split(all_rows, params.split.forward_share)
     earlier, later = all_rows[~is_later].reset_index(drop=True), all_rows[is_later].reset_index(drop=True)
@@ -58,9 +55,9 @@ def forward_scores(
     )
 
 
-def oracle_scores(rows: pd.DataFrame, oracle: Oracle | None, machine: Machine, params: Params) -> Scores | None:
+def oracle_scores(rows: pd.DataFrame, oracle: Oracle | None, params: Params) -> Scores | None:
     """Scores of `oracle` on `rows`; None without an oracle, and without failure modes, as in data that it was not made for."""
-    if oracle is None or not any(name in rows for name in machine.mode_names):
+    if oracle is None or not any(name in rows for name in params.machine.mode_names):
         return None
     decisions = oracle(rows)
     return score_rows(rows, decisions.astype(float), decisions, params)

@@ -36,7 +36,7 @@ def scored(params):
             }
         )
         decisions = labels & (np.arange(count) % 2 == 0)
-        return scores_by_category(rows, decisions * 1.0, decisions, machine, quick)
+        return scores_by_category(rows, decisions * 1.0, decisions, quick.model_copy(update={"machine": machine}))
 
     return score
 

@@ -43,7 +43,7 @@ def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
     rows = replace(
         small.rows, train=without_late_failures(small.rows.train), test=without_late_failures(small.rows.test)
     )
-    scores, note = forward_scores(small.trained, rows, MILLING, small.params)
+    scores, note = forward_scores(small.trained, rows, small.params)
     assert scores is None
     assert note == "not available, because the latest readings contain no failure"
 
@@ -97,12 +97,12 @@ def test_the_training_fingerprint_depends_on_the_rows_and_not_on_their_order(sma
 def test_there_are_no_oracle_scores_without_failure_modes(small):
     test = small.rows.test
     modes = [name for name in test.columns if name.endswith("_failure") and name != "machine_failure"]
-    assert oracle_scores(test, violates_rules, MILLING, small.params) is not None
-    assert oracle_scores(test.drop(columns=modes), violates_rules, MILLING, small.params) is None
+    assert oracle_scores(test, violates_rules, small.params) is not None
+    assert oracle_scores(test.drop(columns=modes), violates_rules, small.params) is None
 
 
 def test_there_are_no_oracle_scores_without_an_oracle(small):
-    assert oracle_scores(small.rows.test, None, MILLING, small.params) is None
+    assert oracle_scores(small.rows.test, None, small.params) is None
 
 
 def test_the_oracle_and_the_trivial_models_are_scored_on_the_held_out_rows(evaluation):

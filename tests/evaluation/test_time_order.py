@@ -52,6 +52,6 @@ def test_rows_without_times_have_an_order_if_groups_end_where_a_sensor_falls():
 
 
 def test_forward_scores_are_none_without_time_with_the_reason(small, compressor):
-    scores, note = forward_scores(small.trained, small.rows, compressor, small.params)
+    scores, note = forward_scores(small.trained, small.rows, small.params.model_copy(update={"machine": compressor}))
     assert scores is None
     assert note == "not available, because the description of the screw compressor has no time"
