@@ -204,8 +204,8 @@ def sniff(path: Path, name: str, written: TableFormat | None = None) -> Dialect:
     if b"\0" in sample:
         raise SourceError(f"{name}: neither CSV nor Parquet: it contains zero bytes")
     try:
-        # Incremental, because the sample can end within a character.
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
+        # Incremental, because the sample can end within a character, unless it is the whole file.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample, final=len(sample) < _SAMPLE_BYTES)
         encoding = "utf-8"
     except UnicodeDecodeError:
         # Some spreadsheets write the degree sign of a header in Windows code page 1252.

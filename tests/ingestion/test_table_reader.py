@@ -112,6 +112,12 @@ def test_rows_with_too_many_or_too_few_cells_are_collected_with_their_number(wri
     assert malformed[0].reason == "3 cells where the header has 2"
 
 
+def test_a_malformed_row_at_the_end_may_end_within_a_character_of_utf_8(write):
+    malformed = []
+    assert cells(write(b"UDI,Torque\n1,10\n2,11,\xd8"), malformed) == [["1", "10"]]
+    assert [(bad.row, bad.text) for bad in malformed] == [(2, "2,11,\u00d8")]
+
+
 def test_a_malformed_row_in_a_later_batch_has_its_number_in_the_file(write):
     rows = [f"{number},{'x' * 60}\n" for number in range(1, 80_001)]
     rows[70_000 - 1] = "70000,x,x\n"
