@@ -156,7 +156,7 @@ def screenshot_fleet(browser: Browser, running: Servers) -> None:
 
 def screenshot_machine(browser: Browser, running: Servers) -> None:
     with open_page(browser, f"{running.dashboard}/machine") as page:
-        page.get_by_role("button", name="Example: worn tool, high load").click(timeout=60_000)
+        page.get_by_role("button", name="Example: a worn tool under a high load").click(timeout=60_000)
         expect(page.get_by_text("Changes that clear the alarm")).to_be_visible(timeout=60_000)
         save(page, "machine")
 

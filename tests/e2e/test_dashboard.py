@@ -167,7 +167,7 @@ def test_every_page_fits_the_screen_and_requests_nothing_from_other_hosts(dashbo
 
 def test_a_link_opens_the_machine_page_with_the_same_reading(dashboard, browser):
     page = dashboard.open(browser, "/machine")
-    page.get_by_role("button", name="Example: worn tool, high load").click()
+    page.get_by_role("button", name="Example: a worn tool under a high load").click()
     expect(page.get_by_text("Stop and inspect now")).to_be_visible()
     expect(page.get_by_text("Changes that clear the alarm")).to_be_visible()
     page.get_by_label("Machine", exact=True).fill("press 4")
