@@ -235,7 +235,7 @@ def test_a_promotion_is_shown_on_every_page_without_a_reload(dashboard, in_produ
     page = dashboard.open(browser, path)
     expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
     assert in_production.promote("2", "1").promoted
-    expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=60_000)
     if path == "/machine":
         expect(page.get_by_text("version 2", exact=True)).to_be_visible()
     if path == "/models":
