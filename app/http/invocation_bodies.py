@@ -67,16 +67,11 @@ def _is_one_record(body: bytes, machine: Machine) -> bool:
 
 
 def _has_header(body: bytes, machine: Machine) -> bool:
-    """Whether the first line is not a reading: values of the categories, then numbers."""
+    """Whether the first line is not a reading: it has another number of cells, or no number among those of the sensors."""
     first = re.split(rb"[\r\n]", body[:_FIRST_LINE_BYTES], maxsplit=1)[0].decode("utf-8", "replace")
     cells = [cell.strip(' "') for cell in first.split(",")]
-    if len(cells) != len(machine.input_names):
-        return True
-    categories = machine.description.categories
-    if categories:
-        first_category = next(iter(categories.values()))
-        return cells[0] not in first_category.values
-    return not _is_number(cells[0])
+    sensors = cells[len(machine.category_names) :]
+    return len(cells) != len(machine.input_names) or not any(map(_is_number, sensors))
 
 
 def _is_number(text: str) -> bool:

@@ -135,7 +135,8 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
 def _without_value(service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError) -> Problem:
     """The problem of a reading with valid values for which a formula has no finite value, as in a batch."""
     machine = model.scorer.machine
-    columns = {name: np.array([reading.get(name, np.nan)]) for name in machine.input_names}
+    columns = {name: np.array([reading[name]], dtype=object) for name in machine.category_names}
+    columns |= {name: np.array([reading.get(name)], dtype=np.float64) for name in machine.sensor_names}
     faults = invalid_values(columns, machine.input_names, machine)
     errors: list[FieldError] = [(None, fault.column, fault.reason) for fault in faults]
     return _counted(service, model, field_problem(errors or [(None, "", str(error))]))

@@ -62,7 +62,7 @@ def is_reading_id(column: ColumnProfile) -> bool:
 
 
 def is_group(column: ColumnProfile) -> bool:
-    """Whether a column tells groups of rows apart, such as a batch or the number of a tool."""
+    """Whether a column identifies groups of rows, such as a batch or the number of a tool."""
     words = set(words_of(column.header))
     named = words & set(_GROUP_WORDS) and words <= {
         *_GROUP_WORDS,

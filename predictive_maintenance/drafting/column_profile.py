@@ -86,7 +86,7 @@ class ColumnProfile:
 
     @cached_property
     def times(self) -> npt.NDArray[np.datetime64] | None:
-        """(n,) times with NaT, or None if the cells are not times. Raises SourceError if day and month cannot be told apart."""
+        """(n,) times with NaT, or None if the cells are not times. Raises SourceError if day and month are ambiguous."""
         times, _ = parse_times(self.texts, self.header)
         parsed = times.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
         return parsed if self.present and np.count_nonzero(~np.isnat(parsed)) >= MIN_SHARE * self.present else None

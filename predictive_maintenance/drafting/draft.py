@@ -26,7 +26,7 @@ _NEXT = """\
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """The text of a drafted machine.yaml, the machine that it describes, and what to tell the user.
+    """The text of a drafted machine.yaml, the machine that it describes, and a summary for the user.
 
     `checks` counts the guesses that a person has to confirm.
     """

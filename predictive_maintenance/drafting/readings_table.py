@@ -47,7 +47,7 @@ class _File:
 
 
 def read_tables(paths: Sequence[Path], written: TableFormat | None = None) -> ReadingsTable:
-    """Read the files, whose format is `written` as far as it cannot be told from them.
+    """Read the files. `written` has the parts of their format that cannot be detected.
 
     Raises SourceError that names the file if one cannot be read, or has no header or no rows.
     """

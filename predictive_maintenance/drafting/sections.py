@@ -130,8 +130,8 @@ class Sections:
             )
             return Noted({"falls": self._namer.names[wear.header]}, note)
         note = (
-            f"{CHECK}each reading is on its own; if readings of one machine or one period are alike, add the column that tells "
-            "them apart, or metrics will be too good"
+            f"{CHECK}readings are independent of each other; if readings of one machine or one period are similar, name the "
+            "column of the machine or the period, or the metrics will be too good"
         )
         return Noted("row", note)
 

@@ -42,7 +42,7 @@ class FetchedTable:
 def check(source: Source, machine: Machine) -> None:
     """Raise SourceError with the reason unless `source` can be reached. Reads as little as possible.
 
-    `machine` has the format of its files, as far as it cannot be told from them, and its simulator.
+    `machine` has the parts of the files' format that cannot be detected, and the simulator.
     """
     with _redacted_errors(source.uri):
         _check(source, machine)
@@ -70,7 +70,7 @@ def _check(source: Source, machine: Machine) -> None:
 def fetch(source: Source, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
     """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block.
 
-    `machine` has the format of its files, as far as it cannot be told from them, and its simulator.
+    `machine` has the parts of the files' format that cannot be detected, and the simulator.
     """
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:

@@ -22,7 +22,7 @@ class MachineDescription(StrictModel):
     machine: MachineColumn | None = None
     time: TimeColumn | None = None
     format: Annotated[
-        TableFormat | None, Field(description="The format of files whose separator or header cannot be told.")
+        TableFormat | None, Field(description="Separator and column names of files in which they cannot be detected.")
     ] = None
     units: Annotated[
         tuple[UnitName, ...], Field(description="Units that are not physical, such as part or stroke.")

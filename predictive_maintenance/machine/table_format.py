@@ -1,4 +1,4 @@
-"""The format of files that cannot be told from their content: space-separated ones and ones without a header."""
+"""The format of files in which it cannot be detected: space-separated ones and ones without a header."""
 
 from typing import Annotated, Literal, Self
 

@@ -75,8 +75,12 @@ def test_a_small_value_outside_its_range_is_refused_with_the_range_in_full(clien
 def test_a_reading_for_which_a_formula_has_no_value_is_refused_with_the_formula(client, rows):
     reading = records(rows)[0] | {"outlet_pa": records(rows)[0]["inlet_pa"]}
     expected = {"field": "inverse_rise", "reason": "1 / rise_pa is not a finite number"}
-    for path in ("/predict", "/predict/what-if"):
-        answer = client.post(path, json=reading)
+    for path, body in (
+        ("/predict", reading),
+        ("/predict", dict.fromkeys(rows) | reading),
+        ("/predict/what-if", reading),
+    ):
+        answer = client.post(path, json=body)
         assert (answer.status_code, answer.json()["errors"]) == (422, [{"row": None, **expected}])
     batch = client.post("/predict/batch", json=[reading, records(rows)[1]]).json()
     assert batch["predictions"][0] == {"row": 1, "errors": [expected]}
@@ -123,3 +127,16 @@ def test_before_a_version_is_served_the_document_is_about_the_machine_of_the_set
         if kind == "application/json"
     ]
     assert "clearance_m" in schema["properties"]
+
+
+def test_invocations_take_a_table_with_and_without_header_also_if_the_first_reading_lacks_sensors(
+    client, rows, expected
+):
+    first = next(row for row in range(len(rows)) if rows.loc[row].isna().any())
+    table = rows.iloc[first:].reset_index(drop=True)
+    headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    for header in (True, False):
+        answer = client.post("/invocations", content=table.to_csv(index=False, header=header), headers=headers)
+        assert answer.status_code == 200, answer.text
+        found = pd.read_csv(io.StringIO(answer.text))
+        assert found["failure_probability"].tolist() == expected[first:]

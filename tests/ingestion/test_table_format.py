@@ -1,4 +1,4 @@
-"""Files whose separator or header cannot be told are read as the description's format says."""
+"""Files without a detectable separator or header are read as the description's format says."""
 
 import gzip
 
