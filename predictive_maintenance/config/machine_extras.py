@@ -14,14 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigError
 from ..machine.machine import Machine
 from ..strict_model import suggestion
-from .machine_folders import BUNDLED, MACHINE_FILE, MACHINES_FOLDER
+from .machine_folders import BUNDLED, INSTALLATION, MACHINE_FILE, MACHINES_FOLDER, machine_folders, machine_names
 from .project import project_dir
 from .text_file import read_text
 from .yaml_reader import read_plain_yaml
@@ -59,7 +58,7 @@ def simulator_of(machine: Machine) -> Simulator:
 def simulator_named(name: str) -> Simulator:
     """The simulator of the folder `name` in machines. Raises ConfigError if there is no such folder or no simulator in it."""
     if not _folders(name):
-        raise ConfigError(f"there is no machine {name!r}{suggestion(name, sorted(_names()))}")
+        raise ConfigError(f"there is no machine {name!r}{suggestion(name, _names())}")
     path = _file(name, _SIMULATOR)
     if path is None:
         raise ConfigError(f"machine {name!r} has no simulator: {_folders(name)[0] / _SIMULATOR} does not exist")
@@ -96,6 +95,9 @@ def _simulator(path: Path) -> Simulator:
 
 def _module(path: Path, *needed: str) -> Any:
     """The module at `path`. Raises ConfigError unless it can be imported and has the `needed` names."""
+    for root in (str(INSTALLATION), str(_project())):  # the project's last, so that it is the first on the path
+        if root not in sys.path:
+            sys.path.insert(0, root)
     try:
         module = import_module(f"{MACHINES_FOLDER}.{path.parent.name}.{path.stem}")
     except (ImportError, SyntaxError) as error:
@@ -123,7 +125,7 @@ def _file(name: str, file: str) -> Path | None:
 
 def _names_of(machine: Machine) -> list[str]:
     """The folders whose description has the name of `machine`: a model version has the description, but no folder."""
-    return [name for name in sorted(_names()) if _described_name(name) == machine.description.name]
+    return [name for name in _names() if _described_name(name) == machine.description.name]
 
 
 def _described_name(name: str) -> str | None:
@@ -142,26 +144,16 @@ def _name_in(text: str) -> str | None:
     return described.get("name") if isinstance(described, dict) else None
 
 
-def _names() -> set[str]:
-    described = (
-        path.parent.name for folder in _locations(MACHINES_FOLDER) for path in folder.glob(f"*/{MACHINE_FILE}")
-    )
-    return {*BUNDLED, *described}
+def _names() -> tuple[str, ...]:
+    return machine_names(_project())
 
 
 def _folders(name: str) -> list[Path]:
-    """The folders `name` in machines, the project's first. A name with a dot is not the name of a Python package."""
-    return [] if "." in name else _locations(f"{MACHINES_FOLDER}.{name}")
+    return machine_folders(name, _project())
 
 
-def _locations(package: str) -> list[Path]:
-    """The folders of a namespace package: of the project, and where the packages are installed."""
-    with suppress(ConfigError):  # no project folder
-        if (project := str(project_dir())) not in sys.path:
-            sys.path.insert(0, project)
-    try:
-        spec = find_spec(package)
-    except ModuleNotFoundError:
-        return []
-    found = spec.submodule_search_locations if spec else None
-    return [path for path in map(Path, found or ()) if path.is_dir()]
+def _project() -> Path:
+    """The project's folder; without one, the installation."""
+    with suppress(ConfigError):
+        return project_dir()
+    return INSTALLATION

@@ -1,5 +1,9 @@
-"""Find the description of a kind of machine by its name: a folder of the project, the package, or a file."""
+"""Find a kind of machine by its name: a folder in machines of the project or of the installation, the package, or a file.
 
+The installation's machines are beside the package: in a checkout those of the project.
+"""
+
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,10 +20,26 @@ BUNDLED: Mapping[str, Machine] = {DEFAULT_MACHINE: MILLING}
 """The machines that the package contains, ready for use: they need no file and no pint."""
 
 
+INSTALLATION = Path(__file__).parents[2]
+"""The folder that contains the package."""
+
+
 def machine_names(project: Path) -> tuple[str, ...]:
-    """The names of all machines, sorted: those that the package contains, and the folders of the project."""
-    found = (path.parent.name for path in (project / MACHINES_FOLDER).glob(f"*/{MACHINE_FILE}"))
+    """The names of all machines, sorted: those that the package contains, and the folders with a description."""
+    found = (
+        path.parent.name
+        for root in (project, INSTALLATION)
+        for path in (root / MACHINES_FOLDER).glob(f"*/{MACHINE_FILE}")
+    )
     return tuple(sorted({*BUNDLED, *found}))
+
+
+def machine_folders(name: str, project: Path) -> list[Path]:
+    """The folders `name` in machines, the project's first. A name with a dot or a slash is not that of a folder."""
+    if not re.fullmatch(r"[\w-]+", name):
+        return []
+    found = (root / MACHINES_FOLDER / name for root in (project, INSTALLATION))
+    return [path for path in dict.fromkeys(found) if path.is_dir()]
 
 
 def machine_path(name: str, project: Path) -> Path:
@@ -36,4 +56,7 @@ def description_path(name: str, project: Path) -> Path | None:
         return path
     if name in BUNDLED:
         return None
+    for folder in machine_folders(name, project):
+        if (folder / MACHINE_FILE).is_file():
+            return folder / MACHINE_FILE
     raise ConfigError(f"machine {name!r}: {path} does not exist{suggestion(name, machine_names(project))}")

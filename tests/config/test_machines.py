@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from predictive_maintenance.config import machine_folders
 from predictive_maintenance.config.machine_file import find_machine
 from predictive_maintenance.config.machine_folders import machine_names
 from predictive_maintenance.errors import ConfigError
@@ -67,3 +68,11 @@ def test_a_mistake_in_the_description_is_named(project):
     path.write_text(path.read_text(encoding="utf-8").replace("sensors:", "sensor:"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"sensor is not a setting; did you mean 'sensors'\?"):
         find_machine("compressor", project)
+
+
+def test_a_machine_of_the_installation_is_found_from_another_project(project, tmp_path, monkeypatch):
+    installation = tmp_path / "installation"
+    shutil.copytree(COMPRESSOR, installation / "machines" / "turbofan")
+    monkeypatch.setattr(machine_folders, "INSTALLATION", installation)
+    assert machine_names(project) == ("compressor", "milling", "turbofan")
+    assert find_machine("turbofan", project).description.name == "screw compressor"
