@@ -59,8 +59,8 @@ def compare(
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
     `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
-    have the ids that the champion knows. A champion with another description of
-    the machine is compared on the rows that it accepts, if they have the columns that it needs.
+    have the ids that the champion knows. A champion with another description of the machine is compared on the rows that
+    it accepts, if they have the columns that it needs.
     """
     machine, scorer = params.machine, champion.scorer
     comparison = Comparison(
