@@ -77,7 +77,7 @@ def run_steps(
     branches = [run.copy(input=algorithm) for algorithm in run.algorithms]
     for branch in branches:
         steps.train(branch)
-    joined = Artifacts(promote=run.promote)
+    joined = Artifacts(promote=run.promote, machine=run.machine)
     steps.select(joined, branches)
     steps.evaluate(joined)
     steps.end(joined)
