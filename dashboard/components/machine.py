@@ -16,12 +16,18 @@ from predictive_maintenance.machine.rounding import shown
 from predictive_maintenance.reporting.markdown import plain, table
 
 _FIELDS_PER_ROW = 6
+_MAX_FIELDS_WITHOUT_FILTER = 24
+_HEIGHT_OF_MANY_FIELDS = 420  # pixels: five rows
 _KELVIN_AT_0_CELSIUS = 273.15
+_FILTER = "filter of inputs"
 _SENT_QUERIES, _MAX_SENT_QUERIES = "sent queries", 20
 
 
 def reading_form(machine: Machine) -> dict[str, Any]:
-    """Show the form and return its reading, which is within the ranges. The page's URL always contains the reading."""
+    """Show the form and return its reading, which is within the ranges. The page's URL always contains the reading.
+
+    The fields of a machine with many inputs scroll, so that the result stays in view, and can be filtered by name.
+    """
     presets = _presets(machine)
     _fill_from_url(machine, next(iter(presets.values())))
     _clip_to_ranges(machine)
@@ -29,14 +35,16 @@ def reading_form(machine: Machine) -> dict[str, Any]:
         st.text_input("Machine", key=MACHINE, placeholder="Name (optional)", width=260)
         for name, preset in presets.items():
             st.button(name, on_click=_fill, args=(machine, preset))
-    reading: dict[str, Any] = {}
-    for start in range(0, len(machine.input_names), _FIELDS_PER_ROW):
-        columns = st.columns(_FIELDS_PER_ROW, vertical_alignment="top")
-        for column, name in zip(columns, machine.input_names[start : start + _FIELDS_PER_ROW], strict=False):
-            with column:
-                value = _category_field(machine, name) if name in machine.categories else _sensor_field(machine, name)
-            if value is not None:
-                reading[name] = value
+    many = len(machine.input_names) > _MAX_FIELDS_WITHOUT_FILTER
+    names = _filtered_names(machine) if many else machine.input_names
+    with st.container(height=_HEIGHT_OF_MANY_FIELDS if len(names) > _MAX_FIELDS_WITHOUT_FILTER else "content"):
+        for start in range(0, len(names), _FIELDS_PER_ROW):
+            columns = st.columns(_FIELDS_PER_ROW, vertical_alignment="top")
+            for column, name in zip(columns, names[start : start + _FIELDS_PER_ROW], strict=False):
+                with column:
+                    _category_field(machine, name) if name in machine.categories else _sensor_field(machine, name)
+    values = {name: st.session_state[name] for name in machine.input_names}
+    reading = {name: value for name, value in values.items() if value is not None}
     _write_url(query_from_reading(machine, reading, st.session_state[MACHINE]))
     return reading
 
@@ -50,12 +58,23 @@ def _presets(machine: Machine) -> dict[str, Reading]:
     return examples or {"Middle of the ranges": schema.example}
 
 
-def _category_field(machine: Machine, name: str) -> str:
+def _filtered_names(machine: Machine) -> Sequence[str]:
+    """Show the filter and return the inputs whose labels contain its text. The others keep their values."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Filter inputs", key=_FILTER, placeholder="Part of a name", width=260).strip().casefold()
+        names = [name for name in machine.input_names if text in machine.columns[name].label.casefold()]
+        st.caption(f"{len(names)} of {len(machine.input_names)} inputs are shown. All are part of the reading.")
+    for name in set(machine.input_names) - set(names):
+        st.session_state[name] = st.session_state[name]  # Streamlit drops the value of a field that is not shown
+    return names
+
+
+def _category_field(machine: Machine, name: str) -> None:
     category = machine.description.categories[name]
-    return st.selectbox(category.label, category.known_values, key=name, help=category.description)
+    st.selectbox(category.label, category.known_values, key=name, help=category.description)
 
 
-def _sensor_field(machine: Machine, name: str) -> float | None:
+def _sensor_field(machine: Machine, name: str) -> None:
     sensor, (low, high), decimals = machine.description.sensors[name], machine.ranges[name], machine.decimals(name)
     unit = f" {sensor.unit}" if sensor.unit else ""
     # The value of the field is in the session's state. Only with a value of None, a field can be empty.
@@ -72,7 +91,6 @@ def _sensor_field(machine: Machine, name: str) -> float | None:
     )
     if sensor.unit == "K" and value is not None:
         st.caption(f"{value - _KELVIN_AT_0_CELSIUS:.1f} °C")
-    return value
 
 
 def prediction_tiles(prediction: Prediction) -> None:
