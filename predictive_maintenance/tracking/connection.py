@@ -108,6 +108,8 @@ class Connection:
 def connect(settings: RegistrySettings) -> Connection:
     """Connect for reading and writing; create the experiment if it does not exist. Raises RegistryError."""
     reader = connect_read_only(settings)
+    if is_sqlite(reader.uri):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  takes seconds, in which no process should wait for the lock
     with reader.errors("connecting"), reader.lock():
         return replace(reader, experiment_id=_experiment_id(reader.client, reader.uri, settings.experiment))
 
@@ -121,8 +123,7 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
     database = database_path(uri) if is_sqlite(uri) else None
     if database:
         check_writable(database)
-    # The lock: of several processes, one creates the tables of a new SQLite file.
-    with as_registry_errors(uri, "connecting"), file_lock(database) if database else nullcontext():
+    with as_registry_errors(uri, "connecting"):
         import mlflow
 
         for noisy in ("alembic", "mlflow"):
@@ -130,7 +131,8 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
         # It logs a traceback of each database error that it also raises.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         if database:
-            ensure_database(database)
+            with file_lock(database):  # of several processes, one creates the tables of a new SQLite file
+                ensure_database(database)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         return Connection(uri, mlflow.MlflowClient(uri, uri), settings)
