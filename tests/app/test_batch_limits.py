@@ -143,6 +143,7 @@ def test_a_batch_ends_at_its_deadline_and_good_requests_are_answered(serve):
         assert server.workers() != {worker}
 
 
+@pytest.mark.long
 def test_a_batch_that_needs_more_memory_than_allowed_is_refused_and_the_next_one_is_scored(serve):
     with serve(batch_memory_mib=160, batch_deadline_seconds=60) as server:
         answer = server.post("/predict/batch", LARGE_BODY)
@@ -221,6 +222,7 @@ def test_a_crash_of_the_worker_process_is_an_error_of_the_service_and_the_next_b
     assert server.post("/predict/batch", [READING]).status_code == 200
 
 
+@pytest.mark.long
 def test_the_worker_process_ends_with_a_service_that_is_killed(serve):
     with serve() as server:
         server.score_until_answered()
@@ -229,6 +231,7 @@ def test_the_worker_process_ends_with_a_service_that_is_killed(serve):
         wait_until(lambda: not is_running(worker), 10)
 
 
+@pytest.mark.long
 def test_a_model_that_is_deleted_from_the_cache_is_the_reason_for_refusing_batches(serve):
     with serve(batch_deadline_seconds=60) as server:
         shutil.rmtree(server.cache)

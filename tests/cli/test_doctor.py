@@ -141,6 +141,7 @@ def test_wrong_credentials_are_reported_with_their_settings(check, unauthorized_
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in found["registry"][1]
 
 
+@pytest.mark.long
 def test_the_s3_datastore_is_listed_and_with_the_option_written(doctor, aws):
     bucket, settings = aws
     code, found = doctor(**settings)

@@ -145,6 +145,7 @@ def failure_of(root):
     return reason
 
 
+@pytest.mark.long
 @pytest.mark.flow
 def test_a_job_on_unusable_data_leaves_the_reason_and_no_model(lay_out):
     assert "torque" in failure_of(lay_out(rows={"rows.csv": rows(without=["torque_nm"])}))

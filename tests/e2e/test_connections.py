@@ -317,6 +317,7 @@ def test_on_a_loopback_address_only_local_host_names_are_answered(server):
         assert httpx.get(f"{server.url}/model", headers={"host": host}).status_code == status
 
 
+@pytest.mark.long
 def test_on_all_addresses_every_host_name_is_answered_unless_the_setting_names_some(make_server):
     open_to_all = make_server("--host", "0.0.0.0")
     assert httpx.get(f"{open_to_all.url}/model", headers={"host": "api:8080"}).status_code == 200

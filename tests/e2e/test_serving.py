@@ -83,6 +83,7 @@ def test_no_request_fails_during_a_promotion_and_a_rollback_and_each_response_na
     assert len(answers) > 100
 
 
+@pytest.mark.long
 def test_without_the_registry_the_api_serves_and_restarts_from_its_cache_and_a_new_one_waits(
     make_service, in_production, mlflow_server, readings, tmp_path
 ):
@@ -111,6 +112,7 @@ def test_without_the_registry_the_api_serves_and_restarts_from_its_cache_and_a_n
     assert new.predict(readings[0]).json()["model_version"] == "1"
 
 
+@pytest.mark.long
 def test_a_version_with_a_truncated_file_is_refused_until_the_file_is_complete(
     make_service, in_production, mlflow_server, tmp_path
 ):
@@ -165,6 +167,7 @@ def test_a_client_that_disconnects_within_its_body_is_logged_as_a_client_error(m
     assert service.get("/ready").status_code == 200
 
 
+@pytest.mark.long
 def test_metrics_are_the_sum_over_all_workers(make_service, in_production, readings):
     service = make_service("--workers", "2")
     service.up()

@@ -4,12 +4,10 @@ import os
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,19 +97,6 @@ class Place:
         """The statuses of all MLflow runs, nested runs included."""
         connection = self.registry().connection
         return [run.info.status for run in connection.client.search_runs([connection.experiment_id])]
-
-    def copy_registry(self, folder: Path) -> str:
-        """Copy the registry and its files to `folder`. Returns the URI of the copy."""
-        shutil.copytree(self.root / "mlartifacts", folder / "mlartifacts")
-        shutil.copy(self.root / "mlflow.db", folder)
-        with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-            for table, column in (
-                ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "source"),
-                ("model_versions", "storage_location"),
-            ):  # fmt: skip
-                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-                database.execute(change, (self.root.as_uri(), folder.as_uri()))
-        return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ def test_a_full_disk_for_results_is_named_and_the_run_is_resumed_when_there_is_s
     assert place.registry().production_version() is not None
 
 
+@pytest.mark.long
 def test_a_full_disk_of_the_registry_is_named_with_what_to_do(place, make_disk, quick_params, empty_database):
     disk = make_disk(2500)
     shutil.copy(empty_database, disk.path / "mlflow.db")
@@ -148,6 +149,7 @@ def test_retry_minutes_that_are_not_a_number_are_refused(place, quick_params):
     assert output == "PDM_RETRY_MINUTES: must be a whole number of minutes, not 'soon'\n"
 
 
+@pytest.mark.long
 def test_an_unreachable_registry_is_reported_before_the_ingest_step(place, quick_params):
     output = output_of_failed_run(place, quick_params, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert "MLflow at http://127.0.0.1:9, connecting: the server does not answer" in output
@@ -203,11 +205,13 @@ def interrupted(make_place, quick_params):
             server.kill()
 
 
+@pytest.mark.long
 def test_a_killed_training_is_retried(interrupted):
     assert re.search(r"/train/.*Task is starting \(retry\)", interrupted.killed)
     assert re.search(r"/train/.*Task finished successfully", interrupted.killed)
 
 
+@pytest.mark.long
 def test_a_killed_step_without_retries_fails_the_run_and_resume_continues_there(interrupted):
     assert not re.search(r"/select/.*Task is starting \(retry\)", interrupted.killed)
     assert "Cloning previously run task" in interrupted.without_registry
@@ -215,12 +219,14 @@ def test_a_killed_step_without_retries_fails_the_run_and_resume_continues_there(
     assert re.search(r"/select/.*Task finished successfully", interrupted.without_registry)
 
 
+@pytest.mark.long
 def test_a_registry_that_stops_before_the_last_step_is_reported_with_how_to_continue(interrupted):
     assert "the server does not answer" in interrupted.without_registry
     assert "python flows/train_flow.py resume" in interrupted.without_registry
     assert "Traceback" not in interrupted.without_registry
 
 
+@pytest.mark.long
 def test_a_resumed_run_registers_one_version_in_one_mlflow_run(interrupted):
     assert "version 1 is in production" in interrupted.finished
     assert not re.search(r"/(train|select|evaluate)/.*Task is starting", interrupted.finished)

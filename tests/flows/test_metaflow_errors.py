@@ -169,6 +169,7 @@ def test_a_server_that_refuses_a_request_is_asked_once(run_flow, serve, status, 
     assert "Traceback" not in output
 
 
+@pytest.mark.long
 def test_a_server_that_is_overloaded_is_asked_again(run_flow, serve):
     url, requests = serve(503)
     settings = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}

@@ -21,6 +21,7 @@ from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.model_registry import ModelRegistry
+from tests.fixtures.registries import copy_registry
 
 from .in_process import run_steps
 
@@ -197,7 +198,7 @@ def test_metaflow_finds_the_card_of_a_task(finished):
 def registry_copy(finished, tmp_path, monkeypatch):
     """A copy of the registry after the run, as MLFLOW_TRACKING_URI."""
     (folder := tmp_path / "registry").mkdir()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", finished[0].copy_registry(folder))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy_registry(finished[0].root, folder))
     return ModelRegistry(connect(load_params().registry))
 
 

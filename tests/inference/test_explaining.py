@@ -43,6 +43,7 @@ def test_contributions_add_up_to_the_difference_in_probability(small, explainer,
         assert total == pytest.approx(small.scorer.probability(reading), abs=1e-12)
 
 
+@pytest.mark.long
 def test_contributions_agree_with_the_shap_package(small, explainer, readings):
     import shap  # slow: compiles functions
 
