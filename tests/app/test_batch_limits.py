@@ -241,6 +241,7 @@ def test_a_model_that_is_deleted_from_the_cache_is_the_reason_for_refusing_batch
         assert server.post("/predict", READING).status_code == 200
 
 
+@pytest.mark.long
 def test_the_service_and_its_worker_process_end_on_a_signal(serve):
     with serve() as server:
         server.score_until_answered()

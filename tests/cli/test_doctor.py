@@ -167,6 +167,7 @@ def test_an_invalid_s3_endpoint_is_named_with_its_setting(doctor, aws):
     assert "AWS_ENDPOINT_URL" in found["results"][1]
 
 
+@pytest.mark.long
 def test_a_missing_job_queue_is_named_with_its_setting(doctor, aws):
     code, found = doctor(**aws[1] | {"METAFLOW_BATCH_JOB_QUEUE": "nightly"})
     assert (code, found["AWS Batch"][0]) == (1, "FAIL")

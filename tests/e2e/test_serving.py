@@ -228,6 +228,7 @@ def test_the_api_the_command_line_and_the_mlflow_model_return_equal_predictions(
     assert alarms.sum() > 10
 
 
+@pytest.mark.long
 def test_the_api_serves_from_an_sqlite_registry(make_service, registry_uri, small, params, tmp_path):
     connection = connect(params.registry)
     versions, run = ModelRegistry(connection), FlowRun.start(connection, "TrainFlow/1", {})
