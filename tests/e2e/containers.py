@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -54,6 +55,17 @@ class Engine:
         self.names.append(name)
         self("run", "--detach", "--name", name, "--network", "host", *options, *settings, image, *command)
         return name
+
+    def wait(self, name: str, seconds: float = 900) -> int:
+        """Wait until a container has ended: its exit code. podman's service keeps a core busy for docker's own wait."""
+        state = "{{.State.Status}} {{.State.ExitCode}}"
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            status, code = self("inspect", name, "--format", state).stdout.split()
+            if status == "exited":
+                return int(code)
+            time.sleep(1)
+        raise TimeoutError(f"container {name} still runs after {seconds:.0f} s")
 
     def shell(self, image: str, script: str) -> str:
         """The output of a script in a new container.

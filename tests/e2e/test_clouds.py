@@ -28,7 +28,7 @@ def train(images, root, frame):
     (root / "input/config/inputdataconfig.json").write_text(json.dumps({"rows": {"TrainingInputMode": "File"}}))
     frame.to_csv(root / "input/data/rows/rows.csv", index=False)
     name = images.start(f"pdm-job-{uuid.uuid4().hex[:8]}", TRAIN, "train", options=("--volume", f"{root}:/opt/ml"))
-    code = int(images("wait", name, timeout=900).stdout)
+    code = images.wait(name)
     print(images("logs", name).stdout)
     return code
 

@@ -154,9 +154,9 @@ def test_an_image_is_labelled_with_its_commit(images):
 def test_the_training_image_registers_a_version_in_a_remote_registry(images, mlflow_server, registered):
     before = {version.version for version in registered.list_versions()}
     command = ["python", "/opt/pdm/flows/train_flow.py", "run", "--trials", "1"]
-    images(
-        "run", "--rm", "--network", "host", "--cap-drop", "ALL", "--env", f"MLFLOW_TRACKING_URI={mlflow_server.url}",
-        TRAIN, *command, timeout=900,
-    )  # fmt: skip
+    name, options = f"pdm-train-{uuid.uuid4().hex[:8]}", ("--cap-drop", "ALL")
+    images.start(name, TRAIN, *command, options=options, MLFLOW_TRACKING_URI=mlflow_server.url)
+    assert images.wait(name) == 0, images("logs", name).stdout
+    images.stop_all()
     (made,) = [version for version in registered.list_versions() if version.version not in before]
     assert made.tags["git_commit"] == git_commit()
