@@ -15,6 +15,9 @@ from .process import WorkerEndedError, WorkerProcess
 
 T = TypeVar("T")
 
+_GRACE_SECONDS = 0.5
+"""The time that the batch of a client that has left may still take: a new process takes longer than most batches."""
+
 _log = structlog.get_logger()
 
 
@@ -26,7 +29,7 @@ class BatchWorker:
     """The queue of batches and the process that scores them.
 
     The process starts with the first batch. It is ended, and started again for the next batch, when a batch exceeds its
-    deadline or the memory limit, or when the client of the batch has left.
+    deadline or the memory limit, or when the client of the batch has left and it is not done soon after.
     """
 
     def __init__(self, *, max_waiting: int, max_held_bytes: int, deadline_seconds: float, memory_mib: int) -> None:
@@ -47,10 +50,10 @@ class BatchWorker:
         self._waiting += 1
         has_turn = False
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._turn:
+            async with asyncio.timeout(self._deadline_seconds) as deadline, self._turn:
                 has_turn = True
                 self.budget.check()
-                result, answer = await self._score(job, body)
+                result, answer = await self._score(job, body, deadline)
                 held.replace(len(answer))
         except TimeoutError:
             raise self._timed_out(has_turn) from None
@@ -74,20 +77,25 @@ class BatchWorker:
         if self._process:
             self._process.close()
 
-    async def _score(self, job: Job, body: bytes | bytearray) -> tuple[Result, bytearray]:
+    async def _score(self, job: Job, body: bytes | bytearray, deadline: asyncio.Timeout) -> tuple[Result, bytearray]:
         process = self._process
         if process is None or process.has_ended:
             process = await self._in_thread(self._start)
+        running = asyncio.ensure_future(self._in_thread(process.run, job, body))
         try:
-            return await self._in_thread(process.run, job, body)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
-            process.kill()
+            if not deadline.expired():
+                await asyncio.wait((running,), timeout=_GRACE_SECONDS)
+            if not running.done():
+                process.kill()
+            await asyncio.gather(running, return_exceptions=True)
             raise
         except WorkerEndedError as error:
             if process.batches == 1 or not error.is_out_of_memory:
                 raise
         # Earlier batches have left the memory of that process fragmented. A new one has all of it.
-        return await self._score(job, body)
+        return await self._score(job, body, deadline)
 
     def _start(self) -> WorkerProcess:
         """Return the process; start it if there is none, which takes a second. Called in the thread."""
