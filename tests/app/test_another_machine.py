@@ -87,6 +87,18 @@ def test_a_reading_for_which_a_formula_has_no_value_is_refused_with_the_formula(
     assert batch["predictions"][0] == {"row": 1, "errors": [expected]}
 
 
+@pytest.mark.parametrize("columnar", [False, True])
+def test_a_row_has_its_cells_that_do_not_parse_its_values_outside_of_their_ranges_and_its_formula(
+    client, rows, columnar
+):
+    first = dict.fromkeys(rows) | records(rows)[0]
+    bad = first | {"oil_degc": "hot", "strokes": 3.1e9, "outlet_pa": first["inlet_pa"]}
+    body = {name: [first[name], bad[name]] for name in rows} if columnar else [first, bad]
+    answer = client.post("/predict/batch", json=body).json()["predictions"]
+    errors = answer["errors"][1] if columnar else answer[1]["errors"]
+    assert [error["field"] for error in errors] == ["oil_degc", "strokes", "inverse_rise"]
+
+
 def test_a_batch_that_lacks_an_optional_sensor_is_scored_with_a_warning(client, rows):
     answer = client.post("/predict/batch", json=records(rows.drop(columns="oil_degc"))).json()
     assert answer["rejected_rows"] == 0
