@@ -15,6 +15,7 @@ from ..errors import ModelError, RegistryError
 from ..scorer.scoring import Scorer
 from .connection import Connection
 from .entities import FILES_TAG, FLOW_RUN_TAG, ModelVersion, TrainingRun
+from .lost_registry import lost_registry
 from .packaging import SCORER_FOLDER, files_sha256
 from .signing import public_key, verify_scorer
 
@@ -66,6 +67,10 @@ class RegistryReader:
             for version in found
         ]
         return sorted(versions, key=lambda version: -int(version.version))
+
+    def lost(self) -> str | None:
+        """What is wrong and what to do if the registry's file was removed or replaced by an empty one; None if it was not."""
+        return lost_registry()
 
     def training_runs(self, limit: int) -> list[TrainingRun]:
         """The latest `limit` runs of the flow with any status, newest first."""
