@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from ..errors import ModelError, RegistryError
 from ..scorer.scoring import Scorer
@@ -98,8 +99,8 @@ class RegistryReader:
     def download(self, version: str, work: Path) -> Path:
         """Download the scorer of a version below `work` and return its folder.
 
-        Raises ModelError if it has no scorer, its files differ from the registered ones, or PDM_MODEL_PUBLIC_KEY is set
-        and it is not signed with that key.
+        Raises ModelError if its files are missing or differ from the registered ones, it has no scorer, or
+        PDM_MODEL_PUBLIC_KEY is set and it is not signed with that key.
         """
         import mlflow.artifacts
 
@@ -107,6 +108,11 @@ class RegistryReader:
         with self.connection.errors(f"downloading version {version}"):
             # Not a models:/ URI: MLflow would resolve it with the tracking URI that the process set last.
             source = self._client.get_model_version_download_uri(self._name, version)
+            if (missing := _missing_folder(source)) is not None:
+                raise ModelError(
+                    f"version {version} of {self._name}: its files are missing: {missing} does not exist: restore it from a "
+                    "backup, or promote another version"
+                )
             folder = mlflow.artifacts.download_artifacts(source, dst_path=str(work), tracking_uri=self.connection.uri)
         scorer = Path(folder) / "artifacts" / SCORER_FOLDER
         if not scorer.is_dir():
@@ -152,3 +158,10 @@ class RegistryReader:
             found += page
             if not (token := page.token):
                 return found
+
+
+def _missing_folder(source: str) -> Path | None:
+    """The folder that a file:// URI names, if it does not exist. None for other URIs: downloading reports what is wrong."""
+    parts = urlsplit(source)
+    folder = Path(unquote(parts.path))
+    return folder if parts.scheme == "file" and not folder.exists() else None
