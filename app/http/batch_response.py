@@ -205,13 +205,18 @@ def _answers(scored: ScoredBatch) -> dict[str, Sequence[Any]]:
 
 
 def _warnings(columns: dict[str, npt.NDArray[Any]], model: ServedModel) -> dict[int, list[str]]:
-    """Return warnings by position. Few rows are outside the training ranges: only for these, texts are made."""
+    """Return warnings by position. Few rows have any: only for these, texts are made."""
     names = model.scorer.machine.sensor_names
-    outside = np.zeros(len(columns[names[0]]), dtype=bool)
+    unusual = np.zeros(len(columns[names[0]]), dtype=bool)
     for name, (low, high) in model.training_ranges.items():
-        outside |= (columns[name] < low) | (columns[name] > high)
+        unusual |= (columns[name] < low) | (columns[name] > high)
+    for name in model.missing_warnings:
+        unusual |= np.isnan(columns[name])
+    rows = np.flatnonzero(unusual)
+    sensors = {name: columns[name][rows].tolist() for name in names}
     return {
-        int(row): model.warnings({name: float(columns[name][row]) for name in names}) for row in np.flatnonzero(outside)
+        row: model.warnings({name: value for name, value in zip(sensors, values, strict=True) if value == value})
+        for row, values in zip(rows.tolist(), zip(*sensors.values(), strict=True), strict=True)
     }
 
 

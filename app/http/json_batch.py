@@ -104,7 +104,7 @@ def _may_have_duplicate_keys(body: bytes, records: list[Any], schema: ReadingSch
 def _validate_records(
     body: bytes, schema: ReadingSchema, batch: Batch, max_rows: int, max_record_bytes: int
 ) -> list[dict[str, Any]]:
-    """Return the records of a body that may be invalid. Add their errors to `batch`; an invalid record has no values."""
+    """Return the records of a body that may be invalid, with None in invalid cells. Add their errors to `batch`."""
     records: list[dict[str, Any]] = []
     try:
         for row, (value, text) in enumerate(split_array(body.decode())):
@@ -119,36 +119,40 @@ def _validate_record(
     value: Any, text: bytes, row: int, schema: ReadingSchema, batch: Batch, max_bytes: int
 ) -> dict[str, Any]:
     """Return one record. Add its errors to `batch`. Raises ValueError for JSON that only this validation rejects."""
-    invalid: dict[str, Any] = dict.fromkeys(schema.names)
+    missing: dict[str, Any] = dict.fromkeys(schema.names)
     if len(text) > max_bytes:
         batch.add_error(row, "", f"is larger than {max_bytes:,} bytes (PDM_MAX_READING_BYTES)")
-        return invalid
-    record: Any = None
+        return missing
     try:
         record = schema.reading.validate_json(drop_unknown_keys(text, schema.names)[0])
     except ValidationError as error:
-        if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
-            batch.add_error(row, "", "")  # without a description: building one takes most of the time
-        else:
-            details = error_details(error)
-            if details[0]["type"] == "json_invalid":  # always a single error
-                raise ValueError(f"row {row + 1}: {details[0]['msg']}") from None
-            # Suggestions take time, so only the first invalid rows get them.
-            reasons = (
-                reasons_of(details, schema.names)
-                if len(batch.errors) < _ROWS_WITH_SUGGESTIONS
-                else map(reason_of, details)
-            )
-            for detail, reason in zip(details, reasons, strict=True):
-                batch.add_error(row, ".".join(map(str, detail["loc"])), reason)
+        invalid = _add_record_errors(error, row, schema, batch)
+        given = value if isinstance(value, dict) else {}
+        record = {name: given[name] for name in schema.names if name in given and name not in invalid}
     if isinstance(value, dict):
         texts = (cell for cell in value.values() if isinstance(cell, str))
         if may_have_duplicate_keys(text, len(value), texts):
             for _, key in find_duplicate_keys(text):
                 batch.add_error(row, key, DUPLICATE_KEY)
-    if row not in batch.errors:
-        return invalid | record
-    return invalid | ({READING_ID: value.get(READING_ID)} if isinstance(value, dict) else {})
+    return missing | record
+
+
+def _add_record_errors(error: ValidationError, row: int, schema: ReadingSchema, batch: Batch) -> set[str]:
+    """Add the errors of one record to `batch`. Return its invalid inputs; all inputs if the errors are not described."""
+    if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
+        batch.add_error(row, "", "")  # without a description: building one takes most of the time
+        return {*schema.machine.input_names}
+    details = error_details(error)
+    if details[0]["type"] == "json_invalid":  # always a single error
+        raise ValueError(f"row {row + 1}: {details[0]['msg']}") from None
+    # Suggestions take time, so only the first invalid rows get them.
+    reasons = (
+        reasons_of(details, schema.names) if len(batch.errors) < _ROWS_WITH_SUGGESTIONS else map(reason_of, details)
+    )
+    for detail, reason in zip(details, reasons, strict=True):
+        batch.add_error(row, ".".join(map(str, detail["loc"])), reason)
+    # An invalid id is returned as it is.
+    return {str(detail["loc"][0]) for detail in details if detail["loc"]} - {READING_ID}
 
 
 def _read_columns(body: bytes, schema: ReadingSchema, max_rows: int) -> Batch:
@@ -165,11 +169,7 @@ def _read_columns(body: bytes, schema: ReadingSchema, max_rows: int) -> Batch:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the columns have different lengths: {shown}")
     batch = Batch(rows=next(iter(lengths.values()), 0), columns={}, columnar=True)
     check_rows(batch.rows, max_rows)
-    _add_cell_errors(given, schema, batch)
-    for row in batch.errors:
-        for name in given:
-            if name != READING_ID:
-                given[name][row] = None
+    _check_cells(given, schema, batch)
     batch.columns = _columns(schema, given)
     batch.reading_ids = _ids(ids)
     return batch
@@ -188,27 +188,34 @@ def _check_columns(given: dict[str, Any], schema: ReadingSchema) -> None:
         raise json_problem(error, schema.names, len(omitted)) from None
 
 
-def _add_cell_errors(given: dict[str, list[Any]], schema: ReadingSchema, batch: Batch) -> None:
+def _check_cells(given: dict[str, list[Any]], schema: ReadingSchema, batch: Batch) -> None:
+    """Add the errors of all cells to `batch`, and replace each invalid cell of an input by None."""
     for start in range(0, batch.rows, _PART_ROWS):
         part = {name: cells[start : start + _PART_ROWS] for name, cells in given.items()}
         try:
             schema.columns.validate_python(part)
         except ValidationError as error:
             if batch.is_full:
-                _mark_invalid_rows(part, start, schema, batch)
+                _mark_invalid_rows(given, start, part, schema, batch)
                 continue
             for detail in error_details(error):
                 name, row = detail["loc"][:2]
                 batch.add_error(start + row, name, reason_of(detail))
+                if name != READING_ID:
+                    given[name][start + row] = None
 
 
-def _mark_invalid_rows(part: dict[str, list[Any]], start: int, schema: ReadingSchema, batch: Batch) -> None:
-    """Add an error without a description for each invalid row: describing all cells takes ten times as long."""
+def _mark_invalid_rows(
+    given: dict[str, list[Any]], start: int, part: dict[str, list[Any]], schema: ReadingSchema, batch: Batch
+) -> None:
+    """Add an error without a description for each invalid row of `part`: describing all cells takes ten times as long."""
     for row, cells in enumerate(zip(*part.values(), strict=True), start):
         try:
             schema.reading.validate_python(dict(zip(part, cells, strict=True)))
         except ValidationError:
             batch.add_error(row, "", "")
+            for name in given.keys() - {READING_ID}:
+                given[name][row] = None
 
 
 def _columns(schema: ReadingSchema, given: Mapping[str, Sequence[Any]]) -> dict[str, npt.NDArray[Any]]:

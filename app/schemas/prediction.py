@@ -87,7 +87,8 @@ class Prediction(BaseModel):
     broken_limits: list[BrokenLimit] = Field(description="The operating limits that the reading exceeds.")
     recommended_action: str = Field(examples=["stop and inspect now: replace the tool or lower the torque"])
     warnings: list[str] = Field(
-        description="One for each sensor outside its range in training: the prediction is less reliable there."
+        description="One for each sensor outside its range in training, and for each missing one that was almost never missing "
+        "there: the prediction is less reliable."
     )
     model_name: str = Field(examples=["predictive_maintenance"])
     model_version: str = Field(examples=["3"])

@@ -25,6 +25,9 @@ class LocalRegistry:
     def list_versions(self) -> list[ModelVersion]:
         return [self.production_version()]
 
+    def lost(self) -> None:
+        """A folder is not lost: without a version, it cannot be read."""
+
     def training_runs(self, limit: int) -> list[TrainingRun]:  # noqa: ARG002  a folder has no training runs
         return []
 

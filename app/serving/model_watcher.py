@@ -20,6 +20,7 @@ WatcherEvent = Literal["loaded", "restored", "refused", "unreachable"]
 
 T = TypeVar("T")
 _MAX_TRAINING_RUNS = 20
+_LOST = "the registry's file was removed or replaced: restore it from a backup, or train a new model"
 _DETAILS = "; the log and GET /model/status have the reason"
 
 _random = random.Random()  # noqa: S311  not a secret: workers should not poll in step
@@ -27,11 +28,16 @@ _log = structlog.get_logger()
 
 
 class ReadableRegistry(Protocol):
-    """The methods of a registry that the service uses. Each raises RegistryError if the registry does not answer."""
+    """The methods of a registry that the service uses. Each raises RegistryError if the registry does not answer.
+
+    `lost` returns why the registry is empty although models were registered, or None.
+    """
 
     def production_version(self) -> ModelVersion | None: ...
 
     def list_versions(self) -> list[ModelVersion]: ...
+
+    def lost(self) -> str | None: ...
 
     def training_runs(self, limit: int) -> list[TrainingRun]: ...
 
@@ -42,8 +48,9 @@ class ReadableRegistry(Protocol):
 class WatcherState:
     """The result of the last poll. Times are seconds since the epoch.
 
-    `production` is the version that the alias names, `refused` why it is not served, `error` why the registry did not
-    answer, or why its answer cannot be stored. `restored`: the served model comes from disk.
+    `production` is the version that the alias names, `refused` why it is not served, `lost` why a registry without a
+    production version is empty although models were registered, `error` why the registry did not answer, or why its answer
+    cannot be stored. `restored`: the served model comes from disk.
     """
 
     polled_at: float | None = None
@@ -52,6 +59,7 @@ class WatcherState:
     error: str | None = None
     no_space: bool = False
     refused: str | None = None
+    lost: str | None = None
     restored: bool = False
 
     @property
@@ -61,7 +69,7 @@ class WatcherState:
             return self.error or self.refused
         if self.last_success is None:
             return "the registry has not answered yet"
-        return None if self.production else "no version is in production: train or promote a version"
+        return None if self.production else self.lost or "no version is in production: train or promote a version"
 
     @property
     def summary(self) -> str | None:
@@ -73,7 +81,9 @@ class WatcherState:
                 else "the registry or PDM_MODEL_DIR cannot be read"
             )
             return f"{what}{_DETAILS}"
-        return f"version {self.production} is refused{_DETAILS}" if self.refused else self.warning
+        if self.refused:
+            return f"version {self.production} is refused{_DETAILS}"
+        return f"{_LOST}{_DETAILS}" if self.lost else self.warning
 
 
 class LoadsModels(Protocol):
@@ -157,6 +167,7 @@ class ModelWatcher:
                 last_success=now,
                 production=production,
                 refused=before.refused,
+                lost=None if version else self._registry.lost(),
                 error=error,
                 no_space=before.no_space,
             )
@@ -275,7 +286,7 @@ class ModelWatcher:
         """Log once that there is nothing to serve, until a version is in production."""
         missing = production is None and self.model is None
         if missing and not self._logged_missing_model:
-            _log.warning("no model to serve: no version is in production")
+            _log.warning(f"no model to serve: {self.state.lost or 'no version is in production'}")
         self._logged_missing_model = missing
 
     def _log_cache_problem(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from predictive_maintenance.inference.explaining import Explainer
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.scorer.missing_values import unusual_missing_values
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
     REFERENCE_FILE,
@@ -29,8 +30,8 @@ class ServedModel:
     """A loaded model version. Immutable: a request uses the same model from start to end.
 
     `schema` says which readings it accepts. `training_ranges` are the lowest and highest value of each sensor in a sample
-    of the training rows. `thresholds` are the counts on the held-out rows at each decision threshold; None for a version
-    without them.
+    of the training rows. `missing_warnings` has the warning for each optional sensor that was almost never missing in
+    training. `thresholds` are the counts on the held-out rows at each decision threshold; None for a version without them.
     """
 
     version: ModelVersion
@@ -39,6 +40,7 @@ class ServedModel:
     explainer: Explainer
     schema: ReadingSchema
     training_ranges: Ranges
+    missing_warnings: Mapping[str, str]
     serving_since: datetime
     thresholds: ThresholdCounts | None = None
 
@@ -54,6 +56,7 @@ class ServedModel:
             explainer=Explainer(scorer, scorer.machine, reference),
             schema=ReadingSchema(scorer.machine),
             training_ranges=_ranges(reference, scorer.machine),
+            missing_warnings=unusual_missing_values(scorer),
             serving_since=datetime.now(UTC),
             thresholds=read_thresholds(folder),
         )
@@ -62,15 +65,17 @@ class ServedModel:
         """Return the same model with newer tags of its version."""
         return replace(self, version=version)
 
-    def warnings(self, reading: dict[str, Any]) -> list[str]:
-        """Return a warning for each sensor of a valid reading that is outside its range in training."""
-        return [
-            self._warning(name, reading[name])
+    def warnings(self, reading: Mapping[str, Any]) -> list[str]:
+        """Return a warning for each sensor of a valid reading that is outside its range in training, or unusually missing."""
+        outside = [
+            self._range_warning(name, reading[name])
             for name, (low, high) in self.training_ranges.items()
             if (value := reading.get(name)) is not None and (value < low or value > high)
         ]
+        missing = [text for name, text in self.missing_warnings.items() if reading.get(name) is None]
+        return outside + missing
 
-    def _warning(self, name: str, value: float) -> str:
+    def _range_warning(self, name: str, value: float) -> str:
         column, (low, high) = self.scorer.machine.columns[name], self.training_ranges[name]
         unit = f" {column.unit}" if column.unit else ""
         return (

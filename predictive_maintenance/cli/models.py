@@ -20,6 +20,7 @@ from .shared import (
     machine_option,
     open_registry,
     program_name,
+    promote_command,
 )
 
 if TYPE_CHECKING:
@@ -142,11 +143,10 @@ def signing_key(output: Path) -> None:
 
 
 def _print_rolled_back(version: ModelVersion) -> None:
-    number, verdict = version.version, version.verdict
-    force = " --force" if verdict and verdict.level != "production" else ""
+    number = version.version
     click.echo(
         f"version {number} is marked as rolled back: a model trained on the same rows is not promoted automatically.\n"
-        f"Bring version {number} back with: {program_name()} promote {number}{force}{machine_argument()}"
+        f"Bring version {number} back with: {promote_command(version)}"
     )
 
 
@@ -161,6 +161,7 @@ def _print_status(
         click.echo(describe("production", champion, in_production=True))
     if candidate is not None and (champion is None or candidate.version != champion.version):
         click.echo(f"\n{describe('candidate', candidate, in_production=False)}")
+        click.echo(f"  promote it with: {promote_command(candidate)}")
     for found in unfinished:
         click.echo(f"\n{_describe_unfinished(found)}")
 

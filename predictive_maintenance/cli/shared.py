@@ -11,6 +11,7 @@ from ..errors import PredictiveMaintenanceError
 
 if TYPE_CHECKING:
     from ..config.params import Params
+    from ..tracking.entities import ModelVersion
     from ..tracking.model_registry import ModelRegistry
 
 PROGRAM = "predictive-maintenance"
@@ -86,6 +87,12 @@ def machine_argument() -> str:
     """The option --machine as it was given, for the next commands; '' without it."""
     name = _given_machine()
     return f" --machine {name}" if name else ""
+
+
+def promote_command(version: ModelVersion) -> str:
+    """The command that promotes `version`, with --force if its verdict needs it."""
+    force = " --force" if version.verdict and version.verdict.level != "production" else ""
+    return f"{program_name()} promote {version.version}{force}{machine_argument()}"
 
 
 def load_settings(params_file: Path | None) -> Params:

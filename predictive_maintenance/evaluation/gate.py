@@ -12,7 +12,8 @@ from .verdict import Check, CheckName, Verdict
 
 _NO_CHAMPION = "not needed: no version is in production yet"
 _NOT_ASSESSED = f'not assessed: "{CheckName.NO_F1_LOSS}" has the reason'
-_PROMOTE = "predictive-maintenance promote VERSION --force"
+# The verdict is part of what is registered, so it is made before the new version has a number.
+_PROMOTE = 'run "predictive-maintenance promote" with the number of the new version and --force'
 
 
 def judge(
@@ -90,14 +91,14 @@ def _no_f1_loss(comparison: Comparison | None, max_loss: float, min_failures: in
         return _production_check(name, "-", required, True, _NO_CHAMPION)
     version, difference = comparison.version, comparison.f1_difference
     if comparison.obstacle is not None:
-        why = f"not comparable with version {version}: {comparison.obstacle}; to use the new version anyway: {_PROMOTE}"
+        why = f"not comparable with version {version}: {comparison.obstacle}; to use the new version anyway, {_PROMOTE}"
         return _production_check(name, "not comparable", required, False, why)
     if difference is None or comparison.failures < min_failures:
         refused = f" and does not accept {comparison.refused_rows:,} others" if comparison.refused_rows else ""
         why = (
             f"version {version} was trained on {comparison.seen_rows:,} of the held-out rows{refused}; the other "
             f"{comparison.rows:,} rows have {comparison.failures} failures, and a comparison needs {min_failures}: "
-            f"train on newer rows, or promote this version by hand: {_PROMOTE}"
+            f"train on newer rows, or promote the new version by hand: {_PROMOTE}"
         )
         return _production_check(name, "not comparable", required, False, why)
     bound = difference.lower_bound

@@ -1,4 +1,4 @@
-"""Compare how often optional sensors are missing in rows that are scored with how often they were in training."""
+"""Compare the optional sensors that are missing in a reading, or in many, with how often they were missing in training."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,20 @@ MIN_ROWS = 100
 
 MAX_DIFFERENCE = 0.2
 """The largest difference of the two shares without a warning."""
+
+MAX_RARE_SHARE = 0.05
+"""The largest share of missing values in training for which a single missing value is unusual."""
+
+
+def unusual_missing_values(scorer: Scorer) -> dict[str, str]:
+    """A warning by name for each optional sensor that was almost never missing in training: for a reading without it."""
+    labels = scorer.machine.labels
+    return {
+        name: f"{labels[name]} is missing here, but in only {trained:.1%} of the rows that the model was trained on: the "
+        "answer may be less accurate"
+        for name, trained in scorer.spec.missing_shares.items()
+        if trained <= MAX_RARE_SHARE
+    }
 
 
 class MissingValues:

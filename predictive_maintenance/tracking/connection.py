@@ -131,7 +131,9 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
         # It logs a traceback of each database error that it also raises.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         if database:
-            with file_lock(database):  # of several processes, one creates the tables of a new SQLite file
+            import mlflow.store.db.utils  # takes seconds, in which no process should wait for the lock
+
+            with file_lock(database):  # of several processes, one creates or upgrades the tables of an SQLite file
                 ensure_database(database)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)

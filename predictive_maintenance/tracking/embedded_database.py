@@ -1,17 +1,22 @@
-"""The SQLite file of the embedded registry: created completely or not at all, whenever the process is killed."""
+"""The SQLite file of the embedded registry: created and upgraded completely or not at all, whenever the process is killed."""
 
 import fcntl
+import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import RegistryError
+from .database_schema import create_tables, revision_of, revisions, upgrade_tables
 
 _MLFLOW_TABLES = {"experiments", "alembic_version"}
 _WITHOUT_USER_DATA = {"alembic_version", "workspaces"}
 """Tables in which creating the schema writes rows."""
+
+_log = logging.getLogger(__name__)
 
 
 def database_path(uri: str) -> Path:
@@ -52,51 +57,92 @@ def check_writable(database: Path) -> None:
 
 
 def ensure_database(database: Path) -> None:
-    """Create the file with MLflow's tables if it is missing, or half-made and without data. Call it under `file_lock`.
+    """Give the file MLflow's tables as this MLflow needs them. Call it under `file_lock`.
 
-    The tables are created in a file beside it, which is renamed at the end: a migration of SQLite is not transactional.
+    Creates a file that is missing, or half-made and without data. Upgrades the tables of an older MLflow; the file as it was
+    before stays beside it. Raises RegistryError.
     """
-    if database.exists() and database.stat().st_size and not _is_half_made(database):
-        return
-    partial = database.with_name(f".{database.name}.partial")
+    if not database.exists() or not database.stat().st_size or _is_half_made(database):
+        _create(database)
+    elif revision := _outdated_revision(database):
+        _upgrade(database, revision)
+
+
+def _create(database: Path) -> None:
+    """Create the tables in a file beside `database`, which is renamed at the end: a migration is not transactional."""
+    partial = _beside(database, "partial")
     _remove(partial)
-    _create_tables(partial)
+    create_tables(partial)
     _remove(database)  # with the journal of a killed process, which SQLite would apply to the new file
     partial.replace(database)
 
 
-def _create_tables(path: Path) -> None:
-    from mlflow.store.db.utils import _initialize_tables  # slow; MLflow has no public function for this
-    from sqlalchemy import create_engine, event
+def _upgrade(database: Path, revision: str) -> None:
+    """Upgrade a copy of `database`, and copy it back in one transaction: a migration is not transactional.
 
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
-        # An incomplete file is discarded, so it need not survive a crash. Most of the time is waiting.
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA journal_mode = MEMORY")
-
+    A renamed copy would have another owner, and programs that have the database open would write to the former file.
+    """
+    upgraded, former = _beside(database, "partial"), _beside(database, "former")
+    backup = database.with_name(f"{database.name}.backup-{revision}")
     try:
-        _initialize_tables(engine)
+        with closing(sqlite3.connect(database)) as original:
+            before = _data_version(original)
+            _copy(original, upgraded)
+            upgrade_tables(upgraded)
+            _copy(original, former)
+            if _data_version(original) != before:
+                raise RegistryError(f"{database}: another program wrote to it during its upgrade", transient=True)
+            shutil.copymode(database, former)
+            former.replace(backup)
+            with closing(sqlite3.connect(upgraded)) as source:
+                source.backup(original)
+    except sqlite3.Error as error:
+        raise RegistryError(f"{database}: the upgrade for this version of MLflow failed: {error}") from None
     finally:
-        engine.dispose()
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+        _remove(upgraded)
+        _remove(former)
+    _log.warning(f"{database} was upgraded for this version of MLflow; {backup} is the file as it was before")
+
+
+def _copy(original: sqlite3.Connection, path: Path) -> None:
+    """Copy a database to a new file that only its owner can read."""
+    _remove(path)
+    path.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as target:
+        original.backup(target)
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written to the database."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _outdated_revision(database: Path) -> str | None:
+    """The revision of the tables of an older MLflow; None for those of this one, of a newer one or of another program."""
+    with _readable(database) as connection:
+        revision = revision_of(connection, _tables(connection))
+    return revision if revision in revisions()[1:] else None
 
 
 def _is_half_made(database: Path) -> bool:
     """Whether the creation of MLflow's tables was interrupted before anything was stored in them."""
+    with _readable(database) as connection:
+        tables = _tables(connection)
+        if "experiments" in tables and _has_rows(connection, "experiments"):
+            return False  # MLflow stores its first experiment when all tables exist
+        if tables and not tables & _MLFLOW_TABLES:
+            return False  # the tables of another program
+        if any(_has_rows(connection, table) for table in tables - _WITHOUT_USER_DATA):
+            return False
+        return revision_of(connection, tables) != revisions()[0]
+
+
+@contextmanager
+def _readable(database: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to `database`. Errors of SQLite inside the block become a RegistryError."""
     try:
         with closing(sqlite3.connect(database)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if "experiments" in tables and _has_rows(connection, "experiments"):
-                return False  # MLflow stores its first experiment when all tables exist
-            if tables and not tables & _MLFLOW_TABLES:
-                return False  # the tables of another program
-            if any(_has_rows(connection, table) for table in tables - _WITHOUT_USER_DATA):
-                return False
-            return _revision(connection, tables) != _newest_revision()
+            yield connection
     except sqlite3.OperationalError as error:
         raise RegistryError(f"{database}: the MLflow database cannot be read: {error}", transient=True) from None
     except sqlite3.DatabaseError as error:
@@ -106,24 +152,18 @@ def _is_half_made(database: Path) -> bool:
         ) from None
 
 
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
 def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
     quoted = table.replace('"', '""')
     return connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 1').fetchone() is not None  # noqa: S608  a table's name
 
 
-def _revision(connection: sqlite3.Connection, tables: set[str]) -> str | None:
-    row = (
-        connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        if "alembic_version" in tables
-        else None
-    )
-    return row[0] if row else None
-
-
-def _newest_revision() -> str:
-    from mlflow.store.db.utils import _get_latest_schema_revision
-
-    return str(_get_latest_schema_revision())
+def _beside(database: Path, suffix: str) -> Path:
+    """The path of a hidden file for work in progress."""
+    return database.with_name(f".{database.name}.{suffix}")
 
 
 def _remove(database: Path) -> None:

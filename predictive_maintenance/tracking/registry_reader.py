@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from ..errors import ModelError, RegistryError
 from ..scorer.scoring import Scorer
 from .connection import Connection
 from .entities import FILES_TAG, FLOW_RUN_TAG, ModelVersion, TrainingRun
+from .lost_registry import lost_registry
 from .packaging import SCORER_FOLDER, files_sha256
 from .signing import public_key, verify_scorer
 
@@ -67,6 +69,10 @@ class RegistryReader:
         ]
         return sorted(versions, key=lambda version: -int(version.version))
 
+    def lost(self) -> str | None:
+        """What is wrong and what to do if the registry's file was removed or replaced by an empty one; None if it was not."""
+        return lost_registry()
+
     def training_runs(self, limit: int) -> list[TrainingRun]:
         """The latest `limit` runs of the flow with any status, newest first."""
         with self.connection.errors("listing training runs"):
@@ -93,8 +99,8 @@ class RegistryReader:
     def download(self, version: str, work: Path) -> Path:
         """Download the scorer of a version below `work` and return its folder.
 
-        Raises ModelError if it has no scorer, its files differ from the registered ones, or PDM_MODEL_PUBLIC_KEY is set
-        and it is not signed with that key.
+        Raises ModelError if its files are missing or differ from the registered ones, it has no scorer, or
+        PDM_MODEL_PUBLIC_KEY is set and it is not signed with that key.
         """
         import mlflow.artifacts
 
@@ -102,6 +108,11 @@ class RegistryReader:
         with self.connection.errors(f"downloading version {version}"):
             # Not a models:/ URI: MLflow would resolve it with the tracking URI that the process set last.
             source = self._client.get_model_version_download_uri(self._name, version)
+            if (missing := _missing_folder(source)) is not None:
+                raise ModelError(
+                    f"version {version} of {self._name}: its files are missing: {missing} does not exist: restore it from a "
+                    "backup, or promote another version"
+                )
             folder = mlflow.artifacts.download_artifacts(source, dst_path=str(work), tracking_uri=self.connection.uri)
         scorer = Path(folder) / "artifacts" / SCORER_FOLDER
         if not scorer.is_dir():
@@ -147,3 +158,10 @@ class RegistryReader:
             found += page
             if not (token := page.token):
                 return found
+
+
+def _missing_folder(source: str) -> Path | None:
+    """The folder that a file:// URI names, if it does not exist. None for other URIs: downloading reports what is wrong."""
+    parts = urlsplit(source)
+    folder = Path(unquote(parts.path))
+    return folder if parts.scheme == "file" and not folder.exists() else None

@@ -45,7 +45,7 @@ def fast_path_of(app: FastAPI) -> Any:
 class MemoryRegistry:
     """A registry in memory: the files and tags of each version, the production alias, the training runs.
 
-    `down` is the error that every call raises, None if the registry answers.
+    `down` is the error that every call raises, None if the registry answers. `lost_reason` is what `lost` returns.
     """
 
     versions: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -53,6 +53,7 @@ class MemoryRegistry:
     runs: list[TrainingRun] = field(default_factory=list)
     alias: str | None = None
     down: str | None = None
+    lost_reason: str | None = None
     downloads: int = 0
 
     def production_version(self) -> ModelVersion | None:
@@ -62,6 +63,10 @@ class MemoryRegistry:
     def list_versions(self) -> list[ModelVersion]:
         self._check()
         return [self._version(version) for version in sorted(self.versions, key=int, reverse=True)]
+
+    def lost(self) -> str | None:
+        self._check()
+        return self.lost_reason
 
     def training_runs(self, limit: int) -> list[TrainingRun]:
         self._check()

@@ -1,6 +1,7 @@
 """The API serves a machine unlike milling: no category, no id, no time, optional sensors, values of 1e-4 and 1e6."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -86,10 +87,62 @@ def test_a_reading_for_which_a_formula_has_no_value_is_refused_with_the_formula(
     assert batch["predictions"][0] == {"row": 1, "errors": [expected]}
 
 
+@pytest.mark.parametrize("columnar", [False, True])
+def test_a_row_has_its_cells_that_do_not_parse_its_values_outside_of_their_ranges_and_its_formula(
+    client, rows, columnar
+):
+    first = dict.fromkeys(rows) | records(rows)[0]
+    bad = first | {"oil_degc": "hot", "strokes": 3.1e9, "outlet_pa": first["inlet_pa"]}
+    body = {name: [first[name], bad[name]] for name in rows} if columnar else [first, bad]
+    answer = client.post("/predict/batch", json=body).json()["predictions"]
+    errors = answer["errors"][1] if columnar else answer[1]["errors"]
+    assert [error["field"] for error in errors] == ["oil_degc", "strokes", "inverse_rise"]
+
+
 def test_a_batch_that_lacks_an_optional_sensor_is_scored_with_a_warning(client, rows):
     answer = client.post("/predict/batch", json=records(rows.drop(columns="oil_degc"))).json()
     assert answer["rejected_rows"] == 0
     assert answer["warnings"][0].startswith("Oil temperature is missing in 100% of the 200 scored rows, but in ")
+
+
+@pytest.fixture
+def oil_never_missing(small_compressor, compressor_params, checked_files, tmp_path):
+    """A client of a model in whose training rows the oil temperature was never missing. The vibration was in 30 %."""
+    spec = json.loads(small_compressor.files["scorer.json"])
+    spec["missing_shares"]["oil_degc"] = 0.0
+    files = small_compressor.files | {"scorer.json": json.dumps(spec).encode()}
+    registry = MemoryRegistry(versions={"1": files}, alias="1")
+    with start_client(registry, compressor_params, tmp_path, checked_files) as client:
+        yield client
+
+
+MISSING_OIL = (
+    "Oil temperature is missing here, but in only 0.0% of the rows that the model was trained on: the answer may be less "
+    "accurate"
+)
+
+
+def test_a_reading_without_a_sensor_that_was_never_missing_in_training_has_a_warning(
+    oil_never_missing, compressor_params
+):
+    healthy = compressor_params.machine.description.examples["healthy"].reading
+    complete = {**healthy, "vibration_mm_s": 5.0, "humidity": 0.5}
+    bodies = {
+        "complete": complete,
+        "null": complete | {"oil_degc": None},
+        "left out": {name: value for name, value in complete.items() if name != "oil_degc"},
+        "often missing": {name: value for name, value in complete.items() if name != "vibration_mm_s"},
+    }
+    warnings = {name: oil_never_missing.post("/predict", json=body).json()["warnings"] for name, body in bodies.items()}
+    assert warnings == {"complete": [], "null": [MISSING_OIL], "left out": [MISSING_OIL], "often missing": []}
+
+
+def test_a_row_of_a_batch_has_the_warnings_of_its_reading(oil_never_missing, rows):
+    readings = records(rows)
+    answers = oil_never_missing.post("/predict/batch", json=readings).json()["predictions"]
+    singles = [oil_never_missing.post("/predict", json=reading).json() for reading in readings]
+    assert [answer["warnings"] for answer in answers] == [single["warnings"] for single in singles]
+    assert any(single["warnings"] == [MISSING_OIL] for single in singles)
 
 
 def test_an_explanation_has_a_contribution_of_each_sensor_also_of_a_missing_one(client, rows, small_compressor):

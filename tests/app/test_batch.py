@@ -123,6 +123,27 @@ def test_an_invalid_row_of_json_has_its_errors_in_its_place(client, changes, fie
     assert frame["reading_id"].tolist() == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("columnar", [False, True])
+def test_a_row_of_json_with_a_cell_that_does_not_parse_has_the_values_outside_of_their_ranges_too(client, columnar):
+    bad = READING | {"torque_nm": "much", "air_temperature_k": 25, "tool_wear_min": -1.0}
+    body = {name: [READING[name], bad[name]] for name in bad} if columnar else [READING, bad]
+    answer = client.post("/predict/batch", json=body).json()
+    errors = answer["predictions"]["errors"][1] if columnar else answer["predictions"][1]["errors"]
+    single = problem(client.post("/predict", json=bad), 422)["errors"]
+    assert [error["field"] for error in errors] == ["torque_nm", "air_temperature_k", "tool_wear_min"]
+    assert {error["field"] for error in single} == {error["field"] for error in errors}
+    assert errors[1]["reason"].startswith("outside of the physical limits 230 to 350 K")
+    assert answer["rejected_rows"] == 1
+
+
+def test_a_row_with_a_duplicate_or_an_unknown_key_has_the_values_outside_of_their_ranges_too(client):
+    bad = json.dumps(READING | {"torque_nm": 501.0})
+    bodies = [bad[:-1] + ', "product_type": "L"}', bad[:-1] + ', "colour": "red"}']
+    answer = send(client, f"[{', '.join(bodies)}]".encode(), JSON).json()
+    fields = [[error["field"] for error in row["errors"]] for row in answer["predictions"]]
+    assert fields == [["product_type", "torque_nm"], ["colour", "torque_nm"]]
+
+
 def test_records_with_unknown_or_missing_fields_and_other_values_are_rejected_row_by_row(client):
     records = [READING, READING | {"torque": 1.0}, {"product_type": "L"}, "text", None, [], READING]
     predictions = client.post("/predict/batch", json=records).json()["predictions"]

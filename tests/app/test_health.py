@@ -15,9 +15,10 @@ from app.factory import open_registry
 from app.settings import Settings, read_settings
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
+from predictive_maintenance.tracking.embedded_database import artifacts_folder, database_path
 from predictive_maintenance.tracking.entities import TrainingRun
 
-from .conftest import READING, fast_path_of
+from .conftest import READING, fast_path_of, start_client
 from .test_predict import problem
 
 REJECTED = "pdm_readings_rejected_total"
@@ -53,6 +54,26 @@ def test_without_a_production_version_the_service_is_alive_and_not_ready(make_cl
     problem(client.post("/predict", json=READING), 503)
     problem(client.post("/predict/batch", json=[READING]), 503)
     problem(client.get("/model"), 503)
+
+
+@pytest.fixture
+def lost_registry_client(registry_uri, params, tmp_path, checked_files):
+    """A service whose registry has no runs, beside the artifacts of earlier runs."""
+    (artifacts_folder(database_path(registry_uri)) / "run").mkdir(parents=True)
+    with start_client(open_registry(params.registry), params, tmp_path, checked_files) as client:
+        yield client
+
+
+def test_without_a_model_and_with_a_lost_registry_the_refusal_says_what_to_do_without_a_path(
+    lost_registry_client, registry_uri
+):
+    refusal = problem(lost_registry_client.post("/predict", json=READING), 503)
+    assert refusal["detail"] == (
+        "no model is ready: the registry's file was removed or replaced: restore it from a backup, or train a new model; "
+        "the log and GET /model/status have the reason"
+    )
+    database = database_path(registry_uri)
+    assert lost_registry_client.get("/model/status").json()["warning"].startswith(f"{database} contains no runs, but ")
 
 
 def test_metrics_count_requests_readings_and_rejected_fields(client):

@@ -104,6 +104,19 @@ def test_all_invalid_rows_are_found_when_there_are_too_many_errors_to_describe(c
     assert batch.count_errors(MILLING_READING.names)["torque_nm"] >= 16_000
 
 
+@pytest.mark.parametrize("columnar", [False, True])
+def test_only_the_valid_cells_of_an_invalid_row_have_values(columnar):
+    bad = READING | {"torque_nm": "x", "product_type": 7, "tool_wear_min": 10**400, "reading_id": "a"}
+    batch = read({name: [value] for name, value in bad.items()} if columnar else [bad])
+    assert {name for name, _ in batch.errors[0]} == {"torque_nm", "product_type", "tool_wear_min"}
+    values = {name: values.tolist()[0] for name, values in batch.columns.items()}
+    assert {name for name, value in values.items() if value is None or value != value} == {
+        "torque_nm", "product_type", "tool_wear_min",
+    }  # fmt: skip
+    assert values["air_temperature_k"] == READING["air_temperature_k"]
+    assert batch.reading_ids == ["a"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -169,6 +169,20 @@ def test_without_a_version_in_production_a_warning_is_logged_once(watcher, regis
     ]
 
 
+LOST = "/data/mlflow.db contains no runs, but /data/mlartifacts contains models of earlier runs"
+
+
+def test_without_a_version_in_production_a_lost_registry_is_the_reason_until_a_version_is_there(watcher, registry):
+    registry.alias, registry.lost_reason = None, LOST
+    with capture_logs() as logs:
+        watcher.poll()
+    assert [entry["event"] for entry in logs] == [f"no model to serve: {LOST}"]
+    assert watcher.warning == LOST
+    registry.alias = "1"
+    watcher.poll()
+    assert (serving(watcher), watcher.warning) == ("1", None)
+
+
 def test_a_model_that_a_slow_poll_loads_is_not_logged_as_restored(registry, tmp_path, monkeypatch):
     ModelWatcher(lambda: registry, ModelCache(tmp_path, "uri", "model"), 10, 60).poll()
     polling, release = threading.Event(), threading.Event()

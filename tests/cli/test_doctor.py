@@ -13,6 +13,7 @@ import pytest
 
 from predictive_maintenance.cli.setup_checks import check_setup
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.tracking.connection import connect
 from tests.paths import PARAMS_FILE, REPOSITORY
 
 
@@ -115,12 +116,18 @@ def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
         "tracking": "pass", "registry": "pass", "model": "unset", "results": "pass", "AWS Batch": "unset", "DVC": "unset",
         "source": "pass",
     }  # fmt: skip
-    assert "python flows/train_flow.py run" in found["model"][1]
+    assert found["model"][1] == "no version is in production: python flows/train_flow.py run"
+
+
+def test_the_newest_version_is_offered_for_promotion_if_none_is_in_production(check, promoted, params):
+    connect(params.registry).client.delete_registered_model_alias(params.registry.model_name, "production")
+    assert check()["model"] == (
+        "unset",
+        "no version is in production: python flows/train_flow.py run, or predictive-maintenance promote 2 --force",
+    )
 
 
 def test_what_doctor_writes_is_removed_again(doctor, registry_uri, params, monkeypatch):
-    from predictive_maintenance.tracking.connection import connect
-
     code, found = doctor("--write")
     assert (code, found["tracking, writing"][0]) == (0, "pass")
     connection = connect(params.registry)

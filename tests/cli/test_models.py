@@ -89,6 +89,12 @@ def test_status_shows_the_result_of_the_gate_and_times_in_one_format(run, promot
     assert "+00:00" not in output
 
 
+def test_status_shows_the_command_that_promotes_the_candidate(run, promoted):
+    assert "\n  promote it with: predictive-maintenance promote 2 --force\n" in run("status")[1]
+    run("promote", "2", "--force")
+    assert "promote it with" not in run("status")[1]
+
+
 def test_status_as_json_has_the_versions_and_the_unfinished_runs(run, promoted):
     code, output = run("status", "--json")
     found = json.loads(output)

@@ -146,8 +146,8 @@ def test_a_model_whose_champion_cannot_be_compared_stays_a_candidate_with_the_co
     assert result.level == "candidate"
     assert result.summary() == (
         "stays a candidate, because a check failed: No F1 loss against the champion (not comparable with version 3: it needs "
-        "column vibration_mm_s, which the held-out rows do not have; to use the new version anyway: predictive-maintenance "
-        "promote VERSION --force)"
+        'column vibration_mm_s, which the held-out rows do not have; to use the new version anyway, run "predictive-maintenance '
+        'promote" with the number of the new version and --force)'
     )
     check = {check.name: check for check in result.checks}[CheckName.NO_MODE_RECALL_LOSS]
     assert (check.measured, check.why) == ("-", 'not assessed: "No F1 loss against the champion" has the reason')

@@ -88,10 +88,10 @@ class Place:
         """The artifacts of a step of the newest successful run."""
         return self.task(step).data
 
-    def registry(self) -> ModelRegistry:
-        """The registry that the flow writes to."""
+    def registry(self, machine: str | None = None) -> ModelRegistry:
+        """The registry that the flow writes to, of the machine in params.yaml or of another one."""
         os.environ["MLFLOW_TRACKING_URI"] = self.uri
-        return ModelRegistry(connect(load_params().registry))
+        return ModelRegistry(connect(load_params(machine=machine).registry))
 
     def run_statuses(self) -> list[str]:
         """The statuses of all MLflow runs, nested runs included."""

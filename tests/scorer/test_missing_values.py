@@ -1,8 +1,11 @@
-"""A warning says that optional sensors are missing far more or less often than in training."""
+"""A warning says that optional sensors are missing where they were not in training, or far more or less often."""
+
+import json
 
 import numpy as np
 
-from predictive_maintenance.scorer.missing_values import MissingValues
+from predictive_maintenance.scorer.missing_values import MissingValues, unusual_missing_values
+from predictive_maintenance.scorer.scoring import Scorer
 
 
 def warnings(small, rows):
@@ -40,3 +43,21 @@ def test_few_rows_have_no_warning(small_compressor):
 def test_the_milling_machine_has_no_optional_sensor_and_no_warning(small):
     assert small.scorer.spec.missing_shares == {}
     assert warnings(small, small.rows.test) == []
+
+
+def test_only_sensors_that_were_missing_in_a_few_percent_of_training_have_a_warning_for_a_single_value(
+    small_compressor,
+):
+    spec = json.loads(small_compressor.files["scorer.json"])
+    spec["missing_shares"] = {"oil_degc": 0.05, "vibration_mm_s": 0.051, "humidity": 0.0}
+    scorer = Scorer.from_files(small_compressor.files | {"scorer.json": json.dumps(spec).encode()})
+    warnings = unusual_missing_values(scorer)
+    assert set(warnings) == {"oil_degc", "humidity"}
+    assert warnings["oil_degc"].startswith("Oil temperature is missing here, but in only 5.0% of the rows ")
+
+
+def test_a_version_without_shares_has_no_warning_for_a_single_value(small_compressor):
+    spec = json.loads(small_compressor.files["scorer.json"])
+    del spec["missing_shares"]
+    scorer = Scorer.from_files(small_compressor.files | {"scorer.json": json.dumps(spec).encode()})
+    assert unusual_missing_values(scorer) == {}

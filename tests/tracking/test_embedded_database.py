@@ -1,16 +1,22 @@
-"""The embedded registry's database is complete after every interrupted first contact."""
+"""The embedded registry's database is complete after every interrupted first contact and every interrupted upgrade."""
 
 import multiprocessing
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.tracking import embedded_database
 from predictive_maintenance.tracking.connection import connect
+from predictive_maintenance.tracking.database_schema import revisions, upgrade_tables
 from predictive_maintenance.tracking.embedded_database import ensure_database, file_lock
+from tests.shared_folders import shared_folder
 
 FORK = multiprocessing.get_context("fork")
 
@@ -53,13 +59,13 @@ def kill_when(condition, process):
 
 
 def test_a_process_killed_while_it_creates_the_database_leaves_none_and_the_next_one_creates_it(database, params):
-    partial = database.with_name(".mlflow.db.partial")
+    unfinished = database.with_name(".mlflow.db.partial")
     for tables in (0, 12, 25):
         process = FORK.Process(target=create, args=(database,))
-        kill_when(lambda tables=tables: partial.exists() and len(tables_of(partial)) >= tables, process)
+        kill_when(lambda tables=tables: unfinished.exists() and len(tables_of(unfinished)) >= tables, process)
         assert not database.exists()
     assert connect(params.registry).experiment_id
-    assert not partial.exists()
+    assert not unfinished.exists()
 
 
 def test_a_database_that_another_killed_program_left_half_made_is_created_again(database, params):
@@ -114,6 +120,131 @@ def error_of_connect(params, answers):
         connect(params.registry)
     except RegistryError as error:
         answers.put(str(error))
+
+
+EXPERIMENTS = [(0, "Default"), (1, "predictive_maintenance")]
+DATA = (EXPERIMENTS, 2**23)
+
+
+@pytest.fixture(scope="session")
+def outdated_file(tmp_path_factory):
+    """A database of an MLflow of 20 revisions ago, with an experiment and 8 MiB of data."""
+
+    def create_outdated(folder):
+        from alembic import command
+        from mlflow.store.db.utils import _get_alembic_config
+        from mlflow.store.tracking.dbmodels.initial_models import Base
+        from sqlalchemy import create_engine
+
+        path = folder / "mlflow.db"
+        engine = create_engine(f"sqlite:///{path}")
+        Base.metadata.create_all(engine)
+        config = _get_alembic_config(str(engine.url))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revisions()[20])
+        engine.dispose()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.executemany(
+                "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (?, ?, 'active')", EXPERIMENTS
+            )
+            connection.execute("INSERT INTO experiment_tags VALUES ('note', ?, 1)", ("x" * 2**23,))
+
+    return shared_folder(tmp_path_factory, "outdated database", create_outdated) / "mlflow.db"
+
+
+@pytest.fixture
+def outdated(database, outdated_file):
+    shutil.copy(outdated_file, database)
+    return database
+
+
+def content(database):
+    """The revision, the experiments and the length of their tag."""
+    with closing(sqlite3.connect(database)) as connection:
+        ((revision,),) = connection.execute("SELECT version_num FROM alembic_version")
+        experiments = connection.execute("SELECT experiment_id, name FROM experiments").fetchall()
+        ((length,),) = connection.execute("SELECT length(value) FROM experiment_tags")
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    return revision, experiments, length
+
+
+def backups_of(database):
+    return sorted(database.parent.glob("mlflow.db.*"))
+
+
+def test_the_database_of_an_older_mlflow_is_upgraded_and_its_former_file_stays_beside_it(
+    outdated, outdated_file, params, caplog
+):
+    outdated.chmod(0o640)
+    assert connect(params.registry).experiment_id == "1"
+    assert content(outdated) == (revisions()[0], *DATA)
+    backup = outdated.with_name(f"mlflow.db.backup-{revisions()[20]}")
+    assert content(backup) == (revisions()[20], *DATA)
+    assert backup.stat().st_mode == outdated.stat().st_mode
+    assert [path.name for path in outdated.parent.glob(".mlflow.db*")] == []
+    assert f"{backup} is the file as it was before" in caplog.text
+    assert connect(params.registry).experiment_id == "1"
+    assert caplog.text.count("was upgraded") == 1
+
+
+@pytest.mark.parametrize("new_tables", [0, 1])
+def test_a_process_killed_during_an_upgrade_leaves_the_database_as_it_was_and_the_next_one_upgrades_it(
+    outdated, new_tables
+):
+    copy, tables = outdated.with_name(".mlflow.db.partial"), len(tables_of(outdated)) + new_tables
+    process = FORK.Process(target=create, args=(outdated,))
+    kill_when(lambda: copy.exists() and len(tables_of(copy)) >= tables, process)
+    assert content(outdated) == (revisions()[20], *DATA)
+    create(outdated)
+    assert content(outdated) == (revisions()[0], *DATA)
+    assert not copy.exists()
+
+
+def create_and_kill_while_copying_back(database):
+    class Killed(sqlite3.Connection):
+        def backup(self, target):
+            if target.execute("PRAGMA database_list").fetchone()[2] != str(database):
+                return super().backup(target)
+            return super().backup(target, pages=2000, progress=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+    sqlite3.connect = partial(sqlite3.connect, factory=Killed)
+    create(database)
+
+
+def test_a_process_killed_while_it_copies_the_upgraded_tables_back_leaves_the_database_as_it_was(
+    outdated, outdated_file
+):
+    process = FORK.Process(target=create_and_kill_while_copying_back, args=(outdated,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert outdated.read_bytes() != outdated_file.read_bytes()  # until SQLite reads its journal
+    assert content(outdated) == (revisions()[20], *DATA)
+    create(outdated)
+    assert content(outdated) == (revisions()[0], *DATA)
+
+
+def test_an_upgrade_does_not_overwrite_what_another_program_writes_meanwhile(outdated, monkeypatch):
+    def upgrade_while_another_program_writes(path):
+        upgrade_tables(path)
+        with closing(sqlite3.connect(outdated)) as connection, connection:
+            connection.execute("UPDATE experiment_tags SET value = 'new'")
+
+    monkeypatch.setattr(embedded_database, "upgrade_tables", upgrade_while_another_program_writes)
+    with pytest.raises(RegistryError, match="another program wrote to it during its upgrade") as error:
+        create(outdated)
+    assert error.value.transient
+    assert content(outdated) == (revisions()[20], DATA[0], len("new"))
+    assert backups_of(outdated) == [outdated.with_name("mlflow.db.lock")]
+
+
+def test_the_database_of_a_newer_mlflow_stays_as_it_is(outdated):
+    with closing(sqlite3.connect(outdated)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of a later release'")
+    create(outdated)
+    assert content(outdated) == ("of a later release", *DATA)
+    assert backups_of(outdated) == [outdated.with_name("mlflow.db.lock")]
 
 
 def test_the_tables_of_another_program_stay(database):

@@ -1,6 +1,8 @@
 """Model versions in an MLflow registry: registered once, promoted and rolled back."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -286,6 +288,20 @@ def test_a_champion_whose_files_cannot_be_read_has_the_reason_in_place_of_a_scor
         champion = registry.baseline_model()
         assert (champion.version, champion.scorer, len(champion.training_rows)) == ("1", None, 0)
         assert reason in champion.unreadable
+
+
+def test_a_version_whose_files_are_gone_is_named_with_the_folder_and_a_way_out(connection, train, registry):
+    train("TrainFlow/1")
+    folder = scorer_folder(connection, "1").parents[1]
+    shutil.rmtree(folder)
+    reason = (
+        f"version 1 of predictive_maintenance: its files are missing: {folder} does not exist: restore it from a backup, or "
+        "promote another version"
+    )
+    with pytest.raises(ModelError, match=re.escape(reason)):
+        registry.load_scorer("1")
+    champion = registry.baseline_model()
+    assert (champion.scorer, champion.unreadable) == (None, reason)
 
 
 def test_a_champion_that_cannot_be_read_stays_in_production_until_a_person_promotes_another_version(
