@@ -8,15 +8,14 @@ Readings are in the order of their machines and, for each machine, of their time
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ..machine.history import Statistic
 from .machine_rows import Positions, Times, slices
 
 Floats = npt.NDArray[np.float64]
-Statistic = Literal["mean", "std", "min", "max", "range", "slope", "change", "last_difference", "missing_share"]
 
 _CELLS_AT_A_TIME = 1 << 18
 """Cells of the windows of all sensors that are in memory at the same time. 2 MiB fit a processor's cache."""

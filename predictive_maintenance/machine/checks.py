@@ -12,6 +12,7 @@ from .dependencies import cycle_in, dependency_order
 from .expression import ExpressionError
 from .formulas import Condition, Formula
 from .header_matching import header_key
+from .history import parse_span
 from .names import CODE_SUFFIX, FIXED_NAMES, READING_ID
 from .rounding import shown
 from .sections import GroupColumn, OperatingLimit
@@ -27,6 +28,9 @@ MAX_LIMITS = 64
 
 def contradictions(described: MachineDescription) -> Errors:
     """The location and the text of each contradiction."""
+    if history_errors := list(_history(described)):
+        yield from history_errors
+        return  # the other checks need the names of the features
     yield from _repeated_names(described)
     yield from _shared_headers(described)
     yield from _features(described)
@@ -36,10 +40,41 @@ def contradictions(described: MachineDescription) -> Errors:
     yield from _examples(described)
 
 
+def _history(described: MachineDescription) -> Errors:
+    history = described.history
+    if history is None:
+        return
+    for part in ("machine", "time"):
+        if getattr(described, part) is None:
+            yield ("history",), f"history needs the column of the {part}: add {part}"
+    for place, name in enumerate(history.sensors):
+        if name not in described.sensors:
+            yield (
+                ("history", "sensors", place),
+                f"history: {name!r} is not a sensor{suggestion(name, described.sensors)}",
+            )
+    spans: dict[str, str] = {}
+    for place, text in enumerate(history.windows if described.time else ()):
+        assert described.time is not None
+        try:
+            span = parse_span(text, described.time)
+        except ValueError as error:
+            yield ("history", "windows", place), f"history: {error}"
+            continue
+        if (earlier := spans.setdefault(span.name, text)) != text or history.windows.index(text) != place:
+            yield ("history", "windows", place), f"history: the window {text!r} is listed twice: it equals {earlier!r}"
+    for key in ("statistics", "sensors"):
+        names: tuple[str, ...] = getattr(history, key)
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                yield ("history", key, place), f"history: {name!r} is listed twice"
+
+
 def _repeated_names(described: MachineDescription) -> Errors:
     taken = dict.fromkeys(FIXED_NAMES, "the name of a column that every machine can have")
     columns = [(place, name) for place, name, _ in headers_by_column(described) if place not in _FIXED_PLACES]
     features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
+    features += [(("history",), feature.name) for feature in described.window_features()]
     codes: list[tuple[Location, str]] = [(("categories", name), name + CODE_SUFFIX) for name in described.categories]
     for location, name in columns + features + codes:
         if name in taken:
@@ -75,7 +110,8 @@ def _features(described: MachineDescription) -> Errors:
 
 def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:
     ordered = [name + CODE_SUFFIX for name, category in described.categories.items() if category.ordered]
-    known = (*described.sensors, *described.features, *ordered)
+    windows = (feature.name for feature in described.window_features())
+    known = (*described.sensors, *described.features, *windows, *ordered)
     for name in names:
         if name.removesuffix(CODE_SUFFIX) in described.categories and name not in ordered:
             yield location, f"{what}: {name} is a category; a formula has numbers and codes of ordered categories only"

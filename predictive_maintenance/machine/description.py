@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from ..strict_model import LocatedValueError, StrictModel
 from .checks import contradictions
 from .columns import Category, IdColumn, Label, MachineColumn, Sensor, TimeColumn
+from .history import History, WindowFeature, window_features
 from .names import ModelName, Name, Text, UnitName
 from .sections import Example, Feature, Group, OperatingLimit, Texts
 from .table_format import TableFormat
@@ -30,6 +31,9 @@ class MachineDescription(StrictModel):
     categories: Mapping[Name, Category] = {}
     sensors: Annotated[Mapping[Name, Sensor], Field(min_length=1)]
     features: Mapping[Name, Feature] = {}
+    history: Annotated[
+        History | None, Field(description="Features from a machine's earlier readings. Needs machine and time.")
+    ] = None
     operating_limits: tuple[OperatingLimit, ...] = ()
     label: Label
     identity: Annotated[
@@ -48,6 +52,12 @@ class MachineDescription(StrictModel):
         if found := list(contradictions(self)):
             raise LocatedValueError(found)
         return self
+
+    def window_features(self) -> tuple[WindowFeature, ...]:
+        """The features from earlier readings, in order."""
+        if self.history is None or self.time is None:
+            return ()
+        return tuple(window_features(self.history, self.sensors, self.time))
 
     def plain(self) -> dict[str, Any]:
         """The description as JSON values, without defaults."""

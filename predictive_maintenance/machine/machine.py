@@ -51,8 +51,10 @@ class Machine:
         self.categories = {name: CategoryCodes(name, category) for name, category in description.categories.items()}
         self.code_names = tuple(codes.code_name for codes in self.categories.values())
         self.computed_names = tuple(description.features)
-        self.feature_names = (*self.code_names, *self.sensor_names, *self.computed_names)
-        """A model's features, in order: codes of categories, sensors, computed features."""
+        self.window_features = {feature.name: feature for feature in description.window_features()}
+        """The statistics of earlier readings by name. predictive_maintenance.history computes them."""
+        self.feature_names = (*self.code_names, *self.sensor_names, *self.window_features, *self.computed_names)
+        """A model's features, in order: codes of categories, sensors, statistics of windows, computed features."""
         self.mode_names = tuple(description.label.modes)
         self.label_name = description.label.column
         self.binary_names = (self.label_name, *self.mode_names)
@@ -64,6 +66,7 @@ class Machine:
         self.labels = (
             {name: column.label for name, column in self.columns.items()}
             | {codes.code_name: description.categories[name].label for name, codes in self.categories.items()}
+            | {name: feature.label for name, feature in self.window_features.items()}
             | {name: feature.label for name, feature in description.features.items()}
         )
         formulas = {name: Formula(feature.formula, feature.decimals) for name, feature in description.features.items()}
@@ -133,15 +136,17 @@ class Machine:
         return tuple(name for name in (MACHINE_ID, *times, *stated) if name in present)
 
     def unit(self, name: str) -> str:
-        """The unit of a sensor or a computed feature; '' if it has none."""
-        described = self.description.sensors.get(name) or self.description.features.get(name)
+        """The unit of a sensor or a feature; '' if it has none."""
+        described = (
+            self.description.sensors.get(name) or self.description.features.get(name) or self.window_features.get(name)
+        )
         return described.unit if described else ""
 
     def decimals(self, name: str) -> int | None:
-        """The decimals of a sensor, by its resolution, or of a computed feature; None if it is not rounded."""
+        """The decimals of a sensor, by its resolution, or of a feature; None if it is not rounded."""
         if sensor := self.description.sensors.get(name):
             return decimals_of(sensor.smallest_difference)
-        return self.description.features[name].decimals
+        return None if name in self.window_features else self.description.features[name].decimals
 
     def step(self, name: str) -> float:
         """The step of a sensor's form field."""
@@ -200,12 +205,15 @@ class Machine:
         return matrix
 
     def arrays(self, columns: Columns) -> dict[str, npt.NDArray[np.float64]]:
-        """Sensors, codes and computed features of n readings by name, each (n,) float64."""
+        """Sensors, codes, statistics of windows and computed features of n readings by name, each (n,) float64.
+
+        `columns` has the statistics of windows, if the machine has any.
+        """
         arrays: dict[str, npt.NDArray[np.float64]] = {
             name: np.asarray(columns[name], dtype=np.float64)
             for name in self.sensor_names
             if name in columns or name in self.required_sensor_names
-        }
+        } | {name: np.asarray(columns[name], dtype=np.float64) for name in self.window_features}
         for name, codes in self.categories.items():
             arrays[codes.code_name] = codes.of_column(columns[name])
         rows = len(next(iter(arrays.values()))) if arrays else 0
