@@ -241,7 +241,7 @@ def write_model(folder: Path) -> None:
     )
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
     folder.mkdir()
-    for name, content in export_model(trained, rows.train, rows.test, params).items():
+    for name, content in export_model(trained, rows, params).items():
         (folder / name).write_bytes(content)
     version = ModelVersion(version="1", aliases=(), run_id="hostile", created=datetime.now(UTC), tags={})
     (folder / VERSION_FILE).write_text(version.to_json())

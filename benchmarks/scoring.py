@@ -68,7 +68,7 @@ def train_model() -> dict[str, bytes]:
     cleaned = clean(ingested, params.machine, params.cleaning)
     rows = split(params.machine.with_features(cleaned.frame), params.machine, params.split, params.training.seed)
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
-    return export_model(trained, rows.train, rows.test, params)
+    return export_model(trained, rows, params)
 
 
 def score_file_to_file(model: Mapping[str, bytes], file: Path, warm_up: Path, rows: int) -> Run:

@@ -312,7 +312,7 @@ def prepare(folder: Path) -> None:
     for algorithm in ALGORITHMS:
         trained = train_untuned(algorithm, rows.train, rows.fold, params)
         (folder / algorithm).mkdir()
-        for name, content in export_model(trained, rows.train, rows.test, params).items():
+        for name, content in export_model(trained, rows, params).items():
             (folder / algorithm / name).write_bytes(content)
         flavour = mlflow.lightgbm if algorithm == "lightgbm" else mlflow.sklearn
         trusted = {} if algorithm == "lightgbm" else {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}

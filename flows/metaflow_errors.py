@@ -12,6 +12,7 @@ from metaflow.exception import MetaflowException
 
 from predictive_maintenance.config.machine_file import find_machine
 from predictive_maintenance.config.params_file import read_yaml
+from predictive_maintenance.config.params_reader import machine_params
 from predictive_maintenance.config.project import project_dir
 from predictive_maintenance.config.sources import parse_sources
 from predictive_maintenance.config.uris import redact, redact_text
@@ -103,16 +104,21 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def read_machine(context: Any, option: Any, name: str) -> str:
-    """The machine that --machine names and its description, as JSON: a remote step has no folder of the project."""
+    """The machine that --machine names, its description and settings, as JSON: a remote step has no folder of the project."""
     try:
-        return json.dumps({"name": name, "machine": to_plain(find_machine(name, project_dir()))}) if name else ""
+        if not name:
+            return ""
+        project = project_dir()
+        described, own = to_plain(find_machine(name, project)), machine_params(name, project)
+        return json.dumps({"name": name, "machine": described, "params": own})
     except PredictiveMaintenanceError as error:
         raise RunStopped(f"--machine: {error}") from None
 
 
-def described_machine(value: str) -> dict[str, Any] | None:
-    """The description in the value of --machine, as JSON values; None without the option."""
-    return json.loads(value)["machine"] if value else None
+def described_machine(value: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The description and the settings in the value of --machine, as JSON values; None and {} without the option."""
+    chosen = json.loads(value) if value else {"machine": None, "params": {}}
+    return chosen["machine"], chosen.get("params", {})
 
 
 def machine_argument(value: str) -> str:

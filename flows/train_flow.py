@@ -40,6 +40,7 @@ from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
+from predictive_maintenance.training.labelling import label, with_features
 from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
 from remote_steps import RemoteSteps, source_copies
@@ -82,7 +83,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Check the settings, the sources and the registry before any work."""
         given = parse_params(self.settings.to_dict(), "settings").override(
-            self.sources, self.trials, self.seed, described_machine(self.machine)
+            self.sources, self.trials, self.seed, *described_machine(self.machine)
         )
         self.params = given.with_copies(source_copies())
         check_hyperparameters(self.params)
@@ -115,11 +116,13 @@ class TrainFlow(FlowSpec):
     @resources(cpu=1, memory=4096)
     @step
     def clean(self):
-        """Move bad rows to quarantine, with the reason."""
+        """Move bad rows to quarantine, with the reason, and label the others."""
         self.records = self.ingested.records
         self.cleaned = clean(self.ingested, self.params.machine, self.params.cleaning)
+        self.labels = label(self.cleaned.frame, self.params.machine)
         print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
-        cards.show("clean", cards.data_card(self.records, self.cleaned, self.params.machine), self.flow_mlflow_run)
+        content = cards.data_card(self.records, self.cleaned, self.labels, self.params.machine)
+        cards.show("clean", content, self.flow_mlflow_run)
         self.next(self.features)
 
     @plain_errors
@@ -129,12 +132,12 @@ class TrainFlow(FlowSpec):
     def features(self):
         """Compute the features, hold out some groups of rows, and assign the others to folds."""
         machine = self.params.machine
-        self.rows = split(
-            machine.with_features(self.cleaned.frame), machine, self.params.split, self.params.training.seed
-        )
+        labelled = with_features(self.cleaned.frame, self.labels, machine)
+        self.rows = split(labelled.frame, machine, self.params.split, self.params.training.seed, labelled.unlabelled)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
             f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by {machine.description.texts.group}",
+            *(f"{count:,} rows without a label: {reason}" for reason, count in labelled.reasons.items()),
             *self.rows.notes,
         )
         self.algorithms = sorted(self.params.candidates)
@@ -178,7 +181,7 @@ class TrainFlow(FlowSpec):
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
-        self.files = export_model(self.trained, self.rows.train, self.rows.test, self.params)
+        self.files = export_model(self.trained, self.rows, self.params)
         champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(

@@ -180,11 +180,15 @@ class Params(StrictModel):
         trials: int | None = None,
         seed: int | None = None,
         machine: Mapping[str, Any] | None = None,
+        machine_params: Mapping[str, Any] | None = None,
     ) -> "Params":
-        """A copy with other sources (in the format of parse_sources), trials, seed or machine (as JSON values)."""
+        """A copy with other sources (in the format of parse_sources), trials, seed or machine (as JSON values).
+
+        `machine_params` are the machine's own settings, in the structure of params.yaml.
+        """
         raw = self.model_dump(mode="json")
         if machine:
-            raw = self._with_machine(raw, machine)
+            raw = merged(self._with_machine(raw, machine), machine_params or {})
         if sources:
             raw["data"]["sources"] = [source.model_dump(mode="json") for source in parse_sources(sources)]
         if trials is not None:
@@ -208,6 +212,15 @@ class Params(StrictModel):
         for source in raw["data"]["sources"]:
             source["copies"] = copies.get(source["uri"], [])
         return parse_params(raw, "copies of local sources")
+
+
+def merged(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with those of `others` in their place, section by section. A list is replaced as a whole."""
+    result = dict(settings)
+    for name, value in others.items():
+        own = result.get(name)
+        result[name] = merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def for_machine(raw: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 from ..errors import ConfigError
 from ..machine.machine import Machine
 from ..machine.machine_json import to_plain
-from .machine_folders import DEFAULT_MACHINE
-from .params import for_machine
+from .machine_folders import DEFAULT_MACHINE, machine_folders
+from .params import for_machine, merged
 from .project import PARAMS_NAME, project_dir
+from .text_file import read_text
 from .yaml_reader import read_plain_yaml
 
 MACHINE_VARIABLE = "PDM_MACHINE"
@@ -39,4 +40,23 @@ def plain_params(text: str, origin: str, find_machine: FindMachine, machine: str
         described = to_plain(find_machine(name, project_dir()))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-    return raw | {"machine": described} if name == given else for_machine(raw, described)
+    chosen = raw | {"machine": described} if name == given else for_machine(raw, described)
+    return merged(chosen, machine_params(name, project_dir()))
+
+
+def machine_params(name: str, project: Path) -> dict[str, Any]:
+    """The settings in the params.yaml of the machine's folder, which replace those of the project's; {} without this file.
+
+    Raises ConfigError.
+    """
+    for folder in machine_folders(name, project):
+        if (path := folder / PARAMS_NAME).is_file():
+            own = read_plain_yaml(read_text(path), str(path))
+            if not isinstance(own, dict):
+                raise ConfigError(f"{path}: the file: Input should be an object")
+            if "machine" in own:
+                raise ConfigError(
+                    f"{path}: machine: the settings in this folder are those of its machine: remove the line"
+                )
+            return own
+    return {}

@@ -50,7 +50,8 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
     for source, part in parts:
         if source.merge == "join":
             merged = join(merged, part, redact(source.uri))
-    needed = (*machine.required_input_names, *_group_column(machine), machine.label_name)
+    label = (machine.label_name,) if machine.label_name in machine.columns else ()
+    needed = (*machine.required_input_names, *_group_column(machine), *_places(machine), *label)
     if missing := [name for name in needed if name not in merged.frame]:
         headers = [name for name in machine.columns if name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
@@ -60,7 +61,7 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
             f"columns not recognised: {', '.join(ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
         )
         raise SourceError(
-            f"{text}\n{unlabelled_hint(machine.columns[machine.label_name])}" if machine.label_name in missing else text
+            f"{text}\n{unlabelled_hint(machine.columns[machine.label_name])}" if {*label} & {*missing} else text
         )
     return merged
 
@@ -71,6 +72,11 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
     if group == "machine":
         return (MACHINE_ID,)
     return (group.column,) if isinstance(group, GroupColumn) and group.column else ()
+
+
+def _places(machine: Machine) -> tuple[str, ...]:
+    """Machine and time, if features or the label depend on the order of a machine's readings."""
+    return machine.place_names if machine.is_over_time else ()
 
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:

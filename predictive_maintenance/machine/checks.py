@@ -12,10 +12,10 @@ from .dependencies import cycle_in, dependency_order
 from .expression import ExpressionError
 from .formulas import Condition, Formula
 from .header_matching import header_key
-from .history import parse_span
-from .names import CODE_SUFFIX, FIXED_NAMES, READING_ID
+from .names import CODE_SUFFIX, COUNTER, FIXED_NAMES, READING_ID
 from .rounding import shown
 from .sections import GroupColumn, OperatingLimit
+from .spans import parse_duration, parse_span
 
 if TYPE_CHECKING:
     from .description import MachineDescription
@@ -28,8 +28,8 @@ MAX_LIMITS = 64
 
 def contradictions(described: MachineDescription) -> Errors:
     """The location and the text of each contradiction."""
-    if history_errors := list(_history(described)):
-        yield from history_errors
+    if errors := [*_history(described), *_label(described)]:
+        yield from errors
         return  # the other checks need the names of the features
     yield from _repeated_names(described)
     yield from _shared_headers(described)
@@ -63,6 +63,11 @@ def _history(described: MachineDescription) -> Errors:
             continue
         if (earlier := spans.setdefault(span.name, text)) != text or history.windows.index(text) != place:
             yield ("history", "windows", place), f"history: the window {text!r} is listed twice: it equals {earlier!r}"
+    if history.time_since_start and described.time and described.time.kind != "counter":
+        yield (
+            ("history", "time_since_start"),
+            "history: time_since_start needs a counter: a timestamp does not start at 0",
+        )
     for key in ("statistics", "sensors"):
         names: tuple[str, ...] = getattr(history, key)
         for place, name in enumerate(names):
@@ -70,11 +75,27 @@ def _history(described: MachineDescription) -> Errors:
                 yield ("history", key, place), f"history: {name!r} is listed twice"
 
 
+def _label(described: MachineDescription) -> Errors:
+    rule = described.label.run_to_failure
+    if rule is None:
+        return
+    for part in ("machine", "time"):
+        if getattr(described, part) is None:
+            yield ("label", "run_to_failure"), f"run_to_failure needs the column of the {part}: add {part}"
+    if described.time:
+        try:
+            parse_duration(rule.horizon, described.time)
+        except ValueError as error:
+            yield ("label", "run_to_failure", "horizon"), f"horizon: {error}"
+
+
 def _repeated_names(described: MachineDescription) -> Errors:
     taken = dict.fromkeys(FIXED_NAMES, "the name of a column that every machine can have")
     columns = [(place, name) for place, name, _ in headers_by_column(described) if place not in _FIXED_PLACES]
     features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
     features += [(("history",), feature.name) for feature in described.window_features()]
+    if described.label.is_computed:
+        features.append((("label",), described.label.column))
     codes: list[tuple[Location, str]] = [(("categories", name), name + CODE_SUFFIX) for name in described.categories]
     for location, name in columns + features + codes:
         if name in taken:
@@ -111,7 +132,8 @@ def _features(described: MachineDescription) -> Errors:
 def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:
     ordered = [name + CODE_SUFFIX for name, category in described.categories.items() if category.ordered]
     windows = (feature.name for feature in described.window_features())
-    known = (*described.sensors, *described.features, *windows, *ordered)
+    counter = (COUNTER,) if described.history and described.history.time_since_start else ()
+    known = (*described.sensors, *counter, *described.features, *windows, *ordered)
     for name in names:
         if name.removesuffix(CODE_SUFFIX) in described.categories and name not in ordered:
             yield location, f"{what}: {name} is a category; a formula has numbers and codes of ordered categories only"
@@ -179,6 +201,8 @@ def _group(described: MachineDescription) -> Errors:
     group = described.group
     if group == "machine" and described.machine is None:
         yield ("group",), "group: machine needs the column of the machine: add machine"
+    if group == "row" and (described.history or described.label.is_computed):
+        yield ("group",), "group: the readings of one machine share their windows and failures: write group: machine"
     if isinstance(group, GroupColumn):
         if group.falls and group.falls not in described.sensors:
             hint = suggestion(group.falls, described.sensors)

@@ -1,13 +1,12 @@
 """Models of the columns in a description: identification, time, categories, sensors, label and failure modes."""
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ..strict_model import StrictModel
-from .names import Name, Text, Unit
+from .names import Text, Unit
 
 Headers = tuple[Text, ...]
 """A column's names in files, compared without case, spaces, punctuation and unit."""
@@ -107,19 +106,3 @@ class Sensor(StrictModel):
         """The resolution: by default a thousandth of the range, rounded down to a power of ten."""
         low, high = self.range
         return self.resolution or float(f"1e{math.floor(math.log10((high - low) / 1000))}")
-
-
-class Mode(StrictModel):
-    """A 0/1 column that says whether a failure was of this mode."""
-
-    label: Text
-    headers: Headers = ()
-
-
-class Label(StrictModel):
-    """The 0/1 column that says whether the machine failed, and its failure modes."""
-
-    column: Name
-    label: Text = "Failure"
-    headers: Headers = ()
-    modes: Mapping[Name, Mode] = {}

@@ -7,10 +7,12 @@ from pydantic import Field, model_validator
 
 from ..strict_model import LocatedValueError, StrictModel
 from .checks import contradictions
-from .columns import Category, IdColumn, Label, MachineColumn, Sensor, TimeColumn
+from .columns import Category, IdColumn, MachineColumn, Sensor, TimeColumn
 from .history import History, WindowFeature, window_features
+from .label import Label
 from .names import ModelName, Name, Text, UnitName
 from .sections import Example, Feature, Group, OperatingLimit, Texts
+from .spans import Span, parse_duration
 from .table_format import TableFormat
 
 
@@ -58,6 +60,11 @@ class MachineDescription(StrictModel):
         if self.history is None or self.time is None:
             return ()
         return tuple(window_features(self.history, self.sensors, self.time))
+
+    def horizon(self) -> Span | None:
+        """How far ahead a computed label looks; None for a label that is a column."""
+        rule = self.label.run_to_failure
+        return parse_duration(rule.horizon, self.time) if rule and self.time else None
 
     def plain(self) -> dict[str, Any]:
         """The description as JSON values, without defaults."""

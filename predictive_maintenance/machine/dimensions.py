@@ -14,7 +14,7 @@ from .description import MachineDescription
 from .expression import COMPARISONS, Call, Name, Node, Number
 from .formulas import Condition, Formula
 from .header_matching import header_key
-from .names import CODE_SUFFIX
+from .names import CODE_SUFFIX, COUNTER
 from .units import Dimension, dimension_of, header_units, ratio
 
 
@@ -50,7 +50,7 @@ def _contradictions(description: MachineDescription) -> Iterator[tuple[Location,
             yield (*location, "unit"), f"{name}: {error}"
             dimensions[name] = None
     dimensions |= {feature.name: None for feature in description.window_features()}
-    dimensions |= {name + CODE_SUFFIX: None for name in description.categories}
+    dimensions |= {name + CODE_SUFFIX: None for name in description.categories} | {COUNTER: None}
     known = _Known({str(location[-1]): unit for location, unit in places}, dimensions)
     for name, feature in description.features.items():
         try:

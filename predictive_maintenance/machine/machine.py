@@ -53,11 +53,33 @@ class Machine:
         self.computed_names = tuple(description.features)
         self.window_features = {feature.name: feature for feature in description.window_features()}
         """The statistics of earlier readings by name. predictive_maintenance.history computes them."""
-        self.feature_names = (*self.code_names, *self.sensor_names, *self.window_features, *self.computed_names)
-        """A model's features, in order: codes of categories, sensors, statistics of windows, computed features."""
+        history = description.history
+        self.time_names = (COUNTER,) if history and history.time_since_start else ()
+        """The counter, if it is a feature."""
+        self.feature_names = (
+            *self.code_names,
+            *self.sensor_names,
+            *self.time_names,
+            *self.window_features,
+            *self.computed_names,
+        )
+        """A model's features, in order: codes of categories, sensors, counter, statistics of windows, computed features."""
+        self.place_names = tuple(name for name in (MACHINE_ID, TIMESTAMP, COUNTER) if name in self.columns)
+        """The columns that say which machine a reading is from, and when."""
+        self.time_is_counter = COUNTER in self.columns
+        self.time_name = COUNTER if self.time_is_counter else TIMESTAMP
+        self.needs_history = bool(history)
+        """Whether features depend on earlier readings, so that each row of a table needs its machine and time."""
+        self.is_over_time = self.needs_history or description.label.is_computed
+        """Whether features or the label depend on the order of a machine's readings."""
+        self.window_sensors = tuple(dict.fromkeys(feature.sensor for feature in self.window_features.values()))
         self.mode_names = tuple(description.label.modes)
         self.label_name = description.label.column
-        self.binary_names = (self.label_name, *self.mode_names)
+        self.horizon = description.horizon()
+        """How far ahead the label looks; None if it is a column."""
+        self.binary_names = (
+            (*self.mode_names,) if description.label.is_computed else (self.label_name, *self.mode_names)
+        )
         self.numeric_names = (
             *self.sensor_names,
             *(name for name in self.columns if name == COUNTER),
@@ -66,6 +88,7 @@ class Machine:
         self.labels = (
             {name: column.label for name, column in self.columns.items()}
             | {codes.code_name: description.categories[name].label for name, codes in self.categories.items()}
+            | {self.label_name: description.label.label}
             | {name: feature.label for name, feature in self.window_features.items()}
             | {name: feature.label for name, feature in description.features.items()}
         )
@@ -140,13 +163,14 @@ class Machine:
         described = (
             self.description.sensors.get(name) or self.description.features.get(name) or self.window_features.get(name)
         )
-        return described.unit if described else ""
+        return described.unit if described else self.columns[name].unit if name in self.columns else ""
 
     def decimals(self, name: str) -> int | None:
         """The decimals of a sensor, by its resolution, or of a feature; None if it is not rounded."""
         if sensor := self.description.sensors.get(name):
             return decimals_of(sensor.smallest_difference)
-        return None if name in self.window_features else self.description.features[name].decimals
+        feature = self.description.features.get(name)
+        return feature.decimals if feature else None
 
     def step(self, name: str) -> float:
         """The step of a sensor's form field."""
@@ -207,20 +231,25 @@ class Machine:
     def arrays(self, columns: Columns) -> dict[str, npt.NDArray[np.float64]]:
         """Sensors, codes, statistics of windows and computed features of n readings by name, each (n,) float64.
 
-        `columns` has the statistics of windows, if the machine has any.
+        Statistics of windows that are not in `columns`, and the features computed from them, are left out.
         """
         arrays: dict[str, npt.NDArray[np.float64]] = {
             name: np.asarray(columns[name], dtype=np.float64)
             for name in self.sensor_names
             if name in columns or name in self.required_sensor_names
-        } | {name: np.asarray(columns[name], dtype=np.float64) for name in self.window_features}
+        } | {
+            name: np.asarray(columns[name], dtype=np.float64)
+            for name in (*self.time_names, *self.window_features)
+            if name in columns
+        }
         for name, codes in self.categories.items():
             arrays[codes.code_name] = codes.of_column(columns[name])
         rows = len(next(iter(arrays.values()))) if arrays else 0
         for name in self.optional_sensor_names:
             arrays.setdefault(name, np.full(rows, np.nan))
         for name, formula in self._formulas.items():
-            arrays[name] = formula.column(arrays)
+            if all(used in arrays for used in formula.names):
+                arrays[name] = formula.column(arrays)
         return arrays
 
     def formula_faults(self, columns: Columns) -> dict[str, npt.NDArray[np.bool_]]:
@@ -230,6 +259,8 @@ class Machine:
         """
         arrays, faults = self.arrays(columns), {}
         for name, formula in self._formulas.items():
+            if name not in arrays:
+                continue
             inputs = np.all([np.isfinite(arrays[used]) for used in formula.names], axis=0)
             bad = inputs & ~(np.abs(arrays[name]) <= _MAX_FLOAT32)
             if bad.any():
@@ -237,8 +268,11 @@ class Machine:
         return faults
 
     def optional_sources(self, name: str) -> frozenset[str]:
-        """The optional sensors that a feature is computed from. The feature may be NaN where one of them is missing."""
-        if name in self.optional_sensor_names:
+        """The columns that a feature is computed from and that may have missing values: the feature may be NaN there.
+
+        They are optional sensors, and statistics of windows, which may have too few values.
+        """
+        if name in self.optional_sensor_names or name in self.window_features:
             return frozenset((name,))
         formula = self._formulas.get(name)
         return frozenset[str]().union(*map(self.optional_sources, formula.names)) if formula else frozenset()

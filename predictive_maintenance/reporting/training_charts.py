@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..evaluation.metrics import METRICS, Scores
@@ -13,9 +14,10 @@ from .chart_style import BLUE, VERMILION, WIDTH, titled
 _COMPARED_METRICS = ("pr_auc", "f1", "recall", "precision")
 
 
-def distributions(rows: pd.DataFrame, machine: Machine, bins: int = 30) -> list[alt.Chart]:
-    """A histogram of each sensor: shares of the healthy readings and shares of the failures."""
-    failed = rows[machine.label_name].to_numpy().astype(bool)
+def distributions(
+    rows: pd.DataFrame, failed: npt.NDArray[np.bool_], machine: Machine, bins: int = 30
+) -> list[alt.Chart]:
+    """A histogram of each sensor: shares of the healthy readings and shares of the failures, which `failed` (n,) marks."""
     charts = []
     for name in machine.sensor_names:
         if name not in rows:

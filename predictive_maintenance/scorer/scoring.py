@@ -13,7 +13,7 @@ The folder also contains training_rows.npy, hashes of the training readings, whi
 thresholds.json, the counts of the confusion matrix on the held-out rows at each threshold.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ModelError
+from ..history.features import complete, complete_reading
 from ..machine.machine import Machine
 from .calibration import Vector
 from .onnx_session import open_session
@@ -96,8 +97,9 @@ class Scorer:
         """The calibrated failure probabilities (n,) of n readings.
 
         `columns` contains the inputs of the machine with n values each: a data frame, or a mapping to arrays or lists. A
-        value of an optional sensor may be NaN, and its column may be absent. Raises DataError that names the column if one is
-        missing or contains a value that cannot be scored.
+        value of an optional sensor may be NaN, and its column may be absent. If the machine has a history, they also contain
+        machine and time, and each row is scored with the earlier rows of its machine. Raises DataError that names the column
+        if one is missing or contains a value that cannot be scored.
         """
         columns = self._checked(columns)
         matrix = self.machine.feature_matrix(columns, self.spec.features)
@@ -109,16 +111,18 @@ class Scorer:
             )
         return self._run(matrix)
 
-    def probability(self, reading: Mapping[str, Any]) -> float:
+    def probability(self, reading: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> float:
         """The probability of one reading, bit-identical to `probabilities` but faster.
 
-        `reading` has numbers, and values of categories as text. Raises DataError that names a value that cannot be scored.
+        `reading` has numbers, and values of categories as text. `history` are earlier readings of its machine; without any,
+        it is the first one. Raises DataError that names a value that cannot be scored.
         """
-        values = self.machine.values_of(reading)
+        values = self.machine.values_of(complete_reading(self.machine, reading, history))
         features = [values[name] for name in self.spec.features]
         for value, sources in zip(features, self._optional_sources, strict=True):
             if not -_MAX_FLOAT32 <= value <= _MAX_FLOAT32 and not any(values[name] != values[name] for name in sources):
-                raise DataError(self._cause({name: [values.get(name)] for name in self.machine.input_names}, 0))
+                names = (*self.machine.input_names, *self.machine.time_names, *self.machine.window_features)
+                raise DataError(self._cause({name: [values.get(name)] for name in names}, 0))
         row = np.array([features], dtype=np.float32)
         raw = self._session.run(self._output, {self._input: row})[0][0, -1]
         return float(self._calibrate(float(raw)))
@@ -129,13 +133,13 @@ class Scorer:
 
     def verify(self, golden: GoldenRows) -> None:
         """Raise ModelError if the golden rows do not get the probabilities and decisions recorded with the model."""
-        matrix = self.machine.feature_matrix(golden.columns, self.spec.features)
+        matrix = self.machine.feature_matrix(complete(self.machine, golden.columns), self.spec.features)
         output = self._session.run(self._output, {self._input: matrix})[0]
         if output.shape not in ((len(matrix), 1), (len(matrix), 2)):
             raise ModelError(
                 f"{MODEL_FILE} returns shape {output.shape} for {len(matrix)} rows, expected 1 or 2 columns"
             )
-        probabilities = self.probabilities(golden.columns)
+        probabilities = self.probabilities(golden.columns)[golden.positions]
         difference = float(np.max(np.abs(probabilities - np.asarray(golden.probabilities))))
         flips = int((self.decisions(probabilities) != np.asarray(golden.decisions)).sum())
         if not difference <= GOLDEN_TOLERANCE or flips:
@@ -168,6 +172,9 @@ class Scorer:
                 checked[name] = np.asarray(columns[name], dtype=np.float64)
             except (TypeError, ValueError) as error:
                 raise DataError(f"column {name} is not numeric: {error}") from None
+        if machine.needs_history:
+            names = (*machine.place_names, *machine.window_features)
+            return complete(machine, checked | {name: columns[name] for name in names if name in columns})
         return checked
 
     def _rows_that_cannot_be_scored(self, matrix: npt.NDArray[np.float32], columns: Columns) -> npt.NDArray[np.intp]:

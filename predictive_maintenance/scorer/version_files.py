@@ -20,6 +20,7 @@ from ..errors import ModelError
 from ..machine.machine import Machine
 from ..machine.machine_json import from_json
 from ..machine.milling import MILLING, PUBLISHED_LIMIT_MARGINS, with_published_limit_margins
+from ..machine.names import COUNTER
 from .calibration import Calibration
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
@@ -28,12 +29,13 @@ VERSION_FILES = (
     MODEL_FILE, SPEC_FILE, MACHINE_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE,
 )  # fmt: skip
 
-FORMAT = 3
+FORMAT, HISTORY_FORMAT = 3, 4
 """The version of the file format, increased when older code would misread the files.
 
-2: the trees have one output. 3: the version carries the description of its machine, and inputs may be missing.
+2: the trees have one output. 3: the version carries the description of its machine, and inputs may be missing. 4: features are
+computed from earlier readings; versions without them still have format 3, so that services of the release before follow.
 """
-READ_FORMATS = (1, 2, 3)
+READ_FORMATS = (1, 2, 3, 4)
 _MACHINE_FORMAT = 3
 """From this format on, a version has MACHINE_FILE. Before, it is one of the milling machine."""
 
@@ -117,7 +119,7 @@ class _Columns(BaseModel):
 
 
 def _readings_model(machine: Machine, **more: Any) -> type[_Columns]:
-    """A model of readings by column. A missing value of an optional sensor is null."""
+    """A model of readings by column. A missing value of an optional sensor, or of a statistic, is null."""
     fields: dict[str, Any] = {}
     for name, category in machine.description.categories.items():
         value: Any = Literal[category.values] if category.unseen == "reject" else str  # pydantic reads it at run time
@@ -128,19 +130,31 @@ def _readings_model(machine: Machine, **more: Any) -> type[_Columns]:
 
 
 class GoldenRows(BaseModel):
-    """The contents of golden.json: held-out readings with their expected probabilities and decisions."""
+    """The contents of golden.json: held-out readings with their expected probabilities and decisions.
+
+    `rows` are the positions of these readings in `readings`, if these also have the earlier readings of their machines.
+    """
 
     model_config = _STRICT
 
     readings: dict[str, list[Any]]
+    rows: Annotated[list[Count], Field(min_length=MIN_GOLDEN_ROWS)] | None = None
     probabilities: Annotated[list[_RecordedProbability], Field(min_length=MIN_GOLDEN_ROWS)]
     decisions: list[bool]
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> Self:
-        rows = len(next(iter(dict(self.readings).values()), []))
-        _check_lengths({"readings": rows, "probabilities": len(self.probabilities), "decisions": len(self.decisions)})
+        readings = len(next(iter(dict(self.readings).values()), []))
+        if self.rows and max(self.rows) >= readings:
+            raise ValueError(f"rows: {max(self.rows)} is not a position in {readings} readings")
+        count = readings if self.rows is None else len(self.rows)
+        _check_lengths({"readings": count, "probabilities": len(self.probabilities), "decisions": len(self.decisions)})
         return self
+
+    @property
+    def positions(self) -> npt.NDArray[np.intp]:
+        """(m,) the positions of the golden rows in `columns`."""
+        return np.arange(len(self.probabilities)) if self.rows is None else np.array(self.rows, dtype=np.intp)
 
     @property
     def columns(self) -> dict[str, list[Any]]:
@@ -213,17 +227,24 @@ def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
 
 def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
     """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside a range of `machine`."""
-    model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine), ...))
+    places: dict[str, Any] = {}
+    if machine.needs_history:
+        places = {name: list[float] if name == COUNTER else list[str] for name in machine.place_names}
+    model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...))
     golden = _parse(GOLDEN_FILE, TypeAdapter(model), content)
     readings = dict(golden.readings)
     _check_ranges(f"{GOLDEN_FILE}: readings", readings, machine)
-    return GoldenRows(readings=readings, probabilities=golden.probabilities, decisions=golden.decisions)
+    return GoldenRows(
+        readings=readings, rows=golden.rows, probabilities=golden.probabilities, decisions=golden.decisions
+    )
 
 
 def parse_reference(content: bytes, machine: Machine) -> dict[str, list[Any]]:
     """The columns in reference.json. Raises ModelError as `parse_golden` does, and if no reading is healthy."""
     label: dict[str, Any] = {machine.label_name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
-    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **label)), content))
+    columns = label | dict.fromkeys(machine.time_names, list[float])
+    columns |= dict.fromkeys(machine.window_features, list[float | None])
+    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **columns)), content))
     _check_ranges(REFERENCE_FILE, reference, machine)
     if all(reference[machine.label_name]):
         raise ModelError(f"{REFERENCE_FILE} is damaged: {machine.label_name}: no reading is healthy")

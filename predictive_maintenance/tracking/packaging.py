@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..machine.machine_json import from_json
+from ..machine.names import MACHINE_ID
 from ..scorer.version_files import MACHINE_FILE, VERSION_FILES
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MACHINE_MODULES = sorted(path.name for path in (_PACKAGE / "machine").glob("*.p
 _MODULES = (
     *("errors.py", "strict_model.py", "machine/milling.json"),
     *(f"machine/{name}" for name in _MACHINE_MODULES),
+    *(f"history/{name}" for name in ("__init__.py", "features.py", "machine_rows.py", "windows.py")),
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
     *("scorer/scoring.py", "scorer/version_files.py"),
 )
@@ -51,11 +53,11 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
     # Not "double": MLflow rejects integers for it, and the speed and wear in a CSV file can be integers. The scorer
     # itself rejects values that are not numbers.
     machine = from_json(files[MACHINE_FILE])
+    names = (*(machine.place_names if machine.needs_history else ()), *machine.input_names)
+    required = (*machine.place_names, *machine.required_input_names)
     inputs = [
-        ColSpec(
-            "string" if name in machine.categories else AnyType(), name, required=name in machine.required_input_names
-        )
-        for name in machine.input_names
+        ColSpec("string" if name in (MACHINE_ID, *machine.categories) else AnyType(), name, required=name in required)
+        for name in names
     ]
     folder = work / "model"
     with _importable(work):
@@ -68,7 +70,7 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
                 Schema(inputs),
                 Schema([ColSpec("double", "failure_probability"), ColSpec("integer", "predicted_failure")]),
             ),
-            input_example=example[[name for name in machine.input_names if name in example]],
+            input_example=example[[name for name in names if name in example]],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
     return folder

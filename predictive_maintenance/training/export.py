@@ -12,12 +12,15 @@ import pandas as pd
 
 from ..config.params import Params
 from ..errors import ModelError
+from ..history.features import needed_rows
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
-from ..machine.names import READING_ID
+from ..machine.names import READING_ID, TIMESTAMP
 from ..scorer.scoring import Scorer
 from ..scorer.version_files import (
+    FORMAT,
     GOLDEN_FILE,
+    HISTORY_FORMAT,
     MACHINE_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
@@ -28,6 +31,7 @@ from ..scorer.version_files import (
 from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities
+from .splits import SplitRows
 
 GOLDEN_ROWS = 64
 REFERENCE_ROWS = 2000
@@ -43,11 +47,9 @@ class Agreement:
     decision_flips: int
 
 
-def export_model(
-    trained: TrainedCandidate, train: pd.DataFrame, test: pd.DataFrame, params: Params
-) -> dict[str, bytes]:
-    """Return the files of a scorer by name. Golden rows come from `test`, the reference sample from `train`."""
-    machine = params.machine
+def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> dict[str, bytes]:
+    """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows."""
+    machine, train = params.machine, rows.train
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -58,16 +60,19 @@ def export_model(
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
         missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
+        format=HISTORY_FORMAT if machine.needs_history else FORMAT,
     )
-    onnx = to_onnx(trained.estimator, len(trained.features), missing_values=bool(machine.optional_sensor_names))
-    golden = _golden_rows(Scorer(spec, machine, onnx), test)
+    missing_values = bool(machine.optional_sensor_names or machine.window_features)
+    onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
+    golden = _golden_rows(Scorer(spec, machine, onnx), rows)
+    columns = (*machine.input_names, *machine.time_names, *machine.window_features, machine.label_name)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
     return {
         MODEL_FILE: onnx,
         SPEC_FILE: spec.to_json().encode(),
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
-        REFERENCE_FILE: json.dumps(_columnar(reference, (*machine.input_names, machine.label_name))).encode(),
+        REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
         TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
     }
 
@@ -197,8 +202,9 @@ def _npy_bytes(values: npt.NDArray[np.uint64]) -> bytes:
     return file.getvalue()
 
 
-def _golden_rows(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
-    """Pick held-out rows evenly by rank of probability, with their predictions."""
+def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
+    """Pick held-out rows evenly by rank of probability, with their predictions, and with the readings in their windows."""
+    test = split.test
     probabilities = scorer.probabilities(test)
     ranked = np.argsort(probabilities, kind="stable")
     alarms = int(scorer.decisions(probabilities).sum())
@@ -211,13 +217,26 @@ def _golden_rows(scorer: Scorer, test: pd.DataFrame) -> dict[str, Any]:
             ]
         )
     )
-    rows = test.iloc[picked]
-    probabilities = scorer.probabilities(rows)
-    return {
-        "readings": _columnar(rows, scorer.machine.input_names),
-        "probabilities": probabilities.tolist(),
-        "decisions": scorer.decisions(probabilities).tolist(),
-    }
+    machine = scorer.machine
+    readings = pd.concat([test, split.unlabelled], ignore_index=True) if len(split.unlabelled) else test
+    needed = needed_rows(machine, readings, picked)
+    rows = readings.iloc[needed]
+    golden: dict[str, Any] = {"readings": _columnar(rows, machine.input_names)}
+    if machine.needs_history:
+        golden = {"readings": _columnar(_with_plain_times(rows), (*machine.place_names, *machine.input_names))}
+        golden["rows"] = np.searchsorted(needed, picked).tolist()
+        rows = rows.drop(columns=list(machine.window_features))
+    expected = scorer.probabilities(rows)[np.searchsorted(needed, picked)]
+    if machine.needs_history and not np.array_equal(expected, probabilities[picked]):
+        raise ModelError("the golden rows get other probabilities from their windows alone than from the whole table")
+    return golden | {"probabilities": expected.tolist(), "decisions": scorer.decisions(expected).tolist()}
+
+
+def _with_plain_times(rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows` with the timestamps as text without zone, in UTC."""
+    if TIMESTAMP not in rows:
+        return rows
+    return rows.assign(**{TIMESTAMP: np.datetime_as_string(rows[TIMESTAMP].to_numpy(dtype="datetime64[us]"))})
 
 
 def _columnar(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -28,17 +28,21 @@ class SplitRows:
     """The rows of a run in time order. Columns added: `group`, and `position` in the order of all rows.
 
     `train` is for tuning, cross-validation and fitting. `fold` is the number of the fold that holds out each row of
-    `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report.
+    `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `unlabelled` are
+    readings without a label, which only later readings of their machines depend on.
     """
 
     train: pd.DataFrame
     fold: npt.NDArray[np.int8]
     test: pd.DataFrame
     notes: tuple[str, ...]
+    unlabelled: pd.DataFrame
 
 
-def split(frame: pd.DataFrame, machine: Machine, settings: SplitSettings, seed: int) -> SplitRows:
-    """Order `frame` in time, assign groups, hold some of them out and assign folds to the others.
+def split(
+    frame: pd.DataFrame, machine: Machine, settings: SplitSettings, seed: int, unlabelled: pd.DataFrame | None = None
+) -> SplitRows:
+    """Order `frame`, the labelled rows, in time, assign groups, hold some of them out and assign folds to the others.
 
     Raises DataError if a side or a fold has too few failures or too few healthy rows.
     """
@@ -49,7 +53,7 @@ def split(frame: pd.DataFrame, machine: Machine, settings: SplitSettings, seed: 
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
     fold = assign_folds(train, machine, settings.folds, seed)
-    return SplitRows(train, fold, test, _notes(rows, machine))
+    return SplitRows(train, fold, test, _notes(rows, machine), frame.iloc[:0] if unlabelled is None else unlabelled)
 
 
 def with_groups(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:

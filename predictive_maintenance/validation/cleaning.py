@@ -13,7 +13,7 @@ from ..machine.machine import Machine
 from ..machine.names import READING_ID
 from .cell_validation import MISSING, Faults, invalid_values
 from .parsing import ParsedRows, fault_table
-from .quarantine import CONTRADICTION, quarantine
+from .quarantine import CONTRADICTION, SAME_TIME, quarantine
 from .row_identity import are_content_ids
 
 
@@ -43,7 +43,9 @@ def clean(ingested: ParsedRows, machine: Machine, settings: CleaningSettings) ->
     """
     frame, quarantined = ingested.frame, ingested.quarantined
     names = [name for name in machine.columns if name in frame]
-    duplicates, conflicts = _duplicates(frame, names)
+    duplicates, conflicts = (
+        _at_the_same_time(frame, names, machine) if machine.is_over_time else _duplicates(frame, names)
+    )
     faults = pd.concat([ingested.faults, validate(frame, names, machine), conflicts], ignore_index=True)
     faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
@@ -100,6 +102,26 @@ def _duplicates(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     values = frame.loc[conflicting, key].tolist()
     conflicts = Faults(key, CONTRADICTION, np.flatnonzero(conflicting), values)
     return exact & ~conflicting, fault_table([conflicts])
+
+
+def _at_the_same_time(frame: pd.DataFrame, names: Sequence[str], machine: Machine) -> tuple[np.ndarray, pd.DataFrame]:
+    """Which rows repeat an earlier row exactly, and faults for different rows of one machine at the same time.
+
+    Ids are not compared: a row without one gets an id that counts such rows.
+    """
+    places = list(machine.place_names)
+    repeated = frame.duplicated(places, keep=False).to_numpy() & frame[places].notna().all(axis=1).to_numpy()
+    exact, conflicting = np.zeros((2, len(frame)), dtype=bool)
+    if repeated.any():
+        rows = frame.loc[repeated, [name for name in names if name != READING_ID]]
+        exact[repeated] = rows.duplicated().to_numpy()
+        different = rows.drop_duplicates()[places].duplicated(keep=False)
+        keys = pd.MultiIndex.from_frame(frame[places])
+        conflicting = keys.isin(pd.MultiIndex.from_frame(rows.loc[different.index[different], places])) & repeated
+    values = frame.loc[conflicting, machine.time_name].astype("str").tolist()
+    return exact & ~conflicting, fault_table(
+        [Faults(machine.time_name, SAME_TIME, np.flatnonzero(conflicting), values)]
+    )
 
 
 def _reasons(cells: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def compressor_model(machines, quick, compressor_readings):
     params = quick.override(machine=to_plain(bare(machines["compressor"])))
     rows = read_split(compressor_readings, params)
     trained = train_untuned("lightgbm", rows.train, rows.fold, params)
-    scorer = Scorer.from_files(export_model(trained, rows.train, rows.test, params))
+    scorer = Scorer.from_files(export_model(trained, rows, params))
     return SimpleNamespace(machine=params.machine, scorer=scorer, rows=rows, params=params)
 
 

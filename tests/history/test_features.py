@@ -19,6 +19,7 @@ sensors:
 history: {windows: [5, 4 readings], statistics: [mean, std, slope, last_difference]}
 features: {rise: {label: Rise, formula: t24 - t24_mean_5cycle}}
 label: {column: failed}
+group: machine
 """)
 
 

@@ -17,6 +17,7 @@ sensors:
 history: {windows: [5, 30 cycle, 4 readings], statistics: [mean, slope, missing_share]}
 features: {rise: {label: Rise, formula: t24 - t24_mean_30cycle}}
 label: {column: failed}
+group: machine
 """
 PUMP = ENGINE.replace("kind: counter, unit: cycle", "kind: timestamp").replace("5, 30 cycle", "3h, 7 d, 1.5h")
 PUMP = PUMP.replace("30cycle", "7d").replace("units: [cycle]\n", "")
@@ -38,7 +39,7 @@ def test_the_features_are_named_by_sensor_statistic_and_window():
 def test_durations_of_timestamps_are_microseconds():
     machine = parse_machine(PUMP)
     lengths = {feature.span.name: feature.span.length for feature in machine.window_features.values()}
-    assert lengths == {"3h": 3 * 3.6e9, "7d": 7 * 86.4e9, "1_5h": 1.5 * 3.6e9, "4readings": None}
+    assert lengths == {"3h": 3 * 3.6e9, "7d": 7 * 86.4e9, "1_5h": 1.5 * 3.6e9, "4readings": 0.0}
     assert machine.unit("ratio_slope_3h") == "1/h"
 
 
@@ -46,10 +47,10 @@ def test_durations_of_timestamps_are_microseconds():
     ("old", "new", "message"),
     [
         ("machine: {headers: [unit]}\n", "", "history needs the column of the machine: add machine"),
-        ("30 cycle", "30 h", "'30 h' is not a window: write 30, or 30 cycle, or 5 readings"),
+        ("30 cycle", "30 h", "'30 h' is not a span of time: write 30, or 30 cycle, or 5 readings"),
         ("30 cycle", "5 cycle", "the window '5 cycle' is listed twice: it equals '5'"),
-        ("4 readings", "0 readings", "'0 readings' is not a window"),
-        ("4 readings", "0", "'0' is not a window"),
+        ("4 readings", "0 readings", "'0 readings' is not a span of time"),
+        ("4 readings", "0", "'0' is not a span of time"),
         ("statistics: [mean", "sensors: [t42], statistics: [mean", "'t42' is not a sensor; did you mean 't24'?"),
         ("statistics: [mean", "statistics: [mean, mean", "'mean' is listed twice"),
         (

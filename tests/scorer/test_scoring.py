@@ -161,7 +161,7 @@ def test_a_version_with_a_missing_damaged_or_later_description_is_refused(small,
 
 def test_a_newer_format_is_refused(small):
     spec = json.loads(small.files["scorer.json"]) | {"format": 99}
-    with pytest.raises(ModelError, match="has format 99, this code reads 1, 2 and 3: update the package"):
+    with pytest.raises(ModelError, match="has format 99, this code reads 1, 2, 3 and 4: update the package"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 
@@ -218,6 +218,6 @@ def test_the_same_seed_and_rows_give_the_same_files(small):
         estimator_probabilities(again, small.rows.test, MILLING),
         estimator_probabilities(small.trained, small.rows.test, MILLING),
     )
-    files = export_model(again, small.rows.train, small.rows.test, small.params)
+    files = export_model(again, small.rows, small.params)
     assert files["scorer.json"] == small.files["scorer.json"]
     assert files["golden.json"] == small.files["golden.json"]

@@ -1,0 +1,95 @@
+"""Label clean readings, and make rows to train on: statistics of windows, computed features and the label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import DataError
+from ..history.features import as_times, complete, machine_codes, time_order
+from ..history.labels import AFTER_FAILURE, CENSORED, FAILS, run_to_failure_labels
+from ..history.machine_rows import machine_bounds
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID
+from ..machine.spans import Span
+
+_REASONS = {
+    CENSORED: "the machine was not observed until the end of the horizon",
+    AFTER_FAILURE: "at a failure, or shortly after it",
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """(n,) FAILS or DOES_NOT_FAIL for each clean reading, or why it has no label: CENSORED, AFTER_FAILURE."""
+
+    values: npt.NDArray[np.int8]
+
+    @property
+    def are_known(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each reading has a label."""
+        return self.values >= 0
+
+    @property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each reading is labelled as a failure."""
+        return self.values == FAILS
+
+    def reasons(self) -> dict[str, int]:
+        """The number of readings without a label, by reason."""
+        counts = {text: int((self.values == code).sum()) for code, text in _REASONS.items()}
+        return {text: count for text, count in counts.items() if count}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """`frame` has the rows with all features and the label; `unlabelled` has the others, which are only history.
+
+    `reasons` are counts of the unlabelled rows by reason.
+    """
+
+    frame: pd.DataFrame
+    unlabelled: pd.DataFrame
+    reasons: Mapping[str, int]
+
+
+def label(frame: pd.DataFrame, machine: Machine) -> Labels:
+    """Label clean readings. Raises DataError if no reading is known to be healthy for the length of the horizon."""
+    if machine.horizon:
+        return Labels(_run_to_failure(frame, machine, machine.horizon))
+    return Labels(frame[machine.label_name].to_numpy())
+
+
+def with_features(frame: pd.DataFrame, labels: Labels, machine: Machine) -> LabelledRows:
+    """Add the statistics of windows, the computed features and the label to clean readings, as far as there are any.
+
+    A row for which a formula has no finite value gets no label. Raises DataError for readings without machine or time.
+    """
+    if machine.window_features:
+        completed = complete(machine, frame)
+        frame = frame.assign(**{name: completed[name] for name in machine.window_features})
+    frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}))
+    faults = machine.formula_faults(frame)
+    known = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
+    formulas = {f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()}
+    return LabelledRows(
+        frame=frame if known.all() else frame[known].reset_index(drop=True),
+        unlabelled=frame[~known].reset_index(drop=True),
+        reasons=labels.reasons() | formulas,
+    )
+
+
+def _run_to_failure(frame: pd.DataFrame, machine: Machine, horizon: Span) -> npt.NDArray[np.int8]:
+    machines, times = machine_codes(frame[MACHINE_ID]), as_times(frame[machine.time_name], machine)
+    order = time_order(machines, times)
+    bounds = machine_bounds(machines[order])
+    if not (times[order][bounds[1:] - 1] - times[order][bounds[:-1]] > horizon.length).any():
+        raise DataError(
+            f"the horizon {horizon.text} is longer than the readings of every machine: all of them would be labelled as "
+            "failures: shorten label.run_to_failure.horizon in machine.yaml, or add readings"
+        )
+    labels = np.empty(len(frame), dtype=np.int8)
+    labels[order] = run_to_failure_labels(times[order], bounds, horizon.length)
+    return labels
