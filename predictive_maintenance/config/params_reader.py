@@ -8,9 +8,9 @@ from typing import Any
 from ..errors import ConfigError
 from ..machine.machine import Machine
 from ..machine.machine_json import to_plain
-from .machine_folders import DEFAULT_MACHINE, machine_folders
+from .machine_folders import DEFAULT_MACHINE, description_path
 from .params import for_machine, merged
-from .project import PARAMS_NAME, project_dir
+from .project import PARAMS_NAME, params_file, project_dir
 from .text_file import read_text
 from .yaml_reader import read_plain_yaml
 
@@ -49,14 +49,13 @@ def machine_params(name: str, project: Path) -> dict[str, Any]:
 
     Raises ConfigError.
     """
-    for folder in machine_folders(name, project):
-        if (path := folder / PARAMS_NAME).is_file():
-            own = read_plain_yaml(read_text(path), str(path))
-            if not isinstance(own, dict):
-                raise ConfigError(f"{path}: the file: Input should be an object")
-            if "machine" in own:
-                raise ConfigError(
-                    f"{path}: machine: the settings in this folder are those of its machine: remove the line"
-                )
-            return own
-    return {}
+    described = description_path(name, project)
+    path = described.with_name(PARAMS_NAME) if described else None
+    if path is None or not path.is_file() or path.resolve() == params_file().resolve():
+        return {}
+    own = read_plain_yaml(read_text(path), str(path))
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: the file: Input should be an object")
+    if "machine" in own:
+        raise ConfigError(f"{path}: machine: the settings in this folder are those of its machine: remove the line")
+    return own

@@ -69,7 +69,8 @@ def with_features(frame: pd.DataFrame, labels: Labels, machine: Machine) -> Labe
     """
     if machine.window_features:
         completed = complete(machine, frame)
-        frame = frame.assign(**{name: completed[name] for name in machine.window_features})
+        statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=frame.index)
+        frame = pd.concat([frame, statistics], axis=1)
     frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}))
     faults = machine.formula_faults(frame)
     known = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
