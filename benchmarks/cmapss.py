@@ -102,7 +102,9 @@ def read_test_set(data: Path, params: "Params") -> "pd.DataFrame":
     remaining = np.loadtxt(data / "RUL_FD001.txt")
     ends = rows.groupby("machine_id", sort=False)["counter"].transform("max")
     left = ends - rows["counter"] + remaining[rows["machine_id"].astype(int) - 1]
-    return rows.assign(**{params.machine.label_name: (left <= HORIZON_CYCLES).astype("int8"), "group": rows["machine_id"]})
+    return rows.assign(
+        **{params.machine.label_name: (left <= HORIZON_CYCLES).astype("int8"), "group": rows["machine_id"]}
+    )
 
 
 def _estimates(scores: "Scores") -> Iterator[str]:
@@ -119,7 +121,9 @@ def _without_history(path: Path) -> Path:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=PROJECT / "data" / "raw", help="folder of the three files of FD001")
+    parser.add_argument(
+        "--data", type=Path, default=PROJECT / "data" / "raw", help="folder of the three files of FD001"
+    )
     parser.add_argument("--current-only", action="store_true", help="also train on one reading alone")
     return parser.parse_args()
 

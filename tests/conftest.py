@@ -24,9 +24,11 @@ from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.training.candidate import TrainedCandidate, train_untuned
 from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.labelling import label, with_features
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
+from tests.fixtures.run_to_failure import engine, runs_to_failure
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
@@ -196,6 +198,43 @@ def small_compressor_forest(small_compressor: Small, tmp_path_factory: pytest.Te
         _train("random_forest", small_compressor.rows, small_compressor.params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small compressor forest", train), small_compressor.params)
+
+
+@pytest.fixture(scope="session")
+def cmapss() -> Path:
+    """The folder of C-MAPSS. The test is skipped without it; it fails if PDM_REQUIRE_CMAPSS is set, as in CI."""
+    folder = Path(os.environ.get("PDM_CMAPSS_DIR", REPOSITORY / "data" / "raw"))
+    if not (folder / "train_FD001.txt").is_file():
+        message = f"{folder}: C-MAPSS FD001 is not there: set PDM_CMAPSS_DIR to its folder"
+        pytest.fail(message) if os.environ.get("PDM_REQUIRE_CMAPSS") else pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine_params(params: Params) -> Params:
+    return params.override(machine=to_plain(engine()))
+
+
+@pytest.fixture(scope="session")
+def engine_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Readings of engines that run until they fail, in no order."""
+    path = tmp_path_factory.mktemp("engines") / "readings.csv"
+    runs_to_failure().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A LightGBM of a machine with history, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        machine = engine_params.machine
+        cleaned = clean(ingest((Source(uri=str(engine_csv)),), machine), machine, engine_params.cleaning).frame
+        labelled = with_features(cleaned, label(cleaned, machine), machine)
+        rows = split(labelled.frame, machine, engine_params.split, engine_params.training.seed, labelled.unlabelled)
+        _train("lightgbm", rows, engine_params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small engine", train), engine_params)
 
 
 def _split(frame: pd.DataFrame, params: Params) -> SplitRows:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from predictive_maintenance.errors import ModelError
 from predictive_maintenance.inference.explaining import Explainer
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.missing_values import unusual_missing_values
@@ -48,6 +49,11 @@ class ServedModel:
     def load(cls, folder: Path, version: ModelVersion) -> Self:
         """Load a version. Raises ModelError if a file is missing or damaged, or a golden row gets another answer."""
         scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
+        if scorer.machine.needs_history:
+            raise ModelError(
+                f"the {scorer.machine.description.name} has features from earlier readings, which requests do not have yet: "
+                "score files with predictive-maintenance score, or serve the version with MLflow"
+            )
         reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.machine)
         return cls(
             version=version,

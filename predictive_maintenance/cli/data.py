@@ -45,9 +45,10 @@ def check(params_file: Path | None, file: Path) -> None:
     """
     from ..inference.files import check_file
 
-    checked = check_file(file, load_settings(params_file).machine)
+    machine = load_settings(params_file).machine
+    checked = check_file(file, machine)
     click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
-    _print_columns(checked)
+    _print_columns(checked, machine.horizon is not None)
     if checked.bad_rows:
         _print_bad_cells(checked)
         sys.exit(1)
@@ -162,13 +163,15 @@ def fetch(params_file: Path | None, output: Path | None, url: str | None) -> Non
     )
 
 
-def _print_columns(checked: CheckedFile) -> None:
+def _print_columns(checked: CheckedFile, is_label_computed: bool) -> None:
     for name, (header, scale, offset) in checked.match.columns.items():
         converted = f", converted: x {scale:g} + {offset:g}" if (scale, offset) != (1.0, 0.0) else ""
         click.echo(f"  {header!r} is used as {name}{converted}")
     if ignored := ", ".join(repr(name) for name in checked.match.ignored):
         click.echo(f"  not used: {ignored}")
-    if checked.failures is None:
+    if is_label_computed:
+        click.echo("  the label is computed in training: every machine fails at its last reading")
+    elif checked.failures is None:
         click.echo("  no label column: the file can be scored, but not used for training")
     else:
         click.echo(f"  {count(checked.failures, 'failure')}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..history.features import complete
 from ..machine.header_matching import header_key
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
@@ -56,7 +57,7 @@ def read_rows(
 
     `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows.
     """
-    frame = _as_described(before, challenger, rows)
+    frame = _with_statistics(before, challenger, _as_described(before, challenger, rows), rows)
     seen = _seen(champion, before, frame)
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
@@ -79,7 +80,8 @@ def read_rows(
 
 def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:
     inputs = [name for name in challenger.input_names if name in rows]
-    if missing := [name for name in champion.required_input_names if name not in inputs]:
+    places = [name for name in champion.place_names if name not in rows] if champion.needs_history else []
+    if missing := places + [name for name in champion.required_input_names if name not in inputs]:
         yield f"it needs {_columns(missing)}, which the held-out rows do not have"
     if changed := [
         name
@@ -93,6 +95,9 @@ def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> It
             yield f"column {name} has unit {before} for it and {now} in the held-out rows"
     if champion.label_name != challenger.label_name:
         yield f"it predicts {champion.label_name}, and this model predicts {challenger.label_name}"
+    elif champion.horizon != challenger.horizon:
+        before, now = (f"within {each.horizon.text}" if each.horizon else "a column" for each in (champion, challenger))
+        yield f"{champion.label_name} is {before} for it and {now} in the held-out rows"
 
 
 def _conversion(champion: Machine, challenger: Machine, name: str) -> tuple[float, float] | None:
@@ -111,6 +116,15 @@ def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) ->
             scale, offset = conversion
             frame[name] = frame[name] * scale + offset
     return frame
+
+
+def _with_statistics(champion: Machine, challenger: Machine, frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with the champion's statistics of windows: those of `rows` where both have them, else over all of `frame`."""
+    if not champion.window_features:
+        return frame
+    same = {name for name, feature in champion.window_features.items() if challenger.window_features.get(name) == feature}
+    computed = rows if same == set(champion.window_features) else complete(champion, frame)
+    return pd.concat([frame, pd.DataFrame({name: computed[name] for name in champion.window_features})], axis=1)
 
 
 def _seen(champion: BaselineModel, before: Machine, frame: pd.DataFrame) -> BoolArray:

@@ -1,4 +1,8 @@
-"""Check or score a file of readings in batches, so that it can be larger than memory."""
+"""Check or score a file of readings in batches, so that it can be larger than memory.
+
+If the machine has a history, a score depends on earlier rows, which may be anywhere in the file. The columns that the model
+reads are then held in memory while the file is scored, and the file is read twice.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
+from ..history.features import complete
 from ..ingestion.csv_reader import Dialect, MalformedRow
 from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
@@ -22,8 +27,11 @@ from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
 from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
+from ..validation.cell_validation import Faults, plain_array, unparsed
 from ..validation.cleaning import validate
-from ..validation.parsing import parse
+from ..validation.parsing import fault_table, parse
+from ..validation.quarantine import SAME_TIME
+from ..validation.times import parse_times
 from .unit_check import UnitCheck
 
 ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
@@ -146,13 +154,17 @@ def score_file(
     machine = scorer.machine
     table = TableFile.open(path, written=machine.description.format)
     match = _match(table, machine, aliases)
-    names = [name for name in machine.input_names if name in match.columns]
+    needed = (*machine.place_names, *machine.input_names) if machine.needs_history else machine.input_names
+    names = [name for name in needed if name in match.columns and name != TIMESTAMP]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
     scored, missing = ScoredFile(), MissingValues(scorer)
     dialect = table.dialect or Dialect()
+    checked = _checked_batches(table, match, names, machine)
+    if machine.needs_history:
+        checked = _completed(checked, table, match, machine)
     with writer(output, dialect) as write:
-        for batch, frame, faults in _prefetch(_checked_batches(table, match, names, machine)):
+        for batch, frame, faults in _prefetch(checked):
             good = np.ones(len(frame), dtype=bool)
             good[faults["position"]] = False
             missing.add(frame[good], int(good.sum()))
@@ -177,7 +189,10 @@ def _match(table: TableFile, machine: Machine, aliases: Aliases) -> HeaderMatch:
         match = machine.match_headers(table.headers, aliases)
     except SourceError as error:
         raise SourceError(f"{table.name}: {error}") from None
-    if missing := match.missing(machine.required_input_names):
+    needed = (
+        (*machine.place_names, *machine.required_input_names) if machine.needs_history else machine.required_input_names
+    )
+    if missing := match.missing(needed):
         raise SourceError(
             f"{table.name}: {machine.describe_missing(missing, match.ignored)}\n"
             f"columns not recognised: {', '.join(match.ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
@@ -199,6 +214,59 @@ def _checked_batches(
         found = validate(frame, names, machine)
         faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])
         yield batch, frame, faults.sort_values("position", ignore_index=True)
+
+
+def _completed(
+    checked: Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]],
+    table: TableFile,
+    match: HeaderMatch,
+    machine: Machine,
+) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
+    """The checked batches with the statistics of each row's windows. A rejected row is in no window.
+
+    A row of the same machine and time as another row is a fault of both. Reads the file again for the raw batches.
+    """
+    parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    cells: list[pa.Array] = []
+    for batch, frame, faults in checked:
+        parts.append((frame, faults))
+        cells += [batch.column(match.columns[TIMESTAMP][0])] if TIMESTAMP in match.columns else []
+    if not parts:
+        return
+    starts = np.cumsum([0, *(len(frame) for frame, _ in parts)])
+    rows = pd.concat([frame for frame, _ in parts], ignore_index=True)
+    found = [
+        faults.assign(position=faults["position"] + start) for (_, faults), start in zip(parts, starts, strict=False)
+    ]
+    if cells:
+        rows[TIMESTAMP], bad_times = _times(cells, match.columns[TIMESTAMP][0])
+        found.append(bad_times)
+    faults = pd.concat([*found, _same_times(rows, pd.concat(found), machine)], ignore_index=True)
+    good = np.ones(len(rows), dtype=bool)
+    good[faults["position"]] = False
+    completed = complete(machine, rows[good])
+    statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=rows.index[good])
+    rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
+    for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
+        own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(
+            "position", ignore_index=True
+        )
+        yield batch, rows[start:end].reset_index(drop=True), own.assign(position=own["position"] - start)
+
+
+def _times(cells: Sequence[pa.Array], header: str) -> tuple[pd.Series, pd.DataFrame]:
+    """The times of a whole column, because one format applies to all of it, and its faults."""
+    plain = plain_array(pa.chunked_array(cells), header)
+    times, reason = parse_times(plain, header)
+    return times, fault_table(unparsed(TIMESTAMP, plain, times.isna().to_numpy(), reason))
+
+
+def _same_times(rows: pd.DataFrame, faults: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    """A fault for each row, among those without another fault, with the machine and the time of another one."""
+    others = rows.drop(index=faults["position"].unique())
+    repeated = others.duplicated(list(machine.place_names), keep=False)
+    positions = others.index[repeated].to_numpy()
+    return fault_table([Faults(machine.time_name, SAME_TIME, positions, [""] * len(positions))])
 
 
 def _score(

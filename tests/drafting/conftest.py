@@ -1,7 +1,6 @@
 """Files of readings as strangers have them: other languages, separators, units, labels, and faults."""
 
 import math
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +11,8 @@ import pytest
 
 from predictive_maintenance.drafting.draft import Draft, draft
 from predictive_maintenance.drafting.readings_table import read_tables
-from tests.paths import REPOSITORY
 
 ROWS = 400
-CMAPSS = os.environ.get("PDM_CMAPSS_DIR", REPOSITORY / "data" / "raw" / "cmapss")
-
-
-@pytest.fixture(scope="session")
-def cmapss() -> Path:
-    """The folder of C-MAPSS. The test is skipped without it; it fails if PDM_REQUIRE_CMAPSS is set, as in CI."""
-    folder = Path(CMAPSS)
-    if not (folder / "train_FD001.txt").is_file():
-        message = f"{folder}: C-MAPSS FD001 is not there: set PDM_CMAPSS_DIR to its folder"
-        pytest.fail(message) if os.environ.get("PDM_REQUIRE_CMAPSS") else pytest.skip(message)
-    return folder
 
 
 @pytest.fixture
