@@ -24,8 +24,9 @@ environment: $(READY)  ## Create the environment .venv only (every other target 
 train: $(READY)  ## Train a model on simulated readings, apply the quality gate, and promote it
 	$(BIN)/python flows/train_flow.py run
 
-data: $(READY)  ## Download the AI4I 2020 data set to data/raw and verify it (CC BY 4.0; needs internet access)
+data: $(READY)  ## Download the data sets AI4I 2020 and C-MAPSS FD001 to data/raw and verify them (needs internet access)
 	$(BIN)/python -m predictive_maintenance fetch --machine milling
+	$(BIN)/python -m predictive_maintenance fetch --machine turbofan
 
 serve: $(READY)  ## Serve the production model on 127.0.0.1:8000, or on PORT=8011; trains one first if there is none
 	@$(BIN)/python -m predictive_maintenance status --fail-without-production > /dev/null; \

@@ -122,7 +122,9 @@ def _with_statistics(champion: Machine, challenger: Machine, frame: pd.DataFrame
     """`frame` with the champion's statistics of windows: those of `rows` where both have them, else over all of `frame`."""
     if not champion.window_features:
         return frame
-    same = {name for name, feature in champion.window_features.items() if challenger.window_features.get(name) == feature}
+    same = {
+        name for name, feature in champion.window_features.items() if challenger.window_features.get(name) == feature
+    }
     computed = rows if same == set(champion.window_features) else complete(champion, frame)
     return pd.concat([frame, pd.DataFrame({name: computed[name] for name in champion.window_features})], axis=1)
 

@@ -11,7 +11,7 @@ import httpx
 from ..config.uris import redact, redact_text
 from ..errors import SourceError
 
-_SECONDS, _MAX_BYTES = 60.0, 64 * 2**20
+_SECONDS, _MAX_BYTES = 60.0, 16 * 2**20
 
 
 def fetch_files(wanted: Mapping[Path, str], url: str, data_set: str) -> bool:

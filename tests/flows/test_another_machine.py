@@ -1,11 +1,20 @@
-"""The whole flow trains a machine unlike milling: no category, no id, no time, optional sensors."""
+"""The whole flow trains machines unlike milling: one without category, id and time; one over time, with history."""
 
 import shutil
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.inference.files import score_file
+from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.machine_json import from_json, to_plain
 from tests.fixtures.described_machines import FILES
+from tests.paths import REPOSITORY
+
+ENGINES = 30
 
 pytestmark = [pytest.mark.flow, pytest.mark.long]
 
@@ -28,3 +37,27 @@ def test_a_machine_of_the_project_is_trained_judged_and_registered_with_its_desc
     assert to_plain(described) == to_plain(compressor_params.machine)
     assert set(registry.load_scorer(version.version).spec.missing_shares) == {"oil_degc", "vibration_mm_s", "humidity"}
     assert place.registry().production_version() is None  # that of the milling machine
+
+
+def test_a_machine_over_time_is_trained_with_its_own_settings_and_scores_files(place, quick_params, cmapss, tmp_path):
+    rows = (cmapss / "train_FD001.txt").read_text().splitlines(keepends=True)
+    some = tmp_path / "some.txt"
+    some.write_text("".join(row for row in rows if int(row.split()[0]) <= ENGINES))
+    own = yaml.safe_load((REPOSITORY / "machines" / "turbofan" / "params.yaml").read_text())
+    own["candidates"] = {"lightgbm": {"fixed": {"max_bin": 63, "n_estimators": 40}}}
+    folder = place.root / "machines" / "turbofan"
+    folder.mkdir(parents=True)
+    (folder / "machine.yaml").write_text((REPOSITORY / "machines" / "turbofan" / "machine.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(own))
+    code, output = place.run(
+        "run", "--machine", "turbofan", "--sources", str(some), config=quick_params, PDM_PROJECT_DIR=str(place.root)
+    )
+    assert code == 0, output
+    assert "version 1 is in production: models:/turbofan_engine@production" in output
+    registry = place.registry(str(folder / "machine.yaml"))
+    scorer = registry.load_scorer("1")
+    readings = ingest((Source(uri=str(cmapss / "test_FD001.txt")),), scorer.machine).frame
+    scored = score_file(cmapss / "test_FD001.txt", tmp_path / "scored.parquet", scorer, "1", {})
+    assert (scored.rows, scored.rejected) == (13_096, 0)
+    written = pq.read_table(tmp_path / "scored.parquet", columns=["failure_probability"]).column(0).to_numpy()
+    np.testing.assert_array_equal(written, scorer.probabilities(readings))

@@ -1,0 +1,63 @@
+"""A champion whose features come from earlier readings, compared on the held-out rows of a challenger."""
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.config.machine_file import parse_machine
+from predictive_maintenance.evaluation.baseline_model import BaselineModel
+from predictive_maintenance.evaluation.champion_rows import read_rows, why_not_comparable
+from predictive_maintenance.evaluation.comparison import compare
+from tests.fixtures.run_to_failure import DESCRIPTION
+
+
+@pytest.fixture
+def champion(small_engine):
+    """The model in production, which was trained on none of the rows."""
+    return BaselineModel(
+        version="3",
+        scorer=small_engine.scorer,
+        training_rows=np.empty(0, dtype=np.uint64),
+        training_fingerprint="other",
+    )
+
+
+def test_a_champion_of_the_same_description_gets_its_own_probabilities(small_engine, champion):
+    rows, scorer = small_engine.rows, small_engine.scorer
+    probabilities = scorer.probabilities(rows.test)
+    comparison = compare(
+        champion, rows.test, probabilities, scorer.decisions(probabilities), "new", small_engine.params, rows.train
+    )
+    assert comparison.rows == len(rows.test)
+    assert comparison.champion == comparison.challenger
+
+
+def test_a_champion_with_other_windows_gets_them_from_all_held_out_rows(small_engine, champion):
+    rows, machine = small_engine.rows, small_engine.params.machine
+    challenger = parse_machine(DESCRIPTION.replace("[12h, 3 readings]", "[6h, 12h]"))
+    test = rows.test.drop(columns=[name for name in machine.window_features if name.endswith("3readings")])
+    read = read_rows(champion, machine, challenger, test, rows.train)
+    np.testing.assert_array_equal(
+        small_engine.scorer.probabilities(read.frame), small_engine.scorer.probabilities(rows.test)
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("horizon: 24h", "horizon: 48h", "fails_soon is within 24 h for it and within 48 h in the held-out rows"),
+        (
+            "run_to_failure: {horizon: 24h}",
+            "headers: [x]",
+            "fails_soon is within 24 h for it and a column in the held-out",
+        ),
+    ],
+)
+def test_a_label_with_another_meaning_is_not_comparable(small_engine, old, new, reason):
+    challenger = parse_machine(DESCRIPTION.replace(old, new))
+    assert reason in why_not_comparable(small_engine.params.machine, challenger, small_engine.rows.test)
+
+
+def test_rows_without_the_places_in_time_are_not_comparable(small_engine):
+    challenger = parse_machine(DESCRIPTION.replace("kind: timestamp", "kind: counter, unit: h"))
+    rows = small_engine.rows.test.rename(columns={"timestamp": "counter"})
+    assert "it needs column timestamp" in why_not_comparable(small_engine.params.machine, challenger, rows)

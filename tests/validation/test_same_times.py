@@ -1,0 +1,62 @@
+"""Readings of machines over time: two of one machine at the same time, and rows without machine or time."""
+
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config.params import CleaningSettings
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.errors import SourceError
+from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.validation.cleaning import clean
+from tests.fixtures.run_to_failure import engine, runs_to_failure
+
+LENIENT = CleaningSettings(max_quarantined_share=1.0)
+
+
+@pytest.fixture
+def cleaned(tmp_path):
+    """Clean a table of readings, written to one file for each of its parts."""
+
+    def clean_rows(*parts):
+        paths = []
+        for number, part in enumerate(parts):
+            paths.append(tmp_path / f"{number}.csv")
+            part.to_csv(paths[-1], index=False)
+        return clean(ingest([Source(uri=str(path)) for path in paths], engine()), engine(), LENIENT)
+
+    return clean_rows
+
+
+@pytest.fixture
+def readings():
+    return runs_to_failure(2)
+
+
+def test_an_exact_repetition_is_dropped_and_counted_also_from_an_overlapping_file(cleaned, readings):
+    result = cleaned(readings, readings[:5])
+    assert (len(result.frame), result.collapsed_duplicates, result.quarantined_rows) == (len(readings), 5, 0)
+
+
+def test_other_values_at_the_same_time_put_all_of_these_rows_into_quarantine(cleaned, readings):
+    result = cleaned(pd.concat([readings, readings[3:4].assign(heat=444.0)]))
+    assert len(result.frame) == len(readings) - 1
+    assert result.quarantine["reason"].tolist() == ["also the time of another reading of this machine"] * 2
+    assert result.quarantine["row"].tolist() == [4, len(readings) + 1]
+
+
+def test_two_machines_may_have_readings_at_the_same_time(cleaned, readings):
+    copies = readings.assign(machine_id=readings["machine_id"] + " twin")
+    assert cleaned(readings, copies).quarantined_rows == 0
+
+
+def test_a_row_without_a_time_is_in_quarantine(cleaned, readings):
+    rows = readings.assign(timestamp=readings["timestamp"].astype(str))
+    rows.loc[2, "timestamp"] = "later"
+    result = cleaned(rows)
+    assert result.quarantine[["row", "column"]].to_numpy().tolist() == [[3, "timestamp"]]
+
+
+@pytest.mark.parametrize("column", ["machine_id", "timestamp"])
+def test_a_file_without_machine_or_time_is_refused(cleaned, readings, column):
+    with pytest.raises(SourceError, match=column):
+        cleaned(readings.drop(columns=column))
