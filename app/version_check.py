@@ -22,6 +22,9 @@ from pydantic import BaseModel, ValidationError
 
 from predictive_maintenance.config.serving_params import load_serving_params
 from predictive_maintenance.errors import ModelError, RegistryError
+from predictive_maintenance.history.features import complete
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.scorer.scoring import BATCH_ROWS, Scorer
 from predictive_maintenance.scorer.version_files import (
     GOLDEN_FILE,
@@ -38,6 +41,7 @@ from .http import batch_request, batch_response
 from .http.media_types import JSON, TABLES
 from .schemas.model import ModelCard, Thresholds
 from .schemas.prediction import BatchPrediction, Prediction, WhatIf
+from .schemas.reading import HISTORY
 from .serving.isolated_check import REFUSED
 from .serving.served_model import ServedModel
 from .settings import Settings
@@ -96,7 +100,8 @@ def check_version(folder: Path, version: ModelVersion) -> None:
 
 def _score_full_batch(scorer: Scorer, golden: GoldenRows) -> None:
     """Score as many rows as the trees ever score at once: the memory that they need grows with the rows."""
-    scorer.probabilities({name: np.resize(np.asarray(values), BATCH_ROWS) for name, values in golden.columns.items()})
+    columns = complete(scorer.machine, golden.columns)  # repeated rows would be of one machine at the same time
+    scorer.probabilities({name: np.resize(np.asarray(values), BATCH_ROWS) for name, values in columns.items()})
 
 
 async def _call_routes(model: ServedModel, golden: GoldenRows) -> None:
@@ -116,7 +121,8 @@ def _calls(model: ServedModel, golden: GoldenRows) -> list[_Call]:
     columns = golden.columns
     readings = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     # One reading without and one with an alarm.
-    single = [readings[golden.decisions.index(decision)] for decision in (False, True)]
+    positions = [int(golden.positions[golden.decisions.index(decision)]) for decision in (False, True)]
+    single = [_with_history(readings, position, model.scorer.machine) for position in positions]
     calls = [_Call(method="GET", path="/ready"), _Call(method="GET", path="/model", schema=ModelCard)]
     for reading in single:
         calls += [
@@ -130,6 +136,16 @@ def _calls(model: ServedModel, golden: GoldenRows) -> list[_Call]:
     if model.thresholds:
         calls.append(_Call(method="GET", path="/model/thresholds", schema=Thresholds))
     return [*calls, _Call(method="POST", path="/invocations", body=readings, schema=BatchPrediction)]
+
+
+def _with_history(readings: list[dict[str, Any]], position: int, machine: Machine) -> dict[str, Any]:
+    """The reading at `position`, with the earlier ones of its machine if it has a history."""
+    reading = readings[position]
+    if not machine.needs_history:
+        return reading
+    time = machine.time_name
+    of_machine = (other for other in readings if other[MACHINE_ID] == reading[MACHINE_ID])
+    return reading | {HISTORY: [other for other in of_machine if other[time] < reading[time]]}
 
 
 async def _check_call(app: Any, call: _Call) -> None:

@@ -16,6 +16,7 @@ from predictive_maintenance.validation.cell_validation import invalid_values, pa
 from ..problems import Problem, field_problem
 from ..schemas.reading import ReadingSchema
 from .batch import Batch
+from .batch_places import add_place_errors
 from .json_batch import read_json_batch
 from .media_types import CSV, TABLES
 from .tables import BodyTable, body_limits, limit_problem, open_table
@@ -52,6 +53,8 @@ def read_batch(
     if batch.rows == 0:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the batch is empty: send at least one reading")
     batch.add_faults(invalid_values(batch.columns, machine.input_names, machine))
+    if machine.needs_history:
+        add_place_errors(batch, machine)
     return batch
 
 
@@ -85,23 +88,26 @@ def _parse_table(
     table: BodyTable, machine: Machine, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
 ) -> Batch:
     match = machine.match_headers(table.schema.names, aliases)
-    if missing := match.missing(machine.required_input_names):
+    places = machine.place_names if machine.needs_history else ()
+    if missing := match.missing((*places, *machine.required_input_names)):
         lines = machine.describe_missing(missing, match.ignored).splitlines()
         raise field_problem([(None, name, line) for name, line in zip(missing, lines, strict=True)])
-    names = [name for name in (READING_ID, *identity_columns, *machine.input_names) if name in match.columns]
+    wanted = dict.fromkeys((READING_ID, *places, *identity_columns, *machine.input_names))
+    names = [name for name in wanted if name in match.columns]
     cells = table.read([match.columns[name][0] for name in names])
     batch = Batch(rows=cells.num_rows + len(table.malformed), columns={})
     rows = np.delete(np.arange(batch.rows), [malformed.row - 1 for malformed in table.malformed])
     for name in names:
         values, faults = parse_column(cells.column(match.columns[name][0]), match, name, machine, table.decimal)
-        numeric = name in machine.sensor_names
+        numeric = name in machine.sensor_names or (name == COUNTER and name in places)
         column = np.full(batch.rows, np.nan if numeric else None, dtype=np.float64 if numeric else object)
         column[rows] = values if isinstance(values, np.ndarray) else values.to_numpy(zero_copy_only=False)
         if name == READING_ID:
             batch.reading_ids = column.tolist()
-        elif name in identity_columns:
+            continue
+        if name in identity_columns:
             batch.identity[name] = column.tolist()
-        else:
+        if name in (*places, *machine.input_names):
             batch.columns[name] = column
             batch.add_faults(faults, rows)
     for malformed in table.malformed:

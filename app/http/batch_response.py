@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from predictive_maintenance.history.features import complete
 from predictive_maintenance.machine.names import READING_ID
 from predictive_maintenance.scorer.missing_values import MissingValues
 
@@ -70,7 +71,9 @@ _ANSWER_FIELDS = _Record.__struct_fields__[1:-1]
 def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     """Score the valid rows of `batch`."""
     valid, spec = batch.valid_rows(), model.scorer.spec
-    columns = {name: batch.columns[name][valid] for name in model.scorer.machine.input_names}
+    machine = model.scorer.machine
+    given = {name: batch.columns[name][valid] for name in (*model.schema.places, *machine.input_names)}
+    columns = dict(complete(machine, given))
     probabilities = model.scorer.probabilities(columns) if valid.any() else np.empty(0)
     decisions = model.scorer.decisions(probabilities)
     elevated = probabilities * spec.missed_failure_cost >= spec.false_alarm_cost
@@ -84,7 +87,7 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
         probabilities=probabilities,
         decisions=decisions,
         levels=levels,
-        limit_codes=model.scorer.machine.exceeded_limit_codes(columns),
+        limit_codes=machine.exceeded_limit_codes(columns),
         warnings=_warnings(columns, model),
         batch_warnings=missing.warnings(),
     )

@@ -41,7 +41,7 @@ def _batch_content(schema: ReadingSchema) -> dict[str, Any]:
         JSON: {
             "schema": {
                 "anyOf": [
-                    {"type": "array", "minItems": 1, "items": schema.reading.json_schema()},
+                    {"type": "array", "minItems": 1, "items": schema.record.json_schema()},
                     schema.columns.json_schema(),
                 ]
             },

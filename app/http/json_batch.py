@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from predictive_maintenance.machine.names import READING_ID
+from predictive_maintenance.machine.names import COUNTER, READING_ID
 
 from ..problems import Problem, field_problem
 from ..schemas.reading import ReadingSchema
@@ -93,10 +93,14 @@ def _read_records(body: bytes, schema: ReadingSchema, max_rows: int, max_record_
 
 def _may_have_duplicate_keys(body: bytes, records: list[Any], schema: ReadingSchema) -> bool:
     machine = schema.machine
-    keys = len(machine.required_input_names) * len(records)
+    keys = len((*schema.places, *machine.required_input_names)) * len(records)
     for name in (READING_ID, *machine.optional_sensor_names):
         keys += sum(getattr(record, name) is not msgspec.UNSET for record in records)
-    texts = [READING_ID, *(name for name, values in machine.description.categories.items() if values.unseen == "other")]
+    texts = [
+        READING_ID,
+        *schema.places,
+        *(name for name, values in machine.description.categories.items() if values.unseen == "other"),
+    ]
     given = (text for record in records for name in texts if (text := getattr(record, name)))
     return may_have_duplicate_keys(body, keys, (text for text in given if isinstance(text, str)))
 
@@ -124,7 +128,7 @@ def _validate_record(
         batch.add_error(row, "", f"is larger than {max_bytes:,} bytes (PDM_MAX_READING_BYTES)")
         return missing
     try:
-        record = schema.reading.validate_json(drop_unknown_keys(text, schema.names)[0])
+        record = schema.record.validate_json(drop_unknown_keys(text, schema.names)[0])
     except ValidationError as error:
         invalid = _add_record_errors(error, row, schema, batch)
         given = value if isinstance(value, dict) else {}
@@ -141,7 +145,7 @@ def _add_record_errors(error: ValidationError, row: int, schema: ReadingSchema, 
     """Add the errors of one record to `batch`. Return its invalid inputs; all inputs if the errors are not described."""
     if batch.is_full and error.error_count() > 1:  # invalid JSON is always a single error
         batch.add_error(row, "", "")  # without a description: building one takes most of the time
-        return {*schema.machine.input_names}
+        return {*schema.names} - {READING_ID}
     details = error_details(error)
     if details[0]["type"] == "json_invalid":  # always a single error
         raise ValueError(f"row {row + 1}: {details[0]['msg']}") from None
@@ -211,7 +215,7 @@ def _mark_invalid_rows(
     """Add an error without a description for each invalid row of `part`: describing all cells takes ten times as long."""
     for row, cells in enumerate(zip(*part.values(), strict=True), start):
         try:
-            schema.reading.validate_python(dict(zip(part, cells, strict=True)))
+            schema.record.validate_python(dict(zip(part, cells, strict=True)))
         except ValidationError:
             batch.add_error(row, "", "")
             for name in given.keys() - {READING_ID}:
@@ -219,11 +223,15 @@ def _mark_invalid_rows(
 
 
 def _columns(schema: ReadingSchema, given: Mapping[str, Sequence[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The inputs as arrays: objects for categories, float64 with NaN for missing values for sensors."""
+    """The inputs as arrays: objects for categories, float64 with NaN for missing values for sensors.
+
+    Also the machine (objects) and the time (counters as float64, timestamps as text) of a machine with history.
+    """
     machine = schema.machine
     columns: dict[str, npt.NDArray[Any]] = {
-        name: np.array(given[name], dtype=object) for name in machine.category_names
+        name: np.array(given[name], dtype=np.float64 if name == COUNTER else object) for name in schema.places
     }
+    columns |= {name: np.array(given[name], dtype=object) for name in machine.category_names}
     rows = len(next(iter(given.values())))
     for name in machine.sensor_names:
         values = given.get(name)

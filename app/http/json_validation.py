@@ -31,15 +31,16 @@ def validate_reading(
 
     `errors_in_values` judges the fields that are valid by the schema, also those of a reading with other errors.
     """
-    kept, omitted = drop_unknown_keys(body, schema.names)
+    known = schema.reading_names
+    kept, omitted = drop_unknown_keys(body, known)
     try:
         reading = dict(schema.reading.validate_json(kept))
     except ValidationError as error:
-        problem = json_problem(error, schema.names, omitted)
+        problem = json_problem(error, known, omitted)
         if problem.status == HTTPStatus.BAD_REQUEST:
             raise problem from None
         further = [*_duplicate_keys(body), *errors_in_values(_valid_fields(kept, error))]
-        raise json_problem(error, schema.names, omitted, further) from None
+        raise json_problem(error, known, omitted, further) from None
     duplicates = _duplicate_keys(body) if may_have_duplicate_keys(body, len(reading)) else []
     if errors := [*duplicates, *errors_in_values(reading)]:
         raise field_problem(errors)

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from predictive_maintenance.errors import DataError
+from predictive_maintenance.history.features import complete_reading
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.unit_hints import conversion_hint
 from predictive_maintenance.validation.cell_validation import invalid_values
 
@@ -21,6 +23,7 @@ from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
 from ..problems import Problem, count_by_field, field_problem
 from ..schemas.prediction import BatchPrediction, Prediction, WhatIf
+from ..schemas.reading import HISTORY
 from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
 from ..serving.served_model import ServedModel
@@ -129,7 +132,10 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
         reading = validate_reading(body, model.schema, partial(_range_errors, model))
     except Problem as problem:
         raise _counted(service, model, problem) from None
-    return model, reading
+    try:
+        return model, dict(complete_reading(model.scorer.machine, reading, reading.get(HISTORY, ())))
+    except DataError as error:
+        raise _counted(service, model, field_problem([(None, HISTORY, str(error))])) from None
 
 
 def _without_value(service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError) -> Problem:
@@ -165,12 +171,20 @@ def _range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldEr
     A value that would be within its range in training after a conversion of the unit gets a hint.
     """
     machine = model.scorer.machine
-    wrong = [
-        name
-        for name, (low, high) in machine.ranges.items()
-        if (value := values.get(name)) is not None and not low <= value <= high
-    ]
+    wrong = _names_out_of_range(machine, values)
     hints = {
         name: conversion_hint(machine.columns[name], model.training_ranges.get(name), values[name]) for name in wrong
     }
-    return [(None, name, machine.range_reason(name) + hint) for name, hint in hints.items()]
+    errors: list[FieldError] = [(None, name, machine.range_reason(name) + hint) for name, hint in hints.items()]
+    for place, earlier in enumerate(values.get(HISTORY, ())):
+        names = _names_out_of_range(machine, earlier) if isinstance(earlier, dict) else []
+        errors += [(None, f"{HISTORY}.{place}.{name}", machine.range_reason(name)) for name in names]
+    return errors
+
+
+def _names_out_of_range(machine: Machine, values: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, (low, high) in machine.ranges.items()
+        if isinstance(value := values.get(name), int | float) and not low <= value <= high
+    ]

@@ -10,9 +10,14 @@ from typing_extensions import TypedDict
 
 from predictive_maintenance.machine.columns import Category, Sensor
 from predictive_maintenance.machine.machine import Machine
-from predictive_maintenance.machine.names import READING_ID
+from predictive_maintenance.machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 
 _MAX_TEXT_CHARACTERS = 200
+
+HISTORY = "history"
+"""The field of a single reading with earlier readings of its machine."""
+
+_EXAMPLE_PLACES = {MACHINE_ID: "machine 1", TIMESTAMP: "2024-01-31T12:00:00Z"}
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARACTERS), msgspec.Meta(max_length=_MAX_TEXT_CHARACTERS)]
@@ -21,16 +26,23 @@ Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARACTERS), msgspec.Meta(max_l
 class ReadingSchema:
     """The readings of `machine`: as one JSON object, and as an object of columns. Immutable and thread-safe.
 
-    `names` are the fields in order; `reading` validates one reading, `columns` a JSON object of columns. Both are typed
-    dicts: validation takes half of the time of a model. Ranges are in the OpenAPI document only, because routes report a
+    `names` are the fields of a record in order. `record` validates one of a batch, `columns` a JSON object of columns, and
+    `reading` a single reading, which may have a field `history` if the machine has one. All are typed dicts: validation takes
+    half of the time of a model. Ranges are in the OpenAPI document only, because routes report a
     value outside its range together with the range.
     """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.names = (READING_ID, *machine.input_names)
+        self.places = machine.place_names if machine.needs_history else ()
+        """The fields for the machine and the time of a reading."""
+        self.names = (READING_ID, *self.places, *machine.input_names)
         self.type = _typed_dict("Reading", _fields(machine))
-        self.reading: TypeAdapter[dict[str, Any]] = TypeAdapter(self.type)
+        self.record: TypeAdapter[dict[str, Any]] = TypeAdapter(self.type)
+        self.reading, self.reading_names = self.record, self.names
+        if machine.needs_history:
+            self.reading = TypeAdapter(_typed_dict("Reading", _reading_fields(machine)))
+            self.reading_names = (*self.names, HISTORY)
 
     @cached_property
     def columns(self) -> TypeAdapter[dict[str, list[Any]]]:
@@ -52,14 +64,19 @@ class ReadingSchema:
     @property
     def example(self) -> dict[str, Any]:
         """The first example; without one, a reading with the middle of each range."""
+        places: dict[str, Any] = {name: _EXAMPLE_PLACES.get(name, 1.0) for name in self.places}
         for _, reading in self.examples.values():
-            return dict(reading)
+            return places | reading
         description = self.machine.description
-        return {name: category.values[0] for name, category in description.categories.items()} | {
-            name: round((low + high) / 2, self.machine.decimals(name) or 0)
-            for name, (low, high) in self.machine.ranges.items()
-            if name in self.machine.required_sensor_names
-        }
+        return (
+            places
+            | {name: category.values[0] for name, category in description.categories.items()}
+            | {
+                name: round((low + high) / 2, self.machine.decimals(name) or 0)
+                for name, (low, high) in self.machine.ranges.items()
+                if name in self.machine.required_sensor_names
+            }
+        )
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
@@ -70,7 +87,7 @@ def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
 def _fields(machine: Machine) -> dict[str, Any]:
     description = machine.description
     reading_id = Annotated[Text | None, Field(description="Your id of the reading, returned with the answer.")]
-    fields: dict[str, Any] = {READING_ID: NotRequired[reading_id]}
+    fields: dict[str, Any] = {READING_ID: NotRequired[reading_id]} | _place_fields(machine)
     for name, category in description.categories.items():
         fields[name] = Annotated[_value_type(category), Field(description=_described(category))]
     for name, sensor in description.sensors.items():
@@ -80,9 +97,38 @@ def _fields(machine: Machine) -> dict[str, Any]:
     return fields
 
 
+def _place_fields(machine: Machine) -> dict[str, Any]:
+    """Machine and time of a reading, if features depend on earlier readings."""
+    if not machine.needs_history:
+        return {}
+    name = Annotated[Text, Field(description="The machine. A reading is scored with the earlier ones of its machine.")]
+    if machine.time_is_counter:
+        time: Any = Annotated[Number, Field(description=f"{machine.labels[COUNTER]} in {machine.unit(COUNTER)}.")]
+    else:
+        time = Annotated[Text, Field(description="Time of the reading, ISO 8601. Without a zone it is UTC.")]
+    return {MACHINE_ID: name, machine.time_name: time}
+
+
+def _reading_fields(machine: Machine) -> dict[str, Any]:
+    """The fields of a single reading of a machine with history."""
+    fields = _fields(machine)
+    earlier = fields | {name: NotRequired[fields[name]] for name in (MACHINE_ID, *machine.category_names)}
+    if not machine.time_names:
+        fields[machine.time_name] = NotRequired[fields[machine.time_name]]
+    fields[MACHINE_ID] = NotRequired[fields[MACHINE_ID]]
+    described = Field(
+        description="Earlier readings of the same machine, in any order, as far back as the longest window. Without them, the "
+        "reading is scored as the first one of its machine."
+    )
+    entry = _typed_dict("EarlierReading", earlier)
+    return fields | {HISTORY: NotRequired[Annotated[list[entry], described]]}  # type: ignore[valid-type]
+
+
 def _column_fields(machine: Machine) -> dict[str, Any]:
     description = machine.description
     fields: dict[str, Any] = {READING_ID: NotRequired[list[Text | None]]}
+    for name, place in _place_fields(machine).items():
+        fields[name] = list[place]  # type: ignore[valid-type]  # known at run time only
     for name, category in description.categories.items():
         value: Any = _value_type(category)
         fields[name] = list[value]

@@ -10,6 +10,7 @@ from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.version_files import ScorerSpec
 
 from ..schemas.prediction import RiskLevel
+from ..schemas.reading import HISTORY
 from .served_model import ServedModel
 
 _ADVICE: dict[RiskLevel, str] = {
@@ -50,7 +51,7 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
         "currency": spec.currency,
         "broken_limits": [vars(limit) for limit in broken],
         "recommended_action": recommended_action(level, (limit.action for limit in broken)),
-        "warnings": model.warnings(reading),
+        "warnings": model.warnings(reading) + model.history_warnings(reading),
         "model_name": model_name,
         "model_version": model.version.version,
     }
@@ -82,9 +83,9 @@ def explanation_response(explanation: Explanation, machine: Machine, reading: di
 
 def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.prediction.WhatIf` for one valid reading."""
-    scorer, columns = model.scorer, model.scorer.machine.columns
+    scorer, columns, history = model.scorer, model.scorer.machine.columns, reading.get(HISTORY) or ()
     probability = scorer.probability(reading)
-    curves = {curve.sensor: curve for curve in what_if(scorer, scorer.machine, reading, model.training_ranges)}
+    curves = {curve.sensor: curve for curve in what_if(scorer, scorer.machine, reading, model.training_ranges, history)}
     sensors = []
     for name, curve in curves.items():
         values, probabilities, turn = curve.values.tolist(), curve.probabilities.tolist(), curve.turning_point

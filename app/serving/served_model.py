@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from predictive_maintenance.errors import ModelError
+from predictive_maintenance.history.features import is_shorter_than_windows
 from predictive_maintenance.inference.explaining import Explainer
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.scorer.missing_values import unusual_missing_values
@@ -21,7 +21,7 @@ from predictive_maintenance.scorer.version_files import (
 )
 from predictive_maintenance.tracking.entities import ModelVersion
 
-from ..schemas.reading import ReadingSchema
+from ..schemas.reading import HISTORY, ReadingSchema
 
 Ranges = dict[str, tuple[float, float]]
 
@@ -49,11 +49,6 @@ class ServedModel:
     def load(cls, folder: Path, version: ModelVersion) -> Self:
         """Load a version. Raises ModelError if a file is missing or damaged, or a golden row gets another answer."""
         scorer = Scorer.load(folder, threads=min(2, os.cpu_count() or 1))
-        if scorer.machine.needs_history:
-            raise ModelError(
-                f"the {scorer.machine.description.name} has features from earlier readings, which requests do not have yet: "
-                "score files with predictive-maintenance score, or serve the version with MLflow"
-            )
         reference = parse_reference(read_file(folder, REFERENCE_FILE), scorer.machine)
         return cls(
             version=version,
@@ -72,7 +67,10 @@ class ServedModel:
         return replace(self, version=version)
 
     def warnings(self, reading: Mapping[str, Any]) -> list[str]:
-        """Return a warning for each sensor of a valid reading that is outside its range in training, or unusually missing."""
+        """Return a warning for each sensor of a valid reading that is outside its range in training, or unusually missing.
+
+        Not about the history of a reading: see `history_warnings`.
+        """
         outside = [
             self._range_warning(name, reading[name])
             for name, (low, high) in self.training_ranges.items()
@@ -80,6 +78,15 @@ class ServedModel:
         ]
         missing = [text for name, text in self.missing_warnings.items() if reading.get(name) is None]
         return outside + missing
+
+    def history_warnings(self, reading: Mapping[str, Any]) -> list[str]:
+        """Return a warning if a single reading has no history, or less than its longest window."""
+        history = reading.get(HISTORY) or ()
+        if not is_shorter_than_windows(self.scorer.machine, reading, history):
+            return []
+        if not history:
+            return ["there is no history: the reading is scored as the first one of its machine"]
+        return ["the history is shorter than the longest window: its statistics are of fewer readings"]
 
     def _range_warning(self, name: str, value: float) -> str:
         column, (low, high) = self.scorer.machine.columns[name], self.training_ranges[name]

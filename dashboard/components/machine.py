@@ -33,6 +33,9 @@ def reading_form(machine: Machine) -> dict[str, Any]:
     _clip_to_ranges(machine)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Machine", key=MACHINE, placeholder="Name (optional)", width=260)
+        for name in machine.time_names:
+            label = f"{machine.labels[name]} ({machine.unit(name)})"
+            st.number_input(label, key=name, min_value=0.0, value=1.0, step=1.0, format="%g", width=160)
         for name, preset in presets.items():
             st.button(name, on_click=_fill, args=(machine, preset))
     many = len(machine.input_names) > _MAX_FIELDS_WITHOUT_FILTER
@@ -43,7 +46,7 @@ def reading_form(machine: Machine) -> dict[str, Any]:
             for column, name in zip(columns, names[start : start + _FIELDS_PER_ROW], strict=False):
                 with column:
                     _category_field(machine, name) if name in machine.categories else _sensor_field(machine, name)
-    values = {name: st.session_state[name] for name in machine.input_names}
+    values = {name: st.session_state[name] for name in (*machine.input_names, *machine.time_names)}
     reading = {name: value for name, value in values.items() if value is not None}
     _write_url(query_from_reading(machine, reading, st.session_state[MACHINE]))
     return reading

@@ -1,9 +1,10 @@
 """Explain a prediction: Shapley values of the inputs of a reading, against healthy readings.
 
-The inputs are the sensors. A machine's only category is not an input: a reading is compared with healthy readings of the
-same value, as a plant does. With several categories, few readings agree in all of them, so the categories are inputs, too,
-and the reference is any healthy reading. A missing value of an optional sensor is a value like any other. Where a formula
-has no value for a mix of the reading and a reference reading, the mix has the probability of the reference reading.
+The inputs are the sensors, each with the statistics of its windows, and the counter if it is a feature. A machine's only
+category is not an input: a reading is compared with healthy readings of the same value, as a plant does. With several
+categories, few readings agree in all of them, so the categories are inputs, too, and the reference is any healthy reading. A
+missing value of an optional sensor is a value like any other. Where a formula has no value for a mix of the reading and a
+reference reading, the mix has the probability of the reference reading.
 
 Up to EXACT_INPUTS inputs the values are exact for the reference; above, they are estimates with a standard error. The
 number of scored rows is limited, because it determines the time. This module uses numpy only.
@@ -75,8 +76,13 @@ class Explainer:
     ) -> None:
         self._scorer, self._machine = scorer, machine
         self._compared = machine.category_names if len(machine.categories) == 1 else ()
-        self.names = machine.sensor_names if self._compared else machine.input_names
+        inputs = machine.sensor_names if self._compared else machine.input_names
+        self.names = (*inputs, *machine.time_names)
         """The explained inputs, in order."""
+        self._statistics = {
+            name: [feature.name for feature in machine.window_features.values() if feature.sensor == name]
+            for name in self.names
+        }
         self._rows = min(rows, _most_rows(len(self.names)))
         self._sample = machine.arrays(sample) | {
             name: np.asarray(sample[name], dtype=object) for name in machine.category_names
@@ -85,18 +91,19 @@ class Explainer:
         self._references: dict[tuple[float, ...], Reference] = {}
 
     def explain(self, reading: Mapping[str, Any]) -> Explanation:
-        """Explain the prediction for one reading, which has canonical names.
+        """Explain the prediction for one reading, which has canonical names, and the statistics of its windows.
 
         The same reading gets the same answer in every process: its values are the seed of an estimate's random orders.
         """
         probability, reference, count = self._scorer.probability(reading), self._reference_of(reading), len(self.names)
         fixed = {name: str(reading[name]) for name in self._compared}
-        own = {name: self._value(reading, name) for name in self.names}
+        own = {name: self._value(reading, name) for name in self._columns()}
 
         def score(mask: Mask, rows: Rows) -> Table:
             columns = {
                 name: np.where(mask[..., index], own[name], reference.columns[name][rows])
-                for index, name in enumerate(self.names)
+                for index, explained in enumerate(self.names)
+                for name in (explained, *self._statistics[explained])
             }
             shape = columns[self.names[0]].shape
             flat = {name: values.ravel() for name, values in columns.items()}
@@ -110,6 +117,10 @@ class Explainer:
         random = np.random.default_rng(crc32(repr([*fixed.values(), *own.values()]).encode()))
         values, errors = estimated_values(score, reference.probabilities, probability, count, pairs, random)
         return Explanation(reference, self._by_name(values), self._by_name(errors))
+
+    def _columns(self) -> list[str]:
+        """The explained inputs, each followed by the statistics of its windows."""
+        return [column for name in self.names for column in (name, *self._statistics[name])]
 
     def _value(self, reading: Mapping[str, Any], name: str) -> str | float:
         value = reading.get(name)
@@ -131,7 +142,7 @@ class Explainer:
             same &= self._sample[machine.categories[name].code_name] == code
         positions = np.flatnonzero(same if same.any() else self._healthy)
         chosen = positions[np.unique(np.linspace(0, len(positions) - 1, self._rows).round().astype(int))]
-        columns = {name: self._sample[name][chosen] for name in self.names}
+        columns = {name: self._sample[name][chosen] for name in self._columns()}
         name = f"{len(chosen)} healthy reading{'' if len(chosen) == 1 else 's'}"
         fixed = {}
         for category, code in codes.items():

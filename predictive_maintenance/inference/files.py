@@ -27,10 +27,9 @@ from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
 from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
-from ..validation.cell_validation import Faults, plain_array, unparsed
+from ..validation.cell_validation import SAME_TIME, Faults, plain_array, unparsed
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table, parse
-from ..validation.quarantine import SAME_TIME
 from ..validation.times import parse_times
 from .unit_check import UnitCheck
 

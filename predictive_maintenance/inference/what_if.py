@@ -4,7 +4,7 @@ All values are scored by the model. The sensors of a machine are not independent
 speed), so a turning point is a hint and not a prediction. This module uses numpy only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..history.features import complete_reading, complete_values
 from ..machine.machine import Machine
 from ..machine.rounding import rounded
 from ..scorer.calibration import Vector
@@ -22,6 +23,10 @@ MAX_POINTS = 2000
 
 MAX_SCORED_ROWS = 10_000
 """The most steps of all sensors together, because the rows determine the time. Above, the step is a larger multiple."""
+
+
+MAX_WINDOW_CELLS = 1_000_000
+"""The most values in the windows of all steps of all sensors. With a long history, the step is a larger multiple."""
 
 
 class DecisionScorer(ProbabilityScorer, Protocol):
@@ -45,26 +50,38 @@ class Curve:
 
 
 def what_if(
-    scorer: DecisionScorer, machine: Machine, reading: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]
+    scorer: DecisionScorer,
+    machine: Machine,
+    reading: Mapping[str, Any],
+    ranges: Mapping[str, tuple[float, float]],
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> list[Curve]:
     """Compute a curve for each sensor over its (low, high) in `ranges`, extended to the reading's own value.
 
-    `reading` has canonical column names with numbers within the limits of the sensors. A sensor that is missing in the
-    reading or in `ranges` has no curve. Values for which a formula has no value are left out.
+    `reading` has canonical column names with numbers within the limits of the sensors. `history` are earlier readings of the
+    machine, which stay as they are. A sensor that is missing in the reading or in `ranges` has no curve. Values for which a
+    formula has no value are left out.
     """
     own = {name: np.nan if (value := reading.get(name)) is None else float(value) for name in machine.sensor_names}
     names = [name for name, value in own.items() if name in ranges and not np.isnan(value)]
     if not names:
         return []
-    points = min(MAX_POINTS, max(1, MAX_SCORED_ROWS // len(names)))
+    cells = MAX_WINDOW_CELLS // (len(names) * (len(history) + 1))
+    points = min(MAX_POINTS, max(1, MAX_SCORED_ROWS // len(names)), max(1, cells))
     values = [_values(machine, name, own[name], ranges[name], points) for name in names]
     ends = np.cumsum([len(each) for each in values])
     rows = int(ends[-1])
     columns = {name: np.full(rows, reading[name], dtype=object) for name in machine.category_names}
     columns |= {name: np.full(rows, value) for name, value in own.items()}
+    own_statistics = complete_reading(machine, reading, history)
+    columns |= {
+        name: np.full(rows, float(own_statistics[name])) for name in (*machine.time_names, *machine.window_features)
+    }
     for name, end, each in zip(names, ends, values, strict=True):
-        columns[name][end - len(each) : end] = each
-    alarm = bool(scorer.decisions(np.array([scorer.probability(reading)]))[0])
+        changed = {name: each, **complete_values(machine, reading, history, name, each)}
+        for column, replaced in changed.items():
+            columns[column][end - len(each) : end] = replaced
+    alarm = bool(scorer.decisions(np.array([scorer.probability(own_statistics)]))[0])
     parts = np.split(possible_probabilities(scorer, machine, columns), ends[:-1])
     return [
         _curve(scorer, name, each, part, own[name], alarm)

@@ -22,6 +22,7 @@ BINARY_WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0"}
 """What a 0/1 column may have in place of 1 and 0."""
 MISSING = "missing"
 NOT_A_NUMBER = "not a number"
+SAME_TIME = "also the time of another reading of this machine"
 AMBIGUOUS = "ambiguous: a point before three digits in a file with decimal commas"
 
 # Type checks of pyarrow for the columns that a Parquet file or a database may contain.

@@ -11,9 +11,9 @@ from ..errors import DataError
 from ..machine.header_matching import Column
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
-from .cell_validation import MISSING, Faults, invalid_values
+from .cell_validation import MISSING, SAME_TIME, Faults, invalid_values
 from .parsing import ParsedRows, fault_table
-from .quarantine import CONTRADICTION, SAME_TIME, quarantine
+from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
 
 

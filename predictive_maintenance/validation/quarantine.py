@@ -11,7 +11,6 @@ QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason"
 """The columns of the quarantine, one line per bad cell. `record` is the whole raw row as JSON."""
 
 CONTRADICTION = "the same reading with other values"
-SAME_TIME = "also the time of another reading of this machine"
 
 
 def quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
