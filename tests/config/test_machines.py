@@ -49,12 +49,12 @@ def test_an_unknown_name_is_an_error_with_the_closest_one(project):
 
 
 def test_a_name_like_no_other_is_an_error_with_all_names(project):
-    with pytest.raises(ConfigError, match=r"does not exist; valid names: compressor, milling$"):
-        find_machine("turbofan9", project)
+    with pytest.raises(ConfigError, match=r"does not exist; valid names: compressor, milling, turbofan$"):
+        find_machine("xyz", project)
 
 
 def test_a_folder_without_a_description_is_not_a_machine(project):
-    assert machine_names(project) == ("compressor", "milling")
+    assert machine_names(project) == ("compressor", "milling", "turbofan")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
