@@ -12,7 +12,7 @@ import re
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mkdocs.exceptions import PluginError
 
@@ -71,16 +71,17 @@ def _documented_on(page: str) -> list[str]:
 
             return list(Params.model_fields)
         case "reference/machine-description.md":
-            from predictive_maintenance.machine.columns import Category, Label, Sensor
+            from predictive_maintenance.machine.columns import Category, Sensor
             from predictive_maintenance.machine.description import MachineDescription
             from predictive_maintenance.machine.expression import FUNCTIONS
+            from predictive_maintenance.machine.history import History, Statistic
+            from predictive_maintenance.machine.label import Label
             from predictive_maintenance.machine.sections import Feature, OperatingLimit
             from predictive_maintenance.machine.table_format import TableFormat
 
-            models = (MachineDescription, TableFormat, Category, Sensor, Label, Feature, OperatingLimit)
-            return [f"`{name}`" for model in models for name in model.model_fields] + [
-                f"`{name}`" for name in FUNCTIONS
-            ]
+            models = (MachineDescription, TableFormat, Category, Sensor, History, Label, Feature, OperatingLimit)
+            names = [name for model in models for name in model.model_fields]
+            return [f"`{name}`" for name in (*names, *FUNCTIONS, *get_args(Statistic))]
         case "reference/environment.md":
             from app.settings import Settings as ServiceSettings
             from dashboard.settings import Settings as DashboardSettings

@@ -40,7 +40,10 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
         return None, f"not available, because {reason}"
     is_later = forward_split(all_rows, params.split.forward_share)
     earlier, later = all_rows[~is_later].reset_index(drop=True), all_rows[is_later].reset_index(drop=True)
-    if later.empty or not later[params.machine.label_name].any():
+    if later.empty:
+        group = params.machine.description.texts.group
+        return None, f"not available, because every {group} has earlier readings, and its readings stay together"
+    if not later[params.machine.label_name].any():
         return None, "not available, because the latest readings contain no failure"
     try:
         fold = assign_folds(earlier, params.machine, params.split.folds, params.training.seed)

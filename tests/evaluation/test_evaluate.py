@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from machines.milling.oracle import violates_rules
@@ -46,6 +47,18 @@ def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
     scores, note = forward_scores(small.trained, rows, small.params)
     assert scores is None
     assert note == "not available, because the latest readings contain no failure"
+
+
+def test_forward_scores_are_none_if_every_machine_has_earlier_readings_because_these_stay_together(small_engine):
+    def from_one_start(frame):
+        start = frame.groupby("group", observed=True)["timestamp"].transform("min")
+        return frame.assign(timestamp=pd.Timestamp("2024-01-01", tz="UTC") + (frame["timestamp"] - start))
+
+    rows = small_engine.rows
+    aligned = replace(rows, train=from_one_start(rows.train), test=from_one_start(rows.test))
+    scores, note = forward_scores(small_engine.trained, aligned, small_engine.params)
+    assert scores is None
+    assert note == "not available, because every engine has earlier readings, and its readings stay together"
 
 
 def test_scores_by_product_type_cover_all_held_out_rows(evaluation):
