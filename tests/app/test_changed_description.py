@@ -93,8 +93,8 @@ DAMAGES = {
         "machine.json has format 2, this program reads up to 1: update the program",
     ),
     "unknown section": (
-        lambda machine: machine["description"].update(history={"windows": ["3h"]}),
-        "machine.json is damaged: description.history: Extra inputs are not permitted",
+        lambda machine: machine["description"].update(alarm={"open": "2 of 3"}),
+        "machine.json is damaged: description.alarm: Extra inputs are not permitted",
     ),
     "no features": (without_features, "scorer.json is damaged: features: 'power_w' is unknown to the"),
     "narrow range": (narrow, "golden.json: readings.torque_nm has"),
