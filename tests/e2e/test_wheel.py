@@ -104,11 +104,12 @@ def test_the_wheel_contains_the_data_files_of_the_dashboard(installed):
     assert (installed.site_packages / "predictive_maintenance" / "py.typed").is_file()
 
 
-def test_the_wheel_contains_the_folder_of_the_milling_machine_and_no_tool_of_the_project(installed, run_in_project):
-    folder, copy = REPOSITORY / "machines" / "milling", installed.site_packages / "machines"
-    names = {path.name for path in folder.iterdir() if path.is_file()}
-    assert {path.name for path in (copy / "milling").iterdir() if path.is_file()} == names
-    assert {path.name for path in copy.iterdir()} == {"milling"}
+def test_the_wheel_contains_the_folders_of_the_machines_and_no_tool_of_the_project(installed, run_in_project):
+    copy = installed.site_packages / "machines"
+    assert {path.name for path in copy.iterdir()} == {"milling", "turbofan"}
+    for folder in copy.iterdir():
+        names = {path.name for path in (REPOSITORY / "machines" / folder.name).iterdir() if path.is_file()}
+        assert {path.name for path in folder.iterdir() if path.is_file()} == names
 
 
 def test_a_machine_of_the_project_has_its_own_simulator_beside_the_installed_one(run_in_project):
