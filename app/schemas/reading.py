@@ -17,8 +17,6 @@ _MAX_TEXT_CHARACTERS = 200
 HISTORY = "history"
 """The field of a single reading with earlier readings of its machine."""
 
-_EXAMPLE_PLACES = {MACHINE_ID: "machine 1", TIMESTAMP: "2024-01-31T12:00:00Z"}
-
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARACTERS), msgspec.Meta(max_length=_MAX_TEXT_CHARACTERS)]
 
@@ -56,20 +54,20 @@ class ReadingSchema:
         return {
             name: (
                 example.label,
-                {key: float(value) if key in numbers else value for key, value in example.reading.items()},
+                self._example_place(number)
+                | {key: float(value) if key in numbers else value for key, value in example.reading.items()},
             )
-            for name, example in self.machine.description.examples.items()
+            for number, (name, example) in enumerate(self.machine.description.examples.items(), start=1)
         }
 
     @property
     def example(self) -> dict[str, Any]:
         """The first example; without one, a reading with the middle of each range."""
-        places: dict[str, Any] = {name: _EXAMPLE_PLACES.get(name, 1.0) for name in self.places}
         for _, reading in self.examples.values():
-            return places | reading
+            return dict(reading)
         description = self.machine.description
         return (
-            places
+            self._example_place(1)
             | {name: category.values[0] for name, category in description.categories.items()}
             | {
                 name: round((low + high) / 2, self.machine.decimals(name) or 0)
@@ -77,6 +75,13 @@ class ReadingSchema:
                 if name in self.machine.required_sensor_names
             }
         )
+
+    def _example_place(self, number: int) -> dict[str, Any]:
+        """Machine and time of an example, each example of another machine; {} without history."""
+        values: dict[str, Any] = {
+            MACHINE_ID: f"machine {number}", TIMESTAMP: "2024-01-31T12:00:00Z", COUNTER: 1.0,
+        }  # fmt: skip
+        return {name: values[name] for name in self.places}
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
