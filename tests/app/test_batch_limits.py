@@ -170,6 +170,18 @@ def test_the_work_of_a_client_that_leaves_ends(patient, path):
     assert server.post("/predict/batch", [READING]).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/predict/batch", "/invocations"])
+def test_a_short_batch_of_a_client_that_leaves_does_not_end_the_process(patient, path):
+    server, worker = patient
+    os.kill(worker, signal.SIGSTOP)  # the batch is not done when the client leaves
+    with server.send_and_leave(path, json.dumps([READING]).encode()):
+        time.sleep(0.1)
+    time.sleep(0.1)
+    os.kill(worker, signal.SIGCONT)
+    assert server.post("/predict/batch", [READING]).status_code == 200
+    assert is_running(worker)
+
+
 def test_the_worker_process_does_not_have_the_secrets_of_the_service(patient):
     server, worker = patient
     assert b"a-password-of-the-test" in Path(f"/proc/{server.process.pid}/environ").read_bytes()
