@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from predictive_maintenance.history.features import machine_codes, plain_time
+from predictive_maintenance.history.time_order import at_the_same_time, machine_codes, plain_time
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.validation.cell_validation import SAME_TIME
@@ -27,12 +27,9 @@ def add_place_errors(batch: Batch, machine: Machine) -> None:
         if row not in batch.errors:
             batch.add_error(row, name, "is not a finite number")
     rows = np.flatnonzero(batch.valid_rows())
-    machines, times = machine_codes(batch.columns[MACHINE_ID][rows]), batch.columns[name][rows]
-    order = np.lexsort((times, machines))
-    same = (np.diff(machines[order]) == 0) & (np.diff(times[order]).astype(np.float64) == 0)
-    places = np.unique(np.flatnonzero(same)[:, None] + [0, 1])
-    for position in rows[order[places]].tolist():
-        batch.add_error(position, name, SAME_TIME)
+    repeated = at_the_same_time(machine_codes(batch.columns[MACHINE_ID][rows]), batch.columns[name][rows])
+    for row in rows[repeated].tolist():
+        batch.add_error(row, name, SAME_TIME)
 
 
 def _parsed(texts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.datetime64], list[int]]:

@@ -1,7 +1,6 @@
 """The statistics of windows that a machine's description asks for, of a table or of one machine's readings."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..machine.history import Statistic
 from ..machine.machine import Machine
-from ..machine.names import MACHINE_ID
 from ..machine.spans import SLOPE_UNIT_US, Span
-from .machine_rows import Positions, Times, machine_bounds
+from .machine_rows import Positions, Times
+from .time_order import TimeOrder, in_time_order, of_one_machine
 from .windows import Duration, Floats, Readings, window_statistics
 
 
@@ -30,13 +29,13 @@ def complete(machine: Machine, columns: Mapping[str, Any]) -> Mapping[str, Any]:
             f"missing column: {', '.join(missing)}; the {machine.description.name} has features from the earlier readings of "
             "a machine, so each row needs its machine and its time"
         )
-    machines, times = machine_codes(columns[MACHINE_ID]), as_times(columns[machine.time_name], machine)
-    order = time_order(machines, times)
-    ordered = {name: _numbers(columns, name, len(order))[order] for name in machine.window_sensors}
-    found = window_columns(machine, ordered, times[order], machine_bounds(machines[order]), np.arange(len(order)))
-    statistics = {name: np.empty(len(order)) for name in found}
+    rows = in_time_order(machine, columns)
+    count = len(rows.positions)
+    ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
+    found = window_columns(machine, ordered, rows.times, rows.bounds, np.arange(count))
+    statistics = {name: np.empty(count) for name in found}
     for name, values in found.items():
-        statistics[name][order] = values
+        statistics[name][rows.positions] = values
     return {name: columns[name] for name in machine.columns if name in columns} | statistics
 
 
@@ -51,15 +50,11 @@ def complete_reading(
     if not machine.needs_history or all(name in reading for name in machine.window_features):
         return reading
     rows = [*history, reading]
-    if history:
-        times = as_times([row.get(machine.time_name) for row in rows], machine)
-        order = time_order(np.zeros(len(rows), dtype=np.int64), times)
-        if order[-1] != len(rows) - 1:
-            raise DataError(f"history: reading {int(order[-1]) + 1} is later than the reading that is scored")
-    else:
-        times, order = np.zeros(1), np.zeros(1, dtype=np.int64)
-    sensors = {name: _cells(rows, name)[order] for name in machine.window_sensors}
-    found = window_columns(machine, sensors, times[order], np.array([0, len(rows)]), np.array([len(rows) - 1]))
+    order = of_one_machine(machine, rows)
+    if order.positions[-1] != len(rows) - 1:
+        raise DataError(f"history: reading {int(order.positions[-1]) + 1} is later than the reading that is scored")
+    sensors = {name: _cells(rows, name, order) for name in machine.window_sensors}
+    found = window_columns(machine, sensors, order.times, order.bounds, np.array([len(rows) - 1]))
     return dict(reading) | {name: float(values[0]) for name, values in found.items()}
 
 
@@ -70,8 +65,8 @@ def is_shorter_than_windows(machine: Machine, reading: Mapping[str, Any], histor
     spans = {feature.span for feature in machine.window_features.values()}
     if len(history) + 1 < max(span.readings or 1 for span in spans):
         return True
-    times = as_times([row.get(machine.time_name) for row in (*history, reading)], machine) if history else np.zeros(1)
-    return bool(times[-1] - times.min() < max(span.length for span in spans))
+    times = of_one_machine(machine, [*history, reading]).times
+    return bool(times[-1] - times[0] < max(span.length for span in spans))
 
 
 def complete_values(
@@ -81,65 +76,24 @@ def complete_values(
     if sensor not in machine.window_sensors:
         return {}
     rows, count = [*history, reading], len(values)
-    times = as_times([row.get(machine.time_name) for row in rows], machine) if history else np.zeros(1)
-    order = time_order(np.zeros(len(rows), dtype=np.int64), times)
-    cells = np.tile(_cells(rows, sensor)[order], (count, 1))
+    order = of_one_machine(machine, rows)
+    cells = np.tile(_cells(rows, sensor, order), (count, 1))
     cells[:, -1] = values
     bounds = np.arange(count + 1) * len(rows)
-    return window_columns(machine, {sensor: cells.ravel()}, np.tile(times[order], count), bounds, bounds[1:] - 1)
+    return window_columns(machine, {sensor: cells.ravel()}, np.tile(order.times, count), bounds, bounds[1:] - 1)
 
 
 def needed_rows(machine: Machine, columns: Mapping[str, Any], rows: Positions) -> Positions:
     """The positions, ascending, of the rows of a table that the features of `rows` depend on, `rows` included."""
     if not machine.needs_history:
         return np.unique(rows)
-    machines, times = machine_codes(columns[MACHINE_ID]), as_times(columns[machine.time_name], machine)
-    order = time_order(machines, times)
-    bounds, places = machine_bounds(machines[order]), np.flatnonzero(np.isin(order, rows))
+    order = in_time_order(machine, columns)
+    places = np.flatnonzero(np.isin(order.positions, rows))
     spans = {feature.span for feature in machine.window_features.values()}
-    starts = np.min([_window(span).starts(times[order], bounds)[places] for span in spans], axis=0)
-    return np.unique(order[np.concatenate([np.arange(*pair) for pair in zip(starts, places + 1, strict=True)])])
-
-
-def as_times(values: Any, machine: Machine) -> Times:
-    """(n,) int64 microseconds of timestamps, or float64 of a counter. Raises DataError for a missing or invalid time."""
-    counter = machine.time_is_counter
-    try:
-        if not counter and (isinstance(values, list) or values.dtype == object):
-            values = [plain_time(value) for value in values]
-        times: Times = np.asarray(values, dtype=np.float64 if counter else "datetime64[us]")
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {machine.time_name} is not a time: {error}") from None
-    if (missing := np.flatnonzero(~np.isfinite(times))).size:
-        raise DataError(f"row {missing[0] + 1} has no {machine.time_name}: {missing.size} of {len(times)} rows")
-    return times if counter else times.view(np.int64)
-
-
-def plain_time(value: str | datetime | None) -> datetime | None:
-    """A text in ISO 8601, or a time, in UTC and without zone. A time without a zone is UTC. Raises ValueError."""
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
-
-
-def machine_codes(values: Any) -> Positions:
-    """(n,) a number for each machine. Raises DataError for a row without machine."""
-    names = np.asarray(values, dtype=object)
-    if missing := [row for row, name in enumerate(names) if name is None or name != name]:
-        raise DataError(f"row {missing[0] + 1} has no {MACHINE_ID}: {len(missing)} of {len(names)} rows")
-    codes: dict[Any, int] = {}
-    return np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int64)
-
-
-def time_order(machines: Positions, times: Times) -> Positions:
-    """The positions of the rows in the order of machines and times. Raises DataError for two rows at the same time."""
-    order = np.lexsort((times, machines))
-    same = (np.diff(machines[order]) == 0) & (np.diff(times[order]) == 0)
-    if same.any():
-        first, second = sorted(int(row) + 1 for row in order[np.argmax(same) :][:2])
-        raise DataError(
-            f"rows {first} and {second} are of one machine and have the same time: {int(same.sum())} such rows"
-        )
-    return order
+    starts = np.min([_window(span).starts(order.times, order.bounds)[places] for span in spans], axis=0)
+    return np.unique(
+        order.positions[np.concatenate([np.arange(*pair) for pair in zip(starts, places + 1, strict=True)])]
+    )
 
 
 def window_columns(
@@ -165,8 +119,9 @@ def window_columns(
     }
 
 
-def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:
-    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=np.float64)
+def _cells(rows: Sequence[Mapping[str, Any]], name: str, order: TimeOrder) -> Floats:
+    cells = np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=np.float64)
+    return cells[order.positions]
 
 
 def _numbers(columns: Mapping[str, Any], name: str, rows: int) -> npt.NDArray[np.float64]:

@@ -8,11 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
-from ..history.features import as_times, complete, machine_codes, time_order
+from ..history.features import complete
 from ..history.labels import AFTER_FAILURE, CENSORED, FAILS, run_to_failure_labels
-from ..history.machine_rows import machine_bounds
+from ..history.time_order import in_time_order
 from ..machine.machine import Machine
-from ..machine.names import MACHINE_ID
 from ..machine.spans import Span
 
 _REASONS = {
@@ -83,14 +82,13 @@ def with_features(frame: pd.DataFrame, labels: Labels, machine: Machine) -> Labe
 
 
 def _run_to_failure(frame: pd.DataFrame, machine: Machine, horizon: Span) -> npt.NDArray[np.int8]:
-    machines, times = machine_codes(frame[MACHINE_ID]), as_times(frame[machine.time_name], machine)
-    order = time_order(machines, times)
-    bounds = machine_bounds(machines[order])
-    if not (times[order][bounds[1:] - 1] - times[order][bounds[:-1]] > horizon.length).any():
+    order = in_time_order(machine, frame)
+    times, bounds = order.times, order.bounds
+    if not (times[bounds[1:] - 1] - times[bounds[:-1]] > horizon.length).any():
         raise DataError(
             f"the horizon {horizon.text} is longer than the readings of every machine: all of them would be labelled as "
             "failures: shorten label.run_to_failure.horizon in machine.yaml, or add readings"
         )
     labels = np.empty(len(frame), dtype=np.int8)
-    labels[order] = run_to_failure_labels(times[order], bounds, horizon.length)
+    labels[order.positions] = run_to_failure_labels(times, bounds, horizon.length)
     return labels

@@ -66,7 +66,7 @@ def test_a_reading_without_history_is_the_first_of_its_machine(small_engine, tab
         (lambda rows: rows.assign(timestamp=rows["timestamp"].where(rows.index != 2)), "row 3 has no timestamp: 1 of"),
         (
             lambda rows: pd.concat([rows, rows[:1]]),
-            r"rows 1 and \d+ are of one machine and have the same time: 1 such rows",
+            r"rows 1 and \d+ are of one machine and have the same time: 2 such rows",
         ),
     ],
 )

@@ -1,0 +1,89 @@
+"""The order of readings by machine and time, and readings of one machine at the same time, which have none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID
+from .machine_rows import Positions, Times, machine_bounds
+
+
+@dataclass(frozen=True)
+class TimeOrder:
+    """Rows in the order of their machines and, for each machine, of their times.
+
+    `positions` (n,) are their positions in the table, `times` (n,) their times in this order, and `bounds` (M + 1,) the place
+    of each machine's first row in this order, and the end.
+    """
+
+    positions: Positions
+    times: Times
+    bounds: Positions
+
+
+def in_time_order(machine: Machine, columns: Mapping[str, Any]) -> TimeOrder:
+    """Order the rows of a table. Raises DataError for a row without machine or time, and for two at the same time."""
+    return _ordered(machine_codes(columns[MACHINE_ID]), as_times(columns[machine.time_name], machine))
+
+
+def of_one_machine(machine: Machine, rows: Sequence[Mapping[str, Any]]) -> TimeOrder:
+    """Order some readings of one machine; a single one needs no time. Raises DataError as `in_time_order` does."""
+    times = as_times([row.get(machine.time_name) for row in rows], machine) if len(rows) > 1 else np.zeros(1)
+    return _ordered(np.zeros(len(rows), dtype=np.int64), times)
+
+
+def at_the_same_time(machines: Positions, times: Times) -> npt.NDArray[np.bool_]:
+    """(n,) whether another row has the same machine, given by its code, and the same time."""
+    order = np.lexsort((times, machines))
+    same = (machines[order][1:] == machines[order][:-1]) & (times[order][1:] == times[order][:-1])
+    result = np.zeros(len(times), dtype=bool)
+    result[order[1:][same]] = result[order[:-1][same]] = True
+    return result
+
+
+def as_times(values: Any, machine: Machine) -> Times:
+    """(n,) int64 microseconds of timestamps, or float64 of a counter. Raises DataError for a missing or invalid time."""
+    counter = machine.time_is_counter
+    try:
+        if not counter and (isinstance(values, list) or values.dtype == object):
+            values = [plain_time(value) for value in values]
+        times: Times = np.asarray(values, dtype=np.float64 if counter else "datetime64[us]")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {machine.time_name} is not a time: {error}") from None
+    if (missing := np.flatnonzero(~np.isfinite(times))).size:
+        raise DataError(f"row {missing[0] + 1} has no {machine.time_name}: {missing.size} of {len(times)} rows")
+    return times if counter else times.view(np.int64)
+
+
+def plain_time(value: str | datetime | None) -> datetime | None:
+    """A text in ISO 8601, or a time, in UTC and without zone. A time without a zone is UTC. Raises ValueError."""
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+
+def machine_codes(values: Any) -> Positions:
+    """(n,) a number for each machine. Raises DataError for a row without machine."""
+    names = np.asarray(values, dtype=object)
+    if missing := [row for row, name in enumerate(names) if name is None or name != name]:
+        raise DataError(f"row {missing[0] + 1} has no {MACHINE_ID}: {len(missing)} of {len(names)} rows")
+    codes: dict[Any, int] = {}
+    return np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int64)
+
+
+def _ordered(machines: Positions, times: Times) -> TimeOrder:
+    repeated = at_the_same_time(machines, times)
+    if repeated.any():
+        rows = np.flatnonzero(repeated)
+        first = rows[0]
+        second = next(row for row in rows[1:] if machines[row] == machines[first] and times[row] == times[first])
+        raise DataError(
+            f"rows {first + 1} and {second + 1} are of one machine and have the same time: {len(rows)} such rows"
+        )
+    positions = np.lexsort((times, machines))
+    return TimeOrder(positions, times[positions], machine_bounds(machines[positions]))
