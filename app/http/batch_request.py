@@ -88,7 +88,7 @@ def _parse_table(
     table: BodyTable, machine: Machine, aliases: Mapping[str, Sequence[str]], identity_columns: Sequence[str]
 ) -> Batch:
     match = machine.match_headers(table.schema.names, aliases)
-    places = machine.place_names if machine.needs_history else ()
+    places = machine.history_names
     if missing := match.missing((*places, *machine.required_input_names)):
         lines = machine.describe_missing(missing, match.ignored).splitlines()
         raise field_problem([(None, name, line) for name, line in zip(missing, lines, strict=True)])

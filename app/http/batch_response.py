@@ -72,7 +72,7 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     """Score the valid rows of `batch`."""
     valid, spec = batch.valid_rows(), model.scorer.spec
     machine = model.scorer.machine
-    given = {name: batch.columns[name][valid] for name in (*model.schema.places, *machine.input_names)}
+    given = {name: batch.columns[name][valid] for name in (*machine.history_names, *machine.input_names)}
     columns = dict(complete(machine, given))
     probabilities = model.scorer.probabilities(columns) if valid.any() else np.empty(0)
     decisions = model.scorer.decisions(probabilities)

@@ -93,12 +93,12 @@ def _read_records(body: bytes, schema: ReadingSchema, max_rows: int, max_record_
 
 def _may_have_duplicate_keys(body: bytes, records: list[Any], schema: ReadingSchema) -> bool:
     machine = schema.machine
-    keys = len((*schema.places, *machine.required_input_names)) * len(records)
+    keys = len((*schema.machine.history_names, *machine.required_input_names)) * len(records)
     for name in (READING_ID, *machine.optional_sensor_names):
         keys += sum(getattr(record, name) is not msgspec.UNSET for record in records)
     texts = [
         READING_ID,
-        *schema.places,
+        *schema.machine.history_names,
         *(name for name, values in machine.description.categories.items() if values.unseen == "other"),
     ]
     given = (text for record in records for name in texts if (text := getattr(record, name)))
@@ -229,7 +229,8 @@ def _columns(schema: ReadingSchema, given: Mapping[str, Sequence[Any]]) -> dict[
     """
     machine = schema.machine
     columns: dict[str, npt.NDArray[Any]] = {
-        name: np.array(given[name], dtype=np.float64 if name == COUNTER else object) for name in schema.places
+        name: np.array(given[name], dtype=np.float64 if name == COUNTER else object)
+        for name in schema.machine.history_names
     }
     columns |= {name: np.array(given[name], dtype=object) for name in machine.category_names}
     rows = len(next(iter(given.values())))

@@ -32,9 +32,7 @@ class ReadingSchema:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.places = machine.place_names if machine.needs_history else ()
-        """The fields for the machine and the time of a reading."""
-        self.names = (READING_ID, *self.places, *machine.input_names)
+        self.names = (READING_ID, *machine.history_names, *machine.input_names)
         self.type = _typed_dict("Reading", _fields(machine))
         self.record: TypeAdapter[dict[str, Any]] = TypeAdapter(self.type)
         self.reading, self.reading_names = self.record, self.names
@@ -81,7 +79,7 @@ class ReadingSchema:
         values: dict[str, Any] = {
             MACHINE_ID: f"machine {number}", TIMESTAMP: "2024-01-31T12:00:00Z", COUNTER: 1.0,
         }  # fmt: skip
-        return {name: values[name] for name in self.places}
+        return {name: values[name] for name in self.machine.history_names}
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> Any:

@@ -80,7 +80,7 @@ def read_rows(
 
 def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:
     inputs = [name for name in challenger.input_names if name in rows]
-    places = [name for name in champion.place_names if name not in rows] if champion.needs_history else []
+    places = [name for name in champion.history_names if name not in rows]
     if missing := places + [name for name in champion.required_input_names if name not in inputs]:
         yield f"it needs {_columns(missing)}, which the held-out rows do not have"
     if changed := [

@@ -24,7 +24,7 @@ def complete(machine: Machine, columns: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not machine.needs_history or all(name in columns for name in machine.window_features):
         return columns
-    if missing := [name for name in machine.place_names if name not in columns]:
+    if missing := [name for name in machine.history_names if name not in columns]:
         raise DataError(
             f"missing column: {', '.join(missing)}; the {machine.description.name} has features from the earlier readings of "
             "a machine, so each row needs its machine and its time"

@@ -153,7 +153,7 @@ def score_file(
     machine = scorer.machine
     table = TableFile.open(path, written=machine.description.format)
     match = _match(table, machine, aliases)
-    needed = (*machine.place_names, *machine.input_names) if machine.needs_history else machine.input_names
+    needed = (*machine.history_names, *machine.input_names)
     names = [name for name in needed if name in match.columns and name != TIMESTAMP]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
@@ -188,9 +188,7 @@ def _match(table: TableFile, machine: Machine, aliases: Aliases) -> HeaderMatch:
         match = machine.match_headers(table.headers, aliases)
     except SourceError as error:
         raise SourceError(f"{table.name}: {error}") from None
-    needed = (
-        (*machine.place_names, *machine.required_input_names) if machine.needs_history else machine.required_input_names
-    )
+    needed = (*machine.history_names, *machine.required_input_names)
     if missing := match.missing(needed):
         raise SourceError(
             f"{table.name}: {machine.describe_missing(missing, match.ignored)}\n"
@@ -263,7 +261,7 @@ def _times(cells: Sequence[pa.Array], header: str) -> tuple[pd.Series, pd.DataFr
 def _same_times(rows: pd.DataFrame, faults: pd.DataFrame, machine: Machine) -> pd.DataFrame:
     """A fault for each row, among those without another fault, with the machine and the time of another one."""
     others = rows.drop(index=faults["position"].unique())
-    repeated = others.duplicated(list(machine.place_names), keep=False)
+    repeated = others.duplicated(list(machine.history_names), keep=False)
     positions = others.index[repeated].to_numpy()
     return fault_table([Faults(machine.time_name, SAME_TIME, positions, [""] * len(positions))])
 

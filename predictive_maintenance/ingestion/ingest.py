@@ -51,7 +51,7 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
         if source.merge == "join":
             merged = join(merged, part, redact(source.uri))
     label = (machine.label_name,) if machine.label_name in machine.columns else ()
-    needed = (*machine.required_input_names, *_group_column(machine), *_places(machine), *label)
+    needed = (*machine.required_input_names, *_group_column(machine), *machine.place_names, *label)
     if missing := [name for name in needed if name not in merged.frame]:
         headers = [name for name in machine.columns if name in merged.frame]
         names = ", ".join(record.name for record in merged.records)
@@ -72,11 +72,6 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
     if group == "machine":
         return (MACHINE_ID,)
     return (group.column,) if isinstance(group, GroupColumn) and group.column else ()
-
-
-def _places(machine: Machine) -> tuple[str, ...]:
-    """Machine and time, if features or the label depend on the order of a machine's readings."""
-    return machine.place_names if machine.is_over_time else ()
 
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:

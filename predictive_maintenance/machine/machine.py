@@ -64,14 +64,16 @@ class Machine:
             *self.computed_names,
         )
         """A model's features, in order: codes of categories, sensors, counter, statistics of windows, computed features."""
-        self.place_names = tuple(name for name in (MACHINE_ID, TIMESTAMP, COUNTER) if name in self.columns)
-        """The columns that say which machine a reading is from, and when."""
         self.time_is_counter = COUNTER in self.columns
         self.time_name = COUNTER if self.time_is_counter else TIMESTAMP
         self.needs_history = bool(history)
         """Whether features depend on earlier readings, so that each row of a table needs its machine and time."""
         self.is_over_time = self.needs_history or description.label.is_computed
         """Whether features or the label depend on the order of a machine's readings."""
+        self.place_names = (MACHINE_ID, self.time_name) if self.is_over_time else ()
+        """Machine and time, if they matter: each reading needs them in training."""
+        self.history_names = self.place_names if self.needs_history else ()
+        """Machine and time, if features depend on them: each row of a table that is scored needs them."""
         self.window_sensors = tuple(dict.fromkeys(feature.sensor for feature in self.window_features.values()))
         self.mode_names = tuple(description.label.modes)
         self.label_name = description.label.column

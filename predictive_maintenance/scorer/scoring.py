@@ -172,10 +172,8 @@ class Scorer:
                 checked[name] = np.asarray(columns[name], dtype=np.float64)
             except (TypeError, ValueError) as error:
                 raise DataError(f"column {name} is not numeric: {error}") from None
-        if machine.needs_history:
-            names = (*machine.place_names, *machine.window_features)
-            return complete(machine, checked | {name: columns[name] for name in names if name in columns})
-        return checked
+        names = (*machine.history_names, *machine.window_features)
+        return complete(machine, checked | {name: columns[name] for name in names if name in columns})
 
     def _rows_that_cannot_be_scored(self, matrix: npt.NDArray[np.float32], columns: Columns) -> npt.NDArray[np.intp]:
         bad = ~np.isfinite(matrix)

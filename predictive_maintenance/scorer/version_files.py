@@ -227,9 +227,7 @@ def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
 
 def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
     """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside a range of `machine`."""
-    places: dict[str, Any] = {}
-    if machine.needs_history:
-        places = {name: list[float] if name == COUNTER else list[str] for name in machine.place_names}
+    places: dict[str, Any] = {name: list[float] if name == COUNTER else list[str] for name in machine.history_names}
     model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...))
     golden = _parse(GOLDEN_FILE, TypeAdapter(model), content)
     readings = dict(golden.readings)

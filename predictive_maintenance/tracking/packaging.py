@@ -53,8 +53,8 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
     # Not "double": MLflow rejects integers for it, and the speed and wear in a CSV file can be integers. The scorer
     # itself rejects values that are not numbers.
     machine = from_json(files[MACHINE_FILE])
-    names = (*(machine.place_names if machine.needs_history else ()), *machine.input_names)
-    required = (*machine.place_names, *machine.required_input_names)
+    names = (*machine.history_names, *machine.input_names)
+    required = (*machine.history_names, *machine.required_input_names)
     inputs = [
         ColSpec("string" if name in (MACHINE_ID, *machine.categories) else AnyType(), name, required=name in required)
         for name in names

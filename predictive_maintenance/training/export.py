@@ -223,7 +223,7 @@ def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
     rows = readings.iloc[needed]
     golden: dict[str, Any] = {"readings": _columnar(rows, machine.input_names)}
     if machine.needs_history:
-        golden = {"readings": _columnar(_with_plain_times(rows), (*machine.place_names, *machine.input_names))}
+        golden = {"readings": _columnar(_with_plain_times(rows), (*machine.history_names, *machine.input_names))}
         golden["rows"] = np.searchsorted(needed, picked).tolist()
         rows = rows.drop(columns=list(machine.window_features))
     expected = scorer.probabilities(rows)[np.searchsorted(needed, picked)]
