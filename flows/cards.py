@@ -24,12 +24,13 @@ from predictive_maintenance.reporting.tables import gate_table, modes_table, sco
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
-from predictive_maintenance.training.labelling import Labels
 from predictive_maintenance.training.tuning import FinishedTrial
 from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import altair as alt
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 Component = Markdown | Table | VegaChart | ProgressBar
@@ -63,12 +64,13 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
     run_log.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
-def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, labels: Labels, machine: Machine) -> list[Component]:
+def data_card(
+    records: Sequence[SourceRecord], cleaned: Cleaned, labels: npt.NDArray[np.int8], machine: Machine
+) -> list[Component]:
     """Return the card of the step clean: sources, quarantine, failures and distributions."""
     from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
-    frame, known = cleaned.frame, labels.are_known
-    failures = int(labels.failed.sum())
+    frame, failures = cleaned.frame, int(labels.sum())
     components = [
         Markdown("# Data"),
         Markdown(
@@ -100,10 +102,9 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, labels: Labels,
         ]
     counts = [[machine.labels[machine.label_name], f"{failures:,}"]]
     counts += [[machine.labels[name], f"{int(frame[name].sum()):,}"] for name in machine.mode_names if name in frame]
-    counts += [[f"No label: {reason}", f"{rows:,}"] for reason, rows in labels.reasons().items()]
     components += [Markdown("## Failures"), _table(["Failure", "Rows"], counts), *_missing_values(frame, machine)]
     components.append(Markdown("## Distributions"))
-    return components + [_chart(chart) for chart in distributions(frame[known], labels.failed[known], machine)]
+    return components + [_chart(chart) for chart in distributions(frame, labels.astype(bool), machine)]
 
 
 def _missing_values(frame: pd.DataFrame, machine: Machine) -> list[Component]:

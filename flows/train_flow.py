@@ -40,7 +40,7 @@ from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
-from predictive_maintenance.training.labelling import label, with_features
+from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
 from remote_steps import RemoteSteps, source_copies
@@ -132,12 +132,12 @@ class TrainFlow(FlowSpec):
     def features(self):
         """Compute the features, hold out some groups of rows, and assign the others to folds."""
         machine = self.params.machine
-        labelled = with_features(self.cleaned.frame, self.labels, machine)
+        labelled = labelled_rows(self.cleaned.frame, self.labels, machine)
         self.rows = split(labelled.frame, machine, self.params.split, self.params.training.seed, labelled.unlabelled)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
             f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by {machine.description.texts.group}",
-            *(f"{count:,} rows without a label: {reason}" for reason, count in labelled.reasons.items()),
+            *(f"{count:,} rows left out: {reason}" for reason, count in labelled.reasons.items()),
             *self.rows.notes,
         )
         self.algorithms = sorted(self.params.candidates)

@@ -24,7 +24,7 @@ from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.training.candidate import TrainedCandidate, train_untuned
 from predictive_maintenance.training.export import export_model
-from predictive_maintenance.training.labelling import label, with_features
+from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
@@ -230,7 +230,7 @@ def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pyte
     def train(folder: Path) -> None:
         machine = engine_params.machine
         cleaned = clean(ingest((Source(uri=str(engine_csv)),), machine), machine, engine_params.cleaning).frame
-        labelled = with_features(cleaned, label(cleaned, machine), machine)
+        labelled = labelled_rows(cleaned, label(cleaned, machine), machine)
         rows = split(labelled.frame, machine, engine_params.split, engine_params.training.seed, labelled.unlabelled)
         _train("lightgbm", rows, engine_params, folder)
 

@@ -9,37 +9,10 @@ import pandas as pd
 
 from ..errors import DataError
 from ..history.features import complete
-from ..history.labels import AFTER_FAILURE, CENSORED, FAILS, run_to_failure_labels
+from ..history.labels import run_to_failure_labels
 from ..history.time_order import in_time_order
 from ..machine.machine import Machine
 from ..machine.spans import Span
-
-_REASONS = {
-    CENSORED: "the machine was not observed until the end of the horizon",
-    AFTER_FAILURE: "at a failure, or shortly after it",
-}
-
-
-@dataclass(frozen=True)
-class Labels:
-    """(n,) FAILS or DOES_NOT_FAIL for each clean reading, or why it has no label: CENSORED, AFTER_FAILURE."""
-
-    values: npt.NDArray[np.int8]
-
-    @property
-    def are_known(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether each reading has a label."""
-        return self.values >= 0
-
-    @property
-    def failed(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether each reading is labelled as a failure."""
-        return self.values == FAILS
-
-    def reasons(self) -> dict[str, int]:
-        """The number of readings without a label, by reason."""
-        counts = {text: int((self.values == code).sum()) for code, text in _REASONS.items()}
-        return {text: count for text, count in counts.items() if count}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +27,14 @@ class LabelledRows:
     reasons: Mapping[str, int]
 
 
-def label(frame: pd.DataFrame, machine: Machine) -> Labels:
-    """Label clean readings. Raises DataError if no reading is known to be healthy for the length of the horizon."""
+def label(frame: pd.DataFrame, machine: Machine) -> npt.NDArray[np.int8]:
+    """(n,) the labels of clean readings: 1 for a failure. Raises DataError if a computed label is 1 for all of them."""
     if machine.horizon:
-        return Labels(_run_to_failure(frame, machine, machine.horizon))
-    return Labels(frame[machine.label_name].to_numpy())
+        return _run_to_failure(frame, machine, machine.horizon)
+    return frame[machine.label_name].to_numpy()
 
 
-def with_features(frame: pd.DataFrame, labels: Labels, machine: Machine) -> LabelledRows:
+def labelled_rows(frame: pd.DataFrame, labels: npt.NDArray[np.int8], machine: Machine) -> LabelledRows:
     """Add the statistics of windows, the computed features and the label to clean readings, as far as there are any.
 
     A row for which a formula has no finite value gets no label. Raises DataError for readings without machine or time.
@@ -70,14 +43,13 @@ def with_features(frame: pd.DataFrame, labels: Labels, machine: Machine) -> Labe
         completed = complete(machine, frame)
         statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=frame.index)
         frame = pd.concat([frame, statistics], axis=1)
-    frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}))
+    frame = machine.with_features(frame.assign(**{machine.label_name: labels}))
     faults = machine.formula_faults(frame)
-    known = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
-    formulas = {f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()}
+    good = ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
     return LabelledRows(
-        frame=frame if known.all() else frame[known].reset_index(drop=True),
-        unlabelled=frame[~known].reset_index(drop=True),
-        reasons=labels.reasons() | formulas,
+        frame=frame if good.all() else frame[good].reset_index(drop=True),
+        unlabelled=frame[~good].reset_index(drop=True),
+        reasons={f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()},
     )
 
 

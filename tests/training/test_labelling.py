@@ -8,7 +8,7 @@ import pytest
 
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.errors import DataError
-from predictive_maintenance.training.labelling import Labels, label, with_features
+from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import split
 from tests.fixtures.run_to_failure import DESCRIPTION, engine, runs_to_failure
 
@@ -23,29 +23,18 @@ def readings() -> pd.DataFrame:
 
 def test_a_reading_is_a_failure_within_the_horizon_before_the_machines_last_reading(readings):
     left = readings.groupby("machine_id")["timestamp"].transform("max") - readings["timestamp"]
-    np.testing.assert_array_equal(label(readings, ENGINE).values, (left <= HORIZON).astype("int8"))
+    np.testing.assert_array_equal(label(readings, ENGINE), (left <= HORIZON).astype("int8"))
 
 
 def test_a_horizon_longer_than_every_run_is_an_error_with_the_way_out(readings):
-    brief = readings[label(readings, ENGINE).failed]
+    brief = readings[label(readings, ENGINE) == 1]
     with pytest.raises(DataError, match=r"the horizon 24 h is longer than the readings of every machine: .* shorten"):
         label(brief, ENGINE)
 
 
-def test_readings_without_a_label_are_kept_as_history_and_counted(readings):
-    values = label(readings, ENGINE).values.copy()
-    values[:3] = -1
-    made = with_features(readings, Labels(values), ENGINE)
-    assert len(made.frame) == len(readings) - 3
-    assert made.reasons == {"the machine was not observed until the end of the horizon": 3}
-    every = with_features(readings, label(readings, ENGINE), ENGINE).frame
-    names = list(ENGINE.window_features)
-    pd.testing.assert_frame_equal(made.frame[names], every[names][3:].reset_index(drop=True))
-
-
 def test_a_label_that_is_a_column_is_taken_as_it_is(small):
     frame, machine = small.rows.train, small.params.machine
-    assert (label(frame, machine).values == frame[machine.label_name]).all()
+    assert (label(frame, machine) == frame[machine.label_name]).all()
 
 
 def features_before(
@@ -72,8 +61,8 @@ def changes_with_the_future(readings: pd.DataFrame, make: Callable[[pd.DataFrame
 
 
 def shipped(readings: pd.DataFrame) -> pd.DataFrame:
-    labels = Labels(np.zeros(len(readings), dtype=np.int8))  # labels do depend on the future
-    return with_features(readings.reset_index(drop=True), labels, ENGINE).frame
+    labels = np.zeros(len(readings), dtype=np.int8)  # labels do depend on the future
+    return labelled_rows(readings.reset_index(drop=True), labels, ENGINE).frame
 
 
 def leaking(readings: pd.DataFrame) -> pd.DataFrame:
@@ -91,19 +80,22 @@ def test_the_test_of_the_future_finds_a_planted_leak(readings):
     assert changes_with_the_future(readings, leaking)
 
 
-def test_a_row_without_a_value_of_a_formula_gets_no_label_and_is_counted(readings):
+def test_a_row_without_a_value_of_a_formula_is_counted_and_only_history(readings):
     machine = parse_machine(
         DESCRIPTION.replace("unit: K, formula: heat - heat_mean_12h", "formula: 1 / (heat - heat_mean_12h)")
     )
-    made = with_features(readings, label(readings, machine), machine)
+    made = labelled_rows(readings, label(readings, machine), machine)
     firsts = int((made.unlabelled["heat"] == made.unlabelled["heat_mean_12h"]).sum())
     assert firsts == len(made.unlabelled) >= 6  # at least the first reading of each machine
     assert made.reasons == {"the formula of rise has no finite value": firsts}
+    every = pd.concat([made.frame, made.unlabelled]).sort_values(["machine_id", "timestamp"])
+    expected = labelled_rows(readings, label(readings, ENGINE), ENGINE).frame.sort_values(["machine_id", "timestamp"])
+    assert every["heat_mean_12h"].tolist() == expected["heat_mean_12h"].tolist()
 
 
 def test_the_machines_of_the_two_sides_differ(readings, engine_params):
     many = runs_to_failure(40).assign(source_index=0, reading_id=[str(row) for row in range(len(runs_to_failure(40)))])
-    made = with_features(many, label(many, ENGINE), ENGINE)
+    made = labelled_rows(many, label(many, ENGINE), ENGINE)
     rows = split(made.frame, ENGINE, engine_params.split, seed=1, unlabelled=made.unlabelled)
     assert set(rows.train["machine_id"]).isdisjoint(rows.test["machine_id"])
     assert len(rows.train) + len(rows.test) == len(many)
