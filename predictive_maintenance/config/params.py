@@ -195,7 +195,9 @@ class Params(StrictModel):
             raw["candidates"] = {name: candidate | {"trials": trials} for name, candidate in raw["candidates"].items()}
         if seed is not None:
             raw["training"]["seed"] = seed
-        return parse_params(raw, "command-line options")
+        return parse_params(
+            raw, "command-line options, or the machine's params.yaml" if machine_params else "command-line options"
+        )
 
     def _with_machine(self, raw: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
         """`raw` with another machine. Settings that belong to a kind of machine are kept for another description of it."""

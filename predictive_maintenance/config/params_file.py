@@ -17,7 +17,7 @@ def read_yaml(text: str, origin: str = PARAMS_NAME) -> dict[str, Any]:
 
     Raises ConfigError.
     """
-    raw = plain_params(text, origin, find_machine)
+    raw, origin = plain_params(text, origin, find_machine)
     parse_params(raw, origin)
     return raw
 
@@ -32,4 +32,4 @@ def load_params(path: Path | None = None, machine: str | None = None) -> Params:
 
 @lru_cache
 def _load(path: Path, machine: str | None) -> Params:
-    return parse_params(plain_params(read_text(path), str(path), find_machine, machine), str(path))
+    return parse_params(*plain_params(read_text(path), str(path), find_machine, machine))

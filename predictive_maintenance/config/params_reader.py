@@ -20,10 +20,13 @@ MACHINE_VARIABLE = "PDM_MACHINE"
 FindMachine = Callable[[str, Path], Machine]
 
 
-def plain_params(text: str, origin: str, find_machine: FindMachine, machine: str | None = None) -> dict[str, Any]:
+def plain_params(
+    text: str, origin: str, find_machine: FindMachine, machine: str | None = None
+) -> tuple[dict[str, Any], str]:
     """The text of a params.yaml as plain values, with the description of its machine, or of the one named `machine`.
 
-    Raises ConfigError.
+    Also returns the origin of the values, for errors: `origin`, and the machine's own settings if there are any. Raises
+    ConfigError.
     """
     raw = read_plain_yaml(text, origin)
     if raw is None:
@@ -41,7 +44,8 @@ def plain_params(text: str, origin: str, find_machine: FindMachine, machine: str
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     chosen = raw | {"machine": described} if name == given else for_machine(raw, described)
-    return merged(chosen, machine_params(name, project_dir()))
+    own = machine_params(name, project_dir())
+    return merged(chosen, own), f"{origin} with the {PARAMS_NAME} of {name}" if own else origin
 
 
 def machine_params(name: str, project: Path) -> dict[str, Any]:

@@ -43,8 +43,8 @@ def load_serving_params() -> ServingParams:
     path, model_name = params_file(), os.environ.get(MODEL_NAME_VARIABLE)
     text, origin = read_text(path), str(path)
     if not model_name:
-        return ServingParams.of(parse_params(plain_params(text, origin, _machine_without_units), origin))
-    raw = plain_params(text, origin, _bundled_machine, DEFAULT_MACHINE)
+        return ServingParams.of(parse_params(*plain_params(text, origin, _machine_without_units)))
+    raw, origin = plain_params(text, origin, _bundled_machine, DEFAULT_MACHINE)
     registry = raw.get("registry")
     if isinstance(registry, dict):
         raw |= {"columns": {}, "registry": registry | {"model_name": model_name}}

@@ -66,7 +66,10 @@ def test_a_description_beside_the_projects_settings_has_no_further_ones(project)
     [
         ("machine: milling", "compressor/params.yaml: machine: the settings in this folder are those of its machine"),
         ("- training", "compressor/params.yaml: the file: Input should be an object"),
-        ("training: {sed: 9}", "training.sed is not a setting; did you mean 'seed'"),
+        (
+            "training: {sed: 9}",
+            r"/params.yaml with the params.yaml of compressor: training.sed is not a setting; did you mean",
+        ),
     ],
 )
 def test_a_mistake_is_an_error(project, own, text, message):
