@@ -11,7 +11,7 @@ Row = Sequence[str]
 
 
 def machine_tables(machine: Machine) -> str:
-    """The columns, features, operating limits, label and group of a machine."""
+    """The columns, features, history, operating limits, label and group of a machine."""
     described = machine.description
     title = f"{described.name} (registered model {described.model_name})"
     parts = [title if not described.texts.summary else f"{title}\n{described.texts.summary}"]
@@ -21,9 +21,17 @@ def machine_tables(machine: Machine) -> str:
     if described.features:
         rows = [(name, feature.unit, feature.formula) for name, feature in described.features.items()]
         parts.append(_table("Features", ("feature", "unit", "formula"), rows))
+    if history := described.history:
+        rows = [(", ".join(history.windows), ", ".join(history.statistics), ", ".join(machine.window_sensors))]
+        parts.append(_table("History", ("windows", "statistics", "sensors"), rows))
     if machine.limits:
         limits = [(limit.name, limit.measure, limit.allowed, limit.action) for limit in machine.limits]
         parts.append(_table("Operating limits", ("limit", "measure", "allowed", "action"), limits))
+    if machine.horizon:
+        parts.append(
+            f"Label: {described.label.label} ({machine.label_name}), computed: every machine fails at its last reading, and "
+            f"readings within {machine.horizon.text} before it are failures"
+        )
     parts.append(f"Group: {group_text(described.group)}")
     return "\n\n".join(parts)
 

@@ -118,6 +118,16 @@ def test_describe_prints_the_columns_of_a_machine(run, project):
     assert limits["strokes"] == ["strokes", "2000000000", "stroke", "or", "less", "overhaul"]
 
 
+def test_describe_shows_the_history_and_the_rule_of_a_computed_label(run, project):
+    code, output = run("describe", "--machine", "turbofan")
+    assert code == 0, output
+    assert "10, 60   mean, slope  altitude_setting, mach_setting, t24" in output
+    assert (
+        "computed: every machine fails at its last reading, and readings within 30 cycle before it are failures"
+        in output
+    )
+
+
 def test_describe_shows_milling_by_default(run, project):
     code, output = run("describe")
     assert code == 0
