@@ -7,6 +7,7 @@ import yaml
 
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.machine.machine_json import to_plain
 from tests.fixtures.described_machines import FILES
 from tests.paths import PARAMS_FILE
 
@@ -76,3 +77,13 @@ def test_a_mistake_is_an_error(project, own, text, message):
     own(text)
     with pytest.raises(ConfigError, match=message):
         load_params(machine="compressor")
+
+
+def test_a_run_takes_them_with_the_machine_and_its_own_options_override_them(params, compressor_params):
+    machine = to_plain(compressor_params.machine)
+    own = {"data": {"sources": [{"uri": "bearings.csv"}]}, "training": {"seed": 99}}
+    chosen = params.override(machine=machine, machine_params=own)
+    assert ([source.uri for source in chosen.data.sources], chosen.training.seed) == (["bearings.csv"], 99)
+    assert params.override("other.csv", seed=5, machine=machine, machine_params=own).training.seed == 5
+    with pytest.raises(ConfigError, match=r"or the machine's params\.yaml: training\.sed is not a setting"):
+        params.override(machine=machine, machine_params={"training": {"sed": 9}})
