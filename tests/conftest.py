@@ -28,7 +28,7 @@ from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
-from tests.fixtures.run_to_failure import engine, runs_to_failure
+from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
@@ -228,13 +228,28 @@ def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pyte
     """A LightGBM of a machine with history, trained once for all workers."""
 
     def train(folder: Path) -> None:
-        machine = engine_params.machine
-        cleaned = clean(ingest((Source(uri=str(engine_csv)),), machine), machine, engine_params.cleaning).frame
-        labelled = labelled_rows(cleaned, label(cleaned, machine), machine)
-        rows = split(labelled.frame, machine, engine_params.split, engine_params.training.seed, labelled.unlabelled)
-        _train("lightgbm", rows, engine_params, folder)
+        _train_engine(engine_csv, engine_params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small engine", train), engine_params)
+
+
+@pytest.fixture(scope="session")
+def small_engine_without_value(params: Params, engine_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A LightGBM of a machine with history and a formula that has no value at the first reading of each engine."""
+    own = params.override(machine=to_plain(engine_without_value()))
+
+    def train(folder: Path) -> None:
+        _train_engine(engine_csv, own, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small engine without value", train), own)
+
+
+def _train_engine(path: Path, params: Params, folder: Path) -> None:
+    machine = params.machine
+    cleaned = clean(ingest((Source(uri=str(path)),), machine), machine, params.cleaning).frame
+    labelled = labelled_rows(cleaned, label(cleaned, machine), machine)
+    rows = split(labelled.frame, machine, params.split, params.training.seed, labelled.unlabelled)
+    _train("lightgbm", rows, params, folder)
 
 
 def _split(frame: pd.DataFrame, params: Params) -> SplitRows:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predictive_maintenance.history.time_order import at_the_same_time, machine_codes, plain_time
-from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.validation.cell_validation import SAME_TIME
 
@@ -23,6 +23,9 @@ def add_place_errors(batch: Batch, machine: Machine) -> None:
         batch.columns[name], invalid = _parsed(batch.columns[name])
         for row in invalid:
             batch.add_error(row, name, "is not a time in ISO 8601, such as 2024-01-31T12:00:00Z")
+    elif machine.time_names:
+        for row in np.flatnonzero(np.abs(batch.columns[name]) > MAX_FLOAT32).tolist():
+            batch.add_error(row, name, "is too large")
     for row in np.flatnonzero(~np.isfinite(batch.columns[name])).tolist():
         if row not in batch.errors:
             batch.add_error(row, name, "is not a finite number")

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from predictive_maintenance.history.features import complete
+from predictive_maintenance.history.features import complete, take
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import READING_ID
 from predictive_maintenance.scorer.missing_values import MissingValues
+from predictive_maintenance.validation.cell_validation import formula_faults
 
 from ..schemas.prediction import RiskLevel
 from ..serving.assessment import recommended_action
@@ -70,10 +72,9 @@ _ANSWER_FIELDS = _Record.__struct_fields__[1:-1]
 
 def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     """Score the valid rows of `batch`."""
-    valid, spec = batch.valid_rows(), model.scorer.spec
-    machine = model.scorer.machine
-    given = {name: batch.columns[name][valid] for name in (*machine.history_names, *machine.input_names)}
-    columns = dict(complete(machine, given))
+    spec, machine = model.scorer.spec, model.scorer.machine
+    columns = _complete(batch, machine)
+    valid = batch.valid_rows()
     probabilities = model.scorer.probabilities(columns) if valid.any() else np.empty(0)
     decisions = model.scorer.decisions(probabilities)
     elevated = probabilities * spec.missed_failure_cost >= spec.false_alarm_cost
@@ -91,6 +92,22 @@ def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
         warnings=_warnings(columns, model),
         batch_warnings=missing.warnings(),
     )
+
+
+def _complete(batch: Batch, machine: Machine) -> dict[str, Any]:
+    """Return the columns of the valid rows with the statistics of their windows.
+
+    A formula of statistics can have no value; then its row becomes invalid, but stays in later windows.
+    """
+    valid = batch.valid_rows()
+    columns = dict(
+        complete(machine, {name: batch.columns[name][valid] for name in (*machine.history_names, *machine.input_names)})
+    )
+    if not machine.needs_history:
+        return columns  # the formulas were checked with the cells
+    before = np.flatnonzero(valid)
+    batch.add_faults(formula_faults(columns, machine), before)
+    return take(columns, np.flatnonzero(batch.valid_rows()[before]))
 
 
 def as_json(scored: ScoredBatch, model_name: str) -> bytes:

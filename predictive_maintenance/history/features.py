@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..machine.history import Statistic
-from ..machine.machine import Machine
+from ..machine.machine import MAX_FLOAT32, Machine
 from ..machine.spans import SLOPE_UNIT_US, Span
 from .machine_rows import Positions, Times
 from .time_order import TimeOrder, in_time_order, of_one_machine
@@ -103,7 +103,7 @@ def window_columns(
 
     `sensors` has (n,) values of each sensor by name, with NaN for missing ones, in the order of machines and times. `times` (n,)
     are int64 microseconds, or float64 counts; `bounds` (M + 1,) are the machines' first readings, and the end; `rows` (m,)
-    are the readings that are wanted.
+    are the readings that are wanted. A statistic that is too large for float32 is missing.
     """
     features = {name: feature for name, feature in machine.window_features.items() if feature.sensor in sensors}
     names = list(dict.fromkeys(feature.sensor for feature in features.values()))
@@ -115,8 +115,19 @@ def window_columns(
         starts = _window(span).starts(times, bounds)
         found[span] = window_statistics(values, times, starts, rows, statistics, slope_unit)
     return {
-        name: found[feature.span][feature.statistic][names.index(feature.sensor)] for name, feature in features.items()
+        name: _finite(found[feature.span][feature.statistic][names.index(feature.sensor)])
+        for name, feature in features.items()
     }
+
+
+def take(columns: Mapping[str, Any], rows: Positions) -> dict[str, Any]:
+    """The rows of columns at the positions `rows`."""
+    return {name: np.asarray(values)[rows] for name, values in columns.items()}
+
+
+def _finite(statistic: Floats) -> Floats:
+    """`statistic` with NaN where it is too large for a model, such as a slope over a difference of times near 0."""
+    return np.where(np.abs(statistic) <= MAX_FLOAT32, statistic, np.nan)
 
 
 def _cells(rows: Sequence[Mapping[str, Any]], name: str, order: TimeOrder) -> Floats:

@@ -64,7 +64,10 @@ def as_times(values: Any, machine: Machine) -> Times:
 def plain_time(value: str | datetime | None) -> datetime | None:
     """A text in ISO 8601, or a time, in UTC and without zone. A time without a zone is UTC. Raises ValueError."""
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+    try:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+    except OverflowError:
+        raise ValueError(f"{value!r} is not within the years 1 to 9999 in UTC") from None
 
 
 def machine_codes(values: Any) -> Positions:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
 from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
-from ..validation.cell_validation import SAME_TIME, Faults, plain_array, unparsed
+from ..validation.cell_validation import SAME_TIME, Faults, formula_faults, plain_array, unparsed
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table, parse
 from ..validation.times import parse_times
@@ -219,7 +219,7 @@ def _completed(
     match: HeaderMatch,
     machine: Machine,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
-    """The checked batches with the statistics of each row's windows. A rejected row is in no window.
+    """The checked batches with the statistics of each row's windows. A row with a bad cell is in no window.
 
     A row of the same machine and time as another row is a fault of both. Reads the file again for the raw batches.
     """
@@ -242,13 +242,21 @@ def _completed(
     good = np.ones(len(rows), dtype=bool)
     good[faults["position"]] = False
     completed = complete(machine, rows[good])
-    statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=rows.index[good])
+    positions = np.flatnonzero(good)
+    faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
+    statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=positions)
     rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
     for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
         own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(
             "position", ignore_index=True
         )
         yield batch, rows[start:end].reset_index(drop=True), own.assign(position=own["position"] - start)
+
+
+def _formula_faults(columns: Mapping[str, Any], positions: npt.NDArray[np.intp], machine: Machine) -> pd.DataFrame:
+    """The faults of formulas in the rows at `positions`, of which `columns` has the statistics. They stay in later windows."""
+    found = fault_table(formula_faults(columns, machine))
+    return found.assign(position=positions[found["position"]])
 
 
 def _times(cells: Sequence[pa.Array], header: str) -> tuple[pd.Series, pd.DataFrame]:

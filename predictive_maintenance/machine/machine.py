@@ -26,7 +26,7 @@ from .sections import Feature
 Columns = Mapping[str, Any]
 """Inputs by canonical name with n values each: a data frame, or a mapping to arrays or lists."""
 
-_MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class Machine:
@@ -264,7 +264,7 @@ class Machine:
             if name not in arrays:
                 continue
             inputs = np.all([np.isfinite(arrays[used]) for used in formula.names], axis=0)
-            bad = inputs & ~(np.abs(arrays[name]) <= _MAX_FLOAT32)
+            bad = inputs & ~(np.abs(arrays[name]) <= MAX_FLOAT32)
             if bad.any():
                 faults[name] = bad
         return faults

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ModelError
-from ..history.features import complete, complete_reading
-from ..machine.machine import Machine
+from ..history.features import complete, complete_reading, take
+from ..machine.machine import MAX_FLOAT32, Machine
 from .calibration import Vector
 from .onnx_session import open_session
 from .version_files import (
@@ -45,7 +45,6 @@ BATCH_ROWS = 16_384
 """The most rows that the trees score in one call: a larger table is split."""
 
 _MIN_PART_ROWS = 256
-_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 Columns = Mapping[str, Any]
 
@@ -120,7 +119,7 @@ class Scorer:
         values = self.machine.values_of(complete_reading(self.machine, reading, history))
         features = [values[name] for name in self.spec.features]
         for value, sources in zip(features, self._optional_sources, strict=True):
-            if not -_MAX_FLOAT32 <= value <= _MAX_FLOAT32 and not any(values[name] != values[name] for name in sources):
+            if not -MAX_FLOAT32 <= value <= MAX_FLOAT32 and not any(values[name] != values[name] for name in sources):
                 names = (*self.machine.input_names, *self.machine.time_names, *self.machine.window_features)
                 raise DataError(self._cause({name: [values.get(name)] for name in names}, 0))
         row = np.array([features], dtype=np.float32)
@@ -133,13 +132,16 @@ class Scorer:
 
     def verify(self, golden: GoldenRows) -> None:
         """Raise ModelError if the golden rows do not get the probabilities and decisions recorded with the model."""
-        matrix = self.machine.feature_matrix(complete(self.machine, golden.columns), self.spec.features)
+        columns: Columns = golden.columns
+        if golden.rows is not None:  # the other readings are only history
+            columns = take(complete(self.machine, columns), golden.positions)
+        matrix = self.machine.feature_matrix(columns, self.spec.features)
         output = self._session.run(self._output, {self._input: matrix})[0]
         if output.shape not in ((len(matrix), 1), (len(matrix), 2)):
             raise ModelError(
                 f"{MODEL_FILE} returns shape {output.shape} for {len(matrix)} rows, expected 1 or 2 columns"
             )
-        probabilities = self.probabilities(golden.columns)[golden.positions]
+        probabilities = self.probabilities(columns)
         difference = float(np.max(np.abs(probabilities - np.asarray(golden.probabilities))))
         flips = int((self.decisions(probabilities) != np.asarray(golden.decisions)).sum())
         if not difference <= GOLDEN_TOLERANCE or flips:

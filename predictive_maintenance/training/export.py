@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..config.params import Params
 from ..errors import ModelError
-from ..history.features import needed_rows
+from ..history.features import complete, needed_rows, take
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
 from ..machine.names import READING_ID, TIMESTAMP
@@ -220,13 +220,13 @@ def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
     machine = scorer.machine
     readings = pd.concat([test, split.unlabelled], ignore_index=True) if len(split.unlabelled) else test
     needed = needed_rows(machine, readings, picked)
-    rows = readings.iloc[needed]
+    rows: Any = readings.iloc[needed]
     golden: dict[str, Any] = {"readings": _columnar(rows, machine.input_names)}
     if machine.needs_history:
         golden = {"readings": _columnar(_with_plain_times(rows), (*machine.history_names, *machine.input_names))}
         golden["rows"] = np.searchsorted(needed, picked).tolist()
-        rows = rows.drop(columns=list(machine.window_features))
-    expected = scorer.probabilities(rows)[np.searchsorted(needed, picked)]
+        rows = take(complete(machine, rows.drop(columns=list(machine.window_features))), golden["rows"])
+    expected = scorer.probabilities(rows)
     if machine.needs_history and not np.array_equal(expected, probabilities[picked]):
         raise ModelError("the golden rows get other probabilities from their windows alone than from the whole table")
     return golden | {"probabilities": expected.tolist(), "decisions": scorer.decisions(expected).tolist()}

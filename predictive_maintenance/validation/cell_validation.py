@@ -135,10 +135,11 @@ def invalid_values(columns: Mapping[str, Any], names: Sequence[str], machine: Ma
             unknown = np.array([value is not None and value not in known for value in values], dtype=np.bool_)
             yield from _where(name, f"not one of {', '.join(known)}", values, unknown)
     if set(machine.required_input_names) <= set(names):
-        yield from _formula_faults(columns, machine)
+        yield from formula_faults(columns, machine)
 
 
-def _formula_faults(columns: Mapping[str, Any], machine: Machine) -> Iterator[Faults]:
+def formula_faults(columns: Mapping[str, Any], machine: Machine) -> Iterator[Faults]:
+    """The rows for which a formula has no finite value. Formulas of statistics that `columns` does not have are skipped."""
     for name, bad in machine.formula_faults(columns).items():
         formula = machine.description.features[name].formula
         positions = np.flatnonzero(bad)

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests.fixtures.run_to_failure import runs_to_failure
+from tests.fixtures.run_to_failure import FORMULA_WITHOUT_VALUE, runs_to_failure
 
 from .conftest import MemoryRegistry, start_client
 
@@ -183,3 +183,23 @@ def test_invocations_take_records_lines_and_csv_with_a_header(client, table, exp
     np.testing.assert_array_equal(pd.read_csv(io.StringIO(answer.text))["failure_probability"], expected)
     records = client.post("/invocations", json=as_json(table)).json()
     assert [answer["failure_probability"] for answer in records["predictions"]] == expected.tolist()
+
+
+def test_a_row_without_a_value_of_a_formula_of_statistics_is_rejected(
+    small_engine_without_value, checked_files, table, tmp_path
+):
+    registry = MemoryRegistry(versions={"1": small_engine_without_value.files}, alias="1")
+    expected = {"field": "rise", "reason": f"{FORMULA_WITHOUT_VALUE} is not a finite number"}
+    with start_client(registry, small_engine_without_value.params, tmp_path, checked_files) as client:
+        rows = table.sort_values("timestamp")
+        batch = client.post("/predict/batch", json=as_json(rows)).json()
+        assert batch["predictions"][0]["errors"] == [expected]
+        alone = client.post("/predict", json=as_json(rows)[0])
+        assert (alone.status_code, alone.json()["errors"]) == (422, [{"row": None} | expected])
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_a_time_beyond_the_calendar_is_an_error_of_its_row(client, reading, moment):
+    assert client.post("/predict", json=reading | {"timestamp": moment}).status_code == 422
+    batch = [{name: value for name, value in reading.items() if name != "history"} | {"timestamp": moment}]
+    assert client.post("/predict/batch", json=batch).json()["rejected_rows"] == 1

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.errors import SourceError
+from predictive_maintenance.history.features import complete, take
 from predictive_maintenance.inference import files
 from predictive_maintenance.inference.files import score_file
 from predictive_maintenance.ingestion import csv_reader
-from tests.fixtures.run_to_failure import runs_to_failure
+from tests.fixtures.run_to_failure import FORMULA_WITHOUT_VALUE, runs_to_failure
 
 
 @pytest.fixture
@@ -94,3 +95,18 @@ def test_a_row_without_a_time_is_rejected(score, table):
 def test_a_file_without_the_machine_is_refused(score, table):
     with pytest.raises(SourceError, match="machine_id"):
         score(table.drop(columns="machine_id"))
+
+
+def test_a_row_for_which_a_formula_of_statistics_has_no_value_is_rejected_and_stays_in_later_windows(
+    small_engine_without_value, table, tmp_path
+):
+    scorer, path, output = small_engine_without_value.scorer, tmp_path / "readings.csv", tmp_path / "scored.csv"
+    table.to_csv(path, index=False)
+    scored = score_file(path, output, scorer, "1", {})
+    written = pd.read_csv(output)
+    firsts = table.groupby("machine_id")["timestamp"].idxmin()
+    assert scored.rejected >= len(firsts)
+    assert set(written["rejected"][firsts]) == {f"rise: {FORMULA_WITHOUT_VALUE} is not a finite number"}
+    good = np.flatnonzero(written["rejected"].isna())
+    expected = scorer.probabilities(take(complete(scorer.machine, table), good))
+    np.testing.assert_array_equal(written["failure_probability"][good], expected)

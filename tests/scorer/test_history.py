@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.errors import DataError, ModelError
+from predictive_maintenance.history.features import complete
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.tracking.packaging import package_version
-from tests.fixtures.run_to_failure import runs_to_failure
+from tests.fixtures.run_to_failure import DESCRIPTION, runs_to_failure
 
 READING = {"heat": 510.0, "ratio": 0.5}
 
@@ -128,3 +130,17 @@ def test_mlflow_alone_gives_the_same_probabilities(small_engine, table, tmp_path
     names = ["machine_id", "timestamp", "heat", "ratio"]
     answer = mlflow.pyfunc.load_model(str(folder)).predict(table[names])
     assert answer["failure_probability"].to_numpy().tobytes() == small_engine.scorer.probabilities(table).tobytes()
+
+
+def test_golden_rows_may_have_history_that_cannot_be_scored(small_engine_without_value):
+    golden = json.loads(small_engine_without_value.files["golden.json"])
+    readings = pd.DataFrame(golden["readings"])
+    with pytest.raises(DataError, match="the formula of rise has no finite value"):
+        small_engine_without_value.scorer.probabilities(readings)
+    assert Scorer.from_files(small_engine_without_value.files)
+
+
+def test_a_slope_over_almost_no_time_is_missing_and_not_infinite():
+    text = DESCRIPTION.replace("kind: timestamp", "kind: counter, unit: h")
+    rows = {"machine_id": ["E1"] * 2, "counter": [0.0, 1e-60], "heat": [100.0, 900.0], "ratio": [0.0, 1.0]}
+    assert np.isnan(complete(parse_machine(text), rows)["heat_slope_12h"]).all()

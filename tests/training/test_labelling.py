@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.errors import DataError
 from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import split
-from tests.fixtures.run_to_failure import DESCRIPTION, engine, runs_to_failure
+from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 
 ENGINE = engine()
 HORIZON = pd.Timedelta("24h")
@@ -81,9 +80,7 @@ def test_the_test_of_the_future_finds_a_planted_leak(readings):
 
 
 def test_a_row_without_a_value_of_a_formula_is_counted_and_only_history(readings):
-    machine = parse_machine(
-        DESCRIPTION.replace("unit: K, formula: heat - heat_mean_12h", "formula: 1 / (heat - heat_mean_12h)")
-    )
+    machine = engine_without_value()
     made = labelled_rows(readings, label(readings, machine), machine)
     firsts = int((made.unlabelled["heat"] == made.unlabelled["heat_mean_12h"]).sum())
     assert firsts == len(made.unlabelled) >= 6  # at least the first reading of each machine
