@@ -6,6 +6,7 @@ CONTRACT_CASES=2500 sends 10,000 requests with a body instead of 600.
 import os
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import schemathesis
@@ -62,11 +63,24 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def document(small, params, tmp_path_factory):
+def document(small, tmp_path_factory):
     """The OpenAPI document of a running server."""
-    registry = MemoryRegistry(versions={"1": small.files}, alias="1")
-    settings_of_app = Settings(model_cache=tmp_path_factory.mktemp("models"), poll_seconds=3600)
-    app = create_app(settings_of_app, ServingParams.of(params), lambda _: registry)
+    with serving(small, tmp_path_factory.mktemp("models")) as document:
+        yield document
+
+
+@pytest.fixture(scope="module")
+def engine_document(small_engine, tmp_path_factory):
+    """The OpenAPI document of a running server of a machine with history."""
+    with serving(small_engine, tmp_path_factory.mktemp("models")) as document:
+        yield document
+
+
+@contextmanager
+def serving(model, folder):
+    registry = MemoryRegistry(versions={"1": model.files}, alias="1")
+    settings_of_app = Settings(model_cache=folder, poll_seconds=3600)
+    app = create_app(settings_of_app, ServingParams.of(model.params), lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -86,10 +100,19 @@ def test_every_route_is_documented(document):
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_answer_is_one_that_the_document_declares(document, method, path):
     checks = CHECKS + ([positive_data_acceptance, negative_data_rejection] if path in READING_ROUTES else [])
+    send(document[path][method], checks, CASES if method == "POST" else 5)
 
-    @given(document[path][method].as_strategy())
-    @settings(max_examples=CASES if method == "POST" else 5, deadline=None, suppress_health_check=list(HealthCheck))
-    def send(case):
+
+@pytest.mark.parametrize("path", [path for method, path in ROUTES if method == "POST"])
+def test_so_is_every_answer_about_a_machine_with_history(engine_document, path):
+    """Its document cannot say that a history is earlier than the reading."""
+    send(engine_document[path]["POST"], [*CHECKS, negative_data_rejection] if path in READING_ROUTES else CHECKS, CASES)
+
+
+def send(operation, checks, cases):
+    @given(operation.as_strategy())
+    @settings(max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck))
+    def send_one(case):
         case.call_and_validate(checks=checks)
 
-    send()
+    send_one()
