@@ -26,7 +26,7 @@ from app.factory import create_app
 from app.settings import Settings
 from predictive_maintenance.config.serving_params import ServingParams
 
-from .conftest import MemoryRegistry
+from .conftest import MemoryRegistry, wait_until
 
 CHECKS = [
     not_a_server_error,
@@ -87,6 +87,7 @@ def serving(model, folder):
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
+    wait_until(lambda: app.state.service.watcher.model is not None, seconds=120)
     yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
     server.should_exit = True
     thread.join()
