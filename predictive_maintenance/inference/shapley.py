@@ -31,7 +31,8 @@ def exact_values(score: Score, references: Table, own: float, inputs: int) -> Ta
     """
     coalitions = _coalitions(inputs)
     means = score(coalitions[1:-1, None], np.arange(len(references))).mean(axis=1)
-    values: Table = _weights(inputs) @ np.array([references.mean(), *means, own])
+    # Not a product of matrices: BLAS sums in an order that depends on the processor, and so does the last digit.
+    values: Table = (_weights(inputs) * np.array([references.mean(), *means, own])).sum(axis=1)
     return values
 
 
