@@ -30,7 +30,8 @@ def add_place_errors(batch: Batch, machine: Machine) -> None:
         if row not in batch.errors:
             batch.add_error(row, name, "is not a finite number")
     rows = np.flatnonzero(batch.valid_rows())
-    repeated = at_the_same_time(machine_codes(batch.columns[MACHINE_ID][rows]), batch.columns[name][rows])
+    _, codes = machine_codes(batch.columns[MACHINE_ID][rows])
+    repeated = at_the_same_time(codes, batch.columns[name][rows])
     for row in rows[repeated].tolist():
         batch.add_error(row, name, SAME_TIME)
 

@@ -1,4 +1,4 @@
-"""The statistics of windows that a machine's description asks for, of a table or of one machine's readings."""
+"""The features from the past that a machine's description asks for, of a table or of one machine's readings and events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,19 +10,20 @@ from ..errors import DataError
 from ..machine.history import Statistic
 from ..machine.machine import MAX_FLOAT32, Machine
 from ..machine.spans import SLOPE_UNIT_US, Span
+from .events import NO_EVENTS, Events, event_columns
 from .machine_rows import Positions, Times
 from .time_order import TimeOrder, in_time_order, of_one_machine
 from .windows import Duration, Floats, Readings, window_statistics
 
 
-def complete(machine: Machine, columns: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`columns` (n rows of a table) with the statistics of each row's windows, computed from the rows of its machine.
+def complete(machine: Machine, columns: Mapping[str, Any], events: Events = NO_EVENTS) -> Mapping[str, Any]:
+    """`columns` (n rows of a table) with the features from the past of each row, from the rows and `events` of its machine.
 
     The rows may be in any order. `columns` are returned as they are if the machine has no history, or if they have the
-    statistics already. Raises DataError that names a missing column, a row without machine or time, or two rows of one machine at
-    the same time.
+    features already. Raises DataError that names a missing column, a row without machine or time, two rows of one machine at
+    the same time, or an invalid event.
     """
-    if not machine.needs_history or all(name in columns for name in machine.window_features):
+    if not machine.needs_history or all(name in columns for name in machine.history_features):
         return columns
     if missing := [name for name in machine.history_names if name not in columns]:
         raise DataError(
@@ -32,7 +33,9 @@ def complete(machine: Machine, columns: Mapping[str, Any]) -> Mapping[str, Any]:
     rows = in_time_order(machine, columns)
     count = len(rows.positions)
     ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
-    found = window_columns(machine, ordered, rows.times, rows.bounds, np.arange(count))
+    every = np.arange(count)
+    found = window_columns(machine, ordered, rows.times, rows.bounds, every)
+    found |= event_columns(machine, events, rows, every)
     statistics = {name: np.empty(count) for name in found}
     for name, values in found.items():
         statistics[name][rows.positions] = values
@@ -40,21 +43,29 @@ def complete(machine: Machine, columns: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def complete_reading(
-    machine: Machine, reading: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()
+    machine: Machine,
+    reading: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]] = (),
+    events: Events = NO_EVENTS,
 ) -> Mapping[str, Any]:
-    """`reading` with the statistics of its windows over `history`, earlier readings of the same machine in any order.
+    """`reading` with its features from the past: from `history`, earlier readings of its machine in any order, and `events`.
 
-    A reading alone is one at a machine's start: it needs no time then. Raises DataError for a missing time, two readings at the
-    same time, and an entry of `history` that is not earlier than the reading.
+    Events of other machines have no effect. A reading alone is one at a machine's start: it needs no time then. Raises DataError
+    for a missing time, two readings at the same time, an entry of `history` that is not earlier than the reading, and an invalid
+    event.
     """
-    if not machine.needs_history or all(name in reading for name in machine.window_features):
+    if not machine.needs_history or all(name in reading for name in machine.history_features):
         return reading
     rows = [*history, reading]
-    order = of_one_machine(machine, rows)
+    if events and reading.get(machine.time_name) is None:
+        raise DataError(f"{machine.time_name} is missing: events are before or after the time of the reading")
+    order = of_one_machine(machine, rows, has_events=bool(events))
     if order.positions[-1] != len(rows) - 1:
         raise DataError(f"history: reading {int(order.positions[-1]) + 1} is later than the reading that is scored")
     sensors = {name: _cells(rows, name, order) for name in machine.window_sensors}
-    found = window_columns(machine, sensors, order.times, order.bounds, np.array([len(rows) - 1]))
+    last = np.array([len(rows) - 1])
+    found = window_columns(machine, sensors, order.times, order.bounds, last)
+    found |= event_columns(machine, events, order, last)
     return dict(reading) | {name: float(values[0]) for name, values in found.items()}
 
 

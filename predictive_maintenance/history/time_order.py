@@ -19,23 +19,26 @@ class TimeOrder:
     """Rows in the order of their machines and, for each machine, of their times.
 
     `positions` (n,) are their positions in the table, `times` (n,) their times in this order, and `bounds` (M + 1,) the place
-    of each machine's first row in this order, and the end.
+    of each machine's first row in this order, and the end. `machines` are the ids of the M machines.
     """
 
     positions: Positions
     times: Times
     bounds: Positions
+    machines: Sequence[Any]
 
 
 def in_time_order(machine: Machine, columns: Mapping[str, Any]) -> TimeOrder:
     """Order the rows of a table. Raises DataError for a row without machine or time, and for two at the same time."""
-    return _ordered(machine_codes(columns[MACHINE_ID]), as_times(columns[machine.time_name], machine))
+    names, codes = machine_codes(columns[MACHINE_ID])
+    return _ordered(codes, as_times(columns[machine.time_name], machine), names)
 
 
-def of_one_machine(machine: Machine, rows: Sequence[Mapping[str, Any]]) -> TimeOrder:
-    """Order some readings of one machine; a single one needs no time. Raises DataError as `in_time_order` does."""
-    times = as_times([row.get(machine.time_name) for row in rows], machine) if len(rows) > 1 else np.zeros(1)
-    return _ordered(np.zeros(len(rows), dtype=np.int64), times)
+def of_one_machine(machine: Machine, rows: Sequence[Mapping[str, Any]], has_events: bool = False) -> TimeOrder:
+    """Order some readings of one machine; a single one without events needs no time. Raises DataError as `in_time_order` does."""
+    timed = has_events or len(rows) > 1
+    times = as_times([row.get(machine.time_name) for row in rows], machine) if timed else np.zeros(1)
+    return _ordered(np.zeros(len(rows), dtype=np.int64), times, (rows[-1].get(MACHINE_ID),))
 
 
 def at_the_same_time(machines: Positions, times: Times) -> npt.NDArray[np.bool_]:
@@ -70,16 +73,17 @@ def plain_time(value: str | datetime | None) -> datetime | None:
         raise ValueError(f"{value!r} is not within the years 1 to 9999 in UTC") from None
 
 
-def machine_codes(values: Any) -> Positions:
-    """(n,) a number for each machine. Raises DataError for a row without machine."""
+def machine_codes(values: Any) -> tuple[list[Any], Positions]:
+    """The ids of the machines, and the (n,) place of each row's machine in them. Raises DataError for a row without machine."""
     names = np.asarray(values, dtype=object)
     if missing := [row for row, name in enumerate(names) if name is None or name != name]:
         raise DataError(f"row {missing[0] + 1} has no {MACHINE_ID}: {len(missing)} of {len(names)} rows")
     codes: dict[Any, int] = {}
-    return np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int64)
+    places = np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int64)
+    return list(codes), places
 
 
-def _ordered(machines: Positions, times: Times) -> TimeOrder:
+def _ordered(machines: Positions, times: Times, names: Sequence[Any]) -> TimeOrder:
     repeated = at_the_same_time(machines, times)
     if repeated.any():
         rows = np.flatnonzero(repeated)
@@ -89,4 +93,4 @@ def _ordered(machines: Positions, times: Times) -> TimeOrder:
             f"rows {first + 1} and {second + 1} are of one machine and have the same time: {len(rows)} such rows"
         )
     positions = np.lexsort((times, machines))
-    return TimeOrder(positions, times[positions], machine_bounds(machines[positions]))
+    return TimeOrder(positions, times[positions], machine_bounds(machines[positions]), names)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..strict_model import Location, suggestion
 from .column_list import headers_by_column
+from .columns import Category, Sensor
 from .dependencies import cycle_in, dependency_order
 from .expression import ExpressionError
 from .formulas import Condition, Formula
 from .header_matching import header_key
+from .history import name_part
 from .names import CODE_SUFFIX, COUNTER, FIXED_NAMES, READING_ID
 from .rounding import shown
 from .sections import GroupColumn, OperatingLimit
@@ -22,15 +24,18 @@ if TYPE_CHECKING:
 
 Errors = Iterator[tuple[Location, str]]
 _FIXED_PLACES = (("id",), ("machine",), ("time",))
+RESERVED_TABLES = ("readings", "join")
+"""Names that mean something else before the URI of a source."""
 MAX_LIMITS = 64
 """The most bounds of operating limits: a bit mask has one bit for each."""
 
 
 def contradictions(described: MachineDescription) -> Errors:
     """The location and the text of each contradiction."""
-    if errors := [*_history(described), *_label(described)]:
+    if errors := [*_events(described), *_history(described), *_label(described)]:
         yield from errors
         return  # the other checks need the names of the features
+    yield from _attributes(described)
     yield from _repeated_names(described)
     yield from _shared_headers(described)
     yield from _features(described)
@@ -38,6 +43,55 @@ def contradictions(described: MachineDescription) -> Errors:
     yield from _identity(described)
     yield from _group(described)
     yield from _examples(described)
+
+
+def _events(described: MachineDescription) -> Errors:
+    for name, table in described.events.items():
+        for part in ("machine", "time"):
+            if getattr(described, part) is None:
+                yield ("events",), f"events needs the column of the {part}: add {part}"
+        if name in RESERVED_TABLES:
+            yield ("events", name), f"events: {name} is not the name of a table of events: choose another name"
+        parts: dict[str, str] = {}
+        for place, value in enumerate(table.types):
+            location: Location = ("events", name, "type", "values", place)
+            if not (part := name_part(value)):
+                yield location, f"events: {name}: {value!r} has no letter a to z and no digit"
+            elif (earlier := parts.setdefault(part, value)) != value:
+                yield location, f"events: {name}: {value!r} and {earlier!r} would have the same features"
+
+
+def _attributes(described: MachineDescription) -> Errors:
+    for part in ("categories", "sensors"):
+        columns: Mapping[str, Category | Sensor] = getattr(described, part)
+        for name, column in columns.items():
+            location: Location = (part, name, "from_table")
+            if column.from_table is None:
+                continue
+            if described.machine is None:
+                yield location, f"{name}: from_table needs the column of the machine: add machine"
+            if column.from_table in (*RESERVED_TABLES, *described.events):
+                yield location, f"{name}: {column.from_table} is not a table of machine attributes: choose another name"
+
+
+def _event_history(described: MachineDescription) -> Errors:
+    history, time = described.history, described.time
+    assert history is not None
+    for name, rule in history.events.items():
+        location: Location = ("history", "events", name)
+        if name not in described.events:
+            yield location, f"history: {name!r} is not a table in events{suggestion(name, described.events)}"
+            continue
+        if rule.by_type and not described.events[name].types:
+            yield (*location, "by_type"), f"history: the events of {name} have no type: add events.{name}.type"
+        for place, text in enumerate(rule.count_over if time else ()):
+            assert time is not None
+            try:
+                parse_duration(text, time)
+            except ValueError as error:
+                yield (*location, "count_over", place), f"history: {error}"
+            if text in rule.count_over[:place]:
+                yield (*location, "count_over", place), f"history: the span {text!r} is listed twice"
 
 
 def _history(described: MachineDescription) -> Errors:
@@ -73,20 +127,39 @@ def _history(described: MachineDescription) -> Errors:
         for place, name in enumerate(names):
             if name in names[:place]:
                 yield ("history", key, place), f"history: {name!r} is listed twice"
+    yield from _event_history(described)
 
 
 def _label(described: MachineDescription) -> Errors:
-    rule = described.label.run_to_failure
+    rule, key = described.label.rule, described.label.rule_name
     if rule is None:
         return
     for part in ("machine", "time"):
         if getattr(described, part) is None:
-            yield ("label", "run_to_failure"), f"run_to_failure needs the column of the {part}: add {part}"
-    if described.time:
-        try:
-            parse_duration(rule.horizon, described.time)
-        except ValueError as error:
-            yield ("label", "run_to_failure", "horizon"), f"horizon: {error}"
+            yield ("label", key), f"{key} needs the column of the {part}: add {part}"
+    for part in ("horizon", "ignore_after") if described.time else ():
+        if text := getattr(rule, part, None):
+            assert described.time is not None
+            try:
+                parse_duration(text, described.time)
+            except ValueError as error:
+                yield ("label", key, part), f"{part}: {error}"
+    yield from _failures(described)
+
+
+def _failures(described: MachineDescription) -> Errors:
+    failures = described.label.failures
+    if failures is None:
+        return
+    if failures.table not in described.events:
+        hint = suggestion(failures.table, described.events)
+        yield ("label", "failures"), f"failures: {failures.table!r} is not a table in events{hint}"
+        return
+    types = described.events[failures.table].types
+    for name, kind in described.label.mode_types().items():
+        if kind not in types:
+            known = f"{suggestion(kind, types)}" if types else ": the failures have no type"
+            yield ("label", "modes", name), f"modes: {kind!r} is not a type of {failures.table}{known}"
 
 
 def _repeated_names(described: MachineDescription) -> Errors:
@@ -94,8 +167,10 @@ def _repeated_names(described: MachineDescription) -> Errors:
     columns = [(place, name) for place, name, _ in headers_by_column(described) if place not in _FIXED_PLACES]
     features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
     features += [(("history",), feature.name) for feature in described.window_features()]
+    features += [(("history", "events"), feature.name) for feature in described.event_features()]
     if described.label.is_computed:
         features.append((("label",), described.label.column))
+        features += [(("label", "modes", name), name) for name in described.label.modes]
     codes: list[tuple[Location, str]] = [(("categories", name), name + CODE_SUFFIX) for name in described.categories]
     for location, name in columns + features + codes:
         if name in taken:
@@ -131,9 +206,9 @@ def _features(described: MachineDescription) -> Errors:
 
 def _unknown_names(described: MachineDescription, location: Location, what: str, names: Iterable[str]) -> Errors:
     ordered = [name + CODE_SUFFIX for name, category in described.categories.items() if category.ordered]
-    windows = (feature.name for feature in described.window_features())
+    past = described.past_feature_names()
     counter = (COUNTER,) if described.history and described.history.time_since_start else ()
-    known = (*described.sensors, *counter, *described.features, *windows, *ordered)
+    known = (*described.sensors, *counter, *described.features, *past, *ordered)
     for name in names:
         if name.removesuffix(CODE_SUFFIX) in described.categories and name not in ordered:
             yield location, f"{what}: {name} is a category; a formula has numbers and codes of ordered categories only"

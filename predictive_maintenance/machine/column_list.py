@@ -42,8 +42,9 @@ def headers_by_column(described: MachineDescription) -> Iterator[tuple[Location,
         yield ("categories", name), name, category.headers
     for name, sensor in described.sensors.items():
         yield ("sensors", name), name, sensor.headers
-    if not described.label.is_computed:
-        yield ("label",), described.label.column, described.label.headers
+    if described.label.is_computed:
+        return
+    yield ("label",), described.label.column, described.label.headers
     for name, mode in described.label.modes.items():
         yield ("label", "modes", name), name, mode.headers
 

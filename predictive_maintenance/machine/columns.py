@@ -6,10 +6,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..strict_model import StrictModel
-from .names import Text, Unit
+from .names import Name, Text, Unit
 
 Headers = tuple[Text, ...]
 """A column's names in files, compared without case, spaces, punctuation and unit."""
+SourceTable = Annotated[
+    Name | None,
+    Field(
+        description="The table of machine attributes, such as machines, that has this column. It is joined to the readings by "
+        "machine. Default: the readings have it."
+    ),
+]
 
 
 class IdColumn(StrictModel):
@@ -53,6 +60,7 @@ class Category(StrictModel):
         Literal["reject", "other"],
         Field(description="What happens to another value: the row is rejected, or the value counts as `other`."),
     ] = "reject"
+    from_table: SourceTable = None
     headers: Headers = ()
     description: Annotated[Text | None, Field(description="Explanation for the API and the dashboard.")] = None
 
@@ -89,6 +97,7 @@ class Sensor(StrictModel):
     ] = None
     step: Annotated[float | None, Field(gt=0, description="Step of form fields. Default: the resolution.")] = None
     required: Annotated[bool, Field(description="Whether every reading must have a value.")] = True
+    from_table: SourceTable = None
     headers: Headers = ()
     description: Annotated[Text | None, Field(description="Explanation for the API and the dashboard.")] = None
 

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from ..strict_model import LocatedValueError, StrictModel
 from .checks import contradictions
 from .columns import Category, IdColumn, MachineColumn, Sensor, TimeColumn
-from .history import History, WindowFeature, window_features
+from .events import EventTable
+from .history import EventFeature, History, WindowFeature, event_features, window_features
 from .label import Label
 from .names import ModelName, Name, Text, UnitName
 from .sections import Example, Feature, Group, OperatingLimit, Texts
@@ -33,8 +34,13 @@ class MachineDescription(StrictModel):
     categories: Mapping[Name, Category] = {}
     sensors: Annotated[Mapping[Name, Sensor], Field(min_length=1)]
     features: Mapping[Name, Feature] = {}
+    events: Annotated[
+        Mapping[Name, EventTable],
+        Field(description="Tables of what happened to the machines. Need machine and time."),
+    ] = {}
     history: Annotated[
-        History | None, Field(description="Features from a machine's earlier readings. Needs machine and time.")
+        History | None,
+        Field(description="Features from a machine's earlier readings and events. Needs machine and time."),
     ] = None
     operating_limits: tuple[OperatingLimit, ...] = ()
     label: Label
@@ -61,10 +67,26 @@ class MachineDescription(StrictModel):
             return ()
         return tuple(window_features(self.history, self.sensors, self.time))
 
+    def event_features(self) -> tuple[EventFeature, ...]:
+        """The features from earlier events, in order."""
+        if self.history is None or self.time is None:
+            return ()
+        return tuple(event_features(self.history, self.events, self.time))
+
+    def past_feature_names(self) -> tuple[str, ...]:
+        """The names of the features from earlier readings and events, in order."""
+        windows = (feature.name for feature in self.window_features())
+        return (*windows, *(feature.name for feature in self.event_features()))
+
     def horizon(self) -> Span | None:
         """How far ahead a computed label looks; None for a label that is a column."""
-        rule = self.label.run_to_failure
+        rule = self.label.rule
         return parse_duration(rule.horizon, self.time) if rule and self.time else None
+
+    def ignored_after_failure(self) -> float:
+        """How long readings are left out after a failure: microseconds, or the counter's unit."""
+        rule = self.label.failures
+        return parse_duration(rule.ignore_after, self.time).length if rule and rule.ignore_after and self.time else 0.0
 
     def plain(self) -> dict[str, Any]:
         """The description as JSON values, without defaults."""

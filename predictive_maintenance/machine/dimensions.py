@@ -49,7 +49,7 @@ def _contradictions(description: MachineDescription) -> Iterator[tuple[Location,
         except ValueError as error:
             yield (*location, "unit"), f"{name}: {error}"
             dimensions[name] = None
-    dimensions |= {feature.name: None for feature in description.window_features()}
+    dimensions |= dict.fromkeys(description.past_feature_names())
     dimensions |= {name + CODE_SUFFIX: None for name in description.categories} | {COUNTER: None}
     known = _Known({str(location[-1]): unit for location, unit in places}, dimensions)
     for name, feature in description.features.items():

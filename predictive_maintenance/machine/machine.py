@@ -6,6 +6,7 @@ It needs numpy and pydantic only, because the API and a model version use it.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from .codes import CategoryCodes
 from .column_list import Conversions, columns_of, described_column
 from .dependencies import dependency_order
 from .description import MachineDescription
+from .events import EVENT_TYPE
 from .formulas import Formula, Values
-from .header_matching import HeaderMatch
+from .header_matching import Column, HeaderMatch
 from .limits import ExceededLimit, Limit, LimitMargin, compiled_limits, exceeded_limit, limit_margin
 from .names import COUNTER, MACHINE_ID, TIMESTAMP
 from .rounding import decimals_of, shown
@@ -45,6 +47,8 @@ class Machine:
         self.optional_sensor_names = tuple(name for name, sensor in description.sensors.items() if not sensor.required)
         self.input_names = (*self.category_names, *self.sensor_names)
         """The raw columns that a model reads, in order."""
+        self.attribute_tables = _attribute_tables(description)
+        """The inputs that are attributes of machines, by the table that has them."""
         self.required_input_names = (*self.category_names, *self.required_sensor_names)
         self.ranges = {name: sensor.range for name, sensor in description.sensors.items()}
         """The lowest and the highest possible value of each sensor."""
@@ -53,6 +57,10 @@ class Machine:
         self.computed_names = tuple(description.features)
         self.window_features = {feature.name: feature for feature in description.window_features()}
         """The statistics of earlier readings by name. predictive_maintenance.history computes them."""
+        self.event_features = {feature.name: feature for feature in description.event_features()}
+        """The counts of earlier events, and the times since the last one, by name. The same package computes them."""
+        self.history_features = (*self.window_features, *self.event_features)
+        """The features from a machine's past, in order."""
         history = description.history
         self.time_names = (COUNTER,) if history and history.time_since_start else ()
         """The counter, if it is a feature."""
@@ -60,28 +68,29 @@ class Machine:
             *self.code_names,
             *self.sensor_names,
             *self.time_names,
-            *self.window_features,
+            *self.history_features,
             *self.computed_names,
         )
-        """A model's features, in order: codes of categories, sensors, counter, statistics of windows, computed features."""
+        """A model's features, in order: codes of categories, sensors, counter, features from the past, computed features."""
         self.time_is_counter = COUNTER in self.columns
         self.time_name = COUNTER if self.time_is_counter else TIMESTAMP
         self.needs_history = bool(history)
-        """Whether features depend on earlier readings, so that each row of a table needs its machine and time."""
+        """Whether features depend on earlier readings or events, so that each row of a table needs its machine and time."""
         self.is_over_time = self.needs_history or description.label.is_computed
         """Whether features or the label depend on the order of a machine's readings."""
         self.place_names = (MACHINE_ID, self.time_name) if self.is_over_time else ()
         """Machine and time, if they matter: each reading needs them in training."""
         self.history_names = self.place_names if self.needs_history else ()
         """Machine and time, if features depend on them: each row of a table that is scored needs them."""
+        self.event_tables = tuple(dict.fromkeys(feature.table for feature in self.event_features.values()))
+        """The tables of events that features are made from."""
         self.window_sensors = tuple(dict.fromkeys(feature.sensor for feature in self.window_features.values()))
         self.mode_names = tuple(description.label.modes)
         self.label_name = description.label.column
         self.horizon = description.horizon()
         """How far ahead the label looks; None if it is a column."""
-        self.binary_names = (
-            (*self.mode_names,) if description.label.is_computed else (self.label_name, *self.mode_names)
-        )
+        self.binary_names = () if description.label.is_computed else (self.label_name, *self.mode_names)
+        """The columns of a table with 0 or 1; none if the label is computed."""
         self.numeric_names = (
             *self.sensor_names,
             *(name for name in self.columns if name == COUNTER),
@@ -91,7 +100,9 @@ class Machine:
             {name: column.label for name, column in self.columns.items()}
             | {codes.code_name: description.categories[name].label for name, codes in self.categories.items()}
             | {self.label_name: description.label.label}
+            | {name: mode.label for name, mode in description.label.modes.items()}
             | {name: feature.label for name, feature in self.window_features.items()}
+            | {name: feature.label for name, feature in self.event_features.items()}
             | {name: feature.label for name, feature in description.features.items()}
         )
         formulas = {name: Formula(feature.formula, feature.decimals) for name, feature in description.features.items()}
@@ -163,7 +174,10 @@ class Machine:
     def unit(self, name: str) -> str:
         """The unit of a sensor or a feature; '' if it has none."""
         described = (
-            self.description.sensors.get(name) or self.description.features.get(name) or self.window_features.get(name)
+            self.description.sensors.get(name)
+            or self.description.features.get(name)
+            or self.window_features.get(name)
+            or self.event_features.get(name)
         )
         return described.unit if described else self.columns[name].unit if name in self.columns else ""
 
@@ -231,9 +245,9 @@ class Machine:
         return matrix
 
     def arrays(self, columns: Columns) -> dict[str, npt.NDArray[np.float64]]:
-        """Sensors, codes, statistics of windows and computed features of n readings by name, each (n,) float64.
+        """Sensors, codes, features from the past and computed features of n readings by name, each (n,) float64.
 
-        Statistics of windows that are not in `columns`, and the features computed from them, are left out.
+        Features from the past that are not in `columns`, and the features computed from them, are left out.
         """
         arrays: dict[str, npt.NDArray[np.float64]] = {
             name: np.asarray(columns[name], dtype=np.float64)
@@ -241,7 +255,7 @@ class Machine:
             if name in columns or name in self.required_sensor_names
         } | {
             name: np.asarray(columns[name], dtype=np.float64)
-            for name in (*self.time_names, *self.window_features)
+            for name in (*self.time_names, *self.history_features)
             if name in columns
         }
         for name, codes in self.categories.items():
@@ -272,9 +286,9 @@ class Machine:
     def optional_sources(self, name: str) -> frozenset[str]:
         """The columns that a feature is computed from and that may have missing values: the feature may be NaN there.
 
-        They are optional sensors, and statistics of windows, which may have too few values.
+        They are optional sensors, and features from the past: a window may have too few values, and there may be no event.
         """
-        if name in self.optional_sensor_names or name in self.window_features:
+        if name in self.optional_sensor_names or name in self.history_features:
             return frozenset((name,))
         formula = self._formulas.get(name)
         return frozenset[str]().union(*map(self.optional_sources, formula.names)) if formula else frozenset()
@@ -305,6 +319,29 @@ class Machine:
         """Match a file's headers to canonical columns and units. Raises SourceError for an ambiguous or unknown one."""
         return header_matching.match_headers(self.columns, headers, aliases)
 
+    def event_columns(self, table: str) -> dict[str, Column]:
+        """The canonical columns of a table of events by name: machine, time and, if the events have types, type.
+
+        Raises KeyError if the description has no such table.
+        """
+        described = self.description.events[table]
+        columns = {
+            name: replace(self.columns[name], headers=(*self.columns[name].headers, *headers))
+            for name, headers in (
+                (MACHINE_ID, described.machine_headers),
+                (self.time_name, described.time_headers),
+            )
+        }
+        if described.type:
+            label, headers = described.type.label, described.type.headers
+            columns[EVENT_TYPE] = Column(name=EVENT_TYPE, label=label, headers=(label, *headers))
+        return columns
+
+    def attribute_columns(self, table: str) -> dict[str, Column]:
+        """The canonical columns of a table of machine attributes by name: machine, the time from which they hold, attributes."""
+        names = (MACHINE_ID, self.time_name, *self.attribute_tables[table])
+        return {name: self.columns[name] for name in names if name in self.columns}
+
     def describe_missing(self, missing: Iterable[str], headers: Iterable[str]) -> str:
         """A line for each missing column, with a valid header and the closest header in the file."""
         return header_matching.describe_missing(self.columns, missing, headers)
@@ -318,3 +355,13 @@ class Machine:
         """The reason for rejecting a value of a sensor outside its range."""
         low, high = self.description.sensors[name].range
         return f"outside of the physical limits {shown(low)} to {shown(high)} {self.unit(name)}".rstrip()
+
+
+def _attribute_tables(description: MachineDescription) -> dict[str, tuple[str, ...]]:
+    tables: dict[str, tuple[str, ...]] = {}
+    owners = {name: category.from_table for name, category in description.categories.items()}
+    owners |= {name: sensor.from_table for name, sensor in description.sensors.items()}
+    for name, table in owners.items():
+        if table:
+            tables[table] = (*tables.get(table, ()), name)
+    return tables

@@ -233,7 +233,7 @@ MISTAKES = [
     ]),
     ("group: machine", "alarm: {open: 2 of 3}", [
         (", line 18: alarm is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
-         "sensors, features, history, operating_limits, label, identity, group, examples, texts"),
+         "sensors, features, events, history, operating_limits, label, identity, group, examples, texts"),
     ]),
     ("headers: [number]", "headers: [no]", [
         ", line 3: id.headers.0: YAML reads yes, no, on and off as true and false: write text in quotes",
