@@ -24,13 +24,12 @@ from predictive_maintenance.reporting.tables import gate_table, modes_table, sco
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import TrainedCandidate
+from predictive_maintenance.training.labelling import Labels
 from predictive_maintenance.training.tuning import FinishedTrial
 from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import altair as alt
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
 Component = Markdown | Table | VegaChart | ProgressBar
@@ -64,13 +63,11 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
     run_log.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
-def data_card(
-    records: Sequence[SourceRecord], cleaned: Cleaned, labels: npt.NDArray[np.int8], machine: Machine
-) -> list[Component]:
+def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, labels: Labels, machine: Machine) -> list[Component]:
     """Return the card of the step clean: sources, quarantine, failures and distributions."""
     from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
-    frame, failures = cleaned.frame, int(labels.sum())
+    frame, failures = cleaned.frame, int(labels.failed.sum())
     components = [
         Markdown("# Data"),
         Markdown(
@@ -100,11 +97,16 @@ def data_card(
                 shown[columns].astype(str).to_numpy().tolist(),
             ),
         ]
+    if cleaned.events:
+        tables = [[name, table.summary()] for name, table in cleaned.events.items()]
+        components += [Markdown("## Events"), _table(["Table", "Events"], tables)]
+    modes = {name: frame[name] for name in machine.mode_names if name in frame} | dict(labels.modes)
     counts = [[machine.labels[machine.label_name], f"{failures:,}"]]
-    counts += [[machine.labels[name], f"{int(frame[name].sum()):,}"] for name in machine.mode_names if name in frame]
+    counts += [[machine.labels[name], f"{int(rows.sum()):,}"] for name, rows in modes.items()]
+    counts += [[f"no label: {reason}", f"{rows:,}"] for reason, rows in labels.reasons().items()]
     components += [Markdown("## Failures"), _table(["Failure", "Rows"], counts), *_missing_values(frame, machine)]
     components.append(Markdown("## Distributions"))
-    return components + [_chart(chart) for chart in distributions(frame, labels.astype(bool), machine)]
+    return components + [_chart(chart) for chart in distributions(frame, labels.failed, machine)]
 
 
 def _missing_values(frame: pd.DataFrame, machine: Machine) -> list[Component]:

@@ -60,7 +60,8 @@ class TrainFlow(FlowSpec):
     sources = Parameter(
         "sources",
         help="Data sources instead of those in params.yaml, separated by commas: paths, globs, s3://, https://, "
-        "simulator:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id. Write a "
+        "simulator:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id, and the name of "
+        "a table in machine.yaml one of its rows: errors:errors.csv. Write a "
         'comma within a URL as %2C, or use a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
         callback=read_sources,
@@ -118,9 +119,11 @@ class TrainFlow(FlowSpec):
     def clean(self):
         """Move bad rows to quarantine, with the reason, and label the others."""
         self.records = self.ingested.records
-        self.cleaned = clean(self.ingested, self.params.machine, self.params.cleaning)
-        self.labels = label(self.cleaned.frame, self.params.machine)
+        self.cleaned = clean(self.ingested, self.params.machine, self.params.cleaning, self.ingested.events)
+        self.labels = label(self.cleaned.frame, self.params.machine, self.cleaned.event_frames())
         print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
+        for name, table in self.cleaned.events.items():
+            print(f"{name}: {table.summary()}")
         content = cards.data_card(self.records, self.cleaned, self.labels, self.params.machine)
         cards.show("clean", content, self.flow_mlflow_run)
         self.next(self.features)
@@ -131,9 +134,9 @@ class TrainFlow(FlowSpec):
     @step
     def features(self):
         """Compute the features, hold out some groups of rows, and assign the others to folds."""
-        machine = self.params.machine
-        labelled = labelled_rows(self.cleaned.frame, self.labels, machine)
-        self.rows = split(labelled.frame, machine, self.params.split, self.params.training.seed, labelled.unlabelled)
+        machine, events, settings = self.params.machine, self.cleaned.event_frames(), self.params.split
+        labelled = labelled_rows(self.cleaned.frame, self.labels, machine, events)
+        self.rows = split(labelled.frame, machine, settings, self.params.training.seed, labelled.unlabelled, events)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
             f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by {machine.description.texts.group}",

@@ -142,7 +142,7 @@ def _without_value(service: Service, model: ServedModel, reading: Mapping[str, A
     """The problem of a reading with valid values for which a formula has no finite value, as in a batch."""
     machine = model.scorer.machine
     columns = {name: np.array([reading[name]], dtype=object) for name in machine.category_names}
-    numbers = (*machine.sensor_names, *machine.time_names, *machine.window_features)
+    numbers = (*machine.sensor_names, *machine.time_names, *machine.history_features)
     columns |= {name: np.array([reading.get(name)], dtype=np.float64) for name in numbers}
     faults = invalid_values(columns, machine.input_names, machine)
     errors: list[FieldError] = [(None, fault.column, fault.reason) for fault in faults]

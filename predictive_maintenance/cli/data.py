@@ -23,6 +23,8 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..inference.files import CheckedFile
     from ..tracking.model_registry import ModelRegistry
 
@@ -103,38 +105,64 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
 
 
 @click.command(cls=Command)
-@click.option(
-    "--rows", default=10_000, show_default=True, type=click.IntRange(1, 10_000_000), help="The number of rows."
-)
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="The random seed.")
+@click.option("--rows", type=click.IntRange(1, 10_000_000), help="The number of readings.  [default: 10000]")
+@click.option("--machines", type=click.IntRange(1, 100_000), help="The number of machines of a fleet.  [default: 100]")
+@click.option("--days", type=click.IntRange(1, 36_500), help="The days that a fleet is simulated for.  [default: 365]")
+@click.option("--seed", type=click.IntRange(min=0), help="The random seed.  [default: 7]")
 @click.option(
     "-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help="A .csv or .parquet file."
 )
 @machine_option
 @overwrite_option
 @click.pass_obj
-def simulate(params_file: Path | None, rows: int, seed: int, output: Path, overwrite: bool) -> None:
-    """Write simulated readings of a machine, with labels.
+def simulate(params_file: Path | None, /, output: Path, overwrite: bool, **given: int | None) -> None:
+    """Write simulated readings of a machine, with labels, or all tables of a fleet.
 
-    The machine needs a simulator. The same seed gives the same rows.
+    The machine needs a simulator. The same seed gives the same rows. Each table of a fleet becomes a file: simulated.csv has the
+    readings, simulated_errors.csv the errors.
 
     \b
-    Example:
+    Examples:
       predictive-maintenance simulate --rows 50000 --seed 1 --output more.csv
+      predictive-maintenance simulate --machine fleet --machines 20 --days 90
     """
     from ..config.machine_extras import simulator_of
+    from ..config.sources import READINGS
+    from ..ingestion.simulation import DEFAULTS
 
     described = load_settings(params_file).machine
-    simulate_readings = simulator_of(described)
-    _check_output(output, overwrite)
-    frame = simulate_readings(rows, seed)
+    simulator = simulator_of(described)
+    if unknown := [name for name, value in given.items() if value is not None and name not in simulator.options]:
+        known = ", ".join(f"--{name}" for name in simulator.options)
+        raise click.UsageError(
+            f"--{unknown[0]} is not an option of the simulator of the {described.description.name}: {known}"
+        )
+    options = {name: DEFAULTS[name] if (value := given[name]) is None else value for name in simulator.options}
+    # Outputs are checked before the simulation, which may take long.
+    names = (READINGS, *described.attribute_tables, *described.description.events)
+    paths = {name: _path_of_table(output, name) for name in (names if "machines" in simulator.options else (READINGS,))}
+    for path in paths.values():
+        _check_output(path, overwrite)
+    tables = {name: table for name, table in simulator.tables(**options).items() if name in paths}
+    for name, frame in tables.items():
+        _write(frame, paths[name])
+        label = described.label_name
+        failures = f" with {count(int(frame[label].sum()), 'failure')}" if label in frame else ""
+        table = "" if name == READINGS else f"{name}: "
+        click.echo(f"{table}{count(len(frame), 'row')}{failures} written to {paths[name]}")
+    sources = ",".join(str(paths[name]) if name == READINGS else f"{name}:{paths[name]}" for name in tables)
+    click.echo(f"next: {TRAIN_COMMAND}{machine_argument()} --sources {sources}")
+
+
+def _path_of_table(output: Path, table: str) -> Path:
+    return output if table == "readings" else output.with_stem(f"{output.stem}_{table}")
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
     try:
-        frame.to_parquet(output, index=False) if output.suffix == ".parquet" else frame.to_csv(output, index=False)
+        frame.to_parquet(path, index=False) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
     except OSError as error:
-        raise click.ClickException(f"{output}: cannot be written: {error.strerror or error}") from None
-    failures = int(frame[described.label_name].sum())
-    click.echo(f"{count(rows, 'row')} with {count(failures, 'failure')} written to {output}")
-    click.echo(f"next: {TRAIN_COMMAND}{machine_argument()} --sources {output}")
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 @click.command(cls=Command)

@@ -3,15 +3,17 @@
 The folders `machines` of the project and of the installation are one namespace package, the project's first. The package
 imports its modules here only, by the name of a machine. Each file of a machine is optional:
 
-- simulator.py: `simulate(rows, seed)`, a data frame of readings and labels with canonical column names.
+- simulator.py: `simulate(rows, seed)`, a data frame of readings and labels with canonical column names, or
+  `simulate_tables(machines, days, seed)`, a data frame for each table of the description.
 - oracle.py: `violates_rules(rows)`, the rules that made the labels, and `INPUTS`, the columns that they read.
 - data_set.py: `FILE_NAME`, `LICENCE` and `fetch(path, url)`, the download of a public data set.
 - sample_fleet.csv: readings that the dashboard offers as a sample.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +24,7 @@ from ..machine.machine import Machine
 from ..strict_model import suggestion
 from .machine_folders import BUNDLED, INSTALLATION, MACHINE_FILE, MACHINES_FOLDER, machine_folders, machine_names
 from .project import project_dir
+from .sources import READINGS
 from .text_file import read_text
 from .yaml_reader import read_plain_yaml
 
@@ -30,8 +33,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-Simulator = Callable[[int, int], "pd.DataFrame"]
-"""Simulates a number of readings with a seed."""
+
+@dataclass(frozen=True)
+class Simulator:
+    """Simulates readings or, with the option machines, all tables of a fleet. `options` name the arguments, all integers."""
+
+    function: Callable[..., Any]
+    options: tuple[str, ...]
+
+    def tables(self, **options: int) -> "Mapping[str, pd.DataFrame]":
+        """The simulated tables by name, readings among them."""
+        simulated = self.function(**options)
+        return simulated if "machines" in self.options else {READINGS: simulated}
+
+
 Oracle = Callable[["pd.DataFrame"], "npt.NDArray[np.bool_]"]
 """The rules that made the labels of a data set: (n,) whether a row violates them."""
 
@@ -89,8 +104,10 @@ def sample_fleet_of(machine: Machine) -> Path | None:
 
 
 def _simulator(path: Path) -> Simulator:
-    simulate: Simulator = _module(path, "simulate").simulate
-    return simulate
+    module = _module(path)
+    if hasattr(module, "simulate_tables"):
+        return Simulator(module.simulate_tables, ("machines", "days", "seed"))
+    return Simulator(_module(path, "simulate").simulate, ("rows", "seed"))
 
 
 def _module(path: Path, *needed: str) -> Any:

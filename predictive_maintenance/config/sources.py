@@ -1,6 +1,7 @@
 """Data sources, as given in params.yaml or with --sources."""
 
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -33,27 +34,50 @@ class RemoteCopy(StrictModel):
     endpoint_url: str | None = None
 
 
-class Source(StrictModel):
-    """One data source, and how its rows are merged with those of the other sources.
+_TABLE_NAME = r"^[a-z][a-z0-9_]+$"
+READINGS = "readings"
+"""The table of a source that names none."""
 
-    `copies` are read instead of the files that `uri` names. A launch on remote machines sets them.
+
+class Source(StrictModel):
+    """One data source, the table that its rows belong to, and how they are merged with those of the other sources.
+
+    `table` is `readings`, or a table of events or machine attributes in the description. `copies` are read instead of the files
+    that `uri` names. A launch on remote machines sets them.
     """
 
     uri: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_secret)]
     merge: Literal["append", "join"] = "append"
+    table: Annotated[str, StringConstraints(pattern=_TABLE_NAME)] = READINGS
     copies: Annotated[tuple[RemoteCopy, ...], Field(strict=False)] = ()  # a list in JSON and YAML
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `join:URI`, which joins by reading id, or a plain URI, which appends. Raises ConfigError."""
+        """Parse `join:URI`, which joins by reading id, `TABLE:URI`, or a plain URI, which appends. Raises ConfigError."""
         return validated(cls, _source(text), "the source")
+
+    @model_validator(mode="after")
+    def _only_readings_are_joined(self) -> Self:
+        if self.merge == "join" and self.table != READINGS:
+            raise ValueError(f"the table {self.table} cannot be joined by reading id: remove merge: join")
+        return self
+
+    def __str__(self) -> str:
+        """The source as parse_sources reads it, without secrets."""
+        prefix = "join:" if self.merge == "join" else f"{self.table}:" if self.table != READINGS else ""
+        return prefix + redact(self.uri)
 
 
 def _source(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    joined = value.strip().removeprefix("join:")
-    return {"uri": joined, "merge": "append" if joined == value.strip() else "join"}
+    text = value.strip()
+    if (joined := text.removeprefix("join:")) != text:
+        return {"uri": joined, "merge": "join"}
+    # A prefix of one letter is a Windows drive, and one before :// is a scheme.
+    if prefixed := re.fullmatch(rf"({_TABLE_NAME[1:-1]}):(?!//)(.+)", text, re.DOTALL):
+        return {"uri": prefixed[2], "table": prefixed[1]}
+    return {"uri": text}
 
 
 class DataSettings(StrictModel):
@@ -63,13 +87,19 @@ class DataSettings(StrictModel):
     def _first_source_appends(self) -> Self:
         if not self.sources:
             raise ValueError("sources: at least one source is required")
-        if self.sources[0].merge != "append":
+        readings = [source for source in self.sources if source.table == READINGS]
+        if not readings:
+            tables = ", ".join(dict.fromkeys(source.table for source in self.sources))
+            raise ValueError(f"sources: a source of readings is missing: all of them are of the tables {tables}")
+        if readings[0].merge != "append":
             raise ValueError("the first source must be 'append': there are no rows to join to")
         return self
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
-    """Parse sources separated by commas, or a JSON list if one of them contains a comma; `join:` marks one that joins.
+    """Parse sources separated by commas, or a JSON list if one of them contains a comma.
+
+    `join:` marks one that joins, `errors:` one of the table `errors`.
 
     Raises ConfigError, which shows no password.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..history.events import NO_EVENTS, Events
 from ..history.features import complete
 from ..machine.header_matching import header_key
 from ..machine.machine import Machine
@@ -51,13 +52,15 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
 
 
 def read_rows(
-    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame
-) -> ChampionRows:
+    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame,
+    events: Events = NO_EVENTS,
+) -> ChampionRows:  # fmt: skip
     """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
 
-    `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows.
+    `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows. `events`
+    are the events of the challenger's run by table.
     """
-    frame = _with_statistics(before, challenger, _as_described(before, challenger, rows), rows)
+    frame = _with_past(before, challenger, _as_described(before, challenger, rows), rows, events)
     seen = _seen(champion, before, frame)
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
@@ -93,11 +96,19 @@ def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> It
         if name in inputs and name in challenger.ranges and _conversion(champion, challenger, name) is None:
             before, now = (machine.unit(name) or "none" for machine in (champion, challenger))
             yield f"column {name} has unit {before} for it and {now} in the held-out rows"
+    if unknown := [name for name in champion.event_tables if name not in challenger.description.events]:
+        yield f"it needs the events of {_listed(unknown)}, which this machine does not have"
+    elif other := [name for name in champion.event_tables if _types(champion, name) != _types(challenger, name)]:
+        yield f"the events of {_listed(other)} have other types in its description"
     if champion.label_name != challenger.label_name:
         yield f"it predicts {champion.label_name}, and this model predicts {challenger.label_name}"
     elif champion.horizon != challenger.horizon:
         before, now = (f"within {each.horizon.text}" if each.horizon else "a column" for each in (champion, challenger))
         yield f"{champion.label_name} is {before} for it and {now} in the held-out rows"
+
+
+def _types(machine: Machine, table: str) -> tuple[str, ...]:
+    return machine.description.events[table].types
 
 
 def _conversion(champion: Machine, challenger: Machine, name: str) -> tuple[float, float] | None:
@@ -118,15 +129,23 @@ def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) ->
     return frame
 
 
-def _with_statistics(champion: Machine, challenger: Machine, frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the champion's statistics of windows: those of `rows` where both have them, else over all of `frame`."""
-    if not champion.window_features:
+def _with_past(
+    champion: Machine, challenger: Machine, frame: pd.DataFrame, rows: pd.DataFrame, events: Events
+) -> pd.DataFrame:
+    """`frame` with the champion's features from the past: those of `rows` where both have them, else over all of `frame`."""
+    if not champion.history_features:
         return frame
-    same = {
-        name for name, feature in champion.window_features.items() if challenger.window_features.get(name) == feature
-    }
-    computed = rows if same == set(champion.window_features) else complete(champion, frame)
-    return pd.concat([frame, pd.DataFrame({name: computed[name] for name in champion.window_features})], axis=1)
+    own, others = (machine.window_features | machine.event_features for machine in (champion, challenger))
+    same = all(others.get(name) == feature for name, feature in own.items()) and _same_events(champion, challenger)
+    used = {name: table for name, table in events.items() if name in champion.event_tables}
+    computed = rows if same else complete(champion, frame, used)
+    return pd.concat([frame, pd.DataFrame({name: computed[name] for name in champion.history_features})], axis=1)
+
+
+def _same_events(champion: Machine, challenger: Machine) -> bool:
+    """Whether both machines count the same events before a reading."""
+    histories = [machine.description.history for machine in (champion, challenger)]
+    return len({bool(history and history.same_instant) for history in histories}) == 1
 
 
 def _seen(champion: BaselineModel, before: Machine, frame: pd.DataFrame) -> BoolArray:

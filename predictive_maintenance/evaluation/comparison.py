@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import Params
+from ..history.events import NO_EVENTS, Events
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
 from .baseline_model import BaselineModel
@@ -54,13 +55,13 @@ class Comparison:
 
 def compare(
     champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
-    fingerprint: str, params: Params, train: pd.DataFrame | None = None,
+    fingerprint: str, params: Params, train: pd.DataFrame | None = None, events: Events = NO_EVENTS,
 ) -> Comparison:  # fmt: skip
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
     `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
     have the ids that the champion knows. A champion with another description of the machine is compared on the rows that
-    it accepts, if they have the columns that it needs.
+    it accepts, if they have the columns that it needs; its own features are computed from `events`.
     """
     machine, scorer = params.machine, champion.scorer
     comparison = Comparison(
@@ -77,7 +78,7 @@ def compare(
         return replace(comparison, obstacle=f"its files cannot be used: {champion.unreadable}")
     if obstacle := why_not_comparable(scorer.machine, machine, test):
         return replace(comparison, obstacle=obstacle)
-    read = read_rows(champion, scorer.machine, machine, test, test.head(0) if train is None else train)
+    read = read_rows(champion, scorer.machine, machine, test, test.head(0) if train is None else train, events)
     compared = ~read.seen & read.accepted
     rows = test[compared].reset_index(drop=True)
     failures = int(rows[machine.label_name].sum())

@@ -71,7 +71,9 @@ def evaluate(
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
     comparison = (
-        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train) if champion else None
+        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train, rows.events)
+        if champion
+        else None
     )
     return Evaluation(
         algorithm=trained.algorithm,

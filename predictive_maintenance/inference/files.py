@@ -244,7 +244,7 @@ def _completed(
     completed = complete(machine, rows[good])
     positions = np.flatnonzero(good)
     faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
-    statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=positions)
+    statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=positions)
     rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
     for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
         own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(

@@ -75,7 +75,7 @@ def what_if(
     columns |= {name: np.full(rows, value) for name, value in own.items()}
     own_statistics = complete_reading(machine, reading, history)
     columns |= {
-        name: np.full(rows, float(own_statistics[name])) for name in (*machine.time_names, *machine.window_features)
+        name: np.full(rows, float(own_statistics[name])) for name in (*machine.time_names, *machine.history_features)
     }
     for name, end, each in zip(names, ends, values, strict=True):
         changed = {name: each, **complete_values(machine, reading, history, name, each)}

@@ -1,24 +1,30 @@
-"""Fetch all sources of a run and merge them into one table with canonical columns and the source of each row."""
+"""Fetch all sources of a run and merge them into a table of readings with canonical columns and the source of each row.
+
+Attributes of machines become columns of the readings; tables of events stay tables of their own.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..config.sources import Source
+from ..config.sources import READINGS, Source
 from ..config.uris import redact, scheme_of
 from ..errors import SourceError
-from ..machine.header_matching import HeaderMatch
+from ..machine.header_matching import Column, HeaderMatch, describe_missing, match_headers
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
+from ..strict_model import suggestion
 from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from ..validation.row_identity import content_ids
 from . import locations
+from .attributes import join_attributes
 from .csv_reader import MalformedRow
 from .joining import join
 from .merging import Ingested, SourceRecord, append
@@ -26,11 +32,17 @@ from .table_reader import TableFile
 
 
 def check_sources(sources: Sequence[Source], machine: Machine) -> None:
-    """Raise SourceError unless all sources of readings of `machine` can be reached. It lists all problems and how to fix them."""
+    """Raise SourceError unless all sources of `machine` can be reached. It lists all problems and how to fix them."""
     errors: list[SourceError] = []
     missing_file = False
+    if not any(scheme_of(source.uri) == "simulator" for source in sources):  # which has several tables
+        try:
+            _check_needed_tables(machine, {source.table for source in sources})
+        except SourceError as error:
+            errors.append(error)
     for source in sources:
         try:
+            _check_table(source, machine)
             locations.check(source, machine)
         except SourceError as error:
             errors.append(error)
@@ -45,11 +57,54 @@ def check_sources(sources: Sequence[Source], machine: Machine) -> None:
 
 def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
     """Fetch and merge `sources` in order. Raises SourceError that names the source and the column."""
-    parts = [(source, _ingest_source(source, index, machine)) for index, source in enumerate(sources)]
-    merged = append([part for source, part in parts if source.merge == "append"], machine)
-    for source, part in parts:
+    parts = [part for index, source in enumerate(sources) for part in _ingest_source(source, index, machine)]
+    by_table = {table: [part for _, name, part in parts if name == table] for table in _tables(machine)}
+    _check_needed_tables(machine, {table for table, found in by_table.items() if found})
+    readings = [(source, part) for source, table, part in parts if table == READINGS]
+    merged = append([part for source, part in readings if source.merge == "append"], machine)
+    for source, part in readings:
         if source.merge == "join":
             merged = join(merged, part, redact(source.uri))
+    for table in machine.attribute_tables:
+        if by_table[table]:
+            merged = join_attributes(merged, append(by_table[table], machine), table, machine)
+    events = {table: append(by_table[table], machine) for table in machine.description.events if by_table[table]}
+    _check_columns(merged, machine)
+    records = (*merged.records, *(record for part in events.values() for record in part.records))
+    return replace(merged, events=events, records=records)
+
+
+def _tables(machine: Machine) -> tuple[str, ...]:
+    return (READINGS, *machine.attribute_tables, *machine.description.events)
+
+
+def _check_table(source: Source, machine: Machine) -> None:
+    """Raise SourceError if the description has no such table."""
+    if source.table not in (known := _tables(machine)):
+        raise SourceError(
+            f"{source}: the {machine.description.name} has no table {source.table!r}{suggestion(source.table, known)}; for a "
+            f"file whose name has a colon write ./{source}"
+        )
+
+
+def _check_needed_tables(machine: Machine, given: set[str]) -> None:
+    """Raise SourceError unless there is a source for each table that features, attributes or the label need."""
+    failures = machine.description.label.failures
+    attributes = [
+        table
+        for table, names in machine.attribute_tables.items()
+        if not {*names}.isdisjoint(machine.required_input_names)
+    ]
+    needed = (*attributes, *machine.event_tables, *((failures.table,) if failures else ()))
+    if missing := [table for table in dict.fromkeys(needed) if table not in given]:
+        raise SourceError(
+            f"no source has the table {', '.join(missing)}, which the {machine.description.name} needs: add "
+            f"{missing[0]}:{missing[0]}.csv to --sources, or {{uri: {missing[0]}.csv, table: {missing[0]}}} to data.sources"
+        )
+
+
+def _check_columns(merged: Ingested, machine: Machine) -> None:
+    """Raise SourceError if the readings lack a column that training needs."""
     label = (machine.label_name,) if machine.label_name in machine.columns else ()
     needed = (*machine.required_input_names, *_group_column(machine), *machine.place_names, *label)
     if missing := [name for name in needed if name not in merged.frame]:
@@ -63,7 +118,6 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
         raise SourceError(
             f"{text}\n{unlabelled_hint(machine.columns[machine.label_name])}" if {*label} & {*missing} else text
         )
-    return merged
 
 
 def _group_column(machine: Machine) -> tuple[str, ...]:
@@ -74,40 +128,52 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
     return (group.column,) if isinstance(group, GroupColumn) and group.column else ()
 
 
-def _ingest_source(source: Source, index: int, machine: Machine) -> Ingested:
-    parts = []
+def _ingest_source(source: Source, index: int, machine: Machine) -> list[tuple[Source, str, Ingested]]:
+    """The rows of a source by table: one, or several from a simulator."""
+    _check_table(source, machine)
+    parts: dict[str, list[Ingested]] = {}
     with locations.fetch(source, machine) as tables:
         for fetched in tables:
+            table = fetched.table_name or source.table
             try:
-                parts.append(_read(fetched, source, index, machine))
+                parts.setdefault(table, []).append(_read(fetched, source, index, machine, table))
             except SourceError as error:
                 text = str(error)
                 text = text if fetched.name in text else f"{fetched.name}: {text}"
                 raise SourceError(text, transient=error.transient) from None
-    return append(parts, machine)
+    return [(source, table, append(found, machine)) for table, found in parts.items()]
 
 
-def _read(fetched: locations.FetchedTable, source: Source, index: int, machine: Machine) -> Ingested:
+def _columns_of(table: str, machine: Machine) -> Mapping[str, Column]:
+    if table in machine.description.events:
+        return machine.event_columns(table)
+    if table in machine.attribute_tables:
+        return machine.attribute_columns(table)
+    return machine.columns
+
+
+def _read(fetched: locations.FetchedTable, source: Source, index: int, machine: Machine, kind: str) -> Ingested:
+    columns = _columns_of(kind, machine)
     malformed: list[MalformedRow] = []
     decimal = "."
     if isinstance(fetched.table, TableFile):
-        match = machine.match_headers(fetched.table.headers)
-        _check_recognised(fetched.name, match, machine)
+        match = match_headers(columns, fetched.table.headers)
+        _check_recognised(fetched.name, match, kind, columns, machine)
         wanted = [header for header, _, _ in match.columns.values()]
         batches = list(fetched.table.batches(malformed, wanted))
         table = pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in wanted})
         decimal = fetched.table.dialect.decimal if fetched.table.dialect else "."
     else:
         table = fetched.table
-        match = machine.match_headers(table.column_names)
-        _check_recognised(fetched.name, match, machine)
+        match = match_headers(columns, table.column_names)
+        _check_recognised(fetched.name, match, kind, columns, machine)
     if table.num_rows == 0 and not malformed:
         raise SourceError(f"{fetched.name}: no rows")
-    names = [name for name in machine.columns if name in match.columns]
+    names = [name for name in columns if name in match.columns]
     frame, faults = parse(table, match, names, machine, decimal)
     rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
     if READING_ID not in frame:
-        frame[READING_ID] = content_ids(frame, machine)
+        frame[READING_ID] = content_ids(frame, machine) if kind == READINGS else ""
     frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [fetched.name])
     frame["source_index"] = np.int16(index)
     frame["row"] = rows
@@ -120,13 +186,21 @@ def _read(fetched: locations.FetchedTable, source: Source, index: int, machine: 
         bytes=fetched.bytes,
         dvc_md5=fetched.dvc_md5,
         ignored_columns=unused,
+        table=kind,
     )
     return Ingested(
         frame=frame, faults=faults, quarantined=_malformed_quarantine(fetched.name, malformed), records=(record,)
     )
 
 
-def _check_recognised(name: str, match: HeaderMatch, machine: Machine) -> None:
+def _check_recognised(
+    name: str, match: HeaderMatch, table: str, columns: Mapping[str, Column], machine: Machine
+) -> None:
+    if table != READINGS:
+        # A table of events needs all of its columns, one of attributes the machine and some attribute.
+        needed = list(columns) if table in machine.description.events else [MACHINE_ID]
+        if missing := match.missing(needed):
+            raise SourceError(f"{name}: the table {table} has {describe_missing(columns, missing, match.ignored)}")
     if not match.columns:
         examples = ", ".join(repr(machine.header(sensor)) for sensor in machine.required_sensor_names[:2])
         raise SourceError(

@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
 from .remote_files import RemoteStore
 from .remote_stores import store_kind
-from .simulation import check_simulation, simulated_table
+from .simulation import check_simulation, simulated_tables
 from .table_reader import TableFile
 
 _CHUNK_BYTES = 2**20
@@ -29,7 +29,8 @@ _CHUNK_BYTES = 2**20
 class FetchedTable:
     """A fetched file or table and its lineage.
 
-    `name` contains no secret. `bytes` is None for a table, `dvc_md5` for a file that DVC does not track.
+    `name` contains no secret. `bytes` is None for a table, `dvc_md5` for a file that DVC does not track. `table_name` is the
+    table of the description that it is; None: the one that the source names.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FetchedTable:
     sha256: str
     bytes: int | None
     dvc_md5: str | None = None
+    table_name: str | None = None
 
 
 def check(source: Source, machine: Machine) -> None:
@@ -111,7 +113,8 @@ def _fetch_uri(uri: str, folder: Path, machine: Machine) -> Iterator[FetchedTabl
 def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
     scheme, name, written = scheme_of(resolved), redact(uri), machine.description.format
     if scheme == "simulator":
-        yield _fetched_table(name, simulated_table(resolved, machine))
+        for table_name, table in simulated_tables(resolved, machine).items():
+            yield replace(_fetched_table(name, table), table_name=table_name)
     elif store_kind(resolved):
         target = folder / "download"
         for name in RemoteStore.connect(uri, resolved).download(uri, resolved, target):

@@ -1,11 +1,12 @@
 """Append the rows of files and sources to one table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from ..config.sources import READINGS
 from ..errors import SourceError
 from ..machine.machine import Machine
 from ..validation.parsing import ParsedRows
@@ -15,7 +16,8 @@ from ..validation.parsing import ParsedRows
 class SourceRecord:
     """Lineage of one file or table of a source, without secrets.
 
-    `unmatched_rows` is the number of rows of a join without a reading in the other sources.
+    `unmatched_rows` is the number of rows of a join without a reading in the other sources. `table` is what the rows are:
+    readings, or a table of the description.
     """
 
     name: str
@@ -26,20 +28,28 @@ class SourceRecord:
     dvc_md5: str | None
     ignored_columns: tuple[str, ...]
     unmatched_rows: int = 0
+    table: str = READINGS
 
     def summary(self) -> str:
         unmatched = f", {self.unmatched_rows:,} of them without a matching reading" if self.unmatched_rows else ""
-        return f"{self.rows:,} rows from {self.name} ({self.merge}){unmatched}"
+        return f"{self.rows:,} rows from {self.name} ({self.role}){unmatched}"
+
+    @property
+    def role(self) -> str:
+        """How the rows are merged or, for another table than the readings, the table."""
+        return self.merge if self.table == READINGS else self.table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ingested(ParsedRows):
     """The parsed rows of one file, or of several merged, with their lineage.
 
-    `frame` also has the columns `source` (the source's name), `source_index` and `row` (from 1).
+    `frame` also has the columns `source` (the source's name), `source_index` and `row` (from 1). `events` are the tables of
+    events by name.
     """
 
     records: tuple[SourceRecord, ...]
+    events: Mapping[str, "Ingested"] = field(default_factory=dict)
 
 
 def append(parts: Sequence[Ingested], machine: Machine) -> Ingested:

@@ -1,5 +1,6 @@
-"""Sources of simulated readings: simulator://NAME?rows=10000&seed=7. Without a name, those of the machine that is trained."""
+"""Sources of simulated tables: simulator://NAME?rows=10000&seed=7. Without a name, those of the machine that is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -7,12 +8,12 @@ import pandas as pd
 import pyarrow as pa
 
 from ..config.machine_extras import Simulator, simulator_named, simulator_of
+from ..config.sources import READINGS
 from ..errors import ConfigError, SourceError
 from ..machine.machine import Machine
 
-DEFAULT_ROWS = 10_000
-DEFAULT_SEED = 7
-MAX_ROWS = 10_000_000
+DEFAULTS = {"rows": 10_000, "machines": 100, "days": 365, "seed": 7}
+MAXIMA = {"rows": 10_000_000, "machines": 100_000, "days": 36_500}
 _MAX_DIGITS = 18
 
 
@@ -21,8 +22,7 @@ class Simulation:
     """What a URI asks for. `name` is a folder in machines; '' is the machine that is trained."""
 
     name: str
-    rows: int
-    seed: int
+    options: Mapping[str, int]
 
 
 def parse_simulation(uri: str) -> Simulation:
@@ -30,34 +30,58 @@ def parse_simulation(uri: str) -> Simulation:
     name, _, query = uri.partition("://")[2].partition("?")
     if "=" in name:
         raise SourceError(f"{uri}: options must follow a question mark: simulator://?rows=10000&seed=7")
-    options = {"rows": DEFAULT_ROWS, "seed": DEFAULT_SEED}
+    options: dict[str, int] = {}
     for option, text in parse_qsl(query, keep_blank_values=True):
-        if option not in options:
-            raise SourceError(f"{uri}: {option!r} is not an option of the simulator; options: rows, seed")
-        if not text.isdecimal() or len(text) > _MAX_DIGITS or (option == "rows" and not 0 < int(text) <= MAX_ROWS):
-            allowed = f" from 1 to {MAX_ROWS:,}" if option == "rows" else f" of at most {_MAX_DIGITS} digits"
+        if option not in DEFAULTS:
+            raise SourceError(f"{uri}: {option!r} is not an option of a simulator; options: {', '.join(DEFAULTS)}")
+        largest = MAXIMA.get(option)
+        if not text.isdecimal() or len(text) > _MAX_DIGITS or (largest and not 0 < int(text) <= largest):
+            allowed = f" from 1 to {largest:,}" if largest else f" of at most {_MAX_DIGITS} digits"
             raise SourceError(f"{uri}: {option} must be a whole number{allowed}, not {text[:40]!r}")
         options[option] = int(text)
-    return Simulation(name, **options)
+    return Simulation(name, options)
 
 
 def check_simulation(uri: str, machine: Machine) -> None:
-    """Raise SourceError unless `uri` is valid and its machine has a simulator."""
-    _simulator(uri, parse_simulation(uri), machine)
+    """Raise SourceError unless `uri` is valid and its machine has a simulator with these options."""
+    _simulator_and_options(uri, machine)
 
 
-def simulated_table(uri: str, machine: Machine) -> pa.Table:
-    """Simulate what `uri` asks for. Raises SourceError if the readings are not those of `machine`."""
-    asked = parse_simulation(uri)
-    frame = _simulator(uri, asked, machine)(asked.rows, asked.seed)
-    if not isinstance(frame, pd.DataFrame) or len(frame) != asked.rows:
-        raise SourceError(f"{uri}: the simulator must return a data frame of {asked.rows:,} rows")
-    if missing := [name for name in machine.required_input_names if name not in frame]:
+def simulated_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
+    """Simulate what `uri` asks for. Raises SourceError if the readings are not those of `machine`.
+
+    Tables that the description of `machine` does not have are left out.
+    """
+    simulator, options = _simulator_and_options(uri, machine)
+    try:
+        frames = simulator.tables(**options)
+    except ConfigError as error:
+        raise SourceError(f"{uri}: {error}") from None
+    known = (READINGS, *machine.attribute_tables, *machine.description.events)
+    _check_readings(uri, frames.get(READINGS), machine, options.get("rows"))
+    return {name: pa.Table.from_pandas(frame) for name, frame in frames.items() if name in known}
+
+
+def _check_readings(uri: str, frame: object, machine: Machine, rows: int | None) -> None:
+    if not isinstance(frame, pd.DataFrame) or (rows and len(frame) != rows):
+        expected = f"a data frame of {rows:,} rows" if rows else "data frames by table, with readings"
+        raise SourceError(f"{uri}: the simulator must return {expected}")
+    attributes = {name for names in machine.attribute_tables.values() for name in names}
+    if missing := [name for name in machine.required_input_names if name not in frame and name not in attributes]:
         raise SourceError(
             f"{uri}: the simulated readings do not fit the {machine.description.name}: no column {', '.join(missing)}"
-            f"{_other_machine(asked.name)}"
+            f"{_other_machine(parse_simulation(uri).name)}"
         )
-    return pa.Table.from_pandas(frame)
+
+
+def _simulator_and_options(uri: str, machine: Machine) -> tuple[Simulator, dict[str, int]]:
+    asked = parse_simulation(uri)
+    simulator = _simulator(uri, asked, machine)
+    if unknown := [option for option in asked.options if option not in simulator.options]:
+        raise SourceError(
+            f"{uri}: {unknown[0]!r} is not an option of this simulator; options: {', '.join(simulator.options)}"
+        )
+    return simulator, {option: asked.options.get(option, DEFAULTS[option]) for option in simulator.options}
 
 
 def _simulator(uri: str, asked: Simulation, machine: Machine) -> Simulator:

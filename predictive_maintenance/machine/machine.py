@@ -89,6 +89,8 @@ class Machine:
         self.label_name = description.label.column
         self.horizon = description.horizon()
         """How far ahead the label looks; None if it is a column."""
+        self.ignored_after_failure = description.ignored_after_failure()
+        """How long readings are left out after a failure: microseconds, or the counter's unit."""
         self.binary_names = () if description.label.is_computed else (self.label_name, *self.mode_names)
         """The columns of a table with 0 or 1; none if the label is computed."""
         self.numeric_names = (

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ModelError
+from ..history.events import NO_EVENTS, Events
 from ..history.features import complete, complete_reading, take
 from ..machine.machine import MAX_FLOAT32, Machine
 from .calibration import Vector
@@ -92,15 +93,15 @@ class Scorer:
             raise ModelError(f"{MODEL_FILE} cannot score the golden rows: {error}") from error
         return scorer
 
-    def probabilities(self, columns: Columns) -> Vector:
+    def probabilities(self, columns: Columns, events: Events = NO_EVENTS) -> Vector:
         """The calibrated failure probabilities (n,) of n readings.
 
         `columns` contains the inputs of the machine with n values each: a data frame, or a mapping to arrays or lists. A
         value of an optional sensor may be NaN, and its column may be absent. If the machine has a history, they also contain
-        machine and time, and each row is scored with the earlier rows of its machine. Raises DataError that names the column
-        if one is missing or contains a value that cannot be scored.
+        machine and time, and each row is scored with the earlier rows and `events` of its machine. Raises DataError that names
+        the column if one is missing or contains a value that cannot be scored.
         """
-        columns = self._checked(columns)
+        columns = self._checked(columns, events)
         matrix = self.machine.feature_matrix(columns, self.spec.features)
         bad_rows = self._rows_that_cannot_be_scored(matrix, columns)
         if len(bad_rows):
@@ -110,17 +111,19 @@ class Scorer:
             )
         return self._run(matrix)
 
-    def probability(self, reading: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> float:
+    def probability(
+        self, reading: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = (), events: Events = NO_EVENTS
+    ) -> float:
         """The probability of one reading, bit-identical to `probabilities` but faster.
 
         `reading` has numbers, and values of categories as text. `history` are earlier readings of its machine; without any,
-        it is the first one. Raises DataError that names a value that cannot be scored.
+        it is the first one. `events` are its events by table. Raises DataError that names a value that cannot be scored.
         """
-        values = self.machine.values_of(complete_reading(self.machine, reading, history))
+        values = self.machine.values_of(complete_reading(self.machine, reading, history, events))
         features = [values[name] for name in self.spec.features]
         for value, sources in zip(features, self._optional_sources, strict=True):
             if not -MAX_FLOAT32 <= value <= MAX_FLOAT32 and not any(values[name] != values[name] for name in sources):
-                names = (*self.machine.input_names, *self.machine.time_names, *self.machine.window_features)
+                names = (*self.machine.input_names, *self.machine.time_names, *self.machine.history_features)
                 raise DataError(self._cause({name: [values.get(name)] for name in names}, 0))
         row = np.array([features], dtype=np.float32)
         raw = self._session.run(self._output, {self._input: row})[0][0, -1]
@@ -134,7 +137,7 @@ class Scorer:
         """Raise ModelError if the golden rows do not get the probabilities and decisions recorded with the model."""
         columns: Columns = golden.columns
         if golden.rows is not None:  # the other readings are only history
-            columns = take(complete(self.machine, columns), golden.positions)
+            columns = take(complete(self.machine, columns, golden.events), golden.positions)
         matrix = self.machine.feature_matrix(columns, self.spec.features)
         output = self._session.run(self._output, {self._input: matrix})[0]
         if output.shape not in ((len(matrix), 1), (len(matrix), 2)):
@@ -160,7 +163,7 @@ class Scorer:
     def _outputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._session.run(self._output, {self._input: matrix})[0][:, -1]
 
-    def _checked(self, columns: Columns) -> Columns:
+    def _checked(self, columns: Columns, events: Events) -> Columns:
         """The inputs, sensors as float64. Raises DataError that names a column that is missing or not numeric."""
         machine = self.machine
         if missing := [name for name in machine.required_input_names if name not in columns]:
@@ -174,8 +177,8 @@ class Scorer:
                 checked[name] = np.asarray(columns[name], dtype=np.float64)
             except (TypeError, ValueError) as error:
                 raise DataError(f"column {name} is not numeric: {error}") from None
-        names = (*machine.history_names, *machine.window_features)
-        return complete(machine, checked | {name: columns[name] for name in names if name in columns})
+        names = (*machine.history_names, *machine.history_features)
+        return complete(machine, checked | {name: columns[name] for name in names if name in columns}, events)
 
     def _rows_that_cannot_be_scored(self, matrix: npt.NDArray[np.float32], columns: Columns) -> npt.NDArray[np.intp]:
         bad = ~np.isfinite(matrix)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.dataclasses import dataclass
 
 from ..errors import ModelError
+from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.machine_json import from_json
 from ..machine.milling import MILLING, PUBLISHED_LIMIT_MARGINS, with_published_limit_margins
@@ -29,13 +30,14 @@ VERSION_FILES = (
     MODEL_FILE, SPEC_FILE, MACHINE_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE,
 )  # fmt: skip
 
-FORMAT, HISTORY_FORMAT = 3, 4
+FORMAT, HISTORY_FORMAT, EVENTS_FORMAT = 3, 4, 5
 """The version of the file format, increased when older code would misread the files.
 
 2: the trees have one output. 3: the version carries the description of its machine, and inputs may be missing. 4: features are
 computed from earlier readings; versions without them still have format 3, so that services of the release before follow.
+5: the description has tables of events or of machine attributes.
 """
-READ_FORMATS = (1, 2, 3, 4)
+READ_FORMATS = (1, 2, 3, 4, 5)
 _MACHINE_FORMAT = 3
 """From this format on, a version has MACHINE_FILE. Before, it is one of the milling machine."""
 
@@ -47,6 +49,14 @@ _MAX_JSON_BYTES = 32 * 2**20
 _MAX_SHOWN_ERRORS = 3
 _MAX_VALUE_CHARACTERS = 60
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def version_format(machine: Machine) -> int:
+    """The lowest format that a version of `machine` can have."""
+    if machine.description.events or machine.attribute_tables:
+        return EVENTS_FORMAT
+    return HISTORY_FORMAT if machine.needs_history else FORMAT
+
 
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -129,16 +139,29 @@ def _readings_model(machine: Machine, **more: Any) -> type[_Columns]:
     return create_model("Readings", __base__=_Columns, **fields, **more)
 
 
+def _events_model(machine: Machine, places: dict[str, Any]) -> type[BaseModel]:
+    """A model of the tables of events that features are made from, each by column."""
+    tables: dict[str, Any] = {}
+    for name in machine.event_tables:
+        types = machine.description.events[name].types
+        value: Any = Literal[types]  # pydantic reads it at run time
+        kind: dict[str, Any] = {EVENT_TYPE: list[value]} if types else {}
+        tables[name] = (create_model("Events", __base__=_Columns, **places, **kind), ...)
+    return create_model("EventTables", __config__=_STRICT, **tables)
+
+
 class GoldenRows(BaseModel):
     """The contents of golden.json: held-out readings with their expected probabilities and decisions.
 
     `rows` are the positions of these readings in `readings`, if these also have the earlier readings of their machines.
+    `events` are the earlier events of these machines by table.
     """
 
     model_config = _STRICT
 
     readings: dict[str, list[Any]]
     rows: Annotated[list[Count], Field(min_length=MIN_GOLDEN_ROWS)] | None = None
+    events: dict[str, dict[str, list[Any]]] = {}
     probabilities: Annotated[list[_RecordedProbability], Field(min_length=MIN_GOLDEN_ROWS)]
     decisions: list[bool]
 
@@ -228,12 +251,17 @@ def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
 def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
     """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside a range of `machine`."""
     places: dict[str, Any] = {name: list[float] if name == COUNTER else list[str] for name in machine.history_names}
-    model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...))
+    more: dict[str, Any] = {"events": (_events_model(machine, places), ...)} if machine.event_tables else {}
+    model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...), **more)
     golden = _parse(GOLDEN_FILE, TypeAdapter(model), content)
     readings = dict(golden.readings)
     _check_ranges(f"{GOLDEN_FILE}: readings", readings, machine)
     return GoldenRows(
-        readings=readings, rows=golden.rows, probabilities=golden.probabilities, decisions=golden.decisions
+        readings=readings,
+        rows=golden.rows,
+        events={name: dict(table) for name, table in dict(golden.events).items()},
+        probabilities=golden.probabilities,
+        decisions=golden.decisions,
     )
 
 
@@ -241,7 +269,7 @@ def parse_reference(content: bytes, machine: Machine) -> dict[str, list[Any]]:
     """The columns in reference.json. Raises ModelError as `parse_golden` does, and if no reading is healthy."""
     label: dict[str, Any] = {machine.label_name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
     columns = label | dict.fromkeys(machine.time_names, list[float])
-    columns |= dict.fromkeys(machine.window_features, list[float | None])
+    columns |= dict.fromkeys(machine.history_features, list[float | None])
     reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **columns)), content))
     _check_ranges(REFERENCE_FILE, reference, machine)
     if all(reference[machine.label_name]):

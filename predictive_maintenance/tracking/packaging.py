@@ -24,7 +24,10 @@ _MACHINE_MODULES = sorted(path.name for path in (_PACKAGE / "machine").glob("*.p
 _MODULES = (
     *("errors.py", "strict_model.py", "machine/milling.json"),
     *(f"machine/{name}" for name in _MACHINE_MODULES),
-    *(f"history/{name}" for name in ("__init__.py", "features.py", "machine_rows.py", "time_order.py", "windows.py")),
+    *(
+        f"history/{name}"
+        for name in ("__init__.py", "events.py", "features.py", "machine_rows.py", "time_order.py", "windows.py")
+    ),
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
     *("scorer/scoring.py", "scorer/version_files.py"),
 )

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,22 @@ import pandas as pd
 
 from ..config.params import Params
 from ..errors import ModelError
+from ..history.events import needed_events
 from ..history.features import complete, needed_rows, take
+from ..history.time_order import in_time_order
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
 from ..machine.names import READING_ID, TIMESTAMP
 from ..scorer.scoring import Scorer
 from ..scorer.version_files import (
-    FORMAT,
     GOLDEN_FILE,
-    HISTORY_FORMAT,
     MACHINE_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
     SPEC_FILE,
     TRAINING_ROWS_FILE,
     ScorerSpec,
+    version_format,
 )
 from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
@@ -60,12 +62,12 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
         missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
-        format=HISTORY_FORMAT if machine.needs_history else FORMAT,
+        format=version_format(machine),
     )
-    missing_values = bool(machine.optional_sensor_names or machine.window_features)
+    missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
     golden = _golden_rows(Scorer(spec, machine, onnx), rows)
-    columns = (*machine.input_names, *machine.time_names, *machine.window_features, machine.label_name)
+    columns = (*machine.input_names, *machine.time_names, *machine.history_features, machine.label_name)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
     return {
         MODEL_FILE: onnx,
@@ -225,11 +227,25 @@ def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
     if machine.needs_history:
         golden = {"readings": _columnar(_with_plain_times(rows), (*machine.history_names, *machine.input_names))}
         golden["rows"] = np.searchsorted(needed, picked).tolist()
-        rows = take(complete(machine, rows.drop(columns=list(machine.window_features))), golden["rows"])
+        events = _needed_events(machine, split.events, rows, np.searchsorted(needed, picked))
+        if machine.event_tables:
+            golden["events"] = {
+                name: _columnar(_with_plain_times(table), tuple(table)) for name, table in events.items()
+            }
+        rows = take(complete(machine, rows.drop(columns=list(machine.history_features)), events), golden["rows"])
     expected = scorer.probabilities(rows)
     if machine.needs_history and not np.array_equal(expected, probabilities[picked]):
         raise ModelError("the golden rows get other probabilities from their windows alone than from the whole table")
     return golden | {"probabilities": expected.tolist(), "decisions": scorer.decisions(expected).tolist()}
+
+
+def _needed_events(
+    machine: Machine, events: Mapping[str, pd.DataFrame], rows: pd.DataFrame, picked: npt.NDArray[np.int64]
+) -> dict[str, pd.DataFrame]:
+    """The events that the features of `rows` at the places `picked` depend on, by table."""
+    order = in_time_order(machine, rows)
+    places = np.flatnonzero(np.isin(order.positions, picked))
+    return {name: events[name].iloc[kept] for name, kept in needed_events(machine, events, order, places).items()}
 
 
 def _with_plain_times(rows: pd.DataFrame) -> pd.DataFrame:

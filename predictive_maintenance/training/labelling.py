@@ -1,18 +1,51 @@
-"""Label clean readings, and make rows to train on: statistics of windows, computed features and the label."""
+"""Label clean readings, and make rows to train on: features from the past, computed features and the label."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
+from ..history.events import NO_EVENTS, Events, ordered_events
 from ..history.features import complete
-from ..history.labels import run_to_failure_labels
+from ..history.labels import AFTER_FAILURE, CENSORED, DOES_NOT_FAIL, FAILS, horizon_labels, run_to_failure_labels
 from ..history.time_order import in_time_order
+from ..machine.label import Failures
 from ..machine.machine import Machine
 from ..machine.spans import Span
+
+_REASONS = {
+    CENSORED: "the machine was not observed until the end of the horizon",
+    AFTER_FAILURE: "at a failure, or shortly after it",
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """(n,) FAILS or DOES_NOT_FAIL for each clean reading, or why it has no label: CENSORED, AFTER_FAILURE.
+
+    `modes` has, by name, the failure modes that are computed: (n,) 1 for a reading that fails in this mode.
+    """
+
+    values: npt.NDArray[np.int8]
+    modes: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+
+    @property
+    def are_known(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each reading has a label."""
+        return self.values >= DOES_NOT_FAIL
+
+    @property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each reading is labelled as a failure."""
+        return self.values == FAILS
+
+    def reasons(self) -> dict[str, int]:
+        """The number of readings without a label, by reason."""
+        counts = {text: int((self.values == code).sum()) for code, text in _REASONS.items()}
+        return {text: count for text, count in counts.items() if count}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,40 +60,70 @@ class LabelledRows:
     reasons: Mapping[str, int]
 
 
-def label(frame: pd.DataFrame, machine: Machine) -> npt.NDArray[np.int8]:
-    """(n,) the labels of clean readings: 1 for a failure. Raises DataError if a computed label is 1 for all of them."""
+def label(frame: pd.DataFrame, machine: Machine, events: Events = NO_EVENTS) -> Labels:
+    """Label clean readings. Raises DataError if no reading is known to be healthy for the length of the horizon."""
+    if failures := machine.description.label.failures:
+        return _from_failures(frame, events, machine, failures)
     if machine.horizon:
-        return _run_to_failure(frame, machine, machine.horizon)
-    return frame[machine.label_name].to_numpy()
+        return Labels(_run_to_failure(frame, machine, machine.horizon))
+    return Labels(frame[machine.label_name].to_numpy())
 
 
-def labelled_rows(frame: pd.DataFrame, labels: npt.NDArray[np.int8], machine: Machine) -> LabelledRows:
-    """Add the statistics of windows, the computed features and the label to clean readings, as far as there are any.
+def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events: Events = NO_EVENTS) -> LabelledRows:
+    """Add the features from the past, the computed features and the label to clean readings, as far as there are any.
 
     A row for which a formula has no finite value gets no label. Raises DataError for readings without machine or time.
     """
-    if machine.window_features:
-        completed = complete(machine, frame)
-        statistics = pd.DataFrame({name: completed[name] for name in machine.window_features}, index=frame.index)
-        frame = pd.concat([frame, statistics], axis=1)
-    frame = machine.with_features(frame.assign(**{machine.label_name: labels}))
+    if machine.history_features:
+        used = {name: events[name] for name in machine.event_tables if name in events}
+        completed = complete(machine, frame, used)
+        past = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=frame.index)
+        frame = pd.concat([frame, past], axis=1)
+    frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}, **labels.modes))
     faults = machine.formula_faults(frame)
-    good = ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
+    good = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
+    formulas = {f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()}
     return LabelledRows(
         frame=frame if good.all() else frame[good].reset_index(drop=True),
         unlabelled=frame[~good].reset_index(drop=True),
-        reasons={f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()},
+        reasons=labels.reasons() | formulas,
     )
+
+
+def _from_failures(frame: pd.DataFrame, events: Events, machine: Machine, failures: Failures) -> Labels:
+    order = in_time_order(machine, frame)
+    found = ordered_events(machine, events, failures.table, order.machines)
+    if not len(found.times):
+        raise DataError(f"the table {failures.table} has no failure of a machine with readings: nothing can be learned")
+    assert machine.horizon is not None
+    ordered, following = horizon_labels(
+        order.times, order.bounds, found.times, found.bounds, machine.horizon.length, machine.ignored_after_failure
+    )
+    if not (ordered == DOES_NOT_FAIL).any():
+        raise DataError(_too_long(machine.horizon, "failures"))
+    values = np.empty(len(frame), dtype=np.int8)
+    values[order.positions] = ordered
+    types = machine.description.events[failures.table].types
+    modes = {}
+    for name, kind in machine.description.label.mode_types().items():
+        of_mode = (ordered == FAILS) & (found.types[following] == types.index(kind))
+        modes[name] = np.empty(len(frame), dtype=np.int8)
+        modes[name][order.positions] = of_mode
+    return Labels(values, modes)
 
 
 def _run_to_failure(frame: pd.DataFrame, machine: Machine, horizon: Span) -> npt.NDArray[np.int8]:
     order = in_time_order(machine, frame)
     times, bounds = order.times, order.bounds
     if not (times[bounds[1:] - 1] - times[bounds[:-1]] > horizon.length).any():
-        raise DataError(
-            f"the horizon {horizon.text} is longer than the readings of every machine: all of them would be labelled as "
-            "failures: shorten label.run_to_failure.horizon in machine.yaml, or add readings"
-        )
+        raise DataError(_too_long(horizon, "run_to_failure"))
     labels = np.empty(len(frame), dtype=np.int8)
     labels[order.positions] = run_to_failure_labels(times, bounds, horizon.length)
     return labels
+
+
+def _too_long(horizon: Span, rule: str) -> str:
+    return (
+        f"the horizon {horizon.text} is longer than the readings of every machine: none of them is known to be healthy: "
+        f"shorten label.{rule}.horizon in machine.yaml, or add readings"
+    )

@@ -5,7 +5,9 @@ its tool. Readings of a group resemble each other, so a group on both sides woul
 a stable hash, held-out rows stay held out in later runs, also when rows are added.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +25,13 @@ MIN_TEST_FAILURES = 5
 _SHORT_GROUP_ROWS = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitRows:
     """The rows of a run in time order. Columns added: `group`, and `position` in the order of all rows.
 
     `train` is for tuning, cross-validation and fitting. `fold` is the number of the fold that holds out each row of
     `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `unlabelled` are
-    readings without a label, which only later readings of their machines depend on.
+    readings without a label, which only later readings of their machines depend on, and `events` all events by table.
     """
 
     train: pd.DataFrame
@@ -37,10 +39,16 @@ class SplitRows:
     test: pd.DataFrame
     notes: tuple[str, ...]
     unlabelled: pd.DataFrame
+    events: Mapping[str, pd.DataFrame]
 
 
 def split(
-    frame: pd.DataFrame, machine: Machine, settings: SplitSettings, seed: int, unlabelled: pd.DataFrame | None = None
+    frame: pd.DataFrame,
+    machine: Machine,
+    settings: SplitSettings,
+    seed: int,
+    unlabelled: pd.DataFrame | None = None,
+    events: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> SplitRows:
     """Order `frame`, the labelled rows, in time, assign groups, hold some of them out and assign folds to the others.
 
@@ -53,7 +61,14 @@ def split(
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
     fold = assign_folds(train, machine, settings.folds, seed)
-    return SplitRows(train, fold, test, _notes(rows, machine), frame.iloc[:0] if unlabelled is None else unlabelled)
+    return SplitRows(
+        train=train,
+        fold=fold,
+        test=test,
+        notes=_notes(rows, machine),
+        unlabelled=frame.iloc[:0] if unlabelled is None else unlabelled,
+        events=dict(events),
+    )
 
 
 def with_groups(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:

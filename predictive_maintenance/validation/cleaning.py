@@ -1,7 +1,8 @@
 """Clean canonical rows: quarantine bad rows with the reason, and drop exact duplicates."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from ..machine.header_matching import Column
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
 from .cell_validation import MISSING, SAME_TIME, Faults, invalid_values
+from .event_cleaning import CleanedEvents, clean_events
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -19,13 +21,21 @@ from .row_identity import are_content_ids
 
 @dataclass(frozen=True, kw_only=True)
 class Cleaned:
-    """`frame` has the good rows; `quarantine` has one line per bad cell, with QUARANTINE_COLUMNS. Counts are of rows."""
+    """`frame` has the good readings, `events` the good events by table. Counts are of readings.
+
+    `quarantine` has one line per bad cell of a reading or an event, with QUARANTINE_COLUMNS.
+    """
 
     frame: pd.DataFrame
     quarantine: pd.DataFrame
     ingested_rows: int
     quarantined_rows: int
     collapsed_duplicates: int
+    events: Mapping[str, CleanedEvents] = field(default_factory=dict)
+
+    def event_frames(self) -> dict[str, pd.DataFrame]:
+        """The events by table, as features and labels are computed from them."""
+        return {name: table.frame for name, table in self.events.items()}
 
     @property
     def quarantined_share(self) -> float:
@@ -36,8 +46,13 @@ class Cleaned:
         return _reasons(self.quarantine)
 
 
-def clean(ingested: ParsedRows, machine: Machine, settings: CleaningSettings) -> Cleaned:
-    """Quarantine every row with a bad cell and drop exact duplicates.
+def clean(
+    ingested: ParsedRows,
+    machine: Machine,
+    settings: CleaningSettings,
+    events: Mapping[str, ParsedRows] = MappingProxyType({}),
+) -> Cleaned:
+    """Quarantine every row with a bad cell and drop exact duplicates, of readings and of `events` by table.
 
     Raises DataError with the reasons and the fix if the share of bad rows is above `settings.max_quarantined_share`.
     """
@@ -57,9 +72,11 @@ def clean(ingested: ParsedRows, machine: Machine, settings: CleaningSettings) ->
     good = frame[~bad & ~duplicates]
     if good.empty:
         raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
+    cleaned_events, bad_events = clean_events(events, good, machine, settings)
     return Cleaned(
+        events=cleaned_events,
         frame=good.astype({name: np.int8 for name in machine.binary_names if name in good}).reset_index(drop=True),
-        quarantine=pd.concat([quarantine(frame, faults, names), quarantined], ignore_index=True),
+        quarantine=pd.concat([quarantine(frame, faults, names), quarantined, bad_events], ignore_index=True),
         ingested_rows=ingested_rows,
         quarantined_rows=quarantined_rows,
         # A duplicate of a bad row is bad as well and is counted as quarantined.

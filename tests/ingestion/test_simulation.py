@@ -24,22 +24,23 @@ def error_text(uri, machine):
 
 
 def test_the_uri_has_a_name_and_the_options_rows_and_seed():
-    assert parse_simulation("simulator://?rows=500&seed=3") == Simulation("", 500, 3)
-    assert parse_simulation("simulator://?seed=3") == Simulation("", 10_000, 3)
-    assert parse_simulation("simulator://") == Simulation("", 10_000, 7)
-    assert parse_simulation("simulator://screw-compressor?rows=5") == Simulation("screw-compressor", 5, 7)
+    assert parse_simulation("simulator://?rows=500&seed=3") == Simulation("", {"rows": 500, "seed": 3})
+    assert parse_simulation("simulator://?seed=3") == Simulation("", {"seed": 3})
+    assert parse_simulation("simulator://") == Simulation("", {})
+    assert parse_simulation("simulator://screw-compressor?rows=5") == Simulation("screw-compressor", {"rows": 5})
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("?row=5", "'row' is not an option of the simulator; options: rows, seed"),
+        ("?row=5", "'row' is not an option of a simulator; options: rows, machines, days, seed"),
         ("?rows=0", "rows must be a whole number from 1 to 10,000,000, not '0'"),
         ("?rows=ten", "rows must be a whole number from 1 to 10,000,000, not 'ten'"),
         ("?rows=99999999999999999999", "rows must be a whole number from 1 to 10,000,000"),
         ("?rows=10000001", "rows must be a whole number from 1 to 10,000,000"),
         ("?rows=-5", "not '-5'"),
         ("?rows=", "not ''"),
+        ("?machines=0", "machines must be a whole number from 1 to 100,000, not '0'"),
         ("?seed=1.5", "seed must be a whole number of at most 18 digits, not '1.5'"),
         (f"?seed={'9' * 5000}", "seed must be a whole number of at most 18 digits"),
     ],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.errors import DataError
-from predictive_maintenance.training.labelling import label, labelled_rows
+from predictive_maintenance.training.labelling import Labels, label, labelled_rows
 from predictive_maintenance.training.splits import split
 from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 
@@ -22,18 +22,18 @@ def readings() -> pd.DataFrame:
 
 def test_a_reading_is_a_failure_within_the_horizon_before_the_machines_last_reading(readings):
     left = readings.groupby("machine_id")["timestamp"].transform("max") - readings["timestamp"]
-    np.testing.assert_array_equal(label(readings, ENGINE), (left <= HORIZON).astype("int8"))
+    np.testing.assert_array_equal(label(readings, ENGINE).values, (left <= HORIZON).astype("int8"))
 
 
 def test_a_horizon_longer_than_every_run_is_an_error_with_the_way_out(readings):
-    brief = readings[label(readings, ENGINE) == 1]
+    brief = readings[label(readings, ENGINE).failed]
     with pytest.raises(DataError, match=r"the horizon 24 h is longer than the readings of every machine: .* shorten"):
         label(brief, ENGINE)
 
 
 def test_a_label_that_is_a_column_is_taken_as_it_is(small):
     frame, machine = small.rows.train, small.params.machine
-    assert (label(frame, machine) == frame[machine.label_name]).all()
+    assert (label(frame, machine).values == frame[machine.label_name]).all()
 
 
 def features_before(
@@ -60,7 +60,7 @@ def changes_with_the_future(readings: pd.DataFrame, make: Callable[[pd.DataFrame
 
 
 def shipped(readings: pd.DataFrame) -> pd.DataFrame:
-    labels = np.zeros(len(readings), dtype=np.int8)  # labels do depend on the future
+    labels = Labels(np.zeros(len(readings), dtype=np.int8))  # labels do depend on the future
     return labelled_rows(readings.reset_index(drop=True), labels, ENGINE).frame
 
 
