@@ -28,6 +28,7 @@ from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
+from tests.fixtures.pumps import pump, pump_tables
 from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
@@ -228,7 +229,7 @@ def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pyte
     """A LightGBM of a machine with history, trained once for all workers."""
 
     def train(folder: Path) -> None:
-        _train_engine(engine_csv, engine_params, folder)
+        _train_over_time((Source(uri=str(engine_csv)),), engine_params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small engine", train), engine_params)
 
@@ -239,16 +240,43 @@ def small_engine_without_value(params: Params, engine_csv: Path, tmp_path_factor
     own = params.override(machine=to_plain(engine_without_value()))
 
     def train(folder: Path) -> None:
-        _train_engine(engine_csv, own, folder)
+        _train_over_time((Source(uri=str(engine_csv)),), own, folder)
 
     return _load(shared_folder(tmp_path_factory, "small engine without value", train), own)
 
 
-def _train_engine(path: Path, params: Params, folder: Path) -> None:
-    machine = params.machine
-    cleaned = clean(ingest((Source(uri=str(path)),), machine), machine, params.cleaning).frame
-    labelled = labelled_rows(cleaned, label(cleaned, machine), machine)
-    rows = split(labelled.frame, machine, params.split, params.training.seed, labelled.unlabelled)
+@pytest.fixture(scope="session")
+def pump_params(params: Params) -> Params:
+    return params.override(machine=to_plain(pump()))
+
+
+@pytest.fixture(scope="session")
+def pump_sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
+    """The tables of pumps with errors, maintenance, failures and attributes, as CSV files."""
+    folder = tmp_path_factory.mktemp("pumps")
+    for name, table in pump_tables().items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return tuple(Source(uri=str(folder / f"{name}.csv"), table=name) for name in pump_tables(1, 40))
+
+
+@pytest.fixture(scope="session")
+def small_pump(
+    pump_params: Params, pump_sources: tuple[Source, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Small:
+    """A LightGBM of a machine with tables of events, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        _train_over_time(pump_sources, pump_params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small pump", train), pump_params)
+
+
+def _train_over_time(sources: tuple[Source, ...], params: Params, folder: Path) -> None:
+    machine, ingested = params.machine, ingest(sources, params.machine)
+    cleaned = clean(ingested, machine, params.cleaning, ingested.events)
+    events = cleaned.event_frames()
+    labelled = labelled_rows(cleaned.frame, label(cleaned.frame, machine, events), machine, events)
+    rows = split(labelled.frame, machine, params.split, params.training.seed, labelled.unlabelled, events)
     _train("lightgbm", rows, params, folder)
 
 

@@ -145,7 +145,9 @@ def test_a_missing_table_is_named_before_the_run_starts(tables, written, name):
 
 
 def test_a_table_that_is_not_described_is_an_error():
-    with pytest.raises(SourceError, match=r"the milling machine has no table 'error_log'; .* write \./error_log:b\.csv"):
+    with pytest.raises(
+        SourceError, match=r"the milling machine has no table 'error_log'; .* write \./error_log:b\.csv"
+    ):
         ingest(parse_sources("simulator://?rows=10,error_log:b.csv"), MILLING)
     with pytest.raises(SourceError, match="did you mean 'errors'"):
         check_sources(parse_sources("a.csv,error:b.csv"), pump())
