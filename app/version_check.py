@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +39,7 @@ from predictive_maintenance.tracking.entities import ModelVersion
 from .factory import create_app
 from .http import batch_request, batch_response
 from .http.media_types import JSON, TABLES
+from .schemas.events import EVENTS
 from .schemas.model import ModelCard, Thresholds
 from .schemas.prediction import BatchPrediction, Prediction, WhatIf
 from .schemas.reading import HISTORY
@@ -100,7 +101,7 @@ def check_version(folder: Path, version: ModelVersion) -> None:
 
 def _score_full_batch(scorer: Scorer, golden: GoldenRows) -> None:
     """Score as many rows as the trees ever score at once: the memory that they need grows with the rows."""
-    columns = take(complete(scorer.machine, golden.columns), golden.positions)
+    columns = take(complete(scorer.machine, golden.columns, golden.events), golden.positions)
     scorer.probabilities({name: np.resize(np.asarray(values), BATCH_ROWS) for name, values in columns.items()})
 
 
@@ -120,10 +121,10 @@ async def _call_routes(model: ServedModel, golden: GoldenRows) -> None:
 
 def _calls(model: ServedModel, golden: GoldenRows) -> list[_Call]:
     columns = golden.columns
-    readings = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    readings = _records(columns)
     # One reading without and one with an alarm.
     positions = [int(golden.positions[golden.decisions.index(decision)]) for decision in (False, True)]
-    single = [_with_history(readings, position, model.scorer.machine) for position in positions]
+    single = [_with_past(readings, golden, position, model.scorer.machine) for position in positions]
     calls = [_Call(method="GET", path="/ready"), _Call(method="GET", path="/model", schema=ModelCard)]
     for reading in single:
         calls += [
@@ -139,14 +140,24 @@ def _calls(model: ServedModel, golden: GoldenRows) -> list[_Call]:
     return [*calls, _Call(method="POST", path="/invocations", body=readings, schema=BatchPrediction)]
 
 
-def _with_history(readings: list[dict[str, Any]], position: int, machine: Machine) -> dict[str, Any]:
-    """The reading at `position`, with the earlier ones of its machine if it has a history."""
+def _with_past(readings: list[dict[str, Any]], golden: GoldenRows, position: int, machine: Machine) -> dict[str, Any]:
+    """The reading at `position`, with the earlier readings and the events of its machine if it has a history."""
     reading = readings[position]
     if not machine.needs_history:
         return reading
     time = machine.time_name
     of_machine = (other for other in readings if other[MACHINE_ID] == reading[MACHINE_ID])
-    return reading | {HISTORY: [other for other in of_machine if other[time] < reading[time]]}
+    past: dict[str, Any] = {HISTORY: [other for other in of_machine if other[time] < reading[time]]}
+    if golden.events:
+        past[EVENTS] = {
+            name: [event for event in _records(table) if event[MACHINE_ID] == reading[MACHINE_ID]]
+            for name, table in golden.events.items()
+        }
+    return reading | past
+
+
+def _records(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 async def _check_call(app: Any, call: _Call, only_history: int) -> None:

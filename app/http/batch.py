@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from predictive_maintenance.history.events import Events
 from predictive_maintenance.validation.cell_validation import Faults
 
 from ..problems import count_by_field
@@ -23,7 +24,7 @@ class Batch:
     """`rows` readings: a column for each input of the machine, with NaN or None in invalid cells.
 
     `errors` are (field, reason) by row, from 0. `identity` holds the identity columns of a table, as text. `columnar`: the
-    readings came as JSON columns, and the answer has columns, too.
+    readings came as JSON columns, and the answer has columns, too. `events` are the events of their machines by table.
     """
 
     rows: int
@@ -32,6 +33,7 @@ class Batch:
     identity: dict[str, list[str | None]] = field(default_factory=dict)
     columnar: bool = False
     errors: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    events: Events = field(default_factory=dict)
     described: int = 0
 
     @property

@@ -100,9 +100,8 @@ def _complete(batch: Batch, machine: Machine) -> dict[str, Any]:
     A formula of statistics can have no value; then its row becomes invalid, but stays in later windows.
     """
     valid = batch.valid_rows()
-    columns = dict(
-        complete(machine, {name: batch.columns[name][valid] for name in (*machine.history_names, *machine.input_names)})
-    )
+    names = (*machine.history_names, *machine.input_names)
+    columns = dict(complete(machine, {name: batch.columns[name][valid] for name in names}, batch.events))
     if not machine.needs_history:
         return columns  # the formulas were checked with the cells
     before = np.flatnonzero(valid)

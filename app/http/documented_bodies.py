@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from ..schemas.events import EVENTS
 from ..schemas.reading import ReadingSchema
 from .media_types import CSV, JSON, JSON_LINES, TABLES
 
@@ -37,14 +38,17 @@ def _batch_content(schema: ReadingSchema) -> dict[str, Any]:
     names = [name for name in schema.names if any(name in reading for reading in readings)]
     columns = {name: [reading.get(name) for reading in readings] for name in names}
     rows = (",".join(str(reading.get(name, "")) for name in names) for reading in readings)
+    records = {"type": "array", "minItems": 1, "items": schema.record.json_schema()}
+    with_events = {
+        "type": "object",
+        "properties": {"readings": records, EVENTS: schema.events.json_schema()},
+        "required": ["readings", EVENTS],
+        "additionalProperties": False,
+    }
+    shapes = [records, schema.columns.json_schema(), *([with_events] if schema.machine.event_tables else [])]
     return {
         JSON: {
-            "schema": {
-                "anyOf": [
-                    {"type": "array", "minItems": 1, "items": schema.record.json_schema()},
-                    schema.columns.json_schema(),
-                ]
-            },
+            "schema": {"anyOf": shapes},
             "examples": {
                 "records": {"summary": "Records", "value": readings},
                 "columns": {"summary": "Columns", "value": columns},

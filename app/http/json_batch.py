@@ -16,9 +16,12 @@ import numpy.typing as npt
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from predictive_maintenance.errors import DataError
+from predictive_maintenance.history.events import check_events
 from predictive_maintenance.machine.names import COUNTER, READING_ID
 
 from ..problems import Problem, field_problem
+from ..schemas.events import EVENTS, as_events
 from ..schemas.reading import ReadingSchema
 from .batch import Batch
 from .duplicate_keys import REASON as DUPLICATE_KEY
@@ -39,6 +42,7 @@ _SPARE_VALUES_PER_ROW = 3
 _SMALL_BODY_VALUES = 100_000
 _MAX_UNKNOWN_COLUMNS = 100
 _PART_ROWS = 1_000
+_MAX_EVENT_ERRORS = 100
 _ROWS_WITH_SUGGESTIONS = 10
 
 
@@ -46,6 +50,8 @@ def read_json_batch(body: bytes, schema: ReadingSchema, max_rows: int, max_recor
     """Return the batch in `body`. Raises Problem if the whole body is invalid or has more than `max_rows` rows."""
     _check_values(body, len(schema.names) + _SPARE_VALUES_PER_ROW, max_rows)
     match _first_character(body):
+        case b"{" if schema.machine.event_tables and (parts := _parts(body)):
+            return _read_with_events(parts, schema, max_rows, max_record_bytes)
         case b"{":
             return _read_columns(body, schema, max_rows)
         case b"[":
@@ -55,6 +61,47 @@ def read_json_batch(body: bytes, schema: ReadingSchema, max_rows: int, max_recor
     except ValueError as error:
         raise invalid_json(error) from None
     raise field_problem([(None, "", "should be a list of readings, or an object with columns")])
+
+
+class _Parts(msgspec.Struct, forbid_unknown_fields=True):
+    """A batch of records with the events of their machines."""
+
+    readings: msgspec.Raw
+    events: msgspec.Raw
+
+
+_PARTS = msgspec.json.Decoder(_Parts)
+
+
+def _parts(body: bytes) -> _Parts | None:
+    """The readings and the events in `body`; None if it is something else, such as columns."""
+    try:
+        return _PARTS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _read_with_events(parts: _Parts, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
+    """Return the batch of the readings, with the events. Raises Problem for an invalid event: it has no row to be an error of."""
+    readings, events = bytes(parts.readings), bytes(parts.events)
+    if _first_character(readings) != b"[":
+        raise field_problem([(None, "readings", "should be a list of readings")])
+    try:
+        given = schema.events.validate_json(events)
+    except ValidationError as error:
+        details = error_details(error)[:_MAX_EVENT_ERRORS]
+        raise field_problem(
+            [(None, ".".join(map(str, (EVENTS, *detail["loc"]))), reason_of(detail)) for detail in details]
+        ) from None
+    if duplicates := list(find_duplicate_keys(events)):
+        raise field_problem([(None, f"{EVENTS}.{key}", DUPLICATE_KEY) for _, key in duplicates[:_MAX_EVENT_ERRORS]])
+    batch = _read_records(readings, schema, max_rows, max_record_bytes)
+    batch.events = as_events(given, schema.machine)
+    try:
+        check_events(schema.machine, batch.events)
+    except DataError as error:
+        raise field_problem([(None, EVENTS, str(error).removeprefix(f"{EVENTS}: "))]) from None
+    return batch
 
 
 def _check_values(body: bytes, values_per_row: int, max_rows: int) -> None:

@@ -22,6 +22,7 @@ from ..http.media_types import JSON, MEDIA_TYPES, TABLES, request_media_type, re
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
 from ..problems import Problem, count_by_field, field_problem
+from ..schemas.events import EVENTS, as_events
 from ..schemas.prediction import BatchPrediction, Prediction, WhatIf
 from ..schemas.reading import HISTORY
 from ..service import Service, get_service
@@ -132,10 +133,18 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
         reading = validate_reading(body, model.schema, partial(_range_errors, model))
     except Problem as problem:
         raise _counted(service, model, problem) from None
+    machine = model.scorer.machine
     try:
-        return model, dict(complete_reading(model.scorer.machine, reading, reading.get(HISTORY, ())))
+        events = as_events(reading.get(EVENTS, {}), machine)
+        return model, dict(complete_reading(machine, reading, reading.get(HISTORY, ()), events))
     except DataError as error:
-        raise _counted(service, model, field_problem([(None, HISTORY, str(error))])) from None
+        raise _counted(service, model, field_problem([_past_error(str(error))])) from None
+
+
+def _past_error(text: str) -> FieldError:
+    """The field of an error in the history or the events of a reading."""
+    field, _, reason = text.partition(": ")
+    return (None, field, reason) if field in (HISTORY, EVENTS) else (None, HISTORY, text)
 
 
 def _without_value(service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError) -> Problem:

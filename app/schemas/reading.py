@@ -12,6 +12,8 @@ from predictive_maintenance.machine.columns import Category, Sensor
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 
+from .events import EVENTS, event_fields
+
 _MAX_TEXT_CHARACTERS = 200
 
 HISTORY = "history"
@@ -25,8 +27,8 @@ class ReadingSchema:
     """The readings of `machine`: as one JSON object, and as an object of columns. Immutable and thread-safe.
 
     `names` are the fields of a record in order. `record` validates one of a batch, `columns` a JSON object of columns, and
-    `reading` a single reading, which may have a field `history` if the machine has one. All are typed dicts: validation takes
-    half of the time of a model. Ranges are in the OpenAPI document only, because routes report a
+    `reading` a single reading, which may have the fields `history` and `events` if the machine has them. All are typed dicts:
+    validation takes half of the time of a model. Ranges are in the OpenAPI document only, because routes report a
     value outside its range together with the range.
     """
 
@@ -38,7 +40,12 @@ class ReadingSchema:
         self.reading, self.reading_names = self.record, self.names
         if machine.needs_history:
             self.reading = TypeAdapter(_typed_dict("Reading", _reading_fields(machine)))
-            self.reading_names = (*self.names, HISTORY)
+            self.reading_names = (*self.names, HISTORY, *((EVENTS,) if machine.event_tables else ()))
+
+    @cached_property
+    def events(self) -> TypeAdapter[dict[str, list[dict[str, Any]]]]:
+        """The events of several machines by table."""
+        return TypeAdapter(_events_type(self.machine, of_one_machine=False))
 
     @cached_property
     def columns(self) -> TypeAdapter[dict[str, list[Any]]]:
@@ -124,7 +131,22 @@ def _reading_fields(machine: Machine) -> dict[str, Any]:
         "reading is scored as the first one of its machine."
     )
     entry = _typed_dict("EarlierReading", earlier)
-    return fields | {HISTORY: NotRequired[Annotated[list[entry], described]]}  # type: ignore[valid-type]
+    fields[HISTORY] = NotRequired[Annotated[list[entry], described]]  # type: ignore[valid-type]
+    if machine.event_tables:
+        events = Field(description="Events of the same machine by table. A table that is not given has no events.")
+        fields[EVENTS] = NotRequired[Annotated[_events_type(machine, of_one_machine=True), events]]
+    return fields
+
+
+def _events_type(machine: Machine, *, of_one_machine: bool) -> Any:
+    """A typed dict of tables of events."""
+    tables = {}
+    for name, (fields, description) in event_fields(
+        machine, _place_fields(machine), of_one_machine=of_one_machine
+    ).items():
+        entry = _typed_dict(f"Event_{name}", fields)
+        tables[name] = NotRequired[Annotated[list[entry], Field(description=description)]]  # type: ignore[valid-type]
+    return _typed_dict("Events", tables)
 
 
 def _column_fields(machine: Machine) -> dict[str, Any]:

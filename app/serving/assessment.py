@@ -69,9 +69,9 @@ def explanation_response(explanation: Explanation, machine: Machine, reading: di
         "contributions": [
             {
                 "sensor": name,
-                "label": machine.columns[name].label,
+                "label": machine.labels[name],
                 "value": reading.get(name),
-                "unit": machine.columns[name].unit,
+                "unit": machine.unit(name),
                 "contribution": parts[name],
             }
             | ({"standard_error": errors[name]} if errors else {})

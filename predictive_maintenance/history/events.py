@@ -49,6 +49,14 @@ class OrderedEvents:
         return OrderedEvents(self.times[chosen], self.types[chosen], before[self.bounds], self.positions[chosen])
 
 
+def check_events(machine: Machine, events: Events) -> None:
+    """Raise DataError for an invalid event, or a table that the description does not have."""
+    check_tables(machine, events)
+    for table, given in events.items():
+        times = _times(machine, given, table)
+        _kinds(given, table, machine.description.events[table].types, len(times))
+
+
 def check_tables(machine: Machine, events: Events) -> None:
     """Raise DataError for a table that the description does not have."""
     known = machine.description.events

@@ -77,12 +77,9 @@ class Explainer:
         self._scorer, self._machine = scorer, machine
         self._compared = machine.category_names if len(machine.categories) == 1 else ()
         inputs = machine.sensor_names if self._compared else machine.input_names
-        self.names = (*inputs, *machine.time_names)
-        """The explained inputs, in order."""
-        self._statistics = {
-            name: [feature.name for feature in machine.window_features.values() if feature.sensor == name]
-            for name in self.names
-        }
+        self.names = (*inputs, *machine.time_names, *machine.event_tables)
+        """The explained inputs, in order. A table of events is one of them."""
+        self._parts = {name: _columns_of(name, machine) for name in self.names}
         self._rows = min(rows, _most_rows(len(self.names)))
         self._sample = machine.arrays(sample) | {
             name: np.asarray(sample[name], dtype=object) for name in machine.category_names
@@ -103,7 +100,7 @@ class Explainer:
             columns = {
                 name: np.where(mask[..., index], own[name], reference.columns[name][rows])
                 for index, explained in enumerate(self.names)
-                for name in (explained, *self._statistics[explained])
+                for name in self._parts[explained]
             }
             shape = columns[self.names[0]].shape
             flat = {name: values.ravel() for name, values in columns.items()}
@@ -119,8 +116,8 @@ class Explainer:
         return Explanation(reference, self._by_name(values), self._by_name(errors))
 
     def _columns(self) -> list[str]:
-        """The explained inputs, each followed by the statistics of its windows."""
-        return [column for name in self.names for column in (name, *self._statistics[name])]
+        """The columns of the explained inputs."""
+        return [column for name in self.names for column in self._parts[name]]
 
     def _value(self, reading: Mapping[str, Any], name: str) -> str | float:
         value = reading.get(name)
@@ -154,6 +151,13 @@ class Explainer:
 
     def _by_name(self, values: Table) -> dict[str, float]:
         return dict(zip(self.names, values.tolist(), strict=True))
+
+
+def _columns_of(name: str, machine: Machine) -> tuple[str, ...]:
+    """The columns of one explained input: a sensor and the statistics of its windows, or the features of a table of events."""
+    if name in machine.event_tables:
+        return tuple(feature.name for feature in machine.event_features.values() if feature.table == name)
+    return (name, *(feature.name for feature in machine.window_features.values() if feature.sensor == name))
 
 
 def _most_rows(inputs: int) -> int:

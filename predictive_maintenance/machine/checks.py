@@ -166,6 +166,7 @@ def _repeated_names(described: MachineDescription) -> Errors:
     taken = dict.fromkeys(FIXED_NAMES, "the name of a column that every machine can have")
     columns = [(place, name) for place, name, _ in headers_by_column(described) if place not in _FIXED_PLACES]
     features: list[tuple[Location, str]] = [(("features", name), name) for name in described.features]
+    features += [(("events", name), name) for name in described.events]
     features += [(("history",), feature.name) for feature in described.window_features()]
     features += [(("history", "events"), feature.name) for feature in described.event_features()]
     if described.label.is_computed:

@@ -105,6 +105,7 @@ class Machine:
             | {name: mode.label for name, mode in description.label.modes.items()}
             | {name: feature.label for name, feature in self.window_features.items()}
             | {name: feature.label for name, feature in self.event_features.items()}
+            | {name: table.label for name, table in description.events.items()}
             | {name: feature.label for name, feature in description.features.items()}
         )
         formulas = {name: Formula(feature.formula, feature.decimals) for name, feature in description.features.items()}

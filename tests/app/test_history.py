@@ -80,7 +80,7 @@ def test_too_little_history_is_a_warning(client, reading, count, warning):
 @pytest.mark.parametrize(
     ("change", "detail"),
     [
-        ({"timestamp": "2023-01-01T00:00:00Z"}, "history: history: reading 1 is later than the reading that is scored"),
+        ({"timestamp": "2023-01-01T00:00:00Z"}, "history: reading 1 is later than the reading that is scored"),
         ({"timestamp": "noon"}, "history: column timestamp is not a time: Invalid isoformat string: 'noon'"),
         ({"history": [{"heat": 500.0}]}, "history.0.timestamp: is missing"),
         (
