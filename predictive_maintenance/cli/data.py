@@ -67,10 +67,17 @@ def check(params_file: Path | None, file: Path) -> None:
     help="A .csv, .csv.gz or .parquet file.  [default: FILE with .scored before its ending]",
 )
 @click.option("--version", help="Use this model version instead of the one in production.")
+@click.option(
+    "--tables",
+    metavar="TABLE:SOURCE,...",
+    help="Tables of events and of machine attributes, such as errors:errors.csv,machines:machines.csv.",
+)
 @machine_option
 @overwrite_option
 @click.pass_obj
-def score(params_file: Path | None, file: Path, output: Path | None, version: str | None, overwrite: bool) -> None:
+def score(
+    params_file: Path | None, file: Path, output: Path | None, version: str | None, tables: str | None, overwrite: bool
+) -> None:
     """Add the failure probability and the decision to each row of FILE (CSV or Parquet).
 
     The file is read and written in batches, so it may be larger than memory. A row that cannot be scored is written
@@ -80,8 +87,11 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
     Examples:
       predictive-maintenance score readings.csv
       predictive-maintenance score readings.parquet --output scored.parquet --version 3
+      predictive-maintenance score readings.csv --machine fleet --tables errors:errors.csv,machines:machines.csv
     """
+    from ..config.sources import parse_tables
     from ..inference.files import score_file
+    from ..inference.further_tables import read_further_tables
 
     output = output or _scored_name(file)
     _check_output(output, overwrite)
@@ -89,8 +99,9 @@ def score(params_file: Path | None, file: Path, output: Path | None, version: st
     registry = open_registry(params)
     version = version or _production_version(registry)
     scorer = registry.load_scorer(version)
+    further = read_further_tables(parse_tables(tables or ""), scorer.machine)
     with _RowCounter() as counter:
-        scored = score_file(file, output, scorer, version, params.columns.aliases, counter)
+        scored = score_file(file, output, scorer, version, params.columns.aliases, counter, further)
     click.echo(
         f"{count(scored.rows, 'row')} scored by version {version}: {count(scored.alarms, 'alarm')}, "
         f"{scored.rejected:,} rejected"

@@ -21,17 +21,24 @@ def machine_tables(machine: Machine) -> str:
     if described.features:
         rows = [(name, feature.unit, feature.formula) for name, feature in described.features.items()]
         parts.append(_table("Features", ("feature", "unit", "formula"), rows))
-    if history := described.history:
+    if described.events:
+        header = (
+            "table",
+            "types",
+            "features of each type",
+            "counts over",
+            "time since the last one",
+            "headers of the type",
+        )
+        parts.append(_table("Tables of events", header, list(_event_tables(machine))))
+    if (history := described.history) and history.windows:
         rows = [(", ".join(history.windows), ", ".join(history.statistics), ", ".join(machine.window_sensors))]
         parts.append(_table("History", ("windows", "statistics", "sensors"), rows))
     if machine.limits:
         limits = [(limit.name, limit.measure, limit.allowed, limit.action) for limit in machine.limits]
         parts.append(_table("Operating limits", ("limit", "measure", "allowed", "action"), limits))
-    if machine.horizon:
-        parts.append(
-            f"Label: {described.label.label} ({machine.label_name}), computed: every machine fails at its last reading, and "
-            f"readings within {machine.horizon.text} before it are failures"
-        )
+    if rule := _label_rule(machine):
+        parts.append(f"Label: {described.label.label} ({machine.label_name}), computed: {rule}")
     parts.append(f"Group: {group_text(described.group)}")
     return "\n\n".join(parts)
 
@@ -43,10 +50,36 @@ def group_text(group: Group) -> str:
     return {"row": "each row", "machine": "rows of the same machine"}[group]
 
 
+def _label_rule(machine: Machine) -> str | None:
+    """How the label is computed; None for a column."""
+    if machine.horizon is None:
+        return None
+    horizon = machine.horizon.text
+    failures = machine.description.label.failures
+    if failures is None:
+        return f"every machine fails at its last reading, and readings within {horizon} before it are failures"
+    ignored = f"; readings less than {failures.ignore_after} after it are left out" if failures.ignore_after else ""
+    return f"readings within {horizon} before a failure in the table {failures.table} are failures{ignored}"
+
+
+def _event_tables(machine: Machine) -> Iterator[Row]:
+    history = machine.description.history
+    for name, table in machine.description.events.items():
+        rule = history.events.get(name) if history else None
+        headers = ", ".join(table.type.headers) if table.type else ""
+        used = (
+            ("yes" if rule.by_type else "no", ", ".join(rule.count_over), "yes" if rule.time_since_last else "no")
+            if rule
+            else ("no features", "", "")
+        )
+        yield name, ", ".join(table.types), *used, headers
+
+
 def _columns(machine: Machine) -> Iterator[Row]:
     described = machine.description
+    tables = {name: table for table, names in machine.attribute_tables.items() for name in names}
     for name, column in machine.columns.items():
-        headers = ", ".join(column.headers)
+        headers = ", ".join([*column.headers, *([f"from the table {tables[name]}"] if name in tables else [])])
         if sensor := described.sensors.get(name):
             yield name, "sensor", sensor.unit, _range(sensor), "yes" if sensor.required else "no", headers
         elif category := described.categories.get(name):

@@ -103,13 +103,28 @@ def parse_sources(text: str) -> tuple[Source, ...]:
 
     Raises ConfigError, which shows no password.
     """
-    sources: Any = [part for part in text.split(",") if part.strip()]
-    if text.lstrip().startswith("["):
-        try:
-            sources = json.loads(text)
-        except ValueError:
-            raise ConfigError(
-                '--sources: starts with [ but is not a JSON list such as ["a.csv", "join:b.csv"]; '
-                "write ./[... for a file whose name starts with ["
-            ) from None
-    return validated(DataSettings, {"sources": sources}, "--sources").sources
+    return validated(DataSettings, {"sources": _texts(text, "--sources")}, "--sources").sources
+
+
+def parse_tables(text: str) -> tuple[Source, ...]:
+    """Parse sources of tables other than the readings, in the format of `parse_sources`. Raises ConfigError."""
+    parsed = [validated(Source, _source(part), "--tables") for part in _texts(text, "--tables")]
+    if readings := [source for source in parsed if source.table == READINGS]:
+        raise ConfigError(
+            f"--tables: {readings[0]} names no table: write the name before it, such as errors:{readings[0]}"
+        )
+    return tuple(parsed)
+
+
+def _texts(text: str, option: str) -> list[Any]:
+    """The parts of an option with sources."""
+    if not text.lstrip().startswith("["):
+        return [part for part in text.split(",") if part.strip()]
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        raise ConfigError(
+            f'{option}: starts with [ but is not a JSON list such as ["a.csv", "join:b.csv"]; '
+            "write ./[... for a file whose name starts with ["
+        ) from None
+    return list(parts)

@@ -5,7 +5,7 @@ reads are then held in memory while the file is scored, and the file is read twi
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +24,14 @@ from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
 from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
-from ..machine.names import TIMESTAMP
+from ..machine.names import MACHINE_ID, TIMESTAMP
 from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
 from ..validation.cell_validation import SAME_TIME, Faults, formula_faults, plain_array, unparsed
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table, parse
 from ..validation.times import parse_times
+from .further_tables import NO_TABLES, FurtherTables
 from .unit_check import UnitCheck
 
 ADDED_COLUMNS = ("failure_probability", "predicted_failure", "model_version", "rejected")
@@ -142,18 +143,20 @@ def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
 
 def score_file(
     path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
-    on_rows: Callable[[int], None] = lambda _: None,
+    on_rows: Callable[[int], None] = lambda _: None, tables: FurtherTables = NO_TABLES,
 ) -> ScoredFile:  # fmt: skip
     """Write the rows of `path`, unchanged and followed by ADDED_COLUMNS, to `output`.
 
     The suffix of `output` determines its format: .parquet, or CSV (compressed for .gz) with the separator and the decimal
     mark of the input. A row that cannot be scored stays in its place, with the reason in `rejected`. `output` is created
-    only when it is complete. `on_rows` is called with the number of rows of each batch.
+    only when it is complete. `on_rows` is called with the number of rows of each batch. `tables` are the events and the
+    attributes of the machines.
     """
     machine = scorer.machine
     table = TableFile.open(path, written=machine.description.format)
-    match = _match(table, machine, aliases)
-    needed = (*machine.history_names, *machine.input_names)
+    match = _match(table, machine, aliases, tables.columns)
+    needed = (*machine.history_names, *(name for name in machine.input_names if name not in tables.columns))
+    needed = (MACHINE_ID, *needed) if tables.attributes and MACHINE_ID not in needed else needed
     names = [name for name in needed if name in match.columns and name != TIMESTAMP]
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
@@ -161,7 +164,9 @@ def score_file(
     dialect = table.dialect or Dialect()
     checked = _checked_batches(table, match, names, machine)
     if machine.needs_history:
-        checked = _completed(checked, table, match, machine)
+        checked = _completed(checked, table, match, machine, tables)
+    elif tables.attributes:
+        checked = _with_attributes(checked, machine, tables)
     with writer(output, dialect) as write:
         for batch, frame, faults in _prefetch(checked):
             good = np.ones(len(frame), dtype=bool)
@@ -179,17 +184,17 @@ def score_file(
             on_rows(len(frame))
         if scored.rows == 0:
             raise SourceError(f"{path}: no rows")
-    scored.warnings = missing.warnings()
+    scored.warnings = [*tables.warnings, *missing.warnings()]
     return scored
 
 
-def _match(table: TableFile, machine: Machine, aliases: Aliases) -> HeaderMatch:
+def _match(table: TableFile, machine: Machine, aliases: Aliases, attributes: Collection[str] = ()) -> HeaderMatch:
     try:
         match = machine.match_headers(table.headers, aliases)
     except SourceError as error:
         raise SourceError(f"{table.name}: {error}") from None
-    needed = (*machine.history_names, *machine.required_input_names)
-    if missing := match.missing(needed):
+    needed = (*machine.history_names, *machine.required_input_names, *([MACHINE_ID] if attributes else []))
+    if missing := [name for name in match.missing(needed) if name not in attributes]:
         raise SourceError(
             f"{table.name}: {machine.describe_missing(missing, match.ignored)}\n"
             f"columns not recognised: {', '.join(match.ignored) or 'none'}; add your headers to columns.aliases in params.yaml"
@@ -218,8 +223,9 @@ def _completed(
     table: TableFile,
     match: HeaderMatch,
     machine: Machine,
+    tables: FurtherTables,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
-    """The checked batches with the statistics of each row's windows. A row with a bad cell is in no window.
+    """The checked batches with the features from the past of each row. A row with a bad cell is in no window.
 
     A row of the same machine and time as another row is a fault of both. Reads the file again for the raw batches.
     """
@@ -238,10 +244,12 @@ def _completed(
     if cells:
         rows[TIMESTAMP], bad_times = _times(cells, match.columns[TIMESTAMP][0])
         found.append(bad_times)
+    rows, without_attributes = tables.joined(rows, machine)
+    found += without_attributes
     faults = pd.concat([*found, _same_times(rows, pd.concat(found), machine)], ignore_index=True)
     good = np.ones(len(rows), dtype=bool)
     good[faults["position"]] = False
-    completed = complete(machine, rows[good])
+    completed = complete(machine, rows[good], tables.events)
     positions = np.flatnonzero(good)
     faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
     statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=positions)
@@ -251,6 +259,17 @@ def _completed(
             "position", ignore_index=True
         )
         yield batch, rows[start:end].reset_index(drop=True), own.assign(position=own["position"] - start)
+
+
+def _with_attributes(
+    checked: Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]], machine: Machine, tables: FurtherTables
+) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
+    """The checked batches with the attributes of their machines."""
+    for batch, frame, faults in checked:
+        joined, missing = tables.joined(frame, machine)
+        formulas = fault_table(formula_faults(joined, machine))
+        found = pd.concat([faults, *missing, formulas]).drop_duplicates(["position", "column"])
+        yield batch, joined, found.sort_values("position", ignore_index=True)
 
 
 def _formula_faults(columns: Mapping[str, Any], positions: npt.NDArray[np.intp], machine: Machine) -> pd.DataFrame:

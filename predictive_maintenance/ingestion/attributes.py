@@ -1,6 +1,7 @@
 """Join attributes of machines, such as model and age, to the readings of each machine."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,58 +17,82 @@ from .merging import Ingested
 CONTRADICTION = "the same machine with other attributes"
 
 
-def join_attributes(readings: Ingested, attributes: Ingested, table: str, machine: Machine) -> Ingested:
-    """Add the attributes in `attributes` to the readings of each machine.
+@dataclass(frozen=True)
+class Attributes:
+    """The valid rows of the table `name`: machine, the time from which they hold if there is one, and some attributes.
 
-    If the table has times, attributes hold from then on, and a reading gets the latest ones at its time. A row with a bad cell,
-    and rows of one machine that contradict each other, are quarantined. A reading without attributes gets missing values, with
-    a fault for each attribute that is required.
+    `quarantine` has the other rows, with QUARANTINE_COLUMNS.
     """
-    names = [name for name in machine.attribute_tables[table] if name in attributes.frame]
-    keys = [name for name in (MACHINE_ID, machine.time_name) if name in attributes.frame]
-    good, quarantined = _valid(attributes, [*keys, *names], keys, machine)
-    frame = readings.frame
-    added = _latest(frame, good, names, machine) if machine.time_name in keys else _by_machine(frame, good, names)
-    missing = [
-        Faults(name, f"{MISSING}: the table {table} has no value for this machine", positions, [""] * len(positions))
-        for name in names
-        if name in machine.required_input_names and len(positions := np.flatnonzero(added[name].isna()))
-    ]
-    return replace(
-        readings,
-        frame=frame.assign(**{name: added[name].to_numpy() for name in names}),
-        faults=pd.concat([readings.faults, fault_table(missing)], ignore_index=True),
-        quarantined=pd.concat([readings.quarantined, attributes.quarantined, quarantined], ignore_index=True),
-        records=readings.records + attributes.records,
-    )
+
+    name: str
+    frame: pd.DataFrame
+    quarantine: pd.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The attributes."""
+        return [name for name in self.frame if name not in (MACHINE_ID, self._time)]
+
+    @property
+    def _time(self) -> str | None:
+        return next((name for name in self.frame if name in ("timestamp", "counter")), None)
 
 
-def _valid(
-    attributes: Ingested, columns: list[str], keys: list[str], machine: Machine
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows that can be joined, without repeats, and the quarantine of the others."""
-    frame = attributes.frame
+def valid_attributes(ingested: Ingested, table: str, machine: Machine) -> Attributes:
+    """The rows of a table of attributes that have no bad cell and do not contradict another row of their machine."""
+    frame = ingested.frame
+    keys = [name for name in (MACHINE_ID, machine.time_name) if name in frame]
+    columns = [*keys, *(name for name in machine.attribute_tables[table] if name in frame)]
     distinct = frame[columns].drop_duplicates()
     conflicting = distinct[distinct.duplicated(keys, keep=False)]
     clash = frame.set_index(keys).index.isin(conflicting.set_index(keys).index)
     contradictions = Faults(
         MACHINE_ID, CONTRADICTION, np.flatnonzero(clash), frame.loc[clash, MACHINE_ID].astype("str").tolist()
     )
-    found = [attributes.faults, validate(frame, columns, machine), fault_table([contradictions])]
+    found = [ingested.faults, validate(frame, columns, machine), fault_table([contradictions])]
     faults = pd.concat(found, ignore_index=True).drop_duplicates(["position", "column"])
     bad = np.zeros(len(frame), dtype=bool)
     bad[faults["position"]] = True
-    return frame.loc[~bad, columns].drop_duplicates(), quarantine(frame.assign(**{READING_ID: ""}), faults, columns)
+    lines = quarantine(frame.assign(**{READING_ID: ""}), faults, columns)
+    return Attributes(
+        table, frame.loc[~bad, columns].drop_duplicates(), pd.concat([ingested.quarantined, lines], ignore_index=True)
+    )
 
 
-def _by_machine(frame: pd.DataFrame, attributes: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    return frame[[MACHINE_ID]].merge(attributes, on=MACHINE_ID, how="left", validate="many_to_one")[names]
+def with_attributes(frame: pd.DataFrame, attributes: Attributes, machine: Machine) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Readings with the attributes of their machines, and a fault for each missing one that is required.
+
+    If attributes have times, they hold from then on, and a reading gets the latest ones at its time.
+    """
+    names, time = attributes.columns, machine.time_name
+    known = attributes.frame
+    if time in known:
+        place = np.arange(len(frame))
+        dated = frame[[MACHINE_ID, time]].assign(place=place).dropna().sort_values(time, kind="stable")
+        found = pd.merge_asof(dated, known.sort_values(time, kind="stable"), on=time, by=MACHINE_ID)
+        added = found.set_index("place")[names].reindex(place)
+    else:
+        added = frame[[MACHINE_ID]].merge(known, on=MACHINE_ID, how="left", validate="many_to_one")[names]
+    missing = _missing(added, [name for name in names if name in machine.required_input_names], attributes.name)
+    return frame.assign(**{name: added[name].to_numpy() for name in names}), missing
 
 
-def _latest(frame: pd.DataFrame, attributes: pd.DataFrame, names: list[str], machine: Machine) -> pd.DataFrame:
-    """The attributes that hold at the time of each reading. A reading without time has none."""
-    time = machine.time_name
-    place = np.arange(len(frame))
-    known = frame[[MACHINE_ID, time]].assign(place=place).dropna().sort_values(time, kind="stable")
-    joined = pd.merge_asof(known, attributes.sort_values(time, kind="stable"), on=time, by=MACHINE_ID)
-    return joined.set_index("place")[names].reindex(place)
+def join_attributes(readings: Ingested, attributes: Ingested, table: str, machine: Machine) -> Ingested:
+    """Add the attributes to the readings of each machine, and their bad rows to the quarantine."""
+    good = valid_attributes(attributes, table, machine)
+    frame, missing = with_attributes(readings.frame, good, machine)
+    return replace(
+        readings,
+        frame=frame,
+        faults=pd.concat([readings.faults, missing], ignore_index=True),
+        quarantined=pd.concat([readings.quarantined, good.quarantine], ignore_index=True),
+        records=readings.records + attributes.records,
+    )
+
+
+def _missing(added: pd.DataFrame, required: Sequence[str], table: str) -> pd.DataFrame:
+    reason = f"{MISSING}: the table {table} has no value for this machine"
+    places = {name: np.flatnonzero(added[name].isna()) for name in required}
+    return fault_table(
+        Faults(name, reason, positions, [""] * len(positions)) for name, positions in places.items() if len(positions)
+    )

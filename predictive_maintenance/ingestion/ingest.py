@@ -74,6 +74,13 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
     return replace(merged, events=events, records=records)
 
 
+def ingest_tables(sources: Sequence[Source], machine: Machine) -> dict[str, Ingested]:
+    """Fetch tables of events and of machine attributes, by name. Raises SourceError that names the source and the column."""
+    parts = [part for index, source in enumerate(sources) for part in _ingest_source(source, index, machine)]
+    found = dict.fromkeys(table for _, table, _ in parts if table != READINGS)
+    return {table: append([part for _, name, part in parts if name == table], machine) for table in found}
+
+
 def _tables(machine: Machine) -> tuple[str, ...]:
     return (READINGS, *machine.attribute_tables, *machine.description.events)
 

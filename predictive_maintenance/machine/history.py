@@ -51,7 +51,7 @@ class History(StrictModel):
         ),
     ] = ()
     statistics: Annotated[tuple[Statistic, ...], Field(min_length=1)] = ("mean", "std", "min", "max", "slope")
-    sensors: Annotated[tuple[str, ...], Field(description="Default: all sensors.")] = ()
+    sensors: Annotated[tuple[str, ...], Field(description="Default: all sensors of the readings.")] = ()
     time_since_start: Annotated[
         bool, Field(description="Whether the counter is a feature, such as the cycles since the machine was new.")
     ] = False
@@ -86,7 +86,8 @@ def window_features(history: History, sensors: Mapping[str, Sensor], time: TimeC
     """The features of a history, in order: by sensor, then by window, then by statistic."""
     spans = [parse_span(text, time) for text in history.windows]
     per = "h" if time.kind == "timestamp" else time.unit
-    for name, span, statistic in product(history.sensors or sensors, spans, history.statistics):
+    measured = [name for name, sensor in sensors.items() if not sensor.from_table]
+    for name, span, statistic in product(history.sensors or measured, spans, history.statistics):
         sensor = sensors[name]
         unit = {"slope": f"{sensor.unit or 1}/{per}", "missing_share": ""}.get(statistic, sensor.unit)
         yield WindowFeature(

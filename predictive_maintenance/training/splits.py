@@ -57,6 +57,7 @@ def split(
     rows = with_groups(frame, machine)
     held_out = is_held_out(rows["group"], settings.test_share, settings.salt)
     train, test = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
+    train, sampled = _sample(train, settings)
     _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
@@ -65,10 +66,24 @@ def split(
         train=train,
         fold=fold,
         test=test,
-        notes=_notes(rows, machine),
+        notes=(*_notes(rows, machine), *sampled),
         unlabelled=frame.iloc[:0] if unlabelled is None else unlabelled,
         events=dict(events),
     )
+
+
+def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """About `settings.max_train_rows` of the training rows, chosen by a stable hash of their ids, and a note on it.
+
+    Frequent readings of a machine resemble each other, so a model needs only some of them. All of them are history.
+    """
+    most = settings.max_train_rows
+    if most is None or len(train) <= most:
+        return train, ()
+    positions = np.array([hash_position(f"{settings.salt}|{name}") for name in train[READING_ID]])
+    sample = train[positions < most / len(train)].reset_index(drop=True)
+    note = f"{len(sample):,} of {len(train):,} training rows are used, a sample by split.max_train_rows in params.yaml"
+    return sample, (note,)
 
 
 def with_groups(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def clean(
     good = frame[~bad & ~duplicates]
     if good.empty:
         raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
-    cleaned_events, bad_events = clean_events(events, good, machine, settings)
+    cleaned_events, bad_events = clean_events(events, good, machine, settings.max_quarantined_share)
     return Cleaned(
         events=cleaned_events,
         frame=good.astype({name: np.int8 for name in machine.binary_names if name in good}).reset_index(drop=True),

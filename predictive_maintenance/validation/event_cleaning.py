@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from ..config.params import CleaningSettings
 from ..errors import DataError
 from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
@@ -43,16 +42,16 @@ class CleanedEvents:
 
 
 def clean_events(
-    tables: Mapping[str, ParsedRows], readings: pd.DataFrame, machine: Machine, settings: CleaningSettings
+    tables: Mapping[str, ParsedRows], readings: pd.DataFrame | None, machine: Machine, max_quarantined_share: float
 ) -> tuple[dict[str, CleanedEvents], pd.DataFrame]:
     """The cleaned events of each table, and the quarantine of all of them.
 
     An event is bad if it has no machine, an invalid time, a type that the description does not have, or a time more than a day
-    in the future. Raises DataError if the share of bad events in a table is above `settings.max_quarantined_share`.
+    in the future. Events of machines that are not in `readings` are left out. Raises DataError if the share of bad events in a
+    table is above `max_quarantined_share`.
     """
     cleaned: dict[str, CleanedEvents] = {}
     quarantined: list[pd.DataFrame] = []
-    known = readings[MACHINE_ID].unique() if tables else []
     for name, parsed in tables.items():
         columns = list(machine.event_columns(name))
         frame, faults = parsed.frame, _faults(parsed, name, machine)
@@ -60,10 +59,10 @@ def clean_events(
         bad[faults["position"]] = True
         lines = pd.concat([quarantine(frame, faults, columns), parsed.quarantined], ignore_index=True)
         count, rows = int(bad.sum()) + len(parsed.quarantined), len(frame) + len(parsed.quarantined)
-        if count / max(rows, 1) > settings.max_quarantined_share:
-            raise DataError(_refusal(name, count, rows, settings, lines))
+        if count / max(rows, 1) > max_quarantined_share:
+            raise DataError(_refusal(name, count, rows, max_quarantined_share, lines))
         distinct = frame.loc[~bad, columns].drop_duplicates()
-        owned = distinct[distinct[MACHINE_ID].isin(known)]
+        owned = distinct if readings is None else distinct[distinct[MACHINE_ID].isin(readings[MACHINE_ID].unique())]
         cleaned[name] = CleanedEvents(
             frame=owned.sort_values([MACHINE_ID, machine.time_name], kind="stable", ignore_index=True),
             ingested_rows=rows,
@@ -89,13 +88,13 @@ def _faults(parsed: ParsedRows, table: str, machine: Machine) -> pd.DataFrame:
     return faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
 
 
-def _refusal(table: str, bad: int, rows: int, settings: CleaningSettings, lines: pd.DataFrame) -> str:
+def _refusal(table: str, bad: int, rows: int, allowed: float, lines: pd.DataFrame) -> str:
     counts = lines.groupby(["column", "reason"]).size().sort_values(ascending=False).head(5)
     reasons = "\n".join(f"  {count} rows: {column} is {reason}" for (column, reason), count in counts.items())
     first = lines.iloc[0]
     return (
         f"{bad} of {rows} rows ({bad / rows:.1%}) of the table {table} are bad, more than cleaning.max_quarantined_share = "
-        f"{settings.max_quarantined_share:.1%} allows:\n{reasons}\n"
+        f"{allowed:.1%} allows:\n{reasons}\n"
         f"first bad cell: {first['source']}, row {first['row']}, {first['column']} = {first['value']!r}\n"
         "fix the source, correct the table in machine.yaml, or increase the share in params.yaml"
     )

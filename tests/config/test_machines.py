@@ -49,12 +49,12 @@ def test_an_unknown_name_is_an_error_with_the_closest_one(project):
 
 
 def test_a_name_like_no_other_is_an_error_with_all_names(project):
-    with pytest.raises(ConfigError, match=r"does not exist; valid names: compressor, milling, turbofan$"):
+    with pytest.raises(ConfigError, match=r"does not exist; valid names: compressor, fleet, milling, turbofan$"):
         find_machine("xyz", project)
 
 
 def test_a_folder_without_a_description_is_not_a_machine(project):
-    assert machine_names(project) == ("compressor", "milling", "turbofan")
+    assert machine_names(project) == ("compressor", "fleet", "milling", "turbofan")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
@@ -74,5 +74,5 @@ def test_a_machine_of_the_installation_is_found_from_another_project(project, tm
     installation = tmp_path / "installation"
     shutil.copytree(COMPRESSOR, installation / "machines" / "turbofan")
     monkeypatch.setattr(machine_folders, "INSTALLATION", installation)
-    assert machine_names(project) == ("compressor", "milling", "turbofan")
+    assert machine_names(project) == ("compressor", "fleet", "milling", "turbofan")
     assert find_machine("turbofan", project).description.name == "screw compressor"
