@@ -1,22 +1,24 @@
 """The components of a pump: how long they live, how they are replaced and how they stop the machine.
 
-Times are hours since the start of the simulation, in whole seconds where a table shows them. Negative times are before it.
+Times are hours since the start of the simulation. Negative times are before it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from .plant_time import Floats, whole_seconds, working_time
 
 SUDDEN_SHARE = 0.15
 """The share of component lives that end without warning."""
 REPAIR_H = (3.0, 60.0)
 PLANNED_WORK_H = (2.0, 8.0)
 _WARNING_RANGE_H = (3 * 24.0, 28 * 24.0)
-_MONDAY_OFFSET = 2  # the simulation starts on a Wednesday
-_SATURDAY = 5
+_WARNING_SPREAD, _GROWTH = 0.35, (0.4, 1.2)
+_MEDIAN_SEVERITY, _SEVERITY_SPREAD = 1.15, 0.25
+_PLAN_DEVIATION_DAYS = 7
+_MEDIAN_REPAIR_H, _REPAIR_SPREAD = 12, 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +39,13 @@ class Component:
 
 
 COMPONENTS = (
+    Component(name="bearing", life_days=300, life_shape=2.5, load_exponent=2.5, planned_every_days=270, warning_days=9),
+    Component(name="seal", life_days=240, life_shape=2.0, load_exponent=1.0, planned_every_days=180, warning_days=8),
     Component(
-        name="bearing", life_days=270, life_shape=2.5, load_exponent=2.5, planned_every_days=270, warning_days=11
-    ),
-    Component(name="seal", life_days=220, life_shape=2.0, load_exponent=1.0, planned_every_days=180, warning_days=8),
-    Component(
-        name="impeller", life_days=360, life_shape=3.0, load_exponent=1.5, planned_every_days=360, warning_days=13
+        name="impeller", life_days=390, life_shape=3.0, load_exponent=1.5, planned_every_days=360, warning_days=10
     ),
     Component(
-        name="motor_winding", life_days=520, life_shape=2.0, load_exponent=2.0, planned_every_days=540, warning_days=8
+        name="motor_winding", life_days=560, life_shape=2.0, load_exponent=2.0, planned_every_days=540, warning_days=8
     ),
 )
 
@@ -121,7 +121,7 @@ class Wear:
         return float(np.interp(wear, self._wear, self._hours)) + outside / self._mean_rate
 
 
-class _Installed:
+class InstalledComponent:
     """The component that is installed now. Time when the machine stands still does not wear it."""
 
     def __init__(
@@ -131,12 +131,12 @@ class _Installed:
         self.wear = wear
         self.installed_h = installed_h
         self._worn_out_at = wear.at(installed_h) + life_h
-        self.planned_h = planned_time(component, installed_h, random)
+        self.planned_h = _planned_time(component, installed_h, random)
         self._warning_h = float(
-            np.clip(24 * component.warning_days * random.lognormal(0, 0.4), *_WARNING_RANGE_H),
+            np.clip(24 * component.warning_days * random.lognormal(0, _WARNING_SPREAD), *_WARNING_RANGE_H),
         )
-        self._severity = float(random.lognormal(0, 0.3)) * (random.random() >= SUDDEN_SHARE)
-        self._growth = float(random.uniform(0.8, 2.0))
+        self._severity = _MEDIAN_SEVERITY * float(random.lognormal(0, _SEVERITY_SPREAD)) * (random.random() >= SUDDEN_SHARE)
+        self._growth = float(random.uniform(*_GROWTH))
 
     @property
     def fails_h(self) -> float:
@@ -154,30 +154,32 @@ class _Installed:
             installed_h=self.installed_h,
             fails_h=self.fails_h,
             removed_h=removed_h,
-            warning_h=self._warning_h,
+            warning_h=min(self._warning_h, self.fails_h - self.installed_h),
             severity=self._severity,
             growth=self._growth,
         )
 
 
 def simulate_service(
-    wears: dict[str, Wear], age_h: float, start_h: float, end_h: float, random: np.random.Generator
+    wears: Mapping[str, Wear], age_h: float, start_h: float, end_h: float, random: np.random.Generator
 ) -> Service:
     """Simulate failures and replacements from `start_h` to `end_h`.
 
     `wears` has the wear of each component by name, `age_h` is the machine's age at `start_h`.
     """
-    fleet = [_installed_before(component, wears[component.name], age_h, start_h, random) for component in COMPONENTS]
+    installed = [
+        _installed_before(component, wears[component.name], age_h, start_h, random) for component in COMPONENTS
+    ]
     earlier = [
         Stop(component=part.component.name, from_h=part.installed_h, to_h=part.installed_h, failed=False)
-        for part in fleet
+        for part in installed
         if part.installed_h > start_h - age_h
     ]
     lives: list[Life] = []
     stops: list[Stop] = []
     while True:
-        index = min(range(len(fleet)), key=lambda i: min(fleet[i].fails_h, fleet[i].planned_h))
-        part = fleet[index]
+        index = min(range(len(installed)), key=lambda i: min(installed[i].fails_h, installed[i].planned_h))
+        part = installed[index]
         failed = part.fails_h <= part.planned_h
         from_h = part.fails_h if failed else part.planned_h
         if from_h >= end_h:
@@ -188,24 +190,24 @@ def simulate_service(
         stops.append(stop)
         lives.append(part.life(removed_h=from_h))
         life_h = _life_hours(part.component, random)
-        fleet[index] = _Installed(part.component, part.wear, stop.to_h, life_h, random)
-        for other in fleet:
-            if other is not fleet[index]:
+        installed[index] = InstalledComponent(part.component, part.wear, stop.to_h, life_h, random)
+        for other in installed:
+            if other is not installed[index]:
                 other.stand_still(stop, next_work_h=working_time(stop.to_h + 24, random))
-    lives += [part.life(removed_h=np.inf) for part in fleet]
+    lives += [part.life(removed_h=np.inf) for part in installed]
     return Service(lives=tuple(lives), stops=tuple(stops), earlier=tuple(earlier))
 
 
 def _installed_before(
     component: Component, wear: Wear, age_h: float, start_h: float, random: np.random.Generator
-) -> _Installed:
+) -> InstalledComponent:
     """A component that was installed before `start_h`, at a random time, and has not failed since."""
     part_age_h = min(random.uniform(0, 24 * component.planned_every_days), age_h)
     installed_h = start_h - part_age_h if part_age_h == age_h else working_time(start_h - part_age_h, random)
     installed_h = min(whole_seconds(installed_h), start_h - 1)
     worn = wear.at(start_h) - wear.at(installed_h)
     life_h = _life_hours(component, random, survived_h=max(worn, 0.0))
-    part = _Installed(component, wear, installed_h, life_h, random)
+    part = InstalledComponent(component, wear, installed_h, life_h, random)
     part.planned_h = max(part.planned_h, working_time(start_h + 24, random))
     return part
 
@@ -218,24 +220,12 @@ def _life_hours(component: Component, random: np.random.Generator, survived_h: f
 
 def _work_hours(failed: bool, random: np.random.Generator) -> float:
     if failed:
-        return whole_seconds(float(np.clip(random.lognormal(np.log(12), 0.6), *REPAIR_H)))
+        return whole_seconds(float(np.clip(_MEDIAN_REPAIR_H * random.lognormal(0, _REPAIR_SPREAD), *REPAIR_H)))
     return whole_seconds(random.uniform(*PLANNED_WORK_H))
 
 
-def planned_time(component: Component, installed_h: float, random: np.random.Generator) -> float:
-    """When a component installed at `installed_h` is replaced as planned: give or take two weeks, in working time."""
-    return working_time(installed_h + 24 * component.planned_every_days + random.normal(0, 24 * 7), random)
-
-
-def working_time(hour: float, random: np.random.Generator) -> float:
-    """A time between 6 and 14 o'clock UTC on the day of `hour`; on a weekend, on the Monday after it."""
-    day = int(np.floor(hour / 24))
-    weekday = (day + _MONDAY_OFFSET) % 7
-    if weekday >= _SATURDAY:
-        day += 7 - weekday
-    return whole_seconds(24 * day + random.uniform(6, 14))
-
-
-def whole_seconds(hour: float) -> float:
-    return round(hour * 3600) / 3600
-
+def _planned_time(component: Component, installed_h: float, random: np.random.Generator) -> float:
+    """When a component that was installed at `installed_h` is replaced as planned, in working time."""
+    return working_time(
+        installed_h + 24 * (component.planned_every_days + random.normal(0, _PLAN_DEVIATION_DAYS)), random
+    )

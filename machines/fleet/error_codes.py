@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .components import Floats
+from .plant_time import Floats
 
 BACKGROUND_PER_DAY = {
     "high_vibration": 1 / 60,

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from .components import Floats
+from .plant_time import SATURDAY, YEAR_H, Floats, weekday
 
 NOMINAL_FLOW = 0.8
 """The share of the rated flow that counts as nominal load."""
-RESOLUTIONS = {
-    "flow_m3_h": 0.1,
-    "discharge_pressure_bar": 0.01,
-    "vibration_mm_s": 0.01,
-    "bearing_temperature_c": 0.1,
-    "motor_current_a": 0.1,
+DECIMALS = {
+    "flow_m3_h": 1,
+    "discharge_pressure_bar": 2,
+    "vibration_mm_s": 2,
+    "bearing_temperature_c": 1,
+    "motor_current_a": 1,
 }
+"""The sensors, and the decimals of their resolution."""
 UPSETS_PER_DAY = {"cavitation": 1 / 18, "pipe_vibration": 1 / 25, "bypass_open": 1 / 25, "viscous_product": 1 / 18}
 UPSET_HOURS = (2.0, 48.0)
-_YEAR_H = 365 * 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class PumpModel:
 
 MODELS = (
     PumpModel(
-        name="CP-40", share=0.4, flow_m3_h=40, pressure_bar=5.2, current_a=17.5, power_kw=9.2, wear={"bearing": 0.9}
+        name="CP-40", share=0.4, flow_m3_h=40, pressure_bar=5.2, current_a=17.5, power_kw=11.0, wear={"bearing": 0.9}
     ),
     PumpModel(
         name="CP-65", share=0.35, flow_m3_h=65, pressure_bar=6.0, current_a=34.0, power_kw=18.5, wear={"seal": 1.3}
@@ -98,7 +98,7 @@ def draw_pump(components: tuple[str, ...], random: np.random.Generator) -> Pump:
 def flow_shares(pump: Pump, hours: Floats, random: np.random.Generator) -> Floats:
     """(n,) share of the rated flow that the process asks for: a cycle of a day, weekends, and slow variation."""
     daily = pump.daily_swing * np.sin(2 * np.pi * (hours % 24 - 9) / 24)
-    weekend = np.where((hours // 24 + 2) % 7 >= 5, pump.weekend_flow, 1.0)
+    weekend = np.where(weekday(hours) >= SATURDAY, pump.weekend_flow, 1.0)
     return np.clip(pump.duty * weekend * (1 + daily) + variation(len(hours), 0.04, 12, random), 0.35, 1.1)
 
 
@@ -147,16 +147,22 @@ def sensor_values(
         return random.normal(0, deviation, count)
 
     density = 1 + variation(count, 0.012, 240, random)
-    flow = shares * (1 - 0.08 * seal - 0.03 * impeller - 0.08 * cavitation - 0.10 * bypass - 0.03 * viscous)
-    head = (1.25 - 0.25 * shares**2) * (1 - 0.09 * impeller - 0.07 * seal - 0.09 * cavitation - 0.07 * bypass)
-    power = (0.4 + 0.6 * shares) * density * (1 + 0.06 * impeller + 0.10 * winding + 0.09 * viscous)
+    flow = shares * (1 - 0.10 * seal - 0.04 * impeller - 0.08 * cavitation - 0.10 * bypass - 0.03 * viscous)
+    head = (1.25 - 0.25 * shares**2) * (1 - 0.12 * impeller - 0.08 * seal - 0.09 * cavitation - 0.07 * bypass)
+    power = (0.4 + 0.6 * shares) * density * (1 + 0.07 * impeller + 0.13 * winding + 0.09 * viscous)
     imbalance = 1 + 3 * (shares - NOMINAL_FLOW) ** 2 + variation(count, 0.06, 240, random)
     vibration = pump.vibration_mm_s * imbalance * np.exp(noise(0.10)) + np.exp(noise(0.15)) * (
-        1.8 * bearing + 0.6 * impeller + 1.0 * cavitation + 1.8 * shaking
+        2.2 * bearing + 0.8 * impeller + 1.0 * cavitation + 1.8 * shaking
     )
-    hall = pump.hall_c + 5 * np.sin(2 * np.pi * (hours / _YEAR_H - 0.3)) + 2 * np.sin(2 * np.pi * (hours % 24 - 10) / 24)
+    hall = pump.hall_c + 5 * np.sin(2 * np.pi * (hours / YEAR_H - 0.3)) + 2 * np.sin(2 * np.pi * (hours % 24 - 10) / 24)
     hall += variation(count, 1.5, 72, random)
-    rise = pump.temperature_rise_k * (0.5 + 0.5 * shares / NOMINAL_FLOW) + 9 * bearing + 8 * winding + 7 * viscous + 2 * shaking
+    rise = (
+        pump.temperature_rise_k * (0.5 + 0.5 * shares / NOMINAL_FLOW)
+        + 10 * bearing
+        + 11 * winding
+        + 7 * viscous
+        + 2 * shaking
+    )
     values = {
         "flow_m3_h": model.flow_m3_h * pump.flow_factor * flow * (1 + noise(0.012)),
         "discharge_pressure_bar": model.pressure_bar * pump.pressure_factor * head * density * (1 + noise(0.012)),
@@ -164,7 +170,7 @@ def sensor_values(
         "bearing_temperature_c": hall + _delayed(rise, hours=2) + noise(0.7),
         "motor_current_a": model.current_a * pump.current_factor * power * (1 + noise(0.012)),
     }
-    return {name: _rounded(values[name], resolution) for name, resolution in RESOLUTIONS.items()}
+    return {name: np.round(np.maximum(values[name], 0.0), decimals) for name, decimals in DECIMALS.items()}
 
 
 def _delayed(values: Floats, hours: float) -> Floats:
@@ -172,7 +178,3 @@ def _delayed(values: Floats, hours: float) -> Floats:
     keep = float(np.exp(-1 / hours))
     delayed: Floats = lfilter([1 - keep], [1.0, -keep], values, zi=[keep * values[0]])[0]
     return delayed
-
-
-def _rounded(values: Floats, resolution: float) -> Floats:
-    return np.round(np.maximum(values, 0.0), int(round(-np.log10(resolution))))

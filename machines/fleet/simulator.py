@@ -14,11 +14,11 @@ import pandas as pd
 
 from predictive_maintenance.errors import ConfigError
 
-from .components import COMPONENTS, Floats, Stop, Wear, simulate_service
+from .components import COMPONENTS, Stop, Wear, simulate_service
 from .error_codes import draw_errors
-from .pump import NOMINAL_FLOW, RESOLUTIONS, Pump, draw_pump, draw_upsets, flow_shares, sensor_values
+from .plant_time import START, YEAR_H, Floats
+from .pump import DECIMALS, NOMINAL_FLOW, Pump, draw_pump, draw_upsets, flow_shares, sensor_values
 
-START = pd.Timestamp("2025-01-01", tz="UTC")
 MIN_DAYS = 30
 OPTIONAL_SENSOR = "vibration_mm_s"
 _LATE_SHARE, _LATEST_START = 0.12, 0.4  # share of the machines, share of the days
@@ -82,7 +82,7 @@ def _simulate_pump(number: int, days: int, seed: int) -> _SimulatedPump:
     start_h, end_h = float(hours[0]), 24.0 * days
     shares = flow_shares(pump, hours, random)
     wears = {part.name: Wear(shares / NOMINAL_FLOW, part, pump.wear[part.name], start_h) for part in COMPONENTS}
-    service = simulate_service(wears, pump.age_years * 365 * 24 + start_h, start_h, end_h, random)
+    service = simulate_service(wears, pump.age_years * YEAR_H + start_h, start_h, end_h, random)
 
     reading_s = np.round(hours * 3600).astype(np.int64) + _delays_s(len(hours), random)
     signs = service.signs(reading_s / 3600)
@@ -99,7 +99,7 @@ def _simulate_pump(number: int, days: int, seed: int) -> _SimulatedPump:
     failed = [stop for stop in service.stops if stop.failed]
     return _SimulatedPump(
         pump=pump,
-        readings=_Rows(reading_s[recorded], {name: sensors[name][recorded] for name in RESOLUTIONS}),
+        readings=_Rows(reading_s[recorded], {name: sensors[name][recorded] for name in DECIMALS}),
         errors=_Rows(error_s[reported], {"error": codes[reported]}),
         maintenance=_component_rows([stop.to_h for stop in done], done),
         failures=_component_rows([stop.from_h for stop in failed], failed),
@@ -111,7 +111,7 @@ def _table(names: Sequence[str], rows: Sequence[_Rows]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "machine_id": np.repeat(names, [len(part.seconds) for part in rows]),
-            "timestamp": START.as_unit("us") + pd.to_timedelta(seconds, unit="s").as_unit("us"),
+            "timestamp": START + pd.to_timedelta(seconds, unit="s").as_unit("us"),
             **{name: np.concatenate([part.columns[name] for part in rows]) for name in rows[0].columns},
         }
     )
@@ -119,15 +119,16 @@ def _table(names: Sequence[str], rows: Sequence[_Rows]) -> pd.DataFrame:
 
 def _component_rows(hours: Sequence[float], stops: Sequence[Stop]) -> _Rows:
     order = np.argsort(hours, kind="stable")
-    seconds = np.round(np.array(hours, dtype=float) * 3600).astype(np.int64)
-    return _Rows(seconds[order], {"component": np.array([stop.component for stop in stops], dtype=np.str_)[order]})
+    return _Rows(
+        _whole_seconds(hours)[order], {"component": np.array([stop.component for stop in stops], dtype=np.str_)[order]}
+    )
 
 
 def _hours(days: int, random: np.random.Generator) -> Floats:
     """(n,) hours since the start of the simulation, one apart, from the first reading of the machine to the end."""
     late = random.random() < _LATE_SHARE
     first_h = int(random.integers(3600)) / 3600 + late * int(24 * days * random.uniform(0, _LATEST_START))
-    return first_h + np.arange(int(np.ceil(24 * days - first_h)))
+    return first_h + np.arange(np.ceil(24 * days - first_h), dtype=np.float64)
 
 
 def _delays_s(count: int, random: np.random.Generator) -> Seconds:
@@ -138,11 +139,13 @@ def _delays_s(count: int, random: np.random.Generator) -> Seconds:
 
 def _recorded(seconds: Seconds, stops: Sequence[Stop], end_h: float) -> Flags:
     """(n,) whether the machine ran at `seconds`, and the simulation had not ended."""
-    before_stop, after_stop = (
-        np.searchsorted(np.round(np.array(edges, dtype=float) * 3600), seconds, side=side)
-        for edges, side in (([stop.from_h for stop in stops], "right"), ([stop.to_h for stop in stops], "left"))
-    )
-    return (before_stop == after_stop) & (seconds < end_h * 3600)
+    begun = np.searchsorted(_whole_seconds([stop.from_h for stop in stops]), seconds, side="right")
+    ended = np.searchsorted(_whole_seconds([stop.to_h for stop in stops]), seconds, side="left")
+    return (begun == ended) & (seconds < end_h * 3600)
+
+
+def _whole_seconds(hours: Sequence[float]) -> Seconds:
+    return np.round(np.array(hours, dtype=float) * 3600).astype(np.int64)
 
 
 def _lost(hours: Floats, random: np.random.Generator) -> Flags:
