@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from machines.fleet.components import COMPONENTS, SUDDEN_SHARE, InstalledComponent, Life, Stop, Wear, simulate_service
+from machines.fleet.components import COMPONENTS, InstalledComponent, Life, Stop, Wear, simulate_service
 
 YEAR_H = 365 * 24
 BEARING = COMPONENTS[0]
@@ -86,7 +86,7 @@ def test_planned_replacements_come_before_the_end_of_some_lives_and_after_that_o
 def test_about_15_percent_of_the_failures_are_sudden(service):
     failed = [life for life in service.lives if life.fails_h == life.removed_h]
     assert len(failed) > 400
-    assert np.mean([life.severity == 0 for life in failed]) == pytest.approx(SUDDEN_SHARE, abs=0.05)
+    assert np.mean([life.severity == 0 for life in failed]) == pytest.approx(0.15, abs=0.05)
 
 
 @pytest.fixture
