@@ -135,7 +135,9 @@ class InstalledComponent:
         self._warning_h = float(
             np.clip(24 * component.warning_days * random.lognormal(0, _WARNING_SPREAD), *_WARNING_RANGE_H),
         )
-        self._severity = _MEDIAN_SEVERITY * float(random.lognormal(0, _SEVERITY_SPREAD)) * (random.random() >= SUDDEN_SHARE)
+        self._severity = (
+            _MEDIAN_SEVERITY * float(random.lognormal(0, _SEVERITY_SPREAD)) * (random.random() >= SUDDEN_SHARE)
+        )
         self._growth = float(random.uniform(*_GROWTH))
 
     @property

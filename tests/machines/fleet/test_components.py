@@ -47,6 +47,13 @@ def test_a_sudden_failure_has_no_signs():
     assert not life(severity=0.0).signs(np.arange(1200.0)).any()
 
 
+def test_signs_of_wear_do_not_begin_before_the_component_is_installed():
+    wear = Wear(np.ones(2000), BEARING, 1.0, 0.0)
+    short = InstalledComponent(BEARING, wear, 100.0, 48.0, np.random.default_rng(1)).life(removed_h=np.inf)
+    assert short.fails_h == 148
+    assert short.warning_h == 48
+
+
 def test_the_hour_of_a_wear_is_the_inverse_of_the_wear_at_an_hour():
     wear = Wear(np.random.default_rng(1).uniform(0.5, 1.2, 500), BEARING, 1.3, 10.0)
     for hour in (-300.0, 10.0, 11.5, 250.25, 510.0, 900.0):
