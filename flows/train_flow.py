@@ -139,9 +139,10 @@ class TrainFlow(FlowSpec):
         self.rows = split(labelled.frame, machine, settings, self.params.training.seed, labelled.unlabelled, events)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         print(
-            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out by {machine.description.texts.group}",
+            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out. {self.rows.question}",
             *(f"{count:,} rows left out: {reason}" for reason, count in labelled.reasons.items()),
             *self.rows.notes,
+            sep="\n",
         )
         self.algorithms = sorted(self.params.candidates)
         self.next(self.train, foreach="algorithms")

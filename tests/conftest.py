@@ -247,7 +247,9 @@ def small_engine_without_value(params: Params, engine_csv: Path, tmp_path_factor
 
 @pytest.fixture(scope="session")
 def pump_params(params: Params) -> Params:
-    return params.override(machine=to_plain(pump()))
+    """Settings of the pumps, whose few weeks are too short for a split by time."""
+    own = params.override(machine=to_plain(pump()))
+    return own.model_copy(update={"split": own.split.model_copy(update={"by": "group"})})
 
 
 @pytest.fixture(scope="session")

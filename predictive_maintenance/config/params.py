@@ -44,6 +44,7 @@ class SplitSettings(StrictModel):
     forward_share: Share
     folds: Annotated[int, Field(ge=2, le=20)]
     salt: str
+    by: Literal["auto", "group", "time"] = "auto"
     max_train_rows: Annotated[int | None, Field(ge=1000)] = None
 
 

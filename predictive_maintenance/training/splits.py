@@ -1,8 +1,10 @@
-"""Split rows into training and held-out rows by group and by a stable hash.
+"""Split rows into training and held-out rows: by group and a stable hash, or by time.
 
 The description says what a group is, such as a tool life: the run of one machine's readings between two replacements of
 its tool. Readings of a group resemble each other, so a group on both sides would leak held-out rows into training. With
 a stable hash, held-out rows stay held out in later runs, also when rows are added.
+
+By time (`time_split`), the latest rows are held out, of the same machines.
 """
 
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from ..machine.machine import Machine
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.sections import GroupColumn
 from ..validation.row_identity import hash_position
+from . import time_split
 
 MIN_FAILURES_PER_FOLD = 2
 MIN_TEST_FAILURES = 5
@@ -32,6 +35,7 @@ class SplitRows:
     `train` is for tuning, cross-validation and fitting. `fold` is the number of the fold that holds out each row of
     `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `unlabelled` are
     readings without a label, which only later readings of their machines depend on, and `events` all events by table.
+    `question` says what the scores on the held-out rows answer.
     """
 
     train: pd.DataFrame
@@ -40,6 +44,7 @@ class SplitRows:
     notes: tuple[str, ...]
     unlabelled: pd.DataFrame
     events: Mapping[str, pd.DataFrame]
+    question: str
 
 
 def split(
@@ -55,35 +60,46 @@ def split(
     Raises DataError if a side or a fold has too few failures or too few healthy rows.
     """
     rows = with_groups(frame, machine)
-    held_out = is_held_out(rows["group"], settings.test_share, settings.salt)
-    train, test = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
-    train, sampled = _sample(train, settings)
     _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
+    question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"
+    if time_split.is_by_time(machine, settings):
+        places, question = time_split.places(rows, machine, settings), time_split.QUESTION
+        train, test = (rows[chosen].reset_index(drop=True) for chosen in (places.fold >= 0, places.held_out))
+        fold, notes = places.fold[places.fold >= 0], places.notes
+    else:
+        held_out, fold, notes = is_held_out(rows["group"], settings.test_share, settings.salt), None, ()
+        train, test = (rows[chosen].reset_index(drop=True) for chosen in (~held_out, held_out))
+    sample, sampled = _sample(train, settings)
+    train = train[sample].reset_index(drop=True)
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
-    fold = assign_folds(train, machine, settings.folds, seed)
+    fold = assign_folds(train, machine, settings.folds, seed) if fold is None else fold[sample]
+    check_folds(train, fold, machine, settings.folds)
     return SplitRows(
+        question=question,
         train=train,
         fold=fold,
         test=test,
-        notes=(*_notes(rows, machine), *sampled),
+        notes=(*notes, *_notes(rows, machine), *sampled),
         unlabelled=frame.iloc[:0] if unlabelled is None else unlabelled,
         events=dict(events),
     )
 
 
-def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """About `settings.max_train_rows` of the training rows, chosen by a stable hash of their ids, and a note on it.
+def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """(n,) whether each training row is used: about `settings.max_train_rows` by a stable hash of their ids; and a note on it.
 
     Frequent readings of a machine resemble each other, so a model needs only some of them. All of them are history.
     """
     most = settings.max_train_rows
     if most is None or len(train) <= most:
-        return train, ()
+        return np.ones(len(train), dtype=bool), ()
     positions = np.array([hash_position(f"{settings.salt}|{name}") for name in train[READING_ID]])
-    sample = train[positions < most / len(train)].reset_index(drop=True)
-    note = f"{len(sample):,} of {len(train):,} training rows are used, a sample by split.max_train_rows in params.yaml"
-    return sample, (note,)
+    used = positions < most / len(train)
+    text = (
+        f"{int(used.sum()):,} of {len(train):,} training rows are used, a sample by split.max_train_rows in params.yaml"
+    )
+    return used, (text,)
 
 
 def with_groups(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
@@ -123,7 +139,7 @@ def is_held_out(group: pd.Series, share: float, salt: str) -> npt.NDArray[np.boo
 def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -> npt.NDArray[np.int8]:
     """(n,) fold numbers: a group is in one fold, failures are spread evenly.
 
-    Raises DataError for fewer groups than folds, and for a fold without failures or without healthy rows.
+    Raises DataError for fewer groups than folds, and as `check_folds` does.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -137,6 +153,13 @@ def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     for number, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
         fold[held_out] = number
+    check_folds(train, fold, machine, folds)
+    return fold
+
+
+def check_folds(train: pd.DataFrame, fold: npt.NDArray[np.int8], machine: Machine, folds: int) -> None:
+    """Raise DataError for a fold without failures or without healthy rows."""
+    labels = train[machine.label_name].to_numpy()
     for number in range(folds):
         failures, rows = int(labels[fold == number].sum()), int((fold == number).sum())
         if failures in (0, rows):
@@ -144,7 +167,6 @@ def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -
                 f"fold {number + 1} of {folds} has {failures} failures in {rows} rows, and cannot be evaluated: "
                 "add data or lower split.folds in params.yaml"
             )
-    return fold
 
 
 def forward_split(rows: pd.DataFrame, share: float) -> npt.NDArray[np.bool_]:
