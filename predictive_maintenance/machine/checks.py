@@ -28,7 +28,7 @@ MAX_LIMITS = 64
 
 def contradictions(described: MachineDescription) -> Errors:
     """The location and the text of each contradiction."""
-    if errors := [*_history(described), *_label(described)]:
+    if errors := [*_history(described), *_label(described), *_alarm(described)]:
         yield from errors
         return  # the other checks need the names of the features
     yield from _repeated_names(described)
@@ -87,6 +87,16 @@ def _label(described: MachineDescription) -> Errors:
             parse_duration(rule.horizon, described.time)
         except ValueError as error:
             yield ("label", "run_to_failure", "horizon"), f"horizon: {error}"
+
+
+def _alarm(described: MachineDescription) -> Errors:
+    if described.alarm is None:
+        return
+    for part in ("machine", "time"):
+        if getattr(described, part) is None:
+            yield ("alarm",), f"alarm needs the column of the {part}: add {part}"
+    if not (described.history or described.label.is_computed):
+        yield ("alarm",), "alarm needs history or a computed label: without them, readings may have no machine and time"
 
 
 def _repeated_names(described: MachineDescription) -> Errors:

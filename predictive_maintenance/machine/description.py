@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from ..strict_model import LocatedValueError, StrictModel
+from .alarm import Alarm, AlarmPolicy
 from .checks import contradictions
 from .columns import Category, IdColumn, MachineColumn, Sensor, TimeColumn
 from .history import History, WindowFeature, window_features
@@ -38,6 +39,10 @@ class MachineDescription(StrictModel):
     ] = None
     operating_limits: tuple[OperatingLimit, ...] = ()
     label: Label
+    alarm: Annotated[
+        Alarm | None,
+        Field(description="When an alarm opens and closes. Needs machine, time, and history or a computed label."),
+    ] = None
     identity: Annotated[
         tuple[str, ...],
         Field(
@@ -65,6 +70,10 @@ class MachineDescription(StrictModel):
         """How far ahead a computed label looks; None for a label that is a column."""
         rule = self.label.run_to_failure
         return parse_duration(rule.horizon, self.time) if rule and self.time else None
+
+    def alarm_policy(self) -> AlarmPolicy:
+        """When an alarm opens and closes: by default with every decision."""
+        return self.alarm.policy() if self.alarm else AlarmPolicy()
 
     def plain(self) -> dict[str, Any]:
         """The description as JSON values, without defaults."""

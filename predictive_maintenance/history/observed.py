@@ -1,0 +1,62 @@
+"""Machines as a table of readings shows them: the readings in the order of time, and the failures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID
+from .lives import Failures, Lives, lives, run_to_failure
+from .machine_rows import Positions, Times, machine_bounds
+from .time_order import as_times, machine_codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedMachines:
+    """M machines with their readings in the order of machines and times, and their failures.
+
+    `names` (M,) are the machines, `positions` (n,) the rows of the table, `times` (n,) their times, and `bounds` (M + 1,) the
+    place of each machine's first reading, and the end.
+    """
+
+    names: npt.NDArray[np.object_]
+    positions: Positions
+    times: Times
+    bounds: Positions
+    failures: Failures
+    lives: Lives
+
+
+def observe(machine: Machine, rows: Mapping[str, Any], others: Mapping[str, Any] | None = None) -> ObservedMachines:
+    """Order `rows` (n of a table) by machine and time, and find the failures of their machines.
+
+    `others` are further readings, such as those without a label: they show failures and how long a machine is observed, too.
+    """
+    count, tables = len(rows[MACHINE_ID]), [table for table in (rows, others) if table is not None]
+    codes = machine_codes(np.concatenate([np.asarray(table[MACHINE_ID], dtype=object) for table in tables]))
+    times = np.concatenate([as_times(table[machine.time_name], machine) for table in tables])
+    machines = int(codes[:count].max()) + 1 if count else 0
+    every = np.flatnonzero(codes < machines)
+    every = every[np.lexsort((times[every], codes[every]))]
+    found = failures_of(machine, times[every], machine_bounds(codes[every]))
+    positions = every[every < count]
+    own_times, bounds = times[positions], machine_bounds(codes[positions])
+    names = np.empty(machines, dtype=object)
+    names[codes[:count]] = np.asarray(rows[MACHINE_ID], dtype=object)
+    return ObservedMachines(
+        names=names,
+        positions=positions,
+        times=own_times,
+        bounds=bounds,
+        failures=found,
+        lives=lives(own_times, bounds, found),
+    )
+
+
+def failures_of(machine: Machine, times: Times, bounds: Positions) -> Failures:
+    """The failures of machines whose readings, in the order of machines and times, are at `times` (n,)."""
+    assert machine.description.label.run_to_failure is not None, "there is no other rule of failures"
+    return run_to_failure(times, bounds)
