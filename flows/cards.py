@@ -19,6 +19,7 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
+from predictive_maintenance.reporting.event_tables import event_sentences, events_table
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
@@ -181,6 +182,7 @@ def evaluation_card(
         _scores(columns),
         Markdown("## Comparison with trivial models, held-out rows"),
         _table(*trivial_models_table(evaluation.held_out, evaluation.trivial)),
+        *_events(evaluation, figures, params),
         *_champion(evaluation),
         _chart(figures["confusion_matrix"]),
         _chart(figures["pr_curve"]),
@@ -210,6 +212,21 @@ def _source_row(record: SourceRecord) -> list[str]:
     return [
         record.name, record.merge, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
     ]  # fmt: skip
+
+
+def _events(evaluation: Evaluation, figures: Mapping[str, alt.Chart], params: Params) -> list[Component]:
+    """Failures caught and false alarms, if the label has a horizon."""
+    if evaluation.events is None:
+        return []
+    settings = params.evaluation
+    sentences = event_sentences(evaluation.events, settings.confidence, settings.bootstrap_samples)
+    charts = [_chart(figures[name]) for name in ("lead_times", "alarm_timelines") if name in figures]
+    return [
+        Markdown("## Failures caught and false alarms"),
+        Markdown(plain(" ".join(sentences))),
+        _table(*events_table(evaluation.events, params.costs.currency)),
+        *charts,
+    ]
 
 
 def _champion(evaluation: Evaluation) -> list[Component]:

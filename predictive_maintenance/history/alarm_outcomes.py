@@ -52,7 +52,7 @@ def outcomes(times: Times, lives: Lives, alarms: Alarms, horizon: float, min_lea
         is_true=is_true,
         false_alarms=_false_alarms(lives, alarms, failure, is_true, horizon),
         observed=last - first,
-        under_alarm=np.bincount(alarms.machine, durations, minlength=len(first)),
+        under_alarm=np.bincount(alarms.machine, durations, minlength=len(first)).astype(np.float64),
     )
 
 

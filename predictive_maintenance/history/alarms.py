@@ -20,8 +20,8 @@ NOT_CLOSED = -1
 class Alarms:
     """a alarms in the order of machines and time.
 
-    `machine` (a,) and `life` (a,) are numbers, `opened` (a,) and `closed` (a,) positions of readings; `closed` is NOT_CLOSED for an
-    alarm that a failure ended or that is still open. `opened_at` (a,) and `ended_at` (a,) are times: an alarm that a failure
+    `machine` (a,) and `life` (a,) are numbers, `opened` (a,) and `closed` (a,) positions of readings; `closed` is NOT_CLOSED for
+    an alarm that a failure ended or that is still open. `opened_at` (a,) and `ended_at` (a,) are times: an alarm that a failure
     ended ends with it, one that is still open with the last reading. `is_open` (a,) is whether it is still open.
     """
 

@@ -30,12 +30,13 @@ class ObservedMachines:
     lives: Lives
 
 
-def observe(machine: Machine, rows: Mapping[str, Any], others: Mapping[str, Any] | None = None) -> ObservedMachines:
+def observe(machine: Machine, rows: Mapping[str, Any], *others: Mapping[str, Any]) -> ObservedMachines:
     """Order `rows` (n of a table) by machine and time, and find the failures of their machines.
 
-    `others` are further readings, such as those without a label: they show failures and how long a machine is observed, too.
+    `others` are further readings, such as those without a label and those on the other side of a split: they show failures, and
+    how long a machine is observed, too.
     """
-    count, tables = len(rows[MACHINE_ID]), [table for table in (rows, others) if table is not None]
+    count, tables = len(rows[MACHINE_ID]), (rows, *others)
     codes = machine_codes(np.concatenate([np.asarray(table[MACHINE_ID], dtype=object) for table in tables]))
     times = np.concatenate([as_times(table[machine.time_name], machine) for table in tables])
     machines = int(codes[:count].max()) + 1 if count else 0
