@@ -191,7 +191,7 @@ def evaluation_card(
         *_categories(evaluation),
         Markdown("## Threshold and cost"),
         Markdown(
-            f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
+            f"The threshold {evaluation.threshold:.4f} {_threshold_rule(evaluation, params)} on out-of-fold rows. A missed "
             f"failure costs {params.costs.missed_failure:,.0f} {params.costs.currency}, "
             f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
@@ -212,6 +212,15 @@ def _source_row(record: SourceRecord) -> list[str]:
     return [
         record.name, record.merge, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
     ]  # fmt: skip
+
+
+def _threshold_rule(evaluation: Evaluation, params: Params) -> str:
+    """How the threshold was selected, as the predicate of a sentence."""
+    maximum, optimise = params.threshold.at_most_false_alarms, params.threshold.optimise
+    if evaluation.events is None or maximum is None:
+        return f"optimises {optimise}"
+    unit = evaluation.events.rules.rate_unit.label
+    return f"catches the most failures with at most {maximum:g} false alarms per {unit}, then optimises {optimise},"
 
 
 def _events(evaluation: Evaluation, figures: Mapping[str, alt.Chart], params: Params) -> list[Component]:

@@ -58,6 +58,7 @@ class TrainingSettings(StrictModel):
 class ThresholdSettings(StrictModel):
     optimise: Literal["f1", "f_beta", "expected_cost"]
     beta: Positive
+    at_most_false_alarms: Annotated[float | None, Field(ge=0)] = None
 
 
 class CostSettings(StrictModel):
@@ -251,6 +252,8 @@ def parse_params(raw: Any, origin: str) -> Params:
         origin=origin,
     )
     _check_min_lead(given.evaluation.min_lead, machine, origin)
+    if given.threshold.at_most_false_alarms is not None and machine.horizon and machine.description.group != "machine":
+        raise ConfigError(f"{origin}: threshold.at_most_false_alarms needs group: machine in the machine's description")
     model_name = given.registry.model_name or machine.description.model_name
     names = {"model_name": model_name, "experiment": given.registry.experiment or model_name}
     return given.model_copy(update={"machine": machine, "registry": given.registry.model_copy(update=names)})

@@ -12,7 +12,7 @@ from ..config.event_rules import EventRules
 from ..config.params import Params
 from ..history.observed import ObservedMachines
 from ..machine.machine import Machine
-from ..training.thresholds import select_threshold
+from ..training.alarm_thresholds import select_threshold_of_alarms
 from .failure_events import EventScores, judge_alarms, score_events
 from .intervals import FloatArray, IndexArray
 
@@ -58,8 +58,9 @@ def _score(
     rule: NaiveRule, train: ObservedMachines, labels: IndexArray, test: ObservedMachines, rules: EventRules,
     params: Params,
 ) -> NaiveScores:  # fmt: skip
-    measured = rule.measure(params.machine, train)
-    threshold = select_threshold(labels[train.positions], measured, params.threshold, params.costs)
+    measured = np.empty(len(labels))
+    measured[train.positions] = rule.measure(params.machine, train)
+    threshold = select_threshold_of_alarms(labels, measured, params, train)
     decisions = np.empty(len(test.positions), dtype=bool)
     decisions[test.positions] = rule.measure(params.machine, test) >= threshold
     scores = score_events(
