@@ -298,6 +298,15 @@ def test_a_minimal_lead_time_that_the_machine_cannot_have_is_refused(engine_para
     assert message in str(error.value)
 
 
+def test_a_limit_of_false_alarms_needs_machines_that_are_not_split(engine_params):
+    raw = engine_params.model_dump(mode="json")
+    raw["threshold"]["at_most_false_alarms"] = 1
+    assert parse_params(raw, "params.yaml").threshold.at_most_false_alarms == 1
+    raw["machine"]["description"]["group"] = {"falls": "heat"}
+    with pytest.raises(ConfigError, match="at_most_false_alarms needs group: machine"):
+        parse_params(raw, "params.yaml")
+
+
 def test_the_minimal_lead_time_is_ignored_if_the_label_has_no_horizon(raw):
     raw["evaluation"]["min_lead"] = "24h"
     assert event_rules(parse_params(raw, "params.yaml")) is None

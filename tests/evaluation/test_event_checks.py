@@ -37,15 +37,18 @@ def scores(caught=0.8, rate=2.0, failures=20):
     )
 
 
-def checks(params, held_out=None, out_of_fold=None, min_failures=10, **gate):
-    events = EventEvaluation(
+def events(held_out=None, out_of_fold=None):
+    return EventEvaluation(
         rules=RULES, held_out=held_out or scores(), out_of_fold=out_of_fold or scores(), naive=(), timelines=()
     )
+
+
+def checks(params, held_out=None, out_of_fold=None, min_failures=10, **gate):
     settings = params.gate.model_copy(update=gate)
     return {
         check.name: check
         for level in ("candidate", "production")
-        for check in event_checks(level, events, settings, min_failures)
+        for check in event_checks(level, events(held_out, out_of_fold), settings, min_failures)
     }
 
 

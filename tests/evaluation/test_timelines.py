@@ -47,15 +47,9 @@ def test_a_long_machine_keeps_the_peaks_of_its_risk():
     assert timeline.risk.loc[timeline.risk["probability"] == 0.9, "time"].tolist() == [2000]
 
 
-def test_timestamps_are_shown_as_times(small_engine):
-    from predictive_maintenance.evaluation.event_evaluation import evaluate_events
-
-    rows, scorer = small_engine.rows, small_engine.scorer
-    probabilities = scorer.probabilities(rows.test)
-    events = evaluate_events(
-        small_engine.trained, rows, probabilities, scorer.decisions(probabilities), small_engine.params
-    )
-    last = rows.test.groupby("machine_id")["timestamp"].max()
-    for timeline in events.timelines:
+def test_timestamps_are_shown_as_times(small_engine, engine_events):
+    last = small_engine.rows.test.groupby("machine_id")["timestamp"].max()
+    assert engine_events.timelines
+    for timeline in engine_events.timelines:
         assert timeline.failures["time"].tolist() == [last[timeline.machine]]
         assert isinstance(timeline.risk["time"].dtype, pd.DatetimeTZDtype)

@@ -44,7 +44,7 @@ def counts(engines, params, threshold):
     return int(np.isfinite(found.lead).sum()), found.false_alarms.sum() / months
 
 
-@pytest.mark.parametrize("maximum", [0.0, 0.5, 2.0, 20.0])
+@pytest.mark.parametrize("maximum", [0.3, 0.5, 2.0, 20.0])
 def test_no_threshold_within_the_limit_catches_more_failures(engine_params, engines, maximum):
     frame, labels, probabilities = engines
     params = limited(engine_params, maximum)
@@ -53,7 +53,8 @@ def test_no_threshold_within_the_limit_catches_more_failures(engine_params, engi
     assert rate <= maximum
     thresholds, _ = possible_thresholds(labels, probabilities, params.threshold, params.costs)
     others = [counts(engines, params, other) for other in thresholds[:: len(thresholds) // 200]]
-    assert caught >= max((found for found, other_rate in others if other_rate <= maximum), default=0) - 1
+    best = max(found for found, other_rate in others if other_rate <= maximum)
+    assert caught >= best - 1  # not every threshold is tried
 
 
 def test_a_wide_limit_selects_the_best_objective_among_those_that_catch_all_failures(engine_params, engines):
