@@ -231,8 +231,8 @@ MISTAKES = [
     ("label: Heat,", "label: ' ',", [
         ", line 9: sensors.heat_k.label: must be one line of text that is not blank",
     ]),
-    ("group: machine", "downtime: {planned: 2h}", [
-        (", line 18: downtime is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
+    ("group: machine", "supply: {voltage: 24}", [
+        (", line 18: supply is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
          "sensors, features, history, operating_limits, label, alarm, identity, group, examples, texts"),
     ]),
     ("headers: [number]", "headers: [no]", [
