@@ -42,7 +42,7 @@ def alarms(times: Times, lives: Lives, decisions: npt.NDArray[np.bool_], policy:
     positives = np.append(0, np.cumsum(decisions))
     recent = positives[1:] - positives[np.maximum(places - (policy.of - 1), starts)]
     may_open = np.flatnonzero(decisions & (recent >= policy.positive))
-    last_positive = np.maximum.accumulate(np.where(decisions, places, np.where(first, places - 1, -1)))
+    last_positive = np.maximum.accumulate(np.where(decisions, places, -1))
     closing = np.flatnonzero(places - last_positive == policy.close_after)
 
     # An alarm is open after every reading that may open one. So it was open before, too, unless it closed in between.

@@ -65,6 +65,21 @@ def test_a_wide_limit_selects_the_best_objective_among_those_that_catch_all_fail
     assert select_threshold_of_alarms(labels, probabilities, params, observe(params.machine, frame)) == best
 
 
+def test_a_failure_more_is_worth_a_lower_objective(engine_params):
+    """The best F1 is between 0.6 and 0.9. Below 0.5, one more failure is caught, for 20 more positive healthy readings."""
+    params = limited(engine_params, 1e9)
+    start = np.datetime64("2024-01-01", "us")
+    hours = np.tile(np.arange(100), 4)
+    machines = np.repeat(np.array(list("ABCD"), dtype=object), 100)
+    labels = (hours >= 75).astype(np.int8)
+    risk = np.where((machines == "D") | (labels == 0), 0.1, 0.9)
+    risk[(machines == "A") & (hours >= 20) & (hours < 40)] = 0.6
+    risk[(machines == "D") & (hours == 90)] = 0.5
+    table = {"machine_id": machines, "timestamp": start + hours * np.timedelta64(1, "h")}
+    assert select_threshold(labels, risk, params.threshold, params.costs) == pytest.approx(0.75)
+    assert select_threshold_of_alarms(labels, risk, params, observe(params.machine, table)) == pytest.approx(0.3)
+
+
 def test_if_every_threshold_exceeds_the_limit_the_one_with_the_lowest_rate_is_selected(engine_params, engines):
     frame, labels, _ = engines
     params = limited(engine_params, 0.0)
