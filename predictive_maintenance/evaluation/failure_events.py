@@ -1,7 +1,9 @@
 """Failures caught in time, false alarms, lead times and costs of a model's alarms, each with an interval over machines."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from ..config.params import CostSettings, EvaluationSettings
 from ..history.alarm_outcomes import Outcomes, outcomes
 from ..history.alarms import Alarms, alarms
 from ..history.observed import ObservedMachines
-from .intervals import BoolArray, FloatArray, IndexArray, bootstrap_draws, wilson_interval
+from .intervals import BoolArray, FloatArray, IndexArray, bootstrap_draws, poisson_interval, wilson_interval
 
 EVENT_METRICS = (
     "failures_caught",
@@ -82,53 +84,56 @@ def score_events(
     judged: JudgedAlarms, rules: EventRules, costs: CostSettings, settings: EvaluationSettings, seed: int
 ) -> EventScores:
     """Compute every metric of judged alarms, with intervals from a bootstrap over machines."""
-    found, machines = judged.outcomes, len(judged.observed.names)
-    per_machine = _sums_per_machine(judged)
-    caught = ~np.isnan(found.lead)
-    leads, lead_machines = found.lead[caught] / rules.lead_unit.length, found.failed_machine[caught]
-
-    def metrics_of(draws: Iterable[FloatArray]) -> dict[str, FloatArray]:
-        rows = [(per_machine @ drawn, _median(np.repeat(leads, drawn[lead_machines].astype(int)))) for drawn in draws]
-        medians = np.array([median for _, median in rows])
-        return {**_ratios(np.stack([sums for sums, _ in rows]), rules, costs), "median_lead_time": medians}
-
-    totals = per_machine.sum(axis=1)
-    failures, false_alarms = int(totals[0]), int(totals[3])
-    values = metrics_of([np.ones(machines)])
-    drawn = bootstrap_draws(machines, settings.bootstrap_samples, seed) if machines >= MIN_MACHINES else iter(())
-    samples = metrics_of(drawn) if machines >= MIN_MACHINES else {}
-    counts = _counts(totals, leads, machines, rules)
-    estimates = {}
-    for name in EVENT_METRICS:
-        has_interval = bool(samples) and (failures >= MIN_FAILURES or name not in _FROM_FAILURES)
-        bounds = _bounds(samples[name], settings.confidence) if has_interval else (np.nan,) * 4
-        estimates[name] = EventEstimate(
-            **dict(zip(_BOUNDS, bounds, strict=True)), value=float(values[name][0]), count=counts[name]
-        )
-    share, rate = estimates["failures_caught"], estimates["false_alarm_rate"]
-    if share.low == share.high:
-        estimates["failures_caught"] = _wilson(share, int(totals[1]), failures, settings.confidence)
-    if rate.low == rate.high == 0 and totals[4] > 0:
-        estimates["false_alarm_rate"] = _without_false_alarms(
-            rate, totals[4] / rules.rate_unit.length, settings.confidence
-        )
+    machines, per_machine, leads = len(judged.observed.names), _sums_per_machine(judged), _leads(judged, rules)
+    values = _metrics([np.ones(machines)], per_machine, leads, rules, costs)
+    samples: Mapping[str, FloatArray] = {}
+    if machines >= MIN_MACHINES:
+        draws = bootstrap_draws(machines, settings.bootstrap_samples, seed)
+        samples = _metrics(draws, per_machine, leads, rules, costs)
+    totals = _Totals(*per_machine.sum(axis=1))
+    counts = _counts(totals, leads.lengths, machines, rules)
+    estimates = {
+        name: _estimate(name, float(values[name][0]), counts[name], samples.get(name), totals, rules, settings)
+        for name in EVENT_METRICS
+    }
     return EventScores(
         machines=machines,
-        failures=failures,
-        caught=int(totals[1]),
-        alarms=int(totals[2]),
-        false_alarms=false_alarms,
-        lead_times=leads,
+        failures=int(totals.failures),
+        caught=int(totals.caught),
+        alarms=int(totals.alarms),
+        false_alarms=int(totals.false_alarms),
+        lead_times=leads.lengths,
         estimates=estimates,
-        notes=tuple(_notes(machines, failures)),
+        notes=tuple(_notes(machines, int(totals.failures), estimates)),
     )
 
 
-_BOUNDS = ("low", "high", "lower_bound", "upper_bound")
+class _Totals(NamedTuple):
+    """Sums over machines. Times are in the unit of the readings'."""
+
+    failures: float
+    caught: float
+    alarms: float
+    false_alarms: float
+    observed: float
+    under_alarm: float
+
+
+class _Leads(NamedTuple):
+    """(c,) lead times of the caught failures, in the unit of lead times, and their machines."""
+
+    lengths: FloatArray
+    machines: IndexArray
+
+
+def _leads(judged: JudgedAlarms, rules: EventRules) -> _Leads:
+    found = judged.outcomes
+    caught = ~np.isnan(found.lead)
+    return _Leads(found.lead[caught] / rules.lead_unit.length, found.failed_machine[caught])
 
 
 def _sums_per_machine(judged: JudgedAlarms) -> FloatArray:
-    """(6, M) failures, caught failures, alarms, false alarms, time observed and time under alarm of each machine."""
+    """(6, M) the fields of _Totals for each machine."""
     found, machines, of_alarm = judged.outcomes, len(judged.observed.names), judged.alarms.machine
 
     def count(machine: IndexArray, weights: FloatArray | IndexArray | None = None) -> FloatArray:
@@ -144,6 +149,56 @@ def _sums_per_machine(judged: JudgedAlarms) -> FloatArray:
             found.under_alarm,
         ]
     )
+
+
+def _metrics(
+    draws: Iterable[FloatArray], per_machine: FloatArray, leads: _Leads, rules: EventRules, costs: CostSettings
+) -> dict[str, FloatArray]:
+    """Every metric, each (k,), for k draws of machines; each draw (M,) is how often each machine is drawn."""
+    sums, medians = [], []
+    for drawn in draws:
+        sums.append(per_machine @ drawn)
+        medians.append(_median(np.repeat(leads.lengths, drawn[leads.machines].astype(int))))
+    return {**_ratios(np.stack(sums), rules, costs), "median_lead_time": np.array(medians)}
+
+
+def _estimate(
+    name: str,
+    value: float,
+    count: str,
+    samples: FloatArray | None,
+    totals: _Totals,
+    rules: EventRules,
+    settings: EvaluationSettings,
+) -> EventEstimate:
+    """A metric with its interval, if there is one.
+
+    A bootstrap interval without width understates the uncertainty. A share and a rate have an exact interval then, other metrics
+    none.
+    """
+    known = samples if samples is not None and _has_interval(name, totals) else np.empty(0)
+    known, tail = known[~np.isnan(known)], 1 - settings.confidence
+    if len(known) and np.ptp(known) > 0:
+        low, high, lower, upper = np.quantile(known, [tail / 2, 1 - tail / 2, tail, 1 - tail])
+    elif len(known) and name in ("failures_caught", "false_alarm_rate"):
+        low, high = _exact_interval(name, totals, rules, settings.confidence)
+        lower, upper = _exact_interval(name, totals, rules, 2 * settings.confidence - 1)
+    else:
+        low = high = lower = upper = np.nan
+    return EventEstimate(
+        value=value, low=float(low), high=float(high), lower_bound=float(lower), upper_bound=float(upper), count=count
+    )
+
+
+def _has_interval(name: str, totals: _Totals) -> bool:
+    return name not in _FROM_FAILURES or totals.failures >= MIN_FAILURES
+
+
+def _exact_interval(name: str, totals: _Totals, rules: EventRules, confidence: float) -> tuple[float, float]:
+    if name == "failures_caught":
+        return wilson_interval(int(totals.caught), int(totals.failures), confidence)
+    exposure = totals.observed / rules.rate_unit.length
+    return poisson_interval(int(totals.false_alarms), exposure, confidence)
 
 
 def _ratios(sums: FloatArray, rules: EventRules, costs: CostSettings) -> dict[str, FloatArray]:
@@ -164,35 +219,10 @@ def _median(values: FloatArray) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def _bounds(samples: FloatArray, confidence: float) -> tuple[float, ...]:
-    """The two-sided interval, then the one-sided bounds, of samples without those that have no value."""
-    known, tail = samples[~np.isnan(samples)], 1 - confidence
-    if not len(known):
-        return (np.nan,) * 4
-    return tuple(map(float, np.quantile(known, [tail / 2, 1 - tail / 2, tail, 1 - tail])))
-
-
-def _wilson(estimate: EventEstimate, caught: int, failures: int, confidence: float) -> EventEstimate:
-    """A share that is equal in every bootstrap sample, with its Wilson interval."""
-    low, high = wilson_interval(caught, failures, confidence)
-    lower, upper = wilson_interval(caught, failures, 2 * confidence - 1)
-    return EventEstimate(
-        value=estimate.value, low=low, high=high, lower_bound=lower, upper_bound=upper, count=estimate.count
-    )
-
-
-def _without_false_alarms(estimate: EventEstimate, exposure: float, confidence: float) -> EventEstimate:
-    """A rate without a single false alarm, with the exact Poisson interval: exp(-rate * exposure) is the probability of none."""
-    high, upper = (-float(np.log(tail)) / exposure for tail in ((1 - confidence) / 2, 1 - confidence))
-    return EventEstimate(
-        value=estimate.value, low=0.0, high=high, lower_bound=0.0, upper_bound=upper, count=estimate.count
-    )
-
-
-def _counts(totals: FloatArray, leads: FloatArray, machines: int, rules: EventRules) -> dict[str, str]:
+def _counts(totals: _Totals, leads: FloatArray, machines: int, rules: EventRules) -> dict[str, str]:
     """What each metric was computed from, as text."""
     failures, caught, opened, false = map(int, totals[:4])
-    observed, under_alarm = totals[4:] / rules.lead_unit.length
+    observed, under_alarm = (time / rules.lead_unit.length for time in (totals.observed, totals.under_alarm))
     unit = rules.lead_unit.label
     lower, upper = np.quantile(leads, [0.25, 0.75]) if len(leads) else (np.nan, np.nan)
     return {
@@ -209,11 +239,13 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _notes(machines: int, failures: int) -> Iterator[str]:
+def _notes(machines: int, failures: int, estimates: Mapping[str, EventEstimate]) -> Iterator[str]:
     if machines < MIN_MACHINES:
         yield f"no intervals, which need {MIN_MACHINES} machines: there {_is(machines)}"
     elif failures < MIN_FAILURES:
         yield f"no intervals of what depends on failures, which need {MIN_FAILURES} failures: there {_is(failures)}"
+    elif any(math.isnan(estimate.low) and not math.isnan(estimate.value) for estimate in estimates.values()):
+        yield "no interval of a number that is equal in every bootstrap sample"
 
 
 def _is(count: int) -> str:

@@ -71,5 +71,5 @@ def _timeline(timeline: Timeline, threshold: float, unit: str) -> alt.LayerChart
     level = alt.Chart(pd.DataFrame({"probability": [threshold]})).mark_rule(color=GREY).encode(y=y)
     failures = alt.Chart(timeline.failures).mark_rule(color=VERMILION, strokeWidth=2).encode(x=x, strokeDash=dash)
     return alt.layer(bars, level, risk, failures).properties(
-        width=WIDTH, height=_TIMELINE_HEIGHT, title=f"{timeline.machine}: {', '.join(timeline.kinds)}"
+        width=WIDTH, height=_TIMELINE_HEIGHT, title=f"Machine {timeline.machine}: {', '.join(timeline.kinds)}"
     )

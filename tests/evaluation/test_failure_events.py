@@ -131,6 +131,20 @@ def test_a_rate_without_a_false_alarm_has_an_exact_interval(scored):
     assert rate.high == pytest.approx(-math.log(0.025) / 0.6)
 
 
+def test_a_rate_that_is_equal_in_every_sample_has_an_exact_interval(scored):
+    """Source: the exact interval of 3 events is 0.6187 to 8.7673 (Garwood, 1936)."""
+    rate = scored([(101, [(20, 21)], [])] * 3)["false_alarm_rate"]
+    assert rate.value == pytest.approx(10)
+    assert (rate.low, rate.high) == pytest.approx((0.6187 / 0.3, 8.7673 / 0.3), rel=1e-4)
+
+
+def test_another_number_that_is_equal_in_every_sample_has_no_interval(scored):
+    scores = scored([(101, [(94, 100)], [100])] * 6)
+    assert math.isnan(scores["cost_rate"].high)
+    assert math.isnan(scores["alarms_per_failure"].upper_bound)
+    assert scores.notes == ("no interval of a number that is equal in every bootstrap sample",)
+
+
 def test_one_machine_has_values_without_intervals_and_a_note(scored):
     scores = scored(FLEET[1:2])
     assert scores["failures_caught"].value == 1
