@@ -13,6 +13,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.inference.files import score_file
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.machine_json import from_json, to_plain
+from tests.fixtures.cards import text_of_card
 from tests.fixtures.described_machines import FILES
 from tests.paths import REPOSITORY
 
@@ -66,8 +67,8 @@ def test_a_machine_over_time_is_trained_with_its_own_settings_and_scores_files(p
     assert run.data.metrics["naive_age_failures_caught"] == events.naive[0].scores["failures_caught"].value
     assert "Failures caught on held-out machines" in [check.name for check in finished.evaluation.verdict.checks]
     artifacts = MlflowClient(place.uri).download_artifacts
-    card = Path(artifacts(finished.mlflow_run_id, "cards/evaluate.html", str(tmp_path))).read_text()
-    assert "Failures caught and false alarms" in card
+    card = Path(artifacts(finished.mlflow_run_id, "cards/evaluate.html", str(tmp_path)))
+    assert "Failures caught and false alarms" in text_of_card(card.read_text())
     assert Path(artifacts(finished.mlflow_run_id, "figures/alarm_timelines.png", str(tmp_path))).stat().st_size > 10_000
     scorer = registry.load_scorer("1")
     readings = ingest((Source(uri=str(cmapss / "test_FD001.txt")),), scorer.machine).frame
