@@ -19,6 +19,7 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
+from predictive_maintenance.reporting.event_tables import event_sentences, events_table
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
@@ -183,6 +184,7 @@ def evaluation_card(
         _scores(columns),
         Markdown("## Comparison with trivial models, held-out rows"),
         _table(*trivial_models_table(evaluation.held_out, evaluation.trivial)),
+        *_events(evaluation, figures, params),
         *_champion(evaluation),
         _chart(figures["confusion_matrix"]),
         _chart(figures["pr_curve"]),
@@ -191,7 +193,7 @@ def evaluation_card(
         *_categories(evaluation),
         Markdown("## Threshold and cost"),
         Markdown(
-            f"The threshold {evaluation.threshold:.4f} optimises {params.threshold.optimise} on out-of-fold rows. A missed "
+            f"The threshold {evaluation.threshold:.4f} {_threshold_rule(evaluation, params)} on out-of-fold rows. A missed "
             f"failure costs {params.costs.missed_failure:,.0f} {params.costs.currency}, "
             f"a false alarm {params.costs.false_alarm:,.0f}."
         ),
@@ -212,6 +214,30 @@ def _source_row(record: SourceRecord) -> list[str]:
     return [
         record.name, record.merge, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
     ]  # fmt: skip
+
+
+def _threshold_rule(evaluation: Evaluation, params: Params) -> str:
+    """How the threshold was selected, as the predicate of a sentence."""
+    maximum, optimise = params.threshold.at_most_false_alarms, params.threshold.optimise
+    if evaluation.events is None or maximum is None:
+        return f"optimises {optimise}"
+    unit = evaluation.events.rules.rate_unit.label
+    return f"catches the most failures with at most {maximum:g} false alarms per {unit}, then optimises {optimise},"
+
+
+def _events(evaluation: Evaluation, figures: Mapping[str, alt.Chart], params: Params) -> list[Component]:
+    """Failures caught and false alarms, if the label has a horizon."""
+    if evaluation.events is None:
+        return []
+    settings = params.evaluation
+    sentences = event_sentences(evaluation.events, settings.confidence, settings.bootstrap_samples)
+    charts = [_chart(figures[name]) for name in ("lead_times", "alarm_timelines") if name in figures]
+    return [
+        Markdown("## Failures caught and false alarms"),
+        Markdown(plain(" ".join(sentences))),
+        _table(*events_table(evaluation.events, params.costs.currency)),
+        *charts,
+    ]
 
 
 def _champion(evaluation: Evaluation) -> list[Component]:

@@ -16,6 +16,7 @@ from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.evaluate import Evaluation, evaluate
+from predictive_maintenance.evaluation.event_evaluation import EventEvaluation, evaluate_events
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
@@ -232,6 +233,17 @@ def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pyte
         _train_over_time((Source(uri=str(engine_csv)),), engine_params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small engine", train), engine_params)
+
+
+@pytest.fixture(scope="session")
+def engine_events(small_engine: Small) -> EventEvaluation:
+    """The evaluation by failure event of the model of a machine with history."""
+    rows, scorer = small_engine.rows, small_engine.scorer
+    probabilities = scorer.probabilities(rows.test)
+    decisions = scorer.decisions(probabilities)
+    events = evaluate_events(small_engine.trained, rows, probabilities, decisions, small_engine.params)
+    assert events is not None
+    return events
 
 
 @pytest.fixture(scope="session")

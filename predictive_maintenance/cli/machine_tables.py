@@ -11,7 +11,7 @@ Row = Sequence[str]
 
 
 def machine_tables(machine: Machine) -> str:
-    """The columns, features, history, operating limits, label and group of a machine."""
+    """The columns, features, history, operating limits, label, alarm policy and group of a machine."""
     described = machine.description
     title = f"{described.name} (registered model {described.model_name})"
     parts = [title if not described.texts.summary else f"{title}\n{described.texts.summary}"]
@@ -39,6 +39,8 @@ def machine_tables(machine: Machine) -> str:
         parts.append(_table("Operating limits", ("limit", "measure", "allowed", "action"), limits))
     if rule := _label_rule(machine):
         parts.append(f"Label: {described.label.label} ({machine.label_name}), computed: {rule}")
+    if machine.is_over_time:
+        parts.append(f"Alarm: {described.alarm_policy().text()}")
     parts.append(f"Group: {group_text(described.group)}")
     return "\n\n".join(parts)
 

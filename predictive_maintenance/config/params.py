@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from ..errors import ConfigError
+from ..machine.machine import Machine
 from ..machine.milling import MILLING
 from ..machine.names import ModelName
+from ..machine.spans import SpanText, parse_lead
 from ..strict_model import StrictModel
 from .machine_settings import DescribedMachine, configured_machine
 from .model_validation import validated
@@ -57,6 +60,7 @@ class TrainingSettings(StrictModel):
 class ThresholdSettings(StrictModel):
     optimise: Literal["f1", "f_beta", "expected_cost"]
     beta: Positive
+    at_most_false_alarms: Annotated[float | None, Field(ge=0)] = None
 
 
 class CostSettings(StrictModel):
@@ -111,6 +115,7 @@ class EvaluationSettings(StrictModel):
     bootstrap_samples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     min_assessable_failures: Annotated[int, Field(ge=1)]
+    min_lead: SpanText = "0"
 
 
 class GateSettings(StrictModel):
@@ -121,6 +126,8 @@ class GateSettings(StrictModel):
     max_f1_loss: Annotated[float, Field(ge=0, le=1)]
     max_mode_recall_loss: Annotated[float, Field(ge=0, le=1)]
     max_probability_difference: Positive
+    min_failures_caught: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_false_alarm_rate: Annotated[float | None, Field(ge=0)] = None
 
 
 def _not_blank(name: str) -> str:
@@ -246,6 +253,24 @@ def parse_params(raw: Any, origin: str) -> Params:
         published_limit_margins=given.features.published_limit_margins,
         origin=origin,
     )
+    _check_min_lead(given.evaluation.min_lead, machine, origin)
+    if given.threshold.at_most_false_alarms is not None and machine.horizon and machine.description.group != "machine":
+        raise ConfigError(f"{origin}: threshold.at_most_false_alarms needs group: machine in the machine's description")
     model_name = given.registry.model_name or machine.description.model_name
     names = {"model_name": model_name, "experiment": given.registry.experiment or model_name}
     return given.model_copy(update={"machine": machine, "registry": given.registry.model_copy(update=names)})
+
+
+def _check_min_lead(min_lead: str, machine: Machine, origin: str) -> None:
+    """Raise ConfigError if `min_lead` is not a span of the machine's time, or not shorter than the horizon of its label."""
+    time = machine.description.time
+    if machine.horizon is None or time is None:
+        return
+    try:
+        span = parse_lead(min_lead, time)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: evaluation.min_lead: {error}, or 0") from None
+    if span.length >= machine.horizon.length:
+        raise ConfigError(
+            f"{origin}: evaluation.min_lead: {span.text} is not shorter than the label's horizon of {machine.horizon.text}"
+        )

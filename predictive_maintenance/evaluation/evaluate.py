@@ -15,6 +15,7 @@ from .baseline_model import BaselineModel
 from .category_scores import CategoryScores, scores_by_category
 from .comparison import Comparison, compare, training_fingerprint
 from .curves import calibration_bins, threshold_table
+from .event_evaluation import EventEvaluation, evaluate_events
 from .failure_modes import ModeRecall, recall_by_mode
 from .gate import judge
 from .importances import permutation_importances
@@ -30,7 +31,7 @@ class Evaluation:
 
     `trivial` has the trivial models on the held-out rows. `forward` is None if the rows do not allow it, with the reason
     in `forward_note`; `oracle` is None without one and for rows without failure modes; `comparison` is None if there is
-    no champion.
+    no champion; `events` is None if the label has no horizon.
     """
 
     algorithm: str
@@ -49,6 +50,7 @@ class Evaluation:
     agreement: Agreement
     comparison: Comparison | None
     verdict: Verdict
+    events: EventEvaluation | None = None
 
 
 def evaluate(
@@ -75,6 +77,7 @@ def evaluate(
         if champion
         else None
     )
+    events = evaluate_events(trained, rows, probabilities, decisions, params)
     return Evaluation(
         algorithm=trained.algorithm,
         threshold=trained.threshold,
@@ -92,8 +95,9 @@ def evaluate(
         agreement=export_agreement,
         comparison=comparison,
         verdict=judge(
-            held_out, out_of_fold, export_agreement, comparison, params.gate, settings.min_assessable_failures
+            held_out, out_of_fold, export_agreement, comparison, params.gate, settings.min_assessable_failures, events
         ),
+        events=events,
     )
 
 

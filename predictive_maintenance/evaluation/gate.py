@@ -6,6 +6,8 @@ The checks of the level `candidate` decide whether a model is registered, those 
 from ..config.params import GateSettings
 from ..training.export import Agreement
 from .comparison import Comparison
+from .event_checks import event_checks
+from .event_evaluation import EventEvaluation
 from .metrics import Scores
 from .trivial_models import trivial_model_checks
 from .verdict import Check, CheckName, Verdict
@@ -23,19 +25,22 @@ def judge(
     comparison: Comparison | None,
     gate: GateSettings,
     min_failures: int,
+    events: EventEvaluation | None = None,
 ) -> Verdict:
-    """Return the verdict on a challenger. `comparison` is None if there is no champion.
+    """Return the verdict on a challenger. `comparison` is None if there is no champion, `events` if the label has no horizon.
 
-    `min_failures` is the number of failures that a comparison with the champion needs.
+    `min_failures` is the number of failures that a comparison with the champion, and a share of failures caught, need.
     """
     return Verdict(
         (
             _held_out_minimum(CheckName.HELD_OUT_RECALL, "recall", held_out, gate.min_recall),
             _held_out_minimum(CheckName.HELD_OUT_F1, "f1", held_out, gate.min_f1),
             *trivial_model_checks("candidate", held_out, gate),
+            *event_checks("candidate", events, gate, min_failures),
             _lower_bound_minimum(CheckName.RECALL_LOWER_BOUND, "recall", out_of_fold, gate.min_recall),
             _lower_bound_minimum(CheckName.F1_LOWER_BOUND, "f1", out_of_fold, gate.min_f1),
             *trivial_model_checks("production", out_of_fold, gate),
+            *event_checks("production", events, gate, min_failures),
             _export_agrees(agreement, gate.max_probability_difference),
             _no_f1_loss(comparison, gate.max_f1_loss, min_failures),
             _no_mode_recall_loss(comparison, gate.max_mode_recall_loss),

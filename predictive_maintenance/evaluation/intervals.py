@@ -66,3 +66,15 @@ def wilson_interval(hits: int, count: int, confidence: float) -> tuple[float, fl
         return float("nan"), float("nan")
     interval = binomtest(hits, count).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def poisson_interval(events: int, exposure: float, confidence: float) -> tuple[float, float]:
+    """Exact interval of the rate `events / exposure` of independent events.
+
+    Source: F. Garwood, "Fiducial Limits for the Poisson Distribution", 1936.
+    """
+    from scipy.stats import chi2
+
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * events)) if events else 0.0
+    return low / 2 / exposure, float(chi2.ppf(1 - tail, 2 * events + 2)) / 2 / exposure

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from .machine_rows import Positions, Times, slices
 
+NEXT_FAILURE = "_next_failure"
+"""The column of labelled rows with the time of the machine's next failure. No column of a description has such a name."""
+
 FAILS, DOES_NOT_FAIL, CENSORED, AFTER_FAILURE = 1, 0, -1, -2
 """CENSORED: no failure so far, and the machine was not observed until the end of the horizon."""
 

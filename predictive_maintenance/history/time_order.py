@@ -64,6 +64,14 @@ def as_times(values: Any, machine: Machine) -> Times:
     return times if counter else times.view(np.int64)
 
 
+def as_possible_times(values: Any, machine: Machine) -> npt.NDArray[np.float64]:
+    """(n,) times as float64 in microseconds, or of a counter; NaN for a missing one."""
+    if machine.time_is_counter:
+        return np.asarray(values, dtype=np.float64)
+    times = np.asarray(values, dtype="datetime64[us]")
+    return np.where(np.isnat(times), np.nan, times.view(np.int64).astype(np.float64))
+
+
 def plain_time(value: str | datetime | None) -> datetime | None:
     """A text in ISO 8601, or a time, in UTC and without zone. A time without a zone is UTC. Raises ValueError."""
     time = datetime.fromisoformat(value) if isinstance(value, str) else value

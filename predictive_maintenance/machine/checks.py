@@ -32,7 +32,7 @@ MAX_LIMITS = 64
 
 def contradictions(described: MachineDescription) -> Errors:
     """The location and the text of each contradiction."""
-    if errors := [*_events(described), *_history(described), *_label(described)]:
+    if errors := [*_events(described), *_history(described), *_label(described), *_alarm(described)]:
         yield from errors
         return  # the other checks need the names of the features
     yield from _attributes(described)
@@ -160,6 +160,16 @@ def _failures(described: MachineDescription) -> Errors:
         if kind not in types:
             known = f"{suggestion(kind, types)}" if types else ": the failures have no type"
             yield ("label", "modes", name), f"modes: {kind!r} is not a type of {failures.table}{known}"
+
+
+def _alarm(described: MachineDescription) -> Errors:
+    if described.alarm is None:
+        return
+    for part in ("machine", "time"):
+        if getattr(described, part) is None:
+            yield ("alarm",), f"alarm needs the column of the {part}: add {part}"
+    if not (described.history or described.label.is_computed):
+        yield ("alarm",), "alarm needs history or a computed label: without them, readings may have no machine and time"
 
 
 def _repeated_names(described: MachineDescription) -> Errors:

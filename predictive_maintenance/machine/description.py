@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from ..strict_model import LocatedValueError, StrictModel
+from .alarm import Alarm, AlarmPolicy
 from .checks import contradictions
 from .columns import Category, IdColumn, MachineColumn, Sensor, TimeColumn
 from .events import EventTable
@@ -44,6 +45,10 @@ class MachineDescription(StrictModel):
     ] = None
     operating_limits: tuple[OperatingLimit, ...] = ()
     label: Label
+    alarm: Annotated[
+        Alarm | None,
+        Field(description="When an alarm opens and closes. Needs machine, time, and history or a computed label."),
+    ] = None
     identity: Annotated[
         tuple[str, ...],
         Field(
@@ -87,6 +92,10 @@ class MachineDescription(StrictModel):
         """How long readings are left out after a failure: microseconds, or the counter's unit."""
         rule = self.label.failures
         return parse_duration(rule.ignore_after, self.time).length if rule and rule.ignore_after and self.time else 0.0
+
+    def alarm_policy(self) -> AlarmPolicy:
+        """When an alarm opens and closes: by default with every decision."""
+        return self.alarm.policy() if self.alarm else AlarmPolicy()
 
     def plain(self) -> dict[str, Any]:
         """The description as JSON values, without defaults."""

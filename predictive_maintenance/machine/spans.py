@@ -68,3 +68,8 @@ def parse_duration(text: str, time: "TimeColumn") -> Span:
     unit = unit or time.unit
     name = re.sub(r"[^a-z0-9]", "", unit.lower())
     return Span(f"{number:g} {unit}", f"{number:g}{name}".replace(".", "_"), length=number * scales.get(unit, 1.0))
+
+
+def parse_lead(text: str, time: "TimeColumn") -> Span:
+    """Parse a difference of times that may be 0. Raises ValueError with valid examples."""
+    return Span("0", "0") if re.fullmatch(r"0+(\.0+)?", text.strip()) else parse_duration(text, time)

@@ -11,6 +11,7 @@ from ..evaluation.failure_modes import ModeRecall
 from ..evaluation.metrics import Scores
 from ..machine.machine import Machine
 from .chart_style import BLUE, GREY, VERMILION, titled
+from .event_charts import event_charts
 
 _MAX_POINTS = 300
 
@@ -28,6 +29,8 @@ def evaluation_charts(evaluation: Evaluation, params: Params) -> dict[str, alt.C
     }
     if evaluation.modes:
         charts["recall_by_mode"] = recall_by_mode(evaluation.modes)
+    if evaluation.events:
+        charts |= event_charts(evaluation.events, evaluation.threshold)
     return charts
 
 

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ..config.params import Params
 from ..errors import DataError
 from ..evaluation.comparison import Comparison
 from ..evaluation.evaluate import Evaluation
+from ..evaluation.event_evaluation import EventEvaluation
+from .event_tables import event_sentences, events_table
 from .finished_run import FinishedRun
 from .markdown import code, plain, table
 from .revisions import Revision, changed_settings
@@ -62,6 +65,8 @@ def report_sections(
     yield "### Quality gate"
     yield _escaped_table(gate_table(evaluation.verdict.checks))
     yield from _metrics(evaluation, run.params.evaluation.confidence, run.params.machine.description.texts.groups)
+    if evaluation.events:
+        yield from _events(evaluation.events, run.params)
     yield from _champion(evaluation.comparison)
     if base:
         yield from _base(base, run)
@@ -105,6 +110,13 @@ def _metrics(evaluation: Evaluation, confidence: float, groups: str) -> Iterator
     yield _escaped_table(confusion_table(evaluation.held_out.confusion))
     yield "### Comparison with trivial models, held-out rows"
     yield _escaped_table(trivial_models_table(evaluation.held_out, evaluation.trivial))
+
+
+def _events(events: EventEvaluation, params: Params) -> Iterator[str]:
+    settings = params.evaluation
+    yield "### Failures caught and false alarms"
+    yield _escaped_table(events_table(events, params.costs.currency))
+    yield " ".join(map(plain, event_sentences(events, settings.confidence, settings.bootstrap_samples)))
 
 
 def _champion(comparison: Comparison | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..tracking.entities import VERSION_FILE, ModelVersion
+from .event_tables import plain_events
 from .finished_run import FinishedRun
 
 MERGED_TABLE = Path("data/processed/merged.parquet")
@@ -52,12 +53,14 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
         "out_of_fold": evaluation.out_of_fold,
         "forward": evaluation.forward,
     }
+    events = evaluation.events
     return {
         "algorithm": evaluation.algorithm,
         "threshold": evaluation.threshold,
         "level": evaluation.verdict.level or "rejected",
         "gate": {str(check.name): check.passed for check in evaluation.verdict.checks},
         **{name: _flat_scores(scores) for name, scores in row_sets.items() if scores is not None},
+        **({"failure_events": plain_events(events.held_out, events.rules)} if events else {}),
     }
 
 

@@ -22,6 +22,7 @@ from ..training.candidate import TrainedCandidate
 from ..training.estimators import save_estimator
 from ..training.splits import SplitRows
 from ..validation.cleaning import Cleaned
+from .event_tables import event_metrics
 from .spreadsheet import spreadsheet_csv
 
 _MAX_VERDICT_CHARACTERS = 1000
@@ -134,12 +135,13 @@ def _evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         "oracle": evaluation.oracle,
         "champion": evaluation.comparison and evaluation.comparison.champion,
     }
-    return {
+    values = {
         name: value
         for prefix, scores in row_sets.items()
         if scores
         for name, value in metric_values(prefix, scores).items()
     }
+    return values | (event_metrics(evaluation.events) if evaluation.events else {})
 
 
 def _verdict_tags(evaluation: Evaluation) -> dict[str, str]:

@@ -8,10 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..config.params import Algorithm, Params, Scalar
+from ..history.observed import ObservedMachines, observe
 from ..scorer.calibration import Calibration
+from .alarm_thresholds import false_alarms_are_limited, select_threshold_of_alarms
 from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from .estimators import Estimator, Matrix, Vector, build_estimator
-from .thresholds import select_threshold
 from .tuning import FinishedTrial, TuningResult, cross_validate, tune
 
 
@@ -47,7 +48,7 @@ def train_candidate(
     """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model."""
     features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
     tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
-    return _fit(algorithm, tuned, features, labels, fold, params)
+    return _fit(algorithm, tuned, features, train, fold, params)
 
 
 def train_untuned(
@@ -57,15 +58,20 @@ def train_untuned(
     features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
     hyperparameters = dict(params.candidates[algorithm].fixed)
     raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
-    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), features, labels, fold, params)
+    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), features, train, fold, params)
 
 
 def select_calibration_and_threshold(
-    labels: npt.NDArray[np.integer], raw: Vector, fold: npt.NDArray[np.integer], params: Params
+    labels: npt.NDArray[np.integer],
+    raw: Vector,
+    fold: npt.NDArray[np.integer],
+    params: Params,
+    train: pd.DataFrame | None = None,
 ) -> tuple[Calibration, float, OutOfFold]:
     """Select calibration and threshold by `raw`, the out-of-fold probabilities (n,).
 
-    `OutOfFold` has the predictions that evaluate this choice: each fold's come from the other folds.
+    `OutOfFold` has the predictions that evaluate this choice: each fold's come from the other folds. `train` are the rows, which
+    `threshold.at_most_false_alarms` needs.
     """
     calibrated = calibrate_out_of_fold(labels, raw, fold)
     use_calibration = should_calibrate(params.training.calibration, labels, raw, calibrated)
@@ -73,10 +79,12 @@ def select_calibration_and_threshold(
     for number in np.unique(fold):
         held_out = fold == number
         # On raw probabilities: calibration keeps their order, and calibrated ones depend on the held-out fold's labels.
-        threshold = select_threshold(labels[~held_out], raw[~held_out], params.threshold, params.costs)
+        others = _observed(train, ~held_out, params)
+        threshold = select_threshold_of_alarms(labels[~held_out], raw[~held_out], params, others)
         decisions[held_out] = raw[held_out] >= threshold
     calibration = fit_calibration(labels, raw) if use_calibration else Calibration()
-    threshold = select_threshold(labels, calibration.apply(raw), params.threshold, params.costs)
+    every = _observed(train, np.ones(len(labels), dtype=bool), params)
+    threshold = select_threshold_of_alarms(labels, calibration.apply(raw), params, every)
     return calibration, threshold, OutOfFold(calibrated if use_calibration else raw, decisions)
 
 
@@ -84,11 +92,14 @@ def _fit(
     algorithm: Algorithm,
     tuned: TuningResult,
     features: Matrix,
-    labels: npt.NDArray[np.integer],
+    train: pd.DataFrame,
     fold: npt.NDArray[np.integer],
     params: Params,
 ) -> TrainedCandidate:
-    calibration, threshold, out_of_fold = select_calibration_and_threshold(labels, tuned.out_of_fold, fold, params)
+    labels = train[params.machine.label_name].to_numpy()
+    calibration, threshold, out_of_fold = select_calibration_and_threshold(
+        labels, tuned.out_of_fold, fold, params, train
+    )
     estimator = build_estimator(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
     estimator.fit(features, labels)
     return TrainedCandidate(
@@ -101,3 +112,8 @@ def _fit(
         out_of_fold=out_of_fold,
         trials=tuned.trials,
     )
+
+
+def _observed(train: pd.DataFrame | None, rows: npt.NDArray[np.bool_], params: Params) -> ObservedMachines | None:
+    """The machines of some training rows, if the selection of the threshold needs them."""
+    return observe(params.machine, train[rows]) if train is not None and false_alarms_are_limited(params) else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,15 @@ import pandas as pd
 from ..errors import DataError
 from ..history.events import NO_EVENTS, Events, ordered_events
 from ..history.features import complete
-from ..history.labels import AFTER_FAILURE, CENSORED, DOES_NOT_FAIL, FAILS, horizon_labels, run_to_failure_labels
+from ..history.labels import (
+    AFTER_FAILURE,
+    CENSORED,
+    DOES_NOT_FAIL,
+    FAILS,
+    NEXT_FAILURE,
+    horizon_labels,
+    run_to_failure_labels,
+)
 from ..history.time_order import in_time_order
 from ..machine.label import Failures
 from ..machine.machine import Machine
@@ -26,11 +35,18 @@ _REASONS = {
 class Labels:
     """(n,) FAILS or DOES_NOT_FAIL for each clean reading, or why it has no label: CENSORED, AFTER_FAILURE.
 
-    `modes` has, by name, the failure modes that are computed: (n,) 1 for a reading that fails in this mode.
+    `modes` has, by name, the failure modes that are computed: (n,) 1 for a reading that fails in this mode. `next_failure` (n,)
+    has the time of the machine's next failure in a table, NaT or NaN without one.
     """
 
     values: npt.NDArray[np.int8]
     modes: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    next_failure: npt.NDArray[Any] | None = None
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """The further columns of the labelled rows."""
+        known = {} if self.next_failure is None else {NEXT_FAILURE: self.next_failure}
+        return known | dict(self.modes)
 
     @property
     def are_known(self) -> npt.NDArray[np.bool_]:
@@ -79,7 +95,7 @@ def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events:
         completed = complete(machine, frame, used)
         past = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=frame.index)
         frame = pd.concat([frame, past], axis=1)
-    frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}, **labels.modes))
+    frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}, **labels.columns()))
     faults = machine.formula_faults(frame)
     good = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
     formulas = {f"the formula of {name} has no finite value": int(rows.sum()) for name, rows in faults.items()}
@@ -104,12 +120,16 @@ def _from_failures(frame: pd.DataFrame, events: Events, machine: Machine, failur
     values = np.empty(len(frame), dtype=np.int8)
     values[order.positions] = ordered
     types = machine.description.events[failures.table].types
+    next_failure = np.full(len(frame), np.nan if machine.time_is_counter else np.datetime64("NaT", "us"))
+    ahead = following >= 0
+    times = found.times[following[ahead]]
+    next_failure[order.positions[ahead]] = times if machine.time_is_counter else times.astype("datetime64[us]")
     modes = {}
     for name, kind in machine.description.label.mode_types().items():
         of_mode = (ordered == FAILS) & (found.types[following] == types.index(kind))
         modes[name] = np.empty(len(frame), dtype=np.int8)
         modes[name][order.positions] = of_mode
-    return Labels(values, modes)
+    return Labels(values, modes, next_failure)
 
 
 def _run_to_failure(frame: pd.DataFrame, machine: Machine, horizon: Span) -> npt.NDArray[np.int8]:

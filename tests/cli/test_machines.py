@@ -128,6 +128,13 @@ def test_describe_shows_the_history_and_the_rule_of_a_computed_label(run, projec
     )
 
 
+def test_describe_shows_the_alarm_policy_of_a_machine_over_time(run, project):
+    _, output = run("describe", "--machine", "turbofan")
+    assert "Alarm: opens at 2 positive of 3 decisions, closes after 6 negative ones in a row\n" in output
+    _, output = run("describe")
+    assert "Alarm" not in output
+
+
 def test_describe_shows_milling_by_default(run, project):
     code, output = run("describe")
     assert code == 0

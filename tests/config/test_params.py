@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from predictive_maintenance.config.event_rules import event_rules
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.params_file import load_params, read_yaml
 from predictive_maintenance.config.sources import Source, parse_sources
@@ -91,6 +92,18 @@ def test_a_file_without_the_minimums_above_trivial_models_has_their_defaults(raw
         ),
         (lambda raw: raw["candidates"]["lightgbm"]["search"].update(num_leaves=[]), "search.num_leaves: "),
         (lambda raw: raw["threshold"].update(optimise="f2"), "threshold.optimise"),
+        (
+            lambda raw: raw["threshold"].update(at_most_false_alarms=-1),
+            "threshold.at_most_false_alarms: Input should be greater than or equal to 0",
+        ),
+        (
+            lambda raw: raw["gate"].update(min_failures_caught=1.1),
+            "gate.min_failures_caught: Input should be less than",
+        ),
+        (
+            lambda raw: raw["gate"].update(max_false_alarm_rate=-0.1),
+            "gate.max_false_alarm_rate: Input should be greater",
+        ),
     ],
 )
 def test_an_invalid_setting_is_named(raw, change, message):
@@ -254,3 +267,46 @@ def test_an_invalid_override_is_an_error(params, override, message):
 def test_parameters_cannot_be_changed(params):
     with pytest.raises(ValueError, match="frozen"):
         params.gate.min_f1 = 0.1
+
+
+def test_a_file_without_the_settings_for_failure_events_has_their_defaults(raw, params):
+    del raw["gate"]["min_failures_caught"], raw["gate"]["max_false_alarm_rate"]
+    del raw["evaluation"]["min_lead"], raw["threshold"]["at_most_false_alarms"]
+    assert parse_params(raw, "params.yaml") == params
+
+
+@pytest.mark.parametrize(("min_lead", "hours"), [(0, 0), ("0", 0), ("6h", 6), ("90min", 1.5)])
+def test_the_minimal_lead_time_is_a_span_of_the_machines_time(engine_params, min_lead, hours):
+    raw = engine_params.model_dump(mode="json")
+    raw["evaluation"]["min_lead"] = min_lead
+    assert event_rules(parse_params(raw, "params.yaml")).min_lead.length == hours * 3.6e9
+
+
+@pytest.mark.parametrize(
+    ("min_lead", "message"),
+    [
+        ("6", "evaluation.min_lead: '6' is not a span of time: write 24h, 7d, 30min, or 0"),
+        ("5 readings", "evaluation.min_lead: '5 readings' is not a span of time"),
+        ("1d", "evaluation.min_lead: 1 d is not shorter than the label's horizon of 24 h"),
+    ],
+)
+def test_a_minimal_lead_time_that_the_machine_cannot_have_is_refused(engine_params, min_lead, message):
+    raw = engine_params.model_dump(mode="json")
+    raw["evaluation"]["min_lead"] = min_lead
+    with pytest.raises(ConfigError) as error:
+        parse_params(raw, "params.yaml")
+    assert message in str(error.value)
+
+
+def test_a_limit_of_false_alarms_needs_machines_that_are_not_split(engine_params):
+    raw = engine_params.model_dump(mode="json")
+    raw["threshold"]["at_most_false_alarms"] = 1
+    assert parse_params(raw, "params.yaml").threshold.at_most_false_alarms == 1
+    raw["machine"]["description"]["group"] = {"falls": "heat"}
+    with pytest.raises(ConfigError, match="at_most_false_alarms needs group: machine"):
+        parse_params(raw, "params.yaml")
+
+
+def test_the_minimal_lead_time_is_ignored_if_the_label_has_no_horizon(raw):
+    raw["evaluation"]["min_lead"] = "24h"
+    assert event_rules(parse_params(raw, "params.yaml")) is None

@@ -10,6 +10,7 @@ import pytest
 from machines.milling.oracle import violates_rules
 from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.event_evaluation import evaluate_events
 from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_scores
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.machine.milling import MILLING
@@ -105,6 +106,38 @@ def test_the_training_fingerprint_depends_on_the_rows_and_not_on_their_order(sma
         rows.assign(machine_failure=1 - rows["machine_failure"]), MILLING
     ) != training_fingerprint(rows, MILLING)
     assert training_fingerprint(rows.iloc[1:], MILLING) != training_fingerprint(rows, MILLING)
+
+
+def test_a_machine_whose_label_has_no_horizon_is_not_evaluated_by_failure_event(evaluation):
+    assert evaluation.events is None
+
+
+def test_alarms_are_those_of_the_held_out_and_of_the_out_of_fold_decisions(small_engine, engine_events):
+    """Each engine fails once. A failure is caught if a reading of its last 24 hours, but the last one, is positive."""
+    rows, scorer = small_engine.rows, small_engine.scorer
+    decisions = {"held_out": scorer.decisions(scorer.probabilities(rows.test))}
+    decisions["out_of_fold"] = small_engine.trained.out_of_fold.decisions
+    for side, frame in (("held_out", rows.test), ("out_of_fold", rows.train)):
+        last = frame.groupby("machine_id")["timestamp"].transform("max")
+        positive = decisions[side] & frame["fails_soon"].astype(bool) & (frame["timestamp"] < last)
+        found = getattr(engine_events, side)
+        assert found.failures == found.machines == frame["machine_id"].nunique()
+        assert found.caught == frame["machine_id"][positive].nunique() > 5
+
+
+def test_the_failures_of_held_out_machines_are_those_of_all_their_readings(small_engine):
+    """The last readings of the held-out machines have no label: the alarms are those of the others."""
+    rows = small_engine.rows
+    last = rows.test.groupby("machine_id")["timestamp"].transform("max")
+    late = rows.test["timestamp"] > last - pd.Timedelta("12h")
+    partly = replace(rows, test=rows.test[~late].reset_index(drop=True), unlabelled=rows.test[late])
+    probabilities = small_engine.scorer.probabilities(partly.test)
+    decisions = partly.test["fails_soon"].to_numpy().astype(bool)
+    events = evaluate_events(small_engine.trained, partly, probabilities, decisions, small_engine.params)
+    leads = events.held_out.lead_times
+    assert len(leads) == events.held_out.failures > 5
+    assert leads.min() > 21
+    assert leads.max() <= 24
 
 
 def test_there_are_no_oracle_scores_without_failure_modes(small):

@@ -13,6 +13,9 @@ from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.training.export import Agreement
 from predictive_maintenance.validation.row_identity import row_hashes
 
+from .test_event_checks import events
+from .test_event_checks import scores as event_scores
+
 AGREES = Agreement(2000, 1e-7, 0)
 
 
@@ -48,7 +51,25 @@ def test_a_good_model_is_allowed_in_production_if_there_is_no_champion(params):
 
 
 def test_every_check_of_the_gate_is_in_the_verdict(params):
-    assert [check.name for check in verdict(params).checks] == list(CheckName)
+    of_alarms = {
+        CheckName.HELD_OUT_CAUGHT, CheckName.HELD_OUT_FALSE_ALARMS, CheckName.CAUGHT_LOWER_BOUND,
+        CheckName.FALSE_ALARMS_UPPER_BOUND,
+    }  # fmt: skip
+    assert [check.name for check in verdict(params).checks] == [name for name in CheckName if name not in of_alarms]
+    gate = params.gate.model_copy(update={"max_false_alarm_rate": 1.0})
+    judged = judge(scores(0.8, 0.85), scores(0.8, 0.85), AGREES, None, gate, 10, events())
+    assert [check.name for check in judged.checks] == list(CheckName)
+
+
+def test_a_model_that_misses_most_failures_is_rejected_and_one_that_may_stays_a_candidate(params):
+    def judged(held_out, out_of_fold):
+        found = events(held_out=event_scores(caught=held_out), out_of_fold=event_scores(caught=out_of_fold))
+        return judge(scores(0.8, 0.85), scores(0.8, 0.85), AGREES, None, params.gate, 10, found)
+
+    assert judged(0.45, 0.8).level is None
+    assert failed(judged(0.8, 0.55)) == {CheckName.CAUGHT_LOWER_BOUND}
+    assert judged(0.8, 0.55).level == "candidate"
+    assert judged(0.8, 0.8).level == "production"
 
 
 @pytest.mark.parametrize(

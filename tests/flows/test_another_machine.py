@@ -1,16 +1,19 @@
 """The whole flow trains machines unlike milling: one without category, id and time; one over time, with history."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.inference.files import score_file
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.machine_json import from_json, to_plain
+from tests.fixtures.cards import text_of_card
 from tests.fixtures.described_machines import FILES
 from tests.paths import REPOSITORY
 
@@ -55,6 +58,18 @@ def test_a_machine_over_time_is_trained_with_its_own_settings_and_scores_files(p
     assert code == 0, output
     assert "version 1 is in production: models:/turbofan_engine@production" in output
     registry = place.registry(str(folder / "machine.yaml"))
+    finished = place.data("end")
+    events, run = finished.evaluation.events, registry.connection.client.get_run(finished.mlflow_run_id)
+    assert events.held_out.failures == finished.rows.test["machine_id"].nunique()
+    assert events.held_out.failures + events.out_of_fold.failures == ENGINES
+    assert run.data.metrics["held_out_failures_caught"] == events.held_out["failures_caught"].value == 1
+    assert run.data.metrics["held_out_false_alarms_per_1000_units"] == events.held_out["false_alarm_rate"].value
+    assert run.data.metrics["naive_age_failures_caught"] == events.naive[0].scores["failures_caught"].value
+    assert "Failures caught on held-out machines" in [check.name for check in finished.evaluation.verdict.checks]
+    artifacts = MlflowClient(place.uri).download_artifacts
+    card = Path(artifacts(finished.mlflow_run_id, "cards/evaluate.html", str(tmp_path)))
+    assert "Failures caught and false alarms" in text_of_card(card.read_text())
+    assert Path(artifacts(finished.mlflow_run_id, "figures/alarm_timelines.png", str(tmp_path))).stat().st_size > 10_000
     scorer = registry.load_scorer("1")
     readings = ingest((Source(uri=str(cmapss / "test_FD001.txt")),), scorer.machine).frame
     scored = score_file(cmapss / "test_FD001.txt", tmp_path / "scored.parquet", scorer, "1", {})

@@ -36,6 +36,37 @@ def test_the_evaluation_card_explains_its_terms_before_the_gate_uses_them(cards,
     assert position(card, CALIBRATION) == position(card, "'title': {'text': 'Calibration'") - 1
 
 
+def test_the_card_of_a_machine_over_time_has_failures_caught_lead_times_and_timelines(
+    cards, small, evaluate_small, small_engine, engine_events
+):
+    evaluation = replace(evaluate_small(), events=engine_events)
+    params = small_engine.params.model_copy(update={"machine": small.params.machine})
+    card = text_of(cards.evaluation_card(evaluation, {"lightgbm": small.out_of_fold}, params, "TrainFlow/1", []))
+    heading = position(card, "## Failures caught and false alarms")
+    assert "An alarm opens at a positive decision" in card[heading + 1]
+    assert "False alarms per machine-month" in card[heading + 2]
+    assert position(card, "Failures caught by lead time") == heading + 3
+    assert position(card, "Alarms of some held-out machines") == heading + 4
+
+
+def test_the_card_of_a_machine_without_times_has_no_failure_events(cards, small, evaluate_small):
+    card = text_of(
+        cards.evaluation_card(evaluate_small(), {"lightgbm": small.out_of_fold}, small.params, "TrainFlow/1", [])
+    )
+    assert not any("Failures caught" in text or "Alarms of some" in text for text in card)
+
+
+def test_the_card_says_how_a_limit_of_false_alarms_selected_the_threshold(cards, small, evaluate_small, engine_events):
+    threshold = small.params.threshold.model_copy(update={"at_most_false_alarms": 0.5})
+    params = small.params.model_copy(update={"threshold": threshold})
+    scores = {"lightgbm": small.out_of_fold}
+    limited = replace(evaluate_small(), events=engine_events)
+    text = "catches the most failures with at most 0.5 false alarms per machine-month, then optimises f1,"
+    assert any(text in part for part in text_of(cards.evaluation_card(limited, scores, params, "TrainFlow/1", [])))
+    other = text_of(cards.evaluation_card(evaluate_small(), scores, params, "TrainFlow/1", []))
+    assert any("optimises f1 on out-of-fold rows" in part for part in other)
+
+
 def test_the_card_of_a_candidate_explains_out_of_fold_and_calibration(cards, small):
     trials = pd.DataFrame({"trial": [1], "state": ["complete"], "pr_auc": [0.9]})
     card = text_of(cards.candidate_card(replace(small.trained, trials=trials), small.out_of_fold))

@@ -1,8 +1,6 @@
 """A finished run of the flow: its output, its artifacts, its cards, and what it leaves in MLflow."""
 
-import base64
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.model_registry import ModelRegistry
+from tests.fixtures.cards import text_of_card
 from tests.fixtures.registries import copy_registry
 
 from .in_process import run_steps
@@ -71,11 +70,6 @@ def command_line(finished, monkeypatch):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
     return invoke
-
-
-def text_of_card(page):
-    """The text of a card's HTML page, where it is base64-encoded."""
-    return "".join(base64.b64decode(data).decode() for data in re.findall(r'__MF_DATA__\[.*\] = "([^"]+)"', page))
 
 
 def test_a_first_run_promotes_version_1_and_prints_the_next_commands(finished):

@@ -231,9 +231,9 @@ MISTAKES = [
     ("label: Heat,", "label: ' ',", [
         ", line 9: sensors.heat_k.label: must be one line of text that is not blank",
     ]),
-    ("group: machine", "alarm: {open: 2 of 3}", [
-        (", line 18: alarm is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
-         "sensors, features, events, history, operating_limits, label, identity, group, examples, texts"),
+    ("group: machine", "supply: {voltage: 24}", [
+        (", line 18: supply is not a setting; valid names: name, model_name, id, machine, time, format, units, categories, "
+         "sensors, features, events, history, operating_limits, label, alarm, identity, group, examples, texts"),
     ]),
     ("headers: [number]", "headers: [no]", [
         ", line 3: id.headers.0: YAML reads yes, no, on and off as true and false: write text in quotes",

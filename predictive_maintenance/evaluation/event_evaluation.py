@@ -1,0 +1,52 @@
+"""The evaluation by failure event: the alarms of a model, and of naive rules, on held-out machines."""
+
+from dataclasses import dataclass
+
+from ..config.event_rules import EventRules, event_rules
+from ..config.params import Params
+from ..history.observed import observe
+from ..training.candidate import TrainedCandidate
+from ..training.splits import SplitRows
+from .failure_events import EventScores, judge_alarms, score_events
+from .intervals import BoolArray, FloatArray
+from .naive_rules import NaiveScores, score_naive_rules
+from .timelines import Timeline, sample_timelines
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventEvaluation:
+    """Scores by failure event. `naive` are those of rules without a model, on the held-out machines."""
+
+    rules: EventRules
+    held_out: EventScores
+    out_of_fold: EventScores
+    naive: tuple[NaiveScores, ...]
+    timelines: tuple[Timeline, ...]
+
+
+def evaluate_events(
+    trained: TrainedCandidate, rows: SplitRows, probabilities: FloatArray, decisions: BoolArray, params: Params
+) -> EventEvaluation | None:
+    """Judge the alarms of `decisions` (n,) on the held-out rows, and those of the out-of-fold decisions on the training rows.
+
+    None if the label has no horizon.
+    """
+    rules = event_rules(params)
+    if rules is None:
+        return None
+    machine, seed = params.machine, params.training.seed
+    train = observe(machine, rows.train, rows.test, rows.unlabelled)
+    test = observe(machine, rows.test, rows.train, rows.unlabelled)
+    held_out = judge_alarms(test, decisions, rules)
+    out_of_fold = judge_alarms(train, trained.out_of_fold.decisions, rules)
+    scores, of_train = (
+        score_events(judged, rules, params.costs, params.evaluation, seed) for judged in (held_out, out_of_fold)
+    )
+    labels = rows.train[machine.label_name].to_numpy()
+    return EventEvaluation(
+        rules=rules,
+        held_out=scores,
+        out_of_fold=of_train,
+        naive=score_naive_rules(train, labels, test, rules, params),
+        timelines=sample_timelines(held_out, probabilities, seed),
+    )
