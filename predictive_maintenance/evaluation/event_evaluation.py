@@ -42,11 +42,10 @@ def evaluate_events(
     scores, of_train = (
         score_events(judged, rules, params.costs, params.evaluation, seed) for judged in (held_out, out_of_fold)
     )
-    labels = rows.train[machine.label_name].to_numpy()
     return EventEvaluation(
         rules=rules,
         held_out=scores,
         out_of_fold=of_train,
-        naive=score_naive_rules(train, labels, test, rules, params),
+        naive=score_naive_rules(train, rows.train, test, rows.test, rules, params),
         timelines=sample_timelines(held_out, probabilities, seed),
     )

@@ -3,10 +3,12 @@
 A rule measures something at each reading and alarms above a threshold, which is chosen on the training rows as the model's is.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from ..config.event_rules import EventRules
 from ..config.params import Params
@@ -14,16 +16,69 @@ from ..history.observed import ObservedMachines
 from ..machine.machine import Machine
 from ..training.alarm_thresholds import select_threshold_of_alarms
 from .failure_events import EventScores, judge_alarms, score_events
-from .intervals import FloatArray, IndexArray
+from .intervals import FloatArray
 
 
-@dataclass(frozen=True, kw_only=True)
-class NaiveRule:
-    """A rule: `measure` gives (n,) numbers for readings in the order of machines and times, in the unit of the times."""
+class NaiveRule(Protocol):
+    """A rule. `measure` gives a number for each of n readings in the order of machines and times; `text` a threshold of it."""
+
+    name: str
+
+    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray: ...
+
+    def text(self, threshold: float, rules: EventRules) -> str: ...
+
+
+@dataclass(frozen=True)
+class Age:
+    """The time since a machine's last failure. Before the first one: of a counter since 0, else since the first reading."""
+
+    machine: Machine
+    name: str = "age"
+
+    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray:
+        lives = observed.lives
+        start = lives.start[lives.of_reading]
+        machines = len(observed.names)
+        first = np.zeros(machines) if self.machine.time_is_counter else observed.times[observed.bounds[:-1]]
+        begun = np.repeat(first.astype(np.float64), np.diff(observed.bounds))
+        return observed.times.astype(np.float64) - np.where(np.isfinite(start), start, begun)
+
+    def text(self, threshold: float, rules: EventRules) -> str:
+        return f"Age >= {threshold / rules.lead_unit.length:,.1f} {rules.lead_unit.label}"
+
+
+@dataclass(frozen=True)
+class EventCount:
+    """The number of events of a table, of all types, in a span before a reading. `features` are the counts by type."""
 
     name: str
     label: str
-    measure: Callable[[Machine, ObservedMachines], FloatArray]
+    features: tuple[str, ...]
+
+    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray:
+        counts: FloatArray = rows[list(self.features)].sum(axis=1).to_numpy(dtype=np.float64)
+        return counts[observed.positions]
+
+    def text(self, threshold: float, rules: EventRules) -> str:
+        return f"{self.label} >= {int(np.ceil(threshold))}"
+
+
+@dataclass(frozen=True)
+class LongestSince:
+    """The longest time since the last event of any type, such as the age of the oldest component; 0 before the first event."""
+
+    name: str
+    label: str
+    features: tuple[str, ...]
+    unit: str
+
+    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray:
+        longest: FloatArray = rows[list(self.features)].max(axis=1).fillna(0.0).to_numpy(dtype=np.float64)
+        return longest[observed.positions]
+
+    def text(self, threshold: float, rules: EventRules) -> str:
+        return f"{self.label} >= {threshold:,.1f} {self.unit}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,36 +90,43 @@ class NaiveScores:
     scores: EventScores
 
 
-def age(machine: Machine, observed: ObservedMachines) -> FloatArray:
-    """The time since the machine's last failure. Before the first one: of a counter since 0, else since the first reading."""
-    lives = observed.lives
-    start = lives.start[lives.of_reading]
-    first = np.zeros(len(observed.names)) if machine.time_is_counter else observed.times[observed.bounds[:-1]]
-    begun = np.repeat(first.astype(np.float64), np.diff(observed.bounds))
-    return observed.times.astype(np.float64) - np.where(np.isfinite(start), start, begun)
-
-
-NAIVE_RULES = (NaiveRule(name="age", label="Age", measure=age),)
+def naive_rules(machine: Machine) -> Iterator[NaiveRule]:
+    """The rules for a machine: its age and, for each table of events, what its shortest span and its last event say."""
+    yield Age(machine)
+    for table in machine.event_tables:
+        features = [feature for feature in machine.event_features.values() if feature.table == table]
+        label = machine.description.events[table].label
+        spans = sorted({feature.span for feature in features if feature.span}, key=lambda span: span.length)
+        if spans:
+            counts = tuple(feature.name for feature in features if feature.span == spans[0])
+            yield EventCount(f"{table}_count", f"{label} in {spans[0].text}", counts)
+        since = [feature for feature in features if feature.span is None]
+        if since:
+            names = tuple(feature.name for feature in since)
+            yield LongestSince(f"{table}_since", f"Time since {label.lower()}", names, since[0].unit)
 
 
 def score_naive_rules(
-    train: ObservedMachines, labels: IndexArray, test: ObservedMachines, rules: EventRules, params: Params
-) -> tuple[NaiveScores, ...]:
-    """Score every rule on `test`, with the threshold that is best for the `labels` (n,) of the rows of `train`."""
-    return tuple(_score(rule, train, labels, test, rules, params) for rule in NAIVE_RULES)
+    train: ObservedMachines, train_rows: pd.DataFrame, test: ObservedMachines, test_rows: pd.DataFrame,
+    rules: EventRules, params: Params,
+) -> tuple[NaiveScores, ...]:  # fmt: skip
+    """Score every rule on the machines `test`, with the threshold that is best for the rows of `train`."""
+    return tuple(
+        _score(rule, train, train_rows, test, test_rows, rules, params) for rule in naive_rules(params.machine)
+    )
 
 
 def _score(
-    rule: NaiveRule, train: ObservedMachines, labels: IndexArray, test: ObservedMachines, rules: EventRules,
-    params: Params,
+    rule: NaiveRule, train: ObservedMachines, train_rows: pd.DataFrame, test: ObservedMachines,
+    test_rows: pd.DataFrame, rules: EventRules, params: Params,
 ) -> NaiveScores:  # fmt: skip
+    labels = train_rows[params.machine.label_name].to_numpy()
     measured = np.empty(len(labels))
-    measured[train.positions] = rule.measure(params.machine, train)
+    measured[train.positions] = rule.measure(train, train_rows)
     threshold = select_threshold_of_alarms(labels, measured, params, train)
     decisions = np.empty(len(test.positions), dtype=bool)
-    decisions[test.positions] = rule.measure(params.machine, test) >= threshold
+    decisions[test.positions] = rule.measure(test, test_rows) >= threshold
     scores = score_events(
         judge_alarms(test, decisions, rules), rules, params.costs, params.evaluation, params.training.seed
     )
-    shown = f"{rule.label} >= {threshold / rules.lead_unit.length:,.1f} {rules.lead_unit.label}"
-    return NaiveScores(name=rule.name, label=shown, scores=scores)
+    return NaiveScores(name=rule.name, label=rule.text(threshold, rules), scores=scores)
