@@ -22,7 +22,8 @@ from .intervals import FloatArray
 class NaiveRule(Protocol):
     """A rule. `measure` gives a number for each of n readings in the order of machines and times; `text` a threshold of it."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray: ...
 
@@ -36,7 +37,7 @@ class Age:
     machine: Machine
     name: str = "age"
 
-    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray:
+    def measure(self, observed: ObservedMachines, rows: pd.DataFrame) -> FloatArray:  # noqa: ARG002  other rules need it
         lives = observed.lives
         start = lives.start[lives.of_reading]
         machines = len(observed.names)
@@ -60,7 +61,7 @@ class EventCount:
         counts: FloatArray = rows[list(self.features)].sum(axis=1).to_numpy(dtype=np.float64)
         return counts[observed.positions]
 
-    def text(self, threshold: float, rules: EventRules) -> str:
+    def text(self, threshold: float, rules: EventRules) -> str:  # noqa: ARG002  other rules need it
         return f"{self.label} >= {int(np.ceil(threshold))}"
 
 
@@ -77,7 +78,7 @@ class LongestSince:
         longest: FloatArray = rows[list(self.features)].max(axis=1).fillna(0.0).to_numpy(dtype=np.float64)
         return longest[observed.positions]
 
-    def text(self, threshold: float, rules: EventRules) -> str:
+    def text(self, threshold: float, rules: EventRules) -> str:  # noqa: ARG002  other rules need it
         return f"{self.label} >= {threshold:,.1f} {self.unit}"
 
 
