@@ -14,7 +14,7 @@ from metaflow import current
 from metaflow.cards import BlankCard, Markdown, ProgressBar, Table, VegaChart
 
 from predictive_maintenance.config.params import Params
-from predictive_maintenance.evaluation.evaluate import Evaluation
+from predictive_maintenance.evaluation.evaluate import ROW_SETS, Evaluation
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
@@ -164,9 +164,7 @@ def evaluation_card(
     verdict = evaluation.verdict
     title = {"production": "Fit for production", "candidate": "Candidate, not for production", None: "Rejected"}
     figures = evaluation_charts(evaluation, params)
-    columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
-    if evaluation.forward:
-        columns["Forward in time"] = evaluation.forward
+    columns = {ROW_SETS[key]: scores for key, scores in evaluation.row_sets().items()}
     if evaluation.oracle:
         columns["Ceiling: published rules, held-out"] = evaluation.oracle
     return [
@@ -179,7 +177,7 @@ def evaluation_card(
         Markdown("## Metrics"),
         Markdown(
             f"Intervals of {params.evaluation.confidence:.0%} from {params.evaluation.bootstrap_samples:,} bootstrap samples "
-            f"of {params.machine.description.texts.groups}. Forward in time: {evaluation.forward_note}."
+            f"of {params.machine.description.texts.groups}. {evaluation.notes()}"
         ),
         _scores(columns),
         Markdown("## Comparison with trivial models, held-out rows"),

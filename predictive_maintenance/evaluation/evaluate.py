@@ -1,7 +1,8 @@
 """The evaluation of the selected candidate on held-out rows: the content of its card, its report and the gate."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -20,7 +21,14 @@ from .failure_modes import ModeRecall, recall_by_mode
 from .gate import judge
 from .importances import permutation_importances
 from .metrics import Scores
-from .row_sets import forward_scores, oracle_scores, score_rows
+from .row_sets import (
+    NEW_MACHINES,
+    NEW_MACHINES_LATER,
+    forward_scores,
+    new_machine_scores,
+    oracle_scores,
+    score_rows,
+)
 from .trivial_models import TrivialModels, score_trivial_models
 from .verdict import Verdict
 
@@ -31,7 +39,8 @@ class Evaluation:
 
     `trivial` has the trivial models on the held-out rows. `forward` is None if the rows do not allow it, with the reason
     in `forward_note`; `oracle` is None without one and for rows without failure modes; `comparison` is None if there is
-    no champion; `events` is None if the label has no horizon.
+    no champion; `events` is None if the label has no horizon. `question` says what the scores on the held-out rows answer.
+    `new_machines` are scores on machines that were not trained on, by name, if the held-out rows are of the same machines.
     """
 
     algorithm: str
@@ -51,6 +60,31 @@ class Evaluation:
     comparison: Comparison | None
     verdict: Verdict
     events: EventEvaluation | None = None
+    question: str = ""
+    new_machines: Mapping[str, Scores] = field(default_factory=dict)
+    new_machines_note: str = ""
+
+    def row_sets(self) -> dict[str, Scores]:
+        """The scores of this model on each set of rows, by key."""
+        sets = {"held_out": self.held_out, "out_of_fold": self.out_of_fold, "forward": self.forward}
+        return {key: scores for key, scores in (sets | dict(self.new_machines)).items() if scores is not None}
+
+    def notes(self, escape: Callable[[str], str] = str) -> str:
+        """What the held-out rows answer, and what scores on other sets of rows are, or why there are none."""
+        notes = {"Held-out rows": self.question, "Forward in time": f"{self.forward_note}."}
+        if self.new_machines_note:
+            notes["New machines"] = f"{self.new_machines_note}."
+        return " ".join(f"{label}: {escape(note)}" for label, note in notes.items() if note)
+
+
+ROW_SETS = {
+    "held_out": "Held-out rows",
+    "out_of_fold": "Out-of-fold rows",
+    "forward": "Forward in time",
+    NEW_MACHINES: "New machines",
+    NEW_MACHINES_LATER: "New machines, later",
+}
+"""The names of the sets of rows by key."""
 
 
 def evaluate(
@@ -70,6 +104,7 @@ def evaluate(
     labels = test[machine.label_name].to_numpy().astype(bool)
     held_out = score_rows(test, probabilities, decisions, params)
     forward, forward_note = forward_scores(trained, rows, params)
+    new_machines, new_machines_note = new_machine_scores(trained, rows, params)
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
     comparison = (
@@ -98,6 +133,9 @@ def evaluate(
             held_out, out_of_fold, export_agreement, comparison, params.gate, settings.min_assessable_failures, events
         ),
         events=events,
+        question=rows.question,
+        new_machines=new_machines,
+        new_machines_note=new_machines_note,
     )
 
 

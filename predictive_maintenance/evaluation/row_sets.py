@@ -7,10 +7,13 @@ from ..config.params import Params
 from ..errors import DataError
 from ..training.candidate import TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
-from ..training.splits import SplitRows, assign_folds, forward_split
+from ..training.splits import SplitRows, assign_folds, check_folds, forward_split, is_held_out
+from ..training.time_split import is_by_time
 from .intervals import BoolArray, FloatArray
 from .metrics import Scores, score
 from .time_order import why_order_is_unknown
+
+NEW_MACHINES, NEW_MACHINES_LATER = "new_machines", "new_machines_later"
 
 
 def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Scores:
@@ -35,6 +38,8 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
     It uses default hyperparameters, because the search has seen the later rows. Scores are None, with the reason as
     note, if the order of the rows in time is unknown, or if the earlier rows or the latest rows have too few failures.
     """
+    if is_by_time(params.machine, params.split):
+        return None, "the held-out rows are the latest ones"
     all_rows = pd.concat([rows.train, rows.test]).sort_values("position", ignore_index=True)
     if reason := why_order_is_unknown(all_rows, params.machine):
         return None, f"not available, because {reason}"
@@ -56,6 +61,36 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
         f"trained on the {len(earlier):,} earlier readings with default hyperparameters, "
         f"evaluated on the {len(later):,} latest readings"
     )
+
+
+def new_machine_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[dict[str, Scores], str]:
+    """Scores of the same algorithm on machines that it was not trained on, by NEW_MACHINES and NEW_MACHINES_LATER, and a note.
+
+    The first are of the time of the training rows, the second of the held-out rows, which are later. It uses default
+    hyperparameters, because the search has seen these machines. Empty, without a note, unless rows are split by time; empty with
+    the reason as note if the machines or their failures are too few.
+    """
+    if not is_by_time(params.machine, params.split):
+        return {}, ""
+    share, salt = params.split.test_share, params.split.salt
+    new, new_later = (is_held_out(side["group"], share, salt) for side in (rows.train, rows.test))
+    known, fold = rows.train[~new].reset_index(drop=True), rows.fold[~new]
+    try:
+        check_folds(known, fold, params.machine, params.split.folds)
+    except DataError as error:
+        return {}, f"not available, because the other machines are too few to train on: {error}"
+    parts = {NEW_MACHINES: rows.train[new], NEW_MACHINES_LATER: rows.test[new_later]}
+    judged = {key: part.reset_index(drop=True) for key, part in parts.items() if part[params.machine.label_name].any()}
+    if not judged:
+        return {}, "not available, because the machines that would be held out have no failure"
+    fitted = train_untuned(trained.algorithm, known, fold, params)
+    scores = {}
+    for key, part in judged.items():
+        probabilities = estimator_probabilities(fitted, part, params.machine)
+        scores[key] = score_rows(part, probabilities, probabilities >= fitted.threshold, params)
+    machines = pd.concat(list(judged.values()))["group"].nunique()
+    groups = params.machine.description.texts.groups
+    return scores, f"trained with default hyperparameters without {machines} {groups}, evaluated on them"
 
 
 def oracle_scores(rows: pd.DataFrame, oracle: Oracle | None, params: Params) -> Scores | None:

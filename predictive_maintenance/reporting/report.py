@@ -7,7 +7,7 @@ from urllib.parse import quote
 from ..config.params import Params
 from ..errors import DataError
 from ..evaluation.comparison import Comparison
-from ..evaluation.evaluate import Evaluation
+from ..evaluation.evaluate import ROW_SETS, Evaluation
 from ..evaluation.event_evaluation import EventEvaluation
 from .event_tables import event_sentences, events_table
 from .finished_run import FinishedRun
@@ -97,14 +97,11 @@ def _run_table(run: FinishedRun, mlflow_url: str | None) -> str:
 
 
 def _metrics(evaluation: Evaluation, confidence: float, groups: str) -> Iterator[str]:
-    columns = {"Held-out rows": evaluation.held_out, "Out-of-fold rows": evaluation.out_of_fold}
-    if evaluation.forward:
-        columns["Forward in time"] = evaluation.forward
+    columns = {ROW_SETS[key]: scores for key, scores in evaluation.row_sets().items()}
     yield "### Metrics"
     yield _escaped_table(scores_table(columns))
     yield (
-        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole {groups}. "
-        f"Forward in time: {plain(evaluation.forward_note)}."
+        f"Brackets contain {confidence:.0%} intervals, from a bootstrap over whole {groups}. {evaluation.notes(plain)}"
     )
     yield "### Confusion matrix, held-out rows"
     yield _escaped_table(confusion_table(evaluation.held_out.confusion))

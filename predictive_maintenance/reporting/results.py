@@ -48,18 +48,13 @@ def export_results(run: FinishedRun, target: Path, production: ModelVersion | No
 
 def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
     """The content of metrics.json: the level, which checks of the gate passed, and the metrics of each set of rows."""
-    row_sets = {
-        "held_out": evaluation.held_out,
-        "out_of_fold": evaluation.out_of_fold,
-        "forward": evaluation.forward,
-    }
     events = evaluation.events
     return {
         "algorithm": evaluation.algorithm,
         "threshold": evaluation.threshold,
         "level": evaluation.verdict.level or "rejected",
         "gate": {str(check.name): check.passed for check in evaluation.verdict.checks},
-        **{name: _flat_scores(scores) for name, scores in row_sets.items() if scores is not None},
+        **{name: _flat_scores(scores) for name, scores in evaluation.row_sets().items()},
         **({"failure_events": plain_events(events.held_out, events.rules)} if events else {}),
     }
 

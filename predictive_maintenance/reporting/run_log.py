@@ -128,10 +128,7 @@ def metric_values(prefix: str, scores: Scores) -> dict[str, float]:
 
 
 def _evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    row_sets = {
-        "held_out": evaluation.held_out,
-        "out_of_fold": evaluation.out_of_fold,
-        "forward": evaluation.forward,
+    row_sets = evaluation.row_sets() | {
         "oracle": evaluation.oracle,
         "champion": evaluation.comparison and evaluation.comparison.champion,
     }
