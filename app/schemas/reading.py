@@ -1,6 +1,7 @@
 """What the API accepts as readings of a machine, made from the description of the version that it serves."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -39,6 +40,13 @@ class ReadingSchema:
         if machine.needs_history:
             self.reading = TypeAdapter(_typed_dict("Reading", _reading_fields(machine)))
             self.reading_names = (*self.names, HISTORY)
+
+    @cached_property
+    def kept(self) -> "ReadingSchema":
+        """The same readings, of which a single one has its machine and time, and no history: the store has it."""
+        schema = copy(self)
+        schema.reading, schema.reading_names = self.record, self.names
+        return schema
 
     @cached_property
     def columns(self) -> TypeAdapter[dict[str, list[Any]]]:

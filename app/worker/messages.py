@@ -11,10 +11,21 @@ _SIZES = struct.Struct("<QQ")
 _Header = TypeVar("_Header", bound=msgspec.Struct)
 
 
+class StoreJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The store that keeps a batch. Without `create`, a store whose file is gone is an error."""
+
+    url: str
+    create: bool
+    timeout_seconds: float
+    retention_days: float
+    max_clock_skew_seconds: float
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A batch to score; the payload is the request body.
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
+    With a `store`, it keeps the readings.
     """
 
     folder: str
@@ -29,14 +40,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_table_bytes: int
     aliases: Mapping[str, Sequence[str]]
     seconds: float
+    store: StoreJob | None = None
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field."""
+    """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field.
+
+    `kept` is the number of readings for the store by outcome.
+    """
 
     probabilities: bytes
     alarms: int
     errors: dict[str, int]
+    kept: dict[str, int]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
