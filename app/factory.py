@@ -28,7 +28,7 @@ from .serving.model_cache import ModelCache
 from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
-from .serving.store_access import StoreAccess
+from .serving.store_access import StoreAccess, StoreOptions
 from .serving.store_queue import StoreQueue
 from .settings import Settings
 from .worker.batch_worker import BatchWorker
@@ -87,6 +87,16 @@ def create_app(
     return app
 
 
+def _store_options(settings: Settings) -> StoreOptions:
+    return StoreOptions(
+        url=settings.store_url.get_secret_value() if settings.store_url else store_url(),
+        timeout_seconds=settings.store_timeout_seconds,
+        synchronous=settings.store_synchronous,
+        retention_days=settings.store_retention_days,
+        max_clock_skew_seconds=settings.max_clock_skew_seconds,
+    )
+
+
 def _accepted_readings(app: FastAPI, first: ReadingSchema) -> ReadingSchema:
     """The readings of the served version; `first` before one is served."""
     service: Service | None = getattr(app.state, "service", None)
@@ -137,13 +147,7 @@ def _lifespan(
                 deadline_seconds=settings.batch_deadline_seconds,
                 memory_mib=settings.batch_memory_mib,
             ),
-            store=StoreQueue(
-                StoreAccess(
-                    settings.store_url.get_secret_value() if settings.store_url else store_url(),
-                    timeout_seconds=settings.store_timeout_seconds,
-                    retention_days=settings.store_retention_days,
-                )
-            ),
+            store=StoreQueue(StoreAccess(_store_options(settings))),
         )
         app.state.service = service
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)

@@ -71,12 +71,12 @@ class Service:
     @property
     def warning(self) -> str | None:
         """What is wrong, with the way to fix it; None if nothing is. It may contain addresses and paths."""
-        return "; ".join(filter(None, (self.watcher.warning, self.store.store.problem, logs.problem()))) or None
+        return "; ".join(filter(None, (self.watcher.warning, self.store.access.problem, logs.problem()))) or None
 
     @property
     def summary(self) -> str | None:
         """`warning` for clients without a key: without addresses, paths and texts of libraries."""
-        store = "the store of readings cannot be used" if self.store.store.problem else None
+        store = "the store of readings cannot be used" if self.store.access.problem else None
         return "; ".join(filter(None, (self.watcher.summary, store, logs.problem()))) or None
 
     def served_model(self) -> ServedModel:

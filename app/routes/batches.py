@@ -12,7 +12,7 @@ from ..http.request_body import read_body
 from ..service import Service, get_service
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
-from ..worker.messages import Job, StoreJob
+from ..worker.messages import Job
 
 
 async def score_batch(
@@ -43,16 +43,9 @@ async def keep_batch(
     """Keep the readings in `body` in the store, and return their answer as `score_batch` does."""
     service = get_service(request)
     job = _job(service, model, media_type, answer_type, inputs=False, invocation=False)
-    settings, store = service.settings, service.store.store
-    kept = StoreJob(
-        url=store.url,
-        create=store.create,
-        timeout_seconds=settings.store_timeout_seconds,
-        retention_days=settings.store_retention_days,
-        max_clock_skew_seconds=settings.max_clock_skew_seconds,
-    )
-    answer = await run_job(request, model, structs.replace(job, store=kept), body, held)
-    store.create = False
+    store = service.store.access
+    answer = await run_job(request, model, structs.replace(job, store=store.options), body, held)
+    store.note_use()
     return answer
 
 

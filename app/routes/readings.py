@@ -18,7 +18,8 @@ from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.prediction import BatchPrediction, Prediction
 from ..service import Service, get_service
-from ..serving.kept_reading import NewReading, machine_id_fault, time_key
+from ..serving.kept_reading import NewReading, check_formulas, time_key
+from ..serving.kept_rows import machine_id_fault
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
 from .batches import keep_batch
@@ -91,6 +92,7 @@ async def _keep_one(service: Service, model: ServedModel, body: bytes) -> Respon
         reading = validate_reading(body, model.schema.kept, partial(range_errors, model))
         if reason := machine_id_fault(reading[MACHINE_ID]):
             raise field_problem([(None, MACHINE_ID, reason)])
+        check_formulas(machine, reading)
         key = time_key(machine, reading, service.settings.max_clock_skew_seconds)
     except Problem as problem:
         raise counted(service, model, problem) from None

@@ -3,9 +3,11 @@
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import structlog
+from msgspec import structs
 
 from predictive_maintenance.errors import StoreError
 
@@ -18,16 +20,31 @@ _DAY_SECONDS = 86_400
 _log = structlog.get_logger()
 
 
-class StoreAccess:
-    """Opens the store at `url`. Thread-safe.
+class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a store: its address, which may have a password, and those that `app.settings` describes.
 
-    Without `create`, and once this process has used it, a store whose file is gone is an error: a new one has no history.
+    Without `create`, a store whose file is gone is an error: a new one has no history.
+    """
+
+    url: str
+    timeout_seconds: float
+    synchronous: Literal["normal", "full"]
+    retention_days: float
+    max_clock_skew_seconds: float
+    create: bool = True
+
+    def __repr__(self) -> str:
+        return "StoreOptions(...)"
+
+
+class StoreAccess:
+    """Opens a store. Thread-safe. Once it has been used, its file must exist.
+
     `problem` is why the store could not be used last; None if it could.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float, retention_days: float, create: bool = True) -> None:
-        self.url, self._timeout_seconds, self._retention_days = url, timeout_seconds, retention_days
-        self.create = create
+    def __init__(self, options: StoreOptions) -> None:
+        self.options = options
         self.problem: str | None = None
         self._lock = threading.Lock()
         self._store: Store | None = None
@@ -40,9 +57,19 @@ class StoreAccess:
                 # SQLAlchemy is imported when it is needed: it takes a quarter of a second and 20 MiB.
                 from predictive_maintenance.store.store import Store
 
-                self._store = Store.open(self.url, timeout_seconds=self._timeout_seconds, create=self.create)
-                self.create = False
+                options = self.options
+                self._store = Store.open(
+                    options.url,
+                    timeout_seconds=options.timeout_seconds,
+                    synchronous=options.synchronous,
+                    create=options.create,
+                )
+                self.note_use()
             return self._store
+
+    def note_use(self) -> None:
+        """Remember that the store exists."""
+        self.options = structs.replace(self.options, create=False)
 
     def report(self, error: StoreError | None) -> None:
         """Note whether the store worked. After an error that needs it, the next request opens the store again."""
@@ -61,7 +88,7 @@ class StoreAccess:
             return
         # The next request reports what is wrong. What is expired can be removed later.
         with suppress(StoreError), self.open().writing() as transaction:
-            more = transaction.remove_received_before(int(time.time() - self._retention_days * _DAY_SECONDS))
+            more = transaction.remove_received_before(int(time.time() - self.options.retention_days * _DAY_SECONDS))
             self._next_purge = 0.0 if more else time.monotonic() + _PURGE_SECONDS
 
     def close(self) -> None:

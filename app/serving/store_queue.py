@@ -22,11 +22,11 @@ _MOST_TOGETHER = 64
 class StoreQueue:
     """Keeps single readings in one thread. Those that wait at the same time share a transaction: its commit takes longest.
 
-    Nothing but what waits is in memory: what an answer depends on is read from the store. `store` is its access.
+    Nothing but what waits is in memory: what an answer depends on is read from the store. `access` opens it.
     """
 
-    def __init__(self, store: StoreAccess) -> None:
-        self.store = store
+    def __init__(self, access: StoreAccess) -> None:
+        self.access = access
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._waiting: list[tuple[NewReading, asyncio.Future[KeptReading]]] = []
@@ -50,7 +50,7 @@ class StoreQueue:
         """End the threads without waiting: the server has already waited for the requests."""
         for thread in (self._writer, self._reader):
             thread.shutdown(wait=False, cancel_futures=True)
-        self.store.close()
+        self.access.close()
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand the readings that wait to the thread."""
@@ -60,16 +60,16 @@ class StoreQueue:
 
     def _keep(self, readings: Sequence[NewReading]) -> list[KeptReading]:
         kept = self._in_store(lambda store: keep_readings(store, readings))
-        self.store.purge()
+        self.access.purge()
         return kept
 
     def _in_store(self, work: Callable[["Store"], T]) -> T:
         try:
-            result = work(self.store.open())
+            result = work(self.access.open())
         except StoreError as error:
-            self.store.report(error)
+            self.access.report(error)
             raise
-        self.store.report(None)
+        self.access.report(None)
         return result
 
     def _finish(

@@ -7,18 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..serving.store_access import StoreOptions
+
 _SIZES = struct.Struct("<QQ")
 _Header = TypeVar("_Header", bound=msgspec.Struct)
-
-
-class StoreJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The store that keeps a batch. Without `create`, a store whose file is gone is an error."""
-
-    url: str
-    create: bool
-    timeout_seconds: float
-    retention_days: float
-    max_clock_skew_seconds: float
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_table_bytes: int
     aliases: Mapping[str, Sequence[str]]
     seconds: float
-    store: StoreJob | None = None
+    store: StoreOptions | None = None
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
+from msgspec import structs
+
 from predictive_maintenance.errors import ModelError, StoreError, is_disk_full
 from predictive_maintenance.tracking.entities import ModelVersion
 
@@ -15,9 +17,9 @@ from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
 from ..problems import Problem, disk_full_problem, store_problem
 from ..serving.served_model import ServedModel
-from ..serving.store_access import StoreAccess
+from ..serving.store_access import StoreAccess, StoreOptions
 from .kept_batch import keep_batch
-from .messages import Failed, Job, Refused, Result, Scored, StoreJob
+from .messages import Failed, Job, Refused, Result, Scored
 
 
 class BatchScorer:
@@ -75,17 +77,12 @@ class BatchScorer:
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 
     def _keep(
-        self, batch: Batch, model: ServedModel, model_name: str, job: StoreJob
+        self, batch: Batch, model: ServedModel, model_name: str, options: StoreOptions
     ) -> tuple[ScoredBatch, Mapping[str, int]]:
-        if self._store is None or self._store.url != job.url:
-            self._store = StoreAccess(
-                job.url,
-                timeout_seconds=job.timeout_seconds,
-                retention_days=job.retention_days,
-                create=job.create,
-            )
+        if self._store is None or structs.replace(self._store.options, create=options.create) != options:
+            self._store = StoreAccess(options)
         try:
-            result = keep_batch(self._store.open(), batch, model, model_name, job.max_clock_skew_seconds)
+            result = keep_batch(self._store.open(), batch, model, model_name, options.max_clock_skew_seconds)
         except StoreError as error:
             self._store.report(error)
             raise store_problem(error) from None

@@ -11,9 +11,10 @@ from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
 
-LOCK_MACHINE = (
-    select(machines.c.key, machines.c.time)
-    .where(machines.c.model == bindparam("model"), machines.c.machine_id == bindparam("machine_id"))
+LOCK_MACHINES = (
+    select(machines.c.key, machines.c.machine_id, machines.c.time)
+    .where(machines.c.model == bindparam("model"), machines.c.machine_id.in_(bindparam("machine_ids", expanding=True)))
+    .order_by(machines.c.machine_id)  # in one order everywhere, so that two processes do not wait for each other
     .with_for_update()
 )
 """SQLite has one lock for all, which the transaction has taken."""

@@ -1,7 +1,7 @@
 """Keep readings, and read what the windows of a reading need."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from ..config.uris import redact
 from ..errors import StoreError
 from . import statements
 from .database_errors import as_store_errors
-from .engine import make_engine, writing
+from .engine import Synchronous, make_engine, writing
 from .location import database_file, parse_store_url
 from .lookback import Lookback
 from .migrating import ensure_tables
@@ -31,13 +31,15 @@ class Store:
         self._identity = file and _identity(file)
 
     @classmethod
-    def open(cls, url: str, *, timeout_seconds: float, create: bool = True) -> Self:
+    def open(
+        cls, url: str, *, timeout_seconds: float, create: bool = True, synchronous: Synchronous = "normal"
+    ) -> Self:
         """Open the store at `url`. A new one gets its tables, an older one its new tables.
 
         Without `create`, an SQLite file that does not exist is an error. Raises StoreError, and ConfigError for an address that
         can never be one.
         """
-        file, engine = database_file(parse_store_url(url)), make_engine(url, timeout_seconds)
+        file, engine = database_file(parse_store_url(url)), make_engine(url, timeout_seconds, synchronous)
         if file is not None:
             _check_file(file, create)
         try:
@@ -107,12 +109,16 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._dialect = connection, connection.dialect.name
 
-    def machine(self, model: str, machine_id: str) -> LockedMachine:
-        """The machine, which is created if it was never seen. Lock several ones in the order of their ids."""
-        name = {"model": model, "machine_id": machine_id}
-        while (row := self._connection.execute(statements.LOCK_MACHINE, name).one_or_none()) is None:
-            self._connection.execute(statements.insert_machine(self._dialect), name)
-        return LockedMachine(row.key, row.time)
+    def machines(self, model: str, machine_ids: Collection[str]) -> dict[str, LockedMachine]:
+        """Machines by id. Those that were never seen are created."""
+        names = {"model": model, "machine_ids": sorted(machine_ids)}
+        while True:
+            rows = self._connection.execute(statements.LOCK_MACHINES, names).all()
+            found = {row.machine_id: LockedMachine(row.key, row.time) for row in rows}
+            if not (missing := [name for name in names["machine_ids"] if name not in found]):
+                return found
+            new = [{"model": model, "machine_id": name} for name in missing]
+            self._connection.execute(statements.insert_machine(self._dialect), new)
 
     def window(
         self, machine: LockedMachine, lookback: Lookback, *, first: int, beginning: int, last: int
@@ -126,20 +132,25 @@ class Transaction:
         rows = self._connection.execute(statement, places).all()
         return dict(zip((row[0] for row in rows), decode([row[1] for row in rows]), strict=True))
 
-    def add(self, machine: LockedMachine, readings: Sequence[Reading]) -> None:
-        """Add readings at times at which the machine has none."""
-        self._connection.execute(
-            statements.INSERT_READING, [{"machine": machine.key, **reading.row} for reading in readings]
-        )
-        newest = max(readings, key=lambda reading: reading.time)
-        counted: dict[str, Any] = {"machine": machine.key, "added": len(readings)}
-        if machine.latest is not None and newest.time < machine.latest:
-            self._connection.execute(statements.COUNT_READINGS, counted)
-            return
-        latest = {"time": newest.time, "received": newest.received, **score_row(newest.score)}
-        self._connection.execute(
-            statements.SET_LATEST, counted | {f"new_{name}": value for name, value in latest.items()}
-        )
+    def add(self, readings: Sequence[tuple[LockedMachine, Reading]]) -> None:
+        """Add readings of machines at times at which these have none."""
+        rows = [{"machine": machine.key, **reading.row} for machine, reading in readings]
+        self._connection.execute(statements.INSERT_READING, rows)
+        of_machines: dict[LockedMachine, list[Reading]] = {}
+        for machine, reading in readings:
+            of_machines.setdefault(machine, []).append(reading)
+        counted, latest = [], []
+        for machine, added in of_machines.items():
+            newest = max(added, key=lambda reading: reading.time)
+            change: dict[str, Any] = {"machine": machine.key, "added": len(added)}
+            if machine.latest is not None and newest.time < machine.latest:
+                counted.append(change)
+                continue
+            state = {"time": newest.time, "received": newest.received, **score_row(newest.score)}
+            latest.append(change | {f"new_{name}": value for name, value in state.items()})
+        for statement, changes in ((statements.COUNT_READINGS, counted), (statements.SET_LATEST, latest)):
+            if changes:
+                self._connection.execute(statement, changes)
 
     def remove_received_before(self, received: int) -> bool:
         """Remove some readings and all events that were received before; return whether there may be more.

@@ -104,7 +104,7 @@ def test_a_reading_is_answered_like_predict_with_its_history(client, one):
 
 
 def test_a_late_reading_is_scored_with_what_was_before_it_and_is_in_later_windows(client, one):
-    one[4]["heat"] = 560.0  # it would be in the window, if later readings were
+    one[4]["heat"] = 540.0  # it would be in the window, if later readings were
     first = client.post("/readings", json=one[4])
     late = client.post("/readings", json=one[1])
     assert late.json() == client.post("/predict", json=one[1]).json()

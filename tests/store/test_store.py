@@ -32,12 +32,13 @@ def reading(time, received=1_000, score=SCORE, **sensors):
 
 def add(store, machine_id, *readings, model="engine"):
     with store.writing() as transaction:
-        transaction.add(transaction.machine(model, machine_id), readings)
+        machine = transaction.machines(model, [machine_id])[machine_id]
+        transaction.add([(machine, reading) for reading in readings])
 
 
 def window(store, lookback, first, last=None, machine_id="E1", beginning=None):
     with store.writing() as transaction:
-        machine = transaction.machine("engine", machine_id)
+        machine = transaction.machines("engine", [machine_id])[machine_id]
         found = transaction.window(
             machine,
             lookback,
@@ -109,8 +110,8 @@ def test_an_error_undoes_the_whole_transaction(store):
 
     def fail_in_the_middle():
         with store.writing() as transaction:
-            transaction.add(transaction.machine("engine", "E1"), [reading(2)])
-            transaction.add(transaction.machine("engine", "E2"), [reading(2)])
+            found = transaction.machines("engine", ["E1", "E2"])
+            transaction.add([(machine, reading(2)) for machine in found.values()])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -120,7 +121,7 @@ def test_an_error_undoes_the_whole_transaction(store):
 
 def test_a_machine_without_readings_is_not_listed(store):
     with store.writing() as transaction:
-        transaction.machine("engine", "E1")
+        transaction.machines("engine", ["E1"])
     assert store.machines("engine", most=9) == []
     assert store.machine("engine", "E1", most=9) is None
 
