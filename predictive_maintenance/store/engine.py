@@ -16,7 +16,7 @@ _WRITES = "pdm_writes"
 _CONNECTIONS = 4
 
 
-def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "normal") -> Engine:
+def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "full") -> Engine:
     """An engine for the store at `url`, which connects at its first use. Raises ConfigError for an invalid address.
 
     `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting.

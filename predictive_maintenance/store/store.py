@@ -31,9 +31,7 @@ class Store:
         self._identity = file and _identity(file)
 
     @classmethod
-    def open(
-        cls, url: str, *, timeout_seconds: float, create: bool = True, synchronous: Synchronous = "normal"
-    ) -> Self:
+    def open(cls, url: str, *, timeout_seconds: float, create: bool = True, synchronous: Synchronous = "full") -> Self:
         """Open the store at `url`. A new one gets its tables, an older one its new tables.
 
         Without `create`, an SQLite file that does not exist is an error. Raises StoreError, and ConfigError for an address that
