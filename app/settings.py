@@ -101,7 +101,8 @@ class Settings(BaseSettings):
     store_timeout_seconds: Seconds = Field(5.0, description="Longest wait for a lock or a connection of the store.")
     store_synchronous: Literal["normal", "full"] = Field(
         "full",
-        description="What an acknowledged reading in SQLite survives: also a power failure (full), or the end of the process only (normal).",
+        description="Whether a reading that SQLite has acknowledged survives a power failure (full), or the end of the process "
+        "only (normal).",
     )
     store_retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         365.0, description="Days for which received readings are kept."

@@ -39,7 +39,7 @@ class StoreQueue:
         self._waiting.append((reading, answer))
         if not self._runs:
             self._runs = True
-            self._start(loop)
+            loop.call_soon(self._start, loop)  # together with those that the loop receives now
         return await answer
 
     async def read(self, work: Callable[["Store"], T]) -> T:

@@ -16,7 +16,8 @@ _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _PG_DISK_FULL, _PG_LOCKED = "53100", ("55P03", "57014", "40P01", "40001")
 _PG_DENIED = ("28", "3D", "42")
-"""SQLSTATE classes that waiting does not heal: authentication, no such database, and no permission."""
+_PG_DENIED_TEXTS = ("authentication failed", "does not exist", "permission denied")
+"""SQLSTATE classes, and texts, of errors that waiting does not heal: authentication, no such database, no permission."""
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def _converted(error: DBAPIError, shown: str, url: str) -> StoreError:
         return _full(shown, reason)
     if state in _PG_LOCKED:
         return _locked(shown, reason)
-    denied = state.startswith(_PG_DENIED) or "password authentication failed" in reason
+    # An error of the connection itself has no state.
+    denied = state.startswith(_PG_DENIED) or (not state and any(text in reason for text in _PG_DENIED_TEXTS))
     return StoreError(f"{shown}: the store does not work: {reason}", None if denied else _GONE_SECONDS)
 
 

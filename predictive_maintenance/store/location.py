@@ -29,7 +29,7 @@ def check_store_url(url: str) -> None:
         if "@" in shown and "://" not in shown:
             shown = f"***@{shown.rpartition('@')[2]}"
         raise ConfigError(f"{VARIABLE}: {shown!r} is not the address of a store: write {_EXAMPLES}")
-    if scheme == "sqlite" and not url.removeprefix("sqlite:///").partition("?")[0].strip("/"):
+    if scheme == "sqlite" and not url.partition("://")[2].partition("?")[0].strip("/"):
         raise ConfigError(f"{VARIABLE}: a store in memory is lost with its process: write {_EXAMPLES}")
 
 
