@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
 from predictive_maintenance.config.serving_params import ServingParams
+from predictive_maintenance.store.location import store_url
 from predictive_maintenance.tracking.connection import connect_read_only, tracking_uri
 from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
@@ -18,7 +19,7 @@ from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
-from .routes import health, invocations, model, predict
+from .routes import health, invocations, machines, model, predict, readings
 from .schemas.reading import ReadingSchema
 from .service import BoundedExecutor, Service
 from .serving.isolated_check import IsolatedCheck
@@ -27,6 +28,8 @@ from .serving.model_cache import ModelCache
 from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
 from .serving.served_model import ServedModel
+from .serving.store_access import StoreAccess, StoreOptions
+from .serving.store_queue import StoreQueue
 from .settings import Settings
 from .worker.batch_worker import BatchWorker
 
@@ -38,6 +41,7 @@ its examples.
 
 TAGS: list[dict[str, Any]] = [
     {"name": "predict", "description": "Score one reading or a batch."},
+    {"name": "store", "description": "Readings that the service keeps, and the machines that they are from."},
     {"name": "model", "description": "The served model, all versions and the training runs."},
     {"name": "health", "description": "Liveness, readiness and Prometheus metrics."},
     {"name": "clouds", "description": "The routes that SageMaker and Azure ML call."},
@@ -66,7 +70,7 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    modules = (predict, model, health, invocations)
+    modules = (predict, readings, machines, model, health, invocations)
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)
@@ -81,6 +85,16 @@ def create_app(
         app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
     return app
+
+
+def _store_options(settings: Settings) -> StoreOptions:
+    return StoreOptions(
+        url=settings.store_url.get_secret_value() if settings.store_url else store_url(),
+        timeout_seconds=settings.store_timeout_seconds,
+        synchronous=settings.store_synchronous,
+        retention_days=settings.store_retention_days,
+        max_clock_skew_seconds=settings.max_clock_skew_seconds,
+    )
 
 
 def _accepted_readings(app: FastAPI, first: ReadingSchema) -> ReadingSchema:
@@ -133,6 +147,7 @@ def _lifespan(
                 deadline_seconds=settings.batch_deadline_seconds,
                 memory_mib=settings.batch_memory_mib,
             ),
+            store=StoreQueue(StoreAccess(_store_options(settings))),
         )
         app.state.service = service
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
@@ -140,5 +155,6 @@ def _lifespan(
         watcher.stop()
         service.executor.close()
         service.batches.close()
+        service.store.close()
 
     return lifespan

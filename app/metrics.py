@@ -61,6 +61,12 @@ class Metrics:
         self.rejected = Counter(
             "pdm_readings_rejected", "Readings rejected, by invalid field.", ["field"], registry=registry
         )
+        self.kept = Counter(
+            "pdm_readings_kept",
+            "Readings sent to the store, by what became of them: new, late, repeated, refused.",
+            ["outcome"],
+            registry=registry,
+        )
         self.model_events = Counter(
             "pdm_model_events",
             "Events of the model watcher: loaded, restored, refused, unreachable.",
@@ -99,6 +105,11 @@ class Metrics:
         """Add the number of errors by field. Clients must not create series: unknown names share one label."""
         for field, count in errors.items():
             self.rejected.labels(field).inc(count)
+
+    def count_kept(self, outcomes: Mapping[str, int]) -> None:
+        """Add the number of readings for the store by outcome."""
+        for outcome, count in outcomes.items():
+            self.kept.labels(outcome).inc(count)
 
     def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""

@@ -12,9 +12,9 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from predictive_maintenance.errors import RegistryError, is_disk_full
+from predictive_maintenance.errors import RegistryError, StoreError, is_disk_full
 
-from .problems import Problem, disk_full_problem, field_problem
+from .problems import Problem, disk_full_problem, field_problem, store_problem
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -57,6 +57,8 @@ def error_response(scope: Scope, error: Exception) -> Response:
             problem = error
         case RegistryError():
             problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        case StoreError():
+            problem = store_problem(error)
         case HTTPException():
             problem = Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
         case RequestValidationError():

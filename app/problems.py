@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
+from predictive_maintenance.errors import StoreError
+
 _MAX_ERRORS = 100
 
 
@@ -38,6 +40,12 @@ def field_problem(errors: Sequence[tuple[int | None, str, str]], omitted: int = 
 def count_by_field(fields: Iterable[str], known: Collection[str]) -> Counter[str]:
     """Return how often each field is invalid, for the metrics: unknown names are counted together. "" is a whole row."""
     return Counter(field if field in known or not field else "unknown" for field in fields)
+
+
+def store_problem(error: StoreError) -> Problem:
+    """Return the problem of a request that needs the store while it cannot be used."""
+    headers = {"Retry-After": str(error.retry_seconds)} if error.retry_seconds is not None else {}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
 
 
 def disk_full_problem() -> Problem:

@@ -16,6 +16,7 @@ from .metrics import Metrics
 from .problems import Problem
 from .serving.model_watcher import ModelWatcher
 from .serving.served_model import ServedModel
+from .serving.store_queue import StoreQueue
 from .settings import Settings
 from .worker.batch_worker import BatchWorker
 
@@ -61,6 +62,7 @@ class Service:
     watcher: ModelWatcher
     executor: BoundedExecutor
     batches: BatchWorker
+    store: StoreQueue
 
     @property
     def model_name(self) -> str:
@@ -69,12 +71,13 @@ class Service:
     @property
     def warning(self) -> str | None:
         """What is wrong, with the way to fix it; None if nothing is. It may contain addresses and paths."""
-        return "; ".join(filter(None, (self.watcher.warning, logs.problem()))) or None
+        return "; ".join(filter(None, (self.watcher.warning, self.store.access.problem, logs.problem()))) or None
 
     @property
     def summary(self) -> str | None:
         """`warning` for clients without a key: without addresses, paths and texts of libraries."""
-        return "; ".join(filter(None, (self.watcher.summary, logs.problem()))) or None
+        store = "the store of readings cannot be used" if self.store.access.problem else None
+        return "; ".join(filter(None, (self.watcher.summary, store, logs.problem()))) or None
 
     def served_model(self) -> ServedModel:
         """Return the model that is served now. Raises Problem 503 with the reason if there is none."""

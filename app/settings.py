@@ -11,12 +11,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.store.location import check_store_url
 from predictive_maintenance.tracking.connection import check_tracking_uri
 from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_SECRETS = ("api_key", "model_public_key")
+_SECRETS = ("api_key", "model_public_key", "store_url")
 _SHOWN_CHARACTERS = 64
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -92,6 +93,23 @@ class Settings(BaseSettings):
     batch_memory_mib: Annotated[int, Field(ge=160)] = Field(
         272, description="Most resident memory of the process that scores batches, in MiB (Linux)."
     )
+    store_url: SecretStr | None = Field(
+        None,
+        description="Address of the store of readings: sqlite:////PATH or postgresql://...; by default the file store.db in the "
+        "project folder.",
+    )
+    store_timeout_seconds: Seconds = Field(5.0, description="Longest wait for a lock or a connection of the store.")
+    store_synchronous: Literal["normal", "full"] = Field(
+        "full",
+        description="Whether a reading that SQLite has acknowledged survives a power failure (full), or the end of the process "
+        "only (normal).",
+    )
+    store_retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        365.0, description="Days for which received readings are kept."
+    )
+    max_clock_skew_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        300.0, description="How far in the future the timestamp of a reading for the store may be, in seconds."
+    )
     max_connections: Annotated[int, Field(ge=1)] = Field(
         1000, description="Most open connections of a worker; beyond it, those that wait for a request are closed."
     )
@@ -124,6 +142,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         raise ConfigError("\n".join(map(_describe_error, error.errors()))) from None
     parse_public_key(settings.model_public_key)
+    if settings.store_url is not None:
+        check_store_url(settings.store_url.get_secret_value())
     if settings.model_dir is None:
         check_tracking_uri()
     elif not os.path.isdir(settings.model_dir.expanduser()):  # noqa: PTH112  False without permission

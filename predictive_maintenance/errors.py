@@ -45,6 +45,17 @@ class ModelError(PredictiveMaintenanceError):
     """A model's files are incomplete, or its predictions differ from those recorded with it."""
 
 
+class StoreError(PredictiveMaintenanceError):
+    """The store of readings cannot be used. `retry_seconds`: when it may be again; None if somebody has to act first.
+
+    `replaced`: its file is not the one that was opened, so it has to be opened again.
+    """
+
+    def __init__(self, text: str, retry_seconds: int | None = None, *, replaced: bool = False) -> None:
+        super().__init__(text, transient=retry_seconds is not None)
+        self.retry_seconds, self.replaced = retry_seconds, replaced
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether the system refused to write because the disk, or the user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in _DISK_FULL

@@ -40,6 +40,7 @@ pytest_plugins = (
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
     "tests.fixtures.storage_servers",
+    "tests.fixtures.stores",
 )
 
 AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i2020.csv"))

@@ -13,10 +13,10 @@ from predictive_maintenance.validation.cell_validation import SAME_TIME
 from .batch import Batch
 
 
-def add_place_errors(batch: Batch, machine: Machine) -> None:
+def add_place_errors(batch: Batch, machine: Machine, repeats: bool = False) -> None:
     """Convert the timestamps of `batch` to datetime64. Add an error for a time that is invalid, or that another row has, too.
 
-    Only rows without another error count: an invalid row is in no window.
+    Only rows without another error count: an invalid row is in no window. With `repeats`, rows that are equal are valid.
     """
     name = machine.time_name
     if not machine.time_is_counter:
@@ -32,8 +32,18 @@ def add_place_errors(batch: Batch, machine: Machine) -> None:
     rows = np.flatnonzero(batch.valid_rows())
     _, codes = machine_codes(batch.columns[MACHINE_ID][rows])
     repeated = at_the_same_time(codes, batch.columns[name][rows])
-    for row in rows[repeated].tolist():
+    for row in _contradicting(batch, machine, rows[repeated].tolist()) if repeats else rows[repeated].tolist():
         batch.add_error(row, name, SAME_TIME)
+
+
+def _contradicting(batch: Batch, machine: Machine, rows: list[int]) -> list[int]:
+    """The rows, of those that are not the only ones of their machine and time, that are not all equal there."""
+    found: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    places = {row: (batch.columns[MACHINE_ID][row], batch.columns[machine.time_name][row]) for row in rows}
+    for row, place in places.items():
+        cells = (batch.columns[name][row] for name in machine.input_names)
+        found.setdefault(place, set()).add(tuple(None if cell != cell else cell for cell in cells))
+    return [row for row, place in places.items() if len(found[place]) > 1]
 
 
 def _parsed(texts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.datetime64], list[int]]:

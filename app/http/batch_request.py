@@ -36,12 +36,14 @@ def read_batch(
     schema: ReadingSchema,
     aliases: Mapping[str, Sequence[str]],
     identity_columns: Sequence[str] = (),
+    *,
+    repeats: bool = False,
 ) -> Batch:
     """Read the readings in `body`, of one of MEDIA_TYPES, and check them against the description of its machine.
 
     `aliases` are further headers of a table's columns; `identity_columns` are read from a table, too. A larger JSON record
-    than `max_record_bytes` is invalid. Raises Problem if the whole body is invalid, has more than `max_rows` rows or, if it
-    is a table, unpacks to more than `max_table_bytes`.
+    than `max_record_bytes` is invalid. With `repeats`, equal rows of a machine with history are valid. Raises Problem if the
+    whole body is invalid, has more than `max_rows` rows or, if it is a table, unpacks to more than `max_table_bytes`.
     """
     machine = schema.machine
     if media_type in TABLES:
@@ -54,7 +56,7 @@ def read_batch(
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the batch is empty: send at least one reading")
     batch.add_faults(invalid_values(batch.columns, machine.input_names, machine))
     if machine.needs_history:
-        add_place_errors(batch, machine)
+        add_place_errors(batch, machine, repeats)
     return batch
 
 

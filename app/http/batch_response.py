@@ -72,8 +72,12 @@ _ANSWER_FIELDS = _Record.__struct_fields__[1:-1]
 
 def score_batch(batch: Batch, model: ServedModel) -> ScoredBatch:
     """Score the valid rows of `batch`."""
+    return score_columns(batch, model, _complete(batch, model.scorer.machine))
+
+
+def score_columns(batch: Batch, model: ServedModel, columns: dict[str, Any]) -> ScoredBatch:
+    """Score the valid rows of `batch`: `columns` are theirs, with the statistics of windows."""
     spec, machine = model.scorer.spec, model.scorer.machine
-    columns = _complete(batch, machine)
     valid = batch.valid_rows()
     probabilities = model.scorer.probabilities(columns) if valid.any() else np.empty(0)
     decisions = model.scorer.decisions(probabilities)

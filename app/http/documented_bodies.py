@@ -19,6 +19,7 @@ def documented_bodies(schema: ReadingSchema) -> Mapping[str, dict[str, Any]]:
         "/predict": one,
         "/predict/what-if": one,
         "/predict/batch": _body(batch),
+        "/readings": _body(batch | {JSON: _one_or_many(schema, batch[JSON])}),
         "/invocations": _body({JSON: batch[JSON], CSV: batch[CSV], JSON_LINES: lines}),
     }
 
@@ -31,6 +32,15 @@ def _reading_content(schema: ReadingSchema) -> dict[str, Any]:
     examples = {name: {"summary": label, "value": reading} for name, (label, reading) in schema.examples.items()}
     content = {"schema": schema.reading.json_schema()}
     return content | ({"examples": examples} if examples else {"example": schema.example})
+
+
+def _one_or_many(schema: ReadingSchema, batch: dict[str, Any]) -> dict[str, Any]:
+    """A single reading with its machine and time, or a batch."""
+    one = {"reading": {"summary": "One reading", "value": schema.example}}
+    return {
+        "schema": {"anyOf": [schema.record.json_schema(), *batch["schema"]["anyOf"]]},
+        "examples": one | batch["examples"],
+    }
 
 
 def _batch_content(schema: ReadingSchema) -> dict[str, Any]:

@@ -24,7 +24,7 @@ async def read_body(
         )
     length = header(request.scope, b"content-length", "0")
     if length.isdecimal() and int(length) > max_bytes:
-        raise _too_large(max_bytes, setting)
+        raise too_large(max_bytes, setting)
     # Starlette's `request.stream()` takes longer than validating a reading.
     body: bytes | bytearray = b""
     more = True
@@ -35,7 +35,7 @@ async def read_body(
         chunk, more = message.get("body", b""), message.get("more_body", False)
         on_bytes(len(chunk))
         if len(body) + len(chunk) > max_bytes:
-            raise _too_large(max_bytes, setting)
+            raise too_large(max_bytes, setting)
         if body:
             # Grows in place: joining the chunks would hold the body twice.
             body = body if isinstance(body, bytearray) else bytearray(body)
@@ -45,7 +45,8 @@ async def read_body(
     return body
 
 
-def _too_large(max_bytes: int, setting: str) -> Problem:
+def too_large(max_bytes: int, setting: str) -> Problem:
+    """Return the problem of a body that is larger than `setting` allows."""
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is larger than {max_bytes:,} bytes ({setting}): send it in parts",

@@ -1,9 +1,10 @@
-"""Score the batch in a request with the worker process: shared by /predict/batch and /invocations."""
+"""Score the batch in a request with the worker process: shared by /predict/batch, /invocations and /readings."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from fastapi import Request, Response
+from msgspec import structs
 
 from ..http.chunked_answer import ChunkedAnswer
 from ..http.disconnect import run_while_connected
@@ -30,14 +31,40 @@ async def score_batch(
         body = await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES", held.add)
         model = service.served_model()
         job = _job(service, model, media_type, answer_type, inputs=inputs, invocation=invocation)
-        result, answer = await run_while_connected(request, service.batches.run(job, body, held))
+        return await run_job(request, model, job, body, held, headers)
     except BaseException:
         held.release()
         raise
+
+
+async def keep_batch(
+    request: Request, model: ServedModel, body: bytes | bytearray, held: HeldBytes, media_type: str, answer_type: str
+) -> Response:
+    """Keep the readings in `body` in the store, and return their answer as `score_batch` does."""
+    service = get_service(request)
+    job = _job(service, model, media_type, answer_type, inputs=False, invocation=False)
+    store = service.store.access
+    answer = await run_job(request, model, structs.replace(job, store=store.options), body, held)
+    store.note_use()
+    return answer
+
+
+async def run_job(
+    request: Request,
+    model: ServedModel,
+    job: Job,
+    body: bytes | bytearray,
+    held: HeldBytes,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the answer to a job, and count it. The answer releases what is `held`; an error does not."""
+    service = get_service(request)
+    result, answer = await run_while_connected(request, service.batches.run(job, body, held))
     version = model.version.version
     service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
     service.metrics.count_rejected(result.errors)
-    return ChunkedAnswer(answer, answer_type, {"X-Model-Version": version, **(headers or {})}, held.release)
+    service.metrics.count_kept(result.kept)
+    return ChunkedAnswer(answer, job.answer_type, {"X-Model-Version": version, **(headers or {})}, held.release)
 
 
 def _job(

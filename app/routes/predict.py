@@ -130,15 +130,15 @@ async def _read_reading(service: Service, request: Request) -> tuple[ServedModel
     body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
     model = service.served_model()
     try:
-        reading = validate_reading(body, model.schema, partial(_range_errors, model))
+        reading = validate_reading(body, model.schema, partial(range_errors, model))
     except Problem as problem:
-        raise _counted(service, model, problem) from None
+        raise counted(service, model, problem) from None
     machine = model.scorer.machine
     try:
         events = as_events(reading.get(EVENTS, {}), machine)
         return model, dict(complete_reading(machine, reading, reading.get(HISTORY, ()), events))
     except DataError as error:
-        raise _counted(service, model, field_problem([_past_error(str(error))])) from None
+        raise counted(service, model, field_problem([_past_error(str(error))])) from None
 
 
 def _past_error(text: str) -> FieldError:
@@ -155,10 +155,10 @@ def _without_value(service: Service, model: ServedModel, reading: Mapping[str, A
     columns |= {name: np.array([reading.get(name)], dtype=np.float64) for name in numbers}
     faults = invalid_values(columns, machine.input_names, machine)
     errors: list[FieldError] = [(None, fault.column, fault.reason) for fault in faults]
-    return _counted(service, model, field_problem(errors or [(None, "", str(error))]))
+    return counted(service, model, field_problem(errors or [(None, "", str(error))]))
 
 
-def _counted(service: Service, model: ServedModel, problem: Problem) -> Problem:
+def counted(service: Service, model: ServedModel, problem: Problem) -> Problem:
     """`problem`, after its fields are counted in the metrics."""
     fields = (field for _, field, _ in problem.errors)
     service.metrics.count_rejected(count_by_field(fields, model.schema.names))
@@ -175,7 +175,7 @@ def _flag(request: Request, name: str) -> bool:
         raise field_problem([(None, name, "should be true or false")]) from None
 
 
-def _range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldError]:
+def range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldError]:
     """An error for each sensor in `values` outside its physical limits, which the version describes.
 
     A value that would be within its range in training after a conversion of the unit gets a hint.

@@ -1,6 +1,7 @@
 """What the API accepts as readings of a machine, made from the description of the version that it serves."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -46,6 +47,13 @@ class ReadingSchema:
     def events(self) -> TypeAdapter[dict[str, list[dict[str, Any]]]]:
         """The events of several machines by table."""
         return TypeAdapter(_events_type(self.machine, of_one_machine=False))
+
+    @cached_property
+    def kept(self) -> "ReadingSchema":
+        """The same readings, of which a single one has its machine and time, and no history: the store has it."""
+        schema = copy(self)
+        schema.reading, schema.reading_names = self.record, self.names
+        return schema
 
     @cached_property
     def columns(self) -> TypeAdapter[dict[str, list[Any]]]:

@@ -37,8 +37,15 @@ def recommended_action(level: RiskLevel, actions: Iterable[str]) -> str:
 
 def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.prediction.Prediction` for one valid reading."""
-    spec = model.scorer.spec
     probability = model.scorer.probability(reading)
+    return assess_probability(model, model_name, reading, probability, model.history_warnings(reading))
+
+
+def assess_probability(
+    model: ServedModel, model_name: str, reading: dict[str, Any], probability: float, history_warnings: list[str]
+) -> dict[str, Any]:
+    """Return the same for a reading that was scored with others."""
+    spec = model.scorer.spec
     level = risk_level(probability, spec)
     broken = model.scorer.machine.exceeded_limits(reading)
     return {
@@ -51,7 +58,7 @@ def assess(model: ServedModel, model_name: str, reading: dict[str, Any]) -> dict
         "currency": spec.currency,
         "broken_limits": [vars(limit) for limit in broken],
         "recommended_action": recommended_action(level, (limit.action for limit in broken)),
-        "warnings": model.warnings(reading) + model.history_warnings(reading),
+        "warnings": model.warnings(reading) + history_warnings,
         "model_name": model_name,
         "model_version": model.version.version,
     }

@@ -23,6 +23,9 @@ from predictive_maintenance.tracking.entities import ModelVersion
 
 from ..schemas.reading import HISTORY, ReadingSchema
 
+NO_HISTORY = "there is no history: the reading is scored as the first one of its machine"
+SHORT_HISTORY = "the history is shorter than the longest window: its statistics are of fewer readings"
+
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -84,9 +87,7 @@ class ServedModel:
         history = reading.get(HISTORY) or ()
         if not is_shorter_than_windows(self.scorer.machine, reading, history):
             return []
-        if not history:
-            return ["there is no history: the reading is scored as the first one of its machine"]
-        return ["the history is shorter than the longest window: its statistics are of fewer readings"]
+        return [NO_HISTORY if not history else SHORT_HISTORY]
 
     def _range_warning(self, name: str, value: float) -> str:
         column, (low, high) = self.scorer.machine.columns[name], self.training_ranges[name]

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..serving.store_access import StoreOptions
+
 _SIZES = struct.Struct("<QQ")
 _Header = TypeVar("_Header", bound=msgspec.Struct)
 
@@ -15,6 +17,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A batch to score; the payload is the request body.
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
+    With a `store`, it keeps the readings.
     """
 
     folder: str
@@ -29,14 +32,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_table_bytes: int
     aliases: Mapping[str, Sequence[str]]
     seconds: float
+    store: StoreOptions | None = None
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field."""
+    """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field.
+
+    `kept` is the number of readings for the store by outcome.
+    """
 
     probabilities: bytes
     alarms: int
     errors: dict[str, int]
+    kept: dict[str, int]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):

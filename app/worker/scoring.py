@@ -1,18 +1,24 @@
 """Score one batch in the worker process."""
 
 import traceback
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from predictive_maintenance.errors import ModelError, is_disk_full
+from msgspec import structs
+
+from predictive_maintenance.errors import ModelError, StoreError, is_disk_full
 from predictive_maintenance.tracking.entities import ModelVersion
 
+from ..http.batch import Batch
 from ..http.batch_request import IDENTITY_COLUMNS, read_batch
-from ..http.batch_response import as_json, as_table, score_batch
+from ..http.batch_response import ScoredBatch, as_json, as_table, score_batch
 from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
-from ..problems import Problem, disk_full_problem
+from ..problems import Problem, disk_full_problem, store_problem
 from ..serving.served_model import ServedModel
+from ..serving.store_access import StoreAccess, StoreOptions
+from .kept_batch import keep_batch
 from .messages import Failed, Job, Refused, Result, Scored
 
 
@@ -22,6 +28,7 @@ class BatchScorer:
     def __init__(self) -> None:
         self._folder: str | None = None
         self._model: ServedModel | None = None
+        self._store: StoreAccess | None = None
 
     def run(self, job: Job, body: bytes) -> tuple[Result, bytes]:
         """Return the result and the answer, which is empty if the batch is not scored. Raises MemoryError."""
@@ -53,15 +60,34 @@ class BatchScorer:
             model.schema,
             job.aliases,
             IDENTITY_COLUMNS if job.inputs else (),
+            repeats=job.store is not None,
         )
-        scored = score_batch(batch, model)
+        kept: Mapping[str, int] = {}
+        if job.store is None:
+            scored = score_batch(batch, model)
+        else:
+            scored, kept = self._keep(batch, model, job.model_name, job.store)
         answer = as_json(scored, job.model_name) if answer_type == JSON else as_table(scored, answer_type, job.inputs)
         result = Scored(
             probabilities=scored.probabilities.tobytes(),
             alarms=int(scored.decisions.sum()),
             errors=dict(batch.count_errors(model.schema.names)),
+            kept=dict(kept),
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
+
+    def _keep(
+        self, batch: Batch, model: ServedModel, model_name: str, options: StoreOptions
+    ) -> tuple[ScoredBatch, Mapping[str, int]]:
+        if self._store is None or structs.replace(self._store.options, create=options.create) != options:
+            self._store = StoreAccess(options)
+        try:
+            result = keep_batch(self._store.open(), batch, model, model_name, options.max_clock_skew_seconds)
+        except StoreError as error:
+            self._store.report(error)
+            raise store_problem(error) from None
+        self._store.purge()
+        return result
 
     def _load(self, job: Job) -> ServedModel:
         if self._model is None or self._folder != job.folder:

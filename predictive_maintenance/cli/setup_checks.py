@@ -56,6 +56,7 @@ def check_setup(params: Params, write: bool = False) -> Iterator[CheckResult]:
     yield _datastore(write)
     yield from _batch()
     yield _dvc()
+    yield _store()
     for source in params.data.sources:
         yield _run_check("source", partial(_reach_source, source, params.machine))
 
@@ -213,6 +214,20 @@ def _dvc() -> CheckResult:
     except SourceError as error:
         return CheckResult("DVC", "FAIL", str(error))
     return _run_check("DVC", check)
+
+
+def _store() -> CheckResult:
+    """Check the store of readings that the service uses, without changing it."""
+    from ..store.inspection import describe_store
+    from ..store.location import store_url
+
+    try:
+        url = store_url()
+        if (text := describe_store(url)) is None:
+            return CheckResult("store", "unset", f"no readings are kept yet: POST /readings creates {redact(url)}")
+    except PredictiveMaintenanceError as error:
+        return CheckResult("store", "FAIL", str(error))
+    return CheckResult("store", "pass", text)
 
 
 def _reach_source(source: Source, machine: Machine) -> str:

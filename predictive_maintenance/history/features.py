@@ -42,6 +42,17 @@ def complete(machine: Machine, columns: Mapping[str, Any], events: Events = NO_E
     return {name: columns[name] for name in machine.columns if name in columns} | statistics
 
 
+def complete_some(machine: Machine, columns: Mapping[str, Any], wanted: Positions) -> dict[str, Any]:
+    """The rows at the positions `wanted` as `complete` returns them. The other rows are only in their windows."""
+    rows = in_time_order(machine, columns)
+    count = len(rows.positions)
+    ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
+    places = np.empty(count, dtype=np.int64)
+    places[rows.positions] = np.arange(count)
+    found = window_columns(machine, ordered, rows.times, rows.bounds, places[wanted])
+    return take({name: columns[name] for name in machine.columns if name in columns}, wanted) | found
+
+
 def complete_reading(
     machine: Machine,
     reading: Mapping[str, Any],
@@ -124,10 +135,10 @@ def window_columns(
     found: dict[Span, Mapping[Statistic, Floats]] = {}
     for span in dict.fromkeys(feature.span for feature in features.values()):
         starts = _window(span).starts(times, bounds)
-        found[span] = window_statistics(values, times, starts, rows, statistics, slope_unit)
+        statistics_of_span = window_statistics(values, times, starts, rows, statistics, slope_unit)
+        found[span] = {name: _finite(statistic) for name, statistic in statistics_of_span.items()}
     return {
-        name: _finite(found[feature.span][feature.statistic][names.index(feature.sensor)])
-        for name, feature in features.items()
+        name: found[feature.span][feature.statistic][names.index(feature.sensor)] for name, feature in features.items()
     }
 
 

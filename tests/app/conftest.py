@@ -120,7 +120,7 @@ def start_client(
         "registry_wait_seconds": 60,
         "batch_deadline_seconds": 60,
     }
-    given = {"model_cache": folder / "models"} | defaults | settings
+    given = {"model_cache": folder / "models", "store_url": f"sqlite:///{folder / 'store.db'}"} | defaults | settings
     records = Path(given["model_cache"]) / "checked"
     if not records.exists():
         records.parent.mkdir(parents=True, exist_ok=True)

@@ -45,9 +45,12 @@ ROUTES = [
     ("POST", "/predict/what-if"),
     ("POST", "/predict/batch"),
     ("POST", "/invocations"),
+    ("POST", "/readings"),
     *(
         ("GET", path)
         for path in (
+            "/machines",
+            "/machines/{machine_id}",
             "/model",
             "/model/status",
             "/model/history",
@@ -79,7 +82,7 @@ def engine_document(small_engine, tmp_path_factory):
 @contextmanager
 def serving(model, folder):
     registry = MemoryRegistry(versions={"1": model.files}, alias="1")
-    settings_of_app = Settings(model_cache=folder, poll_seconds=3600)
+    settings_of_app = Settings(model_cache=folder, poll_seconds=3600, store_url=f"sqlite:///{folder / 'store.db'}")
     app = create_app(settings_of_app, ServingParams.of(model.params), lambda _: registry)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)

@@ -59,6 +59,7 @@ def test_the_fast_path_has_the_scoring_routes_and_no_other(fast_path):
         ("POST", "/predict"),
         ("POST", "/predict/what-if"),
         ("POST", "/predict/batch"),
+        ("POST", "/readings"),
         ("POST", "/invocations"),
         ("GET", "/ping"),
     }

@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -13,6 +15,7 @@ import pytest
 
 from predictive_maintenance.cli.setup_checks import check_setup
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.connection import connect
 from tests.paths import PARAMS_FILE, REPOSITORY
 
@@ -114,7 +117,7 @@ def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
     assert code == 0
     assert {name: state for name, (state, _) in found.items()} == {
         "tracking": "pass", "registry": "pass", "model": "unset", "results": "pass", "AWS Batch": "unset", "DVC": "unset",
-        "source": "pass",
+        "store": "unset", "source": "pass",
     }  # fmt: skip
     assert found["model"][1] == "no version is in production: python flows/train_flow.py run"
 
@@ -125,6 +128,25 @@ def test_the_newest_version_is_offered_for_promotion_if_none_is_in_production(ch
         "unset",
         "no version is in production: python flows/train_flow.py run, or predictive-maintenance promote 2 --force",
     )
+
+
+def test_the_store_is_checked_and_not_changed(check, tmp_path):
+    assert check()["store"] == (
+        "unset",
+        f"no readings are kept yet: POST /readings creates sqlite:///{tmp_path / 'store.db'}",
+    )
+    assert not (tmp_path / "store.db").exists()
+    url = f"sqlite:///{tmp_path / 'kept.db'}"
+    Store.open(url, timeout_seconds=1).close()
+    assert check(PDM_STORE_URL=url)["store"] == ("pass", f"{url}, 0 machines, no readings")
+    with closing(sqlite3.connect(tmp_path / "kept.db")) as connection:
+        connection.execute("UPDATE pdm_store_version SET version_num = '0999'")
+        connection.commit()
+    assert "a newer release has changed the store" in check(PDM_STORE_URL=url)["store"][1]
+    missing = f"sqlite:///{tmp_path / 'missing' / 'store.db'}"
+    state, text = check(PDM_STORE_URL=missing)["store"]
+    assert (state, "the folder of the store does not exist" in text) == ("FAIL", True)
+    assert check(PDM_STORE_URL="plant:s3cret@host")["store"][0] == "FAIL"
 
 
 def test_what_doctor_writes_is_removed_again(doctor, registry_uri, params, monkeypatch):

@@ -1,0 +1,60 @@
+"""The database engine of a store: transactions that begin when they are told to, and waits that end."""
+
+import sqlite3
+from functools import partial
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from ..errors import ConfigError
+from .location import VARIABLE, database_file, parse_store_url
+
+Synchronous = Literal["normal", "full"]
+"""Whether a commit to SQLite waits for the disk: only then it survives a power failure."""
+
+_WRITES = "pdm_writes"
+_CONNECTIONS = 4
+
+
+def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "full") -> Engine:
+    """An engine for the store at `url`, which connects at its first use. Raises ConfigError for an invalid address.
+
+    `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting.
+    """
+    parsed = parse_store_url(url)
+    if database_file(parsed) is None:
+        options = f"-c lock_timeout={int(timeout_seconds * 1000)} -c synchronous_commit=on"
+        arguments = {"connect_timeout": max(2, round(timeout_seconds)), "options": options}
+        try:
+            return create_engine(
+                parsed,
+                connect_args=arguments,
+                pool_size=_CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=timeout_seconds,
+                pool_pre_ping=True,  # else the first request after a restart of the server fails
+            )
+        except ImportError as error:
+            name = str(error.name)
+            raise ConfigError(f"{VARIABLE}: the database driver is not installed: pip install {name}[binary]") from None
+    engine = create_engine(parsed, connect_args={"timeout": timeout_seconds, "check_same_thread": False})
+    event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def writing(connection: Connection) -> Connection:
+    """The connection, with transactions that take SQLite's write lock when they begin: a later upgrade could fail."""
+    return connection.execution_options(**{_WRITES: True})
+
+
+def _prepare_sqlite(synchronous: Synchronous, connection: Any, _record: object) -> None:
+    raw: sqlite3.Connection = connection
+    raw.isolation_level = None  # SQLAlchemy begins the transactions, also those that change tables
+    raw.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL, a transaction is in the system's cache when it is committed: it survives the end of the process.
+    raw.execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")

@@ -1,0 +1,78 @@
+"""What the store keeps and returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+Sensors = Mapping[str, float | str]
+"""The inputs of a reading that have a value, by name: numbers of sensors, texts of categories."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model version said about a reading at its arrival."""
+
+    probability: float
+    alarm: bool
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A reading of a machine. `time` is a key of `times`, `received` in seconds since 1970; without score it has no value."""
+
+    time: int
+    received: int
+    sensors: Sensors
+    score: Score | None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of the table, but the machine."""
+        return {"time": self.time, "received": self.received, "sensors": encode(self.sensors), **score_row(self.score)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineState:
+    """A machine, the number of its readings, and the latest of them."""
+
+    machine_id: str
+    readings: int
+    time: int
+    received: int
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class LockedMachine:
+    """A machine that no other transaction changes. `latest` is the time of its latest reading; None without readings."""
+
+    key: int
+    latest: int | None
+
+
+def score_row(score: Score | None) -> dict[str, Any]:
+    """The columns of a score."""
+    if score is None:
+        return {"probability": None, "alarm": None, "version": None}
+    return {"probability": score.probability, "alarm": score.alarm, "version": score.version}
+
+
+def score_of(row: Any) -> Score | None:
+    """The score in a row."""
+    return None if row.probability is None else Score(row.probability, row.alarm, row.version)
+
+
+def encode(sensors: Sensors) -> str:
+    """Sensors as JSON, in which a number keeps all its digits."""
+    return msgspec.json.encode(sensors).decode()
+
+
+def decode(texts: list[str]) -> list[dict[str, float | str]]:
+    """The sensors of several readings. Decoding them together takes half of the time."""
+    return _decoder.decode(f"[{','.join(texts)}]")
+
+
+_decoder = msgspec.json.Decoder(list[dict[str, float | str]])

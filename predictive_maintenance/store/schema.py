@@ -1,0 +1,71 @@
+"""The tables of the store.
+
+A time is an integer: microseconds since 1970 in UTC, or what `times` makes of a counter. `received` is in seconds since 1970.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION_TABLE = "pdm_store_version"
+"""It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
+REVISION = "0001"
+"""The newest revision in `migrations`."""
+
+metadata = MetaData()
+
+# The order of texts must not depend on the language of a database: pages of machines continue behind a name.
+_NAME = Text().with_variant(Text(collation="C"), "postgresql")
+
+machines = Table(
+    "pdm_machines",
+    metadata,
+    Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("model", _NAME, nullable=False),
+    Column("machine_id", _NAME, nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("time", BigInteger),
+    Column("received", BigInteger),
+    Column("probability", Double),
+    Column("alarm", Boolean),
+    Column("version", Text),
+    UniqueConstraint("model", "machine_id", name="pdm_machines_name"),
+)
+"""Each machine of a registered model, the number of its readings, and the latest one with its score."""
+
+readings = Table(
+    "pdm_readings",
+    metadata,
+    Column("machine", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("received", BigInteger, nullable=False),
+    Column("probability", Double),
+    Column("alarm", Boolean),
+    Column("version", Text),
+    Column("sensors", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Readings with the score at their arrival. `sensors` is a JSON object of the inputs that have a value."""
+Index("pdm_readings_received", readings.c.received)
+
+events = Table(
+    "pdm_events",
+    metadata,
+    Column("machine", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", _NAME, primary_key=True),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", _NAME, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Events of machines, by the table of the description that they belong to."""
+Index("pdm_events_received", events.c.received)

@@ -1,0 +1,99 @@
+"""The statements of the store. Each is built once, so that SQLAlchemy compiles it once."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from .schema import events, machines, readings
+from .times import FIRST_KEY
+
+INSERT_READING = insert(readings)
+
+LOCK_MACHINES = (
+    select(machines.c.key, machines.c.machine_id, machines.c.time)
+    .where(machines.c.model == bindparam("model"), machines.c.machine_id.in_(bindparam("machine_ids", expanding=True)))
+    .order_by(machines.c.machine_id)  # in one order everywhere, so that two processes do not wait for each other
+    .with_for_update()
+)
+"""SQLite has one lock for all, which the transaction has taken."""
+
+COUNT_READINGS = (
+    update(machines)
+    .where(machines.c.key == bindparam("machine"))
+    .values(readings=machines.c.readings + bindparam("added"))
+)
+SET_LATEST = COUNT_READINGS.values(
+    {name: bindparam(f"new_{name}") for name in ("time", "received", "probability", "alarm", "version")}
+)
+
+MACHINES = (
+    select(machines)
+    .where(machines.c.model == bindparam("model"), machines.c.machine_id > bindparam("after"), machines.c.readings > 0)
+    .order_by(machines.c.machine_id)
+    .limit(bindparam("most"))
+)
+MACHINE = select(machines).where(
+    machines.c.model == bindparam("model"), machines.c.machine_id == bindparam("machine_id")
+)
+LATEST_READINGS = (
+    select(readings)
+    .where(readings.c.machine == bindparam("machine"), readings.c.time < bindparam("before"))
+    .order_by(readings.c.time.desc())
+    .limit(bindparam("most"))
+)
+
+EXPIRED_READINGS = (
+    select(readings.c.machine, readings.c.time)
+    .where(readings.c.received < bindparam("before"))
+    .order_by(readings.c.received)
+    .limit(bindparam("most"))
+)
+DELETE_READING = delete(readings).where(
+    readings.c.machine == bindparam("of_machine"), readings.c.time == bindparam("at_time")
+)
+DELETE_EVENTS = delete(events).where(events.c.received < bindparam("before"))
+UNCOUNT_READINGS = (
+    update(machines)
+    .where(machines.c.key == bindparam("of_machine"))
+    .values(readings=machines.c.readings - bindparam("removed"))
+)
+DELETE_EMPTY_MACHINES = delete(machines).where(machines.c.readings == 0)
+
+
+@cache
+def insert_machine(dialect: str) -> Any:
+    """Add a machine, unless another process has. Both databases know this statement, but each by a construct of its own."""
+    added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(machines)
+    return added.values(readings=0).on_conflict_do_nothing()
+
+
+@cache
+def window(dialect: str, by_length: bool, readings_before: int) -> Select[Any]:
+    """Readings up to `last`, from the earliest that the windows of a reading at `first` need.
+
+    Those are the readings after `beginning` and the one before them, which shows that the windows are complete, and the
+    `readings_before` that precede `first`.
+    """
+    own = readings.c.machine == bindparam("machine")
+    lower: list[ColumnElement[Any]] = []
+    if by_length:
+        lower.append(_latest_time(own, readings.c.time <= bindparam("beginning"), 0))
+    if readings_before:
+        lower.append(_latest_time(own, readings.c.time < bindparam("first"), readings_before - 1))
+    if not lower:
+        lower.append(bindparam("first", type_=BigInteger))
+    least = func.least if dialect == "postgresql" else func.min
+    earliest = lower[0] if len(lower) == 1 else least(*lower)
+    return (
+        select(readings.c.time, readings.c.sensors)
+        .where(own, readings.c.time >= earliest, readings.c.time <= bindparam("last"))
+        .order_by(readings.c.time)
+    )
+
+
+def _latest_time(own: ColumnElement[bool], condition: ColumnElement[bool], skipped: int) -> ColumnElement[Any]:
+    """The latest time that meets the condition, after `skipped` later ones; before all times if there is none."""
+    found = select(readings.c.time).where(own, condition).order_by(readings.c.time.desc()).limit(1).offset(skipped)
+    return func.coalesce(found.scalar_subquery(), literal(FIRST_KEY, BigInteger))

@@ -1,0 +1,197 @@
+"""Keep readings, and read what the windows of a reading need."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine
+
+from ..config.uris import redact
+from ..errors import StoreError
+from . import statements
+from .database_errors import as_store_errors
+from .engine import Synchronous, make_engine, writing
+from .location import database_file, parse_store_url
+from .lookback import Lookback
+from .migrating import ensure_tables
+from .rows import LockedMachine, MachineState, Reading, Sensors, decode, score_of, score_row
+from .times import LAST_KEY
+
+_GONE_SECONDS = 5
+_EXPIRED_AT_A_TIME = 5_000
+
+
+class Store:
+    """A store that is open. Thread-safe."""
+
+    def __init__(self, engine: Engine, url: str, file: Path | None) -> None:
+        self._engine, self._url, self._shown, self._file = engine, url, redact(url), file
+        self._identity = file and _identity(file)
+
+    @classmethod
+    def open(cls, url: str, *, timeout_seconds: float, create: bool = True, synchronous: Synchronous = "full") -> Self:
+        """Open the store at `url`. A new one gets its tables, an older one its new tables.
+
+        Without `create`, an SQLite file that does not exist is an error. Raises StoreError, and ConfigError for an address that
+        can never be one.
+        """
+        file, engine = database_file(parse_store_url(url)), make_engine(url, timeout_seconds, synchronous)
+        if file is not None:
+            _check_file(file, create)
+        try:
+            with as_store_errors(redact(url), url):
+                ensure_tables(engine, redact(url))
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, url, file)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator["Transaction"]:
+        """A transaction that is committed at the end of the block, or undone by an error. Raises StoreError."""
+        self._check_identity()
+        with (
+            as_store_errors(self._shown, self._url),
+            self._engine.connect() as connection,
+            writing(connection).begin(),
+        ):
+            yield Transaction(connection)
+        self._check_identity()  # nothing is acknowledged that went into a file without name
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._check_identity()
+        with as_store_errors(self._shown, self._url), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def machines(self, model: str, *, after: str = "", most: int) -> list[MachineState]:
+        """The state of the first `most` machines of a registered model whose ids follow `after`."""
+        with self._reading() as connection:
+            rows = connection.execute(statements.MACHINES, {"model": model, "after": after, "most": most})
+            return [_state(row) for row in rows]
+
+    def machine(
+        self, model: str, machine_id: str, *, before: int = LAST_KEY, most: int
+    ) -> tuple[MachineState, list[Reading]] | None:
+        """A machine with its latest `most` readings before a time, the newest first; None if there is none."""
+        with self._reading() as connection:
+            row = connection.execute(statements.MACHINE, {"model": model, "machine_id": machine_id}).one_or_none()
+            if row is None or row.time is None:
+                return None
+            found = connection.execute(
+                statements.LATEST_READINGS, {"machine": row.key, "before": before, "most": most}
+            ).all()
+        sensors = decode([one.sensors for one in found])
+        return _state(row), [
+            Reading(time=one.time, received=one.received, sensors=values, score=score_of(one))
+            for one, values in zip(found, sensors, strict=True)
+        ]
+
+    def _check_identity(self) -> None:
+        """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
+        if self._file is None or (found := _identity(self._file)) == self._identity:
+            return
+        state = "was replaced" if found else "is gone"
+        raise StoreError(f"{self._shown}: the file of the store {state}", _GONE_SECONDS, replaced=True)
+
+
+class Transaction:
+    """Changes of a store that come into effect together."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._dialect = connection, connection.dialect.name
+
+    def machines(self, model: str, machine_ids: Collection[str]) -> dict[str, LockedMachine]:
+        """Machines by id. Those that were never seen are created."""
+        names = {"model": model, "machine_ids": sorted(machine_ids)}
+        while True:
+            rows = self._connection.execute(statements.LOCK_MACHINES, names).all()
+            found = {row.machine_id: LockedMachine(row.key, row.time) for row in rows}
+            if not (missing := [name for name in names["machine_ids"] if name not in found]):
+                return found
+            new = [{"model": model, "machine_id": name} for name in missing]
+            self._connection.execute(statements.insert_machine(self._dialect), new)
+
+    def window(
+        self, machine: LockedMachine, lookback: Lookback, *, first: int, beginning: int, last: int
+    ) -> dict[int, Sensors]:
+        """The readings up to `last`, in their order, that the windows of readings from `first` on need, and `last` itself.
+
+        `beginning` is where the windows of `first` begin.
+        """
+        statement = statements.window(self._dialect, bool(lookback.length), lookback.readings)
+        places = {"machine": machine.key, "first": first, "beginning": beginning, "last": last}
+        rows = self._connection.execute(statement, places).all()
+        return dict(zip((row[0] for row in rows), decode([row[1] for row in rows]), strict=True))
+
+    def add(self, readings: Sequence[tuple[LockedMachine, Reading]]) -> None:
+        """Add readings of machines at times at which these have none."""
+        rows = [{"machine": machine.key, **reading.row} for machine, reading in readings]
+        self._connection.execute(statements.INSERT_READING, rows)
+        of_machines: dict[LockedMachine, list[Reading]] = {}
+        for machine, reading in readings:
+            of_machines.setdefault(machine, []).append(reading)
+        counted, latest = [], []
+        for machine, added in of_machines.items():
+            newest = max(added, key=lambda reading: reading.time)
+            change: dict[str, Any] = {"machine": machine.key, "added": len(added)}
+            if machine.latest is not None and newest.time < machine.latest:
+                counted.append(change)
+                continue
+            state = {"time": newest.time, "received": newest.received, **score_row(newest.score)}
+            latest.append(change | {f"new_{name}": value for name, value in state.items()})
+        for statement, changes in ((statements.COUNT_READINGS, counted), (statements.SET_LATEST, latest)):
+            if changes:
+                self._connection.execute(statement, changes)
+
+    def remove_received_before(self, received: int) -> bool:
+        """Remove some readings and all events that were received before; return whether there may be more.
+
+        A machine without readings is removed, too.
+        """
+        limits = {"before": received, "most": _EXPIRED_AT_A_TIME}
+        expired = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
+        self._connection.execute(statements.DELETE_EVENTS, {"before": received})
+        if not expired:
+            return False
+        counts = sorted(Counter(row.machine for row in expired).items())
+        # First, because it locks the machines.
+        self._connection.execute(
+            statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
+        )
+        self._connection.execute(
+            statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
+        )
+        self._connection.execute(statements.DELETE_EMPTY_MACHINES)
+        return len(expired) == _EXPIRED_AT_A_TIME
+
+
+def _state(row: Any) -> MachineState:
+    return MachineState(
+        machine_id=row.machine_id, readings=row.readings, time=row.time, received=row.received, score=score_of(row)
+    )
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _check_file(file: Path, create: bool) -> None:
+    """Raise StoreError if an SQLite file can neither be opened nor created."""
+    if not file.parent.is_dir():
+        raise StoreError(f"{file.parent}: the folder of the store does not exist: create it, or change PDM_STORE_URL")
+    if not create and not file.exists():
+        raise StoreError(
+            f"{file}: the file of the store is gone: restore it, or restart the service to begin without history",
+            _GONE_SECONDS,
+        )

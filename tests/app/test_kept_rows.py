@@ -1,0 +1,130 @@
+"""Readings one by one, in groups and in batches, in any order: the same bits as a table."""
+
+import json
+from datetime import datetime, timedelta
+from itertools import count
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.http.batch_request import read_batch
+from app.problems import Problem
+from app.serving.kept_reading import NewReading, keep_readings, time_key
+from app.serving.served_model import ServedModel
+from app.worker.kept_batch import keep_batch
+from predictive_maintenance.store.store import Store
+from predictive_maintenance.tracking.entities import ModelVersion
+
+NAMES = (f"stream {number}" for number in count())
+START = datetime(2024, 1, 1)  # noqa: DTZ001  as a reading without zone
+
+values = st.floats(450, 550).map(lambda value: round(value, 2))
+ratios = st.none() | st.floats(-5, 5)
+# Minutes: some readings lie exactly at the beginning of another one's window.
+moments = st.integers(0, 40).map(lambda steps: 60 * steps) | st.integers(0, 3000)
+series = st.dictionaries(st.tuples(st.sampled_from("ABC"), moments), st.tuples(values, ratios), min_size=1, max_size=40)
+
+
+@pytest.fixture(scope="module")
+def model(small_engine, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    for name, content in small_engine.files.items():
+        (folder / name).write_bytes(content)
+    return ServedModel.load(folder, ModelVersion(version="1", aliases=(), run_id="run", created=START, tags={}))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store.open(
+        f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}", timeout_seconds=5, synchronous="normal"
+    )
+    yield store
+    store.close()
+
+
+def as_readings(series):
+    return [
+        {"machine_id": machine, "timestamp": (START + timedelta(minutes=minutes)).isoformat(), "heat": heat}
+        | ({} if ratio is None else {"ratio": ratio})
+        for (machine, minutes), (heat, ratio) in series.items()
+    ]
+
+
+def of_table(model, readings):
+    """The probability of each reading in a table of all."""
+    table = pd.DataFrame(readings, columns=["machine_id", "timestamp", "heat", "ratio"])
+    table["timestamp"] = pd.to_datetime(table["timestamp"], format="ISO8601")
+    return model.scorer.probabilities(table.astype({"ratio": float})).tolist()
+
+
+def one_by_one(store, model, name, readings):
+    """The answers to readings that arrive together, but are not sent as a batch."""
+    machine = model.scorer.machine
+    new = [
+        NewReading(model=model, model_name=name, reading=reading, key=time_key(machine, reading, 0))
+        for reading in readings
+    ]
+    answers = [kept.answer for kept in keep_readings(store, new)]
+    assert not any(isinstance(answer, Problem) for answer in answers)
+    return [answer["failure_probability"] for answer in answers]
+
+
+def as_batch(store, model, name, readings):
+    batch = read_batch(
+        json.dumps(readings).encode(), "application/json", 1000, 10_000, 10**6, model.schema, {}, repeats=True
+    )
+    scored, _ = keep_batch(store, batch, model, name, 0)
+    assert not batch.errors
+    return scored.probabilities.tolist()
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(series=series, data=st.data())
+def test_any_way_of_sending_a_series_gives_the_bits_of_the_table(model, store, series, data):
+    readings = as_readings(series)
+    expected = of_table(model, readings)
+    # In the order of times, one at a time.
+    name, found = next(NAMES), {}
+    for row in sorted(range(len(readings)), key=lambda row: readings[row]["timestamp"]):
+        (found[row],) = one_by_one(store, model, name, [readings[row]])
+    assert [found[row] for row in range(len(readings))] == expected
+    # In any order, in one batch.
+    order = data.draw(st.permutations(range(len(readings))))
+    shuffled = [readings[row] for row in order]
+    assert as_batch(store, model, next(NAMES), shuffled) == [expected[row] for row in order]
+    # In any order and in parts of either kind. When all are there, each is answered as in the table.
+    name, left = next(NAMES), list(order)
+    while left:
+        part, left = left[: (size := data.draw(st.integers(1, 9)))], left[size:]
+        send = data.draw(st.sampled_from([one_by_one, as_batch]))
+        send(store, model, name, [readings[row] for row in part])
+    assert one_by_one(store, model, name, shuffled) == [expected[row] for row in order]
+    assert as_batch(store, model, name, readings) == expected
+    assert sum(machine.readings for machine in store.machines(name, most=9)) == len(readings)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(series=series, late=st.tuples(st.sampled_from("ABC"), moments), values=st.tuples(values, ratios))
+def test_a_late_reading_gets_what_a_table_of_the_earlier_ones_gives(model, store, series, late, values):
+    series.pop(late, None)
+    before = {place: cells for place, cells in series.items() if place[1] < late[1] or place[0] != late[0]}
+    name = next(NAMES)
+    if series:
+        as_batch(store, model, name, as_readings(series))
+    (found,) = one_by_one(store, model, name, as_readings({late: values}))
+    assert found == of_table(model, as_readings(before | {late: values}))[-1]
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(series=series)
+def test_the_warning_about_a_short_history_is_that_of_a_reading_with_its_history(model, store, series):
+    name, readings = next(NAMES), sorted(as_readings(series), key=lambda reading: reading["timestamp"])
+    machine = model.scorer.machine
+    for place, reading in enumerate(readings):
+        new = NewReading(model=model, model_name=name, reading=reading, key=time_key(machine, reading, 0))
+        (kept,) = keep_readings(store, [new])
+        history = [earlier for earlier in readings[:place] if earlier["machine_id"] == reading["machine_id"]]
+        about_history = [text for text in kept.answer["warnings"] if "history" in text]
+        assert about_history == model.history_warnings(reading | {"history": history})

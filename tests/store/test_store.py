@@ -1,0 +1,201 @@
+"""The store on SQLite and on PostgreSQL: what is kept, what the windows of a reading read, and what is removed."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictive_maintenance.store.lookback import Lookback
+from predictive_maintenance.store.rows import MachineState, Reading, Score
+from predictive_maintenance.store.store import Store
+from predictive_maintenance.store.times import as_keys, as_times
+from tests.fixtures.run_to_failure import engine
+from tests.paths import REPOSITORY
+
+SCORE = Score(0.25, False, "1")
+
+
+@pytest.fixture
+def store(empty_store_url):
+    store = Store.open(empty_store_url, timeout_seconds=0.3)
+    yield store
+    store.close()
+
+
+def reading(time, received=1_000, score=SCORE, **sensors):
+    return Reading(time=time, received=received, sensors=sensors or {"heat": float(time)}, score=score)
+
+
+def add(store, machine_id, *readings, model="engine"):
+    with store.writing() as transaction:
+        machine = transaction.machines(model, [machine_id])[machine_id]
+        transaction.add([(machine, reading) for reading in readings])
+
+
+def window(store, lookback, first, last=None, machine_id="E1", beginning=None):
+    with store.writing() as transaction:
+        machine = transaction.machines("engine", [machine_id])[machine_id]
+        found = transaction.window(
+            machine,
+            lookback,
+            first=first,
+            beginning=first - int(lookback.length) if beginning is None else beginning,
+            last=first if last is None else last,
+        )
+        return list(found)
+
+
+def test_a_reading_is_kept_with_all_digits_and_its_score(store):
+    add(store, "E1", reading(7, heat=0.1 + 0.2, ratio=-1e-300, mode="größer"))
+    state, (found,) = store.machine("engine", "E1", most=10)
+    assert state == MachineState(machine_id="E1", readings=1, time=7, received=1_000, score=SCORE)
+    assert found == reading(7, heat=0.1 + 0.2, ratio=-1e-300, mode="größer")
+
+
+def test_a_reading_without_score_is_kept(store):
+    add(store, "E1", reading(7, score=None))
+    state, (found,) = store.machine("engine", "E1", most=10)
+    assert state.score is None
+    assert found.score is None
+
+
+def test_the_latest_reading_is_the_state_of_its_machine_whatever_came_last(store):
+    add(store, "E1", reading(7, score=Score(0.7, True, "2")))
+    add(store, "E1", reading(5), reading(6))
+    state, found = store.machine("engine", "E1", most=2)
+    assert (state.time, state.readings, state.score) == (7, 3, Score(0.7, True, "2"))
+    assert [one.time for one in found] == [7, 6]
+    assert [one.time for one in store.machine("engine", "E1", before=6, most=2)[1]] == [5]
+
+
+def test_machines_come_in_pages_in_the_order_of_their_ids(store):
+    for name in ("b", "B", "a", "ä", "Z9"):
+        add(store, name, reading(1))
+    add(store, "c", reading(1), model="another model")
+    assert [machine.machine_id for machine in store.machines("engine", most=3)] == ["B", "Z9", "a"]
+    assert [machine.machine_id for machine in store.machines("engine", after="a", most=3)] == ["b", "ä"]
+    assert store.machine("another model", "a", most=1) is None
+
+
+@pytest.mark.parametrize(
+    ("lookback", "expected"),
+    [
+        (Lookback(length=20), [70, 80, 90]),  # and the one before, which shows that the window is complete
+        (Lookback(length=25), [60, 70, 80, 90]),
+        (Lookback(readings=3), [60, 70, 80, 90]),
+        (Lookback(length=15, readings=4), [50, 60, 70, 80, 90]),
+        (Lookback(length=45, readings=1), [40, 50, 60, 70, 80, 90]),
+        (Lookback(length=500, readings=500), [10, 20, 30, 40, 50, 60, 70, 80, 90]),
+        (Lookback(), [90]),
+    ],
+)
+def test_only_what_the_windows_need_is_read(store, lookback, expected):
+    add(store, "E1", *(reading(time) for time in range(10, 200, 10)))
+    add(store, "E2", reading(85))
+    assert window(store, lookback, first=90) == expected
+
+
+def test_the_readings_of_several_windows_are_read_together(store):
+    add(store, "E1", *(reading(time) for time in range(10, 200, 10)))
+    assert window(store, Lookback(length=10), first=90, last=120) == [80, 90, 100, 110, 120]
+    assert window(store, Lookback(length=10), first=90, machine_id="never seen") == []
+
+
+def test_an_error_undoes_the_whole_transaction(store):
+    add(store, "E1", reading(1))
+
+    def fail_in_the_middle():
+        with store.writing() as transaction:
+            found = transaction.machines("engine", ["E1", "E2"])
+            transaction.add([(machine, reading(2)) for machine in found.values()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_in_the_middle()
+    assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 1)]
+
+
+def test_a_machine_without_readings_is_not_listed(store):
+    with store.writing() as transaction:
+        transaction.machines("engine", ["E1"])
+    assert store.machines("engine", most=9) == []
+    assert store.machine("engine", "E1", most=9) is None
+
+
+def test_what_was_received_long_ago_is_removed_with_machines_that_are_empty_then(store):
+    add(store, "E1", reading(1, received=100), reading(2, received=200))
+    add(store, "E2", reading(1, received=100))
+    with store.writing() as transaction:
+        assert not transaction.remove_received_before(200)
+    assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 1)]
+    assert [one.time for one in store.machine("engine", "E1", most=9)[1]] == [2]
+
+
+def test_removal_goes_on_later_if_there_is_much_to_remove(store):
+    add(store, "E1", *(reading(time, received=time) for time in range(6_000)))
+    with store.writing() as transaction:
+        assert transaction.remove_received_before(5_900)
+    with store.writing() as transaction:
+        assert not transaction.remove_received_before(5_900)
+    assert store.machine("engine", "E1", most=1)[0].readings == 100
+
+
+def test_two_processes_that_write_at_once_lose_nothing(store, empty_store_url):
+    code = f"""
+from tests.store.test_store import add, reading
+from predictive_maintenance.store.store import Store
+import sys
+store = Store.open({empty_store_url!r}, timeout_seconds=30)
+for number in range(100):
+    add(store, f"E{{number % 3}}", reading(2 * number + int(sys.argv[1])))
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(number)], cwd=REPOSITORY) for number in range(2)]
+    assert [writer.wait(120) for writer in writers] == [0, 0]
+    assert [machine.readings for machine in store.machines("engine", most=9)] == [68, 66, 66]
+    times = [one.time for number in range(3) for one in store.machine("engine", f"E{number}", most=999)[1]]
+    assert sorted(times) == list(range(200))
+
+
+def test_threads_that_meet_a_new_machine_together_create_it_once(store):
+    barrier = threading.Barrier(4)
+
+    def run(number):
+        barrier.wait()
+        for _ in range(20):
+            try:
+                add(store, "E1", reading(number))
+                return
+            except Exception as error:  # noqa: BLE001  a lock that was not free in time
+                last = error
+        raise last
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 4)]
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_counters_become_keys_in_the_same_order_and_back(values):
+    times = np.array(values) + 0.0
+    keys = as_keys(times)
+    assert np.array_equal(np.argsort(keys, kind="stable"), np.argsort(times, kind="stable"))
+
+    class Counter:
+        time_is_counter = True
+
+    assert as_times(keys, Counter).tobytes() == times.tobytes()
+
+
+def test_zero_has_one_key():
+    assert as_keys(np.array([-0.0])) == as_keys(np.array([0.0]))
+
+
+def test_the_lookback_is_the_longest_window_of_each_kind():
+    assert Lookback.of(engine()) == Lookback(length=12 * 3_600e6, readings=2)
