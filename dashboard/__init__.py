@@ -1,1 +1,1 @@
-"""Streamlit dashboard: system status, fleet ranking, single machines, model versions. It uses the API over HTTP."""
+"""Streamlit dashboard: system status, fleet ranking, machines over time, model versions. It uses the API over HTTP."""

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from app.schemas.health import Health
+from app.schemas.machines import MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
 from app.schemas.training_runs import TrainingRunList
@@ -71,6 +73,15 @@ class ApiClient:
 
     def thresholds(self) -> Thresholds:
         return self._get("/model/thresholds", Thresholds)
+
+    def machines(self, limit: int, after: str = "") -> MachineList:
+        """Return the latest state of at most `limit` machines in the store, with ids greater than `after`."""
+        return _parse(self._request("GET", "/machines", params={"limit": limit, "after": after}), MachineList)
+
+    def machine_history(self, machine_id: str, limit: int) -> MachineHistory:
+        """Return a machine in the store with its latest readings, at most `limit`."""
+        path = f"/machines/{quote(machine_id, safe='')}"
+        return _parse(self._request("GET", path, params={"limit": limit}), MachineHistory)
 
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""

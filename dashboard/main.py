@@ -29,6 +29,7 @@ st.navigation(
     [
         st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),
         st.Page("app_pages/fleet.py", title="Fleet", icon="🏭", url_path="fleet"),
+        st.Page("app_pages/history.py", title="Machine history", icon="📈", url_path="history"),
         st.Page("app_pages/machine.py", title="Check a machine", icon="🔎", url_path="machine"),
         st.Page("app_pages/models.py", title="Models", icon="🏆", url_path="models"),
     ],

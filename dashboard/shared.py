@@ -1,4 +1,4 @@
-"""Objects shared by all sessions: settings, API client, service monitor, the described machine."""
+"""Objects shared by all sessions: settings, API client, monitors, the described machine."""
 
 import json
 
@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.schemas.model import ModelCard
 from dashboard.api_client import ApiClient
+from dashboard.fleet_monitor import FleetMonitor
 from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings, read_settings
 from predictive_maintenance.machine.machine import Machine
@@ -26,6 +27,11 @@ def api() -> ApiClient:
 @st.cache_resource(show_spinner=False)
 def monitor() -> ServiceMonitor:
     return ServiceMonitor(api=api(), poll_seconds=settings().dashboard_poll_seconds)
+
+
+@st.cache_resource(show_spinner=False)
+def fleet_monitor() -> FleetMonitor:
+    return FleetMonitor(api=api(), poll_seconds=settings().dashboard_poll_seconds)
 
 
 def machine(card: ModelCard | None) -> Machine:

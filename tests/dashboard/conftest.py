@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import shared
 from dashboard.api_client import ApiClient
+from dashboard.fleet_monitor import FleetMonitor
 from dashboard.service_monitor import ServiceMonitor
 from dashboard.settings import Settings
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
@@ -148,6 +149,7 @@ def open_page(api: ApiClient, monitor: ServiceMonitor, monkeypatch: pytest.Monke
     """Opens a page by its file's name, with an optional query string."""
     monkeypatch.setattr(shared, "api", lambda: api)
     monkeypatch.setattr(shared, "monitor", lambda: monitor)
+    monkeypatch.setattr(shared, "fleet_monitor", lambda: FleetMonitor(api=api, poll_seconds=0))
 
     def open_page(name: str, **query: str) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30).run()

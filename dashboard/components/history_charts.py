@@ -1,0 +1,106 @@
+"""Altair charts of one machine over time. No Streamlit.
+
+Each chart is one subject over the same time axis; the charts stand below each other, with plots of the same width.
+"""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from dashboard.components.charts import BLUE, GREY, ORANGE, VERMILION
+from dashboard.machine_history import ALARMS, Timeline
+from predictive_maintenance.machine.machine import Machine
+
+_LABEL_WIDTH = 76
+"""Pixels of the labels beside each plot, so that the plots begin at the same place."""
+_FEW_POINTS = 80
+_PALETTE = (ORANGE, VERMILION, BLUE, "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+_SHAPES = ("square", "cross", "circle", "triangle-up", "diamond", "triangle-down", "stroke")
+
+
+def risk(found: Timeline, threshold: float, machine: Machine) -> alt.LayerChart:
+    """Failure probability over time with the decision threshold, alarms as bands and failures as lines."""
+    points = found.readings[["time", "when", "probability"]].dropna()
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 1]),
+        axis=_value_axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
+    )
+    line = _line(points.rename(columns={"probability": "value"}), y, "Failure probability", ".1%", found, machine)
+    limit = alt.Chart(pd.DataFrame({"value": [threshold]})).mark_rule(strokeDash=[4, 4], color=GREY, strokeWidth=2)
+    return _on_axis(
+        [*_background(found, machine), limit.encode(y=y), line], f"Failure probability; threshold {threshold:.1%}", 190
+    )
+
+
+def sensor(found: Timeline, name: str, machine: Machine) -> alt.LayerChart:
+    """The values of a sensor over time, with alarms as bands and failures as lines."""
+    column = machine.columns[name]
+    title = f"{column.label} ({column.unit})" if column.unit else column.label
+    points = found.readings[["time", "when", name]].dropna().rename(columns={name: "value"})
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=_value_axis(tickCount=4))
+    return _on_axis([*_background(found, machine), _line(points, y, title, ",.6~g", found, machine)], title, 120)
+
+
+def marks(found: Timeline, machine: Machine) -> alt.LayerChart:
+    """Alarms as bars and events as points, one row for each kind."""
+    rows = list(dict.fromkeys(found.marks["row"]))
+    y = alt.Y("row:N", title=None, sort=rows, axis=_value_axis(labelFontSize=11, labelLimit=_LABEL_WIDTH - 6))
+    scale = alt.Scale(domain=rows, range=[_PALETTE[place % len(_PALETTE)] for place in range(len(rows))])
+    shapes = alt.Scale(domain=rows, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(rows))])
+    tips = [
+        alt.Tooltip("row:N", title="Table"), alt.Tooltip("what:N", title="What"), alt.Tooltip("when:N", title="When"),
+    ]  # fmt: skip
+    base = alt.Chart(found.marks).encode(
+        x=_x("start", found, machine), y=y, color=alt.Color("row:N", scale=scale, legend=None), tooltip=tips
+    )
+    bars = base.transform_filter(alt.datum.row == ALARMS).mark_bar(height=12, cornerRadius=2).encode(x2="end:Q")
+    points = base.transform_filter(alt.datum.row != ALARMS).mark_point(filled=True, size=80, opacity=1)
+    layers = [bars, points.encode(shape=alt.Shape("row:N", scale=shapes, legend=None))]
+    return _on_axis(layers, "Alarms and events", 26 * len(rows) + 10)
+
+
+def _background(found: Timeline, machine: Machine) -> list[alt.Chart]:
+    """Alarms and failures behind a line."""
+    layers = []
+    if len(found.alarms):
+        band = alt.Chart(found.alarms).mark_rect(color=ORANGE, opacity=0.25)
+        layers.append(band.encode(x=_x("start", found, machine), x2="end:Q"))
+    if len(found.failures):
+        rule = alt.Chart(found.failures).mark_rule(color=VERMILION, strokeWidth=2)
+        layers.append(rule.encode(x=_x("start", found, machine)))
+    return layers
+
+
+def _line(
+    points: pd.DataFrame, y: alt.Y, title: str, number_format: str, found: Timeline, machine: Machine
+) -> alt.Chart:
+    tips = [alt.Tooltip("value:Q", title=title, format=number_format), alt.Tooltip("when:N", title="When")]
+    mark = {
+        "color": BLUE,
+        "strokeWidth": 1.5,
+        "point": {"color": BLUE, "size": 22} if len(points) <= _FEW_POINTS else False,
+    }
+    return alt.Chart(points).mark_line(**mark).encode(x=_x("time", found, machine), y=y, tooltip=tips)
+
+
+def _on_axis(layers: Sequence[alt.Chart], title: str, height: int) -> alt.LayerChart:
+    return alt.layer(*layers).properties(height=height, title=alt.Title(title, anchor="start", fontSize=13))
+
+
+def _x(name: str, found: Timeline, machine: Machine) -> alt.X:
+    kind = "Q" if machine.time_is_counter else "T"
+    scale = alt.Scale(domain=list(found.span), nice=False, **({} if machine.time_is_counter else {"type": "utc"}))
+    unit = machine.unit(machine.time_name)
+    return alt.X(
+        f"{name}:{kind}",
+        title=unit or None,
+        scale=scale,
+        axis=alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8),
+    )
+
+
+def _value_axis(**options: object) -> alt.Axis:
+    return alt.Axis(minExtent=_LABEL_WIDTH, maxExtent=_LABEL_WIDTH, **options)

@@ -1,0 +1,96 @@
+"""The history of one machine on one time axis: readings, alarms, events."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from app.schemas.machines import Alarm, MachineHistory
+from dashboard.machine_time import axis_value, elapsed_text, exact_text
+from predictive_maintenance.machine.machine import Machine
+
+FAILURES, ALARMS = "failures", "Alarms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """What happened to a machine from the oldest of its shown readings on. Times are axis values, see `machine_time`.
+
+    `readings` has the columns time, when (text), probability and those of the sensors, in the order of time; values may be
+    missing. `marks` has a row for each alarm and event: row (its label), start, end (that of an event is its start), when,
+    what, is_failure. `earlier` is the number of alarms and events before the oldest reading.
+    """
+
+    readings: pd.DataFrame
+    marks: pd.DataFrame
+    earlier: int
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The first and the last time."""
+        times = self.readings["time"]
+        return float(times.iloc[0]), float(
+            max(times.iloc[-1], self.marks["end"].max() if len(self.marks) else times.iloc[-1])
+        )
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        return self.marks[self.marks["is_failure"].astype(bool)]
+
+    @property
+    def alarms(self) -> pd.DataFrame:
+        return self.marks[self.marks["row"] == ALARMS]
+
+
+def timeline(found: MachineHistory, machine: Machine) -> Timeline:
+    """Return the timeline of a machine in the store. An alarm that is open ends with the latest reading."""
+    latest = found.latest[::-1]
+    readings = pd.DataFrame(
+        {
+            "time": [axis_value(reading.time) for reading in latest],
+            "when": [exact_text(reading.time) for reading in latest],
+            "probability": pd.Series([reading.failure_probability for reading in latest], dtype=float),
+            **{
+                name: pd.Series([reading.values.get(name) for reading in latest], dtype=float)
+                for name in machine.sensor_names
+            },
+        }
+    )
+    failures = _failure_table(machine)
+    labels = {name: table.label for name, table in machine.description.events.items()}
+    marks = pd.DataFrame(
+        [
+            *(_alarm_mark(alarm, found, machine) for alarm in found.alarms),
+            *(
+                (
+                    labels.get(event.table, event.table), axis_value(event.time), axis_value(event.time),
+                    exact_text(event.time), event.type or labels.get(event.table, event.table), event.table == failures,
+                )
+                for event in found.events
+            ),
+        ],
+        columns=["row", "start", "end", "when", "what", "is_failure"],
+    )  # fmt: skip
+    first = readings["time"].iloc[0]
+    shown = marks[marks["end"] >= first] if len(marks) else marks
+    shown = shown.assign(start=shown["start"].clip(lower=first))
+    return Timeline(readings=readings, marks=shown.reset_index(drop=True), earlier=len(marks) - len(shown))
+
+
+def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, bool]:
+    end = found.time if alarm.closed is None else alarm.closed
+    state = "open" if alarm.closed is None else f"closed by {alarm.closed_by}"
+    text = f"{exact_text(alarm.opened)} to {exact_text(end)}"
+    what = f"{state}, {elapsed_text(alarm.opened, end, machine)}"
+    return ALARMS, axis_value(alarm.opened), axis_value(end), text, what, False
+
+
+def _failure_table(machine: Machine) -> str:
+    failures = machine.description.label.failures
+    return failures.table if failures else FAILURES
+
+
+def charted_sensors(found: Timeline, machine: Machine) -> list[str]:
+    """Return the sensors with a value in the readings, those that are measured before attributes of the machine."""
+    present = [name for name in machine.sensor_names if found.readings[name].notna().any()]
+    attributes = {name for names in machine.attribute_tables.values() for name in names}
+    return sorted(present, key=lambda name: name in attributes)
