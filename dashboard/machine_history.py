@@ -90,7 +90,6 @@ def _failure_table(machine: Machine) -> str:
 
 
 def charted_sensors(found: Timeline, machine: Machine) -> list[str]:
-    """Return the sensors with a value in the readings, those that are measured before attributes of the machine."""
-    present = [name for name in machine.sensor_names if found.readings[name].notna().any()]
+    """Return the sensors with a value in the readings, without attributes of the machine, which a reading does not measure."""
     attributes = {name for names in machine.attribute_tables.values() for name in names}
-    return sorted(present, key=lambda name: name in attributes)
+    return [name for name in machine.sensor_names if name not in attributes and found.readings[name].notna().any()]

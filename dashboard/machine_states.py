@@ -7,7 +7,7 @@ import pandas as pd
 
 from app.schemas.machines import MachineSummary
 from app.schemas.model import ModelCard
-from dashboard.machine_time import axis_value, elapsed_text, time_text
+from dashboard.machine_time import axis_value, elapsed_text
 from predictive_maintenance.machine.machine import Machine
 
 _MILLISECONDS_PER_HOUR = 3_600_000
@@ -16,8 +16,9 @@ _MILLISECONDS_PER_HOUR = 3_600_000
 def ranked_states(machines: Iterable[MachineSummary], card: ModelCard, machine: Machine) -> pd.DataFrame:
     """Return a row for each machine: open alarms first, then by failure probability.
 
-    The columns are machine_id, has_alarm, alarm (since when and how long), level (see `risk_level`), probability, time (of the
-    latest reading), hours_behind (the hours between this and the newest reading of all machines), readings, version.
+    The columns are machine_id, has_alarm, opened (the time), open_for (text, up to the latest reading), level (see
+    `risk_level`), probability, time (of the latest reading), hours_behind (the hours between it and the newest reading of all
+    machines), readings, version.
     """
     rows = [_row(state, card, machine) for state in machines]
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -27,14 +28,26 @@ def ranked_states(machines: Iterable[MachineSummary], card: ModelCard, machine: 
     return table.drop(columns="seen")
 
 
-_COLUMNS = ("machine_id", "has_alarm", "alarm", "level", "probability", "time", "seen", "readings", "version")
+_COLUMNS = (
+    "machine_id",
+    "has_alarm",
+    "opened",
+    "open_for",
+    "level",
+    "probability",
+    "time",
+    "seen",
+    "readings",
+    "version",
+)
 
 
 def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any, ...]:
     return (
         state.machine_id,
         state.alarm is not None,
-        _open_since(state, machine),
+        state.alarm and state.alarm.opened,
+        elapsed_text(state.alarm.opened, state.time, machine) if state.alarm else "",
         risk_level(state, card),
         state.failure_probability,
         state.time,
@@ -42,16 +55,6 @@ def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any,
         axis_value(state.received if machine.time_is_counter else state.time),
         state.readings,
         state.model_version,
-    )
-
-
-def _open_since(state: MachineSummary, machine: Machine) -> str:
-    """Since when an alarm is open, and for how long up to the latest reading; '' without an alarm."""
-    if state.alarm is None:
-        return ""
-    opened = state.alarm.opened
-    return f"{time_text(opened, machine)} ({elapsed_text(opened, state.time, machine)})".replace(
-        "\N{NO-BREAK SPACE}", " "
     )
 
 

@@ -9,14 +9,17 @@ import altair as alt
 import pandas as pd
 
 from dashboard.components.charts import BLUE, GREY, ORANGE, VERMILION
+from dashboard.formatting import percent
 from dashboard.machine_history import ALARMS, Timeline
 from predictive_maintenance.machine.machine import Machine
 
 _LABEL_WIDTH = 76
 """Pixels of the labels beside each plot, so that the plots begin at the same place."""
+_RISK_HEIGHT, _SENSOR_HEIGHT, _ROW_HEIGHT, _AROUND_HEIGHT = 250, 180, 26, 80
+"""Pixels. The first two include the title and the axis, which take the last one."""
 _FEW_POINTS = 80
-_PALETTE = (ORANGE, VERMILION, BLUE, "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
-_SHAPES = ("square", "cross", "circle", "triangle-up", "diamond", "triangle-down", "stroke")
+_SHAPES = ("circle", "triangle-up", "diamond", "triangle-down", "cross")
+_COLOURS = (BLUE, "#009E73", "#CC79A7", "#56B4E9", GREY)
 
 
 def risk(found: Timeline, threshold: float, machine: Machine) -> alt.LayerChart:
@@ -28,10 +31,14 @@ def risk(found: Timeline, threshold: float, machine: Machine) -> alt.LayerChart:
         scale=alt.Scale(domain=[0, 1]),
         axis=_value_axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
     )
-    line = _line(points.rename(columns={"probability": "value"}), y, "Failure probability", ".1%", found, machine)
+    line = _line(points.rename(columns={"probability": "value"}), y, "Failure probability", ".1%", machine)
     limit = alt.Chart(pd.DataFrame({"value": [threshold]})).mark_rule(strokeDash=[4, 4], color=GREY, strokeWidth=2)
     return _on_axis(
-        [*_background(found, machine), limit.encode(y=y), line], f"Failure probability; threshold {threshold:.1%}", 190
+        [*_background(found, machine), limit.encode(y=y), line],
+        f"Failure probability; threshold {percent(threshold)}",
+        _RISK_HEIGHT,
+        found,
+        machine,
     )
 
 
@@ -40,26 +47,45 @@ def sensor(found: Timeline, name: str, machine: Machine) -> alt.LayerChart:
     column = machine.columns[name]
     title = f"{column.label} ({column.unit})" if column.unit else column.label
     points = found.readings[["time", "when", name]].dropna().rename(columns={name: "value"})
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=_value_axis(tickCount=4))
-    return _on_axis([*_background(found, machine), _line(points, y, title, ",.6~g", found, machine)], title, 120)
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=_value_axis(tickCount=4, format=",.6~g"))
+    return _on_axis(
+        [*_background(found, machine), _line(points, y, title, ",.6~g", machine)], title, _SENSOR_HEIGHT, found, machine
+    )
 
 
 def marks(found: Timeline, machine: Machine) -> alt.LayerChart:
     """Alarms as bars and events as points, one row for each kind."""
     rows = list(dict.fromkeys(found.marks["row"]))
-    y = alt.Y("row:N", title=None, sort=rows, axis=_value_axis(labelFontSize=11, labelLimit=_LABEL_WIDTH - 6))
-    scale = alt.Scale(domain=rows, range=[_PALETTE[place % len(_PALETTE)] for place in range(len(rows))])
-    shapes = alt.Scale(domain=rows, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(rows))])
+    y = alt.Y(
+        "row:N",
+        title=None,
+        sort=rows,
+        axis=_value_axis(labelFontSize=11, labelLimit=_LABEL_WIDTH - 6, labelOverlap=False),
+    )
+    own = _styles(found, rows)
+    scale = alt.Scale(domain=rows, range=[colour for colour, _ in own])
+    shapes = alt.Scale(domain=rows, range=[shape for _, shape in own])
     tips = [
         alt.Tooltip("row:N", title="Table"), alt.Tooltip("what:N", title="What"), alt.Tooltip("when:N", title="When"),
     ]  # fmt: skip
     base = alt.Chart(found.marks).encode(
-        x=_x("start", found, machine), y=y, color=alt.Color("row:N", scale=scale, legend=None), tooltip=tips
+        x=_x("start", machine), y=y, color=alt.Color("row:N", scale=scale, legend=None), tooltip=tips
     )
     bars = base.transform_filter(alt.datum.row == ALARMS).mark_bar(height=12, cornerRadius=2).encode(x2="end:Q")
     points = base.transform_filter(alt.datum.row != ALARMS).mark_point(filled=True, size=80, opacity=1)
     layers = [bars, points.encode(shape=alt.Shape("row:N", scale=shapes, legend=None))]
-    return _on_axis(layers, "Alarms and events", 26 * len(rows) + 10)
+    return _on_axis(layers, "Alarms and events", _ROW_HEIGHT * len(rows) + _AROUND_HEIGHT, found, machine)
+
+
+def _styles(found: Timeline, rows: Sequence[str]) -> list[tuple[str, str]]:
+    """Colour and shape of each row: those of alarms and failures as in the other charts, those of other events in turn."""
+    failures = set(found.failures["row"])
+    own = [row for row in rows if row != ALARMS and row not in failures]
+    fixed = {ALARMS: (ORANGE, "square")} | dict.fromkeys(failures, (VERMILION, "square"))
+    return [
+        fixed.get(row) or (_COLOURS[own.index(row) % len(_COLOURS)], _SHAPES[own.index(row) % len(_SHAPES)])
+        for row in rows
+    ]
 
 
 def _background(found: Timeline, machine: Machine) -> list[alt.Chart]:
@@ -67,39 +93,34 @@ def _background(found: Timeline, machine: Machine) -> list[alt.Chart]:
     layers = []
     if len(found.alarms):
         band = alt.Chart(found.alarms).mark_rect(color=ORANGE, opacity=0.25)
-        layers.append(band.encode(x=_x("start", found, machine), x2="end:Q"))
+        layers.append(band.encode(x=_x("start", machine), x2="end:Q"))
     if len(found.failures):
         rule = alt.Chart(found.failures).mark_rule(color=VERMILION, strokeWidth=2)
-        layers.append(rule.encode(x=_x("start", found, machine)))
+        layers.append(rule.encode(x=_x("start", machine)))
     return layers
 
 
-def _line(
-    points: pd.DataFrame, y: alt.Y, title: str, number_format: str, found: Timeline, machine: Machine
-) -> alt.Chart:
+def _line(points: pd.DataFrame, y: alt.Y, title: str, number_format: str, machine: Machine) -> alt.Chart:
     tips = [alt.Tooltip("value:Q", title=title, format=number_format), alt.Tooltip("when:N", title="When")]
     mark = {
         "color": BLUE,
         "strokeWidth": 1.5,
         "point": {"color": BLUE, "size": 22} if len(points) <= _FEW_POINTS else False,
     }
-    return alt.Chart(points).mark_line(**mark).encode(x=_x("time", found, machine), y=y, tooltip=tips)
+    return alt.Chart(points).mark_line(**mark).encode(x=_x("time", machine), y=y, tooltip=tips)
 
 
-def _on_axis(layers: Sequence[alt.Chart], title: str, height: int) -> alt.LayerChart:
-    return alt.layer(*layers).properties(height=height, title=alt.Title(title, anchor="start", fontSize=13))
+def _on_axis(layers: Sequence[alt.Chart], title: str, height: int, found: Timeline, machine: Machine) -> alt.LayerChart:
+    """Layers over the whole time. Invisible marks at its ends extend the axis; domains of layers with bars do not merge."""
+    ends = alt.Chart(pd.DataFrame({"time": found.span})).mark_rule(opacity=0).encode(x=_x("time", machine))
+    return alt.layer(ends, *layers).properties(height=height, title=alt.Title(title, anchor="start", fontSize=13))
 
 
-def _x(name: str, found: Timeline, machine: Machine) -> alt.X:
-    kind = "Q" if machine.time_is_counter else "T"
-    scale = alt.Scale(domain=list(found.span), nice=False, **({} if machine.time_is_counter else {"type": "utc"}))
-    unit = machine.unit(machine.time_name)
-    return alt.X(
-        f"{name}:{kind}",
-        title=unit or None,
-        scale=scale,
-        axis=alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8),
-    )
+def _x(name: str, machine: Machine) -> alt.X:
+    kind, scale = ("Q", alt.Scale(zero=False)) if machine.time_is_counter else ("T", alt.Scale(type="utc"))
+    scale.nice = False
+    axis = alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8)
+    return alt.X(f"{name}:{kind}", title=machine.unit(machine.time_name) or None, scale=scale, axis=axis)
 
 
 def _value_axis(**options: object) -> alt.Axis:

@@ -119,6 +119,7 @@ def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine
         on_select="rerun",
         selection_mode="single-cell",
         key=TABLE,
+        placeholder="",
     )
     count = (
         f"The first {MAX_ROWS:,} of {len(matching):,} machines"
@@ -149,14 +150,14 @@ def _open_selected() -> None:
 
 def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) -> pd.DataFrame:
     silent = states["hours_behind"].map(lambda hours: duration(hours * 3600) if hours > silent_hours else "")
-    latest = states["time"] if machine.time_is_counter else pd.to_datetime(states["time"], format="ISO8601", utc=True)
     return pd.DataFrame(
         {
             "machine": states["machine_id"],
-            "alarm": states["alarm"].map(lambda since: f"🔔 since {since}" if since else ""),
+            "alarm": states["open_for"].map(lambda text: f"🔔 {text}" if text else ""),
             "risk": states["level"].map(LEVEL_LABELS),
             "probability": states["probability"].astype(float) * 100,
-            "time": latest,
+            "time": _times(states["time"], machine),
+            "opened": _times(states["opened"], machine),
             "silent": silent,
             "readings": states["readings"],
             "version": states["version"].fillna(NO_VALUE),
@@ -164,18 +165,27 @@ def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) 
     )
 
 
+def _times(times: pd.Series, machine: Machine) -> pd.Series:
+    return times.astype(float) if machine.time_is_counter else pd.to_datetime(times, format="ISO8601", utc=True)
+
+
 def _column_config(machine: Machine) -> dict[str, Any]:
     config = st.column_config
-    unit = machine.unit(machine.time_name)
     return {
         "machine": config.TextColumn("Machine", pinned=True),
-        "alarm": config.TextColumn("Open alarm", width=320),
+        "alarm": config.TextColumn("Open alarm", help="How long, up to the latest reading.", width=115),
         "risk": config.TextColumn("Risk", width=135),
         "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
-        "time": config.NumberColumn(f"Latest reading ({unit})" if unit else "Latest reading")
-        if machine.time_is_counter
-        else config.DatetimeColumn("Latest reading (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
+        "time": _time_column("Latest reading", machine),
+        "opened": _time_column("Alarm since", machine),
         "silent": config.TextColumn("Silent for", width="small"),
         "readings": config.NumberColumn("Readings", format="localized", width="small"),
         "version": config.TextColumn("Version", width="small"),
     }
+
+
+def _time_column(label: str, machine: Machine) -> Any:
+    if machine.time_is_counter:
+        unit = machine.unit(machine.time_name)
+        return st.column_config.NumberColumn(f"{label} ({unit})" if unit else label)
+    return st.column_config.DatetimeColumn(f"{label} (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")

@@ -43,10 +43,12 @@ class ServiceTransport(httpx.BaseTransport):
     """Sends the dashboard's requests to an API in this process.
 
     The API starts with the first request, so a test can change the registry before. A `fault` is raised instead of a response.
+    `answers` are responses by path that replace those of the API: a status and a JSON body.
     """
 
     start: Callable[[], TestClient]
     fault: Exception | None = None
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     requested_paths: list[str] = field(default_factory=list)
 
     @cached_property
@@ -57,6 +59,9 @@ class ServiceTransport(httpx.BaseTransport):
         self.requested_paths.append(request.url.path)
         if self.fault:
             raise self.fault
+        if answer := self.answers.get(request.url.path):
+            status, body = answer
+            return httpx.Response(status, json=body, request=request)
         response = self.service.request(
             request.method, str(request.url), content=request.read(), headers=dict(request.headers)
         )
@@ -145,11 +150,19 @@ def monitor(api: ApiClient, clock: FakeClock) -> ServiceMonitor:
 
 
 @pytest.fixture
-def open_page(api: ApiClient, monitor: ServiceMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def fleet_monitor(api: ApiClient, clock: FakeClock) -> FleetMonitor:
+    """A monitor that reads the machines at every call."""
+    return FleetMonitor(api=api, poll_seconds=0, clock=clock)
+
+
+@pytest.fixture
+def open_page(
+    api: ApiClient, monitor: ServiceMonitor, fleet_monitor: FleetMonitor, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """Opens a page by its file's name, with an optional query string."""
     monkeypatch.setattr(shared, "api", lambda: api)
     monkeypatch.setattr(shared, "monitor", lambda: monitor)
-    monkeypatch.setattr(shared, "fleet_monitor", lambda: FleetMonitor(api=api, poll_seconds=0))
+    monkeypatch.setattr(shared, "fleet_monitor", lambda: fleet_monitor)
 
     def open_page(name: str, **query: str) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30).run()

@@ -1,0 +1,155 @@
+"""The page of one machine in the store over time."""
+
+import json
+
+import pytest
+
+from app.schemas.machines import MachineHistory
+from dashboard.machine_history import timeline
+from predictive_maintenance.machine.machine_json import to_plain
+from predictive_maintenance.machine.milling import MILLING
+from tests.fixtures.pumps import pump
+
+from .conftest import page_text
+from .stored_machines import alarm, history, problem, stored, summary, turbofan
+
+
+@pytest.fixture
+def small(small_engine):
+    return small_engine
+
+
+@pytest.fixture
+def hours(transport):
+    """Readings of E7 every hour from 00:00 to 09:00, of which the 4th has no value of the optional sensor."""
+    readings = [
+        {
+            "time": f"2024-05-01T0{hour}:00:00Z",
+            "failure_probability": hour / 10,
+            "values": {"heat": 500.0 + hour, "ratio": 0.5},
+        }
+        for hour in range(10)
+    ]
+    del readings[3]["values"]["ratio"]
+    transport.answers["/machines"] = stored(summary("E7"), summary("E8"))
+    return readings[::-1]
+
+
+@pytest.fixture
+def described(monitor):
+    """A function that makes the service describe another machine."""
+
+    def describe(machine):
+        card = monitor.snapshot().model_card
+        monitor.api.model_card = lambda: card.model_copy(update={"machine": to_plain(machine)})
+        monitor._registry_polled_at = float("-inf")
+
+    return describe
+
+
+def charts(page):
+    return [json.loads(chart.proto.spec) for chart in page.get("vega_lite_chart")]
+
+
+def titles(page):
+    return [chart["title"]["text"] for chart in charts(page)]
+
+
+def test_a_posted_reading_is_shown_with_its_sensors(open_page, transport):
+    for hour in (10, 11, 12):
+        reading = {"machine_id": "E 7/a", "timestamp": f"2024-05-01T{hour}:00:00Z", "heat": 500.0 + hour}
+        last = transport.service.post("/readings", json=reading).json()
+    page = open_page("history", machine="E 7/a")
+    text = page_text(page)
+    assert "2024-05-01 12:00 UTC" in text
+    assert f"{last['failure_probability']:.1%}".replace("%", " %") in text
+    assert "The latest 3 of 3 readings are shown." in text
+    assert titles(page)[1:] == ["Heat (K)"]  # the optional sensor has no value
+
+
+def test_without_a_machine_in_the_url_one_is_selected_and_the_url_names_it(open_page, transport, hours):
+    transport.answers["/machines/E8"] = history("E8", hours)
+    page = open_page("history")
+    assert "Select a machine" in page_text(page)
+    page.selectbox[0].set_value("E8").run()
+    assert page.query_params["machine"] == "E8"
+    assert titles(page)[1:] == ["Heat (K)", "Ratio"]
+
+
+def test_an_open_alarm_is_shown_with_its_age(open_page, transport, hours):
+    transport.answers["/machines/E7"] = history(
+        "E7",
+        hours,
+        alarm={"opened": "2024-05-01T06:00:00Z", "failure_probability": 0.6},
+        alarms=[alarm("2024-05-01T06:00:00Z"), alarm("2024-05-01T01:00:00Z", "2024-05-01T03:00:00Z", "decisions")],
+    )
+    page = open_page("history", machine="E7")
+    text = page_text(page)
+    assert "🔔 Open for 3 hours" in text
+    assert "since 2024-05-01 06:00 UTC, at 60.0 %" in text
+    assert "| 2024-05-01 06:00 UTC | **open** | 3 hours | — |" in text
+    assert "| 2024-05-01 01:00 UTC | 2024-05-01 03:00 UTC | 2 hours | decisions |" in text
+    assert "Alarms and events" in titles(page)
+
+
+def test_events_have_the_labels_of_their_tables(open_page, transport, hours, described):
+    transport.answers["/machines/E7"] = history(
+        "E7", hours, events=[{"table": "service", "time": "2024-05-01T02:00:00Z", "type": "seal"}]
+    )
+    described(pump())
+    page = open_page("history", machine="E7")
+    chart = charts(page)[titles(page).index("Alarms and events")]
+    assert '"Service"' in json.dumps(chart)
+
+
+def test_a_machine_that_the_store_does_not_have_is_named(open_page, transport, hours):
+    transport.answers["/machines/E[9](x)"] = 404, problem(404, "the store has no readings of a machine 'E[9](x)'")
+    page = open_page("history", machine="E[9](x)")
+    assert "The history of E[9](x) is not available" in page_text(page)
+    assert "[9](x)" not in page.error[0].value
+
+
+def test_the_page_of_a_machine_with_a_counter_has_an_axis_in_its_unit(open_page, transport, described):
+    readings = [
+        {"time": float(cycle), "failure_probability": 0.1, "values": {"t24": 640.0 + cycle}} for cycle in (5, 4, 3)
+    ]
+    transport.answers["/machines"] = stored(summary("engine 1", time=5.0))
+    transport.answers["/machines/engine 1"] = history(
+        "engine 1", readings, alarm={"opened": 4.0, "failure_probability": 0.9}, alarms=[alarm(4.0)]
+    )
+    described(turbofan())
+    page = open_page("history", machine="engine 1")
+    text = page_text(page).replace("\N{NO-BREAK SPACE}", " ")
+    assert "🔔 Open for 1 cycle" in text
+    assert "since 4 cycle, at 90.0 %" in text
+    layers = charts(page)[0]["layer"]
+    assert layers[0]["encoding"]["x"]["title"] == "cycle"
+    assert layers[0]["encoding"]["x"]["type"] == "quantitative"
+
+
+def test_a_machine_that_is_scored_without_history_has_no_page(open_page, described):
+    described(MILLING)
+    assert "scores each reading of the milling machine alone" in page_text(open_page("history"))
+
+
+def test_an_alarm_before_the_readings_is_clipped_and_what_ended_before_them_is_counted(hours):
+    _, body = history(
+        "E7",
+        hours,
+        alarms=[
+            alarm("2024-04-30T20:00:00Z", "2024-05-01T02:00:00Z", "failure"),
+            alarm("2024-04-30T10:00:00Z", "2024-04-30T12:00:00Z", "decisions"),
+        ],
+        events=[
+            {"table": "failures", "time": "2024-05-01T02:00:00Z", "type": "seal"},
+            {"table": "failures", "time": "2024-04-01T02:00:00Z", "type": "seal"},
+            {"table": "errors", "time": "2024-05-01T11:00:00Z", "type": ""},
+        ],
+    )
+    shown = timeline(MachineHistory.model_validate(body), pump())
+    assert shown.earlier == 2
+    assert shown.marks["row"].tolist() == ["Alarms", "Failures", "Errors"]
+    first, last = shown.span
+    assert shown.alarms["start"].tolist() == [first]
+    assert len(shown.failures) == 1
+    assert (last - first) / 3_600_000 == 11  # to the event after the last reading
