@@ -30,7 +30,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     help="Host name that browsers may use. Can be repeated.  [default: localhost if --host is local, otherwise any]",
 )
 def main(host: str, port: int, start_api: bool, machine: str | None, allowed_hosts: tuple[str, ...]) -> None:
-    """Start the dashboard: system status, fleet ranking, single machines, model versions."""
+    """Start the dashboard: system status, fleet ranking, machines over time, model versions."""
     warn_of_unknown_variables()
     try:
         settings = read_settings()

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,8 +165,12 @@ class Server(Process):
 @pytest.fixture(scope="module")
 def model_dir(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `export` writes it, with the small model as version 1."""
-    folder = tmp_path_factory.mktemp("model")
-    for name, content in small.files.items():
+    return write_version(small.files, tmp_path_factory.mktemp("model"))
+
+
+def write_version(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write version 1 to the folder as `export` does, and return the folder."""
+    for name, content in files.items():
         (folder / name).write_bytes(content)
     version = ModelVersion(version="1", aliases=(), run_id="run", created=datetime(2026, 1, 1, tzinfo=UTC), tags={})
     (folder / VERSION_FILE).write_text(version.to_json())

@@ -28,13 +28,21 @@ from predictive_maintenance.tracking.runs import FlowRun
 from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
 
+from .conftest import write_version
+
 pytestmark = pytest.mark.browser
 
 expect.set_options(timeout=30_000)  # milliseconds; a page takes seconds on a busy machine
 
 CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
-PAGES = {"status": "System status", "fleet": "Fleet", "machine": "Check a machine", "models": "Models"}
+PAGES = {
+    "status": "System status",
+    "fleet": "Fleet",
+    "history": "Machine history",
+    "machine": "Check a machine",
+    "models": "Models",
+}
 SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 
 
@@ -215,6 +223,40 @@ def test_a_file_of_10000_readings_is_ranked_and_one_of_its_machines_is_checked(d
     expect(page.get_by_label("Machine", exact=True)).to_have_value(re.compile("^press 77"))
     page.go_back()
     expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+
+
+def test_readings_that_are_posted_appear_on_the_fleet_and_on_the_page_of_their_machine(
+    make_dashboard, make_server, small_engine, browser, tmp_path
+):
+    (folder := tmp_path / "engine").mkdir()
+    write_version(small_engine.files, folder)
+    service = make_server(PDM_MODEL_DIR=str(folder), PDM_STORE_URL=f"sqlite:///{tmp_path / 'store.db'}")
+    dashboard = make_dashboard(service.url)
+    dashboard.up()
+    page = dashboard.open(browser, "/fleet")
+    expect(page.get_by_text("The store has no readings yet")).to_be_visible()
+    for hour in range(12):
+        reading = {"machine_id": "engine <7>", "timestamp": f"2024-05-01T{hour:02}:00:00Z", "heat": 500.0 + 3 * hour}
+        assert httpx.post(f"{service.url}/readings", json=reading).status_code == 200
+    expect(page.get_by_text("12 readings in the store")).to_be_visible()
+    table = page.get_by_test_id("stDataFrame")
+    wait_until_drawn(page)
+    assert fits_the_width(page)
+    save_screenshot(page, "fleet-stored")
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 60, box["y"] + 52)
+    expect(page.get_by_role("heading", name="Machine history")).to_be_visible()
+    expect(page).to_have_url(re.compile("history.machine=engine"))
+    expect(page.get_by_text("The latest 12 of 12 readings are shown.")).to_be_visible()
+    wait_until_drawn(page)
+    assert fits_the_width(page)
+    save_screenshot(page, "history-stored")
+    assert (
+        httpx.post(f"{service.url}/readings", json=reading | {"timestamp": "2024-05-01T12:00:00Z"}).status_code == 200
+    )
+    expect(page.get_by_text("The latest 13 of 13 readings are shown.")).to_be_visible()
+    assert page.get_by_test_id("stException").count() == 0
+    assert dashboard.problems == []
 
 
 def test_a_banner_is_shown_from_the_end_of_the_service_to_its_restart(dashboard, service, browser):
