@@ -1,14 +1,22 @@
 """The history of one machine on one time axis: readings, alarms, events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from app.schemas.machines import Alarm, MachineHistory
 from dashboard.machine_time import axis_value, elapsed_text, exact_text
+from predictive_maintenance.history.features import window_columns
+from predictive_maintenance.history.machine_rows import Times
+from predictive_maintenance.history.time_order import as_times
+from predictive_maintenance.machine.history import WindowFeature
 from predictive_maintenance.machine.machine import Machine
 
 FAILURES, ALARMS = "failures", "Alarms"
+_SHOWN_STATISTICS = ("mean", "min", "max")
+"""The statistics of windows that have the scale of their sensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +25,13 @@ class Timeline:
 
     `readings` has the columns time, when (text), probability and those of the sensors, in the order of time; values may be
     missing. `marks` has a row for each alarm and event: row (its label), start, end (that of an event is its start), when,
-    what, is_failure. `earlier` is the number of alarms and events before the oldest reading.
+    what, is_failure. `earlier` is the number of alarms and events before the oldest reading. `times` (n,) are those of the
+    readings for `predictive_maintenance.history`. `is_whole` is false if the store has older readings.
     """
 
     readings: pd.DataFrame
+    times: Times
+    is_whole: bool
     marks: pd.DataFrame
     earlier: int
 
@@ -73,7 +84,13 @@ def timeline(found: MachineHistory, machine: Machine) -> Timeline:
     first = readings["time"].iloc[0]
     shown = marks[marks["end"] >= first] if len(marks) else marks
     shown = shown.assign(start=shown["start"].clip(lower=first))
-    return Timeline(readings=readings, marks=shown.reset_index(drop=True), earlier=len(marks) - len(shown))
+    return Timeline(
+        readings=readings,
+        times=as_times([reading.time for reading in latest], machine),
+        is_whole=len(latest) == found.readings,
+        marks=shown.reset_index(drop=True),
+        earlier=len(marks) - len(shown),
+    )
 
 
 def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, bool]:
@@ -93,3 +110,32 @@ def charted_sensors(found: Timeline, machine: Machine) -> list[str]:
     """Return the sensors with a value in the readings, without attributes of the machine, which a reading does not measure."""
     attributes = {name for names in machine.attribute_tables.values() for name in names}
     return [name for name in machine.sensor_names if name not in attributes and found.readings[name].notna().any()]
+
+
+def shown_windows(machine: Machine) -> dict[str, dict[str, WindowFeature]]:
+    """Return the windows that the charts can show, by their text, such as "mean of 12 h": the feature of each sensor."""
+    found: dict[str, dict[str, WindowFeature]] = {}
+    for feature in machine.window_features.values():
+        if feature.statistic in _SHOWN_STATISTICS:
+            text = feature.label.removeprefix(f"{machine.columns[feature.sensor].label}, ")
+            found.setdefault(text, {})[feature.sensor] = feature
+    return found
+
+
+def window_values(found: Timeline, features: Mapping[str, WindowFeature], machine: Machine) -> dict[str, pd.Series]:
+    """Return the statistics at each reading, by sensor, as the model gets them.
+
+    They are missing where a window begins before the readings.
+    """
+    count = len(found.times)
+    sensors = {name: found.readings[name].to_numpy() for name in features}
+    columns = window_columns(machine, sensors, found.times, np.array([0, count]), np.arange(count))
+    values = {}
+    for name, feature in features.items():
+        within = found.is_whole | (
+            np.arange(1, count + 1) >= feature.span.readings
+            if feature.span.readings
+            else found.times - found.times[0] >= feature.span.length
+        )
+        values[name] = pd.Series(np.where(within, columns[feature.name], np.nan))
+    return values

@@ -18,6 +18,13 @@ _LABEL_WIDTH = 76
 _RISK_HEIGHT, _SENSOR_HEIGHT, _ROW_HEIGHT, _AROUND_HEIGHT = 250, 180, 26, 80
 """Pixels. The first two include the title and the axis, which take the last one."""
 _FEW_POINTS = 80
+_WINDOW_COLOUR = "#009E73"
+_TIME_FORMATS = {
+    **dict.fromkeys(("milliseconds", "seconds"), "%H:%M:%S"),
+    **dict.fromkeys(("minutes", "hours"), "%H:%M"),
+    **dict.fromkeys(("day", "date", "week", "month", "quarter"), "%b %d"),
+    "year": "%Y",
+}
 _SHAPES = ("circle", "triangle-up", "diamond", "triangle-down", "cross")
 _COLOURS = (BLUE, "#009E73", "#CC79A7", "#56B4E9", GREY)
 
@@ -42,15 +49,19 @@ def risk(found: Timeline, threshold: float, machine: Machine) -> alt.LayerChart:
     )
 
 
-def sensor(found: Timeline, name: str, machine: Machine) -> alt.LayerChart:
-    """The values of a sensor over time, with alarms as bands and failures as lines."""
+def sensor(
+    found: Timeline, name: str, machine: Machine, window: pd.Series | None = None, window_text: str = ""
+) -> alt.LayerChart:
+    """The values of a sensor over time, with alarms as bands and failures as lines; `window` is a statistic at each reading."""
     column = machine.columns[name]
     title = f"{column.label} ({column.unit})" if column.unit else column.label
-    points = found.readings[["time", "when", name]].dropna().rename(columns={name: "value"})
+    points = found.readings[["time", "when", name]].rename(columns={name: "value"})
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=_value_axis(tickCount=4, format=",.6~g"))
-    return _on_axis(
-        [*_background(found, machine), _line(points, y, title, ",.6~g", machine)], title, _SENSOR_HEIGHT, found, machine
-    )
+    layers = [*_background(found, machine), _line(points.dropna(), y, title, ",.6~g", machine)]
+    if window is not None:
+        earlier = _line(points.assign(value=window).dropna(), y, window_text, ",.6~g", machine, _WINDOW_COLOUR)
+        layers.append(earlier)
+    return _on_axis(layers, title, _SENSOR_HEIGHT, found, machine)
 
 
 def marks(found: Timeline, machine: Machine) -> alt.LayerChart:
@@ -100,12 +111,16 @@ def _background(found: Timeline, machine: Machine) -> list[alt.Chart]:
     return layers
 
 
-def _line(points: pd.DataFrame, y: alt.Y, title: str, number_format: str, machine: Machine) -> alt.Chart:
+def _line(
+    points: pd.DataFrame, y: alt.Y, title: str, number_format: str, machine: Machine, colour: str = BLUE
+) -> alt.Chart:
     tips = [alt.Tooltip("value:Q", title=title, format=number_format), alt.Tooltip("when:N", title="When")]
+    few = colour == BLUE and len(points) <= _FEW_POINTS
     mark = {
-        "color": BLUE,
+        "color": colour,
         "strokeWidth": 1.5,
-        "point": {"color": BLUE, "size": 22} if len(points) <= _FEW_POINTS else False,
+        "strokeDash": [1, 0] if colour == BLUE else [6, 3],
+        "point": {"color": colour, "size": 22} if few else False,
     }
     return alt.Chart(points).mark_line(**mark).encode(x=_x("time", machine), y=y, tooltip=tips)
 
@@ -119,7 +134,8 @@ def _on_axis(layers: Sequence[alt.Chart], title: str, height: int, found: Timeli
 def _x(name: str, machine: Machine) -> alt.X:
     kind, scale = ("Q", alt.Scale(zero=False)) if machine.time_is_counter else ("T", alt.Scale(type="utc"))
     scale.nice = False
-    axis = alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8)
+    formats = {} if machine.time_is_counter else {"format": _TIME_FORMATS}
+    axis = alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8, **formats)
     return alt.X(f"{name}:{kind}", title=machine.unit(machine.time_name) or None, scale=scale, axis=axis)
 
 

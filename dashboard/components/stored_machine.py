@@ -9,7 +9,7 @@ from dashboard.api_client import ApiError
 from dashboard.components import common, history_charts
 from dashboard.components.stored_fleet import LEVEL_LABELS, how_to_send_readings
 from dashboard.formatting import NO_VALUE, ago, percent
-from dashboard.machine_history import Timeline, charted_sensors, timeline
+from dashboard.machine_history import Timeline, charted_sensors, shown_windows, timeline, window_values
 from dashboard.machine_states import risk_level
 from dashboard.machine_time import elapsed_text, time_text
 from dashboard.reading_query import MACHINE
@@ -98,17 +98,7 @@ def _charts(shown: Timeline, found: MachineHistory, card: ModelCard, machine: Ma
         st.altair_chart(history_charts.risk(shown, card.threshold, machine), alt="Failure probability over time")
         if len(shown.marks):
             st.altair_chart(history_charts.marks(shown, machine), alt="Alarms and events over time")
-        sensors = charted_sensors(shown, machine)
-        selected = st.multiselect(
-            "Sensors",
-            sensors,
-            sensors[:_DEFAULT_SENSORS],
-            format_func=lambda name: machine.columns[name].label,
-            key=f"sensors of {machine.description.name}",
-        )
-        for name in selected:
-            label = machine.columns[name].label
-            st.altair_chart(history_charts.sensor(shown, name, machine), alt=f"{label} over time")
+        _sensor_charts(shown, machine)
     notes = [f"The latest {len(found.latest):,} of {found.readings:,} readings are shown."]
     if len(found.alarms) or len(found.events):
         notes.append("Orange bands are alarms, red lines are failures.")
@@ -116,6 +106,25 @@ def _charts(shown: Timeline, found: MachineHistory, card: ModelCard, machine: Ma
         notes.append(f"{shown.earlier:,} alarms and events before these readings are not in the charts.")
     notes.append("The failure probability is that of the served version at the arrival of each reading.")
     st.caption(" ".join(notes) + ("" if machine.time_is_counter else " Times are in UTC."))
+
+
+def _sensor_charts(shown: Timeline, machine: Machine) -> None:
+    sensors, windows = charted_sensors(shown, machine), shown_windows(machine)
+    left, right = st.columns([3, 1])
+    selected = left.multiselect(
+        "Sensors",
+        sensors,
+        sensors[:_DEFAULT_SENSORS],
+        format_func=lambda name: machine.columns[name].label,
+        key=f"sensors of {machine.description.name}",
+    )
+    window = right.selectbox(
+        "Statistic of earlier readings, dashed", list(windows), None, placeholder="None", disabled=not windows
+    )
+    values = window_values(shown, windows[window], machine) if window else {}
+    for name in selected:
+        chart = history_charts.sensor(shown, name, machine, values.get(name), window or "")
+        st.altair_chart(chart, alt=f"{machine.columns[name].label} over time")
 
 
 def _alarm_table(found: MachineHistory, machine: Machine) -> None:

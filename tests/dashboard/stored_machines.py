@@ -25,11 +25,11 @@ def stored(*machines: dict[str, Any], following: str | None = None) -> tuple[int
     return 200, {"model_name": "test", "machines": list(machines), "next": following}
 
 
-def history(machine_id: str, readings: list[dict[str, Any]], **more: Any) -> tuple[int, dict[str, Any]]:
-    """A machine with its readings, the newest first; fields of the first one are the machine's."""
+def history(machine_id: str, shown: list[dict[str, Any]], **more: Any) -> tuple[int, dict[str, Any]]:
+    """A machine with its latest readings, the newest first, of which the first one is its state. It has 1,234 unless stated."""
     latest = [
         {"received": "2024-05-01T12:00:02Z", "predicted_failure": False, "model_version": "1"} | reading
-        for reading in readings
+        for reading in shown
     ]
     first = {name: value for name, value in latest[0].items() if name != "values"}
     return 200, summary(machine_id, readings=1_234) | first | {"model_name": "test", "latest": latest} | more

@@ -2,13 +2,17 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from app.schemas.machines import MachineHistory
-from dashboard.machine_history import timeline
+from dashboard.machine_history import shown_windows, timeline, window_values
+from predictive_maintenance.history.features import complete
 from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.pumps import pump
+from tests.fixtures.run_to_failure import engine
 
 from .conftest import page_text
 from .stored_machines import alarm, history, problem, stored, summary, turbofan
@@ -90,6 +94,43 @@ def test_an_open_alarm_is_shown_with_its_age(open_page, transport, hours):
     assert "| 2024-05-01 06:00 UTC | **open** | 3 hours | — |" in text
     assert "| 2024-05-01 01:00 UTC | 2024-05-01 03:00 UTC | 2 hours | decisions |" in text
     assert "Alarms and events" in titles(page)
+
+
+def test_a_statistic_of_earlier_readings_is_that_of_the_model(hours):
+    _, body = history("E7", hours, readings=10)
+    machine = engine()
+    shown = timeline(MachineHistory.model_validate(body), machine)
+    values = window_values(shown, shown_windows(machine)["mean of 12 h"], machine)
+    table = pd.DataFrame(
+        {
+            "machine_id": "E7",
+            "timestamp": pd.to_datetime([reading["time"] for reading in hours], utc=True),
+            "heat": [500.0 + n for n in range(9, -1, -1)],
+        }
+    )
+    expected = complete(machine, table.assign(ratio=np.nan))["heat_mean_12h"]
+    assert values["heat"].tolist() == expected[::-1].tolist()
+
+
+def test_a_window_that_begins_before_the_shown_readings_has_no_statistic(hours):
+    _, body = history("E7", hours, readings=11)
+    machine = engine()
+    shown = timeline(MachineHistory.model_validate(body), machine)
+    windows = shown_windows(machine)
+    assert list(windows) == ["mean of 12 h", "mean of 3 readings"]
+    assert window_values(shown, windows["mean of 12 h"], machine)["heat"].isna().all()
+    assert (
+        window_values(shown, windows["mean of 3 readings"], machine)["heat"].isna().tolist() == [True] * 2 + [False] * 8
+    )
+
+
+def test_the_statistic_of_a_window_can_be_drawn_beside_its_sensor(open_page, transport, hours):
+    transport.answers["/machines/E7"] = history("E7", hours)
+    page = open_page("history", machine="E7")
+    before = [len(chart["layer"]) for chart in charts(page)]
+    page.selectbox[2].set_value("mean of 3 readings").run()
+    after = [len(chart["layer"]) for chart in charts(page)]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 1, 1]
 
 
 def test_events_have_the_labels_of_their_tables(open_page, transport, hours, described):
