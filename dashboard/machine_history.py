@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from app.schemas.machines import Alarm, MachineHistory
+from app.schemas.machines import Alarm, MachineEvent, MachineHistory
 from dashboard.machine_time import axis_value, elapsed_text, exact_text
 from predictive_maintenance.history.features import window_columns
 from predictive_maintenance.history.machine_rows import Times
@@ -14,7 +14,11 @@ from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.history import WindowFeature
 from predictive_maintenance.machine.machine import Machine
 
-FAILURES, ALARMS = "failures", "Alarms"
+ALARM, EVENT, FAILURE = "alarm", "event", "failure"
+"""The kinds of marks on the time axis."""
+ALARMS_LABEL = "Alarms"
+_FAILURES = "failures"
+"""The table of failures where the description names none."""
 _SHOWN_STATISTICS = ("mean", "min", "max")
 """The statistics of windows that have the scale of their sensor."""
 
@@ -25,7 +29,7 @@ class Timeline:
 
     `readings` has the columns time, when (text), probability and those of the sensors, in the order of time; values may be
     missing. `marks` has a row for each alarm and event: row (its label), start, end (that of an event is its start), when,
-    what, is_failure. `earlier` is the number of alarms and events before the oldest reading. `times` (n,) are those of the
+    what, kind. `earlier` is the number of alarms and events before the oldest reading. `times` (n,) are those of the
     readings for `predictive_maintenance.history`. `is_whole` is false if the store has older readings.
     """
 
@@ -45,11 +49,11 @@ class Timeline:
 
     @property
     def failures(self) -> pd.DataFrame:
-        return self.marks[self.marks["is_failure"].astype(bool)]
+        return self.marks[self.marks["kind"] == FAILURE]
 
     @property
     def alarms(self) -> pd.DataFrame:
-        return self.marks[self.marks["row"] == ALARMS]
+        return self.marks[self.marks["kind"] == ALARM]
 
 
 def timeline(found: MachineHistory, machine: Machine) -> Timeline:
@@ -61,26 +65,15 @@ def timeline(found: MachineHistory, machine: Machine) -> Timeline:
             "when": [exact_text(reading.time) for reading in latest],
             "probability": pd.Series([reading.failure_probability for reading in latest], dtype=float),
             **{
-                name: pd.Series([reading.values.get(name) for reading in latest], dtype=float)
+                name: pd.Series([_number(reading.values.get(name)) for reading in latest], dtype=float)
                 for name in machine.sensor_names
             },
         }
     )
-    failures = _failure_table(machine)
-    labels = {name: table.label for name, table in machine.description.events.items()}
-    marks = pd.DataFrame(
-        [
-            *(_alarm_mark(alarm, found, machine) for alarm in found.alarms),
-            *(
-                (
-                    labels.get(event.table, event.table), axis_value(event.time), axis_value(event.time),
-                    exact_text(event.time), event.type or labels.get(event.table, event.table), event.table == failures,
-                )
-                for event in found.events
-            ),
-        ],
-        columns=["row", "start", "end", "when", "what", "is_failure"],
-    )  # fmt: skip
+    rows = [_alarm_mark(alarm, found, machine) for alarm in found.alarms] + [
+        _event_mark(event, machine) for event in found.events
+    ]
+    marks = pd.DataFrame(rows, columns=["row", "start", "end", "when", "what", "kind"])
     first = readings["time"].iloc[0]
     shown = marks[marks["end"] >= first] if len(marks) else marks
     shown = shown.assign(start=shown["start"].clip(lower=first))
@@ -93,17 +86,29 @@ def timeline(found: MachineHistory, machine: Machine) -> Timeline:
     )
 
 
-def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, bool]:
+def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, str]:
     end = found.time if alarm.closed is None else alarm.closed
     state = "open" if alarm.closed is None else f"closed by {alarm.closed_by}"
     text = f"{exact_text(alarm.opened)} to {exact_text(end)}"
     what = f"{state}, {elapsed_text(alarm.opened, end, machine)}"
-    return ALARMS, axis_value(alarm.opened), axis_value(end), text, what, False
+    return ALARMS_LABEL, axis_value(alarm.opened), axis_value(end), text, what, ALARM
+
+
+def _event_mark(event: MachineEvent, machine: Machine) -> tuple[str, float, float, str, str, str]:
+    described = machine.description.events.get(event.table)
+    label = described.label if described else event.table
+    time, kind = axis_value(event.time), FAILURE if event.table == _failure_table(machine) else EVENT
+    return label, time, time, exact_text(event.time), event.type or label, kind
+
+
+def _number(value: float | str | None) -> float | None:
+    """The value of a sensor; None for a text, which an earlier description had under its name."""
+    return None if isinstance(value, str) else value
 
 
 def _failure_table(machine: Machine) -> str:
     failures = machine.description.label.failures
-    return failures.table if failures else FAILURES
+    return failures.table if failures else _FAILURES
 
 
 def charted_sensors(found: Timeline, machine: Machine) -> list[str]:

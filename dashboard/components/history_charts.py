@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard.components.charts import BLUE, GREY, ORANGE, VERMILION
 from dashboard.formatting import percent
-from dashboard.machine_history import ALARMS, Timeline
+from dashboard.machine_history import ALARM, Timeline
 from predictive_maintenance.machine.machine import Machine
 
 _LABEL_WIDTH = 76
@@ -82,17 +82,18 @@ def marks(found: Timeline, machine: Machine) -> alt.LayerChart:
     base = alt.Chart(found.marks).encode(
         x=_x("start", machine), y=y, color=alt.Color("row:N", scale=scale, legend=None), tooltip=tips
     )
-    bars = base.transform_filter(alt.datum.row == ALARMS).mark_bar(height=12, cornerRadius=2).encode(x2="end:Q")
-    points = base.transform_filter(alt.datum.row != ALARMS).mark_point(filled=True, size=80, opacity=1)
+    bars = base.transform_filter(alt.datum.kind == ALARM).mark_bar(height=12, cornerRadius=2).encode(x2="end:Q")
+    points = base.transform_filter(alt.datum.kind != ALARM).mark_point(filled=True, size=80, opacity=1)
     layers = [bars, points.encode(shape=alt.Shape("row:N", scale=shapes, legend=None))]
     return _on_axis(layers, "Alarms and events", _ROW_HEIGHT * len(rows) + _AROUND_HEIGHT, found, machine)
 
 
 def _styles(found: Timeline, rows: Sequence[str]) -> list[tuple[str, str]]:
     """Colour and shape of each row: those of alarms and failures as in the other charts, those of other events in turn."""
-    failures = set(found.failures["row"])
-    own = [row for row in rows if row != ALARMS and row not in failures]
-    fixed = {ALARMS: (ORANGE, "square")} | dict.fromkeys(failures, (VERMILION, "square"))
+    fixed = dict.fromkeys(found.failures["row"], (VERMILION, "square")) | dict.fromkeys(
+        found.alarms["row"], (ORANGE, "square")
+    )
+    own = [row for row in rows if row not in fixed]
     return [
         fixed.get(row) or (_COLOURS[own.index(row) % len(_COLOURS)], _SHAPES[own.index(row) % len(_SHAPES)])
         for row in rows

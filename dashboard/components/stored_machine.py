@@ -30,7 +30,7 @@ def select_machine(machine: Machine) -> tuple[str, int] | None:
     ids = [state.machine_id for state in snapshot.machines]
     if not ids and not named:
         if not snapshot.error:
-            how_to_send_readings(machine)
+            _wait_for_readings(machine)
         return None
     if named and named not in ids:
         ids.insert(0, named)
@@ -49,6 +49,17 @@ def select_machine(machine: Machine) -> tuple[str, int] | None:
     return selected, count
 
 
+def _wait_for_readings(machine: Machine) -> None:
+    """Show how to send readings until the store has some."""
+
+    def draw(_: object) -> None:
+        if shared.fleet_monitor().snapshot().machines:
+            st.rerun(scope="app")
+        how_to_send_readings(machine)
+
+    common.auto_refresh(draw)
+
+
 def machine_over_time(machine_id: str, count: int, card: ModelCard, machine: Machine) -> None:
     """Show the machine now and at every polling interval."""
 
@@ -59,6 +70,9 @@ def machine_over_time(machine_id: str, count: int, card: ModelCard, machine: Mac
             common.api_error(error, f"The history of {plain(machine_id)} is not available.")
             return
         _state(found, card, machine)
+        if not found.latest:
+            st.info("The store has removed the readings of this machine, which are older than its retention.", icon="🗑️")
+            return
         _charts(timeline(found, machine), found, card, machine)
         _alarm_table(found, machine)
 

@@ -80,6 +80,21 @@ def test_without_a_machine_in_the_url_one_is_selected_and_the_url_names_it(open_
     assert titles(page)[1:] == ["Heat (K)", "Ratio"]
 
 
+def test_the_first_reading_appears_without_a_reload(open_page, transport, hours):
+    transport.answers["/machines"] = stored()
+    page = open_page("history")
+    assert "The store has no readings yet" in page_text(page)
+    transport.answers["/machines"] = stored(summary("E7"))
+    assert "Select a machine" in page_text(page.run())
+
+
+def test_a_machine_without_readings_in_the_store_shows_its_state_alone(open_page, transport, hours):
+    transport.answers["/machines/E7"] = 200, summary("E7") | {"model_name": "test", "latest": []}
+    page = open_page("history", machine="E7")
+    assert "older than its retention" in page_text(page)
+    assert not charts(page)
+
+
 def test_an_open_alarm_is_shown_with_its_age(open_page, transport, hours):
     transport.answers["/machines/E7"] = history(
         "E7",
@@ -193,4 +208,5 @@ def test_an_alarm_before_the_readings_is_clipped_and_what_ended_before_them_is_c
     first, last = shown.span
     assert shown.alarms["start"].tolist() == [first]
     assert len(shown.failures) == 1
+    assert shown.marks["kind"].tolist() == ["alarm", "failure", "event"]
     assert (last - first) / 3_600_000 == 11  # to the event after the last reading
