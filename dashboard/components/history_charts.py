@@ -13,10 +13,11 @@ from dashboard.formatting import percent
 from dashboard.machine_history import ALARM, Timeline
 from predictive_maintenance.machine.machine import Machine
 
-_LABEL_WIDTH = 76
+_LABEL_WIDTH = 86
 """Pixels of the labels beside each plot, so that the plots begin at the same place."""
 _RISK_HEIGHT, _SENSOR_HEIGHT, _ROW_HEIGHT, _AROUND_HEIGHT = 250, 180, 26, 80
 """Pixels. The first two include the title and the axis, which take the last one."""
+_AXIS_TITLE_HEIGHT = 28
 _FEW_POINTS = 80
 _WINDOW_COLOUR = "#009E73"
 _TIME_FORMATS = {
@@ -71,7 +72,7 @@ def marks(found: Timeline, machine: Machine) -> alt.LayerChart:
         "row:N",
         title=None,
         sort=rows,
-        axis=_value_axis(labelFontSize=11, labelLimit=_LABEL_WIDTH - 6, labelOverlap=False),
+        axis=_value_axis(labelFontSize=11, labelLimit=_LABEL_WIDTH - 20, labelOverlap=False),
     )
     own = _styles(found, rows)
     scale = alt.Scale(domain=rows, range=[colour for colour, _ in own])
@@ -129,12 +130,13 @@ def _line(
 def _on_axis(layers: Sequence[alt.Chart], title: str, height: int, found: Timeline, machine: Machine) -> alt.LayerChart:
     """Layers over the whole time. Invisible marks at its ends extend the axis; domains of layers with bars do not merge."""
     ends = alt.Chart(pd.DataFrame({"time": found.span})).mark_rule(opacity=0).encode(x=_x("time", machine))
+    height += _AXIS_TITLE_HEIGHT if machine.time_is_counter else 0
     return alt.layer(ends, *layers).properties(height=height, title=alt.Title(title, anchor="start", fontSize=13))
 
 
 def _x(name: str, machine: Machine) -> alt.X:
     kind, scale = ("Q", alt.Scale(zero=False)) if machine.time_is_counter else ("T", alt.Scale(type="utc"))
-    scale.nice = False
+    scale.nice, scale.padding = False, 0  # bars would move the ends of their axis
     formats = {} if machine.time_is_counter else {"format": _TIME_FORMATS}
     axis = alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8, **formats)
     return alt.X(f"{name}:{kind}", title=machine.unit(machine.time_name) or None, scale=scale, axis=axis)
