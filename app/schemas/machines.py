@@ -1,5 +1,7 @@
 """Schemas of the machines in the store."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Schema
@@ -19,11 +21,55 @@ class ReadingScore(Schema):
     model_version: str | None = Field(examples=["3"])
 
 
+class OpenAlarm(Schema):
+    """An alarm that is open, and the failure probability that opened it."""
+
+    opened: Time = Field(description="Time of the reading that opened it.", examples=["2024-01-31T12:00:00Z"])
+    failure_probability: float = Field(examples=[0.93])
+
+
+class StoredAlarm(OpenAlarm):
+    """An alarm of a machine. It closes by its policy, or when the machine fails."""
+
+    closed: Time | None = Field(description="null while it is open.", examples=["2024-02-02T08:00:00Z"])
+    closed_by: Literal["decisions", "failure"] | None = Field(examples=["failure"])
+    model_version: str = Field(examples=["3"])
+
+
+class MachineAlarm(StoredAlarm):
+    """An alarm with its machine."""
+
+    machine_id: str = Field(examples=["press 7"])
+
+
+class AlarmList(Schema):
+    """A page of alarms, the newest first."""
+
+    model_name: str = Field(examples=["predictive_maintenance"])
+    alarms: list[MachineAlarm]
+    next: str | None = Field(description="The time to send as `before` for the next page; null on the last one.")
+
+
+class StoredEvent(Schema):
+    """An event of a machine."""
+
+    table: str = Field(examples=["errors"])
+    time: Time = Field(examples=["2024-01-31T11:40:00Z"])
+    type: str = Field(description="Empty if the events of the table have no type.", examples=["high_vibration"])
+
+
+class KeptEvents(Schema):
+    """The answer to events: they are committed."""
+
+    events: int = Field(description="Different events in the request.", examples=[2])
+
+
 class MachineSummary(ReadingScore):
-    """The latest reading of a machine."""
+    """The latest reading of a machine, and its open alarm."""
 
     machine_id: str = Field(examples=["press 7"])
     readings: int = Field(description="Readings of the machine in the store.", examples=[720])
+    alarm: OpenAlarm | None = Field(default=None, description="null if none is open.")
 
 
 class MachineList(Schema):
@@ -49,3 +95,5 @@ class MachineHistory(MachineSummary):
 
     model_name: str = Field(examples=["predictive_maintenance"])
     latest: list[StoredReading] = Field(description="The latest readings, the newest first.")
+    alarms: list[StoredAlarm] = Field(default=[], description="The latest alarms, the newest first.")
+    events: list[StoredEvent] = Field(default=[], description="Events since the oldest of `latest`, the newest first.")

@@ -114,7 +114,7 @@ def _answers(readings: Sequence[NewReading], kept: KeptRows) -> list[KeptReading
     machine = readings[0].model.scorer.machine
     for place, row in enumerate(kept.scored.tolist()):
         new = readings[row]
-        statistics = {name: float(kept.columns[name][place]) for name in machine.window_features}
+        statistics = {name: float(kept.columns[name][place]) for name in machine.history_features}
         reading = dict(new.reading) | statistics
         probability = float(kept.probabilities[place])
         answers[row] = assess_probability(new.model, new.model_name, reading, probability, kept.warnings[row])

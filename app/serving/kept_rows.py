@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from predictive_maintenance.history.events import NO_EVENTS, Events
 from predictive_maintenance.history.features import complete_some, take
 from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.validation.cell_validation import Faults, formula_faults
 
+from .kept_past import follow_alarms, stored_events
 from .served_model import NO_HISTORY, SHORT_HISTORY, ServedModel
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, r
     places = _look_up(transaction, machine, model_name, rows)
     outcomes = [_outcome(*row) for row in zip(places, rows.keys.tolist(), rows.sensors, strict=True)]
     valid = np.flatnonzero([outcome != "refused" for outcome in outcomes])
-    completed = _complete(machine, rows, valid, places)
+    completed = _complete(machine, rows, valid, places, _events(transaction, machine, rows, places))
     faults = list(formula_faults(completed, machine))
     has_value = np.ones(len(valid), dtype=bool)
     for fault in faults:
@@ -100,6 +102,12 @@ def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, r
         for row, outcome in enumerate(outcomes)
         if outcome in ("new", "late")
     ]
+    decided: dict[LockedMachine, list[tuple[int, Score]]] = {}
+    for row, score in scores.items():
+        if outcomes[row] == "new":
+            decided.setdefault(places[row].machine, []).append((int(rows.keys[row]), score))
+    if decided:
+        follow_alarms(transaction, machine, decided)
     if new:
         transaction.add(new)
     return KeptRows(
@@ -139,8 +147,18 @@ def _outcome(place: _Place, key: int, sensors: "Sensors") -> Outcome:
     return "late" if place.machine.latest is not None and key < place.machine.latest else "new"
 
 
-def _complete(machine: Machine, rows: Rows, valid: Positions, places: Sequence[_Place]) -> dict[str, Any]:
-    """The columns of the valid rows with the statistics of their windows over stored readings and each other."""
+def _events(transaction: "Transaction", machine: Machine, rows: Rows, places: Sequence[_Place]) -> Events:
+    """The stored events that the features of the rows need."""
+    if not machine.event_tables or not places:
+        return NO_EVENTS
+    machines = {place.machine: name for place, name in zip(places, rows.machine_ids, strict=True)}
+    return stored_events(transaction, machine, machines, int(rows.keys.min()), int(rows.keys.max()))
+
+
+def _complete(
+    machine: Machine, rows: Rows, valid: Positions, places: Sequence[_Place], events: Events
+) -> dict[str, Any]:
+    """The columns of the valid rows with the features from stored readings and events, and from each other."""
     from predictive_maintenance.store.times import as_times
 
     keys, ids = rows.keys.tolist(), rows.machine_ids
@@ -165,7 +183,7 @@ def _complete(machine: Machine, rows: Rows, valid: Positions, places: Sequence[_
         own = rows.columns[name][valid]
         other: Any = np.array([sensors.get(name, np.nan) for _, _, sensors in stored], dtype=own.dtype)
         columns[name] = np.concatenate([own, other])
-    return complete_some(machine, columns, np.arange(len(valid)))
+    return complete_some(machine, columns, np.arange(len(valid)), events)
 
 
 def _warnings(machine: Machine, rows: Rows, outcomes: Sequence[Outcome], places: Sequence[_Place]) -> list[list[str]]:
