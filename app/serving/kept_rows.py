@@ -56,7 +56,7 @@ class KeptRows:
     """What became of n readings. `columns`, `probabilities` and `decisions` are of the readings at the positions `scored`.
 
     `faults` are formulas that have no value: such a reading is kept, because later windows need it, but has no score.
-    `warnings` are about the history of each reading.
+    `warnings` are about the history of each reading, if they are wanted.
     """
 
     outcomes: list[Outcome]
@@ -76,7 +76,9 @@ class _Place:
     stored: Mapping[int, "Sensors"]
 
 
-def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, rows: Rows) -> KeptRows:
+def keep_rows(
+    transaction: "Transaction", model: ServedModel, model_name: str, rows: Rows, *, with_warnings: bool = False
+) -> KeptRows:
     """Add the readings that the store does not have, and score all that do not contradict it. Raises StoreError."""
     from predictive_maintenance.store.rows import Reading, Score
 
@@ -108,7 +110,7 @@ def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, r
         transaction.add(new)
     return KeptRows(
         outcomes=outcomes,
-        warnings=_warnings(machine, rows, outcomes, places),
+        warnings=_warnings(machine, rows, outcomes, places) if with_warnings else [],
         faults=[Faults(fault.column, fault.reason, valid[fault.positions], fault.values) for fault in faults],
         scored=scored,
         columns=columns,
