@@ -78,7 +78,7 @@ def keep_readings(store: "Store", readings: Sequence[NewReading]) -> list[KeptRe
                 keys=np.array([new.key for new in part], dtype=np.int64),
                 sensors=[sensors_of(machine, reading) for reading in given],
             )
-            result = keep_rows(transaction, model, part[0].model_name, rows)
+            result = keep_rows(transaction, model, part[0].model_name, rows, with_warnings=True)
             kept |= dict(zip(places, _answers(part, result), strict=True))
     return [kept[place] for place in range(len(readings))]
 
