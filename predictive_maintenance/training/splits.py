@@ -7,7 +7,7 @@ a stable hash, held-out rows stay held out in later runs, also when rows are add
 By time (`time_split`), the latest rows are held out, of the same machines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..config.params import SplitSettings
 from ..errors import DataError
+from ..history.labels import NEXT_FAILURE
 from ..machine.machine import Machine
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.sections import GroupColumn
@@ -82,14 +83,16 @@ def split(
         fold=fold,
         test=test,
         notes=(*notes, *_notes(rows, machine), *sampled),
-        history=_history(rows[~trained & ~held_out], frame.iloc[:0] if unlabelled is None else unlabelled),
+        history=_history([rows[~trained & ~held_out], *([] if unlabelled is None else [unlabelled])], machine),
         events=dict(events),
     )
 
 
-def _history(left_out: pd.DataFrame, unlabelled: pd.DataFrame) -> pd.DataFrame:
-    parts = [part for part in (left_out.drop(columns=["group", "position"]), unlabelled) if len(part)]
-    return pd.concat(parts, ignore_index=True) if parts else unlabelled
+def _history(parts: Sequence[pd.DataFrame], machine: Machine) -> pd.DataFrame:
+    """The rows of all parts without their features, which take many times the space and are not needed."""
+    names = [name for name in parts[0] if name in machine.columns or name == NEXT_FAILURE]
+    filled = [part for part in parts if len(part)] or [parts[0]]
+    return pd.concat([part[names] for part in filled], ignore_index=True)
 
 
 def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
