@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -20,7 +21,7 @@ from ..http.json_validation import json_problem
 from ..http.media_types import JSON, request_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
-from ..problems import field_problem
+from ..problems import Problem, field_problem
 from ..schemas.events import EVENTS, as_events
 from ..schemas.machines import AlarmList, KeptEvents
 from ..service import get_service
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["store"])
 
 _MOST_ALARMS = 1_000
+_MOST_EVENTS = 1_000
+_MOST_BYTES = 256 * 1024
+_VALUES_PER_EVENT = 5
+"""Machine, time and type, with some to spare. Errors of more values would take the time of other requests."""
 _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
 }
@@ -45,11 +50,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
 async def events(request: Request) -> Any:
     """Keep events of machines, by table: later readings are scored with them. A failure closes the machine's alarm.
 
-    An event that the store has is not stored again. Events may come late: readings that were scored before keep their scores.
+    An event that the store has is not stored again. Events may come late: readings that were scored before keep their scores. A
+    request has at most 1,000 events and 256 KiB.
     """
     service = get_service(request)
     request_media_type(request, (JSON,))
-    body = bytes(await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES"))
+    body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send events in parts"))
+    _check_size(body)
     model = service.served_model()
     require_history(model)
     machine = model.scorer.machine
@@ -84,6 +91,14 @@ async def alarms(
     )
     shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
     return {"model_name": name, "alarms": shown, "next": str(shown[-1]["opened"]) if len(found) > limit else None}
+
+
+def _check_size(body: bytes) -> None:
+    """Raise Problem 413 for more events than one request may have, before they are validated."""
+    if body.count(b"{") > _MOST_EVENTS + 1 or body.count(b",") > _VALUES_PER_EVENT * _MOST_EVENTS:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
+        )
 
 
 def _rows(machine: Machine, given: Events, max_skew_seconds: float) -> dict[str, set["Event"]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..inference.replay import Step
 
 _READINGS_AT_A_TIME = 5_000
-_EVENTS_AT_A_TIME = 5_000
+_EVENTS_AT_A_TIME = 1_000
 _TIMEOUT_SECONDS = 120.0
 _SHOWN_ALARMS = 1_000
 

@@ -210,6 +210,19 @@ def test_an_invalid_event_is_named_and_nothing_is_kept(client, body, status, tex
     assert client.get("/machines").json()["machines"] == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errors": [' + b"{}," * 2_000 + b"{}]}",
+        b'{"errors": [{' + b",".join(b'"k%d": 1' % number for number in range(6_000)) + b"}]}",
+        b'{"errors": "' + b"x" * 300_000 + b'"}',
+    ],
+)
+def test_more_events_than_a_request_may_have_are_refused_before_they_are_validated(client, body):
+    answer = client.post("/events", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413, answer.text
+
+
 def test_repeated_keys_are_refused(client):
     body = '{"failures": [], "failures": []}'
     answer = client.post("/events", content=body, headers={"Content-Type": "application/json"})
