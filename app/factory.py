@@ -19,7 +19,7 @@ from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
-from .routes import health, invocations, machines, model, predict, readings
+from .routes import events, health, invocations, machines, model, predict, readings
 from .schemas.reading import ReadingSchema
 from .service import BoundedExecutor, Service
 from .serving.isolated_check import IsolatedCheck
@@ -70,7 +70,7 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    modules = (predict, readings, machines, model, health, invocations)
+    modules = (predict, readings, events, machines, model, health, invocations)
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)

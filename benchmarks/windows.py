@@ -1,12 +1,14 @@
-"""Time and memory of window statistics by the number of readings, on one core.
+"""Time and memory of features from the past by the number of readings, on one core.
 
     python benchmarks/windows.py            up to 1,000,000 readings; --largest 10000000 takes ten times as long
 
 Invented hourly readings of 100 machines with four sensors, windows of 3 h and 24 h, five statistics each. Each line is a process
 of its own; the memory is its largest resident size, the readings included. pandas' rolling windows are the peer: they are
-computed with a running sum, so that a window's bits depend on what lay before it.
+computed with a running sum, so that a window's bits depend on what lay before it. "A table with events" is what training calls:
+a table in no order with the same statistics, and two tables with an event for each hundredth reading: counts by type over 24 h
+and 7 days, and times since the last one.
 
-Expected: 1,000,000 readings take at most 15 s and 2 GiB; the time grows linearly.
+Expected: 1,000,000 readings with events take at most 15 s and 2 GiB; the time grows linearly.
 """
 
 import argparse
@@ -32,6 +34,7 @@ def main() -> None:
     for rows in sorted({largest // 100, largest // 10, largest}):
         print(f"{rows:,} readings ...", file=sys.stderr, flush=True)
         for name, compute in (
+            ("a table with events", whole_table),
             ("five statistics", partial(ours, STATISTICS)),
             ("without slope", partial(ours, PEER_STATISTICS)),
             ("pandas rolling, without slope", peer),
@@ -49,6 +52,53 @@ def measured(compute: Any, rows: int) -> tuple[float, float]:
     values = np.random.default_rng(1).normal(size=(SENSORS, len(times)))
     result, _ = measure(1, compute, machines, times, values)
     return result.seconds, result.peak_mib
+
+
+DESCRIPTION = """
+name: benchmark
+model_name: benchmark
+machine: {}
+time: {kind: timestamp}
+sensors:
+  a: {label: A, range: [-9, 9]}
+  b: {label: B, range: [-9, 9]}
+  c: {label: C, range: [-9, 9]}
+  d: {label: D, range: [-9, 9]}
+events:
+  errors: {label: Errors, type: {values: [w, x, y, z]}}
+  service: {label: Service, type: {values: [w, x, y, z]}}
+history:
+  windows: [3h, 24h]
+  statistics: [mean, std, min, max, slope]
+  events:
+    errors: {count_over: [24h, 7d], by_type: true}
+    service: {time_since_last: true, by_type: true}
+label: {column: failed}
+group: machine
+"""
+
+
+def whole_table(machines: Any, times: Any, values: Any) -> Any:
+    from predictive_maintenance.config.machine_file import parse_machine
+    from predictive_maintenance.history.features import complete
+
+    random = np.random.default_rng(2)
+    order = random.permutation(len(times))
+    columns = {
+        "machine_id": machines[order].astype(str).astype(object),
+        "timestamp": times[order].view("datetime64[us]"),
+    }
+    columns |= {name: values[place][order] for place, name in enumerate("abcd")}
+    happened = random.choice(len(times), (2, len(times) // 100))
+    events = {
+        table: {
+            "machine_id": columns["machine_id"][rows],
+            "timestamp": columns["timestamp"][rows],
+            "type": random.choice(list("wxyz"), len(rows)),
+        }
+        for table, rows in zip(("errors", "service"), happened, strict=True)
+    }
+    return complete(parse_machine(DESCRIPTION), columns, events)
 
 
 def ours(statistics: Any, machines: Any, times: Any, values: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from app.schemas.machines import Alarm, MachineEvent, MachineHistory
+from app.schemas.machines import MachineHistory, StoredAlarm, StoredEvent
 from dashboard.machine_time import axis_value, elapsed_text, exact_text
 from predictive_maintenance.history.features import window_columns
 from predictive_maintenance.history.machine_rows import Times
@@ -86,7 +86,7 @@ def timeline(found: MachineHistory, machine: Machine) -> Timeline:
     )
 
 
-def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, str]:
+def _alarm_mark(alarm: StoredAlarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, str]:
     end = found.time if alarm.closed is None else alarm.closed
     state = "open" if alarm.closed is None else f"closed by {alarm.closed_by}"
     text = f"{exact_text(alarm.opened)} to {exact_text(end)}"
@@ -94,7 +94,7 @@ def _alarm_mark(alarm: Alarm, found: MachineHistory, machine: Machine) -> tuple[
     return ALARMS_LABEL, axis_value(alarm.opened), axis_value(end), text, what, ALARM
 
 
-def _event_mark(event: MachineEvent, machine: Machine) -> tuple[str, float, float, str, str, str]:
+def _event_mark(event: StoredEvent, machine: Machine) -> tuple[str, float, float, str, str, str]:
     described = machine.description.events.get(event.table)
     label = described.label if described else event.table
     time, kind = axis_value(event.time), FAILURE if event.table == _failure_table(machine) else EVENT

@@ -20,6 +20,7 @@ def documented_bodies(schema: ReadingSchema) -> Mapping[str, dict[str, Any]]:
         "/predict/what-if": one,
         "/predict/batch": _body(batch),
         "/readings": _body(batch | {JSON: _one_or_many(schema, batch[JSON])}),
+        "/events": _body({JSON: _events_content(schema)}),
         "/invocations": _body({JSON: batch[JSON], CSV: batch[CSV], JSON_LINES: lines}),
     }
 
@@ -32,6 +33,10 @@ def _reading_content(schema: ReadingSchema) -> dict[str, Any]:
     examples = {name: {"summary": label, "value": reading} for name, (label, reading) in schema.examples.items()}
     content = {"schema": schema.reading.json_schema()}
     return content | ({"examples": examples} if examples else {"example": schema.example})
+
+
+def _events_content(schema: ReadingSchema) -> dict[str, Any]:
+    return {"schema": schema.kept_events.json_schema(), "example": schema.events_example}
 
 
 def _one_or_many(schema: ReadingSchema, batch: dict[str, Any]) -> dict[str, Any]:

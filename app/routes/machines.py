@@ -11,12 +11,12 @@ from predictive_maintenance.machine.machine import Machine
 
 from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
-from ..schemas.machines import MachineHistory, MachineList
+from ..schemas.machines import MachineHistory, MachineList, OpenAlarm
 from ..service import get_service
 from .readings import CONFLICT, require_history
 
 if TYPE_CHECKING:
-    from predictive_maintenance.store.rows import MachineState, Reading
+    from predictive_maintenance.store.rows import Alarm, Event, MachineState, Reading
 
 router = APIRouter(prefix="/machines", tags=["store"])
 
@@ -67,20 +67,46 @@ async def machine(
     model = service.served_model()
     require_history(model)
     described, name = model.scorer.machine, service.model_name
-    end = LAST_KEY if before is None else _key(described, before)
+    end = LAST_KEY if before is None else time_key(described, before)
     found = None
     if "\0" not in machine_id:
         found = await service.store.read(lambda store: store.machine(name, machine_id, before=end, most=limit))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"the store has no readings of a machine {machine_id!r}")
     state, latest = found
+    beginning = latest[-1].time if latest else LAST_KEY
+    alarms, events = await service.store.read(
+        lambda store: store.past(name, machine_id, beginning=beginning, most=limit)
+    )
     return _summary(state, described) | {
         "model_name": name,
         "latest": [_scored(reading, described) | {"values": reading.sensors} for reading in latest],
+        "alarms": [shown_alarm(alarm, described) for alarm in alarms],
+        "events": [_event(event, described) for event in events],
     }
 
 
-def _key(machine: Machine, text: str) -> int:
+def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
+    """An alarm as `schemas.machines.StoredAlarm` has it."""
+    from predictive_maintenance.store.times import shown_time
+
+    return {
+        "opened": shown_time(alarm.opened, machine),
+        "failure_probability": alarm.probability,
+        "closed": None if alarm.closed is None else shown_time(alarm.closed, machine),
+        "closed_by": alarm.closed_by,
+        "model_version": alarm.version,
+    }
+
+
+def _event(event: "Event", machine: Machine) -> dict[str, Any]:
+    from predictive_maintenance.store.times import shown_time
+
+    return {"table": event.table, "time": shown_time(event.time, machine), "type": event.type}
+
+
+def time_key(machine: Machine, text: str) -> int:
+    """The time in the query parameter `before` as the store orders it. Raises Problem for an invalid one."""
     from predictive_maintenance.store.times import as_keys
 
     try:
@@ -91,7 +117,10 @@ def _key(machine: Machine, text: str) -> int:
 
 
 def _summary(state: "MachineState", machine: Machine) -> dict[str, Any]:
-    return {"machine_id": state.machine_id, "readings": state.readings, **_scored(state, machine)}
+    alarm = state.alarm and {
+        name: value for name, value in shown_alarm(state.alarm, machine).items() if name in OpenAlarm.model_fields
+    }
+    return {"machine_id": state.machine_id, "readings": state.readings, "alarm": alarm, **_scored(state, machine)}
 
 
 def _scored(scored: "MachineState | Reading", machine: Machine) -> dict[str, Any]:

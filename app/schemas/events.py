@@ -1,6 +1,6 @@
 """Events in requests: tables of the description of the machine that is served, each with a list of events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -14,13 +14,15 @@ EVENTS = "events"
 """The field of a single reading, and of a batch of records, with the events of its machines."""
 
 
-def event_fields(machine: Machine, place_fields: Mapping[str, Any], *, of_one_machine: bool) -> dict[str, Any]:
-    """The fields of `events`: a list of events for each table that features are made from.
+def event_fields(
+    machine: Machine, names: Iterable[str], place_fields: Mapping[str, Any], *, of_one_machine: bool
+) -> dict[str, Any]:
+    """The fields of `events`: a list of events for each of the tables `names`.
 
     `place_fields` are machine and time of a reading. Events of one machine need not name it.
     """
     fields: dict[str, Any] = {}
-    for name in machine.event_tables:
+    for name in names:
         table = machine.description.events[name]
         entry = dict(place_fields)
         if of_one_machine:

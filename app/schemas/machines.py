@@ -22,36 +22,54 @@ class ReadingScore(Schema):
 
 
 class OpenAlarm(Schema):
-    """The alarm of a machine that is open."""
+    """An alarm that is open, and the failure probability that opened it."""
 
-    opened: Time = Field(description="Time of the reading that opened it.", examples=["2024-01-31T09:00:00Z"])
-    failure_probability: float = Field(description="Failure probability when it opened.", examples=[0.71])
-
-
-class Alarm(OpenAlarm):
-    """An alarm of a machine, open or closed."""
-
-    closed: Time | None = Field(description="When it closed; null while it is open.", examples=["2024-01-31T18:00:00Z"])
-    closed_by: Literal["decisions", "failure"] | None = Field(
-        description="Whether the decisions about later readings closed it, or a failure; null while it is open."
-    )
-    model_version: str = Field(description="The version that opened it.", examples=["3"])
+    opened: Time = Field(description="Time of the reading that opened it.", examples=["2024-01-31T12:00:00Z"])
+    failure_probability: float = Field(examples=[0.93])
 
 
-class MachineEvent(Schema):
-    """An event of a machine in the store."""
+class StoredAlarm(OpenAlarm):
+    """An alarm of a machine. It closes by its policy, or when the machine fails."""
+
+    closed: Time | None = Field(description="null while it is open.", examples=["2024-02-02T08:00:00Z"])
+    closed_by: Literal["decisions", "failure"] | None = Field(examples=["failure"])
+    model_version: str = Field(examples=["3"])
+
+
+class MachineAlarm(StoredAlarm):
+    """An alarm with its machine."""
+
+    machine_id: str = Field(examples=["press 7"])
+
+
+class AlarmList(Schema):
+    """A page of alarms, the newest first."""
+
+    model_name: str = Field(examples=["predictive_maintenance"])
+    alarms: list[MachineAlarm]
+    next: str | None = Field(description="The time to send as `before` for the next page; null on the last one.")
+
+
+class StoredEvent(Schema):
+    """An event of a machine."""
 
     table: str = Field(examples=["errors"])
-    time: Time = Field(examples=["2024-01-31T08:30:00Z"])
-    type: str = Field(description="Type of the event; empty if its table has no types.", examples=["over-heat"])
+    time: Time = Field(examples=["2024-01-31T11:40:00Z"])
+    type: str = Field(description="Empty if the events of the table have no type.", examples=["high_vibration"])
+
+
+class KeptEvents(Schema):
+    """The answer to events: they are committed."""
+
+    events: int = Field(description="Different events in the request.", examples=[2])
 
 
 class MachineSummary(ReadingScore):
-    """The latest reading of a machine."""
+    """The latest reading of a machine, and its open alarm."""
 
     machine_id: str = Field(examples=["press 7"])
     readings: int = Field(description="Readings of the machine in the store.", examples=[720])
-    alarm: OpenAlarm | None = Field(None, description="The open alarm; null if there is none.")
+    alarm: OpenAlarm | None = Field(default=None, description="null if none is open.")
 
 
 class MachineList(Schema):
@@ -77,5 +95,5 @@ class MachineHistory(MachineSummary):
 
     model_name: str = Field(examples=["predictive_maintenance"])
     latest: list[StoredReading] = Field(description="The latest readings, the newest first.")
-    alarms: list[Alarm] = Field([], description="Alarms, the newest first.")
-    events: list[MachineEvent] = Field([], description="Events of the machine.")
+    alarms: list[StoredAlarm] = Field(default=[], description="The latest alarms, the newest first.")
+    events: list[StoredEvent] = Field(default=[], description="Events since the oldest of `latest`, the newest first.")

@@ -1,15 +1,16 @@
 """What the API accepts as readings of a machine, made from the description of the version that it serves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cached_property
 from typing import Annotated, Any, Literal, NotRequired
 
 import msgspec
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import ConfigDict, FailFast, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from predictive_maintenance.machine.columns import Category, Sensor
+from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 
@@ -43,10 +44,24 @@ class ReadingSchema:
             self.reading = TypeAdapter(_typed_dict("Reading", _reading_fields(machine)))
             self.reading_names = (*self.names, HISTORY, *((EVENTS,) if machine.event_tables else ()))
 
+    @property
+    def events_example(self) -> dict[str, Any]:
+        """An event in each table of the description."""
+        place = self._example_place(1)
+        return {
+            name: [place | ({EVENT_TYPE: table.types[0]} if table.types else {})]
+            for name, table in self.machine.description.events.items()
+        }
+
+    @cached_property
+    def kept_events(self) -> TypeAdapter[dict[str, list[dict[str, Any]]]]:
+        """The events of several machines in all tables of the description."""
+        return TypeAdapter(_events_type(self.machine, self.machine.description.events, of_one_machine=False))
+
     @cached_property
     def events(self) -> TypeAdapter[dict[str, list[dict[str, Any]]]]:
         """The events of several machines by table."""
-        return TypeAdapter(_events_type(self.machine, of_one_machine=False))
+        return TypeAdapter(_events_type(self.machine, self.machine.event_tables, of_one_machine=False))
 
     @cached_property
     def kept(self) -> "ReadingSchema":
@@ -128,7 +143,10 @@ def _place_fields(machine: Machine) -> dict[str, Any]:
 
 
 def _reading_fields(machine: Machine) -> dict[str, Any]:
-    """The fields of a single reading of a machine with history."""
+    """The fields of a single reading of a machine with history.
+
+    Validation of a list ends at its first invalid entry: the errors of all of them would take seconds.
+    """
     fields = _fields(machine)
     earlier = fields | {name: NotRequired[fields[name]] for name in (MACHINE_ID, *machine.category_names)}
     if not machine.time_names:
@@ -139,21 +157,22 @@ def _reading_fields(machine: Machine) -> dict[str, Any]:
         "reading is scored as the first one of its machine."
     )
     entry = _typed_dict("EarlierReading", earlier)
-    fields[HISTORY] = NotRequired[Annotated[list[entry], described]]  # type: ignore[valid-type]
+    fields[HISTORY] = NotRequired[Annotated[list[entry], FailFast(), described]]  # type: ignore[valid-type]
     if machine.event_tables:
         events = Field(description="Events of the same machine by table. A table that is not given has no events.")
-        fields[EVENTS] = NotRequired[Annotated[_events_type(machine, of_one_machine=True), events]]
+        fields[EVENTS] = NotRequired[
+            Annotated[_events_type(machine, machine.event_tables, of_one_machine=True), events]
+        ]
     return fields
 
 
-def _events_type(machine: Machine, *, of_one_machine: bool) -> Any:
+def _events_type(machine: Machine, names: Iterable[str], *, of_one_machine: bool) -> Any:
     """A typed dict of tables of events."""
     tables = {}
-    for name, (fields, description) in event_fields(
-        machine, _place_fields(machine), of_one_machine=of_one_machine
-    ).items():
-        entry = _typed_dict(f"Event_{name}", fields)
-        tables[name] = NotRequired[Annotated[list[entry], Field(description=description)]]  # type: ignore[valid-type]
+    described = event_fields(machine, names, _place_fields(machine), of_one_machine=of_one_machine)
+    for name, (fields, description) in described.items():
+        entries: Any = list[_typed_dict(f"Event_{name}", fields)]  # type: ignore[misc]  # known at run time only
+        tables[name] = NotRequired[Annotated[entries, FailFast(), Field(description=description)]]
     return _typed_dict("Events", tables)
 
 

@@ -78,7 +78,7 @@ def keep_readings(store: "Store", readings: Sequence[NewReading]) -> list[KeptRe
                 keys=np.array([new.key for new in part], dtype=np.int64),
                 sensors=[sensors_of(machine, reading) for reading in given],
             )
-            result = keep_rows(transaction, model, part[0].model_name, rows)
+            result = keep_rows(transaction, model, part[0].model_name, rows, with_warnings=True)
             kept |= dict(zip(places, _answers(part, result), strict=True))
     return [kept[place] for place in range(len(readings))]
 
@@ -114,7 +114,7 @@ def _answers(readings: Sequence[NewReading], kept: KeptRows) -> list[KeptReading
     machine = readings[0].model.scorer.machine
     for place, row in enumerate(kept.scored.tolist()):
         new = readings[row]
-        statistics = {name: float(kept.columns[name][place]) for name in machine.window_features}
+        statistics = {name: float(kept.columns[name][place]) for name in machine.history_features}
         reading = dict(new.reading) | statistics
         probability = float(kept.probabilities[place])
         answers[row] = assess_probability(new.model, new.model_name, reading, probability, kept.warnings[row])

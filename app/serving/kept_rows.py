@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from predictive_maintenance.history.events import NO_EVENTS, Events
 from predictive_maintenance.history.features import complete_some, take
 from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.validation.cell_validation import Faults, formula_faults
 
+from .kept_past import follow_alarms, stored_events
 from .served_model import NO_HISTORY, SHORT_HISTORY, ServedModel
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 Positions = npt.NDArray[np.int64]
 Outcome = Literal["new", "late", "repeated", "refused"]
 """What became of a reading: newer or older than the latest one of its machine, known already, or in contradiction to it."""
+
+MAX_ID_CHARACTERS = 200
+_ONE_BY_ONE = 32
+"""Readings of a machine in one request that are few."""
 
 CONFLICT = "the store has a reading of this machine at this time with other values, which stays"
 
@@ -52,7 +58,7 @@ class KeptRows:
     """What became of n readings. `columns`, `probabilities` and `decisions` are of the readings at the positions `scored`.
 
     `faults` are formulas that have no value: such a reading is kept, because later windows need it, but has no score.
-    `warnings` are about the history of each reading.
+    `warnings` are about the history of each reading, if they are wanted.
     """
 
     outcomes: list[Outcome]
@@ -72,15 +78,17 @@ class _Place:
     stored: Mapping[int, "Sensors"]
 
 
-def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, rows: Rows) -> KeptRows:
+def keep_rows(
+    transaction: "Transaction", model: ServedModel, model_name: str, rows: Rows, *, with_warnings: bool = False
+) -> KeptRows:
     """Add the readings that the store does not have, and score all that do not contradict it. Raises StoreError."""
     from predictive_maintenance.store.rows import Reading, Score
 
     machine, received = model.scorer.machine, int(time.time())
     places = _look_up(transaction, machine, model_name, rows)
-    outcomes = [_outcome(*row) for row in zip(places, rows.keys.tolist(), rows.sensors, strict=True)]
+    outcomes = [_outcome(machine, *row) for row in zip(places, rows.keys.tolist(), rows.sensors, strict=True)]
     valid = np.flatnonzero([outcome != "refused" for outcome in outcomes])
-    completed = _complete(machine, rows, valid, places)
+    completed = _complete(machine, rows, valid, places, _events(transaction, machine, rows, places))
     faults = list(formula_faults(completed, machine))
     has_value = np.ones(len(valid), dtype=bool)
     for fault in faults:
@@ -100,11 +108,17 @@ def keep_rows(transaction: "Transaction", model: ServedModel, model_name: str, r
         for row, outcome in enumerate(outcomes)
         if outcome in ("new", "late")
     ]
+    decided: dict[LockedMachine, list[tuple[int, Score]]] = {}
+    for row, score in scores.items():
+        if outcomes[row] == "new":
+            decided.setdefault(places[row].machine, []).append((int(rows.keys[row]), score))
+    if decided:
+        follow_alarms(transaction, machine, decided)
     if new:
         transaction.add(new)
     return KeptRows(
         outcomes=outcomes,
-        warnings=_warnings(machine, rows, outcomes, places),
+        warnings=_warnings(machine, rows, outcomes, places) if with_warnings else [],
         faults=[Faults(fault.column, fault.reason, valid[fault.positions], fault.values) for fault in faults],
         scored=scored,
         columns=columns,
@@ -125,22 +139,56 @@ def _look_up(transaction: "Transaction", machine: Machine, model_name: str, rows
     ids, keys, lookback = rows.machine_ids, rows.keys.tolist(), _lookback(machine)
     locked, places = transaction.machines(model_name, set(ids)), dict[int, _Place]()
     for name, group in groupby(sorted(range(len(ids)), key=lambda row: (ids[row], keys[row])), key=ids.__getitem__):
-        of_machine = list(group)
-        first, last = keys[of_machine[0]], keys[of_machine[-1]]
-        beginning = lookback.beginning(first, machine)
-        stored = transaction.window(locked[name], lookback, first=first, beginning=beginning, last=last)
+        of_machine, stored = list(group), dict[int, "Sensors"]()
+        for first, last in _stretches([keys[row] for row in of_machine], lookback, machine):
+            beginning = lookback.beginning(first, machine)
+            stored |= transaction.window(locked[name], lookback, first=first, beginning=beginning, last=last)
         places |= dict.fromkeys(of_machine, _Place(locked[name], stored))
     return [places[row] for row in range(len(ids))]
 
 
-def _outcome(place: _Place, key: int, sensors: "Sensors") -> Outcome:
+def _stretches(keys: Sequence[int], lookback: "Lookback", machine: Machine) -> list[tuple[int, int]]:
+    """The first and the last key of readings that are looked up together, because their windows overlap.
+
+    What lies between an old reading and a new one is not read. Windows of a number of readings have no length: few readings
+    are then looked up one by one, many together unless they are far apart.
+    """
+    usual_gap = float(np.median(np.diff(keys))) if len(keys) > _ONE_BY_ONE else 0.0
+    stretches: list[tuple[int, int]] = []
+    for key in keys:
+        before = stretches[-1][1] if stretches else None
+        if before is None:
+            overlaps = False
+        elif lookback.length:
+            overlaps = lookback.beginning(key, machine) <= before
+        else:
+            overlaps = key - before <= _ONE_BY_ONE * usual_gap
+        if overlaps:
+            stretches[-1] = (stretches[-1][0], key)
+        else:
+            stretches.append((key, key))
+    return stretches
+
+
+def _outcome(machine: Machine, place: _Place, key: int, sensors: "Sensors") -> Outcome:
     if (stored := place.stored.get(key)) is not None:
-        return "repeated" if stored == sensors else "refused"
+        is_same = all(stored.get(name) == sensors.get(name) for name in machine.input_names)
+        return "repeated" if is_same else "refused"
     return "late" if place.machine.latest is not None and key < place.machine.latest else "new"
 
 
-def _complete(machine: Machine, rows: Rows, valid: Positions, places: Sequence[_Place]) -> dict[str, Any]:
-    """The columns of the valid rows with the statistics of their windows over stored readings and each other."""
+def _events(transaction: "Transaction", machine: Machine, rows: Rows, places: Sequence[_Place]) -> Events:
+    """The stored events that the features of the rows need."""
+    if not machine.event_tables or not places:
+        return NO_EVENTS
+    machines = {place.machine: name for place, name in zip(places, rows.machine_ids, strict=True)}
+    return stored_events(transaction, machine, machines, int(rows.keys.min()), int(rows.keys.max()))
+
+
+def _complete(
+    machine: Machine, rows: Rows, valid: Positions, places: Sequence[_Place], events: Events
+) -> dict[str, Any]:
+    """The columns of the valid rows with the features from stored readings and events, and from each other."""
     from predictive_maintenance.store.times import as_times
 
     keys, ids = rows.keys.tolist(), rows.machine_ids
@@ -162,10 +210,11 @@ def _complete(machine: Machine, rows: Rows, valid: Positions, places: Sequence[_
         machine.time_name: times if machine.time_is_counter else times.view("datetime64[us]"),
     }
     for name in machine.input_names:
-        own = rows.columns[name][valid]
-        other: Any = np.array([sensors.get(name, np.nan) for _, _, sensors in stored], dtype=own.dtype)
-        columns[name] = np.concatenate([own, other])
-    return complete_some(machine, columns, np.arange(len(valid)))
+        own, other = rows.columns[name][valid], [sensors.get(name) for _, _, sensors in stored]
+        if name in machine.sensor_names:  # an earlier description may have had a category of this name
+            other = [value if isinstance(value, float) else np.nan for value in other]
+        columns[name] = np.concatenate([own, np.array(other, dtype=own.dtype)])
+    return complete_some(machine, columns, np.arange(len(valid)), events)
 
 
 def _warnings(machine: Machine, rows: Rows, outcomes: Sequence[Outcome], places: Sequence[_Place]) -> list[list[str]]:
@@ -202,6 +251,8 @@ def machine_id_fault(machine_id: Any) -> str | None:
     """Why a text cannot name a machine in the store; None if it can."""
     if not machine_id:
         return "is empty"
+    if len(machine_id) > MAX_ID_CHARACTERS:
+        return f"has more than {MAX_ID_CHARACTERS} characters"
     return "has a character that databases do not store (NUL)" if "\0" in machine_id else None
 
 

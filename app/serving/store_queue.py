@@ -46,6 +46,10 @@ class StoreQueue:
         """Return what `work` reads from the store. Raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._in_store, work)
 
+    async def write(self, work: Callable[["Store"], T]) -> T:
+        """Return what `work` returns after it has changed the store. Raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_store, work)
+
     def close(self) -> None:
         """End the threads without waiting: the server has already waited for the requests."""
         for thread in (self._writer, self._reader):

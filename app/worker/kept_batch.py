@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from predictive_maintenance.history.features import complete, take
+from predictive_maintenance.history.features import complete
+from predictive_maintenance.history.machine_rows import machine_bounds
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
@@ -36,9 +37,10 @@ def keep_batch(
     """
     machine, outcomes = model.scorer.machine, Counter[str]()
     _add_errors(batch, machine, max_skew_seconds)
-    keys, originals = _keys(batch, machine), _originals(batch, machine)
+    keys = _keys(batch, machine)
+    order, originals = _in_order(batch, keys)
     scored: list[tuple[Positions, dict[str, Any]]] = []
-    for places in _parts(batch, originals):
+    for places in _parts(batch, order[originals[order] == order]):
         rows = Rows(
             columns={name: batch.columns[name][places] for name in (MACHINE_ID, *machine.input_names)},
             keys=keys[places],
@@ -49,9 +51,9 @@ def keep_batch(
         outcomes.update(kept.outcomes)
         _add_store_errors(batch, machine, places, kept)
         scored.append((places[kept.scored], kept.columns))
-    for row, original in originals.items():
-        outcomes["repeated"] += row != original
-        for field, reason in batch.errors.get(original, ()) if row != original else ():
+    for row in order[originals[order] != order].tolist():
+        outcomes["repeated"] += 1
+        for field, reason in batch.errors.get(int(originals[row]), ()):
             batch.add_error(row, field, reason)
     return score_columns(batch, model, _joined(batch, machine, originals, scored)), outcomes
 
@@ -76,28 +78,30 @@ def _keys(batch: Batch, machine: Machine) -> Positions:
     return keys
 
 
-def _originals(batch: Batch, machine: Machine) -> dict[int, int]:
-    """For each valid row the first one that is equal: `add_place_errors` has refused those with other values."""
-    rows = np.flatnonzero(batch.valid_rows()).tolist()
-    ids, times = batch.columns[MACHINE_ID], batch.columns[machine.time_name].tolist()
-    first: dict[tuple[str, Any], int] = {}
-    return {row: first.setdefault((ids[row], times[row]), row) for row in rows}
+def _in_order(batch: Batch, keys: Positions) -> tuple[Positions, Positions]:
+    """The valid rows in the order of machine ids and times, and for each row of the batch the first one that is equal.
+
+    `add_place_errors` has refused rows of one machine and time that are not equal.
+    """
+    rows = np.flatnonzero(batch.valid_rows())
+    codes = np.unique(batch.columns[MACHINE_ID][rows], return_inverse=True)[1]
+    positions = np.lexsort((rows, keys[rows], codes))
+    order, codes = rows[positions], codes[positions]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (codes[1:] != codes[:-1]) | (keys[order][1:] != keys[order][:-1])
+    originals = np.arange(batch.rows)
+    originals[order] = order[is_first][np.cumsum(is_first) - 1]
+    return order, originals
 
 
-def _parts(batch: Batch, originals: Mapping[int, int]) -> Iterator[Positions]:
-    """The rows of some machines at a time, in the order of their ids, without repeats."""
-    of_machines: dict[str, list[int]] = {}
-    for row, original in originals.items():
-        if row == original:
-            of_machines.setdefault(batch.columns[MACHINE_ID][row], []).append(row)
-    part: list[int] = []
-    for name in sorted(of_machines):
-        part += of_machines[name]
-        if len(part) >= _ROWS_TOGETHER:
-            yield np.array(part)
-            part = []
-    if part:
-        yield np.array(part)
+def _parts(batch: Batch, rows: Positions) -> Iterator[Positions]:
+    """Some machines at a time, of rows in the order of machines."""
+    bounds = machine_bounds(batch.columns[MACHINE_ID][rows])
+    begin = 0
+    for end in bounds[1:].tolist():
+        if end - begin >= _ROWS_TOGETHER or end == len(rows):
+            yield rows[begin:end]
+            begin = end
 
 
 def _sensors(batch: Batch, machine: Machine, places: Positions) -> list[dict[str, float | str]]:
@@ -116,7 +120,7 @@ def _add_store_errors(batch: Batch, machine: Machine, places: Positions, kept: K
 def _joined(
     batch: Batch,
     machine: Machine,
-    originals: Mapping[int, int],
+    originals: Positions,
     scored: list[tuple[Positions, dict[str, Any]]],
 ) -> dict[str, Any]:
     """The columns of all valid rows in their order; rows that repeat another one get the columns of that one."""
@@ -124,7 +128,8 @@ def _joined(
         names = (*machine.history_names, *machine.input_names)
         return dict(complete(machine, {name: batch.columns[name][:0] for name in names}))
     rows = np.concatenate([places for places, _ in scored])
-    position = dict(zip(rows.tolist(), range(len(rows)), strict=True))
-    wanted = [position[originals[row]] for row in np.flatnonzero(batch.valid_rows()).tolist()]
-    columns = {name: np.concatenate([part[name] for _, part in scored]) for name in scored[0][1]}
-    return take(columns, np.array(wanted, dtype=np.int64))
+    position = np.empty(batch.rows, dtype=np.int64)
+    position[rows] = np.arange(len(rows))
+    order = position[originals[batch.valid_rows()]]
+    # Each part's column is freed when it is copied: with many windows, columns take most of a batch's memory.
+    return {name: np.concatenate([part.pop(name) for _, part in scored])[order] for name in list(scored[0][1])}

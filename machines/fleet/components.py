@@ -10,13 +10,13 @@ import numpy as np
 
 from .plant_time import Floats, whole_seconds, working_time
 
-SUDDEN_SHARE = 0.15
+SUDDEN_SHARE = 0.12
 """The share of component lives that end without warning."""
 REPAIR_H = (3.0, 60.0)
 PLANNED_WORK_H = (2.0, 8.0)
 _WARNING_RANGE_H = (3 * 24.0, 28 * 24.0)
 _WARNING_SPREAD, _GROWTH = 0.35, (0.4, 1.2)
-_MEDIAN_SEVERITY, _SEVERITY_SPREAD = 1.15, 0.25
+_MEDIAN_SEVERITY, _SEVERITY_SPREAD = 2.0, 0.25
 _PLAN_DEVIATION_DAYS = 7
 _MEDIAN_REPAIR_H, _REPAIR_SPREAD = 12, 0.6
 

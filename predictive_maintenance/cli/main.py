@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import data, doctor, machines, models, results
+from . import data, doctor, machines, models, replay, results
 from .shared import FILE, PROGRAM, Group
 
 
@@ -34,6 +34,7 @@ for command in (
     *(machines.init, machines.describe),
     *(data.check, data.score, data.simulate, data.fetch),
     *(results.export, results.report),
+    replay.replay,
     doctor.doctor,
 ):
     main.add_command(command)

@@ -1,16 +1,17 @@
 """The held-out rows of a challenger as a champion with another description of the machine reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..history.events import NO_EVENTS, Events
-from ..history.features import complete
+from ..history.features import complete, take
 from ..machine.header_matching import header_key
 from ..machine.machine import Machine
-from ..machine.names import READING_ID
+from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.cell_validation import MISSING
 from ..validation.cleaning import validate
 from ..validation.row_identity import are_content_ids, content_ids, row_hashes
@@ -53,14 +54,15 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
 
 def read_rows(
     champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame,
-    events: Events = NO_EVENTS,
+    events: Events = NO_EVENTS, history: pd.DataFrame | None = None,
 ) -> ChampionRows:  # fmt: skip
     """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
 
     `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows. `events`
-    are the events of the challenger's run by table.
+    are the events of the challenger's run by table, `history` the readings on neither side of its split.
     """
-    frame = _with_past(before, challenger, _as_described(before, challenger, rows), rows, events)
+    others = [train, *([history] if history is not None else [])]
+    frame = _with_past(before, challenger, _as_described(before, challenger, rows), rows, events, others)
     seen = _seen(champion, before, frame)
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
@@ -130,15 +132,29 @@ def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) ->
 
 
 def _with_past(
-    champion: Machine, challenger: Machine, frame: pd.DataFrame, rows: pd.DataFrame, events: Events
+    champion: Machine,
+    challenger: Machine,
+    frame: pd.DataFrame,
+    rows: pd.DataFrame,
+    events: Events,
+    others: Sequence[pd.DataFrame],
 ) -> pd.DataFrame:
-    """`frame` with the champion's features from the past: those of `rows` where both have them, else over all of `frame`."""
+    """`frame` with the champion's features from the past: those of `rows` where both have them, else computed.
+
+    Its windows then contain readings of `frame` and of the same machines in `others`.
+    """
     if not champion.history_features:
         return frame
-    own, others = (machine.window_features | machine.event_features for machine in (champion, challenger))
-    same = all(others.get(name) == feature for name, feature in own.items()) and _same_events(champion, challenger)
+    own, known = (machine.window_features | machine.event_features for machine in (champion, challenger))
+    same = all(known.get(name) == feature for name, feature in own.items()) and _same_events(champion, challenger)
     used = {name: table for name, table in events.items() if name in champion.event_tables}
-    computed = rows if same else complete(champion, frame, used)
+    if same:
+        computed: Mapping[str, Any] = rows
+    else:
+        machines = frame[MACHINE_ID].unique()
+        past = [_as_described(champion, challenger, part[part[MACHINE_ID].isin(machines)]) for part in others]
+        every = pd.concat([frame, *(part for part in past if len(part))], ignore_index=True)
+        computed = take(complete(champion, every, used), np.arange(len(frame)))
     return pd.concat([frame, pd.DataFrame({name: computed[name] for name in champion.history_features})], axis=1)
 
 

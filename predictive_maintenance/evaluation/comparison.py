@@ -56,12 +56,13 @@ class Comparison:
 def compare(
     champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
     fingerprint: str, params: Params, train: pd.DataFrame | None = None, events: Events = NO_EVENTS,
+    history: pd.DataFrame | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
     `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
     have the ids that the champion knows. A champion with another description of the machine is compared on the rows that
-    it accepts, if they have the columns that it needs; its own features are computed from `events`.
+    it accepts, if they have the columns that it needs; its own features are computed from `events` and `history`.
     """
     machine, scorer = params.machine, champion.scorer
     comparison = Comparison(
@@ -78,7 +79,9 @@ def compare(
         return replace(comparison, obstacle=f"its files cannot be used: {champion.unreadable}")
     if obstacle := why_not_comparable(scorer.machine, machine, test):
         return replace(comparison, obstacle=obstacle)
-    read = read_rows(champion, scorer.machine, machine, test, test.head(0) if train is None else train, events)
+    none = test.head(0)
+    train, history = none if train is None else train, none if history is None else history
+    read = read_rows(champion, scorer.machine, machine, test, train, events, history)
     compared = ~read.seen & read.accepted
     rows = test[compared].reset_index(drop=True)
     failures = int(rows[machine.label_name].sum())

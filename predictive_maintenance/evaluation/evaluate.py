@@ -108,7 +108,7 @@ def evaluate(
     export_agreement = agreement(trained, scorer, test)
     fingerprint = training_fingerprint(rows.train, machine)
     comparison = (
-        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train, rows.events)
+        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train, rows.events, rows.history)
         if champion
         else None
     )

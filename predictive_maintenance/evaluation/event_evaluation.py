@@ -35,8 +35,8 @@ def evaluate_events(
     if rules is None:
         return None
     machine, seed = params.machine, params.training.seed
-    train = observe(machine, rows.train, rows.test, rows.unlabelled)
-    test = observe(machine, rows.test, rows.train, rows.unlabelled)
+    train = observe(machine, rows.train, rows.test, rows.history)
+    test = observe(machine, rows.test, rows.train, rows.history)
     held_out = judge_alarms(test, decisions, rules)
     out_of_fold = judge_alarms(train, trained.out_of_fold.decisions, rules)
     scores, of_train = (

@@ -42,7 +42,9 @@ def complete(machine: Machine, columns: Mapping[str, Any], events: Events = NO_E
     return {name: columns[name] for name in machine.columns if name in columns} | statistics
 
 
-def complete_some(machine: Machine, columns: Mapping[str, Any], wanted: Positions) -> dict[str, Any]:
+def complete_some(
+    machine: Machine, columns: Mapping[str, Any], wanted: Positions, events: Events = NO_EVENTS
+) -> dict[str, Any]:
     """The rows at the positions `wanted` as `complete` returns them. The other rows are only in their windows."""
     rows = in_time_order(machine, columns)
     count = len(rows.positions)
@@ -50,6 +52,7 @@ def complete_some(machine: Machine, columns: Mapping[str, Any], wanted: Position
     places = np.empty(count, dtype=np.int64)
     places[rows.positions] = np.arange(count)
     found = window_columns(machine, ordered, rows.times, rows.bounds, places[wanted])
+    found |= event_columns(machine, events, rows, places[wanted])
     return take({name: columns[name] for name in machine.columns if name in columns}, wanted) | found
 
 

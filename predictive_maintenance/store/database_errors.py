@@ -1,7 +1,7 @@
 """Errors of the database as a StoreError that says what to do."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -37,7 +37,7 @@ def _converted(error: DBAPIError, shown: str, url: str) -> StoreError:
     original, reason = error.orig, _first_line(error.orig or error, url)
     if isinstance(original, sqlite3.Error):
         return _of_sqlite(getattr(original, "sqlite_errorcode", 0) & _PRIMARY_CODE, shown, reason)
-    state = str(getattr(original, "sqlstate", None) or "")
+    state = _details(original).get("C", "")
     if state == _PG_DISK_FULL:
         return _full(shown, reason)
     if state in _PG_LOCKED:
@@ -69,6 +69,13 @@ def _full(shown: str, reason: str) -> StoreError:
     return StoreError(f"{shown}: the disk of the store is full: free space ({reason})", _FULL_SECONDS)
 
 
+def _details(error: BaseException | None) -> Mapping[str, str]:
+    """The fields of PostgreSQL's answer by their letters: C is the SQLSTATE, M the message. Empty for other errors."""
+    first = error.args[0] if error is not None and error.args else None
+    return first if isinstance(first, dict) else {}
+
+
 def _first_line(error: BaseException, url: str) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    text = _details(error).get("M") or str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
     return redact_text(lines[0], url)

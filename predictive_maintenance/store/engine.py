@@ -23,20 +23,20 @@ def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "fu
     """
     parsed = parse_store_url(url)
     if database_file(parsed) is None:
-        options = f"-c lock_timeout={int(timeout_seconds * 1000)} -c synchronous_commit=on"
-        arguments = {"connect_timeout": max(2, round(timeout_seconds)), "options": options}
         try:
-            return create_engine(
+            engine = create_engine(
                 parsed,
-                connect_args=arguments,
+                # Of each wait for the server. Longer than for a lock, whose error says more.
+                connect_args={"timeout": 2 * timeout_seconds + 2},
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=timeout_seconds,
                 pool_pre_ping=True,  # else the first request after a restart of the server fails
             )
         except ImportError as error:
-            name = str(error.name)
-            raise ConfigError(f"{VARIABLE}: the database driver is not installed: pip install {name}[binary]") from None
+            raise ConfigError(f"{VARIABLE}: the database driver is not installed: pip install {error.name}") from None
+        event.listen(engine, "connect", partial(_prepare_postgresql, timeout_seconds))
+        return engine
     engine = create_engine(parsed, connect_args={"timeout": timeout_seconds, "check_same_thread": False})
     event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
     event.listen(engine, "begin", _begin_sqlite)
@@ -46,6 +46,14 @@ def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "fu
 def writing(connection: Connection) -> Connection:
     """The connection, with transactions that take SQLite's write lock when they begin: a later upgrade could fail."""
     return connection.execution_options(**{_WRITES: True})
+
+
+def _prepare_postgresql(timeout_seconds: float, connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {int(timeout_seconds * 1000)}")
+    cursor.execute("SET synchronous_commit = on")
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(synchronous: Synchronous, connection: Any, _record: object) -> None:

@@ -46,7 +46,7 @@ def parse_store_url(url: str) -> "URL":
             f"{VARIABLE}: {redact(url)}: not a valid URL: the port must be a number, and special characters in the password "
             "must be percent-encoded"
         ) from None
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    return parsed.set(drivername="postgresql+pg8000") if parsed.drivername == "postgresql" else parsed
 
 
 def database_file(url: "URL") -> Path | None:

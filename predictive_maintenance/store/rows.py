@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,15 +34,39 @@ class Reading:
         return {"time": self.time, "received": self.received, "sensors": encode(self.sensors), **score_row(self.score)}
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a machine: the table of the description that it belongs to, its time as a key, its type."""
+
+    table: str
+    time: int
+    type: str
+
+
+ClosedBy = Literal["decisions", "failure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open."""
+
+    opened: int
+    probability: float
+    version: str
+    closed: int | None = None
+    closed_by: ClosedBy | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
-    """A machine, the number of its readings, and the latest of them."""
+    """A machine, the number of its readings, the latest of them, and its open alarm."""
 
     machine_id: str
     readings: int
     time: int
     received: int
     score: Score | None
+    alarm: Alarm | None = None
 
 
 @dataclass(frozen=True)

@@ -68,4 +68,18 @@ events = Table(
     sqlite_with_rowid=False,
 )
 """Events of machines, by the table of the description that they belong to."""
+
+alarms = Table(
+    "pdm_alarms",
+    metadata,
+    Column("machine", BigInteger, primary_key=True, autoincrement=False),
+    Column("opened", BigInteger, primary_key=True, autoincrement=False),
+    Column("closed", BigInteger),
+    Column("closed_by", Text),
+    Column("probability", Double, nullable=False),
+    Column("version", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Alarms of machines by the time of the reading that opened them. `closed_by` is decisions or failure; at most one is open."""
+Index("pdm_alarms_opened", alarms.c.opened)
 Index("pdm_events_received", events.c.received)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import events, machines, readings
+from .schema import alarms, events, machines, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -59,7 +59,71 @@ UNCOUNT_READINGS = (
     .where(machines.c.key == bindparam("of_machine"))
     .values(readings=machines.c.readings - bindparam("removed"))
 )
-DELETE_EMPTY_MACHINES = delete(machines).where(machines.c.readings == 0)
+DELETE_EMPTY_MACHINES = delete(machines).where(
+    machines.c.readings == 0, ~select(events.c.machine).where(events.c.machine == machines.c.key).exists()
+)
+"""A machine that has events and no reading yet stays."""
+DELETE_ALARMS = delete(alarms).where(~select(machines.c.key).where(machines.c.key == alarms.c.machine).exists())
+
+_OF_MACHINES: Any = bindparam("machines", expanding=True)
+RECENT_EVENTS = (
+    select(events)
+    .where(
+        events.c.machine.in_(_OF_MACHINES),
+        events.c.source.in_(bindparam("sources", expanding=True)),
+        events.c.time >= bindparam("beginning"),
+        events.c.time <= bindparam("last"),
+    )
+    .order_by(events.c.machine, events.c.source, events.c.time)
+)
+LAST_EVENTS = (
+    select(events.c.machine, events.c.source, events.c.type, func.max(events.c.time).label("time"))
+    .where(
+        events.c.machine.in_(_OF_MACHINES),
+        events.c.source.in_(bindparam("sources", expanding=True)),
+        events.c.time < bindparam("beginning"),
+    )
+    .group_by(events.c.machine, events.c.source, events.c.type)
+)
+"""The last event of each type before a time."""
+LATEST_EVENTS = (
+    select(events)
+    .where(events.c.machine == bindparam("machine"), events.c.time >= bindparam("beginning"))
+    .order_by(events.c.time.desc())
+    .limit(bindparam("most"))
+)
+
+LATEST_DECISIONS = (
+    select(readings.c.alarm)
+    .where(
+        readings.c.machine == bindparam("machine"),
+        readings.c.time < bindparam("before"),
+        readings.c.time > bindparam("after"),
+        readings.c.alarm.is_not(None),
+    )
+    .order_by(readings.c.time.desc())
+    .limit(bindparam("most"))
+)
+OPEN_ALARMS = select(alarms).where(alarms.c.machine.in_(_OF_MACHINES), alarms.c.closed.is_(None))
+ALARMS_OF_MACHINE = (
+    select(alarms)
+    .where(alarms.c.machine == bindparam("machine"))
+    .order_by(alarms.c.opened.desc())
+    .limit(bindparam("most"))
+)
+ALARMS = (
+    select(alarms, machines.c.machine_id)
+    .join(machines, machines.c.key == alarms.c.machine)
+    .where(machines.c.model == bindparam("model"), alarms.c.opened < bindparam("before"))
+    .order_by(alarms.c.opened.desc(), machines.c.machine_id)
+    .limit(bindparam("most"))
+)
+ONLY_OPEN_ALARMS = ALARMS.where(alarms.c.closed.is_(None))
+CLOSE_ALARM = (
+    update(alarms)
+    .where(alarms.c.machine == bindparam("of_machine"), alarms.c.opened == bindparam("opened_at"))
+    .values(closed=bindparam("closed_at"), closed_by=bindparam("by"))
+)
 
 
 @cache
@@ -67,6 +131,18 @@ def insert_machine(dialect: str) -> Any:
     """Add a machine, unless another process has. Both databases know this statement, but each by a construct of its own."""
     added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(machines)
     return added.values(readings=0).on_conflict_do_nothing()
+
+
+@cache
+def insert_event(dialect: str) -> Any:
+    """Add an event, unless it is known."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(events).on_conflict_do_nothing()
+
+
+@cache
+def insert_alarm(dialect: str) -> Any:
+    """Add an alarm, unless the same reading opened one."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(alarms).on_conflict_do_nothing()
 
 
 @cache

@@ -16,7 +16,7 @@ from .engine import Synchronous, make_engine, writing
 from .location import database_file, parse_store_url
 from .lookback import Lookback
 from .migrating import ensure_tables
-from .rows import LockedMachine, MachineState, Reading, Sensors, decode, score_of, score_row
+from .rows import Alarm, Event, LockedMachine, MachineState, Reading, Sensors, decode, score_of, score_row
 from .times import LAST_KEY
 
 _GONE_SECONDS = 5
@@ -73,8 +73,8 @@ class Store:
     def machines(self, model: str, *, after: str = "", most: int) -> list[MachineState]:
         """The state of the first `most` machines of a registered model whose ids follow `after`."""
         with self._reading() as connection:
-            rows = connection.execute(statements.MACHINES, {"model": model, "after": after, "most": most})
-            return [_state(row) for row in rows]
+            rows = connection.execute(statements.MACHINES, {"model": model, "after": after, "most": most}).all()
+            return _states(connection, rows)
 
     def machine(
         self, model: str, machine_id: str, *, before: int = LAST_KEY, most: int
@@ -87,11 +87,30 @@ class Store:
             found = connection.execute(
                 statements.LATEST_READINGS, {"machine": row.key, "before": before, "most": most}
             ).all()
+            (state,) = _states(connection, [row])
         sensors = decode([one.sensors for one in found])
-        return _state(row), [
+        return state, [
             Reading(time=one.time, received=one.received, sensors=values, score=score_of(one))
             for one, values in zip(found, sensors, strict=True)
         ]
+
+    def alarms(self, model: str, *, only_open: bool, before: int = LAST_KEY, most: int) -> list[tuple[str, Alarm]]:
+        """The latest `most` alarms of a registered model that opened before a time, with their machines, the newest first."""
+        statement = statements.ONLY_OPEN_ALARMS if only_open else statements.ALARMS
+        with self._reading() as connection:
+            rows = connection.execute(statement, {"model": model, "before": before, "most": most})
+            return [(row.machine_id, _alarm(row)) for row in rows]
+
+    def past(self, model: str, machine_id: str, *, beginning: int, most: int) -> tuple[list[Alarm], list[Event]]:
+        """The latest `most` alarms of a machine, and its latest `most` events since `beginning`, the newest first."""
+        with self._reading() as connection:
+            row = connection.execute(statements.MACHINE, {"model": model, "machine_id": machine_id}).one_or_none()
+            if row is None:
+                return [], []
+            limits = {"machine": row.key, "beginning": beginning, "most": most}
+            alarms = connection.execute(statements.ALARMS_OF_MACHINE, limits).all()
+            events = connection.execute(statements.LATEST_EVENTS, limits).all()
+        return [_alarm(one) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
 
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
@@ -150,6 +169,50 @@ class Transaction:
             if changes:
                 self._connection.execute(statement, changes)
 
+    def add_events(self, machine: LockedMachine, events: Collection[Event], received: int) -> None:
+        """Add events of a machine. Those that it has are not added again."""
+        rows = [
+            {"machine": machine.key, "source": one.table, "time": one.time, "type": one.type, "received": received}
+            for one in events
+        ]
+        self._connection.execute(statements.insert_event(self._dialect), rows)
+
+    def events(
+        self, machines: Collection[LockedMachine], tables: Collection[str], *, beginning: int, last: int
+    ) -> dict[int, list[Event]]:
+        """Events of machines, by key, up to `last`: all since `beginning`, and the last one of each type before it."""
+        places = {
+            "machines": [machine.key for machine in machines], "sources": list(tables), "beginning": beginning, "last": last
+        }  # fmt: skip
+        found: dict[int, list[Event]] = {machine.key: [] for machine in machines}
+        for statement in (statements.LAST_EVENTS, statements.RECENT_EVENTS):
+            for row in self._connection.execute(statement, places):
+                found[row.machine].append(Event(row.source, row.time, row.type))
+        return found
+
+    def decisions(self, machine: LockedMachine, *, after: int, before: int, most: int) -> list[bool]:
+        """The latest `most` decisions about a machine between two times, the oldest first."""
+        places = {"machine": machine.key, "after": after, "before": before, "most": most}
+        rows = self._connection.execute(statements.LATEST_DECISIONS, places).all()
+        return [row.alarm for row in reversed(rows)]
+
+    def open_alarms(self, machines: Collection[LockedMachine]) -> dict[int, Alarm]:
+        """The open alarm of each machine that has one, by key."""
+        rows = self._connection.execute(statements.OPEN_ALARMS, {"machines": [machine.key for machine in machines]})
+        return {row.machine: _alarm(row) for row in rows}
+
+    def save_alarm(self, machine: LockedMachine, alarm: Alarm) -> None:
+        """Add an open alarm, or close one."""
+        if alarm.closed is None:
+            score = {"probability": alarm.probability, "version": alarm.version}
+            row = {"machine": machine.key, "opened": alarm.opened, "closed": None, "closed_by": None, **score}
+            self._connection.execute(statements.insert_alarm(self._dialect), row)
+        else:
+            changes = {"closed_at": alarm.closed, "by": alarm.closed_by}
+            self._connection.execute(
+                statements.CLOSE_ALARM, {"of_machine": machine.key, "opened_at": alarm.opened, **changes}
+            )
+
     def remove_received_before(self, received: int) -> bool:
         """Remove some readings and all events that were received before; return whether there may be more.
 
@@ -169,12 +232,30 @@ class Transaction:
             statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
         )
         self._connection.execute(statements.DELETE_EMPTY_MACHINES)
+        self._connection.execute(statements.DELETE_ALARMS)
         return len(expired) == _EXPIRED_AT_A_TIME
 
 
-def _state(row: Any) -> MachineState:
-    return MachineState(
-        machine_id=row.machine_id, readings=row.readings, time=row.time, received=row.received, score=score_of(row)
+def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
+    """The states of machines, with their open alarms."""
+    found = connection.execute(statements.OPEN_ALARMS, {"machines": [row.key for row in rows]}).all() if rows else []
+    alarms = {one.machine: _alarm(one) for one in found}
+    return [
+        MachineState(
+            machine_id=row.machine_id,
+            readings=row.readings,
+            time=row.time,
+            received=row.received,
+            score=score_of(row),
+            alarm=alarms.get(row.key),
+        )
+        for row in rows
+    ]
+
+
+def _alarm(row: Any) -> Alarm:
+    return Alarm(
+        opened=row.opened, closed=row.closed, closed_by=row.closed_by, probability=row.probability, version=row.version
     )
 
 

@@ -18,7 +18,7 @@ from ..history.features import complete, needed_rows, take
 from ..history.time_order import in_time_order
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
-from ..machine.names import READING_ID, TIMESTAMP
+from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..scorer.scoring import Scorer
 from ..scorer.version_files import (
     GOLDEN_FILE,
@@ -220,7 +220,7 @@ def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
         )
     )
     machine = scorer.machine
-    readings = pd.concat([test, split.unlabelled], ignore_index=True) if len(split.unlabelled) else test
+    readings = _with_history(split, test[MACHINE_ID].iloc[picked].unique()) if machine.needs_history else test
     needed = needed_rows(machine, readings, picked)
     rows: Any = readings.iloc[needed]
     golden: dict[str, Any] = {"readings": _columnar(rows, machine.input_names)}
@@ -237,6 +237,12 @@ def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
     if machine.needs_history and not np.array_equal(expected, probabilities[picked]):
         raise ModelError("the golden rows get other probabilities from their windows alone than from the whole table")
     return golden | {"probabilities": expected.tolist(), "decisions": scorer.decisions(expected).tolist()}
+
+
+def _with_history(split: SplitRows, machines: npt.NDArray[Any]) -> pd.DataFrame:
+    """The held-out rows, followed by all other readings of `machines`, which may be in their windows."""
+    others = [part[part[MACHINE_ID].isin(machines)] for part in (split.train, split.history)]
+    return pd.concat([split.test, *(part for part in others if len(part))], ignore_index=True)
 
 
 def _needed_events(

@@ -7,7 +7,7 @@ a stable hash, held-out rows stay held out in later runs, also when rows are add
 By time (`time_split`), the latest rows are held out, of the same machines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..config.params import SplitSettings
 from ..errors import DataError
+from ..history.labels import NEXT_FAILURE
 from ..machine.machine import Machine
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.sections import GroupColumn
@@ -33,8 +34,9 @@ class SplitRows:
     """The rows of a run in time order. Columns added: `group`, and `position` in the order of all rows.
 
     `train` is for tuning, cross-validation and fitting. `fold` is the number of the fold that holds out each row of
-    `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `unlabelled` are
-    readings without a label, which only later readings of their machines depend on, and `events` all events by table.
+    `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `history` are
+    the readings on neither side, which only later readings of their machines depend on: without a label, in an embargo, or left
+    out of a sample. `events` are all events by table.
     `question` says what the scores on the held-out rows answer.
     """
 
@@ -42,7 +44,7 @@ class SplitRows:
     fold: npt.NDArray[np.int8]
     test: pd.DataFrame
     notes: tuple[str, ...]
-    unlabelled: pd.DataFrame
+    history: pd.DataFrame
     events: Mapping[str, pd.DataFrame]
     question: str
 
@@ -64,13 +66,13 @@ def split(
     question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"
     if time_split.is_by_time(machine, settings):
         places, question = time_split.places(rows, machine, settings), time_split.QUESTION
-        train, test = (rows[chosen].reset_index(drop=True) for chosen in (places.fold >= 0, places.held_out))
-        fold, notes = places.fold[places.fold >= 0], places.notes
+        held_out, trained, fold, notes = places.held_out, places.fold >= 0, places.fold[places.fold >= 0], places.notes
     else:
         held_out, fold, notes = is_held_out(rows["group"], settings.test_share, settings.salt), None, ()
-        train, test = (rows[chosen].reset_index(drop=True) for chosen in (~held_out, held_out))
-    sample, sampled = _sample(train, settings)
-    train = train[sample].reset_index(drop=True)
+        trained = ~held_out
+    sample, sampled = _sample(rows[trained], settings)
+    trained[trained] = sample
+    train, test = (rows[chosen].reset_index(drop=True) for chosen in (trained, held_out))
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
     fold = assign_folds(train, machine, settings.folds, seed) if fold is None else fold[sample]
@@ -81,9 +83,16 @@ def split(
         fold=fold,
         test=test,
         notes=(*notes, *_notes(rows, machine), *sampled),
-        unlabelled=frame.iloc[:0] if unlabelled is None else unlabelled,
+        history=_history([rows[~trained & ~held_out], *([] if unlabelled is None else [unlabelled])], machine),
         events=dict(events),
     )
+
+
+def _history(parts: Sequence[pd.DataFrame], machine: Machine) -> pd.DataFrame:
+    """The rows of all parts without their features, which take many times the space and are not needed."""
+    names = [name for name in parts[0] if name in machine.columns or name == NEXT_FAILURE]
+    filled = [part for part in parts if len(part)] or [parts[0]]
+    return pd.concat([part[names] for part in filled], ignore_index=True)
 
 
 def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:

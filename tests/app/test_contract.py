@@ -46,9 +46,11 @@ ROUTES = [
     ("POST", "/predict/batch"),
     ("POST", "/invocations"),
     ("POST", "/readings"),
+    ("POST", "/events"),
     *(
         ("GET", path)
         for path in (
+            "/alarms",
             "/machines",
             "/machines/{machine_id}",
             "/model",

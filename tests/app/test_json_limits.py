@@ -14,6 +14,7 @@ from app.http.json_validation import validate_reading
 from app.problems import Problem
 from app.schemas.reading import ReadingSchema
 from predictive_maintenance.machine.milling import MILLING
+from tests.fixtures.pumps import pump
 
 from .conftest import READING
 
@@ -163,3 +164,18 @@ values = st.recursive(
 def test_an_array_is_split_into_its_items(items, indent, ascii_only):
     text = json.dumps(items, indent=indent, ensure_ascii=ascii_only)
     assert [json.loads(part) for _, part in split_array(text)] == items
+
+
+@pytest.mark.parametrize("field", ["history", "events"])
+def test_a_list_of_invalid_entries_is_refused_at_its_first_one(field):
+    """The errors of all 20,000 entries would take seconds, in which no other request is answered."""
+    schema = ReadingSchema(pump())
+    entries = "[" + "{}," * 20_000 + "{}]"
+    body = (
+        f'{{"make": "A", "flow": 1.0, "{field}": {entries if field == "history" else f"""{{"errors": {entries}}}"""}}}'
+    )
+    with pytest.raises(Problem) as caught:
+        validate_reading(body.encode(), schema)
+    assert {name for _, name, _ in caught.value.errors} <= {
+        f"{field}.{place}{name}" for place in ("0", "errors.0") for name in (".timestamp", ".flow", ".type")
+    }

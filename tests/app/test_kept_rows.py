@@ -14,7 +14,9 @@ from app.problems import Problem
 from app.serving.kept_reading import NewReading, keep_readings, time_key
 from app.serving.served_model import ServedModel
 from app.worker.kept_batch import keep_batch
-from predictive_maintenance.store.store import Store
+from predictive_maintenance.store.lookback import Lookback
+from predictive_maintenance.store.rows import Reading
+from predictive_maintenance.store.store import Store, Transaction
 from predictive_maintenance.tracking.entities import ModelVersion
 
 NAMES = (f"stream {number}" for number in count())
@@ -128,3 +130,59 @@ def test_the_warning_about_a_short_history_is_that_of_a_reading_with_its_history
         history = [earlier for earlier in readings[:place] if earlier["machine_id"] == reading["machine_id"]]
         about_history = [text for text in kept.answer["warnings"] if "history" in text]
         assert about_history == model.history_warnings(reading | {"history": history})
+
+
+@pytest.mark.parametrize(
+    "lookback", [Lookback(12 * 3_600e6), Lookback(readings=2), Lookback(12 * 3_600e6, 2)], ids=["span", "count", "both"]
+)
+def test_what_lies_between_a_late_and_a_new_reading_is_not_read(model, store, lookback, monkeypatch):
+    name = next(NAMES)
+    series = {("A", 60 * hour): (500.0, None) for hour in range(300)}
+    as_batch(store, model, name, as_readings(series))
+    new = {("A", 60 * hour + 1): (501.0, None) for hour in (20, 21, 290)}
+    read, window = [], Transaction.window
+
+    def counted_window(self, *arguments, **options):
+        read.append(window(self, *arguments, **options))
+        return read[-1]
+
+    monkeypatch.setattr(Transaction, "window", counted_window)
+    monkeypatch.setattr("app.serving.kept_rows._lookback", lambda _: lookback)
+    one_by_one(store, model, name, as_readings(new))
+    assert sum(map(len, read)) < 40
+
+
+def test_many_readings_of_a_machine_are_looked_up_together(model, store, monkeypatch):
+    calls, window = [], Transaction.window
+
+    def counted_window(self, *arguments, **options):
+        calls.append(options)
+        return window(self, *arguments, **options)
+
+    monkeypatch.setattr(Transaction, "window", counted_window)
+    monkeypatch.setattr("app.serving.kept_rows._lookback", lambda _: Lookback(readings=2))
+    as_batch(store, model, next(NAMES), as_readings({("A", minutes): (500.0, None) for minutes in range(200)}))
+    assert len(calls) == 1
+
+
+def test_a_category_of_an_earlier_description_is_a_missing_value_of_a_sensor(model, store):
+    name, machine = next(NAMES), model.scorer.machine
+    first, second = as_readings({("A", 0): (500.0, None), ("A", 60): (501.0, None)})
+    key = time_key(machine, first, 0)
+    with store.writing() as transaction:
+        place = transaction.machines(name, ["A"])["A"]
+        sensors = {"heat": 500.0, "ratio": "low", "removed": 1.0}
+        transaction.add([(place, Reading(time=key, received=1, sensors=sensors, score=None))])
+    assert one_by_one(store, model, name, [second]) == [of_table(model, [first, second])[1]]
+    with store.writing() as transaction:
+        assert transaction.machines(name, ["A"])["A"].latest > key
+
+
+def test_a_reading_with_fewer_sensors_than_the_stored_one_is_the_same_if_these_are_not_described_any_more(model, store):
+    name = next(NAMES)
+    (reading,) = as_readings({("A", 0): (500.0, None)})
+    with store.writing() as transaction:
+        place = transaction.machines(name, ["A"])["A"]
+        key = time_key(model.scorer.machine, reading, 0)
+        transaction.add([(place, Reading(time=key, received=1, sensors={"heat": 500.0, "removed": 1.0}, score=None))])
+    assert one_by_one(store, model, name, [reading]) == of_table(model, [reading])

@@ -150,7 +150,7 @@ def test_a_machine_that_was_never_seen_is_created(client, one):
     (machine,) = client.get("/machines").json()["machines"]
     assert machine.pop("received") >= "2024"
     assert machine == {
-        "machine_id": "E7", "readings": 1, "time": "2024-05-01T12:00:00Z", "model_version": "1",
+        "machine_id": "E7", "readings": 1, "alarm": None, "time": "2024-05-01T12:00:00Z", "model_version": "1",
         "failure_probability": first["failure_probability"], "predicted_failure": first["predicted_failure"],
         "alarm": None,
     }  # fmt: skip
@@ -189,6 +189,7 @@ def test_a_time_in_the_future_is_refused(start, one):
         ({"timestamp": "noon"}, "timestamp", "is not a time in ISO 8601, such as 2024-01-31T12:00:00Z"),
         ({"timestamp": "0001-01-01T00:00:00+10:00"}, "timestamp", "is not a time in ISO 8601"),
         ({"machine_id": ""}, "machine_id", "is empty"),
+        ({"machine_id": "x" * 201}, "machine_id", ""),
         ({"machine_id": "a\0b"}, "machine_id", "has a character that databases do not store (NUL)"),
         ({"history": []}, "history", "is not a known field"),
     ],
@@ -345,6 +346,30 @@ def test_a_machine_may_have_any_id(client, one):
 def test_a_question_that_has_no_answer_is_an_error(client, path, status):
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_reading_without_a_value_of_a_formula_of_statistics_is_kept_and_not_scored(
+    small_engine_without_value, checked_files, one, tmp_path
+):
+    registry = MemoryRegistry(versions={"1": small_engine_without_value.files}, alias="1")
+    with start_client(registry, small_engine_without_value.params, tmp_path, checked_files) as client:
+        first = client.post("/readings", json=one[0])
+        assert first.status_code == 422
+        assert first.json()["errors"][0]["field"] == "rise"
+        assert first.json()["errors"][0]["reason"].endswith(
+            "is not a finite number: the reading is kept, but has no prediction"
+        )
+        second = client.post("/readings", json=one[1])
+        with_history = client.post("/predict", json=one[1] | {"history": [one[0]]})
+        assert second.json() == with_history.json()
+        others = [reading | {"machine_id": "E8"} for reading in one[:2]]
+        batch = client.post("/readings", json=others).json()["predictions"]
+        assert batch[0]["errors"][0]["field"] == "rise"
+        assert batch[1]["failure_probability"] == second.json()["failure_probability"]
+        machine = client.get("/machines/E8").json()
+        assert (machine["readings"], machine["latest"][1]["failure_probability"]) == (2, None)
+        assert client.post("/readings", json=one[0]).status_code == 422
+        assert client.get("/machines/E7").json()["readings"] == 2
 
 
 @pytest.fixture

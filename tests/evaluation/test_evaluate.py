@@ -130,7 +130,7 @@ def test_the_failures_of_held_out_machines_are_those_of_all_their_readings(small
     rows = small_engine.rows
     last = rows.test.groupby("machine_id")["timestamp"].transform("max")
     late = rows.test["timestamp"] > last - pd.Timedelta("12h")
-    partly = replace(rows, test=rows.test[~late].reset_index(drop=True), unlabelled=rows.test[late])
+    partly = replace(rows, test=rows.test[~late].reset_index(drop=True), history=rows.test[late])
     probabilities = small_engine.scorer.probabilities(partly.test)
     decisions = partly.test["fails_soon"].to_numpy().astype(bool)
     events = evaluate_events(small_engine.trained, partly, probabilities, decisions, small_engine.params)

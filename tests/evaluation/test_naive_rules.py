@@ -75,7 +75,7 @@ def test_tables_of_events_have_rules_of_their_own():
 
 def test_a_rule_of_events_measures_all_types_in_the_order_of_machines_and_times(small_pump):
     machine, train = small_pump.params.machine, small_pump.rows.train
-    observed = observe(machine, train, small_pump.rows.test, small_pump.rows.unlabelled)
+    observed = observe(machine, train, small_pump.rows.test, small_pump.rows.history)
     rules = {rule.name: rule for rule in naive_rules(machine)}
     ordered = train.iloc[observed.positions]
     assert rules["errors_count"].measure(observed, train).tolist() == ordered["errors_count_12h"].tolist()
@@ -86,8 +86,8 @@ def test_a_rule_of_events_measures_all_types_in_the_order_of_machines_and_times(
 
 def test_every_rule_is_scored_on_the_held_out_machines(small_pump):
     params, rows = small_pump.params, small_pump.rows
-    train = observe(params.machine, rows.train, rows.test, rows.unlabelled)
-    test = observe(params.machine, rows.test, rows.train, rows.unlabelled)
+    train = observe(params.machine, rows.train, rows.test, rows.history)
+    test = observe(params.machine, rows.test, rows.train, rows.history)
     scored = score_naive_rules(train, rows.train, test, rows.test, event_rules(params), params)
     assert [rule.label.split(" >= ")[0] for rule in scored] == [
         "Age",

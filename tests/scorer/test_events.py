@@ -28,7 +28,7 @@ def test_the_model_uses_events_and_attributes_and_is_worth_something(small_pump)
 
 
 def test_a_table_with_its_events_gets_the_bits_of_training(small_pump, table):
-    test, history = small_pump.rows.test, small_pump.rows.unlabelled
+    test, history = small_pump.rows.test, small_pump.rows.history
     own = test[test["machine_id"] == table["machine_id"].iloc[0]]
     known = dict(zip(own["timestamp"], small_pump.scorer.probabilities(own), strict=True))
     # Readings without a label are history, too.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictive_maintenance.store.lookback import Lookback
-from predictive_maintenance.store.rows import MachineState, Reading, Score
+from predictive_maintenance.store.rows import Alarm, Event, MachineState, Reading, Score
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.store.times import as_keys, as_times
 from tests.fixtures.run_to_failure import engine
@@ -199,3 +199,40 @@ def test_zero_has_one_key():
 
 def test_the_lookback_is_the_longest_window_of_each_kind():
     assert Lookback.of(engine()) == Lookback(length=12 * 3_600e6, readings=2)
+
+
+def test_events_of_machines_are_those_since_a_time_and_the_last_of_each_type_before(store):
+    with store.writing() as transaction:
+        machines = transaction.machines("pump", ["a", "b"])
+        happened = [Event("errors", time, kind) for time in (1, 2, 5, 9) for kind in ("x", "y")]
+        transaction.add_events(machines["a"], happened, received=1)
+        transaction.add_events(machines["a"], happened[:2], received=2)
+        transaction.add_events(machines["b"], [Event("service", 3, "x")], received=1)
+        found = transaction.events(machines.values(), ["errors"], beginning=3, last=8)
+    own = {(event.time, event.type) for event in found[machines["a"].key]}
+    assert own == {(2, "x"), (2, "y"), (5, "x"), (5, "y")}
+    assert found[machines["b"].key] == []
+
+
+def test_alarms_are_saved_closed_and_listed(store):
+    with store.writing() as transaction:
+        machines = transaction.machines("pump", ["a", "b"])
+        for number, name in enumerate("ab"):
+            transaction.save_alarm(machines[name], Alarm(opened=number, probability=0.9, version="1"))
+        assert set(transaction.open_alarms(machines.values())) == {machines["a"].key, machines["b"].key}
+        closed = Alarm(opened=0, probability=0.9, version="1", closed=7, closed_by="failure")
+        transaction.save_alarm(machines["a"], closed)
+    assert [name for name, _ in store.alarms("pump", only_open=True, most=9)] == ["b"]
+    assert store.alarms("pump", only_open=False, most=9)[1] == ("a", closed)
+    assert store.alarms("pump", only_open=False, before=1, most=9) == [("a", closed)]
+    assert store.past("pump", "a", beginning=0, most=9) == ([closed], [])
+    assert store.past("pump", "c", beginning=0, most=9) == ([], [])
+
+
+def test_a_machine_with_events_alone_is_not_removed(store):
+    with store.writing() as transaction:
+        machine = transaction.machines("pump", ["a"])["a"]
+        transaction.add_events(machine, [Event("errors", 1, "x")], received=100)
+    with store.writing() as transaction:
+        transaction.remove_received_before(50)
+        assert transaction.machines("pump", ["a"])["a"].key == machine.key

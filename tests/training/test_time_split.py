@@ -1,5 +1,6 @@
 """Splits by time: the latest rows are held out, with an embargo, of the same machines."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -8,11 +9,19 @@ import pytest
 
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.config.params import SplitSettings
+from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import DataError
+from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.scorer.version_files import GOLDEN_FILE
+from predictive_maintenance.training.candidate import train_untuned
+from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import split, with_groups
 from predictive_maintenance.training.time_split import is_by_time, places
-from tests.fixtures.pumps import DESCRIPTION, pump
+from predictive_maintenance.validation.cleaning import clean
+from tests.fixtures.pumps import DESCRIPTION, pump, pump_tables
 from tests.fixtures.run_to_failure import engine
 
 SETTINGS = SplitSettings(test_share=0.25, forward_share=0.3, folds=3, salt="x")
@@ -102,3 +111,22 @@ def test_a_sample_of_the_training_rows_is_stable_and_leaves_the_held_out_rows(ro
         made.notes[-1]
         == f"{len(made.train):,} of {len(whole.train):,} training rows are used, a sample by split.max_train_rows in params.yaml"
     )
+
+
+def test_a_version_of_a_split_by_time_has_the_earlier_readings_in_its_golden_rows(params, tmp_path):
+    own = params.override(machine=to_plain(pump()))
+    sources = []
+    for name, table in pump_tables(pumps=6, hours=2400).items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        sources.append(Source(uri=str(tmp_path / f"{name}.csv"), table=name))
+    ingested = ingest(sources, own.machine)
+    cleaned = clean(ingested, own.machine, own.cleaning, ingested.events)
+    events = cleaned.event_frames()
+    labelled = labelled_rows(cleaned.frame, label(cleaned.frame, own.machine, events), own.machine, events)
+    made = split(labelled.frame, own.machine, SETTINGS, 1, labelled.unlabelled, events)
+    assert len(made.train) + len(made.test) + len(made.history) == len(cleaned.frame)
+    files = export_model(
+        train_untuned("lightgbm", made.train, made.fold, own), made, own
+    )  # it compares the golden rows
+    golden = json.loads(files[GOLDEN_FILE])
+    assert min(golden["readings"]["timestamp"]) < made.test["timestamp"].min().strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Machines, their readings with the scores, and their events."""
+"""Machines, their readings with the scores, their events and their alarms."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,3 +48,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("pdm_events_received", "pdm_events", ["received"])
+    op.create_table(
+        "pdm_alarms",
+        sa.Column("machine", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("opened", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("closed", sa.BigInteger()),
+        sa.Column("closed_by", sa.Text()),
+        sa.Column("probability", sa.Double(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("pdm_alarms_opened", "pdm_alarms", ["opened"])

@@ -1,0 +1,143 @@
+"""Events for the store, such as errors, maintenance and failures, and the alarms in it."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
+
+from predictive_maintenance.errors import DataError
+from predictive_maintenance.history.events import Events, check_events
+from predictive_maintenance.history.time_order import as_times
+from predictive_maintenance.machine.events import EVENT_TYPE
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.names import MACHINE_ID
+
+from ..http.duplicate_keys import REASON as DUPLICATE_KEY
+from ..http.duplicate_keys import find_duplicate_keys
+from ..http.json_validation import json_problem
+from ..http.media_types import JSON, request_media_type
+from ..http.request_body import read_body
+from ..problem_responses import ProblemDetails
+from ..problems import Problem, field_problem
+from ..schemas.events import EVENTS, as_events
+from ..schemas.machines import AlarmList, KeptEvents
+from ..service import get_service
+from ..serving.kept_past import end_alarms
+from ..serving.kept_rows import machine_id_fault, time_fault
+from .machines import shown_alarm, time_key
+from .readings import CONFLICT, require_history
+
+if TYPE_CHECKING:
+    from predictive_maintenance.store.rows import Event
+    from predictive_maintenance.store.store import Store
+
+router = APIRouter(tags=["store"])
+
+_MOST_ALARMS = 1_000
+_MOST_EVENTS = 1_000
+_MOST_BYTES = 256 * 1024
+_VALUES_PER_EVENT = 5
+"""Machine, time and type, with some to spare. Errors of more values would take the time of other requests."""
+_ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
+    code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
+}
+
+
+@router.post("/events", summary="Keep events", response_model=KeptEvents, responses=_ERRORS)
+async def events(request: Request) -> Any:
+    """Keep events of machines, by table: later readings are scored with them. A failure closes the machine's alarm.
+
+    An event that the store has is not stored again. Events may come late: readings that were scored before keep their scores. A
+    request has at most 1,000 events and 256 KiB.
+    """
+    service = get_service(request)
+    request_media_type(request, (JSON,))
+    body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send events in parts"))
+    _check_size(body)
+    model = service.served_model()
+    require_history(model)
+    machine = model.scorer.machine
+    try:
+        given = model.schema.kept_events.validate_json(body)
+    except ValidationError as error:
+        raise json_problem(error, tuple(machine.description.events)) from None
+    if duplicates := list(find_duplicate_keys(body)):
+        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
+    rows = _rows(machine, as_events(given, machine), service.settings.max_clock_skew_seconds)
+    await service.store.write(_keep(machine, service.model_name, rows))
+    return {"events": sum(map(len, rows.values()))}
+
+
+@router.get("/alarms", summary="List the alarms", response_model=AlarmList, responses=_ERRORS)
+async def alarms(
+    request: Request,
+    state: Annotated[Literal["open", "all"], Query(description="Only open alarms, or all.")] = "open",
+    limit: Annotated[int, Query(ge=1, le=_MOST_ALARMS, description="Most alarms in the answer.")] = 100,
+    before: Annotated[str | None, Query(max_length=40, description="`next` of the page before.")] = None,
+) -> Any:
+    """Alarms of the machines in the store, the newest first."""
+    from predictive_maintenance.store.times import LAST_KEY  # SQLAlchemy is imported when the store is needed
+
+    service = get_service(request)
+    model = service.served_model()
+    require_history(model)
+    machine, name = model.scorer.machine, service.model_name
+    end = LAST_KEY if before is None else time_key(machine, before)
+    found = await service.store.read(
+        lambda store: store.alarms(name, only_open=state == "open", before=end, most=limit + 1)
+    )
+    shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
+    return {"model_name": name, "alarms": shown, "next": str(shown[-1]["opened"]) if len(found) > limit else None}
+
+
+def _check_size(body: bytes) -> None:
+    """Raise Problem 413 for more events than one request may have, before they are validated."""
+    if body.count(b"{") > _MOST_EVENTS + 1 or body.count(b",") > _VALUES_PER_EVENT * _MOST_EVENTS:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
+        )
+
+
+def _rows(machine: Machine, given: Events, max_skew_seconds: float) -> dict[str, set["Event"]]:
+    """The events of each machine. Raises Problem for an invalid one."""
+    from predictive_maintenance.store.rows import Event
+    from predictive_maintenance.store.times import as_keys
+
+    try:
+        check_events(machine, given)
+    except DataError as error:
+        raise field_problem([(None, EVENTS, str(error).removeprefix(f"{EVENTS}: "))]) from None
+    rows: dict[str, set[Event]] = {}
+    for table, columns in given.items():
+        if not len(columns[machine.time_name]):
+            continue
+        times = as_times(columns[machine.time_name], machine)
+        types = columns.get(EVENT_TYPE) or [""] * len(times)
+        for place, (machine_id, moment, key, kind) in enumerate(
+            zip(columns[MACHINE_ID], times.tolist(), as_keys(times).tolist(), types, strict=True)
+        ):
+            faults = {
+                MACHINE_ID: machine_id_fault(machine_id),
+                machine.time_name: time_fault(machine, moment, max_skew_seconds),
+            }
+            if errors := [(None, f"{table}.{place}.{field}", reason) for field, reason in faults.items() if reason]:
+                raise field_problem(errors)
+            rows.setdefault(machine_id, set()).add(Event(table, key, kind))
+    return rows
+
+
+def _keep(machine: Machine, model_name: str, rows: dict[str, set["Event"]]) -> Callable[["Store"], None]:
+    def keep(store: "Store") -> None:
+        if not rows:
+            return
+        received = int(time.time())
+        with store.writing() as transaction:
+            locked = transaction.machines(model_name, rows)
+            for machine_id, happened in rows.items():
+                transaction.add_events(locked[machine_id], happened, received)
+            end_alarms(transaction, machine, {locked[machine_id]: happened for machine_id, happened in rows.items()})
+
+    return keep
