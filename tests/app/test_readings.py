@@ -152,7 +152,6 @@ def test_a_machine_that_was_never_seen_is_created(client, one):
     assert machine == {
         "machine_id": "E7", "readings": 1, "alarm": None, "time": "2024-05-01T12:00:00Z", "model_version": "1",
         "failure_probability": first["failure_probability"], "predicted_failure": first["predicted_failure"],
-        "alarm": None,
     }  # fmt: skip
 
 
