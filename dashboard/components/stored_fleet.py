@@ -25,13 +25,13 @@ LEVEL_LABELS = {"high": "🔴 High", "elevated": "🟠 Elevated", "low": "🟢 L
 TABLE, MAX_ROWS = "stored machines", 1_000
 
 _HEADER_HEIGHT, _ROW_HEIGHT, _MAX_HEIGHT = 38, 35, 660
-_SHOWN_IDS = "shown machine ids"
+_SHOWN_IDS, _SELECTED = "shown machine ids", "selected machine id"
 _DEFAULT_SILENT_HOURS = 24.0
 _HOW_TO = "docs/how-to/keep-readings.md"
 
 
 def machine_ranking(card: ModelCard, machine: Machine) -> None:
-    """Show the machines in the store, and open the page of one that the user selects."""
+    """Show the machines in the store, and a link to the page of the one that the user selects."""
     common.auto_refresh(lambda _: _draw(shared.fleet_monitor().snapshot(), card, machine))
 
 
@@ -108,7 +108,6 @@ def _filters(states: pd.DataFrame) -> tuple[pd.DataFrame, float]:
 
 
 def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine: Machine) -> None:
-    _open_selected()
     shown = matching.head(MAX_ROWS)
     st.session_state[_SHOWN_IDS] = shown["machine_id"].tolist()
     st.dataframe(
@@ -116,7 +115,7 @@ def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine
         hide_index=True,
         height=min(_MAX_HEIGHT, _HEADER_HEIGHT + _ROW_HEIGHT * len(shown)),
         column_config=_column_config(machine),
-        on_select="rerun",
+        on_select=_select,
         selection_mode="single-cell",
         key=TABLE,
         placeholder="",
@@ -128,8 +127,9 @@ def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine
     )
     st.caption(
         f"{count}: open alarms first, then by the failure probability of the latest reading, which the served version of that "
-        "time predicted. Click a machine to see its history."
+        "time predicted. Click a machine for the link to its history."
     )
+    _link_to_selected()
     st.download_button(
         f"Download {len(matching):,} rows as CSV",
         lambda: spreadsheet_csv(matching),
@@ -140,12 +140,16 @@ def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine
     )
 
 
-def _open_selected() -> None:
-    """Open the page of the machine that was clicked. The position is that in the table as it was drawn before."""
-    cells = st.session_state.get(TABLE, {}).get("selection", {}).get("cells", [])
-    if cells:
-        name = st.session_state[_SHOWN_IDS][cells[0][0]]
-        st.switch_page("app_pages/history.py", query_params={MACHINE: name})
+def _select() -> None:
+    """Remember the machine that was clicked: its row in the table as it was drawn, which the next drawing may change."""
+    cells = st.session_state[TABLE]["selection"]["cells"]
+    st.session_state[_SELECTED] = st.session_state[_SHOWN_IDS][cells[0][0]] if cells else None
+
+
+def _link_to_selected() -> None:
+    # A link, because a switch of the page by a part that refreshes itself can meet its next refresh in the browser.
+    if name := st.session_state.get(_SELECTED):
+        st.page_link("app_pages/history.py", label=f"History of {plain(name)}", icon="📈", query_params={MACHINE: name})
 
 
 def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) -> pd.DataFrame:

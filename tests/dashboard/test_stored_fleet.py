@@ -6,8 +6,6 @@ import shlex
 import pytest
 from fastapi.testclient import TestClient
 
-from dashboard.components.stored_fleet import TABLE
-
 from .conftest import page_text
 from .stored_machines import problem, stored, summary
 from .test_every_page import NOT_REACHABLE
@@ -93,15 +91,17 @@ def test_filters_reduce_the_machines_and_may_match_nothing(open_page, three_mach
     assert "No machines match the filters" in page_text(page)
 
 
-def test_a_click_opens_the_page_of_the_machine_that_was_drawn(open_page, transport, three_machines):
+def test_a_click_offers_the_page_of_the_machine_whose_row_was_drawn(open_page, transport, three_machines):
     page = open_page("fleet")
+    assert not page.get("page_link")
     newer = summary("A new one", failure_probability=1.0, predicted_failure=True)
     status, body = transport.answers["/machines"]
+    page.session_state["selected machine id"] = page.session_state["shown machine ids"][1]
     transport.answers["/machines"] = status, body | {"machines": [newer, *body["machines"]]}
-    page.session_state[TABLE] = {"selection": {"rows": [], "columns": [], "cells": [(1, "machine")]}}
     page.run()
-    assert page.title[0].value == "Machine history"
-    assert page.selectbox[0].value == "E1"
+    (link,) = page.get("page_link")
+    assert link.proto.label == "History of E1"
+    assert link.proto.query_string == "machine=E1"
 
 
 def test_the_upload_remains_beside_the_machines(open_page, three_machines):

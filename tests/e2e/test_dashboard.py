@@ -245,6 +245,7 @@ def test_readings_that_are_posted_appear_on_the_fleet_and_on_the_page_of_their_m
     save_screenshot(page, "fleet-stored")
     box = table.bounding_box()
     page.mouse.click(box["x"] + 60, box["y"] + 52)
+    page.get_by_role("link", name="History of engine <7>").click()
     expect(page.get_by_role("heading", name="Machine history")).to_be_visible()
     expect(page).to_have_url(re.compile("history.machine=engine"))
     expect(page.get_by_text("The latest 12 of 12 readings are shown.")).to_be_visible()
