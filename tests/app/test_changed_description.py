@@ -93,8 +93,8 @@ DAMAGES = {
         "machine.json has format 2, this program reads up to 1: update the program",
     ),
     "unknown section": (
-        lambda machine: machine["description"].update(alarm={"open": "2 of 3"}),
-        "machine.json is damaged: description.alarm: Extra inputs are not permitted",
+        lambda machine: machine["description"].update(supply={"voltage": 24}),
+        "machine.json is damaged: description.supply: Extra inputs are not permitted",
     ),
     "no features": (without_features, "scorer.json is damaged: features: 'power_w' is unknown to the"),
     "narrow range": (narrow, "golden.json: readings.torque_nm has"),

@@ -74,5 +74,5 @@ def test_a_machine_of_the_installation_is_found_from_another_project(project, tm
     installation = tmp_path / "installation"
     shutil.copytree(COMPRESSOR, installation / "machines" / "turbofan")
     monkeypatch.setattr(machine_folders, "INSTALLATION", installation)
-    assert machine_names(project) == ("compressor", "fleet", "milling", "turbofan")
+    assert machine_names(project) == ("compressor", "milling", "turbofan")
     assert find_machine("turbofan", project).description.name == "screw compressor"
