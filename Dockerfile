@@ -22,9 +22,12 @@ RUN install-packages requirements.txt
 
 FROM installer AS serve-packages
 COPY requirements-serve.txt .
-# Removes 45 MB of Arrow and ONNX runtime parts for remote tables, compilers and converters, which serving never loads.
+# Removes 60 MB of Arrow, ONNX runtime and SQLAlchemy parts for remote tables, compilers, converters and tests, and copies of a
+# library under other names, which serving never loads.
 RUN install-packages requirements-serve.txt && cd /opt/venv/lib/python3*/site-packages \
     && rm -r pyarrow/libarrow_flight.* pyarrow/libarrow_python_flight.* pyarrow/_flight.* pyarrow/include pyarrow/src \
+       pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.* pyarrow/libarrow_python_parquet_encryption.so \
+       pyarrow/libarrow_python_parquet_encryption.so.*.* pyarrow/_pyarrow_cpp_tests.* pyarrow/*.pxi sqlalchemy/testing alembic/testing \
        onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
 
 FROM base AS train
