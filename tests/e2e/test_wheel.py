@@ -106,7 +106,7 @@ def test_the_wheel_contains_the_data_files_of_the_dashboard(installed):
 
 def test_the_wheel_contains_the_folders_of_the_machines_and_no_tool_of_the_project(installed, run_in_project):
     copy = installed.site_packages / "machines"
-    assert {path.name for path in copy.iterdir()} == {"milling", "turbofan"}
+    assert {path.name for path in copy.iterdir()} == {"fleet", "milling", "turbofan"}
     for folder in copy.iterdir():
         names = {path.name for path in (REPOSITORY / "machines" / folder.name).iterdir() if path.is_file()}
         assert {path.name for path in folder.iterdir() if path.is_file()} == names
