@@ -1,9 +1,11 @@
 """The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 from ..child_process import child_environment
 from .messages import OUT_OF_MEMORY, Job, Result, receive, send
@@ -11,6 +13,9 @@ from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _STANDARD_ERROR = 2
+_POLL_SECONDS = 0.005
+_MOST_OF_LIMIT = 0.8
+_MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 _OUT_OF_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGKILL)
 """C++ libraries abort if an allocation fails, and the kernel kills a process if the container's memory is used up."""
 _ENVIRONMENT = {
@@ -26,17 +31,19 @@ _ENVIRONMENT = {
 class WorkerEndedError(Exception):
     """The process has ended without a result. Negative `return_code`: the signal that ended it.
 
-    A library that cannot allocate memory may abort the process.
+    A library that cannot allocate memory may abort the process, or crash. `was_at_limit` is whether the process had used most of
+    the memory that it may use.
     """
 
-    def __init__(self, return_code: int) -> None:
+    def __init__(self, return_code: int, was_at_limit: bool = False) -> None:
         super().__init__(f"the worker process has ended with return code {return_code}")
-        self.return_code = return_code
+        self.return_code, self.was_at_limit = return_code, was_at_limit
 
     @property
     def is_out_of_memory(self) -> bool:
         """Whether the batch needs more memory than the process may use, for certain or most likely."""
-        return self.return_code in (OUT_OF_MEMORY, *_OUT_OF_MEMORY_SIGNALS)
+        crashed_at_limit = self.was_at_limit and self.return_code == -signal.SIGSEGV
+        return crashed_at_limit or self.return_code in (OUT_OF_MEMORY, *_OUT_OF_MEMORY_SIGNALS)
 
     @property
     def reason(self) -> str:
@@ -51,6 +58,7 @@ class WorkerProcess:
 
     def __init__(self, memory_mib: int) -> None:
         """Start the process. Raises WorkerEndedError if it ends while it starts."""
+        self._memory_mib = memory_mib
         self._connection, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  no part of the command comes from a request
@@ -69,7 +77,7 @@ class WorkerProcess:
         except OSError:
             is_ready = b""
         if not is_ready:
-            raise WorkerEndedError(self.close())
+            raise self._end()
 
     @property
     def pid(self) -> int:
@@ -82,19 +90,39 @@ class WorkerProcess:
             send(self._connection, job, body)
             return receive(self._connection, Result)
         except (OSError, EOFError):
-            raise WorkerEndedError(self.close()) from None
+            raise self._end() from None
 
     def kill(self) -> None:
         """End the process at once. May be called from another thread while `run` waits."""
         self.has_ended = True
         self._process.kill()
 
-    def close(self) -> int:
-        """End the process if it has not ended, wait for its end, and return its return code."""
+    def close(self) -> None:
+        """End the process if it has not ended, and wait for its end."""
+        self._end()
+
+    def _end(self) -> WorkerEndedError:
+        """The error of a process that has ended, after its end."""
         self.has_ended = True
         self._connection.close()
-        try:
-            return self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        end = time.monotonic() + _END_SECONDS
+        while (found := self._wait(os.WNOHANG)) is None and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        if found is None:
             self._process.kill()
-            return self._process.wait()
+            found = self._wait(0)
+        code, peak_mib = found or (self._process.wait(), 0.0)
+        return WorkerEndedError(code, peak_mib > _MOST_OF_LIMIT * self._memory_mib)
+
+    def _wait(self, options: int) -> tuple[int, float] | None:
+        """The return code and the peak of the resident memory in MiB, which Popen does not tell; None if the process runs."""
+        if self._process.returncode is not None:
+            return self._process.returncode, 0.0
+        try:
+            pid, status, usage = os.wait4(self._process.pid, options)
+        except ChildProcessError:  # Popen has waited for it
+            return self._process.wait(), 0.0
+        if not pid:
+            return None
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return self._process.returncode, usage.ru_maxrss / _MAXRSS_PER_MIB
