@@ -51,7 +51,7 @@ def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any,
         risk_level(state, card),
         state.failure_probability,
         state.time,
-        # Counters of different machines do not compare, so the service's clock tells which machine is silent.
+        # Counters of different machines cannot be compared: silence is the time since the service received a reading.
         axis_value(state.received if machine.time_is_counter else state.time),
         state.readings,
         state.model_version,

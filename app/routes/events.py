@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["store"])
 
 _MOST_ALARMS = 1_000
+_PAGE = "|"
 _MOST_EVENTS = 1_000
 _MOST_BYTES = 256 * 1024
 _VALUES_PER_EVENT = 5
@@ -76,7 +77,7 @@ async def alarms(
     request: Request,
     state: Annotated[Literal["open", "all"], Query(description="Only open alarms, or all.")] = "open",
     limit: Annotated[int, Query(ge=1, le=_MOST_ALARMS, description="Most alarms in the answer.")] = 100,
-    before: Annotated[str | None, Query(max_length=40, description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
 ) -> Any:
     """Alarms of the machines in the store, the newest first."""
     from predictive_maintenance.store.times import LAST_KEY  # SQLAlchemy is imported when the store is needed
@@ -85,12 +86,20 @@ async def alarms(
     model = service.served_model()
     require_history(model)
     machine, name = model.scorer.machine, service.model_name
-    end = LAST_KEY if before is None else time_key(machine, before)
+    opened, _, machine_id = (after or "").partition(_PAGE)
+    if "\0" in machine_id:
+        raise field_problem([(None, "after", "is not the next page of alarms")])
+    end = time_key(machine, opened, "after") if after else LAST_KEY
     found = await service.store.read(
-        lambda store: store.alarms(name, only_open=state == "open", before=end, most=limit + 1)
+        lambda store: store.alarms(name, only_open=state == "open", before=end, after=machine_id, most=limit + 1)
     )
     shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
-    return {"model_name": name, "alarms": shown, "next": str(shown[-1]["opened"]) if len(found) > limit else None}
+    return {"model_name": name, "alarms": shown, "next": _next_page(shown[-1]) if len(found) > limit else None}
+
+
+def _next_page(last: dict[str, Any]) -> str:
+    """The time and the machine of the last alarm of a page: several alarms may have opened at the same time."""
+    return f"{last['opened']}{_PAGE}{last['machine_id']}"
 
 
 def _check_size(body: bytes) -> None:

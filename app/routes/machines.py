@@ -105,14 +105,14 @@ def _event(event: "Event", machine: Machine) -> dict[str, Any]:
     return {"table": event.table, "time": shown_time(event.time, machine), "type": event.type}
 
 
-def time_key(machine: Machine, text: str) -> int:
-    """The time in the query parameter `before` as the store orders it. Raises Problem for an invalid one."""
+def time_key(machine: Machine, text: str, parameter: str = "before") -> int:
+    """The time in a query parameter as the store orders it. Raises Problem for an invalid one."""
     from predictive_maintenance.store.times import as_keys
 
     try:
         times = as_times([float(text) if machine.time_is_counter else text], machine)
     except (DataError, ValueError):
-        raise field_problem([(None, "before", f"is not a {machine.time_name} of this machine")]) from None
+        raise field_problem([(None, parameter, f"is not a {machine.time_name} of this machine")]) from None
     return int(as_keys(times)[0])
 
 

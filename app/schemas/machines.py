@@ -47,7 +47,7 @@ class AlarmList(Schema):
 
     model_name: str = Field(examples=["predictive_maintenance"])
     alarms: list[MachineAlarm]
-    next: str | None = Field(description="The time to send as `before` for the next page; null on the last one.")
+    next: str | None = Field(description="What to send as `after` for the next page; null on the last one.")
 
 
 class StoredEvent(Schema):

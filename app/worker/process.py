@@ -115,7 +115,7 @@ class WorkerProcess:
         return WorkerEndedError(code, peak_mib > _MOST_OF_LIMIT * self._memory_mib)
 
     def _wait(self, options: int) -> tuple[int, float] | None:
-        """The return code and the peak of the resident memory in MiB, which Popen does not tell; None if the process runs."""
+        """The return code and the peak of the resident memory in MiB (Popen has no memory); None if the process runs."""
         if self._process.returncode is not None:
             return self._process.returncode, 0.0
         try:

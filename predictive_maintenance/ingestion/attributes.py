@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..machine.machine import Machine
-from ..machine.names import MACHINE_ID, READING_ID
+from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..validation.cell_validation import MISSING, Faults
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table
@@ -31,11 +31,7 @@ class Attributes:
     @property
     def columns(self) -> list[str]:
         """The attributes."""
-        return [name for name in self.frame if name not in (MACHINE_ID, self._time)]
-
-    @property
-    def _time(self) -> str | None:
-        return next((name for name in self.frame if name in ("timestamp", "counter")), None)
+        return [name for name in self.frame if name not in (MACHINE_ID, TIMESTAMP, COUNTER)]
 
 
 def valid_attributes(ingested: Ingested, table: str, machine: Machine) -> Attributes:

@@ -1,4 +1,4 @@
-"""The database engine of a store: transactions that begin when they are told to, and waits that end."""
+"""The database engine of a store: explicit transactions, and a limit on each wait."""
 
 import sqlite3
 from functools import partial

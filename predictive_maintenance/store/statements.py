@@ -3,7 +3,20 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .schema import alarms, events, machines, readings
@@ -114,7 +127,13 @@ ALARMS_OF_MACHINE = (
 ALARMS = (
     select(alarms, machines.c.machine_id)
     .join(machines, machines.c.key == alarms.c.machine)
-    .where(machines.c.model == bindparam("model"), alarms.c.opened < bindparam("before"))
+    .where(
+        machines.c.model == bindparam("model"),
+        or_(
+            alarms.c.opened < bindparam("before"),
+            and_(alarms.c.opened == bindparam("before"), machines.c.machine_id > bindparam("after")),
+        ),
+    )
     .order_by(alarms.c.opened.desc(), machines.c.machine_id)
     .limit(bindparam("most"))
 )

@@ -94,11 +94,17 @@ class Store:
             for one, values in zip(found, sensors, strict=True)
         ]
 
-    def alarms(self, model: str, *, only_open: bool, before: int = LAST_KEY, most: int) -> list[tuple[str, Alarm]]:
-        """The latest `most` alarms of a registered model that opened before a time, with their machines, the newest first."""
+    def alarms(
+        self, model: str, *, only_open: bool, before: int = LAST_KEY, after: str = "", most: int
+    ) -> list[tuple[str, Alarm]]:
+        """The latest `most` alarms of a registered model with their machines: the newest first, then by machine.
+
+        They opened before a time or, at this time, are of machines whose ids follow `after`.
+        """
         statement = statements.ONLY_OPEN_ALARMS if only_open else statements.ALARMS
         with self._reading() as connection:
-            rows = connection.execute(statement, {"model": model, "before": before, "most": most})
+            limits = {"model": model, "before": before, "after": after, "most": most}
+            rows = connection.execute(statement, limits)
             return [(row.machine_id, _alarm(row)) for row in rows]
 
     def past(self, model: str, machine_id: str, *, beginning: int, most: int) -> tuple[list[Alarm], list[Event]]:

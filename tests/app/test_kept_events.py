@@ -182,10 +182,23 @@ def test_alarms_are_listed_in_pages(client):
         for hour in range(3):
             client.post("/readings", json=hot(hour + number, machine_id=f"P{number}"))
     first = client.get("/alarms?limit=2").json()
-    rest = client.get("/alarms", params={"limit": 3, "before": first["next"]}).json()
+    rest = client.get("/alarms", params={"limit": 3, "after": first["next"]}).json()
     names = [alarm["machine_id"] for alarm in first["alarms"] + rest["alarms"]]
     assert names == ["P4", "P3", "P2", "P1", "P0"]
     assert rest["next"] is None
+
+
+def test_alarms_that_opened_at_the_same_time_are_on_one_page_each(client):
+    for number in range(4):
+        for hour in range(3):
+            client.post("/readings", json=hot(hour, machine_id=f"P{number}"))
+    names, page = [], None
+    for _ in range(4):
+        answer = client.get("/alarms", params={"limit": 1} | ({"after": page} if page else {})).json()
+        names += [alarm["machine_id"] for alarm in answer["alarms"]]
+        page = answer["next"]
+    assert (names, page) == (["P0", "P1", "P2", "P3"], None)
+    assert client.get("/alarms?after=soon").status_code == 422
 
 
 EVENT = NAMED | {"timestamp": "2024-03-01T05:30:00Z", "type": "seal"}

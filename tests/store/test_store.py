@@ -224,7 +224,7 @@ def test_alarms_are_saved_closed_and_listed(store):
         transaction.save_alarm(machines["a"], closed)
     assert [name for name, _ in store.alarms("pump", only_open=True, most=9)] == ["b"]
     assert store.alarms("pump", only_open=False, most=9)[1] == ("a", closed)
-    assert store.alarms("pump", only_open=False, before=1, most=9) == [("a", closed)]
+    assert store.alarms("pump", only_open=False, before=1, after="b", most=9) == [("a", closed)]
     assert store.past("pump", "a", beginning=0, most=9) == ([closed], [])
     assert store.past("pump", "c", beginning=0, most=9) == ([], [])
 
