@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.worker.process import WorkerProcess
 from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
 from tests.paths import REPOSITORY
 
@@ -261,3 +262,15 @@ def test_the_service_and_its_worker_process_end_on_a_signal(serve):
         server.process.terminate()
         assert server.process.wait(10) == 0
         assert not is_running(worker)
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "at_limit"), [(512, False), (20, True)]
+)  # a process needs about 60 MiB to start; the larger limit is far away
+def test_a_process_that_crashes_has_too_little_memory_only_if_it_used_most_of_its_limit(memory_mib, at_limit):
+    process = WorkerProcess(512)
+    process._memory_mib = memory_mib
+    os.kill(process.pid, signal.SIGSEGV)
+    error = process._end()
+    assert error.return_code == -signal.SIGSEGV
+    assert error.is_out_of_memory is at_limit
