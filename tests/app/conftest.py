@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,6 +129,13 @@ def start_client(
     return TestClient(
         create_app(Settings(**given), ServingParams.of(params), lambda _: registry), raise_server_exceptions=False
     )
+
+
+@pytest.fixture
+def enter() -> Iterator[Callable[[TestClient], TestClient]]:
+    """A function that starts the application of a client; all of them are stopped after the test."""
+    with ExitStack() as stack:
+        yield stack.enter_context
 
 
 @pytest.fixture

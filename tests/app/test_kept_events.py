@@ -15,19 +15,15 @@ NAMED = {"machine_id": "P1"}
 
 
 @pytest.fixture
-def start(small_pump, pump_params, checked_files, tmp_path):
+def start(small_pump, pump_params, checked_files, tmp_path, enter):
     """A function that starts an application with the pumps' model, with another description if one is given."""
-    running = []
 
     def start(description=DESCRIPTION):
         files = dict(small_pump.files) | {"machine.json": to_json(parse_machine(description)).encode()}
         registry = MemoryRegistry(versions={"1": files}, alias="1")
-        running.append(start_client(registry, pump_params, tmp_path, checked_files))
-        return running[-1].__enter__()
+        return enter(start_client(registry, pump_params, tmp_path, checked_files))
 
-    yield start
-    for client in running:
-        client.__exit__(None, None, None)
+    return start
 
 
 @pytest.fixture

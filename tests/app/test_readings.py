@@ -21,18 +21,14 @@ CSV = {"Content-Type": "text/csv", "Accept": "application/json"}
 
 
 @pytest.fixture
-def start(small_engine, engine_params, checked_files, tmp_path):
+def start(small_engine, engine_params, checked_files, tmp_path, enter):
     """A function that starts an application with an engine's model and the given settings, all with the same store."""
-    running = []
 
     def start(**settings):
         registry = MemoryRegistry(versions={"1": small_engine.files}, alias="1")
-        running.append(start_client(registry, engine_params, tmp_path, checked_files, **settings))
-        return running[-1].__enter__()
+        return enter(start_client(registry, engine_params, tmp_path, checked_files, **settings))
 
-    yield start
-    for client in running:
-        client.__exit__(None, None, None)
+    return start
 
 
 @pytest.fixture
