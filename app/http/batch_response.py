@@ -25,6 +25,7 @@ _RISK_LEVELS: tuple[RiskLevel, ...] = ("low", "elevated", "high")
 _NO_WARNINGS: list[str] = []
 
 _LEVEL_NAMES = np.array(_RISK_LEVELS, dtype=object)
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,7 @@ def _complete(batch: Batch, machine: Machine) -> dict[str, Any]:
     return take(columns, np.flatnonzero(batch.valid_rows()[before]))
 
 
-def as_json(scored: ScoredBatch, model_name: str) -> bytes:
+def as_json(scored: ScoredBatch, model_name: str) -> bytearray:
     """Return records, or columns if the batch came as columns."""
     spec = scored.model.scorer.spec
     answer: dict[str, Any] = {
@@ -127,7 +128,10 @@ def as_json(scored: ScoredBatch, model_name: str) -> bytes:
     if scored.batch_warnings:
         answer["warnings"] = scored.batch_warnings
     answer["predictions"] = _json_columns(scored) if scored.batch.columnar else _json_records(scored)
-    return msgspec.json.encode(answer)
+    # msgspec crashes if it cannot make the buffer larger that `encode` writes into; with one of ours, it raises MemoryError.
+    body = bytearray()
+    _ENCODER.encode_into(answer, body)
+    return body
 
 
 def as_table(scored: ScoredBatch, media_type: str, inputs: bool = False) -> bytes:

@@ -36,7 +36,7 @@ def as_batch(body: bytes, media_type: str, machine: Machine, max_rows: int, max_
     return b"[" + body + b"]" if len(body) <= max_record_bytes and _is_one_record(body, machine) else body
 
 
-def as_lines(answer: bytes) -> bytes:
+def as_lines(answer: bytes | bytearray) -> bytes:
     """Convert a JSON answer to JSON lines: a prediction on each, with the model's name and version."""
     try:
         document = msgspec.json.decode(answer, type=_RecordAnswer)

@@ -1,6 +1,7 @@
 """The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -31,8 +32,8 @@ _ENVIRONMENT = {
 class WorkerEndedError(Exception):
     """The process has ended without a result. Negative `return_code`: the signal that ended it.
 
-    A library that cannot allocate memory may abort the process, or crash. `was_at_limit` is whether the process had used most of
-    the memory that it may use.
+    A library that cannot allocate memory may abort the process, or crash, as msgspec does. `was_at_limit` is whether the process
+    had used most of the memory that it may use.
     """
 
     def __init__(self, return_code: int, was_at_limit: bool = False) -> None:
@@ -59,6 +60,8 @@ class WorkerProcess:
     def __init__(self, memory_mib: int) -> None:
         """Start the process. Raises WorkerEndedError if it ends while it starts."""
         self._memory_mib = memory_mib
+        # A new process inherits the peak of the process that starts it, so that only a higher peak is its own.
+        self._inherited_peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_PER_MIB
         self._connection, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  no part of the command comes from a request
@@ -112,7 +115,7 @@ class WorkerProcess:
             self._process.kill()
             found = self._wait(0)
         code, peak_mib = found or (self._process.wait(), 0.0)
-        return WorkerEndedError(code, peak_mib > _MOST_OF_LIMIT * self._memory_mib)
+        return WorkerEndedError(code, peak_mib > max(_MOST_OF_LIMIT * self._memory_mib, self._inherited_peak_mib))
 
     def _wait(self, options: int) -> tuple[int, float] | None:
         """The return code and the peak of the resident memory in MiB (Popen has no memory); None if the process runs."""

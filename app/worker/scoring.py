@@ -30,7 +30,7 @@ class BatchScorer:
         self._model: ServedModel | None = None
         self._store: StoreAccess | None = None
 
-    def run(self, job: Job, body: bytes) -> tuple[Result, bytes]:
+    def run(self, job: Job, body: bytes) -> tuple[Result, bytes | bytearray]:
         """Return the result and the answer, which is empty if the batch is not scored. Raises MemoryError."""
         try:
             return self._score(job, body)
@@ -45,7 +45,7 @@ class BatchScorer:
         except Exception:  # noqa: BLE001  the service logs it
             return Failed(traceback.format_exc()), b""
 
-    def _score(self, job: Job, body: bytes) -> tuple[Scored, bytes]:
+    def _score(self, job: Job, body: bytes) -> tuple[Scored, bytes | bytearray]:
         model = self._load(job)
         media_type, answer_type = job.media_type, job.answer_type
         if job.invocation:
