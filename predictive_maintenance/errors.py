@@ -41,6 +41,10 @@ class RegistryError(PredictiveMaintenanceError):
     """The tracking server or the model registry cannot be reached, refuses the request, or has no such version."""
 
 
+class EngineError(PredictiveMaintenanceError):
+    """The engine that works on the parts of a data set cannot be used, or was lost."""
+
+
 class ModelError(PredictiveMaintenanceError):
     """A model's files are incomplete, or its predictions differ from those recorded with it."""
 

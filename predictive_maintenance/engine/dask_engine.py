@@ -1,0 +1,137 @@
+"""The engine on a Dask cluster: worker processes of this machine, or the cluster that an address names."""
+
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
+
+from ..errors import EngineError
+
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
+
+_PACKAGE = "predictive-maintenance"
+_CONNECT_SECONDS = 20
+_WORKER_SECONDS = 60
+_RERUN = "run the command again: what is finished is not done twice"
+
+
+class DaskEngine:
+    """Maps functions over the workers of the cluster that `client` is connected to."""
+
+    def __init__(self, client: Client, where: str) -> None:
+        self._client, self._where = client, where
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        self.description = f"{workers:,} Dask worker{'' if workers == 1 else 's'} {where}"
+
+    def map(self, work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[tuple[int, R]]:
+        """See Engine.map."""
+        # Part of the task graph, not scattered: a scattered value is lost with the last worker that has it.
+        given = self._client.submit(_given, shared, pure=False)
+        futures = self._client.map(_Work(work), items, shared=given, pure=False)
+        places = {future.key: place for place, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures, raise_errors=False):
+                place = places[future.key]
+                yield place, self._result(future, items[place])
+                future.release()  # the worker can free the result
+        finally:
+            self._client.cancel([*futures, given], force=True)
+
+    def _result(self, future: Any, item: Any) -> Any:
+        """The result of the work on `item`, or what it raised."""
+        if future.status == "error" and not isinstance(future.exception(), KilledWorker):
+            raise future.exception()
+        try:
+            return future.result()
+        except KilledWorker:
+            raise EngineError(
+                f"{item}: the Dask workers that worked on it ended, four times: most likely it needs more memory than a worker "
+                "has. Use workers with more memory, or smaller parts"
+            ) from None
+        except (CancelledError, OSError, TimeoutError) as error:
+            text = f"the Dask cluster {self._where} is lost ({type(error).__name__}): {_RERUN}"
+            raise EngineError(text, transient=True) from None
+
+
+@contextmanager
+def open_cluster(address: str | None) -> Iterator[DaskEngine]:
+    """The engine on the cluster at `address`; on new workers, one for each core of this machine, if it is None.
+
+    Raises EngineError if there is no such cluster, it has no worker, or a worker has another version of this package.
+    """
+    level = logging.getLogger("distributed").level
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors are raised, with a reason
+    try:
+        if address is None:
+            with _local_cluster() as cluster, Client(cluster) as client:
+                yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link)}")
+            return
+        with _connect(address) as client:
+            _check_workers(client, address)
+            yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link)}")
+    finally:
+        logging.getLogger("distributed").setLevel(level)
+
+
+def _local_cluster() -> LocalCluster:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
+    return LocalCluster(
+        n_workers=cores, threads_per_worker=1, dashboard_address=dashboard, silence_logs=logging.CRITICAL
+    )
+
+
+def _connect(address: str) -> Client:
+    try:
+        return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers at {address} ({error}): start it with `dask scheduler`, "
+            "correct the address, or unset the variable to use the cores of this machine"
+        ) from None
+
+
+def _check_workers(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except TimeoutError:
+        raise EngineError(
+            f"the Dask scheduler at {address} has no worker: start one with `dask worker {address}`"
+        ) from None
+    own = importlib.metadata.version(_PACKAGE)
+    found = client.run(_version_of, _PACKAGE, on_error="return")
+    for worker, version in found.items():
+        if isinstance(version, Exception):
+            raise EngineError(f"the Dask worker {worker} has no {_PACKAGE}: install version {own} of it there")
+        if version != own:
+            raise EngineError(f"the Dask worker {worker} has version {version} of {_PACKAGE}, this is {own}: install {own} there")
+
+
+# A function of the standard library, which a worker without this package can run, too.
+_version_of = importlib.metadata.version
+
+
+def _dashboard(link: str) -> str:
+    return f"; its dashboard: {link}" if link and find_spec("bokeh") else ""
+
+
+def _given(value: Any) -> Any:
+    return value
+
+
+class _Work:
+    """A function of two arguments as Dask calls it: the item first, and `shared` by name."""
+
+    def __init__(self, work: Callable[[Any, Any], Any]) -> None:
+        self._work = work
+        self.__name__ = work.__name__  # for Dask's dashboard
+
+    def __call__(self, item: Any, shared: Any) -> Any:
+        return self._work(shared, item)

@@ -1,0 +1,159 @@
+"""A function mapped over items by each engine: results, errors, and lost workers and schedulers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from predictive_maintenance.engine.dask_engine import open_cluster
+from predictive_maintenance.engine.engine import InProcess, open_engine
+from predictive_maintenance.errors import ConfigError, EngineError, SourceError
+
+
+def _power(exponent, base):
+    return base**exponent
+
+
+def _fail_at_three(_shared, number):
+    if number == 3:
+        raise SourceError("3: cannot be read")
+    return number
+
+
+def _process(_shared, _item):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def _end_once(folder, number):
+    """End the process of the worker the first time that number 3 is worked on."""
+    mark = Path(folder, "ended")
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def _end(_shared, number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The engine on a local cluster."""
+    with open_cluster(None) as engine:
+        yield engine
+
+
+@pytest.fixture(params=["in process", "dask"])
+def engine(request, cluster):
+    return cluster if request.param == "dask" else InProcess()
+
+
+def test_each_result_comes_with_the_place_of_its_item(engine):
+    assert sorted(engine.map(_power, 2, [5, 3, 4])) == [(0, 25), (1, 9), (2, 16)]
+
+
+def test_an_error_of_the_work_is_raised_as_it_is(engine):
+    with pytest.raises(SourceError, match="3: cannot be read"):
+        list(engine.map(_fail_at_three, None, range(6)))
+    assert sorted(engine.map(_power, 2, [5])) == [(0, 25)]
+
+
+def test_dask_works_in_several_processes(cluster):
+    processes = {process for _, process in cluster.map(_process, None, range(20))}
+    assert os.getpid() not in processes
+    assert len(processes) == len(os.sched_getaffinity(0))
+
+
+def test_the_work_of_a_worker_that_ends_is_done_by_another(cluster, tmp_path):
+    results = list(cluster.map(_end_once, str(tmp_path), range(8)))
+    assert sorted(results) == [(number, number) for number in range(8)]
+
+
+def test_work_that_ends_every_worker_is_named(cluster):
+    with pytest.raises(EngineError, match=r"^3: the Dask workers .* more memory"):
+        list(cluster.map(_end, None, range(6)))
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones(monkeypatch):
+    monkeypatch.setenv("PDM_ENGINE", "dusk")
+    with pytest.raises(ConfigError, match="PDM_ENGINE: 'dusk' is not an engine; did you mean 'dask'"), open_engine():
+        pass
+
+
+def test_dask_is_not_imported_unless_it_is_chosen():
+    code = """
+import sys
+from predictive_maintenance.engine.engine import open_engine
+with open_engine() as engine:
+    print(engine.description, any(name.split(".")[0] in ("dask", "distributed") for name in sys.modules))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PDM_ENGINE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["this", "process", "False"]
+
+
+@contextmanager
+def _scheduler(tmp_path, workers):
+    """The address of a scheduler with workers, each a process of its own, and the process of the scheduler."""
+    command = [str(Path(sys.executable).with_name("dask"))]
+    file = tmp_path / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    processes = [subprocess.Popen([*command, "scheduler", *options], stderr=subprocess.DEVNULL)]
+    try:
+        while not (file.exists() and file.read_text().strip()):
+            time.sleep(0.05)
+        options = ["--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+        processes += [
+            subprocess.Popen([*command, "worker", *options], stderr=subprocess.DEVNULL) for _ in range(workers)
+        ]
+        import json
+
+        yield json.loads(file.read_text())["address"], processes[0]
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_at_an_address_works_and_its_loss_is_one_clear_error(tmp_path, monkeypatch):
+    with _scheduler(tmp_path, workers=2) as (address, scheduler):
+        monkeypatch.setenv("PDM_ENGINE", "dask")
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+        with open_engine() as engine:
+            assert sorted(engine.map(_power, 3, [1, 2])) == [(0, 1), (1, 8)]
+            results = engine.map(_process, None, range(1000))
+            next(results)
+            scheduler.kill()
+            with pytest.raises(EngineError, match=rf"at {address} is lost .* run the command again"):
+                list(results)
+
+
+def test_an_address_without_a_scheduler_is_an_error_that_says_what_to_start(monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.engine.dask_engine._CONNECT_SECONDS", 1)
+    with pytest.raises(EngineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"), open_cluster("tcp://127.0.0.1:9"):
+        pass
+
+
+def test_a_scheduler_without_workers_is_an_error_that_says_what_to_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.engine.dask_engine._WORKER_SECONDS", 0.5)
+    with _scheduler(tmp_path, workers=0) as (address, _):
+        with pytest.raises(EngineError, match=f"has no worker: start one with `dask worker {address}`"):
+            with open_cluster(address):
+                pass
+
+
+def test_a_worker_with_another_version_of_the_package_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "99.0")
+    with _scheduler(tmp_path, workers=1) as (address, _):
+        with pytest.raises(EngineError, match=r"has version .* of predictive-maintenance, this is 99.0: install 99.0"):
+            with open_cluster(address):
+                pass
