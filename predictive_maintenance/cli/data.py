@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +12,13 @@ from .shared import (
     FILE,
     TRAIN_COMMAND,
     Command,
+    check_output,
     count,
     load_settings,
     machine_argument,
     machine_option,
-    open_registry,
     overwrite_option,
+    print_reasons,
     program_name,
 )
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..inference.files import CheckedFile
-    from ..tracking.model_registry import ModelRegistry
-
-_SHOWN_REASONS = 5
 
 
 @click.command(cls=Command)
@@ -56,63 +53,6 @@ def check(params_file: Path | None, file: Path) -> None:
         sys.exit(1)
     click.echo("every row is valid")
     click.echo(f"next: {program_name()} score {file}{machine_argument()}")
-
-
-@click.command(cls=Command)
-@click.argument("file", type=FILE)
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    help="A .csv, .csv.gz or .parquet file.  [default: FILE with .scored before its ending]",
-)
-@click.option("--version", help="Use this model version instead of the one in production.")
-@click.option(
-    "--tables",
-    metavar="TABLE:SOURCE,...",
-    help="Tables of events and of machine attributes, such as errors:errors.csv,machines:machines.csv.",
-)
-@machine_option
-@overwrite_option
-@click.pass_obj
-def score(
-    params_file: Path | None, file: Path, output: Path | None, version: str | None, tables: str | None, overwrite: bool
-) -> None:
-    """Add the failure probability and the decision to each row of FILE (CSV or Parquet).
-
-    The file is read and written in batches, so it may be larger than memory. A row that cannot be scored is written
-    without a probability; the column `rejected` has the reason. Exits with code 1 if no row can be scored.
-
-    \b
-    Examples:
-      predictive-maintenance score readings.csv
-      predictive-maintenance score readings.parquet --output scored.parquet --version 3
-      predictive-maintenance score readings.csv --machine fleet --tables errors:errors.csv,machines:machines.csv
-    """
-    from ..config.sources import parse_tables
-    from ..inference.files import score_file
-    from ..inference.further_tables import read_further_tables
-
-    output = output or _scored_name(file)
-    _check_output(output, overwrite)
-    params = load_settings(params_file)
-    registry = open_registry(params)
-    version = version or _production_version(registry)
-    scorer = registry.load_scorer(version)
-    further = read_further_tables(parse_tables(tables or ""), scorer.machine)
-    with _RowCounter() as counter:
-        scored = score_file(file, output, scorer, version, params.columns.aliases, counter, further)
-    click.echo(
-        f"{count(scored.rows, 'row')} scored by version {version}: {count(scored.alarms, 'alarm')}, "
-        f"{scored.rejected:,} rejected"
-    )
-    _print_reasons(scored.reasons.most_common(_SHOWN_REASONS))
-    for warning in scored.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"written to {output}")
-    if scored.rejected == scored.rows:
-        click.echo(f"no row was scored: see `{program_name()} check {file}{machine_argument()}`", err=True)
-        sys.exit(1)
 
 
 @click.command(cls=Command)
@@ -153,7 +93,7 @@ def simulate(params_file: Path | None, /, output: Path, overwrite: bool, **given
     names = (READINGS, *described.attribute_tables, *described.description.events)
     paths = {name: _path_of_table(output, name) for name in (names if "machines" in simulator.options else (READINGS,))}
     for path in paths.values():
-        _check_output(path, overwrite)
+        check_output(path, overwrite)
     tables = {name: table for name, table in simulator.tables(**options).items() if name in paths}
     for name, frame in tables.items():
         _write(frame, paths[name])
@@ -218,7 +158,7 @@ def _print_columns(checked: CheckedFile, is_label_computed: bool) -> None:
 
 def _print_bad_cells(checked: CheckedFile) -> None:
     click.echo(f"{count(checked.bad_rows, 'row')} with invalid values:")
-    _print_reasons(checked.reasons.most_common())
+    print_reasons(checked.reasons.most_common())
     click.echo("first invalid values:")
     for cell in checked.first:
         place = f"row {cell.row}" if cell.line is None else f"line {cell.line} (row {cell.row})"
@@ -226,47 +166,3 @@ def _print_bad_cells(checked: CheckedFile) -> None:
         click.echo(f"  {place}, {what} = {cell.value!r}: {cell.reason}")
     for hint in checked.unit_hints:
         click.echo(f"hint: {hint}")
-
-
-def _print_reasons(reasons: Iterable[tuple[tuple[str, str], int]]) -> None:
-    from ..inference.files import WHOLE_ROW
-
-    for (column, reason), cells in reasons:
-        what = count(cells, "row") if column == WHOLE_ROW else f"{count(cells, 'cell')} of {column}"
-        click.echo(f"  {what}: {reason}")
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        raise click.ClickException(f"{output} already exists: choose another --output, or add --overwrite")
-
-
-def _production_version(registry: ModelRegistry) -> str:
-    if (champion := registry.production_version()) is None:
-        raise click.ClickException(
-            f"no version is in production: train one with {TRAIN_COMMAND}{machine_argument()}, or promote one with "
-            f"{program_name()} promote"
-        )
-    return champion.version
-
-
-def _scored_name(file: Path) -> Path:
-    endings = "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
-    return file.with_name(f"{file.name.removesuffix(endings)}.scored{endings}")
-
-
-class _RowCounter:
-    """Shows the number of scored rows if stderr is a terminal."""
-
-    def __enter__(self) -> Self:
-        self._rows, self._shown = 0, sys.stderr.isatty()
-        return self
-
-    def __call__(self, rows: int) -> None:
-        self._rows += rows
-        if self._shown:
-            click.echo(f"\r{count(self._rows, 'row')}", nl=False, err=True)
-
-    def __exit__(self, *exception: object) -> None:
-        if self._shown:
-            click.echo("\r\033[K", nl=False, err=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import data, doctor, machines, models, replay, results
+from . import data, doctor, machines, models, replay, results, scoring
 from .shared import FILE, PROGRAM, Group
 
 
@@ -32,7 +32,7 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 for command in (
     *(models.status, models.promote, models.rollback, models.signing_key),
     *(machines.init, machines.describe),
-    *(data.check, data.score, data.simulate, data.fetch),
+    *(data.check, scoring.score, data.simulate, data.fetch),
     *(results.export, results.report),
     replay.replay,
     doctor.doctor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,21 @@ def open_registry(params: Params) -> ModelRegistry:
 def count(number: int, noun: str) -> str:
     """`number` with its noun: "1 row", "2,000 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def print_reasons(reasons: Iterable[tuple[tuple[str, str], int]]) -> None:
+    """Print for how many cells of a column, or for how many rows, each reason holds."""
+    from ..inference.files import WHOLE_ROW
+
+    for (column, reason), cells in reasons:
+        what = count(cells, "row") if column == WHOLE_ROW else f"{count(cells, 'cell')} of {column}"
+        click.echo(f"  {what}: {reason}")
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Stop with an error if `output` exists, unless it may be overwritten."""
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} already exists: choose another --output, or add --overwrite")
 
 
 def _with_program_name(text: str, ctx: click.Context) -> str:

@@ -111,7 +111,9 @@ def _check_workers(client: Client, address: str) -> None:
         if isinstance(version, Exception):
             raise EngineError(f"the Dask worker {worker} has no {_PACKAGE}: install version {own} of it there")
         if version != own:
-            raise EngineError(f"the Dask worker {worker} has version {version} of {_PACKAGE}, this is {own}: install {own} there")
+            raise EngineError(
+                f"the Dask worker {worker} has version {version} of {_PACKAGE}, this is {own}: install {own} there"
+            )
 
 
 # A function of the standard library, which a worker without this package can run, too.

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
-from ..history.features import complete
+from ..history.features import complete, take
 from ..ingestion.csv_reader import Dialect, MalformedRow
 from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
@@ -143,28 +143,26 @@ def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
 
 def score_file(
     path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
-    on_rows: Callable[[int], None] = lambda _: None, tables: FurtherTables = NO_TABLES,
+    on_rows: Callable[[int], None] = lambda _: None, tables: FurtherTables = NO_TABLES, others: pd.DataFrame | None = None,
 ) -> ScoredFile:  # fmt: skip
     """Write the rows of `path`, unchanged and followed by ADDED_COLUMNS, to `output`.
 
     The suffix of `output` determines its format: .parquet, or CSV (compressed for .gz) with the separator and the decimal
     mark of the input. A row that cannot be scored stays in its place, with the reason in `rejected`. `output` is created
     only when it is complete. `on_rows` is called with the number of rows of each batch. `tables` are the events and the
-    attributes of the machines.
+    attributes of the machines, and `others` the valid rows of other files that the features of these rows depend on.
     """
     machine = scorer.machine
     table = TableFile.open(path, written=machine.description.format)
     match = _match(table, machine, aliases, tables.columns)
-    needed = (*machine.history_names, *(name for name in machine.input_names if name not in tables.columns))
-    needed = (MACHINE_ID, *needed) if tables.attributes and MACHINE_ID not in needed else needed
-    names = [name for name in needed if name in match.columns and name != TIMESTAMP]
+    names = _needed_names(match, machine, tables)
     if clash := sorted(set(ADDED_COLUMNS) & set(table.headers)):
         raise SourceError(f"{path}: the column {clash[0]!r} is reserved for the result of scoring: remove or rename it")
     scored, missing = ScoredFile(), MissingValues(scorer)
     dialect = table.dialect or Dialect()
     checked = _checked_batches(table, match, names, machine)
     if machine.needs_history:
-        checked = _completed(checked, table, match, machine, tables)
+        checked = _completed(checked, table, match, machine, tables, others)
     elif tables.attributes:
         checked = _with_attributes(checked, machine, tables)
     with writer(output, dialect) as write:
@@ -188,6 +186,31 @@ def score_file(
     return scored
 
 
+def read_valid(path: Path, machine: Machine, aliases: Aliases, tables: FurtherTables = NO_TABLES) -> pd.DataFrame:
+    """The rows of a file that scoring would not reject, with the columns that the model reads.
+
+    Raises SourceError if the file cannot be read or lacks a column.
+    """
+    table = TableFile.open(path, written=machine.description.format)
+    match = _match(table, machine, aliases, tables.columns)
+    checked = _checked_batches(table, match, _needed_names(match, machine, tables), machine)
+    rows, faults, _ = _whole_file(checked, table, match, machine, tables)
+    return rows.drop(index=faults["position"].unique()).reset_index(drop=True)
+
+
+def read_places(path: Path, machine: Machine, aliases: Aliases) -> pd.DataFrame:
+    """The machines and times of the rows of a file, without the rows in which one of them is invalid.
+
+    Raises SourceError if the file cannot be read or lacks a column.
+    """
+    table = TableFile.open(path, written=machine.description.format)
+    match = _match(table, machine, aliases, machine.input_names)
+    names = [name for name in machine.place_names if name != TIMESTAMP]
+    checked = _checked_batches(table, match, names, machine, columns=machine.place_names)
+    rows, faults, _ = _whole_file(checked, table, match, machine, NO_TABLES)
+    return rows.drop(index=faults["position"].unique()).reset_index(drop=True)
+
+
 def _match(table: TableFile, machine: Machine, aliases: Aliases, attributes: Collection[str] = ()) -> HeaderMatch:
     try:
         match = machine.match_headers(table.headers, aliases)
@@ -202,16 +225,28 @@ def _match(table: TableFile, machine: Machine, aliases: Aliases, attributes: Col
     return match
 
 
+def _needed_names(match: HeaderMatch, machine: Machine, tables: FurtherTables) -> list[str]:
+    """The columns of a file that scoring reads, except timestamps."""
+    needed = (*machine.history_names, *(name for name in machine.input_names if name not in tables.columns))
+    needed = (MACHINE_ID, *needed) if tables.attributes and MACHINE_ID not in needed else needed
+    return [name for name in needed if name in match.columns and name != TIMESTAMP]
+
+
 def _checked_batches(
     table: TableFile,
     match: HeaderMatch,
     names: Sequence[str],
     machine: Machine,
     malformed: list[MalformedRow] | None = None,
+    columns: Collection[str] | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
-    """The raw batches of a file, each with its canonical columns and their faults, at most one per cell."""
+    """The raw batches of a file, each with its canonical columns and their faults, at most one per cell.
+
+    With `columns`, the raw batches have only those.
+    """
     decimal = table.dialect.decimal if table.dialect else "."
-    for batch in table.batches(malformed):
+    headers = None if columns is None else [match.columns[name][0] for name in columns]
+    for batch in table.batches(malformed, headers):
         frame, unparsed = parse(pa.Table.from_batches([batch]), match, names, machine, decimal)
         found = validate(frame, names, machine)
         faults = pd.concat([unparsed, found]).drop_duplicates(["position", "column"])
@@ -224,18 +259,46 @@ def _completed(
     match: HeaderMatch,
     machine: Machine,
     tables: FurtherTables,
+    others: pd.DataFrame | None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
     """The checked batches with the features from the past of each row. A row with a bad cell is in no window.
 
-    A row of the same machine and time as another row is a fault of both. Reads the file again for the raw batches.
+    A row of the same machine and time as another row, also one of `others`, is a fault. Reads the file again for the raw batches.
     """
+    rows, own_faults, starts = _whole_file(checked, table, match, machine, tables)
+    known = pd.concat([rows, others], ignore_index=True) if others is not None else rows
+    faults = pd.concat([own_faults, _same_times(known, own_faults, machine)], ignore_index=True)
+    good = np.ones(len(known), dtype=bool)
+    good[faults["position"]] = False
+    completed = complete(machine, known[good], tables.events)
+    positions = np.flatnonzero(good)
+    own = np.flatnonzero(positions < len(rows))
+    completed, positions = take(completed, own), positions[own]
+    faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
+    statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=positions)
+    rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
+    for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
+        own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(
+            "position", ignore_index=True
+        )
+        yield batch, rows[start:end].reset_index(drop=True), own.assign(position=own["position"] - start)
+
+
+def _whole_file(
+    checked: Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]],
+    table: TableFile,
+    match: HeaderMatch,
+    machine: Machine,
+    tables: FurtherTables,
+) -> tuple[pd.DataFrame, pd.DataFrame, npt.NDArray[np.intp]]:
+    """The rows of all batches with times and attributes, their faults, and the place of each batch's first row, and the end."""
     parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     cells: list[pa.Array] = []
     for batch, frame, faults in checked:
         parts.append((frame, faults))
         cells += [batch.column(match.columns[TIMESTAMP][0])] if TIMESTAMP in match.columns else []
     if not parts:
-        return
+        raise SourceError(f"{table.name}: no rows")
     starts = np.cumsum([0, *(len(frame) for frame, _ in parts)])
     rows = pd.concat([frame for frame, _ in parts], ignore_index=True)
     found = [
@@ -245,20 +308,7 @@ def _completed(
         rows[TIMESTAMP], bad_times = _times(cells, match.columns[TIMESTAMP][0])
         found.append(bad_times)
     rows, without_attributes = tables.joined(rows, machine)
-    found += without_attributes
-    faults = pd.concat([*found, _same_times(rows, pd.concat(found), machine)], ignore_index=True)
-    good = np.ones(len(rows), dtype=bool)
-    good[faults["position"]] = False
-    completed = complete(machine, rows[good], tables.events)
-    positions = np.flatnonzero(good)
-    faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
-    statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=positions)
-    rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
-    for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
-        own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(
-            "position", ignore_index=True
-        )
-        yield batch, rows[start:end].reset_index(drop=True), own.assign(position=own["position"] - start)
+    return rows, pd.concat([*found, *without_attributes], ignore_index=True), starts
 
 
 def _with_attributes(

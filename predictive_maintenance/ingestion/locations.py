@@ -64,7 +64,7 @@ def _check(source: Source, machine: Machine) -> None:
     elif scheme:
         check_database(uri, resolved)
     else:
-        for path in _paths(resolved):
+        for path in local_paths(resolved):
             TableFile.open(path, str(path), written=machine.description.format)
 
 
@@ -122,7 +122,7 @@ def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> 
     elif scheme:
         yield _fetched_table(name, read_database(uri, resolved))
     else:
-        for path in _paths(resolved):
+        for path in local_paths(resolved):
             yield _fetched_file(path, redact_text(str(path), uri), written, dvc_md5(path))
 
 
@@ -133,7 +133,7 @@ def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
     """
     path = Path(expand(uri)).expanduser()
     with _redacted_errors(uri):
-        paths = [path] if dvc_file_of(path).is_file() else _paths(expand(uri))
+        paths = [path] if dvc_file_of(path).is_file() else local_paths(expand(uri))
         found = tuple(copy for path in paths if (copy := remote_copy(path)))
         found = tuple(copy.model_copy(update={"path": redact_text(copy.path, uri)}) for copy in found)
         if found:
@@ -141,7 +141,8 @@ def remote_copies(uri: str) -> tuple[RemoteCopy, ...]:
     return found if len(found) == len(paths) else ()
 
 
-def _paths(text: str) -> list[Path]:
+def local_paths(text: str) -> list[Path]:
+    """The files that a path or a pattern names. Raises SourceError if there is none."""
     try:
         return _matching_paths(text)
     except (OSError, RuntimeError) as error:  # name too long, no permission, or ~ of an unknown user

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ..config.uris import redact, redact_text, scheme_of
 from ..errors import SourceError
@@ -59,6 +59,35 @@ class RemoteStore:
             self._run(uri, download_seconds(), self.files._get_file, found, str(target))
             yield redact_text(self.files.unstrip_protocol(found), uri) if is_pattern else redact(uri)
 
+    def named_files(self, uri: str, url: str) -> Iterator[tuple[str, str]]:
+        """The URL of each file of `url`, with a text that differs if its content differs."""
+        path = self._path(uri, url)
+        found = self._matches(uri, path) if self._is_pattern(uri, path) else {path: self._check_file(uri, path)}
+        for name, entry in found.items():
+            yield self.files.unstrip_protocol(name), _fingerprint(entry)
+
+    def get(self, uri: str, url: str, target: Path) -> None:
+        """Download the file `url`, in which nothing is a wildcard, to `target`."""
+        self._run(uri, download_seconds(), self.files._get_file, self._path(uri, url), str(target))
+
+    def put(self, uri: str, url: str, source: Path) -> None:
+        """Upload the file `source` to `url`."""
+        self._run(uri, download_seconds(), self.files._put_file, str(source), self._path(uri, url))
+
+    def exists(self, uri: str, url: str) -> bool:
+        """Whether `url` is a file."""
+        return bool(self._run(uri, CHECK_SECONDS, self._is_file, self._path(uri, url)))
+
+    def read(self, uri: str, url: str) -> bytes | None:
+        """The content of the file `url`; None if there is none."""
+        return cast(bytes | None, self._run(uri, CHECK_SECONDS, self._content, self._path(uri, url)))
+
+    async def _content(self, path: str) -> bytes | None:
+        try:
+            return cast(bytes, await self.files._cat_file(path))
+        except FileNotFoundError:
+            return None
+
     def _path(self, uri: str, url: str) -> str:
         """`url` as fsspec names it: a web address, or bucket and key."""
         path = str(self.files._strip_protocol(url))
@@ -79,18 +108,20 @@ class RemoteStore:
         except FileNotFoundError:
             return False
 
-    def _matches(self, uri: str, path: str) -> list[str]:
+    def _matches(self, uri: str, path: str) -> dict[str, Any]:
+        """The files that a pattern names, in the order of their names, with what the storage says of each."""
         found = self._run(uri, CHECK_SECONDS, self.files._glob, path, detail=True)
-        files = sorted(name for name, entry in found.items() if entry["type"] == "file")
+        files = {name: entry for name, entry in sorted(found.items()) if entry["type"] == "file"}
         if not files:
             raise SourceError(f"{redact(uri)}: no file matches")
         return files
 
-    def _check_file(self, uri: str, path: str) -> None:
+    def _check_file(self, uri: str, path: str) -> Any:
         entry = self._run(uri, CHECK_SECONDS, self.files._info, path)
         if entry["type"] == "directory":
             folder = redact(uri).rstrip("/")
             raise SourceError(f"{redact(uri)}: is a folder; name its files, for example {folder}/*.csv")
+        return entry
 
     def _run(self, uri: str, seconds: float, work: Callable[..., Awaitable[Any]], *given: Any, **options: Any) -> Any:
         """The result of `work(*given, **options)`, which is ended after `seconds`."""
@@ -107,3 +138,10 @@ class RemoteStore:
 
         with remote_errors(uri, self.kind):
             return sync(self.files.loop, limited)
+
+
+def _fingerprint(entry: Any) -> str:
+    """What the storage says of a file's content: its size, and a hash or the time of its last change."""
+    names = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime")
+    content = next((str(entry[name]) for name in names if entry.get(name)), "")
+    return f"{entry.get('size')} bytes, {content}"

@@ -96,6 +96,11 @@ class RegistryReader:
             except ModelError as error:
                 raise ModelError(f"version {version} of {self._name}: {error}") from None
 
+    def scorer_files(self, version: str) -> dict[str, bytes]:
+        """The files of a version's scorer by name, to send to other processes. Raises ModelError as `download` does."""
+        with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
+            return {path.name: path.read_bytes() for path in self.download(version, Path(work)).iterdir()}
+
     def download(self, version: str, work: Path) -> Path:
         """Download the scorer of a version below `work` and return its folder.
 

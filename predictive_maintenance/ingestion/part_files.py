@@ -1,0 +1,178 @@
+"""The files that a data set consists of, and the folder that results are written to: local, or in remote storage."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ..config.uris import expand, redact, redact_text, scheme_of
+from ..errors import SourceError
+from .locations import local_paths
+from .remote_files import RemoteStore
+from .remote_stores import store_kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartFile:
+    """One file. `uri` is what the user gave, in which ${NAME} stands for secrets, and `url` the file itself.
+
+    `name` is its path below the folder that all files are in. `fingerprint` differs if the content differs. It is made from size
+    and time of change, or from what the storage says about the content.
+    """
+
+    uri: str
+    url: str
+    name: str
+    fingerprint: str
+
+    def __str__(self) -> str:
+        """The file for display, without secrets."""
+        return redact_text(self.url, self.uri)
+
+
+class OutputFolder(Protocol):
+    """A folder that files are written to. A file appears when it is complete, in place of one with the same name."""
+
+    def location(self, name: str) -> str:
+        """The URL of a file, as PartFile has it."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None if there is none. Raises SourceError."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file. Raises SourceError."""
+        ...
+
+    def put(self, name: str, file: Path) -> None:
+        """Move a local file there. Raises SourceError."""
+        ...
+
+    def workspace(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder on this machine for files that are not complete."""
+        ...
+
+
+def list_parts(uris: Sequence[str]) -> list[PartFile]:
+    """The files that paths, patterns and URLs of remote storage name, in the order of their names.
+
+    Raises SourceError if one names no file, or they are in different storage.
+    """
+    found = {url: (uri, fingerprint) for uri in uris for url, fingerprint in _files(uri)}
+    paths = {url: PurePosixPath(url).parts for url in found}
+    levels = zip(*(path[:-1] for path in paths.values()), strict=False)
+    common = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+    if not common:
+        raise SourceError(f"{', '.join(map(redact, uris))}: are in different storage: give one command for each")
+    parts = [
+        PartFile(uri=uri, url=url, name="/".join(paths[url][common:]), fingerprint=fingerprint)
+        for url, (uri, fingerprint) in found.items()
+    ]
+    return sorted(parts, key=lambda part: part.name)
+
+
+def _files(uri: str) -> Iterator[tuple[str, str]]:
+    """The files of one URI, each with its fingerprint."""
+    resolved = expand(uri)
+    if store_kind(resolved):
+        yield from RemoteStore.connect(uri, resolved).named_files(uri, resolved)
+        return
+    if scheme_of(resolved):
+        raise SourceError(
+            f"{redact(uri)}: neither a file nor in remote storage: give files, or s3://, abfs://, gs://, https://"
+        )
+    for path in local_paths(resolved):
+        status = path.stat()
+        yield str(path.absolute()), f"{status.st_size} bytes, {status.st_mtime_ns}"
+
+
+@contextmanager
+def local_copy(part: PartFile) -> Iterator[Path]:
+    """The file on this machine: itself, or a download that is deleted at the end of the block."""
+    if not store_kind(part.url):
+        yield Path(part.url)
+        return
+    with tempfile.TemporaryDirectory(prefix="pdm-part-") as folder:
+        target = Path(folder, PurePosixPath(part.name).name)
+        RemoteStore.connect(part.uri, part.url).get(part.uri, part.url, target)
+        yield target
+
+
+def open_output(uri: str) -> OutputFolder:
+    """The folder at a path, or at a URL of remote storage. Raises SourceError if it cannot be one."""
+    resolved = expand(uri)
+    kind = store_kind(resolved)
+    if kind is None and not scheme_of(resolved):
+        return _LocalFolder(Path(resolved).expanduser())
+    if kind is None or kind.is_web:
+        raise SourceError(f"{redact(uri)}: results cannot be written there: give a folder, or s3://, abfs://, gs://")
+    return _RemoteFolder(uri.rstrip("/"), resolved.rstrip("/"))
+
+
+@dataclass(frozen=True)
+class _LocalFolder:
+    folder: Path
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def location(self, name: str) -> str:
+        return str((self.folder / name).absolute())
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SourceError(f"{self.folder / name}: cannot be read: {error.strerror or error}") from None
+
+    def exists(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def put(self, name: str, file: Path) -> None:
+        target = self.folder / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
+        except OSError as error:
+            raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from None
+
+    def workspace(self) -> tempfile.TemporaryDirectory[str]:
+        """In the folder itself, since a file can be moved at once only within one file system."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=self.folder)
+        except OSError as error:
+            raise SourceError(f"{self.folder}: cannot be written: {error.strerror or error}") from None
+
+
+@dataclass(frozen=True)
+class _RemoteFolder:
+    uri: str
+    url: str
+
+    def __str__(self) -> str:
+        return redact(self.uri)
+
+    def location(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        return self._store().read(f"{self.uri}/{name}", f"{self.url}/{name}")
+
+    def exists(self, name: str) -> bool:
+        return self._store().exists(f"{self.uri}/{name}", f"{self.url}/{name}")
+
+    def put(self, name: str, file: Path) -> None:
+        self._store().put(f"{self.uri}/{name}", f"{self.url}/{name}", file)
+
+    def workspace(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="pdm-part-")
+
+    def _store(self) -> RemoteStore:
+        return RemoteStore.connect(self.uri, self.url)

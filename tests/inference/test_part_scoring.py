@@ -1,0 +1,234 @@
+"""Scoring of data sets in several files: each result is that of the whole table, on any engine, and after interruptions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config.sources import parse_tables
+from predictive_maintenance.engine.dask_engine import open_cluster
+from predictive_maintenance.engine.engine import InProcess
+from predictive_maintenance.errors import SourceError
+from predictive_maintenance.inference.files import score_file
+from predictive_maintenance.inference.further_tables import NO_TABLES, read_further_tables
+from predictive_maintenance.inference.part_scoring import ScoringJob, score_parts
+from predictive_maintenance.ingestion.part_files import list_parts
+from tests.fixtures.pumps import pump_tables
+from tests.fixtures.run_to_failure import runs_to_failure
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """Readings of engines, two of them invalid and two of one engine and time."""
+    rows = runs_to_failure(6, seed=9).astype({"heat": object})
+    rows.loc[5, "heat"] = "broken"
+    rows.loc[6, "heat"] = 5000
+    rows.loc[8, ["machine_id", "timestamp"]] = rows.loc[7, ["machine_id", "timestamp"]]
+    return rows
+
+
+def by_day(rows):
+    return rows["timestamp"].dt.strftime("%Y-%m-%d")
+
+
+def by_engine(rows):
+    return rows["machine_id"]
+
+
+def at_random(rows):
+    return pd.Series(np.random.default_rng(3).integers(0, 7, len(rows)), index=rows.index)
+
+
+def by_weeks_and_engine(rows):
+    return rows["timestamp"].dt.strftime("week %V/") + rows["machine_id"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write rows into files by a key of each row: the pattern of the files."""
+
+    def write_files(rows, key, suffix=".csv"):
+        for name, own in rows.groupby(key(rows)):
+            path = tmp_path / "readings" / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            own.to_csv(path, index=False) if suffix == ".csv" else own.to_parquet(path)
+        return str(tmp_path / "readings" / "**" / f"*{suffix}")
+
+    return write_files
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Make the job that scores with a small model into the folder `scored`."""
+
+    def make(small, tables=NO_TABLES, **options):
+        return ScoringJob(
+            model_files=small.files, version="1", aliases={}, output=str(tmp_path / "scored"), tables=tables, **options
+        )
+
+    return make
+
+
+def read(folder: Path, suffix=".csv") -> pd.DataFrame:
+    """The results in a folder."""
+    files = [path for path in sorted(folder.rglob(f"*{suffix}")) if "_scored" not in path.parts]
+    return pd.concat(
+        [pd.read_csv(path, dtype={"heat": str}) if suffix == ".csv" else pd.read_parquet(path) for path in files]
+    )
+
+
+def in_order(scored):
+    """Results in an order that does not depend on the files."""
+    names = [name for name in scored.columns if name not in ("failure_probability", "predicted_failure", "rejected")]
+    return scored.astype({"rejected": object}).sort_values(names, ignore_index=True)
+
+
+@pytest.mark.parametrize("key", [by_day, by_engine, at_random, by_weeks_and_engine])
+def test_the_files_of_a_table_get_the_results_of_the_table(small_engine, table, write, job, tmp_path, key):
+    table.to_csv(tmp_path / "table.csv", index=False)
+    whole = score_file(tmp_path / "table.csv", tmp_path / "whole.csv", small_engine.scorer, "1", {})
+    scored = score_parts(list_parts([write(table, key)]), job(small_engine), InProcess())
+    assert (scored.rows, scored.alarms, scored.rejected) == (whole.rows, whole.alarms, whole.rejected)
+    assert scored.reasons == whole.reasons
+    assert scored.rejected == 4
+    pd.testing.assert_frame_equal(
+        in_order(read(tmp_path / "scored")),
+        in_order(pd.read_csv(tmp_path / "whole.csv", dtype={"heat": str})),
+        check_exact=True,
+    )
+
+
+def test_features_from_events_and_attributes_are_those_of_the_whole_table(small_pump, write, job, tmp_path):
+    tables = pump_tables(pumps=3, hours=120, seed=9)
+    for name, rows in tables.items():
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    sources = ",".join(f"{name}:{tmp_path / name}.csv" for name in ("errors", "service", "pumps"))
+    further = read_further_tables(parse_tables(sources), small_pump.scorer.machine)
+    readings = tables["readings"].rename(columns={"pump": "machine_id"})
+    readings.to_csv(tmp_path / "table.csv", index=False)
+    score_file(tmp_path / "table.csv", tmp_path / "whole.csv", small_pump.scorer, "1", {}, tables=further)
+    pattern = write(pd.read_csv(tmp_path / "table.csv", parse_dates=["timestamp"]), by_day)
+    scored = score_parts(list_parts([pattern]), job(small_pump, further), InProcess())
+    assert scored.parts > 3
+    columns = ["machine_id", "timestamp", "failure_probability", "rejected"]
+    found, whole = (
+        frame[columns].assign(timestamp=pd.to_datetime(frame["timestamp"])).sort_values(columns[:2], ignore_index=True)
+        for frame in (read(tmp_path / "scored"), pd.read_csv(tmp_path / "whole.csv"))
+    )
+    pd.testing.assert_frame_equal(found, whole, check_exact=True)
+
+
+def test_a_cluster_gives_the_results_of_this_process(small_engine, table, write, job, tmp_path):
+    parts = list_parts([write(table, by_day)])
+    alone = score_parts(parts, job(small_engine), InProcess())
+    results = {path.name: path.read_bytes() for path in (tmp_path / "scored").glob("*.csv")}
+    (tmp_path / "scored").rename(tmp_path / "before")
+    with open_cluster(None) as cluster:
+        scored = score_parts(parts, job(small_engine), cluster)
+    assert scored == alone
+    assert {path.name: path.read_bytes() for path in (tmp_path / "scored").glob("*.csv")} == results
+
+
+def test_a_machine_without_time_is_scored_file_by_file(small, write, job, tmp_path):
+    rows = small.rows.test.head(50)[list(small.params.machine.input_names)]
+    scored = score_parts(list_parts([write(rows, at_random, ".parquet")]), job(small), InProcess())
+    assert (scored.rows, scored.parts, scored.rejected) == (50, 7, 0)
+    found = read(tmp_path / "scored", ".parquet")
+    np.testing.assert_array_equal(found["failure_probability"], small.scorer.probabilities(found))
+
+
+class Interrupted(InProcess):
+    """An engine that is lost after some files."""
+
+    def __init__(self, after):
+        self._after = after
+
+    def map(self, work, shared, items):
+        for place, result in super().map(work, shared, items):
+            yield place, result
+            self._after -= 1
+            if not self._after:
+                raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_where_it_was_interrupted(small, write, job, tmp_path):
+    rows = small.rows.test.head(50)[list(small.params.machine.input_names)]
+    parts = list_parts([write(rows, at_random, ".parquet")])
+    with pytest.raises(KeyboardInterrupt):
+        score_parts(parts, job(small), Interrupted(after=3))
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "scored").glob("*.parquet")}
+    assert len(times) == 3
+    scored = score_parts(parts, job(small), InProcess())
+    assert (scored.parts, scored.former, scored.rows) == (7, 3, 50)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert score_parts(parts, job(small), InProcess()).former == 7
+
+
+def test_a_result_whose_record_was_not_completed_is_made_again(small, write, job, tmp_path):
+    rows = small.rows.test.head(50)[list(small.params.machine.input_names)]
+    parts = list_parts([write(rows, at_random, ".parquet")])
+    score_parts(parts, job(small), InProcess())
+    record = tmp_path / "scored" / "_scored" / "0.parquet.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"finished": False}))
+    assert score_parts(parts, job(small), InProcess()).former == 6
+
+
+def test_readings_that_have_changed_are_scored_again_only_if_the_result_may_be_replaced(
+    small_engine, table, write, job
+):
+    pattern = write(table, by_engine)
+    score_parts(list_parts([pattern]), job(small_engine), InProcess())
+    write(table[table["machine_id"] == "E2"].assign(heat=400), by_engine)
+    parts = list_parts([pattern])
+    scored = score_parts(parts, job(small_engine), InProcess())
+    assert list(scored.errors) == ["E2.csv"]
+    assert (
+        "was made from other readings or by another version: choose another --output, or add --overwrite"
+        in scored.errors["E2.csv"]
+    )
+    assert score_parts(parts, job(small_engine, overwrite=True), InProcess()).errors == {}
+
+
+def test_a_change_in_the_past_of_a_file_is_a_change_of_its_result(small_engine, table, write, job):
+    pattern = write(table, by_day)
+    score_parts(list_parts([pattern]), job(small_engine), InProcess())
+    first = min(by_day(table))
+    rows = table[by_day(table) == first]
+    rows.assign(heat=400).to_csv(Path(pattern).parents[1] / f"{first}.csv", index=False)
+    scored = score_parts(list_parts([pattern]), job(small_engine), InProcess())
+    assert list(scored.errors) == [f"{day}.csv" for day in sorted(by_day(table).unique())[:2]]
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(small_engine, table, write, job, tmp_path):
+    pattern = write(table, by_engine)
+    (tmp_path / "readings" / "damaged.csv").write_bytes(b"PAR1 no table")
+    scored = score_parts(list_parts([pattern]), job(small_engine), InProcess())
+    assert scored.parts == 6
+    assert list(scored.errors) == ["damaged.csv"]
+    assert str(tmp_path / "readings" / "damaged.csv") in scored.errors["damaged.csv"]
+
+
+def test_a_file_that_is_not_a_result_is_not_replaced(small, write, job, tmp_path):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    (tmp_path / "scored").mkdir()
+    (tmp_path / "scored" / "2.csv").write_text("mine")
+    scored = score_parts(list_parts([write(rows, at_random)]), job(small), InProcess())
+    assert list(scored.errors) == ["2.csv"]
+    assert "exists and is not a result of scoring" in scored.errors["2.csv"]
+    assert (tmp_path / "scored" / "2.csv").read_text() == "mine"
+
+
+def test_the_folder_of_the_readings_cannot_be_the_output(small, write, tmp_path):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    parts = list_parts([write(rows, at_random)])
+    job = ScoringJob(model_files=small.files, version="1", aliases={}, output=str(tmp_path / "readings"))
+    with pytest.raises(SourceError, match="is the folder of the readings"):
+        score_parts(parts, job, InProcess())
+
+
+def test_no_unfinished_file_is_left(small, write, job, tmp_path):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    score_parts(list_parts([write(rows, at_random)]), job(small), InProcess())
+    assert not [path.name for path in (tmp_path / "scored").iterdir() if path.name.startswith(".")]
