@@ -57,6 +57,7 @@ def check_setup(params: Params, write: bool = False) -> Iterator[CheckResult]:
     yield from _batch()
     yield _dvc()
     yield _store()
+    yield _run_check("engine", _engine)
     for source in params.data.sources:
         yield _run_check("source", partial(_reach_source, source, params.machine))
 
@@ -228,6 +229,16 @@ def _store() -> CheckResult:
     except PredictiveMaintenanceError as error:
         return CheckResult("store", "FAIL", str(error))
     return CheckResult("store", "pass", text)
+
+
+def _engine() -> str:
+    """The engine that works on the files of a data set. A cluster is reached; no worker is started."""
+    from ..engine.engine import DASK, SCHEDULER_VARIABLE, engine_name, open_engine
+
+    if engine_name() == DASK and not os.environ.get(SCHEDULER_VARIABLE):
+        return f"Dask {version('distributed')} on the cores of this machine; set {SCHEDULER_VARIABLE} to use a cluster"
+    with open_engine() as engine:
+        return engine.description
 
 
 def _reach_source(source: Source, machine: Machine) -> str:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -163,16 +164,17 @@ class _RemoteFolder:
         return f"{self.url}/{name}"
 
     def read(self, name: str) -> bytes | None:
-        return self._store().read(f"{self.uri}/{name}", f"{self.url}/{name}")
+        return self._store.read(f"{self.uri}/{name}", f"{self.url}/{name}")
 
     def exists(self, name: str) -> bool:
-        return self._store().exists(f"{self.uri}/{name}", f"{self.url}/{name}")
+        return self._store.exists(f"{self.uri}/{name}", f"{self.url}/{name}")
 
     def put(self, name: str, file: Path) -> None:
-        self._store().put(f"{self.uri}/{name}", f"{self.url}/{name}", file)
+        self._store.put(f"{self.uri}/{name}", f"{self.url}/{name}", file)
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="pdm-part-")
 
+    @cached_property
     def _store(self) -> RemoteStore:
         return RemoteStore.connect(self.uri, self.url)

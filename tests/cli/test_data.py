@@ -1,50 +1,9 @@
-"""The commands check, score and simulate."""
+"""The commands check and simulate."""
 
 import pandas as pd
 import pytest
 
 from machines.milling.simulator import simulate
-
-
-def test_score_adds_columns_to_the_rows(run, promoted, tmp_path, small):
-    rows = simulate(300, 5)
-    rows.loc[3, "torque_nm"] = -1.0
-    rows.to_csv(tmp_path / "readings.csv", index=False)
-    code, output = run("score", tmp_path / "readings.csv")
-    assert code == 0, output
-    assert "300 rows scored by version 1" in output
-    assert "1 rejected" in output
-    scored = pd.read_csv(tmp_path / "readings.scored.csv")
-    assert list(scored.columns[-4:]) == ["failure_probability", "predicted_failure", "model_version", "rejected"]
-    assert scored.loc[3, "rejected"] == "torque_nm: outside of the physical limits 0 to 500 Nm"
-    good = scored["rejected"].isna()
-    assert scored.loc[good, "failure_probability"].tolist() == small.scorer.probabilities(rows[good]).tolist()
-
-
-def test_an_existing_output_is_overwritten_only_with_the_option(run, promoted, tmp_path):
-    simulate(20, 5).to_csv(tmp_path / "readings.csv", index=False)
-    output_file = tmp_path / "out.csv"
-    output_file.write_text("mine")
-    code, output = run("score", tmp_path / "readings.csv", "-o", output_file)
-    assert code == 1
-    assert "already exists: choose another --output, or add --overwrite" in output
-    assert output_file.read_text() == "mine"
-    assert run("score", tmp_path / "readings.csv", "-o", output_file, "--overwrite")[0] == 0
-
-
-def test_score_without_a_champion_shows_how_to_get_one(run, registry_uri, tmp_path):
-    simulate(20, 5).to_csv(tmp_path / "readings.csv", index=False)
-    code, output = run("score", tmp_path / "readings.csv")
-    assert code == 1
-    assert "no version is in production: train one with python flows/train_flow.py run" in output
-
-
-def test_score_of_rejected_rows_shows_the_reasons_and_fails(run, promoted, tmp_path):
-    simulate(20, 5).assign(torque_nm=900.0).to_csv(tmp_path / "readings.csv", index=False)
-    code, output = run("score", tmp_path / "readings.csv")
-    assert code == 1
-    assert "20 cells of torque_nm: outside of the physical limits 0 to 500 Nm" in output
-    assert f"no row was scored: see `predictive-maintenance check {tmp_path / 'readings.csv'}`" in output
 
 
 def test_check_accepts_a_file_without_invalid_values(run, tmp_path):

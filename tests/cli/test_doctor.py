@@ -117,7 +117,7 @@ def test_a_new_setup_passes_and_lists_what_is_not_configured(doctor):
     assert code == 0
     assert {name: state for name, (state, _) in found.items()} == {
         "tracking": "pass", "registry": "pass", "model": "unset", "results": "pass", "AWS Batch": "unset", "DVC": "unset",
-        "store": "unset", "source": "pass",
+        "store": "unset", "engine": "pass", "source": "pass",
     }  # fmt: skip
     assert found["model"][1] == "no version is in production: python flows/train_flow.py run"
 
@@ -128,6 +128,15 @@ def test_the_newest_version_is_offered_for_promotion_if_none_is_in_production(ch
         "unset",
         "no version is in production: python flows/train_flow.py run, or predictive-maintenance promote 2 --force",
     )
+
+
+def test_the_engine_is_checked(check):
+    assert check()["engine"] == ("pass", "this process")
+    state, text = check(PDM_ENGINE="dask")["engine"]
+    assert (state, text.endswith("set DASK_SCHEDULER_ADDRESS to use a cluster")) == ("pass", True)
+    state, text = check(PDM_ENGINE="dask", DASK_SCHEDULER_ADDRESS="tcp://127.0.0.1:9")["engine"]
+    assert (state, "no Dask scheduler answers at tcp://127.0.0.1:9" in text) == ("FAIL", True)
+    assert check(PDM_ENGINE="dusk")["engine"][0] == "FAIL"
 
 
 def test_the_store_is_checked_and_not_changed(check, tmp_path):

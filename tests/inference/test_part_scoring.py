@@ -1,11 +1,16 @@
 """Scoring of data sets in several files: each result is that of the whole table, on any engine, and after interruptions."""
 
+import dataclasses
+import io
 import json
 from pathlib import Path
 
+import boto3
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from azure.storage.blob import ContainerClient
 
 from predictive_maintenance.config.sources import parse_tables
 from predictive_maintenance.engine.dask_engine import open_cluster
@@ -17,6 +22,7 @@ from predictive_maintenance.inference.part_scoring import ScoringJob, score_part
 from predictive_maintenance.ingestion.part_files import list_parts
 from tests.fixtures.pumps import pump_tables
 from tests.fixtures.run_to_failure import runs_to_failure
+from tests.fixtures.storage_servers import azure_connection_string
 
 
 @pytest.fixture
@@ -232,3 +238,70 @@ def test_no_unfinished_file_is_left(small, write, job, tmp_path):
     rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
     score_parts(list_parts([write(rows, at_random)]), job(small), InProcess())
     assert not [path.name for path in (tmp_path / "scored").iterdir() if path.name.startswith(".")]
+
+
+@pytest.fixture
+def bucket(aws_url, s3_account, monkeypatch):
+    """The URL of a bucket on a server that stands in for S3."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    boto3.client("s3", endpoint_url=aws_url).create_bucket(Bucket="plant")
+    yield "s3://plant"
+    objects = boto3.resource("s3", endpoint_url=aws_url).Bucket("plant")
+    objects.objects.delete()
+    objects.delete()
+
+
+def test_files_are_scored_from_a_bucket_into_a_bucket_and_once_only(small_engine, table, job, bucket, tmp_path):
+    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    table = table[table["machine_id"].isin(["E0", "E1"])]
+    table = table[by_day(table) < "2024-01-03"]
+    for day, rows in table.groupby(by_day(table)):
+        files.pipe_file(f"plant/readings/day={day}/part 0.csv", rows.to_csv(index=False).encode())
+    remote = dataclasses.replace(job(small_engine), output=f"{bucket}/scored")
+    pattern = f"{bucket}/readings/**/*.csv"
+    scored = score_parts(list_parts([pattern]), remote, InProcess())
+    table.to_csv(tmp_path / "table.csv", index=False)
+    whole = score_file(tmp_path / "table.csv", tmp_path / "whole.csv", small_engine.scorer, "1", {})
+    assert (scored.rows, scored.alarms, scored.rejected) == (whole.rows, whole.alarms, whole.rejected)
+    first = min(by_day(table))
+    result = pd.read_csv(io.BytesIO(files.cat_file(f"plant/scored/day={first}/part 0.csv")))
+    assert len(result) == (by_day(table) == first).sum()
+    assert score_parts(list_parts([pattern]), remote, InProcess()).former == scored.parts
+
+
+def test_a_bucket_that_does_not_exist_is_named(small, write, job, bucket):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    remote = dataclasses.replace(job(small), output="s3://elsewhere/scored")
+    scored = score_parts(list_parts([write(rows, at_random)])[:1], remote, InProcess())
+    assert list(scored.errors.values()) == ["s3://elsewhere/scored/_scored/0.csv.json: no such bucket"]
+
+
+def test_results_cannot_be_written_to_the_web(small, write):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    parts = list_parts([write(rows, at_random)])
+    job = ScoringJob(model_files=small.files, version="1", aliases={}, output="https://127.0.0.1/scored")
+    with pytest.raises(SourceError, match="results cannot be written there: give a folder, or s3://, abfs://, gs://"):
+        score_parts(parts, job, InProcess())
+
+
+def test_files_in_different_storage_are_refused(tmp_path, bucket):
+    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    files.pipe_file("plant/a.csv", b"heat")
+    (tmp_path / "b.csv").write_text("heat")
+    with pytest.raises(SourceError, match="are in different storage: give one command for each"):
+        list_parts([f"{bucket}/a.csv", str(tmp_path / "b.csv")])
+
+
+@pytest.mark.long
+def test_files_are_scored_from_azure_into_azure(small, job, azurite_url, monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_connection_string(azurite_url))
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    with ContainerClient.from_connection_string(azure_connection_string(azurite_url), "scoring") as container:
+        container.create_container()
+        container.upload_blob("readings/a.csv", rows.to_csv(index=False))
+        remote = dataclasses.replace(job(small), output="abfs://scoring/scored")
+        for former in (0, 1):
+            scored = score_parts(list_parts(["abfs://scoring/readings/*.csv"]), remote, InProcess())
+            assert (scored.rows, scored.former, scored.errors) == (20, former, {})
+        result = pd.read_csv(io.BytesIO(container.download_blob("scored/a.csv").readall()))
+    np.testing.assert_array_equal(result["failure_probability"], small.scorer.probabilities(rows))
