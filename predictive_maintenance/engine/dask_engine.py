@@ -37,7 +37,7 @@ class DaskEngine:
         futures = self._client.map(_Work(work), items, shared=given, pure=False)
         places = {future.key: place for place, future in enumerate(futures)}
         try:
-            for future in as_completed(futures, raise_errors=False):
+            for future in as_completed(futures, loop=self._client.loop, raise_errors=False):
                 place = places[future.key]
                 yield place, self._result(future, items[place])
                 future.release()  # the worker can free the result
@@ -70,7 +70,7 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors are raised, with a reason
     try:
         if address is None:
-            with _local_cluster() as cluster, Client(cluster) as client:
+            with _local_cluster() as cluster, Client(cluster, set_as_default=False) as client:
                 yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link)}")
             return
         with _connect(address) as client:
