@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predictive_maintenance.history.events import Events
-from predictive_maintenance.validation.cell_validation import Faults
+from predictive_maintenance.validation.value_validation import Faults
 
 from ..problems import count_by_field
 

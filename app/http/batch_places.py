@@ -8,7 +8,7 @@ import numpy.typing as npt
 from predictive_maintenance.history.time_order import at_the_same_time, machine_codes, plain_time
 from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
-from predictive_maintenance.validation.cell_validation import SAME_TIME
+from predictive_maintenance.validation.value_validation import SAME_TIME
 
 from .batch import Batch
 

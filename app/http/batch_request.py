@@ -11,7 +11,8 @@ from predictive_maintenance.errors import SourceError, TableLimitError, is_disk_
 from predictive_maintenance.ingestion.table_limits import TableLimits
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
-from predictive_maintenance.validation.cell_validation import invalid_values, parse_column
+from predictive_maintenance.validation.cell_validation import parse_column
+from predictive_maintenance.validation.value_validation import invalid_values
 
 from ..problems import Problem, field_problem
 from ..schemas.reading import ReadingSchema

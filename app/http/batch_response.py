@@ -13,7 +13,7 @@ from predictive_maintenance.history.features import complete, take
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import READING_ID
 from predictive_maintenance.scorer.missing_values import MissingValues
-from predictive_maintenance.validation.cell_validation import formula_faults
+from predictive_maintenance.validation.value_validation import formula_faults
 
 from ..schemas.prediction import RiskLevel
 from ..serving.assessment import recommended_action

@@ -82,9 +82,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(data) <= _PIECE_BYTES:
             self._receive(data)
             return
-        for start in range(0, len(data), _PIECE_BYTES):
-            if not self.transport.is_closing():
-                self._receive(data[start : start + _PIECE_BYTES])
+        start = 0
+        while start < len(data) and not self.transport.is_closing():
+            end = start + max(_PIECE_BYTES, self._rest_of_body())
+            self._receive(data[start:end])
+            start = end
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -140,6 +142,15 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if not self._is_partial:
             self._is_partial, self._waiting_since = True, self.loop.time()
+
+    def _rest_of_body(self) -> int:
+        """Return the bytes to come of a body of stated length, which have no header. uvicorn copies the body for each piece."""
+        if not self._in_body:
+            return 0
+        fields = dict(self.headers)
+        length = fields.get(b"content-length", b"")
+        is_stated = length.isdigit() and b"transfer-encoding" not in fields
+        return int(length) - self._body_bytes if is_stated else 0
 
     def _check_complete_header(self) -> None:
         """Raise ValueError if the header is too large. The bytes counted so far may include some of the body."""

@@ -5,7 +5,7 @@ hundred times the memory of the body.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -125,31 +125,34 @@ def _first_character(body: bytes) -> bytes:
 
 def _read_records(body: bytes, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
     batch = Batch(rows=0, columns={})
-    getter: Callable[..., Callable[[Any], Any]] = attrgetter
+    cells: dict[str, list[Any]] = {}
     records = records_decoder(schema.type)(body)
-    if records is None or _may_have_duplicate_keys(body, records, schema):
-        getter, records = itemgetter, _validate_records(body, schema, batch, max_rows, max_record_bytes)
+    if records is not None:
+        check_rows(len(records), max_rows)
+        cells = {name: list(map(attrgetter(name), records)) for name in schema.names}
+    if records is None or _may_have_duplicate_keys(body, cells, schema):
+        records = _validate_records(body, schema, batch, max_rows, max_record_bytes)
+        cells = {name: list(map(itemgetter(name), records)) for name in schema.names}
     batch.rows = len(records)
-    check_rows(batch.rows, max_rows)
-    # With the id, so that there are at least two names: with one, a getter does not return a tuple.
-    ids, *cells = zip(*map(getter(*schema.names), records), strict=True) if records else [()] * len(schema.names)
-    batch.columns = _columns(schema, dict(zip(schema.names[1:], cells, strict=True)))
-    batch.reading_ids = _ids(ids)
+    batch.reading_ids = _ids(cells.pop(READING_ID))
+    batch.columns = _columns(schema, cells)
     return batch
 
 
-def _may_have_duplicate_keys(body: bytes, records: list[Any], schema: ReadingSchema) -> bool:
+def _may_have_duplicate_keys(body: bytes, cells: Mapping[str, list[Any]], schema: ReadingSchema) -> bool:
+    """Whether the records in `body`, which were decoded to the columns `cells`, can have a duplicate key."""
     machine = schema.machine
-    keys = len((*schema.machine.history_names, *machine.required_input_names)) * len(records)
-    for name in (READING_ID, *machine.optional_sensor_names):
-        keys += sum(getattr(record, name) is not msgspec.UNSET for record in records)
+    optional = (READING_ID, *machine.optional_sensor_names)
+    given = {name: len(cells[name]) - cells[name].count(msgspec.UNSET) for name in optional}
+    keys = sum(given.get(name, len(values)) for name, values in cells.items())
     texts = [
-        READING_ID,
-        *schema.machine.history_names,
+        *((READING_ID,) if given[READING_ID] else ()),
+        *machine.history_names,
         *(name for name, values in machine.description.categories.items() if values.unseen == "other"),
     ]
-    given = (text for record in records for name in texts if (text := getattr(record, name)))
-    return may_have_duplicate_keys(body, keys, (text for text in given if isinstance(text, str)))
+    return may_have_duplicate_keys(
+        body, keys, (text for name in texts for text in cells[name] if isinstance(text, str))
+    )
 
 
 def _validate_records(
@@ -285,15 +288,15 @@ def _columns(schema: ReadingSchema, given: Mapping[str, Sequence[Any]]) -> dict[
         values = given.get(name)
         if values is None:
             columns[name] = np.full(rows, np.nan)
-        elif name in machine.optional_sensor_names:
-            columns[name] = np.array(
-                [np.nan if value is msgspec.UNSET else value for value in values], dtype=np.float64
-            )
-        else:
-            columns[name] = np.array(values, dtype=np.float64)
+            continue
+        if name in machine.optional_sensor_names and msgspec.UNSET in values:
+            values = [np.nan if value is msgspec.UNSET else value for value in values]
+        columns[name] = np.array(values, dtype=np.float64)
     return columns
 
 
 def _ids(ids: Sequence[Any]) -> Sequence[str | None] | None:
+    if ids.count(msgspec.UNSET) == len(ids):
+        return None
     texts = [reading_id if isinstance(reading_id, str) else None for reading_id in ids]
     return texts if any(text is not None for text in texts) else None

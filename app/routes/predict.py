@@ -13,7 +13,7 @@ from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.features import complete_reading
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.unit_hints import conversion_hint
-from predictive_maintenance.validation.cell_validation import invalid_values
+from predictive_maintenance.validation.value_validation import invalid_values
 
 from ..http.disconnect import run_while_connected
 from ..http.fast_path import FastPathRoute

@@ -11,7 +11,7 @@ from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
-from predictive_maintenance.validation.cell_validation import formula_faults
+from predictive_maintenance.validation.value_validation import formula_faults
 
 from ..problems import Problem, field_problem
 from .assessment import assess_probability

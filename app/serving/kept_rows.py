@@ -14,7 +14,7 @@ from predictive_maintenance.history.events import NO_EVENTS, Events
 from predictive_maintenance.history.features import complete_some, take
 from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
-from predictive_maintenance.validation.cell_validation import Faults, formula_faults
+from predictive_maintenance.validation.value_validation import Faults, formula_faults
 
 from .kept_past import follow_alarms, stored_events
 from .served_model import NO_HISTORY, SHORT_HISTORY, ServedModel

@@ -1,5 +1,7 @@
 """Tests of what a column is, by its values and the words of its header."""
 
+import re
+
 import numpy as np
 import pyarrow.compute as pc
 
@@ -23,6 +25,7 @@ _CODE_WORDS = (
 )  # fmt: skip
 _GROUP_WORDS = ("batch", "lot", "order", "experiment", "campaign", "charge", "tool", "job", "run")
 _MIN_GROUPS = 5
+_NUMBERED = re.compile(r"(\D+)\d+")
 _MIN_FALLS, _MIN_WEAR_ROWS = 5, 20
 _WEAR_WORDS = ("wear", "age", "usage", "life", "since", "runtime", "hour", "cycle", "use")
 
@@ -95,6 +98,12 @@ def no_category(column: ColumnProfile) -> str | None:
     if any(len(value) > 300 or not value.isprintable() for value in values):
         return "a value is longer than 300 characters or has more than one line"
     return None
+
+
+def is_numbered(column: ColumnProfile) -> bool:
+    """Whether the values of a category differ in a number only, such as `OV-07`: they may name machines or batches."""
+    found = [_NUMBERED.fullmatch(value) for value in column.counts]
+    return len(found) >= _MIN_GROUPS and all(found) and len({match[1] for match in found if match}) == 1
 
 
 def falls(column: ColumnProfile) -> int:

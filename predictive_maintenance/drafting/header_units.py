@@ -25,6 +25,10 @@ _QUANTITIES = {
 """What a name must be about for a short ending to be its unit: `oil_temp_c` has one, `phase_c` has none."""
 
 
+_HAS_UNIT_SIGN = re.compile("[/%°²³]")
+"""A last word with one of these is a unit if it is known as one, also without brackets: `Vibration mm/s`, `Humidity %`."""
+
+
 @dataclass(frozen=True)
 class HeaderUnit:
     """A header without its unit. `unit` is '' if there is none; `doubt` says what is not a unit for sure."""
@@ -44,6 +48,8 @@ def split_unit(header: str) -> HeaderUnit:
         for count in (2, 1):
             unit = _SPELLINGS.get("_".join(words[-count:]).lower())
             text = " ".join(words[:-count])
+            if count == 1 and not unit and _HAS_UNIT_SIGN.search(words[-1]) and _is_known(words[-1]):
+                unit = words[-1]
             if unit and text.strip():
                 return _ending(header, text, unit, " ".join(words[-count:]))
     return HeaderUnit(header)

@@ -1,12 +1,13 @@
 """The sections of a drafted description, with a comment for each guess: why, and what to check."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.table_format import TableFormat
 from .column_headers import ColumnNamer
-from .column_kinds import falls
+from .column_kinds import falls, is_numbered
 from .column_names import canonical_name, has_word
 from .column_profile import ColumnProfile
 from .examples import example_readings
@@ -97,7 +98,14 @@ class Sections:
 
     def _category(self, column: ColumnProfile) -> tuple[str, Any]:
         named = self._namer.category(column.header)
-        return named.name, category_section(column, named, self._suspicion(column))
+        notes = self._suspicion(column)
+        if is_numbered(column) and self._roles.machine is None:
+            header = json.dumps(column.header, ensure_ascii=False)
+            notes.append(
+                "do the values name machines? A model would learn each one and reject new ones: replace this category and its "
+                f"lines in `examples` by a line `machine: {{headers: [{header}]}}`, and set `group: machine`"
+            )
+        return named.name, category_section(column, named, notes)
 
     def _sensor(self, column: ColumnProfile) -> tuple[str, Any]:
         named = self._namer.sensor(column.header)

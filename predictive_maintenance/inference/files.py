@@ -27,10 +27,11 @@ from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, TIMESTAMP
 from ..scorer.missing_values import MissingValues
 from ..scorer.scoring import Scorer
-from ..validation.cell_validation import SAME_TIME, Faults, formula_faults, plain_array, unparsed
+from ..validation.cell_validation import plain_array, unparsed
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table, parse
 from ..validation.times import parse_times
+from ..validation.value_validation import SAME_TIME, Faults, formula_faults
 from .further_tables import NO_TABLES, FurtherTables
 from .unit_check import UnitCheck
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from ..machine.machine import Machine
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
-from ..validation.cell_validation import MISSING, Faults
+from ..validation.cell_validation import MISSING
 from ..validation.cleaning import validate
 from ..validation.parsing import fault_table
 from ..validation.quarantine import quarantine
+from ..validation.value_validation import Faults
 from .merging import Ingested
 
 CONTRADICTION = "the same machine with other attributes"

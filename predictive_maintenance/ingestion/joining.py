@@ -9,10 +9,11 @@ import pandas as pd
 
 from ..errors import SourceError
 from ..machine.names import READING_ID
-from ..validation.cell_validation import MISSING, Faults
+from ..validation.cell_validation import MISSING
 from ..validation.parsing import fault_table
 from ..validation.quarantine import CONTRADICTION, quarantine
 from ..validation.row_identity import are_content_ids
+from ..validation.value_validation import Faults
 from .merging import Ingested, SourceRecord
 
 MIN_JOINED_SHARE = 0.01

@@ -1,11 +1,10 @@
-"""Parse raw cells into canonical units and find every bad cell with its reason.
+"""Parse raw cells into canonical units and find every cell that cannot be parsed, with its reason.
 
 Training, the commands `check` and `score`, and the API share these rules. This module uses numpy and Arrow only,
-because the API has no pandas.
+because the API has no pandas. What parsed values have to fulfil is in value_validation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,13 @@ import pyarrow.compute as pc
 from ..errors import SourceError
 from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
+from .value_validation import Faults
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 BINARY_WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0"}
 """What a 0/1 column may have in place of 1 and 0."""
 MISSING = "missing"
 NOT_A_NUMBER = "not a number"
-SAME_TIME = "also the time of another reading of this machine"
 AMBIGUOUS = "ambiguous: a point before three digits in a file with decimal commas"
 
 # Type checks of pyarrow for the columns that a Parquet file or a database may contain.
@@ -32,18 +31,6 @@ _NUMBER = (
     pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null,
 )  # fmt: skip
 _DATE = (pa.types.is_timestamp, pa.types.is_date)
-
-Positions = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Faults:
-    """The cells of one canonical column that are bad for one reason: row positions and raw values."""
-
-    column: str
-    reason: str
-    positions: Positions
-    values: Sequence[str]
 
 
 def parse_column(
@@ -112,43 +99,6 @@ def unparsed(name: str, cells: pa.Array, bad: npt.NDArray[np.bool_], reason: str
     for which, why in ((missing, MISSING), (~missing, reason)):
         if which.any():
             yield Faults(name, why, positions[which], values[which].tolist())
-
-
-def invalid_values(columns: Mapping[str, Any], names: Sequence[str], machine: Machine) -> Iterator[Faults]:
-    """The faults of parsed values: infinite, outside of the range of a sensor, or an unknown value of a category.
-
-    Numeric columns are (n,) floats, categories (n,) objects. Missing cells are skipped: `parse_column` reports them. If
-    `names` has every input, the faults of computed features are among them.
-    """
-    described = machine.description
-    for name in names:
-        values: Any = columns.get(name)
-        if name in described.sensors:
-            low, high = described.sensors[name].range
-            infinite = np.isinf(values)
-            yield from _where(name, "infinite", values, infinite)
-            yield from _where(name, machine.range_reason(name), values, ~infinite & ((values < low) | (values > high)))
-        elif name in machine.binary_names:
-            yield from _where(name, "not 0 or 1", values, ~np.isnan(values) & (values != 0) & (values != 1))
-        elif name in described.categories and described.categories[name].unseen == "reject":
-            known = described.categories[name].values
-            unknown = np.array([value is not None and value not in known for value in values], dtype=np.bool_)
-            yield from _where(name, f"not one of {', '.join(known)}", values, unknown)
-    if set(machine.required_input_names) <= set(names):
-        yield from formula_faults(columns, machine)
-
-
-def formula_faults(columns: Mapping[str, Any], machine: Machine) -> Iterator[Faults]:
-    """The rows for which a formula has no finite value. Formulas of statistics that `columns` does not have are skipped."""
-    for name, bad in machine.formula_faults(columns).items():
-        formula = machine.description.features[name].formula
-        positions = np.flatnonzero(bad)
-        yield Faults(name, f"{formula} is not a finite number", positions, [""] * len(positions))
-
-
-def _where(name: str, reason: str, values: Any, bad: npt.NDArray[np.bool_]) -> Iterator[Faults]:
-    if bad.any():
-        yield Faults(name, reason, np.flatnonzero(bad), [str(value) for value in values[bad]])
 
 
 def _as_described(text: pa.Array, values: Sequence[str]) -> pa.Array:

@@ -12,11 +12,12 @@ from ..errors import DataError
 from ..machine.header_matching import Column
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
-from .cell_validation import MISSING, SAME_TIME, Faults, invalid_values
+from .cell_validation import MISSING
 from .event_cleaning import CleanedEvents, clean_events
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
+from .value_validation import SAME_TIME, Faults, invalid_values
 
 
 @dataclass(frozen=True, kw_only=True)

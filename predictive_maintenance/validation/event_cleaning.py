@@ -11,9 +11,9 @@ from ..errors import DataError
 from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, TIMESTAMP
-from .cell_validation import Faults
 from .parsing import ParsedRows, fault_table
 from .quarantine import quarantine
+from .value_validation import Faults
 
 IN_THE_FUTURE = "in the future"
 _CLOCK_TOLERANCE = timedelta(days=1)

@@ -9,8 +9,9 @@ import pyarrow as pa
 from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
-from .cell_validation import Faults, parse_column, plain_array, unparsed
+from .cell_validation import parse_column, plain_array, unparsed
 from .times import parse_times
+from .value_validation import Faults
 
 FAULT_COLUMNS = ("position", "column", "value", "reason")
 """A fault: the position of the row in its frame, the canonical column, the raw value of the cell, and the reason."""

@@ -256,6 +256,15 @@ def test_ambiguous_dates_are_left_out_with_the_way_out(write, draft_of):
     assert "write its dates as 2024-01-31" in drafted.text
 
 
+def test_values_that_differ_in_their_number_may_name_machines(write, draft_of):
+    rows = [[f"OV-{row % 12:02}", "rye" if row % 2 else "wheat", row * 0.5, int(row % 9 == 0)] for row in range(240)]
+    text = draft_of(write(["Oven", "Product", "Temperature", "failure"], rows)).text
+    oven, product = text.split("examples:")[0].split("  product:")
+    assert "check: do the values name machines?" in oven.replace("\n    #   ", " ")
+    assert 'machine: {headers: ["Oven"]}' in oven.replace("\n    #   ", " ")
+    assert "name machines" not in product
+
+
 def test_missing_categories_count_as_other(write, draft_of):
     rows = [["" if place % 9 == 0 else "AB"[place % 2], place, place % 2] for place in range(50)]
     drafted = draft_of(write(["grade", "load", "failure"], rows))

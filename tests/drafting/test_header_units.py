@@ -22,6 +22,9 @@ from predictive_maintenance.drafting.header_units import split_unit
         ("humidity_pct", "humidity", "%"),
         ("flow (m³/h)", "flow", "m³/h"),
         ("current_a", "current", "A"),
+        ("Vibration mm/s", "Vibration", "mm/s"),
+        ("Humidity %", "Humidity", "%"),
+        ("Oil temperature °C", "Oil temperature", "°C"),
     ],
 )
 def test_the_unit_is_split_from_the_text(header, text, unit):
@@ -43,7 +46,7 @@ def test_brackets_without_a_known_unit_are_doubtful(header):
     assert "no unit is set" in found.doubt
 
 
-@pytest.mark.parametrize("header", ["pressure", "s", "Nm", "x (", "", "[bar]", "ratio (-)"])
+@pytest.mark.parametrize("header", ["pressure", "s", "Nm", "x (", "", "[bar]", "ratio (-)", "and/or", "on/off"])
 def test_a_header_without_a_unit_has_none_and_no_doubt(header):
     found = split_unit(header)
     assert (found.unit, found.doubt) == ("", "")

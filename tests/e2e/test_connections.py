@@ -165,6 +165,17 @@ def test_a_header_within_the_limit_is_accepted_with_a_long_body_behind_it(server
         assert answer_of(client, 30).startswith(b"HTTP/1.1 200 ")
 
 
+def test_an_endless_header_behind_a_long_body_is_refused(server):
+    """A long body is parsed at once, a header behind it is not."""
+    body = b"x" * 100_000
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    before = server.peak_mib()
+    with server.connect() as client:
+        client.sendall(head % len(body) + body + b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
+        assert send_until_closed(client, b"x: y\r\n" * 1024, 64 * MIB) < 16 * MIB
+    assert server.peak_mib() - before < 16
+
+
 def test_half_a_header_is_refused_after_its_deadline(server):
     with server.connect() as client:
         client.sendall(PREDICT[:30])

@@ -29,6 +29,11 @@ def test_scoring_and_explaining_need_no_pandas_and_no_mlflow(name):
     assert found == {"numpy", "pydantic"}
 
 
+def test_the_service_is_created_without_arrow_mlflow_and_the_onnx_runtime():
+    """It imports them in its own processes or when it needs them: the start takes less than two seconds."""
+    assert imported_libraries("import app.__main__, app.main") == {"numpy", "pydantic"}
+
+
 @pytest.mark.parametrize("name", predictive_maintenance.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(predictive_maintenance, name)

@@ -11,7 +11,8 @@ import pytest
 
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.validation.cell_validation import invalid_values, parse_column
+from predictive_maintenance.validation.cell_validation import parse_column
+from predictive_maintenance.validation.value_validation import invalid_values
 
 
 def parsed(cells, header="Torque [Nm]", mark="."):
