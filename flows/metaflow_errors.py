@@ -15,7 +15,7 @@ from predictive_maintenance.config.params_file import read_yaml
 from predictive_maintenance.config.params_reader import machine_params
 from predictive_maintenance.config.project import project_dir
 from predictive_maintenance.config.sources import parse_sources
-from predictive_maintenance.config.uris import redact, redact_text
+from predictive_maintenance.config.uris import redact_text
 from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
 from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.tracking.runs import FlowRun
@@ -84,7 +84,7 @@ def _redacted_sources(text: str) -> str:
         sources = parse_sources(text)
     except PredictiveMaintenanceError:
         return "***"
-    shown = [f"{'join:' if source.merge == 'join' else ''}{redact(source.uri)}" for source in sources]
+    shown = [str(source) for source in sources]
     return json.dumps(shown) if text.lstrip().startswith("[") else ",".join(shown)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..inference.files import CheckedFile
+    from ..machine.machine import Machine
 
 
 @click.command(cls=Command)
@@ -47,7 +48,7 @@ def check(params_file: Path | None, file: Path) -> None:
     machine = load_settings(params_file).machine
     checked = check_file(file, machine)
     click.echo(f"{file}: {checked.kind}, {count(checked.rows, 'row')}")
-    _print_columns(checked, machine.horizon is not None)
+    _print_columns(checked, machine)
     if checked.bad_rows:
         _print_bad_cells(checked)
         sys.exit(1)
@@ -142,14 +143,19 @@ def fetch(params_file: Path | None, output: Path | None, url: str | None) -> Non
     )
 
 
-def _print_columns(checked: CheckedFile, is_label_computed: bool) -> None:
+def _print_columns(checked: CheckedFile, machine: Machine) -> None:
+    from .machine_tables import label_rule
+
     for name, (header, scale, offset) in checked.match.columns.items():
         converted = f", converted: x {scale:g} + {offset:g}" if (scale, offset) != (1.0, 0.0) else ""
         click.echo(f"  {header!r} is used as {name}{converted}")
     if ignored := ", ".join(repr(name) for name in checked.match.ignored):
         click.echo(f"  not used: {ignored}")
-    if is_label_computed:
-        click.echo("  the label is computed in training: every machine fails at its last reading")
+    for table, names in machine.attribute_tables.items():
+        if missing := ", ".join(checked.match.missing(names)):
+            click.echo(f"  from the table {table}, not checked: {missing}")
+    if rule := label_rule(machine):
+        click.echo(f"  the label is computed in training: {rule}")
     elif checked.failures is None:
         click.echo("  no label column: the file can be scored, but not used for training")
     else:

@@ -37,7 +37,7 @@ def machine_tables(machine: Machine) -> str:
     if machine.limits:
         limits = [(limit.name, limit.measure, limit.allowed, limit.action) for limit in machine.limits]
         parts.append(_table("Operating limits", ("limit", "measure", "allowed", "action"), limits))
-    if rule := _label_rule(machine):
+    if rule := label_rule(machine):
         parts.append(f"Label: {described.label.label} ({machine.label_name}), computed: {rule}")
     if machine.is_over_time:
         parts.append(f"Alarm: {described.alarm_policy().text()}")
@@ -52,7 +52,7 @@ def group_text(group: Group) -> str:
     return {"row": "each row", "machine": "rows of the same machine"}[group]
 
 
-def _label_rule(machine: Machine) -> str | None:
+def label_rule(machine: Machine) -> str | None:
     """How the label is computed; None for a column."""
     if machine.horizon is None:
         return None

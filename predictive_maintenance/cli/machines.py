@@ -33,7 +33,12 @@ machine_option = click.option(
 
 @click.command(cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
-@click.option("--label", metavar="COLUMN", help="The column that is 1 where the machine failed.  [required; see below]")
+@click.option("--label", metavar="COLUMN", help="The column that is 1 where the machine failed.  [see below]")
+@click.option(
+    "--tables",
+    metavar="TABLE:FILE,...",
+    help="Tables of events and of machine attributes, such as errors:errors.csv,failures:failures.csv,machines:machines.csv.",
+)
 @click.option(
     "--machine", "name", metavar="NAME", help="The folder in machines/.  [default: the name of the first FILE]"
 )
@@ -43,19 +48,28 @@ machine_option = click.option(
 @click.option("--columns", metavar="A,B,...", help="The names of the columns, if the files have no header.")
 @click.option("--force", is_flag=True, help="Replace the description if it exists.")
 def init(
-    files: Sequence[Path], label: str | None, name: str | None, separator: str | None, columns: str | None, force: bool
+    files: Sequence[Path],
+    label: str | None,
+    tables: str | None,
+    name: str | None,
+    separator: str | None,
+    columns: str | None,
+    force: bool,
 ) -> None:
     """Draft machines/NAME/machine.yaml from readings in FILE (CSV or Parquet).
 
     The draft has the columns, units, ranges, categories, failure modes and groups that the readings show. A comment
     "check:" marks each guess that you have to confirm. Several files are read as one table.
 
-    Without --label, the command lists the columns that can be the label.
+    With --tables, the draft also has events, attributes of machines, windows over earlier readings, and alarms. A table
+    whose name says failures becomes the label, with a horizon. Without it and without --label, the command lists the
+    columns that can be the label.
 
     \b
     Examples:
       predictive-maintenance init readings.csv
       predictive-maintenance init readings.csv --label Failure --machine pump
+      predictive-maintenance init readings.csv --tables errors:errors.csv,failures:failures.csv,machines:machines.csv
       predictive-maintenance init log.txt --separator whitespace --columns time,oil,failure --label failure
     """
     from ..config.machine_folders import machine_names, machine_path
@@ -71,13 +85,14 @@ def init(
             f"machine {name} already exists: choose another --machine, or replace it with --force"
         )
     table = read_tables(files, _format(separator, columns))
-    drafted = draft(table, label, name, _schema_beside(path, folder))
+    further = {table: read_tables(paths) for table, paths in _files_by_table(tables or "").items()}
+    drafted = draft(table, label, name, _schema_beside(path, folder), further)
     _write(path, drafted.text)
     shown = Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path
     click.echo("\n".join(_summary(drafted, table, shown)))
     for warning in drafted.warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo("\n".join(_next_commands(files, name, shown, drafted)))
+    click.echo("\n".join(_next_commands(files, tables or "", name, shown, drafted)))
 
 
 @click.command(cls=Command)
@@ -103,6 +118,16 @@ def _checked_name(name: str) -> str:
             f"--machine: {name!r} is not a name: use small letters, digits, _ and -, such as pump_2"
         )
     return name
+
+
+def _files_by_table(text: str) -> dict[str, list[Path]]:
+    """The files of --tables by table. Raises ConfigError for one that names no table."""
+    from ..config.sources import parse_tables
+
+    found: dict[str, list[Path]] = {}
+    for source in parse_tables(text):
+        found.setdefault(source.table, []).append(Path(source.uri))
+    return found
 
 
 def _format(separator: str | None, columns: str | None) -> TableFormat | None:
@@ -143,9 +168,11 @@ def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
     machine, roles = drafted.machine, drafted.roles
     names = ", ".join(table.names)
     yield f"{path}: drafted from {names}, {count(table.rows, 'row')}"
-    failures = f"{roles.failures:,} of {count(table.rows, 'row')} are failures"
+    what = "before a failure" if machine.description.label.is_computed else "failures"
+    failures = f"{roles.failures:,} of {count(table.rows, 'row')} are {what}"
+    is_known = roles.label or machine.description.label.is_computed
     columns = {
-        "label": f"{machine.description.label.column}, {failures if roles.label else 'which the files do not have yet'}",
+        "label": f"{machine.description.label.column}, {failures if is_known else 'which the files do not have yet'}",
         "failure modes": ", ".join(machine.mode_names),
         "id": roles.id.header if roles.id else "",
         "machine": roles.machine.header if roles.machine else "",
@@ -154,6 +181,9 @@ def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
         "sensors": ", ".join(machine.sensor_names),
         "group": group_text(machine.description.group),
     }
+    if roles.further:
+        columns["tables"] = ", ".join([*machine.description.events, *machine.attribute_tables])
+        columns["windows"] = ", ".join(machine.description.history.windows if machine.description.history else ())
     for what, text in columns.items():
         if text:
             yield f"  {what:14}{text}"
@@ -161,8 +191,8 @@ def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
         yield f"  left out      {printable(header)}: {printable(reason)}"
 
 
-def _next_commands(files: Sequence[Path], name: str, path: Path, drafted: Draft) -> Iterator[str]:
-    sources = shlex.quote(",".join(map(str, files)))
+def _next_commands(files: Sequence[Path], tables: str, name: str, path: Path, drafted: Draft) -> Iterator[str]:
+    sources = shlex.quote(",".join([*map(str, files), *filter(None, [tables])]))
     yield f'next: confirm or correct {count(drafted.checks, "line")} with "check:" in {path}, then'
     yield f"  {program_name()} describe --machine {name}"
     yield f"  {program_name()} check {shlex.quote(str(files[0]))} --machine {name}"

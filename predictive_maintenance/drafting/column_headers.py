@@ -26,15 +26,16 @@ class NamedColumn:
 class ColumnNamer:
     """Names columns: `names` has the canonical names by header.
 
-    `written_out` are headers that are listed in full, because they do not match in a shorter form.
+    `written_out` are headers that are listed in full, because they do not match in a shorter form. `taken` are names of
+    something else, such as tables.
     """
 
-    def __init__(self, headers: Iterable[str], written_out: Iterable[str]) -> None:
+    def __init__(self, headers: Iterable[str], written_out: Iterable[str], taken: Iterable[str] = ()) -> None:
         distinct = list(dict.fromkeys(headers))
         self._keys = {header_key(header) for header in distinct}
         self._short_keys = Counter(header_key(split_unit(header).text) for header in distinct)
         self._written_out = set(written_out)
-        self._taken: set[str] = set()
+        self._taken = set(taken)
         self._used_keys: set[str] = set()
         self.names: dict[str, str] = {}
 

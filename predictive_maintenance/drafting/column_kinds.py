@@ -13,7 +13,7 @@ _MIN_ROWS_PER_VALUE = 3
 _MAX_CODES = 12
 _ID_WORDS = ("id", "uid", "udi", "uuid", "guid", "key", "index", "nr", "no", "number")
 _READING_WORDS = ("reading", "record", "row", "measurement", "sample", "event")
-_MACHINE_WORDS = (
+MACHINE_WORDS = (
     "machine", "engine", "unit", "asset", "equipment", "device", "pump", "motor", "robot", "turbine", "vehicle", "truck",
     "compressor", "maschine", "anlage",
 )  # fmt: skip
@@ -23,6 +23,11 @@ _CODE_WORDS = (
     "type", "mode", "class", "grade", "category", "code", "shift", "line", "variant", "program", "recipe", "status", "state",
     "setting", "operator", "model", "stage", "quality", "material",
 )  # fmt: skip
+_FAILURE_WORDS = ("failure", "fail", "failed", "breakdown", "outage", "defect", "ausfall", "ausfaelle", "stillstand")
+_MAINTENANCE_WORDS = (
+    "maintenance", "maint", "repair", "service", "servicing", "replacement", "overhaul", "inspection", "work", "order", "wartung",
+    "instandhaltung", "reparatur",
+)  # fmt: skip
 _GROUP_WORDS = ("batch", "lot", "order", "experiment", "campaign", "charge", "tool", "job", "run")
 _MIN_GROUPS = 5
 _NUMBERED = re.compile(r"(\D+)\d+")
@@ -30,21 +35,50 @@ _MIN_FALLS, _MIN_WEAR_ROWS = 5, 20
 _WEAR_WORDS = ("wear", "age", "usage", "life", "since", "runtime", "hour", "cycle", "use")
 
 
+def constant_reason(column: ColumnProfile) -> str | None:
+    """Why a column says nothing: it has no values, or one value only. None if its values differ."""
+    if not column.present:
+        return "it has no values"
+    if len(column.counts) == 1 or (column.is_number and len(np.unique(column.finite)) == 1):
+        return f"every row has the same value, {next(iter(column.counts))!r}"
+    return None
+
+
 def is_called_time(column: ColumnProfile) -> bool:
     """Whether the header says that a column is the time."""
     return has_word(column.header, _TIME_WORDS)
 
 
+def is_called_failure(name: str) -> bool:
+    """Whether the name of a table, or a type of event, says that it is a failure."""
+    return has_word(name, _FAILURE_WORDS)
+
+
+def is_called_maintenance(name: str) -> bool:
+    """Whether the name of a table says that it has maintenance."""
+    return has_word(name, _MAINTENANCE_WORDS)
+
+
 def is_machine(column: ColumnProfile) -> bool:
     """Whether a column names the machine: values that repeat under a header such as `Machine` or `pump_id`."""
     words = set(words_of(column.header))
-    named = words & set(_MACHINE_WORDS) and words <= {*_MACHINE_WORDS, *_ID_WORDS, "name", "serial"}
-    return bool(named) and _is_repeated(column) and not column.missing and not _has_fractions(column)
+    named = words & set(MACHINE_WORDS) and words <= {*MACHINE_WORDS, *_ID_WORDS, "name", "serial"}
+    return bool(named) and is_repeated_name(column)
+
+
+def is_repeated_name(column: ColumnProfile) -> bool:
+    """Whether the values of a column repeat and can be names: none is missing, and none has a fraction."""
+    return _is_repeated(column) and not column.missing and not _has_fractions(column)
+
+
+def is_spent_time(column: ColumnProfile) -> bool:
+    """Whether the header of a column of numbers is that of a counter, such as cycles or operating hours."""
+    return column.is_number and has_word(column.header, _COUNTER_WORDS)
 
 
 def is_counter(column: ColumnProfile, machine: ColumnProfile | None) -> bool:
     """Whether a column counts up in each machine, such as cycles or operating hours."""
-    if not column.is_number or column.missing or not has_word(column.header, _COUNTER_WORDS):
+    if column.missing or not is_spent_time(column):
         return False
     steps = np.diff(column.numbers)
     if machine is not None:

@@ -17,9 +17,10 @@ def example_readings(roles: Roles, names: Mapping[str, str], scales: Mapping[str
 
     `names` maps the headers of inputs to canonical names, `scales` those of sensors to their ranges.
     """
-    failed = np.zeros(roles.sensors[0].rows, bool) if roles.label is None else np.asarray(roles.label.binary == 1)
+    failed = roles.failed
+    failure = "A reading before a failure" if roles.further and roles.further.failures else "A reading with failure"
     examples = {}
-    for name, text, rows in (("normal", "A normal reading", ~failed), ("failure", "A reading with failure", failed)):
+    for name, text, rows in (("normal", "A normal reading", ~failed), ("failure", failure, failed)):
         if cells := _complete_cells(roles, scales, rows):
             examples[name] = {"label": text, "reading": {names[header]: value for header, value in cells.items()}}
     return examples

@@ -21,13 +21,14 @@ _LABEL_WORDS = (
 _OUTCOME_WORDS = (
     "failure", "fail", "failed", "fault", "error", "defect", "breakdown", "cause", "reason", "rul", "remaining", "ttf", "outcome",
 )  # fmt: skip
+_REMAINING_WORDS = ("rul", "remaining", "ttf")
 _MAX_RARE_SHARE = 0.05
 
 
 def label_candidates(table: ReadingsTable) -> list[ColumnProfile]:
     """The columns with two values that can be a label, the most likely first: by name, then the one with more failures."""
     found = [column for column in table.columns if column.binary is not None]
-    return sorted(found, key=lambda column: (not _sounds_like_label(column), _share(column) > 0.5, -_share(column)))
+    return sorted(found, key=lambda column: (not sounds_like_label(column), _share(column) > 0.5, -_share(column)))
 
 
 def chosen_label(table: ReadingsTable, wanted: str | None) -> ColumnProfile | None:
@@ -38,7 +39,8 @@ def chosen_label(table: ReadingsTable, wanted: str | None) -> ColumnProfile | No
     candidates = label_candidates(table)
     if wanted is None:
         raise DataError(
-            f"--label is missing: the column that says whether the machine failed\n{_described(candidates)}"
+            "--label is missing: the column that says whether the machine failed; or give a table of failures with "
+            f"--tables failures:failures.csv\n{_described(candidates)}"
         )
     by_key = {header_key(column.header): column for column in table.columns}
     column = by_key.get(header_key(wanted))
@@ -60,6 +62,11 @@ def chosen_label(table: ReadingsTable, wanted: str | None) -> ColumnProfile | No
             "write 0 or 1"
         )
     return column
+
+
+def sounds_like_label(column: ColumnProfile) -> bool:
+    """Whether the header says failure, or a time until one."""
+    return has_word(column.header, (*_LABEL_WORDS, *_REMAINING_WORDS))
 
 
 @dataclass(frozen=True)
@@ -135,10 +142,6 @@ def _is_outcome(column: ColumnProfile) -> bool:
     return has_word(column.header, _OUTCOME_WORDS)
 
 
-def _sounds_like_label(column: ColumnProfile) -> bool:
-    return has_word(column.header, _LABEL_WORDS)
-
-
 def _share(column: ColumnProfile) -> float:
     """The share of rows with 1."""
     return float(np.mean(column.binary == 1))
@@ -153,7 +156,7 @@ def _described(candidates: Sequence[ColumnProfile]) -> str:
     lines = ["columns with the values 0 and 1, the most likely first:"]
     for column in candidates[:8]:
         ones = int(np.count_nonzero(column.binary == 1))
-        named = ", its name says failure" if _sounds_like_label(column) else ""
+        named = ", its name says failure" if sounds_like_label(column) else ""
         lines.append(
             f"  --label {shlex.quote(column.header)}   1 in {ones:,} of {column.rows:,} rows ({ones / column.rows:.1%}){named}"
         )

@@ -12,6 +12,7 @@ from .column_names import canonical_name, has_word
 from .column_profile import ColumnProfile
 from .examples import example_readings
 from .header_units import split_unit
+from .history_sections import alarm_section, events_section, failures_label, history_section, with_headers
 from .input_sections import category_section, headers_of, sensor_section, sensors_note
 from .ranges import Scale, scale_of
 from .roles import Roles
@@ -32,6 +33,7 @@ class Sections:
         """The whole description, in the order of the file."""
         roles = self._roles
         label, group = self._label(), self._group_column()
+        machine = self._fixed(roles.machine, MACHINE_ID, f"has {_machines(roles):,} values: each is one machine")
         time = self._time()
         categories = dict(map(self._category, roles.categories))
         sensors = dict(map(self._sensor, roles.sensors))
@@ -41,19 +43,37 @@ class Sections:
             "model_name": Noted(machine_name.replace("-", "_"), "the registered model"),
             "texts": _group_texts(roles),
             "id": self._fixed(roles.id, READING_ID, "differs in each row"),
-            "machine": self._fixed(roles.machine, MACHINE_ID, f"has {_machines(roles):,} values: each is one machine"),
+            "machine": machine,
             "time": time,
             "format": self._written.model_dump(mode="json", exclude_defaults=True) if self._written else None,
             "units": self._units,
             "categories": categories,
             "sensors": Noted(sensors, sensors_note(roles.sensors)),
+            **self._over_time(machine, time),
             "label": label,
             "group": group or self._group(),
+            "alarm": alarm_section() if roles.further else None,
             "examples": example_readings(roles, self._namer.names, self._scales),
         }
         return {key: value for key, value in description.items() if value}
 
+    def _over_time(self, machine: Any, time: Any) -> dict[str, Any]:
+        """The sections events and history, if there are further tables."""
+        further = self._roles.further
+        if further is None:
+            return {}
+        known = [MACHINE_ID, *machine.value.get("headers", ())]
+        known_time = [TIMESTAMP if self._roles.timestamp else COUNTER, *time.value.get("headers", ())]
+        sensors = len(self._roles.sensors) - sum(len(table.sensors) for table in further.attributes)
+        windows = further.times.windows(further.horizon)
+        return {
+            "events": events_section(further.events, known, known_time),
+            "history": history_section(further.events, further.failures, further.times, windows, sensors),
+        }
+
     def _label(self) -> dict[str, Any]:
+        if (further := self._roles.further) and further.failures and further.horizon:
+            return failures_label(further.failures, further.times, further.horizon, self._namer)
         label, roles = self._roles.label, self._roles
         named = self._namer.plain(label.header if label else self._label_name)
         if label is None:
@@ -74,13 +94,21 @@ class Sections:
         if column is None:
             return None
         named = self._namer.fixed(column.header, name)
-        return Noted({"label": named.label, **headers_of(named)}, f"{CHECK}{column.header!r} {reason}")
+        section = {"label": named.label, **headers_of(named)}
+        return Noted(self._with_headers_of_tables(section, name), f"{CHECK}{column.header!r} {reason}")
+
+    def _with_headers_of_tables(self, section: dict[str, Any], name: str) -> dict[str, Any]:
+        """The section of the machine or the time with the headers that tables of attributes have for it."""
+        tables = self._roles.further.attributes if self._roles.further else ()
+        columns = {MACHINE_ID: [table.machine for table in tables]}.get(name, [table.time for table in tables])
+        return section if name == READING_ID else with_headers(section, name, filter(None, columns))
 
     def _time(self) -> Any:
         if column := self._roles.timestamp:
             named = self._namer.fixed(column.header, TIMESTAMP)
             note = f"{CHECK}{column.header!r} is the time of the reading"
-            return Noted({"kind": "timestamp", "label": named.label, **headers_of(named)}, note)
+            section = {"kind": "timestamp", "label": named.label, **headers_of(named)}
+            return Noted(self._with_headers_of_tables(section, TIMESTAMP), note)
         if column := self._roles.counter:
             named = self._namer.fixed(column.header, COUNTER)
             unit = split_unit(column.header).unit or ("cycle" if has_word(column.header, ["cycle"]) else "")
@@ -93,7 +121,8 @@ class Sections:
                 "unit": Noted(unit, f"{CHECK}its unit"),
                 **headers_of(named),
             }
-            return Noted(section, f"{CHECK}{column.header!r} counts up in each machine")
+            note = f"{CHECK}{column.header!r} counts up in each machine"
+            return Noted(self._with_headers_of_tables(section, COUNTER), note)
         return None
 
     def _category(self, column: ColumnProfile) -> tuple[str, Any]:
@@ -105,13 +134,18 @@ class Sections:
                 "do the values name machines? A model would learn each one and reject new ones: replace this category and its "
                 f"lines in `examples` by a line `machine: {{headers: [{header}]}}`, and set `group: machine`"
             )
-        return named.name, category_section(column, named, notes)
+        return named.name, category_section(column, named, notes) | self._table_of(column)
 
     def _sensor(self, column: ColumnProfile) -> tuple[str, Any]:
         named = self._namer.sensor(column.header)
         scale = scale_of(column, named.unit)
         self._scales[column.header] = scale
-        return named.name, sensor_section(column, named, scale, self._suspicion(column))
+        return named.name, sensor_section(column, named, scale, self._suspicion(column)) | self._table_of(column)
+
+    def _table_of(self, column: ColumnProfile) -> dict[str, Any]:
+        table = self._roles.further.from_table.get(column.header) if self._roles.further else None
+        note = f"{CHECK}an attribute of a machine: it is joined to all of its readings"
+        return {"from_table": Noted(table, note)} if table else {}
 
     def _suspicion(self, column: ColumnProfile) -> list[str]:
         reason = self._roles.suspects.get(column.header)

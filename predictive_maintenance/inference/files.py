@@ -123,10 +123,11 @@ class CheckedFile:
 def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
     """Find every bad cell in `path`. Raises SourceError if it cannot be read or a sensor is missing.
 
-    Times are not checked: their format is determined from a whole column, and this reads one batch at a time.
+    Times are not checked: their format is determined from a whole column, and this reads one batch at a time. Attributes of
+    machines, which come from another table, may be missing.
     """
     table = TableFile.open(path, written=machine.description.format)
-    match = _match(table, machine, {})
+    match = _match(table, machine, {}, {name for names in machine.attribute_tables.values() for name in names})
     names = [name for name in machine.columns if name in match.columns and name != TIMESTAMP]
     checked = CheckedFile(match=match, kind="Parquet" if table.dialect is None else "CSV")
     units = UnitCheck(machine.columns, match, machine.ranges)

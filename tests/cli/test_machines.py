@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from predictive_maintenance.config.machine_file import load_machine
+from tests.drafting.plants import PRESS_TABLES, write_presses
 from tests.paths import PARAMS_FILE, REPOSITORY
 
 
@@ -41,6 +42,34 @@ def test_init_prints_a_summary_and_the_next_commands(run, project):
     ):
         assert f"{line}\n" in output
     assert 'lines with "check:" in machines/pump/machine.yaml' in output
+
+
+def test_init_with_tables_computes_the_label_and_repeats_the_tables_in_the_next_command(run, project):
+    write_presses(project)
+    tables = ",".join(f"{name}:{file}" for name, file in PRESS_TABLES.items())
+    code, output = run("init", "messwerte.csv", "--tables", tables, "--machine", "press")
+    assert code == 0, output
+    machine = load_machine(project / "machines" / "press" / "machine.yaml")
+    assert machine.description.label.failures.table == "ausfaelle"
+    assert "  label         fails_within_3d, " in output
+    assert "  tables        stoermeldungen, wartung, ausfaelle, stammdaten\n" in output
+    assert f"  python flows/train_flow.py run --machine press --sources messwerte.csv,{tables}\n" in output
+
+
+def test_check_leaves_out_the_attributes_that_a_table_has(run, project):
+    write_presses(project)
+    tables = ",".join(f"{name}:{file}" for name, file in PRESS_TABLES.items())
+    run("init", "messwerte.csv", "--tables", tables, "--machine", "press")
+    code, output = run("check", "messwerte.csv", "--machine", "press")
+    assert code == 0, output
+    assert "  from the table stammdaten, not checked: typ, baujahr\n" in output
+    assert "the label is computed in training: readings within 3 d before a failure in the table ausfaelle" in output
+
+
+def test_a_table_without_a_name_is_refused(run, project):
+    code, output = run("init", "Pump 7.csv", "--tables", "errors.csv", "--machine", "pump")
+    assert code == 1
+    assert "--tables: errors.csv names no table: write the name before it, such as errors:errors.csv" in output
 
 
 def test_the_machine_is_named_after_the_file_by_default(run, project):
