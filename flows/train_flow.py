@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
+import card_rendering  # noqa: F401  renders cards in the process of their step
 import cards
 import disk_errors  # noqa: F401  reports a full disk as text
 from metaflow_errors import (

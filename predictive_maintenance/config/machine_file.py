@@ -1,9 +1,8 @@
-"""Read machine.yaml with its units checked, and find a machine by its name. Needs pint."""
+"""Read machine.yaml with its units checked, and find a machine by its name. Checking units needs pint."""
 
 from pathlib import Path
 
 from ..machine.description import MachineDescription
-from ..machine.dimensions import unit_conversions
 from ..machine.machine import Machine
 from ..strict_model import LocatedValueError
 from .description_file import LineFinder, parse_description
@@ -38,6 +37,8 @@ def parse_machine(text: str, origin: str = MACHINE_FILE) -> Machine:
 
 
 def _checked(description: MachineDescription, origin: str, line_of: LineFinder) -> Machine:
+    from ..machine.dimensions import unit_conversions  # imports pint, which is slow; most processes read no description
+
     try:
         return Machine(description, unit_conversions(description))
     except LocatedValueError as error:
