@@ -141,7 +141,7 @@ def _lifespan(
             params=params,
             metrics=metrics,
             watcher=watcher,
-            executor=BoundedExecutor(settings.max_waiting, "explanations"),
+            executor=BoundedExecutor(settings.max_waiting, "explanations and events"),
             batches=BatchWorker(
                 max_waiting=settings.max_waiting,
                 max_held_bytes=2 * settings.max_request_bytes,

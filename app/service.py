@@ -17,6 +17,7 @@ from .serving.store_queue import StoreQueue
 from .settings import Settings
 from .worker.batch_worker import BatchWorker
 
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """The shared objects of one application."""

@@ -18,12 +18,12 @@ READING = {
 }  # fmt: skip
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A request to the service of a kind of machine, of `body`, or without one; `times` requests over each of `clients` connections.
+    """A request to the service of a kind of machine: a POST of `body`, or a GET.
 
-    With `is_read` false, the clients leave the answers in their connections.
+    Each of `clients` sends it `times` times or more. With `is_read` false, they leave the answers in their connections. {number}
+    in `body` is the number of the request.
     """
 
     path: str
@@ -94,6 +94,7 @@ def csv_of_readings(rows: int, line: str) -> bytes:
 _GOOD_LINE = ",".join(map(str, READING.values()))
 
 MILLING_CASES: dict[str, Callable[[], Case]] = {
+    "nothing": lambda: Case(path="/health"),
     "good-1000-records": lambda: batch(json.dumps([READING] * 1_000).encode()),
     "good-100000-records": lambda: batch(json.dumps([READING] * 100_000).encode()),
     "good-100000-csv": lambda: batch(csv_of_readings(100_000, _GOOD_LINE), CSV),
@@ -134,5 +135,3 @@ MILLING_CASES: dict[str, Callable[[], Case]] = {
     ),
 }
 """They are made one at a time, in a process of their own: some take gigabytes."""
-
-

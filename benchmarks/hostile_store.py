@@ -5,11 +5,21 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from hostile_bodies import ARROW, CSV, FLEET, PARQUET, Case, arrow_table, dictionary_of_long_texts, parquet_table, unknown_keys
+from hostile_bodies import (
+    ARROW,
+    CSV,
+    FLEET,
+    PARQUET,
+    Case,
+    arrow_table,
+    dictionary_of_long_texts,
+    parquet_table,
+    unknown_keys,
+)
 
 PUMP: dict[str, Any] = {
     "model": "CP-65", "flow_m3_h": 48.7, "discharge_pressure_bar": 6.61, "vibration_mm_s": 2.3,
@@ -125,6 +135,7 @@ def _csv(rows: int, line: str) -> bytes:
 _LARGE = f"/machines/{quote(LARGE_MACHINE)}?limit=5000"
 
 FLEET_CASES: dict[str, Callable[[], Case]] = {
+    "nothing-with-a-store": lambda: get("/health"),
     "readings-10000-of-one-machine": lambda: readings([pump(minute=row) for row in range(10_000)]),
     "readings-10000-of-10000-machines": lambda: readings([pump(f"P{row}") for row in range(10_000)]),
     "readings-100000-of-one-machine": lambda: readings([pump(minute=row) for row in range(100_000)]),
@@ -133,7 +144,10 @@ FLEET_CASES: dict[str, Callable[[], Case]] = {
     "readings-100000-repeated": lambda: readings([pump()] * 100_000),
     "readings-100000-contradicting": lambda: readings([pump(flow_m3_h=row / 1000) for row in range(100_000)]),
     "readings-100000-contradict-the-store": lambda: readings(
-        [pump(f"machine {row % STORED_MACHINES}", minute=row // STORED_MACHINES, flow_m3_h=1.0) for row in range(100_000)]
+        [
+            pump(f"machine {row % STORED_MACHINES}", minute=row // STORED_MACHINES, flow_m3_h=1.0)
+            for row in range(100_000)
+        ]
     ),
     "readings-60000-long-machine-ids": lambda: readings([pump(f"{row:0200}") for row in range(60_000)]),
     "readings-json-300000-empty-objects": lambda: raw("/readings", b"[" + b",".join([b"{}"] * 300_000) + b"]"),
@@ -157,7 +171,9 @@ FLEET_CASES: dict[str, Callable[[], Case]] = {
     ),
     "readings-arrow-dictionary-of-long-ids": lambda: raw(
         "/readings",
-        arrow_table(rows_of_table(timestamp=["2024-01-01"] * 65_000) | {"machine_id": dictionary_of_long_texts(65_000, 20_000)}),
+        arrow_table(
+            rows_of_table(timestamp=["2024-01-01"] * 65_000) | {"machine_id": dictionary_of_long_texts(65_000, 20_000)}
+        ),
         media_type=ARROW,
     ),
     "readings-single-of-many-machines": lambda: raw(
@@ -172,7 +188,9 @@ FLEET_CASES: dict[str, Callable[[], Case]] = {
     ),
     "events-1000-invalid": lambda: raw("/events", json.dumps(events(1_000, kind="x")).encode(), times=20, clients=4),
     "events-256KiB-long-ids": lambda: raw(
-        "/events", json.dumps({"errors": [{"machine_id": "x" * 255_000, "timestamp": "", "type": ""}]}).encode(), times=20
+        "/events",
+        json.dumps({"errors": [{"machine_id": "x" * 255_000, "timestamp": "", "type": ""}]}).encode(),
+        times=20,
     ),
     "events-4900-unknown-tables": lambda: raw(
         "/events", json.dumps({f"unknown table {number}": 1 for number in range(4_900)}).encode(), times=20
@@ -192,9 +210,7 @@ FLEET_CASES: dict[str, Callable[[], Case]] = {
     "history-63KiB-repeated": lambda: raw("/predict", fill("history", iter([next(earlier())] * 1_000)), times=100),
     "history-63KiB-nested": lambda: raw("/predict", b'{"history":' + b"[" * (62 * _KIB), times=100),
     "history-63KiB-events": lambda: raw("/predict", fill("events", past_events()), times=100),
-    "history-63KiB-unknown-keys": lambda: raw(
-        "/predict", b'{"history":[' + unknown_keys(0.06) + b"]}", times=100
-    ),
+    "history-63KiB-unknown-keys": lambda: raw("/predict", b'{"history":[' + unknown_keys(0.06) + b"]}", times=100),
     "batch-100-readings-250000-events": lambda: _batch_with_events(100, 250_000),
     "batch-250000-invalid-events": lambda: _batch_with_events(100, 250_000, kind="x"),
     "batch-60000-readings-60000-events": lambda: _batch_with_events(60_000, 60_000),
@@ -203,7 +219,7 @@ FLEET_CASES: dict[str, Callable[[], Case]] = {
         json.dumps(
             {
                 "readings": [pump(minute=10**6 + row) for row in range(10)],
-                "events": {"errors": [{"machine_id": "P1", **event} for event, _ in zip(past_events(), range(250_000), strict=False)]},
+                "events": {"errors": [{"machine_id": "P1", **one} for one in islice(past_events(), 250_000)]},
             }
         ).encode(),
     ),

@@ -25,6 +25,7 @@ from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.events import EVENTS, as_events
 from ..schemas.machines import AlarmList, KeptEvents
+from ..schemas.reading import ReadingSchema
 from ..service import get_service
 from ..serving.kept_past import end_alarms
 from ..serving.kept_rows import machine_id_fault, time_fault
@@ -62,14 +63,8 @@ async def events(request: Request) -> Any:
     _check_size(body)
     model = service.served_model()
     require_history(model)
-    machine = model.scorer.machine
-    try:
-        given = model.schema.kept_events.validate_json(body)
-    except ValidationError as error:
-        raise json_problem(error, tuple(machine.description.events)) from None
-    if duplicates := list(find_duplicate_keys(body)):
-        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
-    rows = _rows(machine, as_events(given, machine), service.settings.max_clock_skew_seconds)
+    machine, skew = model.scorer.machine, service.settings.max_clock_skew_seconds
+    rows = await run_while_connected(request, service.executor.run(_read, model.schema, body, skew))
     await run_while_connected(request, service.store.write(_keep(machine, service.model_name, rows)))
     return {"events": sum(map(len, rows.values()))}
 
@@ -112,6 +107,17 @@ def _check_size(body: bytes) -> None:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
         )
+
+
+def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> dict[str, set["Event"]]:
+    """The events of each machine in `body`. Raises Problem for an invalid one. Takes too long for the event loop."""
+    try:
+        given = schema.kept_events.validate_json(body)
+    except ValidationError as error:
+        raise json_problem(error, tuple(schema.machine.description.events)) from None
+    if duplicates := list(find_duplicate_keys(body)):
+        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
+    return _rows(schema.machine, as_events(given, schema.machine), max_skew_seconds)
 
 
 def _rows(machine: Machine, given: Events, max_skew_seconds: float) -> dict[str, set["Event"]]:

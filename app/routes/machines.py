@@ -117,9 +117,7 @@ def _events(events: Sequence["Event"], machine: Machine) -> list[dict[str, Any]]
     from predictive_maintenance.store.times import shown_times
 
     times = shown_times([event.time for event in events], machine)
-    return [
-        {"table": event.table, "time": time, "type": event.type} for event, time in zip(events, times, strict=True)
-    ]
+    return [{"table": event.table, "time": time, "type": event.type} for event, time in zip(events, times, strict=True)]
 
 
 def time_key(machine: Machine, text: str, parameter: str = "before") -> int:

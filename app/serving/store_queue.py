@@ -24,8 +24,8 @@ _MOST_TOGETHER = 64
 class StoreQueue:
     """Keeps single readings in one thread. Those that wait at the same time share a transaction: its commit takes longest.
 
-    Nothing but what waits is in memory: what an answer depends on is read from the store. `access` opens it. At most `max_waiting`
-    other requests wait for each thread.
+    Nothing but what waits is in memory: what an answer depends on is read from the store. `access` opens it. At most
+    `max_waiting` other requests wait for each thread.
     """
 
     def __init__(self, access: StoreAccess, max_waiting: int) -> None:
