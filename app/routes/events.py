@@ -45,6 +45,8 @@ _MOST_EVENTS = 1_000
 _MOST_BYTES = 256 * 1024
 _VALUES_PER_EVENT = 5
 """Machine, time and type, with some to spare. Errors of more values would take the time of other requests."""
+_SPARE_VALUES = 200
+"""Commas in the names of machines."""
 _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
 }
@@ -102,11 +104,14 @@ def _next_page(last: dict[str, Any]) -> str:
 
 
 def _check_size(body: bytes) -> None:
-    """Raise Problem 413 for more events than one request may have, before they are validated."""
-    if body.count(b"{") > _MOST_EVENTS + 1 or body.count(b",") > _VALUES_PER_EVENT * _MOST_EVENTS:
+    """Raise Problem for more events than one request may have, or more values than events have, before they are validated."""
+    objects, commas = body.count(b"{"), body.count(b",")
+    if objects > _MOST_EVENTS + 1 or commas > _VALUES_PER_EVENT * _MOST_EVENTS:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
         )
+    if commas > _SPARE_VALUES + _VALUES_PER_EVENT * objects:
+        raise field_problem([(None, "", "has more values than its events have fields")])
 
 
 def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> dict[str, set["Event"]]:
