@@ -16,6 +16,7 @@ To add a case, add an entry to hostile_bodies.py or hostile_store.py.
 
 import argparse
 import itertools
+import multiprocessing
 import pickle
 import shutil
 import socket
@@ -26,7 +27,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,7 +145,7 @@ def run_case(name: str, folder: Path, patience_seconds: float, memory_mib: int |
     """Send the requests of one case to a new service, and return the row of the table."""
     in_child(write_case, name, folder / "case")
     case: Case = pickle.loads((folder / "case").read_bytes())  # noqa: S301  written just now
-    with start_service(folder, case.machine, memory_mib) as server:
+    with start_service(folder, case.machine, memory_mib) as server, _other_process() as hostile:
         good = _GOOD[case.machine]
         # The first batch starts the worker process, the first reading opens the store.
         httpx.post(f"{server.url}/predict/batch", json=[good], timeout=60).raise_for_status()
@@ -158,7 +160,9 @@ def run_case(name: str, folder: Path, patience_seconds: float, memory_mib: int |
         for latencies in (observed.predicted, observed.kept):
             latencies.reset()
         began = time.monotonic()
-        answers = send(server, case, patience_seconds) if case.is_read else send_without_reading(server, case)
+        answers: Answers = hostile.submit(
+            *((send, server, case, patience_seconds) if case.is_read else (send_without_reading, server, case))
+        ).result()
         time.sleep(max(0.0, began + _LEAST_SECONDS - time.monotonic()))
         done.set()
         for thread in threads:
@@ -177,6 +181,14 @@ def run_case(name: str, folder: Path, patience_seconds: float, memory_mib: int |
         name, requests + size, str(answers), f"{answers.longest:.1f}", f"{observed.peak_mib:,.0f}",
         str(observed.predicted), kept, "" if is_kept else "EXCEEDED",
     )  # fmt: skip
+
+
+@contextmanager
+def _other_process() -> Iterator[ProcessPoolExecutor]:
+    """A process for the hostile clients, which has started: in this one, their work would delay the good clients."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(time.monotonic).result()
+        yield pool
 
 
 def send(server: Server, case: Case, patience_seconds: float) -> Answers:
