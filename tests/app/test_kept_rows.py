@@ -167,7 +167,7 @@ def test_many_readings_of_a_machine_are_looked_up_together(model, store, monkeyp
     assert len(calls) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(series=series)
 def test_a_batch_in_many_transactions_is_scored_as_a_table(model, store, monkeypatch, series):
     monkeypatch.setattr(kept_batch, "_FEWEST_ROWS", 2)
