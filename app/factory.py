@@ -15,13 +15,14 @@ from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
 
 from . import openapi, problem_responses
+from .bounded_executor import BoundedExecutor
 from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import events, health, invocations, machines, model, predict, readings
 from .schemas.reading import ReadingSchema
-from .service import BoundedExecutor, Service
+from .service import Service
 from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
 from .serving.model_cache import ModelCache
@@ -140,14 +141,14 @@ def _lifespan(
             params=params,
             metrics=metrics,
             watcher=watcher,
-            executor=BoundedExecutor(settings.max_waiting),
+            executor=BoundedExecutor(settings.max_waiting, "explanations and events"),
             batches=BatchWorker(
                 max_waiting=settings.max_waiting,
                 max_held_bytes=2 * settings.max_request_bytes,
                 deadline_seconds=settings.batch_deadline_seconds,
                 memory_mib=settings.batch_memory_mib,
             ),
-            store=StoreQueue(StoreAccess(_store_options(settings))),
+            store=StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting),
         )
         app.state.service = service
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)

@@ -42,6 +42,11 @@ def count_by_field(fields: Iterable[str], known: Collection[str]) -> Counter[str
     return Counter(field if field in known or not field else "unknown" for field in fields)
 
 
+def busy(reason: str) -> Problem:
+    """Return the refusal of a request that may succeed later."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}: try again in a moment", headers={"Retry-After": "1"})
+
+
 def store_problem(error: StoreError) -> Problem:
     """Return the problem of a request that needs the store while it cannot be used."""
     headers = {"Retry-After": str(error.retry_seconds)} if error.retry_seconds is not None else {}

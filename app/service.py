@@ -1,17 +1,14 @@
 """The objects that the routes share: settings, metrics, the model watcher, and the queues for slow work."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
 
 from fastapi import Request
 
 from predictive_maintenance.config.serving_params import ServingParams
 
 from . import logs
+from .bounded_executor import BoundedExecutor
 from .metrics import Metrics
 from .problems import Problem
 from .serving.model_watcher import ModelWatcher
@@ -19,37 +16,6 @@ from .serving.served_model import ServedModel
 from .serving.store_queue import StoreQueue
 from .settings import Settings
 from .worker.batch_worker import BatchWorker
-
-T = TypeVar("T")
-
-
-class BoundedExecutor:
-    """One thread for work that would block the event loop, with a bounded queue."""
-
-    def __init__(self, max_waiting: int) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="executor")
-        self._max_waiting, self._waiting = max_waiting, 0
-
-    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Return `work(*arguments)`, called in the thread. Raises Problem 503 if the queue is full.
-
-        If this is cancelled before the thread calls `work`, it does not.
-        """
-        if self._waiting >= self._max_waiting:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self._waiting} explanations are waiting already (PDM_MAX_WAITING): try again in a moment",
-                headers={"Retry-After": "1"},
-            )
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        """End without waiting: the server has already waited for the requests."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         64 * 2**20, description="Most bytes that a CSV, Parquet or Arrow table in a request may unpack to."
     )
     max_waiting: Annotated[int, Field(ge=1)] = Field(
-        32, description="Most batches that wait, and most explanations; more are refused with status 503."
+        32,
+        description="Most batches that wait, most explanations and requests with events, and most requests that read the store; "
+        "more are refused with status 503.",
     )
     batch_deadline_seconds: Seconds = Field(
         10.0, description="Seconds until a batch is answered or ended, with its time in the queue."

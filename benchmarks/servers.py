@@ -74,8 +74,10 @@ def serving(command: Sequence[str], path: str, body: bytes | None = None, **envi
 
 
 @contextmanager
-def serving_in_container(image: str, path: str, memory_mib: int, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run `image` with a memory limit for the block, with `folder` mounted read-only at the same path.
+def serving_in_container(
+    image: str, path: str, memory_mib: int, folder: Path, writable: Path, **environment: str
+) -> Iterator[Server]:
+    """Run `image` with a memory limit for the block, with `folder` mounted read-only at the same path, and `writable`.
 
     The block starts when `path` returns 200. If the container ends by itself, the benchmark exits with an error.
     """
@@ -85,7 +87,7 @@ def serving_in_container(image: str, path: str, memory_mib: int, folder: Path, *
     port, start = _free_port(), time.perf_counter()
     settings = [f"--env={name}={value}" for name, value in ({"PORT": port} | environment).items()]
     limits = ["--memory", f"{memory_mib}m", "--memory-swap", f"{memory_mib}m", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
-    mount = ["--volume", f"{folder}:{folder}:ro"]
+    mount = ["--volume", f"{folder}:{folder}:ro", "--volume", f"{writable}:{writable}"]
     name = _engine(engine, "run", "--detach", "--network", "host", *limits, *mount, *settings, image)
     try:
         while not _is_ready(f"http://127.0.0.1:{port}{path}", None):

@@ -38,8 +38,9 @@ def refuse_duplicate_keys(body: bytes, keys: int, texts: Iterable[str] = ()) -> 
         raise field_problem([(None, key, REASON) for _, key in found])
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    made = _Object(pairs)
-    if len(made) < len(pairs):
-        made.repeated = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-    return made
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(made := dict(pairs)) == len(pairs):
+        return made
+    marked = _Object(made)
+    marked.repeated = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    return marked

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from predictive_maintenance.machine.events import EVENT_TYPE
+
 from ..problems import Problem, field_problem
 from ..schemas.reading import ReadingSchema
 from .duplicate_keys import REASON as DUPLICATE_KEY
@@ -31,20 +33,32 @@ def validate_reading(
 
     `errors_in_values` judges the fields that are valid by the schema, also those of a reading with other errors.
     """
-    known = schema.reading_names
-    kept, omitted = drop_unknown_keys(body, known)
     try:
-        reading = dict(schema.reading.validate_json(kept))
+        reading = dict(schema.reading.validate_json(body))
     except ValidationError as error:
-        problem = json_problem(error, known, omitted)
-        if problem.status == HTTPStatus.BAD_REQUEST:
-            raise problem from None
-        further = [*_duplicate_keys(body), *errors_in_values(_valid_fields(kept, error))]
-        raise json_problem(error, known, omitted, further) from None
+        raise _problem_of(body, schema, error, errors_in_values) from None
     duplicates = _duplicate_keys(body) if may_have_duplicate_keys(body, len(reading)) else []
     if errors := [*duplicates, *errors_in_values(reading)]:
         raise field_problem(errors)
     return reading
+
+
+def _problem_of(
+    body: bytes, schema: ReadingSchema, error: ValidationError, errors_in_values: ErrorsInValues
+) -> Problem:
+    """The problem of an invalid reading. The errors of thousands of unknown keys would take longer than everything else."""
+    known, kept, omitted = schema.reading_names, body, 0
+    if error.error_count() > _MAX_UNKNOWN_KEYS:
+        kept, omitted = drop_unknown_keys(body, {*known, *schema.machine.event_tables, EVENT_TYPE})
+        try:
+            schema.reading.validate_json(kept)
+        except ValidationError as fewer:
+            error = fewer
+    problem = json_problem(error, known, omitted)
+    if problem.status == HTTPStatus.BAD_REQUEST:
+        return problem
+    further = [*_duplicate_keys(body), *errors_in_values(_valid_fields(kept, error))]
+    return json_problem(error, known, omitted, further)
 
 
 def _duplicate_keys(body: bytes) -> list[FieldError]:
@@ -61,7 +75,7 @@ def _valid_fields(body: bytes, error: ValidationError) -> dict[str, Any]:
 
 
 def drop_unknown_keys(body: bytes, known: Collection[str]) -> tuple[bytes, int]:
-    """Return `body` with the first 100 unknown keys of the JSON object that it is, and the number of keys dropped.
+    """Return `body` with the first 100 unknown keys of each JSON object in it, and the number of keys dropped.
 
     pydantic would build an error for each of thousands of keys, which takes longer than everything else. The reading is
     invalid either way. A short body, and one that is not valid JSON, is returned unchanged.
@@ -72,12 +86,22 @@ def drop_unknown_keys(body: bytes, known: Collection[str]) -> tuple[bytes, int]:
         document = from_json(body)
     except ValueError:
         return body, 0
-    if not isinstance(document, dict):
-        return body, 0
-    unknown = [key for key in document if key not in known]
-    for key in (dropped := unknown[_MAX_UNKNOWN_KEYS:]):
-        del document[key]
-    return (to_json(document, inf_nan_mode="constants"), len(dropped)) if dropped else (body, 0)
+    dropped = _drop_unknown_keys(document, known)
+    return (to_json(document, inf_nan_mode="constants"), dropped) if dropped else (body, 0)
+
+
+def _drop_unknown_keys(document: Any, known: Collection[str]) -> int:
+    dropped, left = 0, [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            for key in [key for key in value if key not in known][_MAX_UNKNOWN_KEYS:]:
+                del value[key]
+                dropped += 1
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return dropped
 
 
 def json_problem(

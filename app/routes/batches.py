@@ -1,6 +1,8 @@
 """Score the batch in a request with the worker process: shared by /predict/batch, /invocations and /readings."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from fastapi import Request, Response
@@ -8,11 +10,24 @@ from msgspec import structs
 
 from ..http.chunked_answer import ChunkedAnswer
 from ..http.disconnect import run_while_connected
+from ..http.media_types import JSON
 from ..http.request_body import read_body
 from ..service import Service, get_service
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
 from ..worker.messages import Job
+
+WARNINGS_HEADER = "X-Warnings"
+_MAX_WARNINGS = 10
+
+ANSWER_HEADERS: dict[str, Any] = {
+    "X-Model-Version": {"description": "The version that scored the batch.", "schema": {"type": "string"}},
+    WARNINGS_HEADER: {
+        "description": "The warnings about the batch as a whole, a JSON list of texts, of an answer that is not JSON. Absent "
+        "without warnings.",
+        "schema": {"type": "string"},
+    },
+}
 
 
 async def score_batch(
@@ -64,7 +79,17 @@ async def run_job(
     service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
     service.metrics.count_rejected(result.errors)
     service.metrics.count_kept(result.kept)
-    return ChunkedAnswer(answer, job.answer_type, {"X-Model-Version": version, **(headers or {})}, held.release)
+    sent = {"X-Model-Version": version, **(headers or {})}
+    if result.warnings and job.answer_type != JSON:
+        sent[WARNINGS_HEADER] = warnings_header(result.warnings)
+    return ChunkedAnswer(answer, job.answer_type, sent, held.release)
+
+
+def warnings_header(warnings: Sequence[str]) -> str:
+    """Return warnings as the value of a header: a JSON list in ASCII, which clients and proxies limit to some KiB."""
+    further = len(warnings) - _MAX_WARNINGS
+    more = [f"and {further} more: a JSON answer has all"] if further > 0 else []
+    return json.dumps([*warnings[:_MAX_WARNINGS], *more])
 
 
 def _job(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from predictive_maintenance.errors import DataError
@@ -15,6 +15,7 @@ from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 
+from ..http.disconnect import run_while_connected
 from ..http.duplicate_keys import REASON as DUPLICATE_KEY
 from ..http.duplicate_keys import find_duplicate_keys
 from ..http.json_validation import json_problem
@@ -24,11 +25,13 @@ from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.events import EVENTS, as_events
 from ..schemas.machines import AlarmList, KeptEvents
+from ..schemas.reading import ReadingSchema
 from ..service import get_service
 from ..serving.kept_past import end_alarms
 from ..serving.kept_rows import machine_id_fault, time_fault
 from .machines import shown_alarm, time_key
 from .readings import CONFLICT, require_history
+from .store_answers import answer_from_store
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.rows import Event
@@ -42,6 +45,8 @@ _MOST_EVENTS = 1_000
 _MOST_BYTES = 256 * 1024
 _VALUES_PER_EVENT = 5
 """Machine, time and type, with some to spare. Errors of more values would take the time of other requests."""
+_SPARE_VALUES = 200
+"""Commas in the names of machines."""
 _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
 }
@@ -60,15 +65,9 @@ async def events(request: Request) -> Any:
     _check_size(body)
     model = service.served_model()
     require_history(model)
-    machine = model.scorer.machine
-    try:
-        given = model.schema.kept_events.validate_json(body)
-    except ValidationError as error:
-        raise json_problem(error, tuple(machine.description.events)) from None
-    if duplicates := list(find_duplicate_keys(body)):
-        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
-    rows = _rows(machine, as_events(given, machine), service.settings.max_clock_skew_seconds)
-    await service.store.write(_keep(machine, service.model_name, rows))
+    machine, skew = model.scorer.machine, service.settings.max_clock_skew_seconds
+    rows = await run_while_connected(request, service.executor.run(_read, model.schema, body, skew))
+    await run_while_connected(request, service.store.write(_keep(machine, service.model_name, rows)))
     return {"events": sum(map(len, rows.values()))}
 
 
@@ -78,7 +77,7 @@ async def alarms(
     state: Annotated[Literal["open", "all"], Query(description="Only open alarms, or all.")] = "open",
     limit: Annotated[int, Query(ge=1, le=_MOST_ALARMS, description="Most alarms in the answer.")] = 100,
     after: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
-) -> Any:
+) -> Response:
     """Alarms of the machines in the store, the newest first."""
     from predictive_maintenance.store.times import LAST_KEY  # SQLAlchemy is imported when the store is needed
 
@@ -86,15 +85,17 @@ async def alarms(
     model = service.served_model()
     require_history(model)
     machine, name = model.scorer.machine, service.model_name
-    opened, _, machine_id = (after or "").partition(_PAGE)
-    if "\0" in machine_id:
+    opened, _, last_id = (after or "").partition(_PAGE)
+    if "\0" in last_id:
         raise field_problem([(None, "after", "is not the next page of alarms")])
     end = time_key(machine, opened, "after") if after else LAST_KEY
-    found = await service.store.read(
-        lambda store: store.alarms(name, only_open=state == "open", before=end, after=machine_id, most=limit + 1)
-    )
-    shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
-    return {"model_name": name, "alarms": shown, "next": _next_page(shown[-1]) if len(found) > limit else None}
+
+    def read(store: "Store") -> dict[str, Any]:
+        found = store.alarms(name, only_open=state == "open", before=end, after=last_id, most=limit + 1)
+        shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
+        return {"model_name": name, "alarms": shown, "next": _next_page(shown[-1]) if len(found) > limit else None}
+
+    return await answer_from_store(request, read)
 
 
 def _next_page(last: dict[str, Any]) -> str:
@@ -103,11 +104,25 @@ def _next_page(last: dict[str, Any]) -> str:
 
 
 def _check_size(body: bytes) -> None:
-    """Raise Problem 413 for more events than one request may have, before they are validated."""
-    if body.count(b"{") > _MOST_EVENTS + 1 or body.count(b",") > _VALUES_PER_EVENT * _MOST_EVENTS:
+    """Raise Problem for more events than one request may have, or more values than events have, before they are validated."""
+    objects, commas = body.count(b"{"), body.count(b",")
+    if objects > _MOST_EVENTS + 1 or commas > _VALUES_PER_EVENT * _MOST_EVENTS:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
         )
+    if commas > _SPARE_VALUES + _VALUES_PER_EVENT * objects:
+        raise field_problem([(None, "", "has more values than its events have fields")])
+
+
+def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> dict[str, set["Event"]]:
+    """The events of each machine in `body`. Raises Problem for an invalid one. Takes too long for the event loop."""
+    try:
+        given = schema.kept_events.validate_json(body)
+    except ValidationError as error:
+        raise json_problem(error, tuple(schema.machine.description.events)) from None
+    if duplicates := list(find_duplicate_keys(body)):
+        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
+    return _rows(schema.machine, as_events(given, schema.machine), max_skew_seconds)
 
 
 def _rows(machine: Machine, given: Events, max_skew_seconds: float) -> dict[str, set["Event"]]:
@@ -145,8 +160,8 @@ def _keep(machine: Machine, model_name: str, rows: dict[str, set["Event"]]) -> C
         received = int(time.time())
         with store.writing() as transaction:
             locked = transaction.machines(model_name, rows)
-            for machine_id, happened in rows.items():
-                transaction.add_events(locked[machine_id], happened, received)
-            end_alarms(transaction, machine, {locked[machine_id]: happened for machine_id, happened in rows.items()})
+            events = {locked[machine_id]: happened for machine_id, happened in rows.items()}
+            transaction.add_events(events, received)
+            end_alarms(transaction, machine, events)
 
     return keep

@@ -10,7 +10,7 @@ from ..http.media_types import CSV, INVOCATION_TYPES, JSON, JSON_LINES, request_
 from ..schemas.health import Health
 from ..schemas.prediction import BatchPrediction
 from ..service import get_service
-from .batches import score_batch
+from .batches import ANSWER_HEADERS, score_batch
 from .health import describe_health
 from .predict import ERRORS
 
@@ -20,6 +20,7 @@ INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": BatchPrediction,
+        "headers": ANSWER_HEADERS,
         "content": {media_type: {"schema": {"type": "string"}} for media_type in (CSV, JSON_LINES)},
     }
 }

@@ -1,9 +1,10 @@
 """The machines in the store: the latest state of each, and the latest readings of one."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.time_order import as_times
@@ -14,9 +15,11 @@ from ..problems import Problem, field_problem
 from ..schemas.machines import MachineHistory, MachineList, OpenAlarm
 from ..service import get_service
 from .readings import CONFLICT, require_history
+from .store_answers import answer_from_store
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.rows import Alarm, Event, MachineState, Reading
+    from predictive_maintenance.store.store import Store
 
 router = APIRouter(prefix="/machines", tags=["store"])
 
@@ -29,21 +32,25 @@ async def machines(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=_MOST_MACHINES, description="Most machines in the answer.")] = 100,
     after: Annotated[str, Query(max_length=200, description="`next` of the page before.")] = "",
-) -> Any:
+) -> Response:
     """The latest state of each machine that the store has readings of, by id, in pages."""
     service = get_service(request)
     model = service.served_model()
     require_history(model)
     if "\0" in after:
         raise field_problem([(None, "after", "is not the id of a machine")])
-    name = service.model_name
-    found = await service.store.read(lambda store: store.machines(name, after=after, most=limit + 1))
-    shown = found[:limit]
-    return {
-        "model_name": name,
-        "machines": [_summary(state, model.scorer.machine) for state in shown],
-        "next": shown[-1].machine_id if len(found) > limit else None,
-    }
+    name, described = service.model_name, model.scorer.machine
+
+    def read(store: "Store") -> dict[str, Any]:
+        found = store.machines(name, after=after, most=limit + 1)
+        shown = found[:limit]
+        return {
+            "model_name": name,
+            "machines": _summaries(shown, described),
+            "next": shown[-1].machine_id if len(found) > limit else None,
+        }
+
+    return await answer_from_store(request, read)
 
 
 @router.get(
@@ -59,7 +66,7 @@ async def machine(
     before: Annotated[
         str | None, Query(max_length=40, description="A time: only earlier readings, to go further back.")
     ] = None,
-) -> Any:
+) -> Response:
     """The latest state of a machine, and its latest readings with what was predicted when they arrived."""
     from predictive_maintenance.store.times import LAST_KEY  # SQLAlchemy is imported when the store is needed
 
@@ -68,22 +75,29 @@ async def machine(
     require_history(model)
     described, name = model.scorer.machine, service.model_name
     end = LAST_KEY if before is None else time_key(described, before)
-    found = None
-    if "\0" not in machine_id:
-        found = await service.store.read(lambda store: store.machine(name, machine_id, before=end, most=limit))
-    if found is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"the store has no readings of a machine {machine_id!r}")
-    state, latest = found
-    beginning = latest[-1].time if latest else LAST_KEY
-    alarms, events = await service.store.read(
-        lambda store: store.past(name, machine_id, beginning=beginning, most=limit)
-    )
-    return _summary(state, described) | {
-        "model_name": name,
-        "latest": [_scored(reading, described) | {"values": reading.sensors} for reading in latest],
-        "alarms": [shown_alarm(alarm, described) for alarm in alarms],
-        "events": [_event(event, described) for event in events],
-    }
+
+    def read(store: "Store") -> dict[str, Any] | None:
+        if (found := store.machine(name, machine_id, before=end, most=limit)) is None:
+            return None
+        state, latest = found
+        beginning = latest[-1].time if latest else LAST_KEY
+        alarms, events = store.past(name, machine_id, beginning=beginning, most=limit)
+        (summary,) = _summaries([state], described)
+        scored = _scored(latest, described)
+        return summary | {
+            "model_name": name,
+            "latest": [one | {"values": reading.sensors} for one, reading in zip(scored, latest, strict=True)],
+            "alarms": [shown_alarm(alarm, described) for alarm in alarms],
+            "events": _events(events, described),
+        }
+
+    if "\0" in machine_id:
+        raise _unknown(machine_id)
+    return await answer_from_store(request, read, _unknown(machine_id))
+
+
+def _unknown(machine_id: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"the store has no readings of a machine {machine_id!r}")
 
 
 def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
@@ -99,10 +113,11 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
     }
 
 
-def _event(event: "Event", machine: Machine) -> dict[str, Any]:
-    from predictive_maintenance.store.times import shown_time
+def _events(events: Sequence["Event"], machine: Machine) -> list[dict[str, Any]]:
+    from predictive_maintenance.store.times import shown_times
 
-    return {"table": event.table, "time": shown_time(event.time, machine), "type": event.type}
+    times = shown_times([event.time for event in events], machine)
+    return [{"table": event.table, "time": time, "type": event.type} for event, time in zip(events, times, strict=True)]
 
 
 def time_key(machine: Machine, text: str, parameter: str = "before") -> int:
@@ -116,21 +131,31 @@ def time_key(machine: Machine, text: str, parameter: str = "before") -> int:
     return int(as_keys(times)[0])
 
 
-def _summary(state: "MachineState", machine: Machine) -> dict[str, Any]:
-    alarm = state.alarm and {
-        name: value for name, value in shown_alarm(state.alarm, machine).items() if name in OpenAlarm.model_fields
-    }
-    return {"machine_id": state.machine_id, "readings": state.readings, "alarm": alarm, **_scored(state, machine)}
+def _summaries(states: Sequence["MachineState"], machine: Machine) -> list[dict[str, Any]]:
+    return [
+        {"machine_id": state.machine_id, "readings": state.readings, "alarm": _open_alarm(state, machine), **scored}
+        for state, scored in zip(states, _scored(states, machine), strict=True)
+    ]
 
 
-def _scored(scored: "MachineState | Reading", machine: Machine) -> dict[str, Any]:
-    from predictive_maintenance.store.times import seconds_as_text, shown_time
+def _open_alarm(state: "MachineState", machine: Machine) -> dict[str, Any] | None:
+    if state.alarm is None:
+        return None
+    shown = shown_alarm(state.alarm, machine)
+    return {name: value for name, value in shown.items() if name in OpenAlarm.model_fields}
 
-    score = scored.score
-    return {
-        "time": shown_time(scored.time, machine),
-        "received": seconds_as_text(scored.received),
-        "failure_probability": score and score.probability,
-        "predicted_failure": score and score.alarm,
-        "model_version": score and score.version,
-    }
+
+def _scored(rows: Sequence["MachineState | Reading"], machine: Machine) -> list[dict[str, Any]]:
+    from predictive_maintenance.store.times import seconds_as_text, shown_times
+
+    times = shown_times([row.time for row in rows], machine)
+    return [
+        {
+            "time": time,
+            "received": seconds_as_text(row.received),
+            "failure_probability": row.score and row.score.probability,
+            "predicted_failure": row.score and row.score.alarm,
+            "model_version": row.score and row.score.version,
+        }
+        for row, time in zip(rows, times, strict=True)
+    ]

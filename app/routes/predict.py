@@ -28,7 +28,7 @@ from ..schemas.reading import HISTORY
 from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
 from ..serving.served_model import ServedModel
-from .batches import score_batch
+from .batches import ANSWER_HEADERS, score_batch
 
 router = APIRouter(tags=["predict"], route_class=FastPathRoute)
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -51,6 +51,7 @@ _INPUTS = {
 _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": BatchPrediction,
+        "headers": ANSWER_HEADERS,
         "content": {table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES},
     }
 }
@@ -188,7 +189,8 @@ def range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldErr
     errors: list[FieldError] = [(None, name, machine.range_reason(name) + hint) for name, hint in hints.items()]
     for place, earlier in enumerate(values.get(HISTORY, ())):
         names = _names_out_of_range(machine, earlier) if isinstance(earlier, dict) else []
-        errors += [(None, f"{HISTORY}.{place}.{name}", machine.range_reason(name)) for name in names]
+        if names:  # as validation of a list, this ends at its first invalid entry
+            return errors + [(None, f"{HISTORY}.{place}.{name}", machine.range_reason(name)) for name in names]
     return errors
 
 

@@ -22,7 +22,7 @@ from ..serving.kept_reading import NewReading, check_formulas, time_key
 from ..serving.kept_rows import machine_id_fault
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
-from .batches import keep_batch
+from .batches import ANSWER_HEADERS, keep_batch
 from .predict import ERRORS, counted, range_errors
 
 router = APIRouter(tags=["store"], route_class=FastPathRoute)
@@ -31,6 +31,7 @@ CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": ProblemDetails}}
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Prediction | BatchPrediction,
+        "headers": ANSWER_HEADERS,
         "content": {table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES},
     }
 }

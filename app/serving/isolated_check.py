@@ -1,10 +1,12 @@
 """Check a model version in a separate process with a deadline and a memory limit, before this process loads it."""
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,15 @@ REFUSED = 3
 """The exit code of a check that refuses the version; its standard output has the reason."""
 
 _MAX_RECORDS = 32
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class IsolatedCheck:
-    """Runs CHECK_MODULE on a version, once for the same files: `records` is a folder with a record of each check passed."""
+    """Runs CHECK_MODULE on a version, once for the same files: `records` is a folder with a record of each check passed.
+
+    Processes that share the folder check one after the other, and a version that passed once.
+    """
 
     seconds: float
     memory_bytes: int
@@ -34,6 +40,12 @@ class IsolatedCheck:
         record = self.records / scorer_sha256(folder)
         if record.exists():
             return
+        with _one_at_a_time(self.records):
+            if not record.exists():  # another process of the service may have checked it meanwhile
+                self._check(folder, version)
+                _add_record(record)
+
+    def _check(self, folder: Path, version: ModelVersion) -> None:
         task = {
             "folder": str(folder.absolute()),
             "version": version.to_json(),
@@ -55,7 +67,6 @@ class IsolatedCheck:
             raise ModelError(done.stdout.strip())
         if done.returncode:
             raise ModelError(self._unexpected_end(done))
-        _add_record(record)
 
     def _unexpected_end(self, done: subprocess.CompletedProcess[str]) -> str:
         if done.returncode < 0:
@@ -67,10 +78,23 @@ class IsolatedCheck:
         return f"its check ended with exit code {done.returncode}: {last_line}"
 
 
+@contextmanager
+def _one_at_a_time(records: Path) -> Iterator[None]:
+    """Exclude the other processes that share `records` from the block: each check takes processor time and memory."""
+    with ExitStack() as stack:
+        # In a folder that is not writable there are no records either: each process checks for itself.
+        with suppress(OSError):
+            records.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((records / _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _add_record(record: Path) -> None:
     # Without a record, the next start checks the version again. ModelCache reports a folder that is not writable.
     with suppress(OSError):
         record.parent.mkdir(parents=True, exist_ok=True)
         record.touch()
-        for old in sorted(record.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-_MAX_RECORDS]:
+        records = (path for path in record.parent.iterdir() if path.name != _LOCK)
+        for old in sorted(records, key=lambda path: path.stat().st_mtime)[:-_MAX_RECORDS]:
             old.unlink(missing_ok=True)

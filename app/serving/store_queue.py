@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from predictive_maintenance.errors import StoreError
 
+from ..bounded_executor import BoundedExecutor
+from ..problems import busy
 from .kept_reading import KeptReading, NewReading, keep_readings
 from .store_access import StoreAccess
 
@@ -22,13 +24,16 @@ _MOST_TOGETHER = 64
 class StoreQueue:
     """Keeps single readings in one thread. Those that wait at the same time share a transaction: its commit takes longest.
 
-    Nothing but what waits is in memory: what an answer depends on is read from the store. `access` opens it.
+    Nothing but what waits is in memory: what an answer depends on is read from the store. `access` opens it. At most
+    `max_waiting` other requests wait for each thread.
     """
 
-    def __init__(self, access: StoreAccess) -> None:
+    def __init__(self, access: StoreAccess, max_waiting: int) -> None:
         self.access = access
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._reader = BoundedExecutor(max_waiting, "requests for what is in the store")
+        self._max_waiting, self._writes = max_waiting, 0
+        self._turn = asyncio.Lock()
         self._waiting: list[tuple[NewReading, asyncio.Future[KeptReading]]] = []
         self._runs = False
 
@@ -43,17 +48,27 @@ class StoreQueue:
         return await answer
 
     async def read(self, work: Callable[["Store"], T]) -> T:
-        """Return what `work` reads from the store. Raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._in_store, work)
+        """Return what `work` reads from the store. Raises StoreError, and Problem 503 if the queue is full."""
+        return await self._reader.run(self._in_store, work)
 
     async def write(self, work: Callable[["Store"], T]) -> T:
-        """Return what `work` returns after it has changed the store. Raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_store, work)
+        """Return what `work` returns after it has changed the store. Raises StoreError, and Problem 503 if the queue is full.
+
+        One waits in the thread at a time, so that readings need not wait for all of them.
+        """
+        if self._writes >= self._max_waiting:
+            raise busy(f"{self._writes} requests with events are waiting already (PDM_MAX_WAITING)")
+        self._writes += 1
+        try:
+            async with self._turn:
+                return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_store, work)
+        finally:
+            self._writes -= 1
 
     def close(self) -> None:
         """End the threads without waiting: the server has already waited for the requests."""
-        for thread in (self._writer, self._reader):
-            thread.shutdown(wait=False, cancel_futures=True)
+        self._writer.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
         self.access.close()
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import structlog
 
-from ..problems import Problem
-from .byte_budget import ByteBudget, HeldBytes, busy
+from ..problems import Problem, busy
+from .byte_budget import ByteBudget, HeldBytes
 from .messages import Failed, Job, Refused, Result, Scored
 from .process import WorkerEndedError, WorkerProcess
 

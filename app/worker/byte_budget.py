@@ -1,13 +1,6 @@
-"""Limit the bytes of bodies and answers that the service holds for all batches together."""
+"""Limit the bytes of bodies and answers that the service holds for all batches, and for what it reads from the store."""
 
-from http import HTTPStatus
-
-from ..problems import Problem
-
-
-def busy(reason: str) -> Problem:
-    """Return the refusal of a batch that may succeed later."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}: try again in a moment", headers={"Retry-After": "1"})
+from ..problems import busy
 
 
 class ByteBudget:
@@ -20,7 +13,7 @@ class ByteBudget:
     def check(self, more: int = 0) -> None:
         """Raise Problem 503 if `more` bytes do not fit."""
         if self.held_bytes + more > self._max_bytes:
-            raise busy("the bodies and answers of other batches take all of the memory for batches")
+            raise busy("the bodies and answers of other requests take all of the memory for batches")
 
 
 class HeldBytes:

@@ -1,5 +1,6 @@
 """Keep the readings of a batch in the store, and score them with what the store has of their machines."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from predictive_maintenance.history.features import complete
-from predictive_maintenance.history.machine_rows import machine_bounds
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
@@ -21,8 +21,12 @@ from ..serving.served_model import ServedModel
 if TYPE_CHECKING:
     from predictive_maintenance.store.store import Store
 
-_ROWS_TOGETHER = 2_000
-"""Rows in one transaction, as far as machines allow: other processes wait for its end."""
+_FEWEST_ROWS, _MOST_ROWS = 100, 2_000
+"""Rows in one transaction."""
+_TRANSACTION_SECONDS = 0.03
+"""How long a transaction should take: readings that others send wait for its end."""
+_PAUSE_SECONDS = 0.005
+"""Between two transactions. Who waits for the lock looks for it every few milliseconds."""
 
 Positions = npt.NDArray[np.int64]
 
@@ -32,22 +36,26 @@ def keep_batch(
 ) -> tuple[ScoredBatch, Mapping[str, int]]:
     """Keep the valid rows of `batch`, and score them. Return the scores, and the number of rows by outcome.
 
-    The rows of one machine are kept together, those of some machines in one transaction. If a later one fails with StoreError,
-    the earlier ones are kept: sent again, they are repeats. A row with an error that only the store shows is invalid then.
+    Some rows at a time are kept in one transaction, in the order of machines and times. If a later one fails with StoreError, or
+    the process ends, the earlier ones are kept: sent again, they are repeats. A row with an error that only the store shows is
+    invalid then.
     """
     machine, outcomes = model.scorer.machine, Counter[str]()
     _add_errors(batch, machine, max_skew_seconds)
     keys = _keys(batch, machine)
     order, originals = _in_order(batch, keys)
     scored: list[tuple[Positions, dict[str, Any]]] = []
-    for places in _parts(batch, order[originals[order] == order]):
+    parts = _Parts(order[originals[order] == order])
+    for places in parts:
         rows = Rows(
             columns={name: batch.columns[name][places] for name in (MACHINE_ID, *machine.input_names)},
             keys=keys[places],
             sensors=_sensors(batch, machine, places),
         )
         with store.writing() as transaction:
+            began = time.monotonic()
             kept = keep_rows(transaction, model, model_name, rows)
+        parts.adjust(time.monotonic() - began)
         outcomes.update(kept.outcomes)
         _add_store_errors(batch, machine, places, kept)
         scored.append((places[kept.scored], kept.columns))
@@ -94,14 +102,25 @@ def _in_order(batch: Batch, keys: Positions) -> tuple[Positions, Positions]:
     return order, originals
 
 
-def _parts(batch: Batch, rows: Positions) -> Iterator[Positions]:
-    """Some machines at a time, of rows in the order of machines."""
-    bounds = machine_bounds(batch.columns[MACHINE_ID][rows])
-    begin = 0
-    for end in bounds[1:].tolist():
-        if end - begin >= _ROWS_TOGETHER or end == len(rows):
-            yield rows[begin:end]
+class _Parts:
+    """Iterates over rows, as many at a time as one transaction should have."""
+
+    def __init__(self, rows: Positions) -> None:
+        self._rows, self._count = rows, _FEWEST_ROWS
+
+    def __iter__(self) -> Iterator[Positions]:
+        begin = 0
+        while begin < len(self._rows):
+            if begin:
+                time.sleep(_PAUSE_SECONDS)
+            end = begin + self._count
+            yield self._rows[begin:end]
             begin = end
+
+    def adjust(self, seconds: float) -> None:
+        """Change the number of rows after a transaction that took `seconds`."""
+        wanted = int(self._count * _TRANSACTION_SECONDS / max(seconds, 1e-6))
+        self._count = min(max(wanted, _FEWEST_ROWS), _MOST_ROWS)
 
 
 def _sensors(batch: Batch, machine: Machine, places: Positions) -> list[dict[str, float | str]]:

@@ -38,13 +38,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field.
 
-    `kept` is the number of readings for the store by outcome.
+    `kept` is the number of readings for the store by outcome, `warnings` are about the batch as a whole.
     """
 
     probabilities: bytes
     alarms: int
     errors: dict[str, int]
     kept: dict[str, int]
+    warnings: list[str]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -73,6 +73,7 @@ class BatchScorer:
             alarms=int(scored.decisions.sum()),
             errors=dict(batch.count_errors(model.schema.names)),
             kept=dict(kept),
+            warnings=list(scored.batch_warnings),
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 

@@ -1,6 +1,7 @@
 """The database engine of a store: explicit transactions, and a limit on each wait."""
 
 import sqlite3
+import time
 from functools import partial
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ Synchronous = Literal["normal", "full"]
 
 _WRITES = "pdm_writes"
 _CONNECTIONS = 4
+_POLL_MS = 5
+"""While it waits for a lock, SQLite sleeps longer and longer, up to 100 ms: a lock that is soon free again is missed."""
+_PRIMARY_CODE = 0xFF
 
 
 def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "full") -> Engine:
@@ -39,7 +43,7 @@ def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "fu
         return engine
     engine = create_engine(parsed, connect_args={"timeout": timeout_seconds, "check_same_thread": False})
     event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", partial(_begin_sqlite, timeout_seconds))
     return engine
 
 
@@ -64,5 +68,28 @@ def _prepare_sqlite(synchronous: Synchronous, connection: Any, _record: object) 
     raw.execute(f"PRAGMA synchronous = {synchronous}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+def _begin_sqlite(timeout_seconds: float, connection: Connection) -> None:
+    if not connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    raw: Any = connection.connection.dbapi_connection
+    end = time.monotonic() + timeout_seconds
+    raw.execute(f"PRAGMA busy_timeout = {_POLL_MS}")
+    try:
+        while not _takes_lock(raw):
+            if time.monotonic() > end:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises the error
+                break
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {int(timeout_seconds * 1000)}")
+
+
+def _takes_lock(connection: sqlite3.Connection) -> bool:
+    """Begin a transaction with the write lock. Returns False if another connection has it, also after some milliseconds."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True

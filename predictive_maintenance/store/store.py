@@ -1,7 +1,7 @@
 """Keep readings, and read what the windows of a reading need."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -175,13 +175,15 @@ class Transaction:
             if changes:
                 self._connection.execute(statement, changes)
 
-    def add_events(self, machine: LockedMachine, events: Collection[Event], received: int) -> None:
-        """Add events of a machine. Those that it has are not added again."""
+    def add_events(self, events: Mapping[LockedMachine, Collection[Event]], received: int) -> None:
+        """Add events of machines. Those that these have are not added again."""
         rows = [
             {"machine": machine.key, "source": one.table, "time": one.time, "type": one.type, "received": received}
-            for one in events
+            for machine, happened in events.items()
+            for one in happened
         ]
-        self._connection.execute(statements.insert_event(self._dialect), rows)
+        if rows:
+            self._connection.execute(statements.insert_event(self._dialect), rows)
 
     def events(
         self, machines: Collection[LockedMachine], tables: Collection[str], *, beginning: int, last: int

@@ -40,10 +40,16 @@ def plain_times(keys: npt.ArrayLike, machine: Machine) -> list[datetime] | list[
     return times if machine.time_is_counter else [_EPOCH + time * _MICROSECOND for time in times]
 
 
+def shown_times(keys: npt.ArrayLike, machine: Machine) -> list[str | float]:
+    """Times of keys as the API writes them: ISO 8601 in UTC, or numbers."""
+    times = plain_times(keys, machine)
+    return [f"{time.isoformat()}Z" if isinstance(time, datetime) else time for time in times]
+
+
 def shown_time(key: int, machine: Machine) -> str | float:
-    """A time as the API writes it: ISO 8601 in UTC, or a number."""
-    (time,) = plain_times([key], machine)
-    return f"{time.isoformat()}Z" if isinstance(time, datetime) else time
+    """A time as the API writes it."""
+    (time,) = shown_times([key], machine)
+    return time
 
 
 def seconds_as_text(seconds: int) -> str:

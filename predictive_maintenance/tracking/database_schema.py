@@ -23,6 +23,16 @@ def revisions() -> tuple[str, ...]:
     return tuple(script.revision for script in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions())
 
 
+def newer_schema(revision: str) -> str:
+    """The message about a database with a revision that this MLflow does not know."""
+    from mlflow import __version__
+
+    return (
+        f"the database belongs to a newer MLflow than the installed {__version__} (schema {revision}): upgrade this project or "
+        "its MLflow (`mlflow db upgrade` does not help), or set MLFLOW_TRACKING_URI to another registry"
+    )
+
+
 def revision_of(connection: sqlite3.Connection, tables: set[str]) -> str | None:
     """The revision of a database with `tables`; None if it has none."""
     if "alembic_version" not in tables:

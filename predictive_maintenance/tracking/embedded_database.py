@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import RegistryError
-from .database_schema import create_tables, revision_of, revisions, upgrade_tables
+from .database_schema import create_tables, newer_schema, revision_of, revisions, upgrade_tables
 
 _MLFLOW_TABLES = {"experiments", "alembic_version"}
 _WITHOUT_USER_DATA = {"alembic_version", "workspaces"}
@@ -64,8 +64,10 @@ def ensure_database(database: Path) -> None:
     """
     if not database.exists() or not database.stat().st_size or _is_half_made(database):
         _create(database)
-    elif revision := _outdated_revision(database):
+    elif (revision := _revision(database)) in revisions()[1:]:
         _upgrade(database, revision)
+    elif revision not in (None, revisions()[0]):
+        raise RegistryError(f"{database}: {newer_schema(revision)}")
 
 
 def _create(database: Path) -> None:
@@ -117,11 +119,11 @@ def _data_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
-def _outdated_revision(database: Path) -> str | None:
-    """The revision of the tables of an older MLflow; None for those of this one, of a newer one or of another program."""
+def _revision(database: Path) -> str | None:
+    """The revision of MLflow's tables; None for those of another program."""
     with _readable(database) as connection:
-        revision = revision_of(connection, _tables(connection))
-    return revision if revision in revisions()[1:] else None
+        tables = _tables(connection)
+        return revision_of(connection, tables) if "experiments" in tables else None
 
 
 def _is_half_made(database: Path) -> bool:

@@ -8,11 +8,13 @@ from http import HTTPStatus
 
 from ..config.uris import redact, redact_text
 from ..errors import RegistryError, disk_full_reason
+from .database_schema import newer_schema, revisions
 
 _LIBRARY_ERRORS = (
     ("mlflow.exceptions", "MlflowException"),
     ("requests.exceptions", "RequestException"),
     ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("alembic.util.exc", "CommandError"),
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
     ("boto3.exceptions", "Boto3Error"),
@@ -24,6 +26,9 @@ _UNREACHABLE = ("Max retries exceeded", "Connection refused", "NameResolutionErr
 _UNREACHABLE_REASON = "the server does not answer: check MLFLOW_TRACKING_URI, and that the server is running"
 _INTERRUPTED_UPGRADE = re.compile(
     r"sqlite3\.OperationalError\) (table .* already exists|duplicate column name|no such table)"
+)
+_OTHER_SCHEMA = re.compile(
+    r"out-of-date database schema \(found version (.+?), but expected|Can't locate revision identified by '(.+?)'"
 )
 _SQLITE_DISK_FULL = "database or disk is full"
 _TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
@@ -75,8 +80,11 @@ def _explain(error: Exception, text: str) -> tuple[str, bool]:
     if "not in a valid JSON format" in text or "failed with error code 404" in text:
         oldest = ".".join(str(number) for number in OLDEST_SERVER)
         return f"not an MLflow server, or one older than {oldest}: check MLFLOW_TRACKING_URI", False
-    if "out-of-date database schema" in text:
-        return "the database belongs to another MLflow version: back it up and run `mlflow db upgrade URI`", False
+    if schema := _OTHER_SCHEMA.search(text):
+        revision = schema[1] or schema[2]
+        if revision not in revisions():
+            return newer_schema(revision), False
+        return "the database belongs to an older MLflow: back it up and run `mlflow db upgrade URI`", False
     first_line = text.strip().splitlines()[0][:500] if text.strip() else type(error).__name__
     return first_line, _is_transient(status)
 

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from app.bounded_executor import BoundedExecutor
 from app.http.disconnect import run_while_connected
 from app.problems import Problem
-from app.service import BoundedExecutor
 
 
 class Connection:
@@ -26,7 +26,7 @@ class Connection:
 
 def test_waiting_work_of_a_client_that_leaves_does_not_begin():
     async def scenario():
-        executor, release, calls = BoundedExecutor(8), threading.Event(), []
+        executor, release, calls = BoundedExecutor(8, "explanations"), threading.Event(), []
         busy = asyncio.create_task(executor.run(release.wait, 30))
         await asyncio.sleep(0)
         connection = Connection()

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app.http.media_types import TABLES
+from app.routes.batches import warnings_header
 from tests.fixtures.machines import records
 
 from .conftest import MemoryRegistry, start_client
@@ -103,6 +105,27 @@ def test_a_batch_that_lacks_an_optional_sensor_is_scored_with_a_warning(client, 
     answer = client.post("/predict/batch", json=records(rows.drop(columns="oil_degc"))).json()
     assert answer["rejected_rows"] == 0
     assert answer["warnings"][0].startswith("Oil temperature is missing in 100% of the 200 scored rows, but in ")
+
+
+@pytest.mark.parametrize("answer_type", TABLES)
+def test_the_warnings_of_a_batch_are_in_a_header_of_an_answer_that_is_a_table(client, rows, answer_type):
+    body = json.dumps(records(rows.drop(columns="oil_degc")))
+    headers = {"content-type": "application/json"}
+    warnings = client.post("/predict/batch", content=body, headers=headers).json()["warnings"]
+    answer = client.post("/predict/batch", content=body, headers=headers | {"accept": answer_type})
+    assert json.loads(answer.headers["x-warnings"]) == warnings
+    complete = client.post("/predict/batch", json=records(rows), headers={"accept": answer_type})
+    assert complete.status_code == 200
+    assert "x-warnings" not in complete.headers
+
+
+def test_the_header_has_ascii_only_and_the_first_ten_warnings():
+    value = warnings_header([f"température {number}" for number in range(12)])
+    assert value.isascii()
+    assert json.loads(value) == [
+        *(f"température {number}" for number in range(10)),
+        "and 2 more: a JSON answer has all",
+    ]
 
 
 @pytest.fixture

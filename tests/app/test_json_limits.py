@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from app.http.json_array import split_array
 from app.http.json_batch import read_json_batch
 from app.http.json_validation import validate_reading
 from app.problems import Problem
+from app.routes.predict import range_errors
 from app.schemas.reading import ReadingSchema
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.pumps import pump
@@ -84,6 +86,23 @@ def test_the_unknown_keys_of_a_large_reading_are_counted_and_a_hundred_are_descr
         validate_reading(json.dumps(READING | unknown_keys(3_000)).encode(), MILLING_READING)
     assert len(error.value.errors) == 100
     assert error.value.detail.endswith("and 2997 more")
+
+
+@pytest.mark.parametrize("field", ["history", "events"])
+def test_so_are_those_of_an_entry_in_a_list(field):
+    schema, entry = ReadingSchema(pump()), unknown_keys(3_000)
+    lists = {"history": [entry], "events": {"errors": [entry]}}
+    with pytest.raises(Problem) as error:
+        validate_reading(json.dumps({"make": "A", "flow": 1.0, field: lists[field]}).encode(), schema)
+    assert len(error.value.errors) == 100
+    assert int(error.value.detail.rsplit(" ", 2)[1]) >= 2_997
+
+
+def test_a_history_outside_of_the_limits_is_refused_at_its_first_entry():
+    entries = [{"timestamp": f"2024-01-{day:02}", "flow": -1.0, "heat": -1.0} for day in range(1, 30)]
+    model = SimpleNamespace(scorer=SimpleNamespace(machine=pump()))
+    errors = range_errors(model, {"flow": 1.0, "history": entries})
+    assert [name for _, name, _ in errors] == ["history.0.flow", "history.0.heat"]
 
 
 def test_a_large_reading_with_blanks_is_valid():

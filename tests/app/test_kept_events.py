@@ -232,6 +232,13 @@ def test_more_events_than_a_request_may_have_are_refused_before_they_are_validat
     assert answer.status_code == 413, answer.text
 
 
+@pytest.mark.parametrize("entry", [b'{"errors": [{%s}]}', b"{%s}"])
+def test_more_values_than_the_events_have_fields_are_refused_before_they_are_validated(client, entry):
+    body = entry % b",".join(b'"k%d": 1' % number for number in range(4_900))
+    answer = client.post("/events", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "has more values than its events have fields")
+
+
 def test_repeated_keys_are_refused(client):
     body = '{"failures": [], "failures": []}'
     answer = client.post("/events", content=body, headers={"Content-Type": "application/json"})

@@ -1,6 +1,7 @@
 """Readings one by one, in groups and in batches, in any order: the same bits as a table."""
 
 import json
+import threading
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -13,6 +14,7 @@ from app.http.batch_request import read_batch
 from app.problems import Problem
 from app.serving.kept_reading import NewReading, keep_readings, time_key
 from app.serving.served_model import ServedModel
+from app.worker import kept_batch
 from app.worker.kept_batch import keep_batch
 from predictive_maintenance.store.lookback import Lookback
 from predictive_maintenance.store.rows import Reading
@@ -161,8 +163,28 @@ def test_many_readings_of_a_machine_are_looked_up_together(model, store, monkeyp
 
     monkeypatch.setattr(Transaction, "window", counted_window)
     monkeypatch.setattr("app.serving.kept_rows._lookback", lambda _: Lookback(readings=2))
-    as_batch(store, model, next(NAMES), as_readings({("A", minutes): (500.0, None) for minutes in range(200)}))
+    as_batch(store, model, next(NAMES), as_readings({("A", minutes): (500.0, None) for minutes in range(100)}))
     assert len(calls) == 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(series=series)
+def test_a_batch_in_many_transactions_is_scored_as_a_table(model, store, monkeypatch, series):
+    monkeypatch.setattr(kept_batch, "_FEWEST_ROWS", 2)
+    monkeypatch.setattr(kept_batch, "_MOST_ROWS", 2)
+    readings = as_readings(series)
+    assert as_batch(store, model, next(NAMES), readings) == of_table(model, readings)
+
+
+def test_others_write_between_the_transactions_of_a_batch(model, store):
+    name, readings = next(NAMES), as_readings({("A", minutes): (500.0, None) for minutes in range(1000)})
+    batch = threading.Thread(target=as_batch, args=(store, model, name, readings))
+    batch.start()
+    while not store.machines(name, most=1):  # until the first of them has ended
+        assert batch.is_alive()
+    one_by_one(store, model, next(NAMES), readings[:1])
+    assert batch.is_alive()
+    batch.join()
 
 
 def test_a_category_of_an_earlier_description_is_a_missing_value_of_a_sensor(model, store):

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,24 @@ def test_a_good_version_passes_once_and_its_files_are_not_checked_again(make_che
     impossible.run(folder, version)
     (folder / "thresholds.json").write_text(json.dumps(COUNTS))
     assert refusal(impossible, folder, version) == "its check did not end within 0.001 s (PDM_MODEL_LOAD_SECONDS)"
+
+
+def test_processes_that_start_together_check_a_version_once(make_check, folder, version):
+    most = 0
+    with ThreadPoolExecutor(3) as others:  # the lock is of a file: threads wait for it as processes do
+        checks = [others.submit(make_check().run, folder, version) for _ in range(3)]
+        while not all(check.done() for check in checks):
+            most = max(most, len(running_checks()))
+            time.sleep(0.02)
+    assert most == 1
+    assert [check.result() for check in checks] == [None] * 3
+    make_check(seconds=0.001).run(folder, version)
+
+
+def test_without_a_folder_for_records_a_version_is_still_checked(folder, version, tmp_path):
+    (tmp_path / "a file").touch()
+    check = IsolatedCheck(seconds=0.001, memory_bytes=512 * MIB, records=tmp_path / "a file" / "records")
+    assert "did not end within 0.001 s" in refusal(check, folder, version)
 
 
 def test_a_check_that_does_not_end_in_time_is_ended(make_check, folder, version):

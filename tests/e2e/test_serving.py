@@ -1,4 +1,7 @@
-"""The API as a process, with an MLflow server: promotions, outages, damaged files and restarts."""
+"""The API as a process, with an MLflow server: promotions, outages, damaged files and restarts.
+
+PROMOTION_ROUNDS=50 changes the served version 100 times under load instead of twice.
+"""
 
 import concurrent.futures
 import io
@@ -27,6 +30,8 @@ from predictive_maintenance.tracking.runs import FlowRun
 from tests.fixtures.environments import Environment
 from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
+
+ROUNDS = int(os.environ.get("PROMOTION_ROUNDS", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +73,12 @@ def test_no_request_fails_during_a_promotion_and_a_rollback_and_each_response_na
     service.ready()
 
     def promote_and_roll_back():
-        in_production.promote("2", "1")
-        service.wait_for_version("2")
-        time.sleep(0.5)
-        in_production.rollback()
-        service.wait_for_version("1")
+        for _ in range(ROUNDS):
+            in_production.promote("2", "1")
+            service.wait_for_version("2")
+            time.sleep(0.5)
+            in_production.rollback()
+            service.wait_for_version("1")
 
     answers = under_load(service, readings, 0.5, promote_and_roll_back)
     assert [answer.status_code for _, answer in answers if answer.status_code != 200] == []
@@ -81,6 +87,7 @@ def test_no_request_fails_during_a_promotion_and_a_rollback_and_each_response_na
         body = answer.json()
         assert body["failure_probability"] == scorers[body["model_version"]].probability(reading)
     assert len(answers) > 100
+    print(f"{len(answers):,} requests in {2 * ROUNDS} changes of the served version")
 
 
 @pytest.mark.long

@@ -205,9 +205,9 @@ def test_events_of_machines_are_those_since_a_time_and_the_last_of_each_type_bef
     with store.writing() as transaction:
         machines = transaction.machines("pump", ["a", "b"])
         happened = [Event("errors", time, kind) for time in (1, 2, 5, 9) for kind in ("x", "y")]
-        transaction.add_events(machines["a"], happened, received=1)
-        transaction.add_events(machines["a"], happened[:2], received=2)
-        transaction.add_events(machines["b"], [Event("service", 3, "x")], received=1)
+        transaction.add_events({machines["a"]: happened}, received=1)
+        transaction.add_events({machines["a"]: happened[:2]}, received=2)
+        transaction.add_events({machines["b"]: [Event("service", 3, "x")]}, received=1)
         found = transaction.events(machines.values(), ["errors"], beginning=3, last=8)
     own = {(event.time, event.type) for event in found[machines["a"].key]}
     assert own == {(2, "x"), (2, "y"), (5, "x"), (5, "y")}
@@ -232,7 +232,7 @@ def test_alarms_are_saved_closed_and_listed(store):
 def test_a_machine_with_events_alone_is_not_removed(store):
     with store.writing() as transaction:
         machine = transaction.machines("pump", ["a"])["a"]
-        transaction.add_events(machine, [Event("errors", 1, "x")], received=100)
+        transaction.add_events({machine: [Event("errors", 1, "x")]}, received=100)
     with store.writing() as transaction:
         transaction.remove_received_before(50)
         assert transaction.machines("pump", ["a"])["a"].key == machine.key

@@ -16,6 +16,7 @@ from predictive_maintenance.tracking import embedded_database
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.database_schema import revisions, upgrade_tables
 from predictive_maintenance.tracking.embedded_database import ensure_database, file_lock
+from predictive_maintenance.tracking.mlflow_errors import as_registry_errors
 from tests.shared_folders import shared_folder
 
 FORK = multiprocessing.get_context("fork")
@@ -99,17 +100,22 @@ def test_an_interrupted_migration_with_data_is_named_with_a_way_out_and_stays(da
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'bd07f7e963c5'")
         connection.execute("DROP TABLE jobs")
-    answers = FORK.Queue()  # MLflow keeps the engine of a database that this process has opened
+    assert (
+        f"{database}, connecting: an upgrade of this database was interrupted: restore a backup, or move the file"
+        in error_in_another_process(params)
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        assert (int(experiment),) in connection.execute("SELECT experiment_id FROM experiments").fetchall()
+
+
+def error_in_another_process(params):
+    """The error of `connect`. MLflow keeps the engine of a database that this process has opened."""
+    answers = FORK.Queue()
     process = FORK.Process(target=error_of_connect, args=(params, answers))
     process.start()
     answer = answers.get(timeout=60)
     process.join()
-    assert (
-        f"{database}, connecting: an upgrade of this database was interrupted: restore a backup, or move the file"
-        in answer
-    )
-    with closing(sqlite3.connect(database)) as connection:
-        assert (int(experiment),) in connection.execute("SELECT experiment_id FROM experiments").fetchall()
+    return answer
 
 
 def error_of_connect(params, answers):
@@ -239,12 +245,39 @@ def test_an_upgrade_does_not_overwrite_what_another_program_writes_meanwhile(out
     assert backups_of(outdated) == [outdated.with_name("mlflow.db.lock")]
 
 
-def test_the_database_of_a_newer_mlflow_stays_as_it_is(outdated):
+def test_the_database_of_a_newer_mlflow_stays_as_it_is_and_the_error_says_to_upgrade_this_project(outdated, params):
     with closing(sqlite3.connect(outdated)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'of a later release'")
-    create(outdated)
+    with pytest.raises(
+        RegistryError,
+        match=r"mlflow\.db: the database belongs to a newer MLflow than the installed 3\..* \(schema of a later release\): "
+        r"upgrade this project or its MLflow \(`mlflow db upgrade` does not help\)",
+    ):
+        connect(params.registry)
     assert content(outdated) == ("of a later release", *DATA)
     assert backups_of(outdated) == [outdated.with_name("mlflow.db.lock")]
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"), [("of a later release", "upgrade this project"), (None, "back it up and run")]
+)
+def test_mlflow_itself_refuses_another_schema_with_the_same_advice(database, empty_database, revision, advice):
+    """As for a server database, which this project does not upgrade."""
+    from mlflow.store.db.utils import _verify_schema
+    from sqlalchemy import create_engine
+
+    shutil.copy(empty_database, database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision or revisions()[1],))
+    with pytest.raises(RegistryError, match=advice), as_registry_errors(f"sqlite:///{database}", "connecting"):
+        _verify_schema(create_engine(f"sqlite:///{database}"))
+
+
+def test_so_does_its_migration(outdated):
+    with closing(sqlite3.connect(outdated)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of a later release'")
+    with pytest.raises(RegistryError, match="upgrade this project"), as_registry_errors("sqlite:///x", "connecting"):
+        upgrade_tables(outdated)
 
 
 def test_the_tables_of_another_program_stay(database):

@@ -80,7 +80,7 @@ def test_a_full_disk_is_named_with_the_file_that_does_not_fit(make_disk, tmp_pat
         (RestException({"error_code": "PERMISSION_DENIED", "message": "no"}), False),
         (RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}), False),
         (RestException({"error_code": "ENDPOINT_NOT_FOUND", "message": "failed with error code 404"}), False),
-        (MlflowException("out-of-date database schema"), False),
+        (MlflowException("out-of-date database schema (found version 1, but expected 2)"), False),
         (ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "GetObject"), False),
         (RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}), True),
         (http_error(429), True),
