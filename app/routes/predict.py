@@ -36,6 +36,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 _FLAG: TypeAdapter[bool] = TypeAdapter(bool)
+_NUMBERS = (int, float)
 _EXPLAIN = {
     "name": "explain",
     "in": "query",
@@ -182,12 +183,14 @@ def range_errors(model: ServedModel, values: Mapping[str, Any]) -> list[FieldErr
     A value that would be within its range in training after a conversion of the unit gets a hint.
     """
     machine = model.scorer.machine
-    wrong = _names_out_of_range(machine, values)
+    wrong, history = _names_out_of_range(machine, values), values.get(HISTORY, ())
+    if not wrong and not history:
+        return []
     hints = {
         name: conversion_hint(machine.columns[name], model.training_ranges.get(name), values[name]) for name in wrong
     }
     errors: list[FieldError] = [(None, name, machine.range_reason(name) + hint) for name, hint in hints.items()]
-    for place, earlier in enumerate(values.get(HISTORY, ())):
+    for place, earlier in enumerate(history):
         names = _names_out_of_range(machine, earlier) if isinstance(earlier, dict) else []
         if names:  # as validation of a list, this ends at its first invalid entry
             return errors + [(None, f"{HISTORY}.{place}.{name}", machine.range_reason(name)) for name in names]
@@ -198,5 +201,5 @@ def _names_out_of_range(machine: Machine, values: Mapping[str, Any]) -> list[str
     return [
         name
         for name, (low, high) in machine.ranges.items()
-        if isinstance(value := values.get(name), int | float) and not low <= value <= high
+        if isinstance(value := values.get(name), _NUMBERS) and not low <= value <= high
     ]

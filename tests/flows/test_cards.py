@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from predictive_maintenance.config.sources import Source
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
+from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
+from predictive_maintenance.training.labelling import label
+from predictive_maintenance.validation.cleaning import clean
 
 from .in_process import import_flow
 
@@ -27,6 +31,29 @@ def text_of(components):
 def position(texts, part):
     """The position of the first text that contains `part`."""
     return next(place for place, text in enumerate(texts) if part in text)
+
+
+@pytest.fixture
+def data_card(cards):
+    """The card of the step clean for a file of a machine."""
+
+    def of(path, params):
+        ingested = ingest((Source(uri=str(path)),), params.machine)
+        cleaned = clean(ingested, params.machine, params.cleaning)
+        return text_of(cards.data_card(ingested.records, cleaned, label(cleaned.frame, params.machine), params.machine))
+
+    return of
+
+
+def test_the_data_card_has_the_share_of_missing_values_of_each_optional_sensor(
+    data_card, compressor_csv, compressor_params
+):
+    card = data_card(compressor_csv, compressor_params)
+    table = card[position(card, "## Missing values") + 1]
+    readings = pd.read_csv(compressor_csv).drop(index=2)  # the third row is in quarantine
+    for name in ("oil_degc", "vibration_mm_s", "humidity"):
+        assert f"{readings[name].isna().mean():.1%}" in table
+    assert "Oil temperature" in table
 
 
 def test_the_evaluation_card_explains_its_terms_before_the_gate_uses_them(cards, small, evaluate_small):
