@@ -13,7 +13,7 @@ from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.machines import MachineHistory, MachineList, OpenAlarm
 from ..service import get_service
-from .readings import CONFLICT, require_history
+from .readings import CONFLICT, require_places
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.rows import Alarm, Event, MachineState, Reading
@@ -33,7 +33,7 @@ async def machines(
     """The latest state of each machine that the store has readings of, by id, in pages."""
     service = get_service(request)
     model = service.served_model()
-    require_history(model)
+    require_places(model)
     if "\0" in after:
         raise field_problem([(None, "after", "is not the id of a machine")])
     name = service.model_name
@@ -65,7 +65,7 @@ async def machine(
 
     service = get_service(request)
     model = service.served_model()
-    require_history(model)
+    require_places(model)
     described, name = model.scorer.machine, service.model_name
     end = LAST_KEY if before is None else time_key(described, before)
     found = None
