@@ -93,6 +93,8 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
     return {
         "opened": shown_time(alarm.opened, machine),
         "failure_probability": alarm.probability,
+        "failure_mode": alarm.mode,
+        "failure_mode_probability": alarm.mode_probability,
         "closed": None if alarm.closed is None else shown_time(alarm.closed, machine),
         "closed_by": alarm.closed_by,
         "model_version": alarm.version,

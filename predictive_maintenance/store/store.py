@@ -211,6 +211,7 @@ class Transaction:
         """Add an open alarm, or close one."""
         if alarm.closed is None:
             score = {"probability": alarm.probability, "version": alarm.version}
+            score |= {"mode": alarm.mode, "mode_probability": alarm.mode_probability}
             row = {"machine": machine.key, "opened": alarm.opened, "closed": None, "closed_by": None, **score}
             self._connection.execute(statements.insert_alarm(self._dialect), row)
         else:
@@ -261,7 +262,13 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
 
 def _alarm(row: Any) -> Alarm:
     return Alarm(
-        opened=row.opened, closed=row.closed, closed_by=row.closed_by, probability=row.probability, version=row.version
+        opened=row.opened,
+        closed=row.closed,
+        closed_by=row.closed_by,
+        probability=row.probability,
+        version=row.version,
+        mode=row.mode,
+        mode_probability=row.mode_probability,
     )
 
 
