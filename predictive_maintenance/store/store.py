@@ -223,21 +223,22 @@ class Transaction:
     def remove_received_before(self, received: int) -> bool:
         """Remove some readings and all events that were received before; return whether there may be more.
 
-        A machine without readings is removed, too.
+        The last event of each type stays while its machine has readings. A machine without readings is removed, too.
         """
         limits = {"before": received, "most": _EXPIRED_AT_A_TIME}
         expired = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
+        if expired:
+            counts = sorted(Counter(row.machine for row in expired).items())
+            # First, because it locks the machines.
+            self._connection.execute(
+                statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
+            )
+            self._connection.execute(
+                statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
+            )
         self._connection.execute(statements.DELETE_EVENTS, {"before": received})
         if not expired:
             return False
-        counts = sorted(Counter(row.machine for row in expired).items())
-        # First, because it locks the machines.
-        self._connection.execute(
-            statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
-        )
-        self._connection.execute(
-            statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
-        )
         self._connection.execute(statements.DELETE_EMPTY_MACHINES)
         self._connection.execute(statements.DELETE_ALARMS)
         return len(expired) == _EXPIRED_AT_A_TIME
