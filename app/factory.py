@@ -28,6 +28,7 @@ from .serving.local_registry import LocalRegistry
 from .serving.model_cache import ModelCache
 from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
+from .serving.retention import warn_of_short_retention
 from .serving.served_model import ServedModel
 from .serving.store_access import StoreAccess, StoreOptions
 from .serving.store_queue import StoreQueue
@@ -112,6 +113,8 @@ def _lifespan(
 ) -> Any:
     def count_event(event: WatcherEvent, model: ServedModel | None) -> None:
         metrics.count_event(event, (model.version.version, model.scorer.spec.algorithm) if model else None)
+        if model and event in ("loaded", "restored"):
+            warn_of_short_retention(model.scorer.machine, settings.store_retention_days)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

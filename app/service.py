@@ -12,6 +12,7 @@ from .bounded_executor import BoundedExecutor
 from .metrics import Metrics
 from .problems import Problem
 from .serving.model_watcher import ModelWatcher
+from .serving.retention import retention_warning
 from .serving.served_model import ServedModel
 from .serving.store_queue import StoreQueue
 from .settings import Settings
@@ -37,13 +38,20 @@ class Service:
     @property
     def warning(self) -> str | None:
         """What is wrong, with the way to fix it; None if nothing is. It may contain addresses and paths."""
-        return "; ".join(filter(None, (self.watcher.warning, self.store.access.problem, logs.problem()))) or None
+        found = (self.watcher.warning, self.store.access.problem, self.retention_warning, logs.problem())
+        return "; ".join(filter(None, found)) or None
+
+    @property
+    def retention_warning(self) -> str | None:
+        """Why the store does not keep what the served model needs; None if it does."""
+        model = self.watcher.model
+        return retention_warning(model.scorer.machine, self.settings.store_retention_days) if model else None
 
     @property
     def summary(self) -> str | None:
         """`warning` for clients without a key: without addresses, paths and texts of libraries."""
         store = "the store of readings cannot be used" if self.store.access.problem else None
-        return "; ".join(filter(None, (self.watcher.summary, store, logs.problem()))) or None
+        return "; ".join(filter(None, (self.watcher.summary, store, self.retention_warning, logs.problem()))) or None
 
     def served_model(self) -> ServedModel:
         """Return the model that is served now. Raises Problem 503 with the reason if there is none."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from app.schemas.machines import MachineSummary
+from app.schemas.machines import MachineSummary, OpenAlarm
 from app.schemas.model import ModelCard
 from dashboard.machine_time import axis_value, elapsed_text
 from predictive_maintenance.machine.machine import Machine
@@ -16,9 +16,9 @@ _MILLISECONDS_PER_HOUR = 3_600_000
 def ranked_states(machines: Iterable[MachineSummary], card: ModelCard, machine: Machine) -> pd.DataFrame:
     """Return a row for each machine: open alarms first, then by failure probability.
 
-    The columns are machine_id, has_alarm, opened (the time), open_for (text, up to the latest reading), level (see
-    `risk_level`), probability, time (of the latest reading), hours_behind (the hours between it and the newest reading of all
-    machines), readings, version.
+    The columns are machine_id, has_alarm, opened (the time), open_for (text, up to the latest reading), mode (the likeliest
+    failure mode of the open alarm, as text), level (see `risk_level`), probability, time (of the latest reading), hours_behind
+    (the hours between it and the newest reading of all machines), readings, version.
     """
     rows = [_row(state, card, machine) for state in machines]
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -33,6 +33,7 @@ _COLUMNS = (
     "has_alarm",
     "opened",
     "open_for",
+    "mode",
     "level",
     "probability",
     "time",
@@ -48,6 +49,7 @@ def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any,
         state.alarm is not None,
         state.alarm and state.alarm.opened,
         elapsed_text(state.alarm.opened, state.time, machine) if state.alarm else "",
+        mode_text(state.alarm, machine) if state.alarm else "",
         risk_level(state, card),
         state.failure_probability,
         state.time,
@@ -56,6 +58,15 @@ def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any,
         state.readings,
         state.model_version,
     )
+
+
+def mode_text(alarm: OpenAlarm, machine: Machine) -> str:
+    """The likeliest failure mode of an alarm with its probability if the machine fails; empty for a version without modes."""
+    if alarm.failure_mode is None:
+        return ""
+    label = machine.labels.get(alarm.failure_mode, alarm.failure_mode)
+    share = alarm.failure_mode_probability
+    return label if share is None else f"{label} ({share:.0%})"
 
 
 def risk_level(state: MachineSummary, card: ModelCard) -> str:

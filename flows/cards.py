@@ -19,7 +19,12 @@ from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting import run_log
-from predictive_maintenance.reporting.event_tables import event_sentences, events_table
+from predictive_maintenance.reporting.event_tables import (
+    event_sentences,
+    events_table,
+    horizon_table,
+    mode_accuracy_table,
+)
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
@@ -234,6 +239,8 @@ def _events(evaluation: Evaluation, figures: Mapping[str, alt.Chart], params: Pa
         Markdown("## Failures caught and false alarms"),
         Markdown(plain(" ".join(sentences))),
         _table(*events_table(evaluation.events, params.costs.currency)),
+        _table(*horizon_table(evaluation.events)),
+        *([_table(*mode_accuracy_table(evaluation.events.modes))] if evaluation.events.modes else []),
         *charts,
     ]
 

@@ -1,13 +1,10 @@
 """Batch requests: readings as JSON records, JSON columns or a table, with the errors of each invalid row."""
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import numpy as np
-import pyarrow as pa
 
-from predictive_maintenance.errors import SourceError, TableLimitError, is_disk_full
 from predictive_maintenance.ingestion.table_limits import TableLimits
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
@@ -19,13 +16,10 @@ from ..schemas.reading import ReadingSchema
 from .batch import Batch
 from .batch_places import add_place_errors
 from .json_batch import read_json_batch
-from .media_types import CSV, TABLES
-from .tables import BodyTable, body_limits, limit_problem, open_table
+from .media_types import TABLES
+from .tables import BodyTable, body_limits, request_table
 
 IDENTITY_COLUMNS = (MACHINE_ID, TIMESTAMP, COUNTER)
-
-_GZIP = b"\x1f\x8b"
-_SECOND_LINE = re.compile(rb"[\r\n][^\r\n]")
 
 
 def read_batch(
@@ -69,22 +63,8 @@ def _read_table(
     aliases: Mapping[str, Sequence[str]],
     identity_columns: Sequence[str],
 ) -> Batch:
-    try:
-        with open_table(body, media_type, limits) as table:
-            if media_type == CSV and not body.startswith(_GZIP) and not _SECOND_LINE.search(body):
-                raise Problem(
-                    HTTPStatus.UNPROCESSABLE_ENTITY,
-                    "the body has one line, a header without rows: with curl, send files with --data-binary",
-                )
-            return _parse_table(table, machine, aliases, identity_columns)
-    except TableLimitError as error:
-        raise limit_problem(error) from None
-    except MemoryError:  # Arrow's is an ArrowException, too
-        raise
-    except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        if is_disk_full(error):
-            raise
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
+    with request_table(body, media_type, limits) as table:
+        return _parse_table(table, machine, aliases, identity_columns)
 
 
 def _parse_table(

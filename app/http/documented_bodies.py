@@ -1,6 +1,6 @@
 """The request bodies in the OpenAPI document: readings of the machine that is served, with its description's examples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic_core import to_json
@@ -13,14 +13,16 @@ from .media_types import CSV, JSON, JSON_LINES, TABLES
 def documented_bodies(schema: ReadingSchema) -> Mapping[str, dict[str, Any]]:
     """The request body of each route that takes readings, by path."""
     batch = _batch_content(schema)
+    kept = schema.kept if schema.machine.can_be_kept else schema
+    kept_batch = _batch_content(kept)
     lines = {"schema": {"type": "string"}, "example": to_json(schema.example).decode() + "\n"}
     one = _body({JSON: _reading_content(schema)})
     return {
         "/predict": one,
         "/predict/what-if": one,
         "/predict/batch": _body(batch),
-        "/readings": _body(batch | {JSON: _one_or_many(schema, batch[JSON])}),
-        "/events": _body({JSON: _events_content(schema)}),
+        "/readings": _body(kept_batch | {JSON: _one_or_many(kept, kept_batch[JSON])}),
+        "/events": _body({JSON: _events_content(kept), **_binary(TABLES)}),
         "/invocations": _body({JSON: batch[JSON], CSV: batch[CSV], JSON_LINES: lines}),
     }
 
@@ -70,5 +72,9 @@ def _batch_content(schema: ReadingSchema) -> dict[str, Any]:
             },
         },
         CSV: {"schema": {"type": "string"}, "example": "\n".join([",".join(names), *rows]) + "\n"},
-        **{table: {"schema": {"type": "string", "format": "binary"}} for table in TABLES if table != CSV},
+        **_binary(table for table in TABLES if table != CSV),
     }
+
+
+def _binary(media_types: Iterable[str]) -> dict[str, Any]:
+    return {table: {"schema": {"type": "string", "format": "binary"}} for table in media_types}

@@ -1,6 +1,7 @@
 """Tables as request and response bodies: CSV, Parquet and Arrow."""
 
 import io
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from predictive_maintenance.errors import TableLimitError
+from predictive_maintenance.errors import SourceError, TableLimitError, is_disk_full
 from predictive_maintenance.ingestion.arrow_reader import ArrowStream
 from predictive_maintenance.ingestion.csv_reader import MalformedRow
 from predictive_maintenance.ingestion.parquet_reader import PARQUET_MAGIC
@@ -24,6 +25,8 @@ from ..problems import Problem
 from .media_types import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
 _NAME = "the body"
+_GZIP = b"\x1f\x8b"
+_SECOND_LINE = re.compile(rb"[\r\n][^\r\n]")
 _SETTINGS = {"rows": "PDM_MAX_ROWS", "table_bytes": "PDM_MAX_TABLE_BYTES"}
 
 
@@ -83,6 +86,27 @@ def open_table(body: bytes, media_type: str, limits: TableLimits) -> Iterator[Bo
             malformed=malformed,
             decimal=table.dialect.decimal if table.dialect else ".",
         )
+
+
+@contextmanager
+def request_table(body: bytes, media_type: str, limits: TableLimits) -> Iterator[BodyTable]:
+    """As `open_table`; every error of the body within the block is a Problem."""
+    try:
+        with open_table(body, media_type, limits) as table:
+            if media_type == CSV and not body.startswith(_GZIP) and not _SECOND_LINE.search(body):
+                raise Problem(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    "the body has one line, a header without rows: with curl, send files with --data-binary",
+                )
+            yield table
+    except TableLimitError as error:
+        raise limit_problem(error) from None
+    except MemoryError:  # Arrow's is an ArrowException, too
+        raise
+    except (SourceError, pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if is_disk_full(error):
+            raise
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as {media_type}: {error}") from None
 
 
 def write_table(table: pa.Table, media_type: str) -> bytes:

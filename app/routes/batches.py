@@ -15,7 +15,7 @@ from ..http.request_body import read_body
 from ..service import Service, get_service
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
-from ..worker.messages import Job
+from ..worker.messages import Job, Scored, Stored
 
 WARNINGS_HEADER = "X-Warnings"
 _MAX_WARNINGS = 10
@@ -59,9 +59,22 @@ async def keep_batch(
     service = get_service(request)
     job = _job(service, model, media_type, answer_type, inputs=False, invocation=False)
     store = service.store.access
-    answer = await run_job(request, model, structs.replace(job, store=store.options), body, held)
-    store.note_use()
-    return answer
+    with store.used_elsewhere():
+        return await run_job(request, model, structs.replace(job, store=store.options), body, held)
+
+
+async def keep_event_table(
+    request: Request, model: ServedModel, body: bytes | bytearray, held: HeldBytes, media_type: str, table: str
+) -> int:
+    """Keep the events of the table in `body` in the store, and return their number. Raises Problem if none is kept."""
+    service = get_service(request)
+    job = _job(service, model, media_type, JSON, inputs=False, invocation=False)
+    store = service.store.access
+    job = structs.replace(job, store=store.options, events=table)
+    with store.used_elsewhere():
+        result, _ = await run_while_connected(request, service.batches.run(job, body, held))
+    assert isinstance(result, Stored)
+    return result.events
 
 
 async def run_job(
@@ -75,6 +88,7 @@ async def run_job(
     """Return the answer to a job, and count it. The answer releases what is `held`; an error does not."""
     service = get_service(request)
     result, answer = await run_while_connected(request, service.batches.run(job, body, held))
+    assert isinstance(result, Scored)
     version = model.version.version
     service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
     service.metrics.count_rejected(result.errors)

@@ -1,7 +1,6 @@
 """Events for the store, such as errors, maintenance and failures, and the alarms in it."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,31 +9,28 @@ from pydantic import ValidationError
 
 from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.events import Events, check_events
-from predictive_maintenance.history.time_order import as_times
-from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
-from predictive_maintenance.machine.names import MACHINE_ID
 
 from ..http.disconnect import run_while_connected
 from ..http.duplicate_keys import REASON as DUPLICATE_KEY
 from ..http.duplicate_keys import find_duplicate_keys
 from ..http.json_validation import json_problem
-from ..http.media_types import JSON, request_media_type
+from ..http.media_types import JSON, MEDIA_TYPES, request_media_type, response_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.events import EVENTS, as_events
 from ..schemas.machines import AlarmList, KeptEvents
 from ..schemas.reading import ReadingSchema
-from ..service import get_service
-from ..serving.kept_past import end_alarms
-from ..serving.kept_rows import machine_id_fault, time_fault
+from ..service import Service, get_service
+from ..serving.kept_events import EventsByMachine, event_faults, events_by_machine, keep_events
+from ..worker.byte_budget import HeldBytes
+from .batches import keep_event_table
 from .machines import shown_alarm, time_key
-from .readings import CONFLICT, require_history
+from .readings import CONFLICT, require_places
 from .store_answers import answer_from_store
 
 if TYPE_CHECKING:
-    from predictive_maintenance.store.rows import Event
     from predictive_maintenance.store.store import Store
 
 router = APIRouter(tags=["store"])
@@ -48,27 +44,57 @@ _VALUES_PER_EVENT = 5
 _SPARE_VALUES = 200
 """Commas in the names of machines."""
 _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
-    code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503)
+    code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503, 504)
 }
 
 
 @router.post("/events", summary="Keep events", response_model=KeptEvents, responses=_ERRORS)
-async def events(request: Request) -> Any:
-    """Keep events of machines, by table: later readings are scored with them. A failure closes the machine's alarm.
+async def events(
+    request: Request,
+    table: Annotated[
+        str | None, Query(max_length=60, description="The table of the events in a CSV, Parquet or Arrow body.")
+    ] = None,
+) -> Any:
+    """Keep events of machines: later readings are scored with them. A failure closes the machine's alarm.
 
-    An event that the store has is not stored again. Events may come late: readings that were scored before keep their scores. A
-    request has at most 1,000 events and 256 KiB.
+    JSON has events by table, at most 1,000 and 256 KiB. CSV, Parquet and Arrow have those of the one that `table` names, within
+    the limits of a batch. An event that the store has is not stored again. Events may come late: readings that were scored
+    before keep their scores.
     """
     service = get_service(request)
-    request_media_type(request, (JSON,))
-    body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send events in parts"))
+    media_type = request_media_type(request, MEDIA_TYPES)
+    if media_type != JSON:
+        return await _keep_table(request, service, media_type, table)
+    if table is not None:
+        raise field_problem([(None, "table", "is for CSV, Parquet and Arrow: JSON has events by table")])
+    body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send events in parts, or as a table"))
     _check_size(body)
     model = service.served_model()
-    require_history(model)
-    machine, skew = model.scorer.machine, service.settings.max_clock_skew_seconds
-    rows = await run_while_connected(request, service.executor.run(_read, model.schema, body, skew))
-    await run_while_connected(request, service.store.write(_keep(machine, service.model_name, rows)))
-    return {"events": sum(map(len, rows.values()))}
+    require_places(model)
+    machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
+    found = await run_while_connected(request, service.executor.run(_read, model.schema, body, skew))
+    kept = service.store.write(lambda store: keep_events(store, machine, name, found))
+    return {"events": await run_while_connected(request, kept)}
+
+
+async def _keep_table(request: Request, service: Service, media_type: str, table: str | None) -> Any:
+    response_media_type(request, (JSON,), JSON)
+    held = HeldBytes(service.batches.budget)
+    try:
+        body = await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES", held.add)
+        model = service.served_model()
+        require_places(model)
+        known = model.scorer.machine.description.events
+        if table is None or table not in known:
+            reason = f"{table!r} is no table of events" if table else "is missing"
+            raise field_problem([(None, "table", f"{reason}: name one in the address, {_choices(known)}")])
+        return {"events": await keep_event_table(request, model, body, held, media_type, table)}
+    finally:
+        held.release()
+
+
+def _choices(tables: Iterable[str]) -> str:
+    return " or ".join(f"/events?table={name}" for name in tables) or "but the machine has no events"
 
 
 @router.get("/alarms", summary="List the alarms", response_model=AlarmList, responses=_ERRORS)
@@ -83,7 +109,7 @@ async def alarms(
 
     service = get_service(request)
     model = service.served_model()
-    require_history(model)
+    require_places(model)
     machine, name = model.scorer.machine, service.model_name
     opened, _, last_id = (after or "").partition(_PAGE)
     if "\0" in last_id:
@@ -114,54 +140,25 @@ def _check_size(body: bytes) -> None:
         raise field_problem([(None, "", "has more values than its events have fields")])
 
 
-def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> dict[str, set["Event"]]:
+def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> EventsByMachine:
     """The events of each machine in `body`. Raises Problem for an invalid one. Takes too long for the event loop."""
     try:
-        given = schema.kept_events.validate_json(body)
+        given = schema.kept.kept_events.validate_json(body)
     except ValidationError as error:
         raise json_problem(error, tuple(schema.machine.description.events)) from None
     if duplicates := list(find_duplicate_keys(body)):
         raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
-    return _rows(schema.machine, as_events(given, schema.machine), max_skew_seconds)
+    return _by_machine(schema.machine, as_events(given, schema.machine), max_skew_seconds)
 
 
-def _rows(machine: Machine, given: Events, max_skew_seconds: float) -> dict[str, set["Event"]]:
+def _by_machine(machine: Machine, given: Events, max_skew_seconds: float) -> EventsByMachine:
     """The events of each machine. Raises Problem for an invalid one."""
-    from predictive_maintenance.store.rows import Event
-    from predictive_maintenance.store.times import as_keys
-
     try:
         check_events(machine, given)
     except DataError as error:
         raise field_problem([(None, EVENTS, str(error).removeprefix(f"{EVENTS}: "))]) from None
-    rows: dict[str, set[Event]] = {}
     for table, columns in given.items():
-        if not len(columns[machine.time_name]):
-            continue
-        times = as_times(columns[machine.time_name], machine)
-        types = columns.get(EVENT_TYPE) or [""] * len(times)
-        for place, (machine_id, moment, key, kind) in enumerate(
-            zip(columns[MACHINE_ID], times.tolist(), as_keys(times).tolist(), types, strict=True)
-        ):
-            faults = {
-                MACHINE_ID: machine_id_fault(machine_id),
-                machine.time_name: time_fault(machine, moment, max_skew_seconds),
-            }
-            if errors := [(None, f"{table}.{place}.{field}", reason) for field, reason in faults.items() if reason]:
-                raise field_problem(errors)
-            rows.setdefault(machine_id, set()).add(Event(table, key, kind))
-    return rows
-
-
-def _keep(machine: Machine, model_name: str, rows: dict[str, set["Event"]]) -> Callable[["Store"], None]:
-    def keep(store: "Store") -> None:
-        if not rows:
-            return
-        received = int(time.time())
-        with store.writing() as transaction:
-            locked = transaction.machines(model_name, rows)
-            events = {locked[machine_id]: happened for machine_id, happened in rows.items()}
-            transaction.add_events(events, received)
-            end_alarms(transaction, machine, events)
-
-    return keep
+        faults = event_faults(machine, columns, max_skew_seconds) if len(columns[machine.time_name]) else ()
+        if errors := [(None, f"{table}.{place}.{field}", reason) for place, field, reason in faults]:
+            raise field_problem(errors)
+    return events_by_machine(machine, given)

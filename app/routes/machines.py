@@ -14,7 +14,7 @@ from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.machines import MachineHistory, MachineList, OpenAlarm
 from ..service import get_service
-from .readings import CONFLICT, require_history
+from .readings import CONFLICT, require_places
 from .store_answers import answer_from_store
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def machines(
     """The latest state of each machine that the store has readings of, by id, in pages."""
     service = get_service(request)
     model = service.served_model()
-    require_history(model)
+    require_places(model)
     if "\0" in after:
         raise field_problem([(None, "after", "is not the id of a machine")])
     name, described = service.model_name, model.scorer.machine
@@ -72,7 +72,7 @@ async def machine(
 
     service = get_service(request)
     model = service.served_model()
-    require_history(model)
+    require_places(model)
     described, name = model.scorer.machine, service.model_name
     end = LAST_KEY if before is None else time_key(described, before)
 
@@ -107,6 +107,8 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
     return {
         "opened": shown_time(alarm.opened, machine),
         "failure_probability": alarm.probability,
+        "failure_mode": alarm.mode,
+        "failure_mode_probability": alarm.mode_probability,
         "closed": None if alarm.closed is None else shown_time(alarm.closed, machine),
         "closed_by": alarm.closed_by,
         "model_version": alarm.version,

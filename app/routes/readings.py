@@ -58,7 +58,7 @@ async def readings(request: Request) -> Response:
     try:
         body = await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES", held.add)
         model = service.served_model()
-        require_history(model)
+        require_places(model)
         if media_type != JSON or not _is_one_reading(body):
             return await keep_batch(request, model, body, held, media_type, answer_type)
     except BaseException:
@@ -70,14 +70,14 @@ async def readings(request: Request) -> Response:
     return await _keep_one(service, model, bytes(body))
 
 
-def require_history(model: ServedModel) -> None:
-    """Raise Problem if the readings of the served model have no machine and time, or do not depend on earlier ones."""
+def require_places(model: ServedModel) -> None:
+    """Raise Problem if the readings of the served model have no machine and time, so that no store can keep them."""
     machine = model.scorer.machine
-    if not machine.needs_history:
+    if not machine.can_be_kept:
         raise Problem(
             HTTPStatus.CONFLICT,
-            f"version {model.version.version} scores each reading of the {machine.description.name} alone, so that no readings "
-            "are kept: use /predict, or describe a history (docs/how-to/describe-your-machine.md)",
+            f"the description of the {machine.description.name} in version {model.version.version} has no machine or no time, so "
+            "that no readings are kept: use /predict, or describe both (docs/how-to/describe-your-machine.md)",
         )
 
 

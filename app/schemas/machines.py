@@ -22,10 +22,18 @@ class ReadingScore(Schema):
 
 
 class OpenAlarm(Schema):
-    """An alarm that is open, and the failure probability that opened it."""
+    """An alarm that is open, and the failure probability and the likeliest failure mode when it opened."""
 
     opened: Time = Field(description="Time of the reading that opened it.", examples=["2024-01-31T12:00:00Z"])
     failure_probability: float = Field(examples=[0.93])
+    failure_mode: str | None = Field(
+        default=None,
+        description="Name of the likeliest failure mode in the description; null if the version cannot tell.",
+        examples=["bearing_failure"],
+    )
+    failure_mode_probability: float | None = Field(
+        default=None, description="Its probability if the machine fails.", examples=[0.71]
+    )
 
 
 class StoredAlarm(OpenAlarm):

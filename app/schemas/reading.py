@@ -65,9 +65,9 @@ class ReadingSchema:
 
     @cached_property
     def kept(self) -> "ReadingSchema":
-        """The same readings, of which a single one has its machine and time, and no history: the store has it."""
-        schema = copy(self)
-        schema.reading, schema.reading_names = self.record, self.names
+        """The same readings, of which each one has its machine and time, and no history: the store has it."""
+        schema = copy(self) if self.machine.needs_history else ReadingSchema(self.machine.kept())
+        schema.reading, schema.reading_names = schema.record, schema.names
         return schema
 
     @cached_property

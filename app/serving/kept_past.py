@@ -117,7 +117,13 @@ def _follow(
         decisions = [*decisions[-(policy.memory - 1) :], score.alarm] if policy.memory > 1 else [score.alarm]
         is_open = is_open_after(alarm is not None, np.array(decisions), policy)
         if is_open and alarm is None:
-            alarm = Alarm(opened=time, probability=score.probability, version=score.version)
+            alarm = Alarm(
+                opened=time,
+                probability=score.probability,
+                version=score.version,
+                mode=score.mode,
+                mode_probability=score.mode_probability,
+            )
             transaction.save_alarm(locked, alarm)
         elif alarm and not is_open:
             transaction.save_alarm(locked, replace(alarm, closed=time, closed_by="decisions"))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from predictive_maintenance.history.events import NO_EVENTS, Events
 from predictive_maintenance.history.features import complete_some, take
 from predictive_maintenance.machine.machine import MAX_FLOAT32, Machine
 from predictive_maintenance.machine.names import MACHINE_ID
+from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.validation.value_validation import Faults, formula_faults
 
 from .kept_past import follow_alarms, stored_events
@@ -21,7 +22,7 @@ from .served_model import NO_HISTORY, SHORT_HISTORY, ServedModel
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.lookback import Lookback
-    from predictive_maintenance.store.rows import LockedMachine, Sensors
+    from predictive_maintenance.store.rows import LockedMachine, Score, Sensors
     from predictive_maintenance.store.store import Transaction
 
 Positions = npt.NDArray[np.int64]
@@ -109,7 +110,7 @@ def keep_rows(
         if outcome in ("new", "late")
     ]
     decided: dict[LockedMachine, list[tuple[int, Score]]] = {}
-    for row, score in scores.items():
+    for row, score in _with_modes(model.scorer, scores, columns).items():
         if outcomes[row] == "new":
             decided.setdefault(places[row].machine, []).append((int(rows.keys[row]), score))
     if decided:
@@ -125,6 +126,18 @@ def keep_rows(
         probabilities=probabilities,
         decisions=decisions,
     )
+
+
+def _with_modes(scorer: Scorer, scores: Mapping[int, "Score"], columns: Mapping[str, Any]) -> dict[int, "Score"]:
+    """Scores by row, positive ones with the likeliest failure mode. `columns` are those of the rows with scores, in order."""
+    positive = [place for place, score in enumerate(scores.values()) if score.alarm]
+    if not positive or not scorer.has_modes:
+        return dict(scores)
+    modes = dict(zip(positive, scorer.likeliest_modes(take(columns, np.array(positive))), strict=True))
+    return {
+        row: replace(score, mode=mode.name, mode_probability=mode.probability) if (mode := modes.get(place)) else score
+        for place, (row, score) in enumerate(scores.items())
+    }
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -70,6 +71,17 @@ class StoreAccess:
     def note_use(self) -> None:
         """Remember that the store exists."""
         self.options = structs.replace(self.options, create=False)
+
+    @contextmanager
+    def used_elsewhere(self) -> Iterator[None]:
+        """Note whether the store works for another process, which uses it during the block."""
+        try:
+            yield
+        except StoreError as error:
+            self.report(error)
+            raise
+        self.report(None)
+        self.note_use()
 
     def report(self, error: StoreError | None) -> None:
         """Note whether the store worked. After an error that needs it, the next request opens the store again."""

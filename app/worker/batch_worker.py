@@ -8,9 +8,11 @@ from typing import TypeVar
 
 import structlog
 
+from predictive_maintenance.errors import StoreError
+
 from ..problems import Problem, busy
 from .byte_budget import ByteBudget, HeldBytes
-from .messages import Failed, Job, Refused, Result, Scored
+from .messages import Failed, Job, Refused, Result, Scored, Stored, StoreFailed
 from .process import WorkerEndedError, WorkerProcess
 
 T = TypeVar("T")
@@ -40,10 +42,11 @@ class BatchWorker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch-worker")
         self._process: WorkerProcess | None = None
 
-    async def run(self, job: Job, body: bytes | bytearray, held: HeldBytes) -> tuple[Scored, bytearray]:
+    async def run(self, job: Job, body: bytes | bytearray, held: HeldBytes) -> tuple[Scored | Stored, bytearray]:
         """Return the result and the answer, whose bytes are `held`. If this is cancelled, the work ends.
 
-        Raises Problem if the batch is refused, or exceeds the memory limit or its deadline, which covers the time in the queue.
+        Raises StoreError, and Problem if the batch is refused, or exceeds the memory limit or its deadline, which covers the time
+        in the queue.
         """
         if self._waiting >= self._max_waiting:
             raise busy(f"the queue for batches is full (PDM_MAX_WAITING: {self._max_waiting})")
@@ -62,10 +65,12 @@ class BatchWorker:
         finally:
             self._waiting -= 1
         match result:
-            case Scored():
+            case Scored() | Stored():
                 return result, answer
             case Refused():
                 raise Problem(HTTPStatus(result.status), result.detail, result.errors, result.headers)
+            case StoreFailed():
+                raise StoreError(result.reason, retry_seconds=result.retry_seconds, replaced=result.replaced)
             case Failed():
                 raise BatchFailedError(result.traceback)
 

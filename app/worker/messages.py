@@ -17,7 +17,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A batch to score; the payload is the request body.
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
-    With a `store`, it keeps the readings.
+    With a `store`, it keeps the readings or, if `events` names a table, the events.
     """
 
     folder: str
@@ -33,6 +33,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, Sequence[str]]
     seconds: float
     store: StoreOptions | None = None
+    events: str = ""
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -48,6 +49,12 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     warnings: list[str]
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Events that were kept."""
+
+    events: int
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The arguments of a Problem."""
 
@@ -57,13 +64,21 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     headers: dict[str, str]
 
 
+class StoreFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The arguments of a StoreError."""
+
+    reason: str
+    retry_seconds: int | None
+    replaced: bool
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """An unexpected error, as a traceback."""
 
     traceback: str
 
 
-Result = Scored | Refused | Failed
+Result = Scored | Stored | Refused | StoreFailed | Failed
 
 OUT_OF_MEMORY = 12
 """Return code of the process if a batch needs more memory than it may use."""

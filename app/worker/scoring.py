@@ -1,9 +1,10 @@
 """Score one batch in the worker process."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import structs
 
@@ -13,13 +14,21 @@ from predictive_maintenance.tracking.entities import ModelVersion
 from ..http.batch import Batch
 from ..http.batch_request import IDENTITY_COLUMNS, read_batch
 from ..http.batch_response import ScoredBatch, as_json, as_table, score_batch
+from ..http.event_table import read_events
 from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
-from ..problems import Problem, disk_full_problem, store_problem
+from ..http.tables import body_limits
+from ..problems import Problem, disk_full_problem, field_problem
+from ..serving.kept_events import event_faults, events_by_machine, keep_events
 from ..serving.served_model import ServedModel
 from ..serving.store_access import StoreAccess, StoreOptions
 from .kept_batch import keep_batch
-from .messages import Failed, Job, Refused, Result, Scored
+from .messages import Failed, Job, Refused, Result, Scored, Stored, StoreFailed
+
+if TYPE_CHECKING:
+    from predictive_maintenance.store.store import Store
+
+T = TypeVar("T")
 
 
 class BatchScorer:
@@ -36,6 +45,8 @@ class BatchScorer:
             return self._score(job, body)
         except Problem as problem:
             return _refused(problem), b""
+        except StoreError as error:
+            return StoreFailed(reason=str(error), retry_seconds=error.retry_seconds, replaced=error.replaced), b""
         except MemoryError:
             raise
         except OSError as error:
@@ -45,19 +56,22 @@ class BatchScorer:
         except Exception:  # noqa: BLE001  the service logs it
             return Failed(traceback.format_exc()), b""
 
-    def _score(self, job: Job, body: bytes) -> tuple[Scored, bytes | bytearray]:
+    def _score(self, job: Job, body: bytes) -> tuple[Scored | Stored, bytes | bytearray]:
         model = self._load(job)
+        if job.events and job.store:
+            return self._keep_events(job, body, model, job.store), b""
         media_type, answer_type = job.media_type, job.answer_type
         if job.invocation:
             body = as_batch(body, media_type, model.scorer.machine, job.max_rows, job.max_record_bytes)
             media_type, answer_type = (JSON if kind == JSON_LINES else kind for kind in (media_type, answer_type))
+        schema = model.schema if job.store is None else model.schema.kept
         batch = read_batch(
             body,
             media_type,
             job.max_rows,
             job.max_record_bytes,
             job.max_table_bytes,
-            model.schema,
+            schema,
             job.aliases,
             IDENTITY_COLUMNS if job.inputs else (),
             repeats=job.store is not None,
@@ -71,22 +85,35 @@ class BatchScorer:
         result = Scored(
             probabilities=scored.probabilities.tobytes(),
             alarms=int(scored.decisions.sum()),
-            errors=dict(batch.count_errors(model.schema.names)),
+            errors=dict(batch.count_errors(schema.names)),
             kept=dict(kept),
             warnings=list(scored.batch_warnings),
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 
+    def _keep_events(self, job: Job, body: bytes, model: ServedModel, options: StoreOptions) -> Stored:
+        machine, limits = model.scorer.machine, body_limits(job.max_rows, job.max_table_bytes)
+        columns = read_events(body, job.media_type, limits, machine, job.events, job.aliases)
+        if errors := list(event_faults(machine, columns, options.max_clock_skew_seconds)):
+            raise field_problem(errors)
+        events = events_by_machine(machine, {job.events: columns})
+        return Stored(events=self._in_store(options, lambda store: keep_events(store, machine, job.model_name, events)))
+
     def _keep(
         self, batch: Batch, model: ServedModel, model_name: str, options: StoreOptions
     ) -> tuple[ScoredBatch, Mapping[str, int]]:
+        skew = options.max_clock_skew_seconds
+        return self._in_store(options, lambda store: keep_batch(store, batch, model, model_name, skew))
+
+    def _in_store(self, options: StoreOptions, work: Callable[["Store"], T]) -> T:
+        """The result of `work`. Raises StoreError."""
         if self._store is None or structs.replace(self._store.options, create=options.create) != options:
             self._store = StoreAccess(options)
         try:
-            result = keep_batch(self._store.open(), batch, model, model_name, options.max_clock_skew_seconds)
+            result = work(self._store.open())
         except StoreError as error:
             self._store.report(error)
-            raise store_problem(error) from None
+            raise
         self._store.purge()
         return result
 

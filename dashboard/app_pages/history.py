@@ -10,10 +10,10 @@ from predictive_maintenance.reporting.markdown import plain
 snapshot = common.page_header("Machine history", "Risk, alarms, events and sensors of one machine over time.")
 card = common.require_model(snapshot, "The history")
 machine = shared.machine(card)
-if not machine.needs_history:
+if not machine.can_be_kept:
     st.info(
-        f"Version {plain(card.version)} scores each reading of the {plain(machine.description.name)} alone, so the service keeps "
-        "no readings.",
+        f"Version {plain(card.version)} of the {plain(machine.description.name)} describes no machine or no time, so the service "
+        "keeps no readings.",
         icon="ℹ️",  # noqa: RUF001
     )
 elif selection := select_machine(machine):

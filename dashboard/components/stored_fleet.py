@@ -158,6 +158,7 @@ def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) 
         {
             "machine": states["machine_id"],
             "alarm": states["open_for"].map(lambda text: f"🔔 {text}" if text else ""),
+            "mode": states["mode"],
             "risk": states["level"].map(LEVEL_LABELS),
             "probability": states["probability"].astype(float) * 100,
             "time": _times(states["time"], machine),
@@ -178,6 +179,9 @@ def _column_config(machine: Machine) -> dict[str, Any]:
     return {
         "machine": config.TextColumn("Machine", pinned=True),
         "alarm": config.TextColumn("Open alarm", help="How long, up to the latest reading.", width=115),
+        "mode": config.TextColumn(
+            "Likeliest failure", help="When the alarm opened, with its probability if the machine fails.", width=175
+        ),
         "risk": config.TextColumn("Risk", width=135),
         "probability": config.ProgressColumn("Failure probability", format="%.1f %%", min_value=0, max_value=100),
         "time": _time_column("Latest reading", machine),

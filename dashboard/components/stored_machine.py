@@ -10,7 +10,7 @@ from dashboard.components import common, history_charts
 from dashboard.components.stored_fleet import LEVEL_LABELS, how_to_send_readings
 from dashboard.formatting import NO_VALUE, ago, percent
 from dashboard.machine_history import Timeline, charted_sensors, shown_windows, timeline, window_values
-from dashboard.machine_states import risk_level
+from dashboard.machine_states import mode_text, risk_level
 from dashboard.machine_time import elapsed_text, time_text
 from dashboard.reading_query import MACHINE
 from predictive_maintenance.machine.machine import Machine
@@ -87,6 +87,8 @@ def _state(found: MachineHistory, card: ModelCard, machine: Machine) -> None:
         if found.alarm:
             age = elapsed_text(found.alarm.opened, found.time, machine)
             opened = f"since {time_text(found.alarm.opened, machine)}, at {percent(found.alarm.failure_probability)}"
+            if mode := mode_text(found.alarm, machine):
+                opened += f"; likeliest: {mode}"
             common.tile("Alarm", f"Open for {plain(age)}", plain(opened), "🔔")
         else:
             common.tile("Alarm", "None open", _last_alarm(found, machine))
@@ -156,11 +158,23 @@ def _alarm_table(found: MachineHistory, machine: Machine) -> None:
                 plain(elapsed_text(alarm.opened, end, machine)),
                 plain(alarm.closed_by or NO_VALUE),
                 percent(alarm.failure_probability),
+                plain(mode_text(alarm, machine) or NO_VALUE),
                 plain(alarm.model_version),
             ]
         )
     st.markdown(
-        table(["Opened", "Closed", "Duration", "Closed by", "Failure probability when opened", "Version"], rows)
+        table(
+            [
+                "Opened",
+                "Closed",
+                "Duration",
+                "Closed by",
+                "Failure probability when opened",
+                "Likeliest failure",
+                "Version",
+            ],
+            rows,
+        )
     )
     if len(found.alarms) > _MAX_TABLE_ALARMS:
         st.caption(f"The latest {_MAX_TABLE_ALARMS} of {len(found.alarms):,} alarms.")

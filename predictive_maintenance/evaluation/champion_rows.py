@@ -54,16 +54,19 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
 
 def read_rows(
     champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame,
-    events: Events = NO_EVENTS, history: pd.DataFrame | None = None,
+    events: Events = NO_EVENTS, history: pd.DataFrame | None = None, *, by_time: bool = False,
 ) -> ChampionRows:  # fmt: skip
     """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
 
     `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows. `events`
-    are the events of the challenger's run by table, `history` the readings on neither side of its split.
+    are the events of the challenger's run by table, `history` the readings on neither side of its split. With `by_time`, a row
+    that is not later than all that the champion was trained on counts as one of them: its neighbours in time are.
     """
     others = [train, *([history] if history is not None else [])]
     frame = _with_past(before, challenger, _as_described(before, challenger, rows), rows, events, others)
     seen = _seen(champion, before, frame)
+    if by_time:
+        seen |= _not_later(champion, before, challenger, rows, [rows, train])
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
     accepted[faults["position"]] = False
@@ -81,6 +84,18 @@ def read_rows(
             "then, its scores are too high"
         )
     return ChampionRows(frame=frame, seen=seen, accepted=accepted, notes=tuple(notes))
+
+
+def _not_later(
+    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, parts: Sequence[pd.DataFrame]
+) -> BoolArray:
+    """(n,) whether each of `rows` is at or before the latest time of those of `parts` that the champion was trained on."""
+    time = challenger.time_name
+    trained = [
+        part.loc[_seen(champion, before, _as_described(before, challenger, part)), time] for part in parts if len(part)
+    ]
+    latest = pd.concat(trained).max()  # NaT or NaN, which no time precedes, for a champion of other rows
+    return (rows[time] <= latest).to_numpy()
 
 
 def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:

@@ -10,6 +10,7 @@ from ..config.params import Params
 from ..history.events import NO_EVENTS, Events
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
+from ..training.time_split import is_by_time
 from .baseline_model import BaselineModel
 from .champion_rows import read_rows, why_not_comparable
 from .failure_modes import ModeRecall, recall_by_mode
@@ -21,11 +22,11 @@ from .metrics import Scores, f1_difference, score
 class Comparison:
     """The champion `version` against the challenger.
 
-    `rows` held-out rows were compared; `seen_rows` were left out, because the champion was trained on them, and
-    `refused_rows`, because its description does not accept them. Scores and the F1 difference are None if the compared rows
-    contain no failure, and if the champion cannot be compared at all, for the reason in `obstacle`. `notes` are sentences
-    on the effects of another description. `same_columns` is whether both have the same inputs. `rolled_back_twin` is the
-    version that was trained on the challenger's training rows and rolled back, if there is one.
+    `rows` held-out rows were compared; `seen_rows` were left out, because the champion was trained on them or, in a split by
+    time, on later ones, and `refused_rows`, because its description does not accept them. Scores and the F1 difference are None
+    if the compared rows contain no failure, and if the champion cannot be compared at all, for the reason in `obstacle`. `notes`
+    are sentences on the effects of another description. `same_columns` is whether both have the same inputs.
+    `rolled_back_twin` is the version that was trained on the challenger's training rows and rolled back, if there is one.
     """
 
     version: str
@@ -81,7 +82,9 @@ def compare(
         return replace(comparison, obstacle=obstacle)
     none = test.head(0)
     train, history = none if train is None else train, none if history is None else history
-    read = read_rows(champion, scorer.machine, machine, test, train, events, history)
+    read = read_rows(
+        champion, scorer.machine, machine, test, train, events, history, by_time=is_by_time(machine, params.split)
+    )
     compared = ~read.seen & read.accepted
     rows = test[compared].reset_index(drop=True)
     failures = int(rows[machine.label_name].sum())

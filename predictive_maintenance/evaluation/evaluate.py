@@ -112,7 +112,7 @@ def evaluate(
         if champion
         else None
     )
-    events = evaluate_events(trained, rows, probabilities, decisions, params)
+    events = evaluate_events(trained, rows, probabilities, decisions, params, scorer)
     return Evaluation(
         algorithm=trained.algorithm,
         threshold=trained.threshold,

@@ -5,31 +5,44 @@ from dataclasses import dataclass
 from ..config.event_rules import EventRules, event_rules
 from ..config.params import Params
 from ..history.observed import observe
+from ..scorer.scoring import Scorer
 from ..training.candidate import TrainedCandidate
 from ..training.splits import SplitRows
 from .failure_events import EventScores, judge_alarms, score_events
+from .horizon_scores import HorizonScores, score_horizons
 from .intervals import BoolArray, FloatArray
+from .mode_scores import ModeScores, score_modes
 from .naive_rules import NaiveScores, score_naive_rules
 from .timelines import Timeline, sample_timelines
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventEvaluation:
-    """Scores by failure event. `naive` are those of rules without a model, on the held-out machines."""
+    """Scores by failure event. `naive` are those of rules without a model, on the held-out machines.
+
+    `horizons` are scores on the held-out rows by horizon; `modes` is None for a version that cannot tell failure modes.
+    """
 
     rules: EventRules
     held_out: EventScores
     out_of_fold: EventScores
     naive: tuple[NaiveScores, ...]
     timelines: tuple[Timeline, ...]
+    horizons: tuple[HorizonScores, ...] = ()
+    modes: ModeScores | None = None
 
 
 def evaluate_events(
-    trained: TrainedCandidate, rows: SplitRows, probabilities: FloatArray, decisions: BoolArray, params: Params
+    trained: TrainedCandidate,
+    rows: SplitRows,
+    probabilities: FloatArray,
+    decisions: BoolArray,
+    params: Params,
+    scorer: Scorer | None = None,
 ) -> EventEvaluation | None:
     """Judge the alarms of `decisions` (n,) on the held-out rows, and those of the out-of-fold decisions on the training rows.
 
-    None if the label has no horizon.
+    `scorer` tells the failure modes. None if the label has no horizon.
     """
     rules = event_rules(params)
     if rules is None:
@@ -48,4 +61,6 @@ def evaluate_events(
         out_of_fold=of_train,
         naive=score_naive_rules(train, rows.train, test, rows.test, rules, params),
         timelines=sample_timelines(held_out, probabilities, seed),
+        horizons=score_horizons(held_out, decisions, rules, params.evaluation, seed),
+        modes=score_modes(scorer, held_out, rows.test, rows.train, params.evaluation) if scorer else None,
     )

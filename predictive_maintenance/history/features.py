@@ -30,30 +30,14 @@ def complete(machine: Machine, columns: Mapping[str, Any], events: Events = NO_E
             f"missing column: {', '.join(missing)}; the {machine.description.name} has features from the earlier readings of "
             "a machine, so each row needs its machine and its time"
         )
-    rows = in_time_order(machine, columns)
-    count = len(rows.positions)
-    ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
-    every = np.arange(count)
-    found = window_columns(machine, ordered, rows.times, rows.bounds, every)
-    found |= event_columns(machine, events, rows, every)
-    statistics = {name: np.empty(count) for name in found}
-    for name, values in found.items():
-        statistics[name][rows.positions] = values
-    return {name: columns[name] for name in machine.columns if name in columns} | statistics
+    return _described(machine, columns) | _past_features(machine, columns, None, events)
 
 
 def complete_some(
     machine: Machine, columns: Mapping[str, Any], wanted: Positions, events: Events = NO_EVENTS
 ) -> dict[str, Any]:
     """The rows at the positions `wanted` as `complete` returns them. The other rows are only in their windows."""
-    rows = in_time_order(machine, columns)
-    count = len(rows.positions)
-    ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
-    places = np.empty(count, dtype=np.int64)
-    places[rows.positions] = np.arange(count)
-    found = window_columns(machine, ordered, rows.times, rows.bounds, places[wanted])
-    found |= event_columns(machine, events, rows, places[wanted])
-    return take({name: columns[name] for name in machine.columns if name in columns}, wanted) | found
+    return take(_described(machine, columns), wanted) | _past_features(machine, columns, wanted, events)
 
 
 def complete_reading(
@@ -148,6 +132,26 @@ def window_columns(
 def take(columns: Mapping[str, Any], rows: Positions) -> dict[str, Any]:
     """The rows of columns at the positions `rows`."""
     return {name: np.asarray(values)[rows] for name, values in columns.items()}
+
+
+def _described(machine: Machine, columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: columns[name] for name in machine.columns if name in columns}
+
+
+def _past_features(
+    machine: Machine, columns: Mapping[str, Any], wanted: Positions | None, events: Events
+) -> dict[str, Floats]:
+    """The features from the past of the rows at the positions `wanted` (m,), each (m,); of all n rows, each (n,), for None."""
+    rows = in_time_order(machine, columns)
+    count = len(rows.positions)
+    ordered = {name: _numbers(columns, name, count)[rows.positions] for name in machine.window_sensors}
+    places = np.empty(count, dtype=np.int64)
+    places[rows.positions] = np.arange(count)
+    # All rows are computed in their order, which is faster.
+    chosen = np.arange(count) if wanted is None else places[wanted]
+    found = window_columns(machine, ordered, rows.times, rows.bounds, chosen)
+    found |= event_columns(machine, events, rows, chosen)
+    return {name: values[places] for name, values in found.items()} if wanted is None else found
 
 
 def _finite(statistic: Floats) -> Floats:

@@ -120,7 +120,7 @@ def _history(described: MachineDescription) -> Errors:
     if history.time_since_start and described.time and described.time.kind != "counter":
         yield (
             ("history", "time_since_start"),
-            "history: time_since_start needs a counter: a timestamp does not start at 0",
+            "history: time_since_start needs a counter: timestamps do not start at 0; give starts as events with time_since_last",
         )
     for key in ("statistics", "sensors"):
         names: tuple[str, ...] = getattr(history, key)

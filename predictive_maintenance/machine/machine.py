@@ -3,6 +3,7 @@
 It needs numpy and pydantic only, because the API and a model version use it.
 """
 
+import copy
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,6 +83,8 @@ class Machine:
         """Machine and time, if they matter: each reading needs them in training."""
         self.history_names = self.place_names if self.needs_history else ()
         """Machine and time, if features depend on them: each row of a table that is scored needs them."""
+        self.can_be_kept = description.machine is not None and description.time is not None
+        """Whether a store can keep readings: they have a machine and a time."""
         self.event_tables = tuple(dict.fromkeys(feature.table for feature in self.event_features.values()))
         """The tables of events that features are made from."""
         self.window_sensors = tuple(dict.fromkeys(feature.sensor for feature in self.window_features.values()))
@@ -132,6 +135,13 @@ class Machine:
     def __reduce__(self) -> tuple[type["Machine"], tuple[MachineDescription, Conversions]]:
         """Pickle the description: compiled formulas cannot be pickled."""
         return Machine, (self.description, self.conversions)
+
+    def kept(self) -> "Machine":
+        """The machine with readings as a store keeps them: each has its machine and its time, also without history."""
+        machine = copy.copy(self)
+        machine.needs_history = machine.is_over_time = True
+        machine.place_names = machine.history_names = (MACHINE_ID, self.time_name)
+        return machine
 
     def adjusted(
         self,

@@ -7,7 +7,11 @@ from typing import Any
 from ..config.event_rules import EventRules
 from ..evaluation.event_evaluation import EventEvaluation
 from ..evaluation.failure_events import EventScores
+from ..evaluation.horizon_scores import Share
+from ..evaluation.mode_scores import ModeScores
 from .tables import Table
+
+NO_FAILURE = "no failure"
 
 
 def events_table(events: EventEvaluation, currency: str) -> Table:
@@ -20,6 +24,49 @@ def events_table(events: EventEvaluation, currency: str) -> Table:
     ]
     rows.append(["Machines", *(f"{scores.machines:,}" for scores in columns.values())])
     return ["Metric", *columns], rows
+
+
+def horizon_table(events: EventEvaluation) -> Table:
+    """One row for each time ahead: what decisions and alarms are worth so long before a failure."""
+    unit = events.rules.lead_unit.label
+    headers = [
+        f"Ahead, {unit}", "Readings with a failure within it", "Recall of these", "Precision for these",
+        "Failures caught so long ahead",
+    ]  # fmt: skip
+    return headers, [
+        [f"{scores.ahead:,.3g}", f"{scores.rows:,}", *map(_share, (scores.recall, scores.precision, scores.caught))]
+        for scores in events.horizons
+    ]
+
+
+def mode_accuracy_table(modes: ModeScores) -> Table:
+    """One row for when the mode is told: how often it is that of the failure."""
+    columns = {
+        "When the alarm opens, caught failures": modes.at_alarm,
+        "At the last reading before a failure": modes.at_failure,
+    }
+    labels = dict.fromkeys(label for accuracy in columns.values() for label, _, _ in accuracy.by_mode)
+    headers = ["The likeliest mode is the failure's", "Share", "Always the usual mode", *labels]
+    rows = []
+    for name, accuracy in columns.items():
+        counts = {label: f"{correct:,} of {failures:,}" for label, failures, correct in accuracy.by_mode}
+        share = f"{_share(Share(accuracy.accuracy, accuracy.low, accuracy.high))}; {accuracy.correct:,} of {accuracy.failures:,}"
+        usual = f"{accuracy.usual:,} of {accuracy.failures:,} ({accuracy.usual_mode})"
+        rows.append(
+            [
+                name,
+                share if accuracy.failures else NO_FAILURE,
+                usual,
+                *(counts.get(label, "0 of 0") for label in labels),
+            ]
+        )
+    return headers, rows
+
+
+def _share(share: Share) -> str:
+    if math.isnan(share.value):
+        return "none"
+    return f"{share.value:.3f}" + ("" if math.isnan(share.low) else f" [{share.low:.3f}, {share.high:.3f}]")
 
 
 def event_labels(rules: EventRules, currency: str) -> dict[str, str]:
@@ -44,6 +91,13 @@ def event_sentences(events: EventEvaluation, confidence: float, samples: int) ->
         f"{until}. An alarm that stays open is a false alarm for each {rules.horizon.text} without a failure in reach."
     )
     yield f"Intervals of {confidence:.0%} from {samples:,} bootstrap samples of machines."
+    if events.horizons:
+        yield (
+            "The second table judges the same decisions and alarms as if failures within a part of the horizon were to be "
+            "predicted: a decision before that is then a false one."
+        )
+    if events.modes:
+        yield "The third table has Wilson intervals over failures; the model of the modes was trained on failing readings."
     for what, scores in (("held-out", events.held_out), ("out-of-fold", events.out_of_fold)):
         yield from (f"Note on {what} machines: {note}." for note in scores.notes)
 
@@ -74,6 +128,39 @@ def event_metrics(events: EventEvaluation) -> dict[str, float]:
         for prefix, scores in columns.items()
         for name, value in event_values(prefix, scores, events.rules).items()
     }
+
+
+def plain_horizons(events: EventEvaluation) -> list[dict[str, Any]]:
+    """The scores by horizon as JSON values; null for an unknown number."""
+    ahead = f"ahead_{events.rules.lead_unit.name}"
+    return [
+        {
+            ahead: scores.ahead,
+            "rows": scores.rows,
+            "recall": _plain_share(scores.recall),
+            "precision": _plain_share(scores.precision),
+            "failures_caught": _plain_share(scores.caught),
+        }
+        for scores in events.horizons
+    ]
+
+
+def plain_modes(modes: ModeScores) -> dict[str, Any]:
+    """The accuracy of the likeliest mode as JSON values."""
+    return {
+        name: {
+            "failures": accuracy.failures,
+            "correct": accuracy.correct,
+            "usual_mode_correct": accuracy.usual,
+            **_plain_share(Share(accuracy.accuracy, accuracy.low, accuracy.high)),
+        }
+        for name, accuracy in (("at_alarm", modes.at_alarm), ("at_last_reading", modes.at_failure))
+    }
+
+
+def _plain_share(share: Share) -> dict[str, float | None]:
+    numbers = {"value": share.value, "low": share.low, "high": share.high}
+    return {name: None if math.isnan(number) else number for name, number in numbers.items()}
 
 
 def plain_events(scores: EventScores, rules: EventRules) -> dict[str, Any]:

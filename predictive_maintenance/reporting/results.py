@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..tracking.entities import VERSION_FILE, ModelVersion
-from .event_tables import plain_events
+from .event_tables import plain_events, plain_horizons, plain_modes
 from .finished_run import FinishedRun
 
 MERGED_TABLE = Path("data/processed/merged.parquet")
@@ -56,6 +56,8 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
         "gate": {str(check.name): check.passed for check in evaluation.verdict.checks},
         **{name: _flat_scores(scores) for name, scores in evaluation.row_sets().items()},
         **({"failure_events": plain_events(events.held_out, events.rules)} if events else {}),
+        **({"by_horizon": plain_horizons(events)} if events else {}),
+        **({"failure_modes": plain_modes(events.modes)} if events and events.modes else {}),
     }
 
 

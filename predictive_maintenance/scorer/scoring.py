@@ -7,6 +7,7 @@ It loads a folder of files with numpy, pydantic and the ONNX runtime, without tr
     scorer.json     ScorerSpec: features, calibration, decision threshold, costs
     machine.json    the description of the machine: columns, ranges, formulas of the features (from format 3 on)
     golden.json     held-out readings with their expected probabilities and decisions
+    modes.onnx      the probability of each failure mode if the machine fails, (n, modes); only with alarms and modes
     reference.json  a uniform sample of the training rows, for explanations and drift
 
 The folder also contains training_rows.npy, hashes of the training readings, which an evaluation excludes, and
@@ -15,6 +16,7 @@ thresholds.json, the counts of the confusion matrix on the held-out rows at each
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +33,7 @@ from .version_files import (
     GOLDEN_FILE,
     MACHINE_FILE,
     MODEL_FILE,
+    MODES_FILE,
     SPEC_FILE,
     GoldenRows,
     ScorerSpec,
@@ -50,6 +53,14 @@ _MIN_PART_ROWS = 256
 Columns = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class LikeliestMode:
+    """A failure mode, by its name in the description, and its probability if the machine fails."""
+
+    name: str
+    probability: float
+
+
 class Scorer:
     """A loaded model of a `machine`. Immutable and thread-safe.
 
@@ -57,8 +68,11 @@ class Scorer:
     used: they would sum the trees in another order, so a row in a table would not be bit-identical to the same row alone.
     """
 
-    def __init__(self, spec: ScorerSpec, machine: Machine, onnx: bytes, threads: int = 1) -> None:
+    def __init__(
+        self, spec: ScorerSpec, machine: Machine, onnx: bytes, threads: int = 1, modes: bytes | None = None
+    ) -> None:
         self._session = open_session(onnx, len(spec.features))
+        self._modes = None if modes is None else open_session(modes, len(spec.features), MODES_FILE)
         self.spec, self.machine = spec, machine
         self._optional_sources = [machine.optional_sources(name) for name in spec.features]
         self._threads = threads
@@ -75,7 +89,7 @@ class Scorer:
         """Load the scorer in `folder`. Raises ModelError if a file is missing or damaged, or the golden rows differ."""
         folder = Path(folder)
         names = [MODEL_FILE, SPEC_FILE, GOLDEN_FILE]
-        names += [MACHINE_FILE] if (folder / MACHINE_FILE).exists() else []
+        names += [name for name in (MACHINE_FILE, MODES_FILE) if (folder / name).exists()]
         return cls.from_files({name: read_file(folder, name) for name in names}, threads)
 
     @classmethod
@@ -84,7 +98,7 @@ class Scorer:
         spec = ScorerSpec.from_json(files[SPEC_FILE])
         machine = parse_machine(files.get(MACHINE_FILE), spec)
         golden = parse_golden(files[GOLDEN_FILE], machine)
-        scorer = cls(spec, machine, files[MODEL_FILE], threads)
+        scorer = cls(spec, machine, files[MODEL_FILE], threads, files.get(MODES_FILE))
         try:
             scorer.verify(golden)
         except ModelError:
@@ -129,6 +143,26 @@ class Scorer:
         raw = self._session.run(self._output, {self._input: row})[0][0, -1]
         return float(self._calibrate(float(raw)))
 
+    @property
+    def has_modes(self) -> bool:
+        """Whether the version can tell which failure mode is the likeliest."""
+        return self._modes is not None
+
+    def mode_probabilities(self, columns: Columns, events: Events = NO_EVENTS) -> npt.NDArray[np.float64]:
+        """(n, k) the probability of each of the machine's k failure modes if the machine fails. Needs `has_modes`.
+
+        `columns` are those of `probabilities`, which raises the same errors.
+        """
+        assert self._modes is not None
+        matrix = self.machine.feature_matrix(self._checked(columns, events), self.spec.features)
+        return self._mode_outputs(matrix).astype(np.float64)
+
+    def likeliest_modes(self, columns: Columns, events: Events = NO_EVENTS) -> list[LikeliestMode]:
+        """The likeliest failure mode of each of n readings if the machine fails. As `mode_probabilities`."""
+        shares, names = self.mode_probabilities(columns, events), self.machine.mode_names
+        best = np.argmax(shares, axis=1)
+        return [LikeliestMode(names[place], float(row[place])) for row, place in zip(shares, best, strict=True)]
+
     def decisions(self, probabilities: Vector) -> npt.NDArray[np.bool_]:
         """Whether each of (n,) probabilities leads to an alarm at the decision threshold."""
         return probabilities >= self.spec.threshold
@@ -144,6 +178,13 @@ class Scorer:
             raise ModelError(
                 f"{MODEL_FILE} returns shape {output.shape} for {len(matrix)} rows, expected 1 or 2 columns"
             )
+        if self._modes is not None:
+            modes = self._mode_outputs(matrix)
+            if modes.shape != (len(matrix), len(self.machine.mode_names)) or not np.isfinite(modes).all():
+                raise ModelError(
+                    f"{MODES_FILE} returns shape {modes.shape} for {len(matrix)} rows, expected a finite number for each of "
+                    f"{len(self.machine.mode_names)} failure modes"
+                )
         probabilities = self.probabilities(columns)
         difference = float(np.max(np.abs(probabilities - np.asarray(golden.probabilities))))
         flips = int((self.decisions(probabilities) != np.asarray(golden.decisions)).sum())
@@ -159,6 +200,11 @@ class Scorer:
         run = self._pool.map if self._pool and len(parts) > 1 else map
         outputs = list(run(self._outputs, parts))
         return self._calibrate(np.concatenate(outputs).astype(np.float64) if outputs else np.empty(0))
+
+    def _mode_outputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        assert self._modes is not None
+        outputs: npt.NDArray[np.float32] = self._modes.run(None, {self._modes.get_inputs()[0].name: matrix})[-1]
+        return outputs
 
     def _outputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._session.run(self._output, {self._input: matrix})[0][:, -1]

@@ -26,8 +26,11 @@ from .calibration import Calibration
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
 MACHINE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE = "machine.json", "training_rows.npy", "thresholds.json"
+MODES_FILE = "modes.onnx"
+"""Only in versions of machines with alarms and failure modes. Services of earlier releases ignore it."""
 VERSION_FILES = (
     MODEL_FILE, SPEC_FILE, MACHINE_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE,
+    MODES_FILE,
 )  # fmt: skip
 
 FORMAT, HISTORY_FORMAT, EVENTS_FORMAT = 3, 4, 5
@@ -44,7 +47,7 @@ _MACHINE_FORMAT = 3
 MIN_GOLDEN_ROWS = 16
 """Training records 32 to 64 golden rows, unless the held-out rows are fewer."""
 
-_MAX_BYTES = {MODEL_FILE: 2**30, TRAINING_ROWS_FILE: 2**30}
+_MAX_BYTES = {MODEL_FILE: 2**30, MODES_FILE: 2**30, TRAINING_ROWS_FILE: 2**30}
 _MAX_JSON_BYTES = 32 * 2**20
 _MAX_SHOWN_ERRORS = 3
 _MAX_VALUE_CHARACTERS = 60

@@ -12,11 +12,13 @@ Sensors = Mapping[str, float | str]
 
 @dataclass(frozen=True)
 class Score:
-    """What a model version said about a reading at its arrival."""
+    """What a model version said about a reading at its arrival. Only an alarm keeps the likeliest failure mode."""
 
     probability: float
     alarm: bool
     version: str
+    mode: str | None = None
+    mode_probability: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,16 @@ ClosedBy = Literal["decisions", "failure"]
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open."""
+    """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open.
+
+    `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails.
+    """
 
     opened: int
     probability: float
     version: str
+    mode: str | None = None
+    mode_probability: float | None = None
     closed: int | None = None
     closed_by: ClosedBy | None = None
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -78,8 +78,13 @@ alarms = Table(
     Column("closed_by", Text),
     Column("probability", Double, nullable=False),
     Column("version", Text, nullable=False),
+    Column("mode", Text),
+    Column("mode_probability", Double),
     sqlite_with_rowid=False,
 )
-"""Alarms of machines by the time of the reading that opened them. `closed_by` is decisions or failure; at most one is open."""
+"""Alarms of machines by the time of the reading that opened them. `closed_by` is decisions or failure; at most one is open.
+
+`mode` is the likeliest failure mode at its opening, with its probability if the machine fails.
+"""
 Index("pdm_alarms_opened", alarms.c.opened)
 Index("pdm_events_received", events.c.received)

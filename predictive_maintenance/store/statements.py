@@ -66,7 +66,22 @@ EXPIRED_READINGS = (
 DELETE_READING = delete(readings).where(
     readings.c.machine == bindparam("of_machine"), readings.c.time == bindparam("at_time")
 )
-DELETE_EVENTS = delete(events).where(events.c.received < bindparam("before"))
+_later = events.alias()
+DELETE_EVENTS = delete(events).where(
+    events.c.received < bindparam("before"),
+    or_(
+        select(_later.c.machine)
+        .where(
+            _later.c.machine == events.c.machine,
+            _later.c.source == events.c.source,
+            _later.c.type == events.c.type,
+            _later.c.time > events.c.time,
+        )
+        .exists(),
+        select(machines.c.key).where(machines.c.key == events.c.machine, machines.c.readings == 0).exists(),
+    ),
+)
+"""The last event of each type stays with the readings of its machine: the time since then is a feature, however long it is."""
 UNCOUNT_READINGS = (
     update(machines)
     .where(machines.c.key == bindparam("of_machine"))

@@ -213,6 +213,7 @@ class Transaction:
         """Add an open alarm, or close one."""
         if alarm.closed is None:
             score = {"probability": alarm.probability, "version": alarm.version}
+            score |= {"mode": alarm.mode, "mode_probability": alarm.mode_probability}
             row = {"machine": machine.key, "opened": alarm.opened, "closed": None, "closed_by": None, **score}
             self._connection.execute(statements.insert_alarm(self._dialect), row)
         else:
@@ -224,21 +225,22 @@ class Transaction:
     def remove_received_before(self, received: int) -> bool:
         """Remove some readings and all events that were received before; return whether there may be more.
 
-        A machine without readings is removed, too.
+        The last event of each type stays while its machine has readings. A machine without readings is removed, too.
         """
         limits = {"before": received, "most": _EXPIRED_AT_A_TIME}
         expired = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
+        if expired:
+            counts = sorted(Counter(row.machine for row in expired).items())
+            # First, because it locks the machines.
+            self._connection.execute(
+                statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
+            )
+            self._connection.execute(
+                statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
+            )
         self._connection.execute(statements.DELETE_EVENTS, {"before": received})
         if not expired:
             return False
-        counts = sorted(Counter(row.machine for row in expired).items())
-        # First, because it locks the machines.
-        self._connection.execute(
-            statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
-        )
-        self._connection.execute(
-            statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
-        )
         self._connection.execute(statements.DELETE_EMPTY_MACHINES)
         self._connection.execute(statements.DELETE_ALARMS)
         return len(expired) == _EXPIRED_AT_A_TIME
@@ -263,7 +265,13 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
 
 def _alarm(row: Any) -> Alarm:
     return Alarm(
-        opened=row.opened, closed=row.closed, closed_by=row.closed_by, probability=row.probability, version=row.version
+        opened=row.opened,
+        closed=row.closed,
+        closed_by=row.closed_by,
+        probability=row.probability,
+        version=row.version,
+        mode=row.mode,
+        mode_probability=row.mode_probability,
     )
 
 

@@ -39,7 +39,7 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
     """Write the version's folder below `work` and return it. `files` are those of a scorer, `example` is some raw rows."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
 
     scorer = work / SCORER_FOLDER
@@ -72,6 +72,7 @@ def package_version(files: Mapping[str, bytes], example: pd.DataFrame, work: Pat
             signature=ModelSignature(
                 Schema(inputs),
                 Schema([ColSpec("double", "failure_probability"), ColSpec("integer", "predicted_failure")]),
+                ParamSchema([ParamSpec("events", DataType.string, "")]) if machine.event_tables else None,
             ),
             input_example=example[[name for name in names if name in example]],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],

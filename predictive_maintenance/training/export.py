@@ -24,6 +24,7 @@ from ..scorer.version_files import (
     GOLDEN_FILE,
     MACHINE_FILE,
     MODEL_FILE,
+    MODES_FILE,
     REFERENCE_FILE,
     SPEC_FILE,
     TRAINING_ROWS_FILE,
@@ -33,6 +34,7 @@ from ..scorer.version_files import (
 from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities
+from .modes import has_mode_model, train_modes
 from .splits import SplitRows
 
 GOLDEN_ROWS = 64
@@ -66,6 +68,7 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
+    modes = train_modes(train, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
     golden = _golden_rows(Scorer(spec, machine, onnx), rows)
     columns = (*machine.input_names, *machine.time_names, *machine.history_features, machine.label_name)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
@@ -76,7 +79,7 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
         TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
-    }
+    } | ({} if modes is None else {MODES_FILE: modes_to_onnx(modes, len(trained.features))})
 
 
 def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
@@ -127,6 +130,16 @@ def to_onnx(estimator: Estimator, features: int, missing_values: bool = False) -
     return _as_regressor(model, missing_values, branches)
 
 
+def modes_to_onnx(forest: Estimator, features: int) -> bytes:
+    """Convert a random forest with several outputs to an ONNX model: (n, features) float32, also NaN, in, (n, outputs) out."""
+    from skl2onnx import to_onnx as convert
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model = convert(forest, initial_types=[("features", FloatTensorType([None, features]))], target_opset=_OPSET)
+    kept = {name: value for name, value in _attributes_of_trees(model).items() if name != "nodes_hitrates"}
+    return _as_tree_model(model, kept | {"post_transform": "NONE"}, _branches_of_missing_values(forest))
+
+
 def _with_float32_thresholds(estimator: Estimator) -> Estimator:
     """Copy a LightGBM model with each split threshold rounded down to a float32.
 
@@ -170,10 +183,7 @@ def _as_regressor(classifier: Any, missing_values: bool, branches: dict[tuple[in
     Inference takes a fifth less time without the unused parts: label, second probability, LightGBM's sigmoid, hit rates,
     and the branches for missing values if a Scorer rejects those before. `branches` replaces these by tree and node.
     """
-    from onnx import helper
-
-    trees = [node for node in classifier.graph.node if node.op_type == "TreeEnsembleClassifier"]
-    attributes = {part.name: helper.get_attribute_value(part) for part in trees[0].attribute} if len(trees) == 1 else {}
+    attributes = _attributes_of_trees(classifier)
     if len(set(attributes.get("class_ids", ()))) != 1 or "base_values" in attributes:
         raise ModelError(
             "the ONNX converters returned an unsupported graph: expected one tree ensemble with one output; "
@@ -185,16 +195,29 @@ def _as_regressor(classifier: Any, missing_values: bool, branches: dict[tuple[in
         for name, value in attributes.items()
         if name.startswith(("nodes_", "class_")) and name not in unused
     }
+    return _as_tree_model(classifier, kept | {"n_targets": 1}, branches)
+
+
+def _attributes_of_trees(model: Any) -> dict[str, Any]:
+    """The attributes of the one tree ensemble of a converted model; {} if it has another number of them."""
+    from onnx import helper
+
+    trees = [node for node in model.graph.node if node.op_type.startswith("TreeEnsemble")]
+    return {part.name: helper.get_attribute_value(part) for part in trees[0].attribute} if len(trees) == 1 else {}
+
+
+def _as_tree_model(converted: Any, kept: dict[str, Any], branches: dict[tuple[int, int], int] | None) -> bytes:
+    """A model of one tree ensemble with the attributes `kept`. `branches` are those of missing values, by tree and node."""
+    from onnx import helper
+
     if branches is not None:
         nodes = zip(kept["nodes_treeids"], kept["nodes_nodeids"], strict=True)
         kept["nodes_missing_value_tracks_true"] = [branches[node] for node in nodes]
-    (features,) = classifier.graph.input
-    output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, 1])
-    node = helper.make_node(
-        "TreeEnsembleRegressor", [features.name], [output.name], domain="ai.onnx.ml", n_targets=1, **kept
-    )
+    (features,) = converted.graph.input
+    output = helper.make_tensor_value_info("output", features.type.tensor_type.elem_type, [None, kept["n_targets"]])
+    node = helper.make_node("TreeEnsembleRegressor", [features.name], [output.name], domain="ai.onnx.ml", **kept)
     graph = helper.make_graph([node], "trees", [features], [output])
-    model = helper.make_model(graph, opset_imports=classifier.opset_import, ir_version=classifier.ir_version)
+    model = helper.make_model(graph, opset_imports=converted.opset_import, ir_version=converted.ir_version)
     return bytes(model.SerializeToString())
 
 

@@ -13,7 +13,7 @@ from ..machine.header_matching import Column
 from ..machine.machine import Machine
 from ..machine.names import READING_ID
 from .cell_validation import MISSING
-from .event_cleaning import CleanedEvents, clean_events
+from .event_cleaning import CleanedEvents, clean_events, future_faults
 from .parsing import ParsedRows, fault_table
 from .quarantine import CONTRADICTION, quarantine
 from .row_identity import are_content_ids
@@ -62,7 +62,9 @@ def clean(
     duplicates, conflicts = (
         _at_the_same_time(frame, names, machine) if machine.is_over_time else _duplicates(frame, names)
     )
-    faults = pd.concat([ingested.faults, validate(frame, names, machine), conflicts], ignore_index=True)
+    # A machine counts as observed up to its latest reading, so that one with a wrong date would label all others.
+    future = future_faults(frame) if machine.is_over_time else fault_table()
+    faults = pd.concat([ingested.faults, validate(frame, names, machine), conflicts, future], ignore_index=True)
     faults = faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
     bad = np.zeros(len(frame), dtype=bool)
     bad[faults["position"]] = True

@@ -74,16 +74,22 @@ def clean_events(
     return cleaned, pd.concat(quarantined, ignore_index=True) if quarantined else pd.DataFrame()
 
 
+def future_faults(frame: pd.DataFrame) -> pd.DataFrame:
+    """Faults for timestamps more than a day in the future: of a clock that was wrong, or of a typing error."""
+    if TIMESTAMP not in frame:
+        return fault_table()
+    future = np.flatnonzero(frame[TIMESTAMP] > datetime.now(UTC) + _CLOCK_TOLERANCE)
+    values = frame[TIMESTAMP].iloc[future].astype("str").tolist()
+    return fault_table([Faults(TIMESTAMP, IN_THE_FUTURE, future, values)])
+
+
 def _faults(parsed: ParsedRows, table: str, machine: Machine) -> pd.DataFrame:
     frame, found = parsed.frame, [parsed.faults]
     if types := machine.description.events[table].types:
         unknown = np.flatnonzero(frame[EVENT_TYPE].notna() & ~frame[EVENT_TYPE].isin(types))
         values = frame[EVENT_TYPE].iloc[unknown].tolist()
         found.append(fault_table([Faults(EVENT_TYPE, f"not one of {', '.join(types)}", unknown, values)]))
-    if TIMESTAMP in frame:
-        future = np.flatnonzero(frame[TIMESTAMP] > datetime.now(UTC) + _CLOCK_TOLERANCE)
-        values = frame[TIMESTAMP].iloc[future].astype("str").tolist()
-        found.append(fault_table([Faults(TIMESTAMP, IN_THE_FUTURE, future, values)]))
+    found.append(future_faults(frame))
     faults = pd.concat(found, ignore_index=True)
     return faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
 

@@ -159,7 +159,10 @@ def test_a_failure_closes_the_open_alarm_and_the_alarm_is_listed(client):
     assert alarm["machine_id"] == "P1"
     assert alarm["closed"] is None
     (machine,) = client.get("/machines").json()["machines"]
-    assert machine["alarm"] == {"opened": alarm["opened"], "failure_probability": alarm["failure_probability"]}
+    shown = ("opened", "failure_probability", "failure_mode", "failure_mode_probability")
+    assert machine["alarm"] == {name: alarm[name] for name in shown}
+    assert alarm["failure_mode"] in MACHINE.mode_names
+    assert 0 < alarm["failure_mode_probability"] <= 1
     client.post("/events", json={"failures": [NAMED | {"timestamp": "2024-03-01T05:30:00Z", "type": "seal"}]})
     assert client.get("/alarms").json()["alarms"] == []
     (closed,) = client.get("/alarms?state=all").json()["alarms"]

@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.machine_json import to_json
+from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.run_to_failure import runs_to_failure
 
 from .conftest import READING, MemoryRegistry, start_client
@@ -372,15 +375,59 @@ def milling_client(make_client):
     return make_client()
 
 
-def test_a_model_without_history_keeps_no_readings(milling_client, tmp_path):
+SNAPSHOT = READING | {"machine_id": "M1", "timestamp": "2024-05-01T10:00:00Z"}
+
+
+def test_readings_of_a_machine_without_history_are_kept_and_scored_as_by_predict(milling_client):
+    answer = milling_client.post("/readings", json=SNAPSHOT)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == milling_client.post("/predict", json=READING).json()
+    later = SNAPSHOT | {"timestamp": "2024-05-01T11:00:00Z", "torque_nm": READING["torque_nm"] + 1}
+    batch = milling_client.post("/readings", json=[later, SNAPSHOT, later | {"machine_id": "M2"}]).json()
+    alone = milling_client.post("/predict", json={name: later[name] for name in READING}).json()
+    for row in (0, 2):
+        assert batch["predictions"][row]["failure_probability"] == alone["failure_probability"]
+    found = milling_client.get("/machines").json()["machines"]
+    assert [(one["machine_id"], one["readings"], one["time"]) for one in found] == [
+        ("M1", 2, "2024-05-01T11:00:00Z"), ("M2", 1, "2024-05-01T11:00:00Z"),
+    ]  # fmt: skip
+    log = milling_client.get("/machines/M1").json()["latest"]
+    assert [one["time"] for one in log] == ["2024-05-01T11:00:00Z", "2024-05-01T10:00:00Z"]
+
+
+def test_a_repeated_snapshot_is_kept_once_and_a_contradicting_one_is_refused(milling_client):
+    for _ in range(2):
+        milling_client.post("/readings", json=SNAPSHOT)
+    assert milling_client.get("/machines/M1").json()["readings"] == 1
+    other = SNAPSHOT | {"torque_nm": SNAPSHOT["torque_nm"] + 1}
+    assert milling_client.post("/readings", json=other).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["machine_id", "timestamp"])
+def test_a_snapshot_without_machine_or_time_is_refused_by_the_store_and_not_by_predict(milling_client, name):
+    reading = {key: value for key, value in SNAPSHOT.items() if key != name}
+    answer = milling_client.post("/readings", json=reading)
+    assert answer.status_code == 422
+    assert name in answer.json()["detail"]
+    assert milling_client.post("/readings", json=[reading]).json()["predictions"][0]["errors"][0]["field"] == name
+    assert milling_client.post("/predict", json=READING).status_code == 200
+    assert milling_client.post("/predict", json=SNAPSHOT).status_code == 422
+
+
+def test_a_machine_without_a_time_keeps_no_readings(small, params, checked_files, tmp_path, enter):
+    placeless = Machine(MILLING.description.model_copy(update={"machine": None, "time": None}), MILLING.conversions)
+    files = dict(small.files) | {"machine.json": to_json(placeless).encode()}
+    registry = MemoryRegistry(versions={"1": files}, alias="1")
+    client = enter(start_client(registry, params, tmp_path, checked_files))
     for answer in (
-        milling_client.post("/readings", json=READING),
-        milling_client.post("/readings", json=[READING]),
-        milling_client.get("/machines"),
-        milling_client.get("/machines/E1"),
+        client.post("/readings", json=READING),
+        client.post("/readings", json=[READING]),
+        client.get("/machines"),
+        client.get("/machines/E1"),
+        client.post("/events", json={}),
     ):
-        assert answer.status_code == 409
-        assert "scores each reading of the milling machine alone" in answer.json()["detail"]
+        assert answer.status_code == 409, answer.text
+        assert "has no machine or no time, so that no readings are kept" in answer.json()["detail"]
     assert not (tmp_path / "store.db").exists()
 
 

@@ -41,6 +41,8 @@ def alarm(opened: Any, closed: Any = None, closed_by: str | None = None) -> dict
         "closed": closed,
         "closed_by": closed_by,
         "failure_probability": 0.8,
+        "failure_mode": "bearing",
+        "failure_mode_probability": 0.71,
         "model_version": "1",
     }
 

@@ -9,6 +9,7 @@ import pytest
 from app.schemas.machines import MachineHistory
 from dashboard.machine_history import shown_windows, timeline, window_values
 from predictive_maintenance.history.features import complete
+from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.pumps import pump
@@ -99,13 +100,18 @@ def test_an_open_alarm_is_shown_with_its_age(open_page, transport, hours):
     transport.answers["/machines/E7"] = history(
         "E7",
         hours,
-        alarm={"opened": "2024-05-01T06:00:00Z", "failure_probability": 0.6},
+        alarm={
+            "opened": "2024-05-01T06:00:00Z",
+            "failure_probability": 0.6,
+            "failure_mode": "bearing",
+            "failure_mode_probability": 0.71,
+        },
         alarms=[alarm("2024-05-01T06:00:00Z"), alarm("2024-05-01T01:00:00Z", "2024-05-01T03:00:00Z", "decisions")],
     )
     page = open_page("history", machine="E7")
     text = page_text(page)
     assert "🔔 Open for 3 hours" in text
-    assert "since 2024-05-01 06:00 UTC, at 60.0 %" in text
+    assert "since 2024-05-01 06:00 UTC, at 60.0 %; likeliest: bearing (71%)" in text
     assert "| 2024-05-01 06:00 UTC | **open** | 3 hours | — |" in text
     assert "| 2024-05-01 01:00 UTC | 2024-05-01 03:00 UTC | 2 hours | decisions |" in text
     assert "Alarms and events" in titles(page)
@@ -183,9 +189,21 @@ def test_the_page_of_a_machine_with_a_counter_has_an_axis_in_its_unit(open_page,
     assert layers[0]["encoding"]["x"]["type"] == "quantitative"
 
 
-def test_a_machine_that_is_scored_without_history_has_no_page(open_page, described):
+def test_a_machine_without_a_time_has_no_page(open_page, described):
+    described(Machine(MILLING.description.model_copy(update={"machine": None, "time": None}), MILLING.conversions))
+    assert "of the milling machine describes no machine or no time" in page_text(open_page("history"))
+
+
+def test_a_machine_that_is_scored_without_history_has_its_log(open_page, transport, described):
     described(MILLING)
-    assert "scores each reading of the milling machine alone" in page_text(open_page("history"))
+    readings = [
+        {"time": f"2024-05-01T{hour:02}:00:00Z", "failure_probability": 0.1, "values": {"torque_nm": 40.0 + hour}}
+        for hour in (3, 2, 1)
+    ]
+    transport.answers["/machines/M1"] = history("M1", readings)
+    page = open_page("history", machine="M1")
+    assert charts(page)
+    assert "Readings in the store" in page_text(page)
 
 
 def test_an_alarm_before_the_readings_is_clipped_and_what_ended_before_them_is_counted(hours):

@@ -31,7 +31,7 @@ def three_machines(transport):
             "E3",
             time="2024-05-03T12:00:00Z",
             failure_probability=0.0002,
-            alarm={"opened": "2024-05-03T09:00:00Z", "failure_probability": 0.8},
+            alarm={"opened": "2024-05-03T09:00:00Z", "failure_probability": 0.8, "failure_mode": "bearing"},
         ),
     )
 
@@ -44,6 +44,11 @@ def tiles(page):
     """The value of each tile by its label."""
     labels = ("Machines", "Open alarms", "High risk", "Silent")
     return dict(zip(labels, [element.value for element in page.subheader], strict=False))
+
+
+def test_an_open_alarm_names_the_likeliest_failure(open_page, three_machines):
+    shown = open_page("fleet").dataframe[0].value
+    assert shown.set_index("machine")["mode"].to_dict() == {"E1": "", "E2": "", "E3": "bearing"}
 
 
 def test_an_empty_store_shows_the_command_that_sends_a_reading(open_page, service):

@@ -1,5 +1,7 @@
 """A champion whose features come from earlier readings, compared on the held-out rows of a challenger."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.champion_rows import read_rows, why_not_comparable
 from predictive_maintenance.evaluation.comparison import compare
+from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.run_to_failure import DESCRIPTION
 
 
@@ -61,3 +64,40 @@ def test_rows_without_the_places_in_time_are_not_comparable(small_engine):
     challenger = parse_machine(DESCRIPTION.replace("kind: timestamp", "kind: counter, unit: h"))
     rows = small_engine.rows.test.rename(columns={"timestamp": "counter"})
     assert "it needs column timestamp" in why_not_comparable(small_engine.params.machine, challenger, rows)
+
+
+@pytest.fixture
+def sampled_champion(small_pump):
+    """A champion that was trained on a few rows from the first half of the held-out time."""
+    test = small_pump.rows.test.sort_values("timestamp")
+    some = test.iloc[: len(test) // 2 : 10]
+    return some["timestamp"].max(), BaselineModel(
+        version="3",
+        scorer=small_pump.scorer,
+        training_rows=np.sort(row_hashes(some["reading_id"])),
+        training_fingerprint="other",
+    )
+
+
+def split_by(params, by):
+    """The settings with another way of splitting."""
+    return params.model_copy(update={"split": params.split.model_copy(update={"by": by})})
+
+
+def test_in_a_split_by_time_a_champion_is_compared_on_rows_after_its_own_training_only(small_pump, sampled_champion):
+    until, champion = sampled_champion
+    rows, scorer = small_pump.rows, small_pump.scorer
+    probabilities = scorer.probabilities(rows.test)
+    arguments = (champion, rows.test, probabilities, scorer.decisions(probabilities), "new")
+    comparison = compare(*arguments, split_by(small_pump.params, "time"), rows.train, rows.events, rows.history)
+    assert comparison.rows == (rows.test["timestamp"] > until).sum()
+    by_group = compare(*arguments, split_by(small_pump.params, "group"), rows.train, rows.events, rows.history)
+    assert by_group.seen_rows == len(champion.training_rows)
+
+
+def test_a_champion_of_other_rows_is_compared_on_all_of_them(small_pump, sampled_champion):
+    _, champion = sampled_champion
+    other = replace(champion, training_rows=np.empty(0, dtype=np.uint64))
+    machine, rows = small_pump.params.machine, small_pump.rows
+    read = read_rows(other, machine, machine, rows.test, rows.train, rows.events, rows.history, by_time=True)
+    assert not read.seen.any()

@@ -178,6 +178,14 @@ def test_a_horizon_that_was_not_observed_to_its_end_is_censored_unless_the_machi
     assert labels([18], [19])[0].tolist() == [FAILS]
 
 
+def test_a_failure_before_the_first_reading_labels_nothing_but_readings_shortly_after_it():
+    found, following = labels([5, 6, 9, 12], [2, 4], horizon=3, ignore_after=2)
+    assert found.tolist() == [AFTER_FAILURE, DOES_NOT_FAIL, DOES_NOT_FAIL, CENSORED]
+    assert following.tolist() == [-1, -1, -1, -1]
+    without = labels([5, 6, 9, 12], [], horizon=3)[0].tolist()
+    assert without == [DOES_NOT_FAIL, DOES_NOT_FAIL, DOES_NOT_FAIL, CENSORED]
+
+
 def test_each_machine_has_its_own_failures():
     own = np.array([1, 5, 1, 5], dtype=np.int64)
     found, following = horizon_labels(own, np.array([0, 2, 4]), np.array([6]), np.array([0, 0, 1]), 2, 0)

@@ -8,9 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from predictive_maintenance.evaluation.mode_scores import ModeAccuracy, ModeScores
 from predictive_maintenance.reporting.chart_style import save_png
 from predictive_maintenance.reporting.event_charts import event_charts
-from predictive_maintenance.reporting.event_tables import event_metrics, event_sentences, events_table, plain_events
+from predictive_maintenance.reporting.event_tables import (
+    event_metrics,
+    event_sentences,
+    events_table,
+    horizon_table,
+    mode_accuracy_table,
+    plain_events,
+)
 from predictive_maintenance.reporting.report import report_sections
 from predictive_maintenance.reporting.results import exported_metrics
 
@@ -62,7 +70,8 @@ def test_the_rules_are_in_words(engine_events):
     assert text == (
         "An alarm opens at a positive decision, closes after 1 negative one. A failure is caught if an alarm was open within "
         "24 h before it. An alarm that stays open is a false alarm for each 24 h without a failure in reach. Intervals of 95% "
-        "from 1,000 bootstrap samples of machines."
+        "from 1,000 bootstrap samples of machines. The second table judges the same decisions and alarms as if failures within a "
+        "part of the horizon were to be predicted: a decision before that is then a false one."
     )
     lead = replace(engine_events.rules.horizon, text="6 h", length=6 * 3.6e9)
     ahead = replace(engine_events, rules=replace(engine_events.rules, min_lead=lead))
@@ -113,3 +122,55 @@ def test_the_timelines_are_drawn_and_left_out_without_machines(engine_events, tm
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in ("lead_times", "alarm_timelines"))
     assert len(charts["alarm_timelines"].to_dict()["vconcat"]) == len(engine_events.timelines)
     assert list(event_charts(replace(engine_events, timelines=()), 0.5)) == ["lead_times"]
+
+
+@pytest.fixture
+def events_with_modes(engine_events):
+    at_alarm = ModeAccuracy(
+        failures=10,
+        correct=7,
+        low=0.4,
+        high=0.89,
+        usual_mode="Seal failure",
+        usual=6,
+        by_mode=(("Seal failure", 6, 5), ("Bearing failure", 4, 2)),
+    )
+    nothing = ModeAccuracy(
+        failures=0, correct=0, low=math.nan, high=math.nan, usual_mode="Seal failure", usual=0, by_mode=()
+    )
+    return replace(engine_events, modes=ModeScores(at_alarm=at_alarm, at_failure=nothing))
+
+
+def test_the_table_by_horizon_has_a_row_for_each_part_of_it(engine_events):
+    headers, rows = horizon_table(engine_events)
+    assert headers[0] == "Ahead, h"
+    assert [row[0] for row in rows] == ["6", "12", "18", "24"]
+    last = engine_events.horizons[-1]
+    assert rows[-1][1] == f"{last.rows:,}"
+    assert rows[-1][2].startswith(f"{last.recall.value:.3f}")
+    assert f"{last.precision.value:.3f} [{last.precision.low:.3f}, {last.precision.high:.3f}]" == rows[-1][3]
+
+
+def test_the_table_of_modes_has_the_share_with_its_interval_beside_the_usual_mode(events_with_modes):
+    headers, rows = mode_accuracy_table(events_with_modes.modes)
+    assert headers[-2:] == ["Seal failure", "Bearing failure"]
+    assert rows[0][1:] == ["0.700 [0.400, 0.890]; 7 of 10", "6 of 10 (Seal failure)", "5 of 6", "2 of 4"]
+    assert rows[1][1:] == ["no failure", "0 of 0 (Seal failure)", "0 of 0", "0 of 0"]
+
+
+def test_the_report_and_the_results_have_both_tables(run, events_with_modes):
+    run.evaluation = replace(run.evaluation, events=events_with_modes)
+    text = "\n".join(report_sections(run, [], None))
+    assert "Readings with a failure within it" in text
+    assert "When the alarm opens, caught failures" in text
+    exported = json.loads(json.dumps(exported_metrics(run.evaluation)))
+    assert [part["ahead_hours"] for part in exported["by_horizon"]] == [6, 12, 18, 24]
+    assert exported["failure_modes"]["at_alarm"] == {
+        "failures": 10, "correct": 7, "usual_mode_correct": 6, "value": 0.7, "low": 0.4, "high": 0.89,
+    }  # fmt: skip
+    assert exported["failure_modes"]["at_last_reading"]["value"] is None
+
+
+def test_without_modes_there_is_no_table_of_them(run_of_alarms):
+    assert "When the alarm opens, caught failures" not in "\n".join(report_sections(run_of_alarms, [], None))
+    assert "failure_modes" not in exported_metrics(run_of_alarms.evaluation)

@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from predictive_maintenance.errors import DataError, ModelError
 from predictive_maintenance.history.features import complete
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import GOLDEN_FILE, SPEC_FILE
+from predictive_maintenance.tracking.packaging import package_version
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,54 @@ def test_without_events_a_reading_is_one_before_any_event(small_pump, table):
 def test_an_unknown_table_of_events_is_an_error(small_pump, table):
     with pytest.raises(DataError, match="the test pump has no table 'error'; did you mean 'errors'"):
         small_pump.scorer.probabilities(table, {"error": {}})
+
+
+@pytest.fixture(scope="module")
+def plain_mlflow(small_pump, tmp_path_factory):
+    """The version as plain MLflow loads it."""
+    example = small_pump.rows.test.head(5)
+    folder = package_version(small_pump.files, example, tmp_path_factory.mktemp("version"))
+    return mlflow.pyfunc.load_model(str(folder))
+
+
+def as_json(events):
+    """Events as the API takes them."""
+    return json.dumps(
+        {
+            name: table.assign(timestamp=table["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")).to_dict("records")
+            for name, table in events.items()
+        }
+    )
+
+
+def test_mlflow_alone_with_events_gives_the_same_probabilities(small_pump, table, plain_mlflow):
+    answer = plain_mlflow.predict(table, params={"events": as_json(_used(small_pump))})
+    expected = small_pump.scorer.probabilities(table, _used(small_pump))
+    assert answer["failure_probability"].to_numpy().tobytes() == expected.tobytes()
+    without = plain_mlflow.predict(table)["failure_probability"]
+    assert without.to_numpy().tobytes() == small_pump.scorer.probabilities(table).tobytes()
+    assert (without != answer["failure_probability"]).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "events: is not JSON"),
+        ("[]", "events: is not an object of lists of events"),
+        ('{"errors": {}}', "events: is not an object of lists of events"),
+        ('{"errors": [1]}', "events: errors: event 1 is not an object of machine_id, timestamp, type"),
+        ('{"errors": [{"timestamp": "2024-01-01", "type": "low flow"}]}', "event 1 is not an object of machine_id"),
+        ('{"error": []}', "the test pump has no table 'error'; did you mean 'errors'"),
+        (
+            '{"errors": [{"machine_id": "P1", "timestamp": "soon", "type": "low flow"}]}',
+            "events: errors: .* is not a time",
+        ),
+        ('{"errors": [{"machine_id": "P1", "timestamp": "2024-01-01", "type": "?"}]}', "'\\?' is not one of low flow"),
+    ],
+)
+def test_wrong_events_in_mlflow_are_named(table, plain_mlflow, text, message):
+    with pytest.raises(Exception, match=message):
+        plain_mlflow.predict(table, params={"events": text})
 
 
 def test_the_golden_rows_have_the_events_that_they_depend_on_and_no_more(small_pump):

@@ -229,6 +229,22 @@ def test_alarms_are_saved_closed_and_listed(store):
     assert store.past("pump", "c", beginning=0, most=9) == ([], [])
 
 
+def test_the_last_event_of_each_type_stays_with_the_readings_of_its_machine(store):
+    add(store, "E1", reading(1, received=300))
+    add(store, "E2", reading(1, received=100))
+    happened = [Event("errors", 1, "x"), Event("errors", 2, "x"), Event("errors", 1, "y"), Event("service", 1, "x")]
+    with store.writing() as transaction:
+        machines = transaction.machines("engine", ["E1", "E2"])
+        for machine in machines.values():
+            transaction.add_events(machine, happened, received=100)
+    with store.writing() as transaction:
+        transaction.remove_received_before(200)
+    kept = store.past("engine", "E1", beginning=0, most=9)[1]
+    assert set(kept) == {*happened[1:]}
+    assert store.machine("engine", "E2", most=9) is None
+    assert store.past("engine", "E2", beginning=0, most=9)[1] == []
+
+
 def test_a_machine_with_events_alone_is_not_removed(store):
     with store.writing() as transaction:
         machine = transaction.machines("pump", ["a"])["a"]

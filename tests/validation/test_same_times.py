@@ -1,4 +1,4 @@
-"""Readings of machines over time: two of one machine at the same time, and rows without machine or time."""
+"""Readings of machines over time: two of one machine at the same time, rows without machine or time, times in the future."""
 
 import pandas as pd
 import pytest
@@ -60,3 +60,25 @@ def test_a_row_without_a_time_is_in_quarantine(cleaned, readings):
 def test_a_file_without_machine_or_time_is_refused(cleaned, readings, column):
     with pytest.raises(SourceError, match=column):
         cleaned(readings.drop(columns=column))
+
+
+def test_a_reading_more_than_a_day_in_the_future_is_in_quarantine(cleaned, readings):
+    wrong = readings.copy()
+    wrong.loc[3, "timestamp"] = pd.Timestamp("2999-01-01", tz="UTC")
+    result = cleaned(wrong)
+    assert (len(result.frame), result.quarantined_rows) == (len(readings) - 1, 1)
+    assert result.quarantine[["column", "reason"]].to_numpy().tolist() == [["timestamp", "in the future"]]
+
+
+def test_a_clock_that_jumped_back_gives_late_readings_in_the_order_of_their_times(cleaned, readings):
+    jumped = readings.copy()
+    last = jumped[jumped["machine_id"] == jumped["machine_id"][0]].index[-1]
+    jumped.loc[last, "timestamp"] -= pd.Timedelta("3h") + pd.Timedelta("7min")
+    result = cleaned(jumped)
+    assert result.quarantined_rows == 0
+    ordered = cleaned(jumped.sample(frac=1, random_state=2))
+    key = ["machine_id", "timestamp"]
+    pd.testing.assert_frame_equal(
+        result.frame.sort_values(key)[[*key, "heat"]].reset_index(drop=True),
+        ordered.frame.sort_values(key)[[*key, "heat"]].reset_index(drop=True),
+    )
