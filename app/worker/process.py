@@ -1,12 +1,12 @@
 """The worker process as the service sees it: start, send a batch and receive its answer, end. All calls block."""
 
-import os
-import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
+from pathlib import Path
 
 from ..child_process import child_environment
 from .messages import OUT_OF_MEMORY, Job, Result, receive, send
@@ -14,9 +14,8 @@ from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _STANDARD_ERROR = 2
-_POLL_SECONDS = 0.005
+_SAMPLE_SECONDS = 0.02
 _MOST_OF_LIMIT = 0.8
-_MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 _OUT_OF_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGKILL)
 """C++ libraries abort if an allocation fails, and the kernel kills a process if the container's memory is used up."""
 _ENVIRONMENT = {
@@ -60,8 +59,7 @@ class WorkerProcess:
     def __init__(self, memory_mib: int) -> None:
         """Start the process. Raises WorkerEndedError if it ends while it starts."""
         self._memory_mib = memory_mib
-        # A new process inherits the peak of the process that starts it, so that only a higher peak is its own.
-        self._inherited_peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_PER_MIB
+        self._peak_mib = 0.0
         self._connection, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  no part of the command comes from a request
@@ -91,6 +89,7 @@ class WorkerProcess:
         self.batches += 1
         try:
             send(self._connection, job, body)
+            self._watch_memory()
             return receive(self._connection, Result)
         except (OSError, EOFError):
             raise self._end() from None
@@ -108,24 +107,23 @@ class WorkerProcess:
         """The error of a process that has ended, after its end."""
         self.has_ended = True
         self._connection.close()
-        end = time.monotonic() + _END_SECONDS
-        while (found := self._wait(os.WNOHANG)) is None and time.monotonic() < end:
-            time.sleep(_POLL_SECONDS)
-        if found is None:
-            self._process.kill()
-            found = self._wait(0)
-        code, peak_mib = found or (self._process.wait(), 0.0)
-        return WorkerEndedError(code, peak_mib > max(_MOST_OF_LIMIT * self._memory_mib, self._inherited_peak_mib))
-
-    def _wait(self, options: int) -> tuple[int, float] | None:
-        """The return code and the peak of the resident memory in MiB (Popen has no memory); None if the process runs."""
-        if self._process.returncode is not None:
-            return self._process.returncode, 0.0
         try:
-            pid, status, usage = os.wait4(self._process.pid, options)
-        except ChildProcessError:  # Popen has waited for it
-            return self._process.wait(), 0.0
-        if not pid:
-            return None
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        return self._process.returncode, usage.ru_maxrss / _MAXRSS_PER_MIB
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        return WorkerEndedError(code, self._peak_mib > _MOST_OF_LIMIT * self._memory_mib)
+
+    def _watch_memory(self) -> None:
+        """Note the peak of the process's memory until it answers or ends. What the kernel reports at its end includes its parent's."""
+        while not select.select([self._connection], [], [], _SAMPLE_SECONDS)[0]:
+            self._peak_mib = max(self._peak_mib, _peak_mib(self.pid))
+
+
+def _peak_mib(pid: int) -> float:
+    """The peak of a process's resident memory; 0 where the system does not say it."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -264,18 +265,16 @@ def test_the_service_and_its_worker_process_end_on_a_signal(serve):
         assert not is_running(worker)
 
 
-def test_a_process_that_crashes_after_it_used_most_of_its_memory_has_too_little():
+@pytest.mark.parametrize(
+    ("memory_mib", "at_limit"), [(512, False), (20, True)]
+)  # a process needs about 60 MiB to start
+def test_a_process_that_crashes_has_too_little_memory_only_if_it_used_most_of_its_limit(memory_mib, at_limit):
+    memory = bytearray(b"x") * (600 * 2**20)  # the memory of the process that starts it does not count
     process = WorkerProcess(512)
-    process._memory_mib, process._inherited_peak_mib = 20, 0  # a process needs about 60 MiB to start
-    os.kill(process.pid, signal.SIGSEGV)
-    assert process._end().is_out_of_memory
-
-
-def test_a_process_that_crashes_far_from_its_limit_does_not_take_the_memory_of_its_parent_for_its_own():
-    memory = bytearray(b"x") * (256 * 2**20)
-    process = WorkerProcess(160)
     del memory
-    os.kill(process.pid, signal.SIGSEGV)
+    process._memory_mib = memory_mib
+    threading.Timer(0.5, os.kill, (process.pid, signal.SIGSEGV)).start()
+    process._watch_memory()
     error = process._end()
     assert error.return_code == -signal.SIGSEGV
-    assert not error.is_out_of_memory
+    assert error.is_out_of_memory is at_limit

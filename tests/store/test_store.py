@@ -236,7 +236,7 @@ def test_the_last_event_of_each_type_stays_with_the_readings_of_its_machine(stor
     with store.writing() as transaction:
         machines = transaction.machines("engine", ["E1", "E2"])
         for machine in machines.values():
-            transaction.add_events(machine, happened, received=100)
+            transaction.add_events({machine: happened}, received=100)
     with store.writing() as transaction:
         transaction.remove_received_before(200)
     kept = store.past("engine", "E1", beginning=0, most=9)[1]
