@@ -14,7 +14,7 @@ from .messages import OUT_OF_MEMORY, Job, Result, receive, send
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _STANDARD_ERROR = 2
-_SAMPLE_SECONDS = 0.02
+_SAMPLE_MILLISECONDS = 20
 _MOST_OF_LIMIT = 0.8
 _OUT_OF_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGKILL)
 """C++ libraries abort if an allocation fails, and the kernel kills a process if the container's memory is used up."""
@@ -115,8 +115,10 @@ class WorkerProcess:
         return WorkerEndedError(code, self._peak_mib > _MOST_OF_LIMIT * self._memory_mib)
 
     def _watch_memory(self) -> None:
-        """Note the peak of the process's memory until it answers or ends. What the kernel reports at its end includes its parent's."""
-        while not select.select([self._connection], [], [], _SAMPLE_SECONDS)[0]:
+        """Note the peak of the process's memory until it answers or ends. What the kernel says at its end includes its parent's."""
+        answer = select.poll()  # select.select takes no descriptor above 1,023
+        answer.register(self._connection, select.POLLIN)
+        while not answer.poll(_SAMPLE_MILLISECONDS):
             self._peak_mib = max(self._peak_mib, _peak_mib(self.pid))
 
 
