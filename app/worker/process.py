@@ -115,7 +115,10 @@ class WorkerProcess:
         return WorkerEndedError(code, self._peak_mib > _MOST_OF_LIMIT * self._memory_mib)
 
     def _watch_memory(self) -> None:
-        """Note the peak of the process's memory until it answers or ends. What the kernel says at its end includes its parent's."""
+        """Note the peak of the process's memory until it answers or ends.
+
+        The peak that the kernel reports after the end includes the memory of the process that started it.
+        """
         answer = select.poll()  # select.select takes no descriptor above 1,023
         answer.register(self._connection, select.POLLIN)
         while not answer.poll(_SAMPLE_MILLISECONDS):
