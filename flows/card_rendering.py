@@ -14,7 +14,9 @@ from metaflow.plugins.cards.card_cli import card
 from metaflow.plugins.cards.card_creator import CardCreator
 
 
-def _create_card(creator: CardCreator, command: Sequence[str], *args: Any, **kwargs: Any) -> tuple[bytes, bool]:
+def _create_card(
+    creator: CardCreator, command: Sequence[str], card_uuid: str, env: Any, wait: bool = True, timeout: Any = None
+) -> tuple[bytes, bool]:
     """Execute `card create` of the command line in this process. Returns (output, whether it failed) as Metaflow does."""
     arguments = list(command[command.index("create") :])
     # Metaflow's limit is an alarm of the process, which would replace that of the step's own @timeout.
@@ -26,7 +28,8 @@ def _create_card(creator: CardCreator, command: Sequence[str], *args: Any, **kwa
     try:
         card.main(arguments, obj=state, standalone_mode=False)
     except Exception as error:  # noqa: BLE001  a step does not fail because of its card, and Metaflow logs the error
-        return "".join(traceback.format_exception_only(error)).encode(), True
+        # Updates during the step, for which Metaflow does not wait, are not reported.
+        return "".join(traceback.format_exception_only(error)).encode(), wait
     return b"", False
 
 

@@ -1,5 +1,6 @@
 """Train, evaluate and promote a machine-failure classifier: python flows/train_flow.py run --help"""
 
+import process_exit  # first, so that it runs last when the process ends
 from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_folder
 
 # isort: split
@@ -169,12 +170,21 @@ class TrainFlow(FlowSpec):
     @step
     def select(self, inputs):
         """Take the candidate with the better out-of-fold PR-AUC."""
-        first = inputs[0]
-        self.merge_artifacts(inputs, include=["ingested"])  # for `export`; passes it on without loading it
-        self.params, self.commit, self.mlflow_run_id = first.params, first.commit, first.mlflow_run_id
-        self.flow_run, self.rows, self.cleaned, self.records = first.flow_run, first.rows, first.cleaned, first.records
-        self.candidate_scores = {branch.trained.algorithm: branch.out_of_fold for branch in inputs}
-        self.trained = max(inputs, key=lambda branch: branch.out_of_fold["pr_auc"].value).trained
+        best = max(inputs, key=lambda branch: branch.out_of_fold["pr_auc"].value)
+        # This passes them on without loading them: the rows may be many, and the model imports its library.
+        passed_on = [
+            "params",
+            "flow_run",
+            "commit",
+            "mlflow_run_id",
+            "records",
+            "ingested",
+            "cleaned",
+            "rows",
+            "trained",
+        ]
+        self.merge_artifacts([best], include=passed_on)
+        self.candidate_scores = {branch.input: branch.out_of_fold for branch in inputs}
         for algorithm, scores in self.candidate_scores.items():
             print(f"{algorithm}: out-of-fold PR-AUC {scores['pr_auc'].value:.3f}, F1 {scores['f1'].value:.3f}")
         self.next(self.evaluate)
@@ -230,5 +240,5 @@ if __name__ == "__main__":
     if LAUNCHER_VARIABLE not in os.environ:  # not in the process of each step
         warn_of_unknown_variables()
     check_results_folder()
-    with exit_code_of_permanent_errors():
+    with process_exit.exit_without_cleanup(), exit_code_of_permanent_errors():
         TrainFlow()

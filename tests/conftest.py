@@ -48,7 +48,8 @@ AI4I = Path(os.environ.get("PDM_AI4I_CSV", REPOSITORY / "data" / "raw" / "ai4i20
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slowest files first, so that the workers of pytest-xdist, which take whole files, finish together."""
-    slow = {item.path for item in items if any(item.get_closest_marker(name) for name in ("flow", "environment"))}
+    marks = ("flow", "environment", "containers", "browser")
+    slow = {item.path for item in items if any(item.get_closest_marker(name) for name in marks)}
     items.sort(key=lambda item: item.path not in slow)
 
 

@@ -23,6 +23,7 @@ from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
 from tests.fixtures.servers import MlflowServer, Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
+from tests.shared_folders import shared_folder, shared_lock
 
 from .containers import Engine
 
@@ -212,8 +213,26 @@ def trusting(certificates: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def images() -> Iterator[Engine]:
-    """The engine with both images. Containers are removed after the module's tests."""
+def steady_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For tests with a browser and tests that create networks of containers, which exclude each other.
+
+    Chromium aborts its requests while a network interface is added or removed.
+    """
+    with shared_lock(tmp_path_factory, "network"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The engine of this machine, with both images, built once for all workers."""
     engine = Engine.found()
-    yield engine
-    engine.stop_all()
+    shared_folder(tmp_path_factory, "images", lambda _: engine.build_images())
+    return engine
+
+
+@pytest.fixture(scope="module")
+def images(engine: Engine) -> Iterator[Engine]:
+    """The engine with both images. Containers are removed after the module's tests."""
+    images = Engine(engine.command)
+    yield images
+    images.stop_all()

@@ -6,7 +6,6 @@ import subprocess
 import time
 import uuid
 from dataclasses import dataclass, field
-from functools import cache
 
 import pytest
 
@@ -20,14 +19,6 @@ NO_NAMES = (
 )
 
 
-@cache
-def build_images(command: str) -> None:
-    """Build both images, once per test session."""
-    make = ["make", "image", f"CONTAINER_ENGINE={command}"]
-    done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-
-
 @dataclass(frozen=True)
 class Engine:
     """docker or podman. `names` are the containers to remove."""
@@ -37,12 +28,17 @@ class Engine:
 
     @classmethod
     def found(cls) -> "Engine":
-        """The engine of this machine, with both images built. The test fails if no engine answers."""
+        """The engine of this machine. The test fails if none answers."""
         command = os.environ.get("CONTAINER_ENGINE") or shutil.which("docker") or shutil.which("podman")
         if command is None or subprocess.run([command, "info"], capture_output=True).returncode:
             pytest.fail("no container engine answers: start docker or podman, or run `make test`, which needs none")
-        build_images(command)
         return cls(command)
+
+    def build_images(self) -> None:
+        """Build both images. Layers that are already built are kept."""
+        make = ["make", "image", f"CONTAINER_ENGINE={self.command}"]
+        done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
     def __call__(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([self.command, *arguments], capture_output=True, text=True, timeout=timeout)
@@ -72,7 +68,8 @@ class Engine:
 
         The word `ended` shows that the script succeeded: podman behind docker's command line reports 0 for any `run --rm`.
         """
-        output, ended, _ = self("run", "--rm", image, "sh", "-ec", f"{script}\necho ended").stdout.rpartition("ended\n")
+        command = ("run", "--rm", "--network", "host", image, "sh", "-ec", f"{script}\necho ended")
+        output, ended, _ = self(*command).stdout.rpartition("ended\n")
         assert ended, f"the script failed: {script}"
         return output
 

@@ -13,7 +13,7 @@ from tests.fixtures.servers import wait_for
 from tests.paths import REPOSITORY
 
 from .conftest import trusting
-from .containers import NO_NAMES, Engine
+from .containers import NO_NAMES
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 READING = {
@@ -23,9 +23,9 @@ READING = {
 
 
 @pytest.fixture
-def compose():
+def compose(engine, steady_network):
     """Run a command of docker compose, or of podman-compose without docker. Containers and volumes are removed at the end."""
-    if not Engine.found().resolves_names():
+    if not engine.resolves_names():
         pytest.fail(NO_NAMES)
     if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         command = ["docker", "compose"]

@@ -70,7 +70,7 @@ def registered(mlflow_server, small, small_forest, params):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(steady_network):
     if not CHROMIUM.is_file():
         pytest.fail(f"Chromium not found at {CHROMIUM}: run apt-get install chromium, or set PDM_CHROMIUM")
     with sync_playwright() as playwright:
@@ -151,11 +151,12 @@ def wait_until_drawn(page: Page) -> None:
     page.wait_for_timeout(700)
 
 
-def fits_the_width(page: Page) -> bool:
-    """Return whether no element extends beyond the right edge. A wide table scrolls horizontally inside the page."""
-    return page.evaluate(
+def expect_to_fit_the_width(page: Page) -> None:
+    """Wait until no element extends beyond the right edge. A wide table scrolls horizontally inside the page."""
+    page.wait_for_function(
         "[...document.querySelectorAll('h1, p, table, canvas, input, button')]"
-        ".every(part => part.getBoundingClientRect().right <= innerWidth + 1)"
+        ".every(part => part.getBoundingClientRect().right <= innerWidth + 1)",
+        timeout=10_000,
     )
 
 
@@ -168,7 +169,7 @@ def test_every_page_fits_the_screen_and_requests_nothing_from_other_hosts(dashbo
         expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
         wait_until_drawn(page)
         assert page.get_by_test_id("stException").count() == 0
-        assert fits_the_width(page)
+        expect_to_fit_the_width(page)
         save_screenshot(page, f"{path}-{size}-{scheme}")
         page.close()
 
@@ -241,7 +242,7 @@ def test_readings_that_are_posted_appear_on_the_fleet_and_on_the_page_of_their_m
     expect(page.get_by_text("12 readings in the store")).to_be_visible()
     table = page.get_by_test_id("stDataFrame")
     wait_until_drawn(page)
-    assert fits_the_width(page)
+    expect_to_fit_the_width(page)
     save_screenshot(page, "fleet-stored")
     box = table.bounding_box()
     page.mouse.click(box["x"] + 60, box["y"] + 52)
@@ -250,7 +251,7 @@ def test_readings_that_are_posted_appear_on_the_fleet_and_on_the_page_of_their_m
     expect(page).to_have_url(re.compile("history.machine=engine"))
     expect(page.get_by_text("The latest 12 of 12 readings are shown.")).to_be_visible()
     wait_until_drawn(page)
-    assert fits_the_width(page)
+    expect_to_fit_the_width(page)
     save_screenshot(page, "history-stored")
     assert (
         httpx.post(f"{service.url}/readings", json=reading | {"timestamp": "2024-05-01T12:00:00Z"}).status_code == 200
