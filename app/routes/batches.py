@@ -63,10 +63,10 @@ async def keep_batch(
         return await run_job(request, model, structs.replace(job, store=store.options), body, held)
 
 
-async def keep_event_table(
+async def keep_in_batch_process(
     request: Request, model: ServedModel, body: bytes | bytearray, held: HeldBytes, media_type: str, table: str
 ) -> int:
-    """Keep the events of the table in `body` in the store, and return their number. Raises Problem if none is kept."""
+    """Keep the events in `body`, of one table or EVERY_TABLE, in the store, and return their number. Raises Problem."""
     service = get_service(request)
     job = _job(service, model, media_type, JSON, inputs=False, invocation=False)
     store = service.store.access

@@ -1,31 +1,22 @@
 """Events for the store, such as errors, maintenance and failures, and the alarms in it."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
-
-from predictive_maintenance.errors import DataError
-from predictive_maintenance.history.events import Events, check_events
-from predictive_maintenance.machine.machine import Machine
 
 from ..http.disconnect import run_while_connected
-from ..http.duplicate_keys import REASON as DUPLICATE_KEY
-from ..http.duplicate_keys import find_duplicate_keys
-from ..http.json_validation import json_problem
+from ..http.event_json import check_event_count, read_json_events
 from ..http.media_types import JSON, MEDIA_TYPES, request_media_type, response_media_type
 from ..http.request_body import read_body
 from ..problem_responses import ProblemDetails
-from ..problems import Problem, field_problem
-from ..schemas.events import EVENTS, as_events
+from ..problems import field_problem
 from ..schemas.machines import AlarmList, KeptEvents
-from ..schemas.reading import ReadingSchema
 from ..service import Service, get_service
-from ..serving.kept_events import EventsByMachine, event_faults, events_by_machine, keep_events
+from ..serving.kept_events import keep_events
 from ..worker.byte_budget import HeldBytes
-from .batches import keep_event_table
+from ..worker.messages import EVERY_TABLE
+from .batches import keep_in_batch_process
 from .machines import shown_alarm, time_key
 from .readings import CONFLICT, require_places
 from .store_answers import answer_from_store
@@ -37,12 +28,9 @@ router = APIRouter(tags=["store"])
 
 _MOST_ALARMS = 1_000
 _PAGE = "|"
-_MOST_EVENTS = 1_000
 _MOST_BYTES = 256 * 1024
-_VALUES_PER_EVENT = 5
-"""Machine, time and type, with some to spare. Errors of more values would take the time of other requests."""
-_SPARE_VALUES = 200
-"""Commas in the names of machines."""
+_FEW_EVENTS = 20
+"""Events that the service keeps itself: more take the time of other requests, and wait for the batches instead."""
 _ERRORS: dict[int | str, dict[str, Any]] = CONFLICT | {
     code: {"model": ProblemDetails} for code in (400, 401, 406, 413, 415, 422, 503, 504)
 }
@@ -68,11 +56,17 @@ async def events(
     if table is not None:
         raise field_problem([(None, "table", "is for CSV, Parquet and Arrow: JSON has events by table")])
     body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send events in parts, or as a table"))
-    _check_size(body)
+    check_event_count(body)
     model = service.served_model()
     require_places(model)
+    if body.count(b"{") > _FEW_EVENTS:
+        held = HeldBytes(service.batches.budget)
+        try:
+            return {"events": await keep_in_batch_process(request, model, body, held, JSON, EVERY_TABLE)}
+        finally:
+            held.release()
     machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
-    found = await run_while_connected(request, service.executor.run(_read, model.schema, body, skew))
+    found = await run_while_connected(request, service.executor.run(read_json_events, body, model.schema, skew))
     kept = service.store.write(lambda store: keep_events(store, machine, name, found))
     return {"events": await run_while_connected(request, kept)}
 
@@ -88,7 +82,7 @@ async def _keep_table(request: Request, service: Service, media_type: str, table
         if table is None or table not in known:
             reason = f"{table!r} is no table of events" if table else "is missing"
             raise field_problem([(None, "table", f"{reason}: name one in the address, {_choices(known)}")])
-        return {"events": await keep_event_table(request, model, body, held, media_type, table)}
+        return {"events": await keep_in_batch_process(request, model, body, held, media_type, table)}
     finally:
         held.release()
 
@@ -127,38 +121,3 @@ async def alarms(
 def _next_page(last: dict[str, Any]) -> str:
     """The time and the machine of the last alarm of a page: several alarms may have opened at the same time."""
     return f"{last['opened']}{_PAGE}{last['machine_id']}"
-
-
-def _check_size(body: bytes) -> None:
-    """Raise Problem for more events than one request may have, or more values than events have, before they are validated."""
-    objects, commas = body.count(b"{"), body.count(b",")
-    if objects > _MOST_EVENTS + 1 or commas > _VALUES_PER_EVENT * _MOST_EVENTS:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {_MOST_EVENTS:,} events: send them in parts"
-        )
-    if commas > _SPARE_VALUES + _VALUES_PER_EVENT * objects:
-        raise field_problem([(None, "", "has more values than its events have fields")])
-
-
-def _read(schema: ReadingSchema, body: bytes, max_skew_seconds: float) -> EventsByMachine:
-    """The events of each machine in `body`. Raises Problem for an invalid one. Takes too long for the event loop."""
-    try:
-        given = schema.kept.kept_events.validate_json(body)
-    except ValidationError as error:
-        raise json_problem(error, tuple(schema.machine.description.events)) from None
-    if duplicates := list(find_duplicate_keys(body)):
-        raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
-    return _by_machine(schema.machine, as_events(given, schema.machine), max_skew_seconds)
-
-
-def _by_machine(machine: Machine, given: Events, max_skew_seconds: float) -> EventsByMachine:
-    """The events of each machine. Raises Problem for an invalid one."""
-    try:
-        check_events(machine, given)
-    except DataError as error:
-        raise field_problem([(None, EVENTS, str(error).removeprefix(f"{EVENTS}: "))]) from None
-    for table, columns in given.items():
-        faults = event_faults(machine, columns, max_skew_seconds) if len(columns[machine.time_name]) else ()
-        if errors := [(None, f"{table}.{place}.{field}", reason) for place, field, reason in faults]:
-            raise field_problem(errors)
-    return events_by_machine(machine, given)

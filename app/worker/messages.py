@@ -13,11 +13,15 @@ _SIZES = struct.Struct("<QQ")
 _Header = TypeVar("_Header", bound=msgspec.Struct)
 
 
+EVERY_TABLE = "*"
+"""In place of a table: the events are JSON, by table."""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A batch to score; the payload is the request body.
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
-    With a `store`, it keeps the readings or, if `events` names a table, the events.
+    With a `store`, it keeps the readings or, if `events` names a table or EVERY_TABLE, the events.
     """
 
     folder: str

@@ -14,6 +14,7 @@ from predictive_maintenance.tracking.entities import ModelVersion
 from ..http.batch import Batch
 from ..http.batch_request import IDENTITY_COLUMNS, read_batch
 from ..http.batch_response import ScoredBatch, as_json, as_table, score_batch
+from ..http.event_json import read_json_events
 from ..http.event_table import read_events
 from ..http.invocation_bodies import as_batch, as_lines
 from ..http.media_types import JSON, JSON_LINES
@@ -23,7 +24,7 @@ from ..serving.kept_events import event_faults, events_by_machine, keep_events
 from ..serving.served_model import ServedModel
 from ..serving.store_access import StoreAccess, StoreOptions
 from .kept_batch import keep_batch
-from .messages import Failed, Job, Refused, Result, Scored, Stored, StoreFailed
+from .messages import EVERY_TABLE, Failed, Job, Refused, Result, Scored, Stored, StoreFailed
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.store import Store
@@ -92,11 +93,15 @@ class BatchScorer:
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 
     def _keep_events(self, job: Job, body: bytes, model: ServedModel, options: StoreOptions) -> Stored:
-        machine, limits = model.scorer.machine, body_limits(job.max_rows, job.max_table_bytes)
-        columns = read_events(body, job.media_type, limits, machine, job.events, job.aliases)
-        if errors := list(event_faults(machine, columns, options.max_clock_skew_seconds)):
-            raise field_problem(errors)
-        events = events_by_machine(machine, {job.events: columns})
+        machine, skew = model.scorer.machine, options.max_clock_skew_seconds
+        if job.events == EVERY_TABLE:
+            events = read_json_events(bytes(body), model.schema, skew)
+        else:
+            limits = body_limits(job.max_rows, job.max_table_bytes)
+            columns = read_events(body, job.media_type, limits, machine, job.events, job.aliases)
+            if errors := list(event_faults(machine, columns, skew)):
+                raise field_problem(errors)
+            events = events_by_machine(machine, {job.events: columns})
         return Stored(events=self._in_store(options, lambda store: keep_events(store, machine, job.model_name, events)))
 
     def _keep(

@@ -223,6 +223,27 @@ def test_an_invalid_event_is_named_and_nothing_is_kept(client, body, status, tex
 
 
 @pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"type": "motor"}, "failures.30.type"),
+        ({"timestamp": "2999-01-01T00:00:00Z"}, "s in the future"),
+        ({"machine_id": ""}, "failures.30.machine_id: is empty"),
+        ({"colour": 1}, "failures.30.colour"),
+    ],
+)
+def test_many_events_are_kept_and_refused_as_few_are(client, fault, text):
+    days = [f"2024-03-{day:02}T05:30:00Z" for day in range(1, 31)]
+    valid = [EVENT | {"timestamp": day} for day in days]
+    refused = client.post("/events", json={"failures": [*valid, EVENT | fault]})
+    assert refused.status_code == 422
+    assert text in refused.text
+    assert client.post("/readings", json=hot(0, timestamp="2024-02-01T00:00:00Z")).status_code == 200
+    assert client.get("/machines/P1").json()["events"] == []
+    assert client.post("/events", json={"failures": valid}).json() == {"events": 30}
+    assert len(client.get("/machines/P1?limit=100").json()["events"]) == 30
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'{"errors": [' + b"{}," * 2_000 + b"{}]}",
