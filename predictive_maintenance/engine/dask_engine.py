@@ -64,7 +64,7 @@ class DaskEngine:
 def open_cluster(address: str | None) -> Iterator[DaskEngine]:
     """The engine on the cluster at `address`; on new workers, one for each core of this machine, if it is None.
 
-    Raises EngineError if there is no such cluster, it has no worker, or a worker has another version of this package.
+    Raises EngineError if there is no such cluster, it has no worker, or one of its processes has another version of this package.
     """
     level = logging.getLogger("distributed").level
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors are raised, with a reason
@@ -74,7 +74,7 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
                 yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link)}")
             return
         with _connect(address) as client:
-            _check_workers(client, address)
+            _check_processes(client, address)
             yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link)}")
     finally:
         logging.getLogger("distributed").setLevel(level)
@@ -98,7 +98,7 @@ def _connect(address: str) -> Client:
         ) from None
 
 
-def _check_workers(client: Client, address: str) -> None:
+def _check_processes(client: Client, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
@@ -107,13 +107,22 @@ def _check_workers(client: Client, address: str) -> None:
         ) from None
     own = importlib.metadata.version(_PACKAGE)
     found = client.run(_version_of, _PACKAGE, on_error="return")
-    for worker, version in found.items():
+    versions = {f"worker {worker}": version for worker, version in found.items()}
+    # The scheduler reads the task graph.
+    for process, version in ({f"scheduler at {address}": _scheduler_version(client)} | versions).items():
         if isinstance(version, Exception):
-            raise EngineError(f"the Dask worker {worker} has no {_PACKAGE}: install version {own} of it there")
+            raise EngineError(f"the Dask {process} has no {_PACKAGE}: install version {own} of it there")
         if version != own:
             raise EngineError(
-                f"the Dask worker {worker} has version {version} of {_PACKAGE}, this is {own}: install {own} there"
+                f"the Dask {process} has version {version} of {_PACKAGE}, this is {own}: install {own} there"
             )
+
+
+def _scheduler_version(client: Client) -> str | Exception:
+    try:
+        return client.run_on_scheduler(_version_of, _PACKAGE)
+    except importlib.metadata.PackageNotFoundError as error:
+        return error
 
 
 # A function of the standard library, which a worker without this package can run, too.

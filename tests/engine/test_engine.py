@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from predictive_maintenance.engine import dask_engine
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess, open_engine
 from predictive_maintenance.errors import ConfigError, EngineError, SourceError
+from tests.paths import REPOSITORY
 
 
 def _power(exponent, base):
@@ -105,16 +107,18 @@ with open_engine() as engine:
 @contextmanager
 def _scheduler(tmp_path, workers):
     """The address of a scheduler with workers, each a process of its own, and the process of the scheduler."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}  # with the functions of this file
     command = [str(Path(sys.executable).with_name("dask"))]
     file = tmp_path / "scheduler.json"
     options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    processes = [subprocess.Popen([*command, "scheduler", *options], stderr=subprocess.DEVNULL)]
+    processes = [subprocess.Popen([*command, "scheduler", *options], stderr=subprocess.DEVNULL, env=environment)]
     try:
         while not (file.exists() and file.read_text().strip()):
             time.sleep(0.05)
         options = ["--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
         processes += [
-            subprocess.Popen([*command, "worker", *options], stderr=subprocess.DEVNULL) for _ in range(workers)
+            subprocess.Popen([*command, "worker", *options], stderr=subprocess.DEVNULL, env=environment)
+            for _ in range(workers)
         ]
         yield json.loads(file.read_text())["address"], processes[0]
     finally:
@@ -152,8 +156,25 @@ def test_a_scheduler_without_workers_is_an_error_that_says_what_to_start(tmp_pat
     assert f"has no worker: start one with `dask worker {address}`" in str(raised.value)
 
 
-def test_a_worker_with_another_version_of_the_package_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "99.0")
-    with _scheduler(tmp_path, workers=1) as (address, _), pytest.raises(EngineError) as raised, open_cluster(address):
-        pass
-    assert str(raised.value).endswith("of predictive-maintenance, this is 99.0: install 99.0 there")
+def test_a_cluster_with_another_version_of_the_package_is_refused(tmp_path, monkeypatch):
+    with _scheduler(tmp_path, workers=1) as (address, _):
+        monkeypatch.setattr(dask_engine, "_PACKAGE", "pytest")
+        with open_cluster(address):  # every process has the same version of it
+            pass
+        monkeypatch.setattr("importlib.metadata.version", lambda _: "99.0")
+        with (
+            pytest.raises(EngineError, match=r"scheduler at .* of pytest, this is 99\.0: install 99\.0 there"),
+            open_cluster(address),
+        ):
+            pass
+
+
+def test_a_cluster_without_the_package_is_refused(tmp_path, monkeypatch):
+    with _scheduler(tmp_path, workers=1) as (address, _):
+        monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
+        monkeypatch.setattr(dask_engine, "_PACKAGE", "no-such-package")
+        with (
+            pytest.raises(EngineError, match=r"has no no-such-package: install version 1\.0 of it there"),
+            open_cluster(address),
+        ):
+            pass
