@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -26,9 +27,9 @@ from .shared import (
 
 if TYPE_CHECKING:
     from ..config.params import Params
-    from ..inference.further_tables import FurtherTables
-    from ..inference.part_scoring import PartResult
+    from ..inference.part_scoring import PartResult, ScoringJob
     from ..ingestion.part_files import PartFile
+    from ..scorer.scoring import Scorer
     from ..tracking.model_registry import ModelRegistry
 
 _SHOWN_REASONS = 5
@@ -78,9 +79,6 @@ def score(
       predictive-maintenance score readings.csv --machine fleet --tables errors:errors.csv,machines:machines.csv
       predictive-maintenance score 's3://plant/telemetry/*.parquet' --output s3://plant/scored
     """
-    from ..config.sources import parse_tables
-    from ..inference.further_tables import read_further_tables
-
     several = _is_data_set(files, output)
     if several and output is None:
         raise click.UsageError("several files need --output FOLDER, in which each has a result with the same name")
@@ -90,19 +88,19 @@ def score(
     params = load_settings(params_file)
     registry = open_registry(params)
     version = version or _production_version(registry)
-    further = read_further_tables(parse_tables(tables or ""), registry.load_scorer(version).machine)
     if several:
-        _score_data_set(files, str(output), registry, version, params, further, overwrite)
+        job = _job(registry, version, params, str(output), tables or "", overwrite)
+        _score_data_set(files, job)
     else:
-        _score_file(Path(files[0]), target, registry, version, params, further)
+        _score_file(Path(files[0]), target, registry.load_scorer(version), version, params, tables or "")
 
 
-def _score_file(
-    file: Path, output: Path, registry: ModelRegistry, version: str, params: Params, further: FurtherTables
-) -> None:
+def _score_file(file: Path, output: Path, scorer: Scorer, version: str, params: Params, tables: str) -> None:
+    from ..config.sources import parse_tables
     from ..inference.files import score_file
+    from ..inference.further_tables import read_further_tables
 
-    scorer = registry.load_scorer(version)
+    further = read_further_tables(parse_tables(tables), scorer.machine)
     with _RowCounter() as counter:
         scored = score_file(file, output, scorer, version, params.columns.aliases, counter, further)
     click.echo(
@@ -118,31 +116,32 @@ def _score_file(
         sys.exit(1)
 
 
-def _score_data_set(
-    files: Sequence[str],
-    output: str,
-    registry: ModelRegistry,
-    version: str,
-    params: Params,
-    further: FurtherTables,
-    overwrite: bool,
-) -> None:
-    from ..config.uris import redact
-    from ..engine.engine import open_engine
-    from ..inference.part_scoring import ScoringJob, score_parts
-    from ..ingestion.part_files import list_parts
+def _job(
+    registry: ModelRegistry, version: str, params: Params, output: str, tables: str, overwrite: bool
+) -> ScoringJob:
+    from ..config.sources import parse_tables
+    from ..inference.further_tables import read_further_tables
+    from ..inference.part_scoring import ScoringJob
 
-    parts = list_parts(files)
     job = ScoringJob(
         model_files=registry.scorer_files(version),
         version=version,
         aliases=params.columns.aliases,
         output=output,
-        tables=further,
         overwrite=overwrite,
     )
+    return replace(job, tables=read_further_tables(parse_tables(tables), job.scorer.machine))
+
+
+def _score_data_set(files: Sequence[str], job: ScoringJob) -> None:
+    from ..config.uris import redact
+    from ..engine.engine import open_engine
+    from ..inference.part_scoring import score_parts
+    from ..ingestion.part_files import list_parts
+
+    parts = list_parts(files)
     with open_engine() as engine:
-        click.echo(f"{count(len(parts), 'file')} to score with version {version}, by {engine.description}")
+        click.echo(f"{count(len(parts), 'file')} to score with version {job.version}, by {engine.description}")
         scored = score_parts(parts, job, engine, _PartCounter(len(parts)))
     former = f", {count(scored.former, 'file')} of them by a former run" if scored.former else ""
     click.echo(
@@ -150,8 +149,8 @@ def _score_data_set(
         f"{scored.rejected:,} rejected"
     )
     print_reasons(scored.reasons.most_common(_SHOWN_REASONS))
-    _print_some([f"warning: {warning}" for warning in (*further.warnings, *scored.warnings)], "warning")
-    click.echo(f"written to {redact(output)}")
+    _print_some([f"warning: {warning}" for warning in (*job.tables.warnings, *scored.warnings)], "warning")
+    click.echo(f"written to {redact(job.output)}")
     if scored.errors:
         _print_some([f"{name}: not scored: {error}" for name, error in sorted(scored.errors.items())], "file")
         click.echo(f"{count(len(scored.errors), 'file')} not scored: mend them and run the command again", err=True)

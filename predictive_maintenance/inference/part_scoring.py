@@ -213,7 +213,7 @@ def _score(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult:
             alarms=scored.alarms,
             rejected=scored.rejected,
             reasons=[(column, reason, cells) for (column, reason), cells in scored.reasons.items()],
-            warnings=list(scored.warnings),
+            warnings=[warning for warning in scored.warnings if warning not in job.tables.warnings],
         )
         # A process that ends between the two steps leaves a result that the next run recognises as its own.
         _put_record(output, record_name, msgspec.structs.replace(result, finished=False), Path(folder))

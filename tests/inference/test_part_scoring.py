@@ -118,12 +118,21 @@ def test_features_from_events_and_attributes_are_those_of_the_whole_table(small_
     pattern = write(pd.read_csv(tmp_path / "table.csv", parse_dates=["timestamp"]), by_day)
     scored = score_parts(list_parts([pattern]), job(small_pump, further), InProcess())
     assert scored.parts > 3
+    assert scored.warnings == []
     columns = ["machine_id", "timestamp", "failure_probability", "rejected"]
     found, whole = (
         frame[columns].assign(timestamp=pd.to_datetime(frame["timestamp"])).sort_values(columns[:2], ignore_index=True)
         for frame in (read(tmp_path / "scored"), pd.read_csv(tmp_path / "whole.csv"))
     )
     pd.testing.assert_frame_equal(found, whole, check_exact=True)
+
+
+def test_what_a_missing_table_means_is_not_repeated_for_each_file(small_pump, write, job):
+    further = read_further_tables((), small_pump.scorer.machine)
+    assert any("errors" in warning for warning in further.warnings)
+    readings = pump_tables(pumps=2, hours=60, seed=9)["readings"].assign(make="A", age=3.0)
+    scored = score_parts(list_parts([write(readings, by_day)]), job(small_pump, further), InProcess())
+    assert (scored.errors, scored.warnings) == ({}, [])
 
 
 def test_a_cluster_gives_the_results_of_this_process(small_engine, table, write, job, tmp_path):
