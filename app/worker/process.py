@@ -31,8 +31,8 @@ _ENVIRONMENT = {
 class WorkerEndedError(Exception):
     """The process has ended without a result. Negative `return_code`: the signal that ended it.
 
-    A library that cannot allocate memory may abort the process, or crash, as msgspec does. `was_at_limit` is whether the process
-    had used most of the memory that it may use.
+    A library that cannot allocate memory may abort the process, crash, as msgspec does, or raise another error than MemoryError.
+    `was_at_limit` is whether the process had used most of the memory that it may use.
     """
 
     def __init__(self, return_code: int, was_at_limit: bool = False) -> None:
@@ -42,8 +42,7 @@ class WorkerEndedError(Exception):
     @property
     def is_out_of_memory(self) -> bool:
         """Whether the batch needs more memory than the process may use, for certain or most likely."""
-        crashed_at_limit = self.was_at_limit and self.return_code == -signal.SIGSEGV
-        return crashed_at_limit or self.return_code in (OUT_OF_MEMORY, *_OUT_OF_MEMORY_SIGNALS)
+        return self.was_at_limit or self.return_code in (OUT_OF_MEMORY, *_OUT_OF_MEMORY_SIGNALS)
 
     @property
     def reason(self) -> str:
