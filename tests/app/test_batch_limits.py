@@ -265,10 +265,10 @@ def test_the_service_and_its_worker_process_end_on_a_signal(serve):
         assert not is_running(worker)
 
 
-@pytest.mark.parametrize(
-    ("memory_mib", "at_limit"), [(512, False), (20, True)]
-)  # a process needs about 60 MiB to start
-def test_a_process_that_crashes_has_too_little_memory_only_if_it_used_most_of_its_limit(memory_mib, at_limit):
+# A process needs about 60 MiB to start.
+@pytest.mark.parametrize("end", [signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize(("memory_mib", "at_limit"), [(512, False), (20, True)])
+def test_a_process_that_ends_has_too_little_memory_only_if_it_used_most_of_its_limit(memory_mib, at_limit, end):
     memory = bytearray(b"x") * (600 * 2**20)  # the memory of the process that starts it does not count
     process = WorkerProcess(512)
     del memory
