@@ -52,8 +52,8 @@ class DaskEngine:
             return future.result()
         except KilledWorker:
             raise EngineError(
-                f"{item}: the Dask workers that worked on it ended, four times: most likely it needs more memory than a worker "
-                "has. Use workers with more memory, or smaller parts"
+                f"{item}: the Dask workers that it was sent to ended, four times: most likely it, or what they did at the same "
+                "time, needs more memory than a worker has. Use workers with more memory, or smaller parts"
             ) from None
         except (CancelledError, OSError, TimeoutError) as error:
             text = f"the Dask cluster {self._where} is lost ({type(error).__name__}): {_RERUN}"
