@@ -28,7 +28,7 @@ class OpenAlarm(Schema):
     failure_probability: float = Field(examples=[0.93])
     failure_mode: str | None = Field(
         default=None,
-        description="Name of the likeliest failure mode in the description; null if the version cannot tell.",
+        description="Name of the likeliest failure mode in the description; null if the version has no model of the modes.",
         examples=["bearing_failure"],
     )
     failure_mode_probability: float | None = Field(

@@ -20,7 +20,7 @@ from .timelines import Timeline, sample_timelines
 class EventEvaluation:
     """Scores by failure event. `naive` are those of rules without a model, on the held-out machines.
 
-    `horizons` are scores on the held-out rows by horizon; `modes` is None for a version that cannot tell failure modes.
+    `horizons` are scores on the held-out rows by horizon; `modes` is None for a version without a model of the modes.
     """
 
     rules: EventRules
@@ -42,7 +42,7 @@ def evaluate_events(
 ) -> EventEvaluation | None:
     """Judge the alarms of `decisions` (n,) on the held-out rows, and those of the out-of-fold decisions on the training rows.
 
-    `scorer` tells the failure modes. None if the label has no horizon.
+    `scorer` predicts the failure modes. None if the label has no horizon.
     """
     rules = event_rules(params)
     if rules is None:

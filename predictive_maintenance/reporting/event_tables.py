@@ -40,7 +40,7 @@ def horizon_table(events: EventEvaluation) -> Table:
 
 
 def mode_accuracy_table(modes: ModeScores) -> Table:
-    """One row for when the mode is told: how often it is that of the failure."""
+    """A row for each time of prediction: the share of failures for which the predicted mode is right."""
     columns = {
         "When the alarm opens, caught failures": modes.at_alarm,
         "At the last reading before a failure": modes.at_failure,

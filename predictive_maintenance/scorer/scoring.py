@@ -145,7 +145,7 @@ class Scorer:
 
     @property
     def has_modes(self) -> bool:
-        """Whether the version can tell which failure mode is the likeliest."""
+        """Whether the version has a model of the failure modes."""
         return self._modes is not None
 
     def mode_probabilities(self, columns: Columns, events: Events = NO_EVENTS) -> npt.NDArray[np.float64]:
