@@ -25,6 +25,7 @@ from .schemas.reading import ReadingSchema
 from .service import Service
 from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
+from .serving.long_lived import exclude_from_collection
 from .serving.model_cache import ModelCache
 from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
@@ -155,6 +156,7 @@ def _lifespan(
         )
         app.state.service = service
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
+        exclude_from_collection("start")
         yield
         watcher.stop()
         service.executor.close()

@@ -12,6 +12,8 @@ from msgspec import structs
 
 from predictive_maintenance.errors import StoreError
 
+from .long_lived import exclude_from_collection
+
 if TYPE_CHECKING:
     from predictive_maintenance.store.store import Store
 
@@ -66,6 +68,7 @@ class StoreAccess:
                     create=options.create,
                 )
                 self.note_use()
+                exclude_from_collection("store")
             return self._store
 
     def note_use(self) -> None:
