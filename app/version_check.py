@@ -25,6 +25,7 @@ from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.history.features import complete, take
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
+from predictive_maintenance.scorer.monitoring_reference import read_monitoring
 from predictive_maintenance.scorer.scoring import BATCH_ROWS, Scorer
 from predictive_maintenance.scorer.version_files import (
     GOLDEN_FILE,
@@ -91,6 +92,7 @@ def check_version(folder: Path, version: ModelVersion) -> None:
     golden = parse_golden(read_file(folder, GOLDEN_FILE), model.scorer.machine)
     if (folder / TRAINING_ROWS_FILE).exists():  # serving does not need it, the next training's evaluation does
         read_training_rows(folder)
+    read_monitoring(folder, model.scorer.machine)
     if len(set(golden.decisions)) == 1:
         raise ModelError(
             f"{GOLDEN_FILE}: decisions: all are {golden.decisions[0]}: a wrong threshold would not be noticed"

@@ -128,7 +128,7 @@ def start_service(folder: Path, machine: str, memory_mib: int | None) -> Abstrac
         shutil.rmtree(store.parent, ignore_errors=True)
         store.parent.mkdir()
         shutil.copy(model / "store.db", store)
-        settings |= {"PDM_STORE_URL": f"sqlite:///{store}", "PDM_MACHINE": machine}
+        settings |= {"PDM_STORE_URL": f"sqlite:///{store}", "PDM_MODEL_NAME": "fleet_pump"}
     if memory_mib:
         store.parent.mkdir(exist_ok=True)
         store.parent.chmod(0o777)  # the user of the image is another one

@@ -26,11 +26,11 @@ from .calibration import Calibration
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
 MACHINE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE = "machine.json", "training_rows.npy", "thresholds.json"
-MODES_FILE = "modes.onnx"
-"""Only in versions of machines with alarms and failure modes. Services of earlier releases ignore it."""
+MODES_FILE, MONITORING_FILE = "modes.onnx", "monitoring.json"
+"""Services of earlier releases ignore them. Only versions of machines with alarms and failure modes have MODES_FILE."""
 VERSION_FILES = (
     MODEL_FILE, SPEC_FILE, MACHINE_FILE, GOLDEN_FILE, REFERENCE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE,
-    MODES_FILE,
+    MODES_FILE, MONITORING_FILE,
 )  # fmt: skip
 
 FORMAT, HISTORY_FORMAT, EVENTS_FORMAT = 3, 4, 5
@@ -113,11 +113,11 @@ class ScorerSpec:
     @classmethod
     def from_json(cls, content: bytes | str) -> Self:
         """Parse scorer.json. Raises ModelError for an unknown format, or if a field is invalid."""
-        declared = _parse(SPEC_FILE, _DECLARED_FORMAT, content).format
+        declared = parse_content(SPEC_FILE, _DECLARED_FORMAT, content).format
         if declared not in READ_FORMATS:
             read = f"{', '.join(map(str, READ_FORMATS[:-1]))} and {READ_FORMATS[-1]}"
             raise ModelError(f"{SPEC_FILE} has format {declared!r}, this code reads {read}: update the package")
-        return _parse(SPEC_FILE, TypeAdapter(cls), content)
+        return parse_content(SPEC_FILE, TypeAdapter(cls), content)
 
 
 class _Columns(BaseModel):
@@ -256,7 +256,7 @@ def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
     places: dict[str, Any] = {name: list[float] if name == COUNTER else list[str] for name in machine.history_names}
     more: dict[str, Any] = {"events": (_events_model(machine, places), ...)} if machine.event_tables else {}
     model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...), **more)
-    golden = _parse(GOLDEN_FILE, TypeAdapter(model), content)
+    golden = parse_content(GOLDEN_FILE, TypeAdapter(model), content)
     readings = dict(golden.readings)
     _check_ranges(f"{GOLDEN_FILE}: readings", readings, machine)
     return GoldenRows(
@@ -273,7 +273,7 @@ def parse_reference(content: bytes, machine: Machine) -> dict[str, list[Any]]:
     label: dict[str, Any] = {machine.label_name: Annotated[list[Literal[0, 1] | bool], Field(min_length=1)]}
     columns = label | dict.fromkeys(machine.time_names, list[float])
     columns |= dict.fromkeys(machine.history_features, list[float | None])
-    reference = dict(_parse(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **columns)), content))
+    reference = dict(parse_content(REFERENCE_FILE, TypeAdapter(_readings_model(machine, **columns)), content))
     _check_ranges(REFERENCE_FILE, reference, machine)
     if all(reference[machine.label_name]):
         raise ModelError(f"{REFERENCE_FILE} is damaged: {machine.label_name}: no reading is healthy")
@@ -284,7 +284,7 @@ def read_thresholds(folder: Path) -> ThresholdCounts | None:
     """The counts in thresholds.json; None for a version without them. Raises ModelError if a field is invalid."""
     if not (folder / THRESHOLDS_FILE).exists():
         return None
-    return _parse(THRESHOLDS_FILE, TypeAdapter(ThresholdCounts), read_file(folder, THRESHOLDS_FILE))
+    return parse_content(THRESHOLDS_FILE, TypeAdapter(ThresholdCounts), read_file(folder, THRESHOLDS_FILE))
 
 
 def read_training_rows(folder: Path) -> RowHashes:
@@ -312,7 +312,7 @@ class _DeclaredFormat(BaseModel):
 _DECLARED_FORMAT = TypeAdapter(_DeclaredFormat)
 
 
-def _parse(name: str, adapter: TypeAdapter[_Parsed], content: bytes | str) -> _Parsed:
+def parse_content(name: str, adapter: TypeAdapter[_Parsed], content: bytes | str) -> _Parsed:
     """Parse JSON. Raises ModelError that names the file and each invalid field."""
     try:
         return adapter.validate_json(content)

@@ -25,6 +25,7 @@ from ..scorer.version_files import (
     MACHINE_FILE,
     MODEL_FILE,
     MODES_FILE,
+    MONITORING_FILE,
     REFERENCE_FILE,
     SPEC_FILE,
     TRAINING_ROWS_FILE,
@@ -35,6 +36,7 @@ from ..validation.row_identity import row_hashes
 from .candidate import TrainedCandidate
 from .estimators import Estimator, failure_probabilities
 from .modes import has_mode_model, train_modes
+from .monitoring import monitoring_reference
 from .splits import SplitRows
 
 GOLDEN_ROWS = 64
@@ -69,7 +71,9 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
     modes = train_modes(train, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
-    golden = _golden_rows(Scorer(spec, machine, onnx), rows)
+    scorer = Scorer(spec, machine, onnx)
+    probabilities = scorer.probabilities(rows.test)
+    golden = _golden_rows(scorer, rows, probabilities)
     columns = (*machine.input_names, *machine.time_names, *machine.history_features, machine.label_name)
     reference = train.sample(min(REFERENCE_ROWS, len(train)), random_state=params.training.seed).sort_index()
     return {
@@ -79,6 +83,7 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
         TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
+        MONITORING_FILE: monitoring_reference(rows, machine, probabilities, spec.threshold).model_dump_json().encode(),
     } | ({} if modes is None else {MODES_FILE: modes_to_onnx(modes, len(trained.features))})
 
 
@@ -227,10 +232,9 @@ def _npy_bytes(values: npt.NDArray[np.uint64]) -> bytes:
     return file.getvalue()
 
 
-def _golden_rows(scorer: Scorer, split: SplitRows) -> dict[str, Any]:
+def _golden_rows(scorer: Scorer, split: SplitRows, probabilities: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Pick held-out rows evenly by rank of probability, with their predictions, and with the readings in their windows."""
     test = split.test
-    probabilities = scorer.probabilities(test)
     ranked = np.argsort(probabilities, kind="stable")
     alarms = int(scorer.decisions(probabilities).sum())
     # Half of them from all rows, half from the alarms and as many rows ranked next to them.

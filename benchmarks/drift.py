@@ -1,0 +1,185 @@
+"""How often monitoring reports drift where there is none, and how soon where there is some.
+
+    python benchmarks/drift.py              both machines, 20 repetitions, ten minutes
+    python benchmarks/drift.py --repeat 10  fewer repetitions
+
+In each run, readings are simulated with another seed: a model is trained on the first ones, and the later ones are production, in
+windows of 1,000 readings of the milling machine, and of one week of 50 pumps. After four windows, one of the changes below
+begins. The table has the number of runs with an incident, by the rule 3 of 5 windows and the newest, and the median number of
+windows from the change to it; without a change, from the first window.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from measuring import describe_machine, markdown_table
+
+from predictive_maintenance.config.params import Params
+from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.machine.names import MACHINE_ID
+from predictive_maintenance.monitoring.drift import DriftLimits, Finding, compare
+from predictive_maintenance.monitoring.rule import lasting
+from predictive_maintenance.monitoring.windows import WindowCounter
+from predictive_maintenance.scorer.monitoring_reference import MonitoringReference, watched_columns
+from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.version_files import MONITORING_FILE
+from predictive_maintenance.training.candidate import train_untuned
+from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.labelling import LabelledRows, label, labelled_rows
+from predictive_maintenance.training.splits import split
+from predictive_maintenance.validation.cleaning import clean
+
+LEAST, AMONG = 3, 5
+OPTIONAL = "vibration_mm_s"
+_BEFORE, _AFTER = 4, 10  # windows before and after the change
+
+Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=20, help="repetitions of each change")
+    arguments = parser.parse_args()
+    rows = [
+        (name, *result)
+        for name, make, sensor in (("milling", milling, "torque_nm"), ("fleet", fleet, "motor_current_a"))
+        for result in results(make, sensor, arguments.repeat)
+    ]
+    print(f"{describe_machine()}; {arguments.repeat} runs of {_AFTER} windows after the change\n")
+    print(markdown_table(("machine", "change", "runs with an incident", "windows to it, median", "found in"), rows))
+
+
+class Plant:
+    """Scored readings of production in windows, after a version was trained on the readings before them."""
+
+    def __init__(self, params: Params, uri: str, window: Callable[[pd.DataFrame], pd.Series], first: int) -> None:
+        """`window` gives the number of each reading's window. Those below `first` are for training."""
+        found, events = labelled(params, uri)
+        settings = params.split.model_copy(update={"by": "group"})
+        early = (
+            frame[(window(frame) < first).to_numpy()].reset_index(drop=True)
+            for frame in (found.frame, found.unlabelled)
+        )
+        rows = split(next(early), params.machine, settings, 3, next(early), events)
+        files = export_model(train_untuned("lightgbm", rows.train, rows.fold, params), rows, params)
+        self.scorer = Scorer.from_files(files)
+        self.reference = MonitoringReference.model_validate_json(files[MONITORING_FILE])
+        frame = pd.concat([found.frame, found.unlabelled])
+        frame = frame.sort_values("timestamp", kind="stable") if "timestamp" in frame else frame
+        numbers = window(frame).to_numpy()
+        self.windows = [frame[numbers == first + number] for number in range(_BEFORE + _AFTER)]
+
+    def findings(self, frame: pd.DataFrame) -> list[Finding] | None:
+        """What monitoring finds in a window."""
+        counter = WindowCounter(self.reference)
+        machines = frame[MACHINE_ID].to_numpy(dtype=object) if MACHINE_ID in frame else None
+        probabilities = self.scorer.probabilities(frame)
+        decisions = self.scorer.decisions(probabilities)
+        counter.add(watched_columns(self.scorer.machine, frame, probabilities, decisions), machines)
+        return compare(self.scorer.machine, self.reference, counter.summary(), DriftLimits())
+
+
+def milling(seed: int) -> Plant:
+    """A machine with windows of 1,000 readings, trained on 10,000.
+
+    A window has readings of all times: the simulated temperature of the air is a random walk, which is a drift.
+    """
+    windows = 10 + _BEFORE + _AFTER
+    return Plant(
+        load_params(machine="milling"),
+        f"simulator://?rows={1_000 * windows}&seed={seed}",
+        lambda frame: frame["row"] % windows,
+        first=10,
+    )
+
+
+def fleet(seed: int) -> Plant:
+    """50 pumps with windows of a week, trained on half a year."""
+    days = 7 * (26 + _BEFORE + _AFTER)
+    return Plant(
+        load_params(machine="fleet"),
+        f"simulator://fleet?machines=50&days={days}&seed={seed}",
+        lambda frame: (frame["timestamp"] - pd.Timestamp("2025-01-01", tz="UTC")).dt.days // 7,
+        first=26,
+    )
+
+
+def changes(sensor: str) -> Mapping[str, Change | None]:
+    """What happens to the readings, by name. The sizes are in standard deviations of the sensor."""
+
+    def moved(share: float) -> Change:
+        return lambda frame, _: frame.assign(**{sensor: frame[sensor] + share * frame[sensor].std()})
+
+    def wider(factor: float) -> Change:
+        def change(frame: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
+            middle = frame[sensor].mean()
+            return frame.assign(**{sensor: middle + factor * (frame[sensor] - middle)})
+
+        return change
+
+    def stuck(frame: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
+        if MACHINE_ID not in frame:
+            return frame.assign(**{sensor: frame[sensor].iloc[0]})
+        one = frame[MACHINE_ID] == frame[MACHINE_ID].iloc[0]
+        return frame.assign(**{sensor: frame[sensor].mask(one, frame[sensor].iloc[0])})
+
+    def other_mix(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+        category = "product_type" if "product_type" in frame else "model"
+        kept = (frame[category] == frame[category].mode()[0]) | (random.random(len(frame)) < 0.2)
+        return frame[kept]
+
+    def missing(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+        return frame.assign(**{OPTIONAL: frame[OPTIONAL].mask(random.random(len(frame)) < 0.15)})
+
+    optional = {f"15 % of {OPTIONAL} missing": missing} if sensor == "motor_current_a" else {}
+    return {
+        "none": None,
+        f"mean of {sensor} + 0.25 sd": moved(0.25),
+        f"mean of {sensor} + 0.5 sd": moved(0.5),
+        f"mean of {sensor} + 1 sd": moved(1.0),
+        f"spread of {sensor} x 1.5": wider(1.5),
+        f"spread of {sensor} x 2": wider(2.0),
+        f"{sensor} stuck (at one machine, if there are several)": stuck,
+        "mix of machines: four fifths of all but one kind are gone": other_mix,
+        **optional,
+    }
+
+
+def results(make: Callable[[int], Plant], sensor: str, repeat: int) -> Iterator[tuple[str, ...]]:
+    """A row of the table for each change."""
+    delays: dict[str, list[int]] = {name: [] for name in changes(sensor)}
+    found: dict[str, Counter[str]] = {name: Counter() for name in delays}
+    for seed in range(100, 100 + repeat):
+        plant = make(seed)
+        calm = [plant.findings(frame) for frame in plant.windows]
+        for name, change in changes(sensor).items():
+            random = np.random.default_rng(seed)
+            changed = calm if change is None else calm[:_BEFORE] + [
+                plant.findings(change(frame, random)) for frame in plant.windows[_BEFORE:]
+            ]  # fmt: skip
+            for end in range(1 if change is None else _BEFORE + 1, len(changed) + 1):
+                if reasons := lasting(changed[:end], least=LEAST, among=AMONG):
+                    delays[name].append(end - (0 if change is None else _BEFORE))
+                    found[name].update({f"{reason.kind}: {reason.column}" for reason in reasons})
+                    break
+    for name, numbers in delays.items():
+        median = f"{np.median(numbers):.0f}" if numbers else ""
+        where = ", ".join(f"{reason} ({count})" for reason, count in found[name].most_common(4))
+        yield name, f"{len(numbers)} of {repeat}", median, where
+
+
+def labelled(params: Params, uri: str) -> tuple[LabelledRows, dict[str, pd.DataFrame]]:
+    """Clean readings of a source with features and labels, and its events."""
+    pulled = ingest((Source(uri=uri),), params.machine)
+    cleaned = clean(pulled, params.machine, params.cleaning, pulled.events)
+    events = cleaned.event_frames()
+    return labelled_rows(cleaned.frame, label(cleaned.frame, params.machine, events), params.machine, events), events
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Differences between production and training are found by their size: many rows alone make none, and few rows hide none."""
+
+import numpy as np
+import pytest
+
+from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.monitoring.drift import DriftLimits, compare
+from predictive_maintenance.monitoring.windows import WindowCounter
+from predictive_maintenance.scorer.monitoring_reference import (
+    ALARM,
+    PROBABILITY,
+    MonitoringReference,
+    WatchedColumn,
+    edges_of,
+    watched_columns,
+)
+from tests.fixtures.machines import random_readings
+
+SENSOR = "torque_nm"
+
+
+def scored(machine, rows, seed, **changed):
+    """Random readings with a probability and a decision each, as watched columns."""
+    probabilities = np.random.default_rng(seed).beta(1, 12, rows)
+    columns = watched_columns(machine, random_readings(machine, rows, seed), probabilities, probabilities > 0.2)
+    return columns | {name: change(columns[name]) for name, change in changed.items()}
+
+
+def reference_of(machine, columns, windows=None):
+    return MonitoringReference(
+        columns={
+            name: WatchedColumn.of(values, edges_of(name, values, machine), windows) for name, values in columns.items()
+        }
+    )
+
+
+def found(machine, reference, columns, machines=None, **limits):
+    """The kind and column of each difference that counts."""
+    counter = WindowCounter(reference)
+    counter.add(columns, machines)
+    findings = compare(machine, reference, counter.summary(), DriftLimits(**limits))
+    return {(finding.kind, finding.column) for finding in findings if finding.counts}
+
+
+@pytest.fixture(params=["milling", "compressor"])
+def machine(request, compressor):
+    return MILLING if request.param == "milling" else compressor
+
+
+@pytest.fixture
+def reference(machine):
+    return reference_of(machine, scored(machine, 5_000, seed=1))
+
+
+@pytest.mark.parametrize("rows", [200, 2_000, 100_000])
+def test_readings_like_those_of_training_differ_in_nothing(machine, reference, rows):
+    assert found(machine, reference, scored(machine, rows, seed=2)) == set()
+
+
+def test_a_sensor_that_moves_by_a_standard_deviation_is_found_whatever_its_magnitude(machine, reference):
+    for name in machine.sensor_names:
+        moved = scored(machine, 2_000, 3, **{name: lambda values: values + np.nanstd(values)})
+        assert found(machine, reference, moved) == {("distribution", name)}
+
+
+def test_values_that_get_lost_are_found(machine, reference):
+    name = machine.sensor_names[-1]
+    lost = np.random.default_rng(1).random(2_000) < 0.2
+    columns = scored(machine, 2_000, 3, **{name: lambda values: np.where(lost, np.nan, values)})
+    assert found(machine, reference, columns) == {("missing values", name)}
+
+
+def test_another_mix_of_a_category_is_found():
+    machine, (codes,) = MILLING, MILLING.categories.values()
+    reference = reference_of(machine, scored(machine, 5_000, seed=1))
+    columns = scored(machine, 2_000, 3, **{codes.code_name: lambda values: np.where(values > 0, 0.0, values)})
+    assert found(machine, reference, columns) == {("distribution", codes.code_name)}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.2, set()), (0.1, {("alarm rate", ALARM)}), (0.35, {("alarm rate", ALARM)})]
+)
+def test_an_alarm_rate_that_doubles_or_halves_is_found(machine, reference, threshold, expected):
+    columns = scored(machine, 5_000, 3)
+    columns[ALARM] = (columns[PROBABILITY] > threshold).astype(float)
+    assert found(machine, reference, columns) == expected
+
+
+def test_other_probabilities_are_found(machine, reference):
+    assert ("predictions", PROBABILITY) in found(
+        machine, reference, scored(machine, 2_000, 3, **{PROBABILITY: lambda values: values * 2})
+    )
+
+
+def test_a_window_with_few_rows_tells_nothing(machine, reference):
+    counter = WindowCounter(reference)
+    counter.add(scored(machine, 199, 3), None)
+    assert compare(machine, reference, counter.summary(), DriftLimits()) is None
+
+
+def test_two_different_machines_among_ten_are_not_certain():
+    """Readings of a machine resemble each other, so that a thousand of one are no more evidence than one machine is."""
+    reference = reference_of(MILLING, scored(MILLING, 5_000, seed=1))
+    machines = np.repeat(np.array([f"M{number}" for number in range(10)], dtype=object), 500)
+    moved = scored(
+        MILLING, 5_000, 3, **{SENSOR: lambda values: values + 3 * np.std(values) * np.isin(machines, ["M3", "M4"])}
+    )
+    assert ("distribution", SENSOR) not in found(MILLING, reference, moved, machines, psi=0.05)
+    assert ("distribution", SENSOR) in found(MILLING, reference, moved, None, psi=0.05)
+
+
+def test_what_windows_of_training_differ_by_is_usual():
+    """Air gets warmer and colder: a window that is as far away as those of training is no reason to act."""
+    season = np.repeat(np.arange(10), 500)
+
+    def warmer(values):
+        return values + np.std(values) * np.sin(season)
+
+    training = scored(MILLING, 5_000, 1, air_temperature_k=warmer)
+    window = scored(MILLING, 500, 3, air_temperature_k=lambda values: values + 0.9 * np.std(values))
+    assert found(MILLING, reference_of(MILLING, training), window) == {("distribution", "air_temperature_k")}
+    assert found(MILLING, reference_of(MILLING, training, season), window) == set()
+
+
+def test_a_sensor_that_is_stuck_at_one_machine_is_found_with_the_machine():
+    reference = reference_of(MILLING, scored(MILLING, 5_000, seed=1))
+    machines = np.array([f"M{number % 40}" for number in range(2_000)], dtype=object)
+    columns = scored(MILLING, 2_000, 3, **{SENSOR: lambda values: np.where(machines == "M7", values[7], values)})
+    counter = WindowCounter(reference)
+    for start in range(0, 2_000, 300):  # a machine is remembered from one part to the next
+        part = {name: values[start : start + 300] for name, values in columns.items()}
+        counter.add(part, machines[start : start + 300])
+    (finding,) = [one for one in compare(MILLING, reference, counter.summary(), DriftLimits()) if one.counts]
+    assert (finding.kind, finding.column, finding.machines) == ("constant values", SENSOR, ("M7",))
+
+
+def test_parts_of_a_window_give_the_same_as_the_whole(machine, reference):
+    columns = scored(machine, 3_000, 4)
+    machines = np.array([f"M{number % 30}" for number in range(3_000)], dtype=object)
+    whole, parts = WindowCounter(reference), WindowCounter(reference)
+    whole.add(columns, machines)
+    for start in range(0, 3_000, 700):
+        parts.add(
+            {name: values[start : start + 700] for name, values in columns.items()}, machines[start : start + 700]
+        )
+    np.testing.assert_array_equal(whole.summary().counts, parts.summary().counts)
+    np.testing.assert_array_equal(whole.summary().missing, parts.summary().missing)
+    np.testing.assert_allclose(whole.summary().sums, parts.summary().sums, rtol=1e-12)
+    assert whole.summary().rows == 3_000
+
+
+def test_a_value_outside_of_one_that_is_usual_has_another_bin():
+    """A sensor that was 0 all the time has one bin for 0, and others below and above."""
+    column = WatchedColumn.of(np.zeros(50), edges_of("x", np.zeros(50), MILLING))
+    assert len({*column.places(np.array([-1.0, 0.0, 1e-9])).tolist()}) == 3

@@ -1,0 +1,35 @@
+"""A difference is a reason to act if it lasts: k of the last n windows, and the newest."""
+
+import pytest
+
+from predictive_maintenance.monitoring.drift import Finding
+from predictive_maintenance.monitoring.rule import lasting
+
+
+def window(*low):
+    """A finding of each of several columns, whose interval begins at `low`; the limit is 1."""
+    return [
+        Finding(kind="distribution", column=name, effect=2.0, low=each, high=9.0, limit=1.0, before=0.0, now=0.0)
+        for name, each in zip("abc", low, strict=False)
+    ]
+
+
+CALM, DRIFT = window(0.5, 0.5), window(2.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        ([], []),
+        ([DRIFT], []),
+        ([DRIFT, DRIFT, DRIFT], ["a"]),
+        ([DRIFT, CALM, DRIFT, CALM, DRIFT], ["a"]),
+        ([DRIFT, DRIFT, DRIFT, CALM], []),  # calm again
+        ([DRIFT, DRIFT, CALM, CALM, CALM, DRIFT], []),  # too long ago
+        ([DRIFT, DRIFT, None, DRIFT], ["a"]),
+        ([DRIFT, DRIFT, DRIFT, None], []),  # the newest window tells nothing
+        ([window(0.5, 2.0), DRIFT, DRIFT], []),  # another column
+    ],
+)
+def test_three_of_five_windows_and_the_newest(windows, expected):
+    assert [finding.column for finding in lasting(windows, least=3, among=5)] == expected
