@@ -29,6 +29,7 @@ from .serving.long_lived import exclude_from_collection
 from .serving.model_cache import ModelCache
 from .serving.model_loader import ModelLoader
 from .serving.model_watcher import ModelWatcher, ReadableRegistry, WatcherEvent
+from .serving.prediction_log import LogLimits, PredictionLog
 from .serving.retention import warn_of_short_retention
 from .serving.served_model import ServedModel
 from .serving.store_access import StoreAccess, StoreOptions
@@ -49,6 +50,9 @@ TAGS: list[dict[str, Any]] = [
     {"name": "health", "description": "Liveness, readiness and Prometheus metrics."},
     {"name": "clouds", "description": "The routes that SageMaker and Azure ML call."},
 ]
+
+_LAST_WRITE_SECONDS = 1.0
+"""For the predictions that wait at the end. The requests before have had their time, and containers are killed after 10 s."""
 
 
 def open_registry(names: RegistryNames) -> ReadableRegistry:
@@ -96,8 +100,20 @@ def _store_options(settings: Settings) -> StoreOptions:
         timeout_seconds=settings.store_timeout_seconds,
         synchronous=settings.store_synchronous,
         retention_days=settings.store_retention_days,
+        prediction_days=settings.prediction_log_days,
         max_clock_skew_seconds=settings.max_clock_skew_seconds,
     )
+
+
+def _prediction_log(settings: Settings, access: StoreAccess, metrics: Metrics, model_name: str) -> PredictionLog | None:
+    if not settings.logs_predictions:
+        return None
+    limits = LogLimits(
+        rows=settings.prediction_log_rows,
+        bytes=settings.prediction_log_bytes,
+        seconds=settings.prediction_log_seconds,
+    )
+    return PredictionLog(access, metrics, model_name, limits)
 
 
 def _accepted_readings(app: FastAPI, first: ReadingSchema) -> ReadingSchema:
@@ -140,6 +156,7 @@ def _lifespan(
             count_event,
             loader=loader,
         )
+        store = StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting)
         service = Service(
             settings=settings,
             params=params,
@@ -152,13 +169,18 @@ def _lifespan(
                 deadline_seconds=settings.batch_deadline_seconds,
                 memory_mib=settings.batch_memory_mib,
             ),
-            store=StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting),
+            store=store,
+            log=_prediction_log(settings, store.access, metrics, names.model_name),
         )
         app.state.service = service
+        if service.log:
+            service.log.start()
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
         exclude_from_collection("start")
         yield
         watcher.stop()
+        if service.log:
+            service.log.close(min(_LAST_WRITE_SECONDS, settings.shutdown_seconds))
         service.executor.close()
         service.batches.close()
         service.store.close()

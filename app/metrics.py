@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,10 @@ _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
-_FILES = ("counter", "histogram", "gauge_liveall")
+NotLogged = Literal["queue full", "shutdown"]
+NOT_LOGGED: tuple[NotLogged, ...] = get_args(NotLogged)
+
+_FILES = ("counter", "histogram", "gauge_liveall", "gauge_livesum")
 _FILE_BYTES = 2**20
 """Space for some thousand time series of a worker in each of its files."""
 
@@ -67,6 +71,21 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.logged = Counter(
+            "pdm_predictions_logged", "Predictions that were written to the log in the store.", registry=registry
+        )
+        self.not_logged = Counter(
+            "pdm_predictions_not_logged",
+            "Predictions that are not in the log, by reason: queue full, shutdown.",
+            ["reason"],
+            registry=registry,
+        )
+        self.log_waiting = Gauge(
+            "pdm_predictions_waiting",
+            "Predictions that wait to be written to the log.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.model_events = Counter(
             "pdm_model_events",
             "Events of the model watcher: loaded, restored, refused, unreachable.",
@@ -110,6 +129,15 @@ class Metrics:
         """Add the number of readings for the store by outcome."""
         for outcome, count in outcomes.items():
             self.kept.labels(outcome).inc(count)
+
+    def prepare_log(self) -> None:
+        """Show the counters of the log of predictions, which a service without log does not have."""
+        for reason in NOT_LOGGED:
+            self.not_logged.labels(reason)
+
+    def count_not_logged(self, reason: NotLogged, predictions: int) -> None:
+        """Add a number of predictions that are not in the log."""
+        self.not_logged.labels(reason).inc(predictions)
 
     def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""

@@ -12,6 +12,7 @@ from .bounded_executor import BoundedExecutor
 from .metrics import Metrics
 from .problems import Problem
 from .serving.model_watcher import ModelWatcher
+from .serving.prediction_log import PredictionLog
 from .serving.retention import retention_warning
 from .serving.served_model import ServedModel
 from .serving.store_queue import StoreQueue
@@ -21,7 +22,7 @@ from .worker.batch_worker import BatchWorker
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The shared objects of one application."""
+    """The shared objects of one application. `log` is None if predictions are not logged."""
 
     settings: Settings
     params: ServingParams
@@ -30,6 +31,7 @@ class Service:
     executor: BoundedExecutor
     batches: BatchWorker
     store: StoreQueue
+    log: PredictionLog | None
 
     @property
     def model_name(self) -> str:

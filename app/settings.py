@@ -109,6 +109,22 @@ class Settings(BaseSettings):
     store_retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         365.0, description="Days for which received readings are kept."
     )
+    prediction_log: bool | None = Field(
+        None, description="Whether predictions are logged in the store; by default if PDM_STORE_URL is set."
+    )
+    prediction_log_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        90.0, description="Days for which logged predictions are kept."
+    )
+    prediction_log_seconds: Seconds = Field(
+        2.0,
+        description="Seconds between two writes of the log. A process that is killed loses the predictions since the last one.",
+    )
+    prediction_log_rows: Annotated[int, Field(ge=1)] = Field(
+        100_000, description="Most predictions that wait to be logged, in one worker; more are dropped and counted."
+    )
+    prediction_log_bytes: Annotated[int, Field(ge=1024)] = Field(
+        16 * 2**20, description="Most memory of the predictions that wait to be logged, in bytes."
+    )
     max_clock_skew_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         300.0, description="How far in the future the timestamp of a reading for the store may be, in seconds."
     )
@@ -130,6 +146,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged: debug, info, warning or error."
     )
+
+    @property
+    def logs_predictions(self) -> bool:
+        """Whether there is a log of predictions."""
+        return self.store_url is not None if self.prediction_log is None else self.prediction_log
 
 
 def read_settings() -> Settings:

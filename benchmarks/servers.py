@@ -19,6 +19,7 @@ import httpx
 PROJECT = Path(__file__).resolve().parents[1]
 _POLL_S = 0.01
 _START_S = 180.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Server:
         """Resident memory in MiB: (sum over its processes, largest process)."""
         sizes = [_resident_mib(pid) for pid in _process_tree(self.pid)]
         return sum(sizes), max(sizes)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of its processes so far, in seconds."""
+        return sum(map(_cpu_seconds, _process_tree(self.pid)))
 
 
 @dataclass(frozen=True)
@@ -157,3 +162,8 @@ def _process_tree(pid: int) -> list[int]:
 def _resident_mib(pid: int) -> float:
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -100,12 +100,14 @@ def main() -> None:
         in_child(prepare, bench.folder)
         registry = stack.enter_context(_registry(bench.folder))
         os.environ |= {"MLFLOW_TRACKING_URI": registry.url, "PDM_MODEL_CACHE": str(bench.folder / "model cache")}
+        os.environ["PDM_STORE_URL"] = f"sqlite:///{bench.folder / 'store.db'}"  # the API logs its predictions
         os.environ["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{PROJECT / 'benchmarks'}"  # app and floor
         for algorithm in ALGORITHMS:
             in_child(promote, bench.folder, algorithm)
             goals += compare(bench, algorithm)
             if algorithm == "lightgbm":
-                goals += [*tables(bench), *explanations(bench), *start_and_memory(bench), *two_workers(bench)]
+                goals += [*tables(bench), *prediction_log(bench), *explanations(bench)]
+                goals += [*start_and_memory(bench), *two_workers(bench)]
     print(f"{describe_machine()}, load average {os.getloadavg()[0]:.1f} at the end\n")
     print(markdown_table(("measurement", "measured", "goal", ""), [goal.row() for goal in goals]))
 
@@ -178,6 +180,46 @@ def tables(bench: Bench) -> Iterator[Goal]:
             rate = TABLE_ROWS / seconds
             measured = f"{rate:,.0f} rows/s, {rate / alone:.2f} of the scorer's {alone:,.0f}"
             yield Goal(f"lightgbm, {TABLE_ROWS:,} rows as {file.partition('.')[2]}", measured)
+
+
+def prediction_log(bench: Bench) -> Iterator[Goal]:
+    """Processor time and requests per second with the log of predictions, compared with a server without it."""
+    _log_progress("log of predictions")
+    ready = bench.body("one").read_bytes()
+    sent = {
+        "one reading, 1 client": ("/predict", "one", 1),
+        "one reading, 64 clients": ("/predict", "one", 64),
+        f"{BATCH_ROWS:,} records": ("/predict/batch", "records", 1),
+        f"{TABLE_ROWS:,} rows as columns": ("/predict/batch", "columns", 1),
+    }
+    with (
+        serving(bench.service, "/predict", ready, PDM_PREDICTION_LOG="true") as on,
+        serving(bench.service, "/predict", ready, PDM_PREDICTION_LOG="false") as off,
+    ):
+        for name, (path, body, clients) in sent.items():
+            found: dict[int, list[tuple[float, float]]] = {on.pid: [], off.pid: []}
+            for _ in range(bench.rounds):
+                for server in (on, off):
+                    before = server.cpu_seconds()
+                    loaded = load(server.url + path, bench.body(body), clients, bench.seconds)
+                    cpu_ms = (server.cpu_seconds() - before) / loaded.requests * 1e3
+                    found[server.pid].append((cpu_ms, loaded.per_second))
+            (on_ms, on_rate), (off_ms, off_rate) = (
+                [statistics.median(values) for values in zip(*found[server.pid], strict=True)] for server in (on, off)
+            )
+            ratio = on_ms / off_ms
+            yield Goal(
+                f"lightgbm, {name}: processor time with the log of predictions, compared with none",
+                f"{ratio:.2f} x ({on_ms:.2f} and {off_ms:.2f} ms; {on_rate:,.0f}/s and {off_rate:,.0f}/s)",
+                "<= 1.10 x",
+                ratio <= 1.1,
+            )
+        dropped, written = (_metric(on, f"pdm_predictions_{name}_total") for name in ("not_logged", "logged"))
+        yield Goal("log of predictions: lost", f"{dropped:,.0f} of {dropped + written:,.0f}", "0", dropped == 0)
+        yield Goal(
+            "resident memory with the log of predictions and without, with the process for batches",
+            f"{on.resident_mib()[0]:.0f} and {off.resident_mib()[0]:.0f} MiB",
+        )
 
 
 def explanations(bench: Bench) -> Iterator[Goal]:
@@ -409,6 +451,11 @@ def _counted_requests(server: Server) -> float:
         for line in lines
         if line.startswith("pdm_http_requests_total{") and '"/predict"' in line
     )
+
+
+def _metric(server: Server, name: str) -> float:
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and line[len(name)] in " {")
 
 
 def _write(path: Path, value: Any) -> None:

@@ -38,7 +38,6 @@ CLIENTS = (1, 16, 64)
 MACHINES, HOURS = 1_000, 24
 START = datetime(2024, 1, 1)  # noqa: DTZ001  readings without a zone are in UTC
 SENSORS = {"voltage_v": 200.0, "rotation_rpm": 250.0, "pressure_kpa": 300.0, "vibration_mm_s": 350.0}
-_TICKS = os.sysconf("SC_CLK_TCK")
 _SENT_AT_MOST = 40_000
 
 DESCRIPTION = """
@@ -143,7 +142,7 @@ def load(server: Server, requests: Sequence[bytes], clients: int, seconds: float
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection, selectors.EVENT_READ)
         waiting[connection] = b""
-    began, cpu_s = time.perf_counter(), _cpu_seconds(server.pid)
+    began, cpu_s = time.perf_counter(), server.cpu_seconds()
     for connection in waiting:
         connection.sendall(requests[sent % len(requests)])
         sent += 1
@@ -159,7 +158,7 @@ def load(server: Server, requests: Sequence[bytes], clients: int, seconds: float
     for connection in waiting:
         connection.close()
     selector.close()
-    return answered / elapsed, (_cpu_seconds(server.pid) - cpu_s) / max(answered, 1) * 1e3
+    return answered / elapsed, (server.cpu_seconds() - cpu_s) / max(answered, 1) * 1e3
 
 
 def _is_complete(response: bytes) -> bool:
@@ -170,11 +169,6 @@ def _is_complete(response: bytes) -> bool:
         sys.exit(f"a response was not successful: {response.decode()}")
     length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     return len(body) >= int(length.partition(b":")[2])
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def train(folder: Path) -> None:

@@ -14,10 +14,19 @@ Buckets = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogCounters:
+    """Predictions that were written to the log since the service started, that wait, and that are lost."""
+
+    written: float = 0
+    waiting: float = 0
+    lost: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counters:
     """Counters of the scoring routes since the service started, read at `at` (seconds of a monotonic clock).
 
-    `client_errors` are 4xx responses, `server_errors` 5xx responses.
+    `client_errors` are 4xx responses, `server_errors` 5xx responses. `log` is None if predictions are not logged.
     """
 
     at: float
@@ -28,6 +37,7 @@ class Counters:
     alarms: float = 0
     rejected_by_field: Mapping[str, float] | None = None
     buckets: Buckets = ()
+    log: LogCounters | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ def _parse_counters(text: str, at: float) -> Counters:
     sums = {"requests": 0.0, "client_errors": 0.0, "server_errors": 0.0, "readings": 0.0, "alarms": 0.0}
     rejected: dict[str, float] = {}
     buckets: dict[float, float] = {}
+    log = {"written": 0.0, "waiting": 0.0}
+    lost: dict[str, float] = {}  # a service without log has none
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels, value = sample.labels, sample.value
@@ -71,7 +83,19 @@ def _parse_counters(text: str, at: float) -> Counters:
                 sums["alarms"] += value * (labels["decision"] == "failure")
             elif sample.name == "pdm_readings_rejected_total":
                 rejected[labels["field"]] = rejected.get(labels["field"], 0) + value
-    return Counters(at=at, **sums, rejected_by_field=rejected, buckets=tuple(sorted(buckets.items())))
+            elif sample.name == "pdm_predictions_logged_total":
+                log["written"] += value
+            elif sample.name == "pdm_predictions_waiting":
+                log["waiting"] += value
+            elif sample.name == "pdm_predictions_not_logged_total":
+                lost[labels["reason"]] = lost.get(labels["reason"], 0) + value
+    return Counters(
+        at=at,
+        **sums,
+        rejected_by_field=rejected,
+        buckets=tuple(sorted(buckets.items())),
+        log=LogCounters(**log, lost=sum(lost.values())) if lost else None,
+    )
 
 
 def traffic_between(first: Counters, last: Counters) -> Traffic:

@@ -87,12 +87,16 @@ async def run_job(
 ) -> Response:
     """Return the answer to a job, and count it. The answer releases what is `held`; an error does not."""
     service = get_service(request)
+    if service.log:
+        job = structs.replace(job, log=request.scope.get("request_id", ""))
     result, answer = await run_while_connected(request, service.batches.run(job, body, held))
     assert isinstance(result, Scored)
     version = model.version.version
     service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
     service.metrics.count_rejected(result.errors)
     service.metrics.count_kept(result.kept)
+    if service.log:
+        service.log.add_batch(version, result.log)
     sent = {"X-Model-Version": version, **(headers or {})}
     if result.warnings and job.answer_type != JSON:
         sent[WARNINGS_HEADER] = warnings_header(result.warnings)

@@ -27,6 +27,7 @@ from ..schemas.prediction import BatchPrediction, Prediction, WhatIf
 from ..schemas.reading import HISTORY
 from ..service import Service, get_service
 from ..serving.assessment import assess, explanation_response, what_if_response
+from ..serving.prediction_log import scored_reading
 from ..serving.served_model import ServedModel
 from .batches import ANSWER_HEADERS, score_batch
 
@@ -81,6 +82,8 @@ async def predict(request: Request) -> Response:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
         answer["explanation"] = explanation_response(explanation, model.scorer.machine, reading)
     service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
+    if service.log:
+        service.log.add(scored_reading(model, reading, answer, request.scope.get("request_id", "")))
     return Response(to_json(answer), media_type=JSON)
 
 

@@ -20,6 +20,7 @@ from ..schemas.prediction import BatchPrediction, Prediction
 from ..service import Service, get_service
 from ..serving.kept_reading import NewReading, check_formulas, time_key
 from ..serving.kept_rows import machine_id_fault
+from ..serving.prediction_log import stored_reading
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
 from .batches import ANSWER_HEADERS, keep_batch
@@ -67,7 +68,7 @@ async def readings(request: Request) -> Response:
     held.release()  # a single reading is small
     if answer_type != JSON:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"the answer to a single reading is {JSON}: accept it")
-    return await _keep_one(service, model, bytes(body))
+    return await _keep_one(service, model, bytes(body), request.scope.get("request_id", ""))
 
 
 def require_places(model: ServedModel) -> None:
@@ -85,7 +86,7 @@ def _is_one_reading(body: bytes | bytearray) -> bool:
     return body[:64].lstrip()[:1] == b"{" and not _COLUMNS.match(body)
 
 
-async def _keep_one(service: Service, model: ServedModel, body: bytes) -> Response:
+async def _keep_one(service: Service, model: ServedModel, body: bytes, request_id: str) -> Response:
     if len(body) > service.settings.max_reading_bytes:
         raise too_large(service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES")
     machine = model.scorer.machine
@@ -105,4 +106,6 @@ async def _keep_one(service: Service, model: ServedModel, body: bytes) -> Respon
     service.metrics.count_reading(
         model.version.version, kept.answer["failure_probability"], kept.answer["predicted_failure"]
     )
+    if service.log:
+        service.log.add(stored_reading(new, kept.answer, request_id))
     return Response(to_json(kept.answer), media_type=JSON)

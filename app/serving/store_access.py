@@ -33,6 +33,7 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float
     synchronous: Literal["normal", "full"]
     retention_days: float
+    prediction_days: float
     max_clock_skew_seconds: float
     create: bool = True
 
@@ -101,9 +102,12 @@ class StoreAccess:
         """Remove what was received longer ago than it is kept, some of it at a time, if it is time to."""
         if time.monotonic() < self._next_purge:
             return
+        now, options = time.time(), self.options
         # The next request reports what is wrong. What is expired can be removed later.
         with suppress(StoreError), self.open().writing() as transaction:
-            more = transaction.remove_received_before(int(time.time() - self.options.retention_days * _DAY_SECONDS))
+            more = transaction.remove_received_before(int(now - options.retention_days * _DAY_SECONDS))
+            before = int((now - options.prediction_days * _DAY_SECONDS) * 1e6)
+            more |= transaction.remove_predictions_before(before)
             self._next_purge = 0.0 if more else time.monotonic() + _PURGE_SECONDS
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from predictive_maintenance.store.predictions import Block
+
 from ..serving.store_access import StoreOptions
 
 _SIZES = struct.Struct("<QQ")
@@ -22,6 +24,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
     With a `store`, it keeps the readings or, if `events` names a table or EVERY_TABLE, the events.
+    `log` is the id of the request if its predictions are logged.
     """
 
     folder: str
@@ -38,12 +41,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     store: StoreOptions | None = None
     events: str = ""
+    log: str | None = None
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field.
 
-    `kept` is the number of readings for the store by outcome, `warnings` are about the batch as a whole.
+    `kept` is the number of readings for the store by outcome, `warnings` are about the batch as a whole, `log`
+    has the predictions for the log.
     """
 
     probabilities: bytes
@@ -51,6 +56,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     errors: dict[str, int]
     kept: dict[str, int]
     warnings: list[str]
+    log: list[Block]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -24,6 +24,7 @@ from ..serving.kept_events import event_faults, events_by_machine, keep_events
 from ..serving.served_model import ServedModel
 from ..serving.store_access import StoreAccess, StoreOptions
 from .kept_batch import keep_batch
+from .logged_batch import logged_blocks
 from .messages import EVERY_TABLE, Failed, Job, Refused, Result, Scored, Stored, StoreFailed
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class BatchScorer:
             errors=dict(batch.count_errors(schema.names)),
             kept=dict(kept),
             warnings=list(scored.batch_warnings),
+            log=[] if job.log is None else logged_blocks(scored, job.log, with_inputs=job.store is None),
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import shared
 from dashboard.components import common
-from dashboard.components.status import rejected_readings, served_model, state_tiles, traffic_tiles
+from dashboard.components.status import prediction_log, rejected_readings, served_model, state_tiles, traffic_tiles
 from dashboard.formatting import ago
 from dashboard.service_monitor import Snapshot
 
@@ -17,6 +17,7 @@ def draw(snapshot: Snapshot) -> None:
     served_model(snapshot)
     traffic_tiles(snapshot)
     rejected_readings(snapshot)
+    prediction_log(snapshot)
     interval = shared.settings().dashboard_poll_seconds
     response = f"Last response {ago(snapshot.received_at)}." if snapshot.received_at else "No response yet."
     st.caption(f"{response} Updated at {datetime.now(UTC):%H:%M:%S} UTC, every {interval:g} s.")

@@ -93,6 +93,25 @@ def _requests_tile(traffic: Traffic | None, total: float) -> None:
         common.tile("Requests", f"{per_minute:,.1f} per minute", f"{traffic.requests:,} in the last {window}")
 
 
+def prediction_log(snapshot: Snapshot) -> None:
+    """Show how many predictions are in the log, and how many are lost."""
+    if not snapshot.counters:
+        return
+    st.subheader("Prediction log", anchor=False)
+    if (log := snapshot.counters.log) is None:
+        st.caption("Predictions are not logged: set PDM_STORE_URL or PDM_PREDICTION_LOG of the service.")
+        return
+    written, waiting, lost = st.columns(3)
+    with written:
+        common.tile("Written", f"{log.written:,.0f}", "since the service started")
+    with waiting:
+        common.tile("Waiting", f"{log.waiting:,.0f}", "in memory, for the next write to the store")
+    with lost:
+        common.tile(
+            "Lost", f"{log.lost:,.0f}", "because the store could not be written for too long", "🔴" if log.lost else ""
+        )
+
+
 def rejected_readings(snapshot: Snapshot) -> None:
     """Show how many readings were rejected, by field."""
     if not snapshot.counters:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -88,3 +88,22 @@ alarms = Table(
 """
 Index("pdm_alarms_opened", alarms.c.opened)
 Index("pdm_events_received", events.c.received)
+
+predictions = Table(
+    "pdm_predictions",
+    metadata,
+    Column("began", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", _NAME, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("predictions", BigInteger, nullable=False),
+    Column("alarms", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The log of predictions, in blocks: those that a version made within some seconds, or for a part of a batch.
+
+`content` is a `predictions.Predictions` in JSON, `predictions` the number of them. `began` is in microseconds since 1970;
+`writer` is a random number of the process, `number` that of the block in it: a block that is written again is the same row.
+"""

@@ -15,11 +15,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, events, machines, readings
+from .schema import alarms, events, machines, predictions, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -92,6 +93,29 @@ DELETE_EMPTY_MACHINES = delete(machines).where(
 )
 """A machine that has events and no reading yet stays."""
 DELETE_ALARMS = delete(alarms).where(~select(machines.c.key).where(machines.c.key == alarms.c.machine).exists())
+
+_EXPIRED_BLOCKS = (
+    select(predictions.c.began)
+    .where(predictions.c.began < bindparam("before"))
+    .order_by(predictions.c.began)
+    .limit(bindparam("most"))
+    .subquery()
+)
+DELETE_BLOCKS = delete(predictions).where(
+    predictions.c.began <= select(func.max(_EXPIRED_BLOCKS.c.began)).scalar_subquery()
+)
+
+_after = tuple_(predictions.c.began, predictions.c.writer, predictions.c.number)
+BLOCKS = (
+    select(predictions)
+    .where(
+        predictions.c.model == bindparam("model"),
+        predictions.c.began < bindparam("until"),
+        _after > tuple_(bindparam("began"), bindparam("writer"), bindparam("number")),
+    )
+    .order_by(predictions.c.began, predictions.c.writer, predictions.c.number)
+    .limit(bindparam("most"))
+)
 
 _OF_MACHINES: Any = bindparam("machines", expanding=True)
 RECENT_EVENTS = (
@@ -177,6 +201,12 @@ def insert_event(dialect: str) -> Any:
 def insert_alarm(dialect: str) -> Any:
     """Add an alarm, unless the same reading opened one."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(alarms).on_conflict_do_nothing()
+
+
+@cache
+def insert_block(dialect: str) -> Any:
+    """Add a block of predictions, unless it was added by an attempt whose answer was lost."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(predictions).on_conflict_do_nothing()
 
 
 @cache

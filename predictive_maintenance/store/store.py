@@ -16,11 +16,14 @@ from .engine import Synchronous, make_engine, writing
 from .location import database_file, parse_store_url
 from .lookback import Lookback
 from .migrating import ensure_tables
+from .predictions import LoggedBlock, Predictions
 from .rows import Alarm, Event, LockedMachine, MachineState, Reading, Sensors, decode, score_of, score_row
 from .times import LAST_KEY
 
 _GONE_SECONDS = 5
 _EXPIRED_AT_A_TIME = 5_000
+_BLOCKS_AT_A_TIME = 20
+"""Of the log that are read together: at most some 20 MB."""
 
 
 class Store:
@@ -117,6 +120,22 @@ class Store:
             alarms = connection.execute(statements.ALARMS_OF_MACHINE, limits).all()
             events = connection.execute(statements.LATEST_EVENTS, limits).all()
         return [_alarm(one) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
+
+    def predictions(self, model: str, *, since: int = 0, until: int = LAST_KEY) -> Iterator[tuple[str, Predictions]]:
+        """The logged predictions of a registered model with their versions, in blocks, the oldest first.
+
+        They are of blocks that began in the interval [since, until), in microseconds since 1970. Each page of blocks is a
+        transaction of its own: what is written or removed meanwhile may be missing.
+        """
+        place = {"model": model, "until": until, "began": since, "writer": -1, "number": -1}
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(statements.BLOCKS, {**place, "most": _BLOCKS_AT_A_TIME}).all()
+            for row in rows:
+                yield row.version, Predictions.from_json(row.content)
+            if len(rows) < _BLOCKS_AT_A_TIME:
+                return
+            place |= {"began": rows[-1].began, "writer": rows[-1].writer, "number": rows[-1].number}
 
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
@@ -221,6 +240,22 @@ class Transaction:
             self._connection.execute(
                 statements.CLOSE_ALARM, {"of_machine": machine.key, "opened_at": alarm.opened, **changes}
             )
+
+    def log(self, model: str, writer: int, blocks: Sequence[LoggedBlock]) -> None:
+        """Add blocks to the log of predictions of a registered model. Those that it has are not added again."""
+        rows = [
+            {
+                "began": one.block.began, "writer": writer, "number": one.number, "model": model, "version": one.version,
+                "predictions": one.block.rows, "alarms": one.block.alarms, "content": one.block.content.decode(),
+            }
+            for one in blocks
+        ]  # fmt: skip
+        self._connection.execute(statements.insert_block(self._dialect), rows)
+
+    def remove_predictions_before(self, began: int) -> bool:
+        """Remove some blocks of the log that began before a time in microseconds; return whether there may be more."""
+        limits = {"before": began, "most": _EXPIRED_AT_A_TIME}
+        return self._connection.execute(statements.DELETE_BLOCKS, limits).rowcount >= _EXPIRED_AT_A_TIME
 
     def remove_received_before(self, received: int) -> bool:
         """Remove some readings and all events that were received before; return whether there may be more.

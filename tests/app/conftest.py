@@ -120,6 +120,7 @@ def start_client(
         "max_backoff_seconds": 0.2,
         "registry_wait_seconds": 60,
         "batch_deadline_seconds": 60,
+        "prediction_log": False,  # the end of each application would make a store
     }
     given = {"model_cache": folder / "models", "store_url": f"sqlite:///{folder / 'store.db'}"} | defaults | settings
     records = Path(given["model_cache"]) / "checked"

@@ -31,7 +31,12 @@ def make_queue(sqlite_url):
 
     def make(max_waiting):
         options = StoreOptions(
-            url=sqlite_url, timeout_seconds=5, synchronous="normal", retention_days=1, max_clock_skew_seconds=0
+            url=sqlite_url,
+            timeout_seconds=5,
+            synchronous="normal",
+            retention_days=1,
+            prediction_days=1,
+            max_clock_skew_seconds=0,
         )
         return StoreQueue(StoreAccess(options), max_waiting)
 

@@ -1,6 +1,7 @@
 """The status page."""
 
 from dashboard.api_client import ApiError
+from tests.app.conftest import wait_until
 
 from .conftest import READING, page_text, training_run
 from .test_every_page import NOT_REACHABLE
@@ -43,6 +44,21 @@ def test_readings_alarms_and_rejected_readings_are_counted(open_page, transport,
     assert "2 in the last 1.0 minutes" in text
     assert "| Torque | 1 |" in text
     assert "1 invalid requests (4xx), 0 server errors (5xx)" in text
+
+
+def test_predictions_in_the_log_and_lost_ones_are_counted(open_page, transport, make_client, clock):
+    transport.start = lambda: make_client(prediction_log=True, prediction_log_seconds=0.02, prediction_log_rows=2)
+    page = open_page("status")
+    transport.service.post("/predict/batch", json=[READING] * 3)
+    transport.service.post("/predict", json=READING)
+    wait_until(lambda: "pdm_predictions_logged_total 1.0" in transport.service.get("/metrics").text)
+    clock.now += 60
+    assert "because the store could not be written for too long" in page_text(page.run())
+    assert [element.value for element in page.subheader][-4:] == ["Prediction log", "1", "0", "🔴 3"]
+
+
+def test_a_service_without_log_says_how_to_have_one(open_page):
+    assert "Predictions are not logged: set PDM_STORE_URL or PDM_PREDICTION_LOG" in page_text(open_page("status"))
 
 
 def test_the_last_known_state_stays_with_its_age_while_the_service_is_not_reachable(open_page, transport):

@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.api_client import ApiError
-from dashboard.traffic import is_restart, parse_counters, traffic_between
+from dashboard.traffic import LogCounters, is_restart, parse_counters, traffic_between
 
 METRICS = """# TYPE pdm_http_requests counter
 pdm_http_requests_total{{route="/predict",method="POST",status="200"}} {ok}
@@ -44,6 +44,21 @@ def test_decreasing_counters_are_a_restart():
     many = counters(0, ok=2, failed=0, fast=0, all=2)
     assert is_restart(many, few)
     assert not is_restart(few, many)
+
+
+LOG = """# TYPE pdm_predictions_logged counter
+pdm_predictions_logged_total 7
+# TYPE pdm_predictions_not_logged counter
+pdm_predictions_not_logged_total{reason="queue full"} 2
+pdm_predictions_not_logged_total{reason="shutdown"} 1
+# TYPE pdm_predictions_waiting gauge
+pdm_predictions_waiting 4
+"""
+
+
+def test_the_log_of_predictions_is_counted_if_there_is_one():
+    assert parse_counters(LOG, 0).log == LogCounters(written=7, waiting=4, lost=3)
+    assert parse_counters("# TYPE pdm_predictions_logged counter\npdm_predictions_logged_total 0\n", 0).log is None
 
 
 @pytest.mark.parametrize("text", ["<html>", 'pdm_http_requests_total{status="200"} 1'])
