@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from measuring import describe_machine, markdown_table
 
-from predictive_maintenance.config.params import Params
+from predictive_maintenance.config.params import MonitoringSettings, Params
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.names import MACHINE_ID
-from predictive_maintenance.monitoring.drift import DriftLimits, Finding, compare
+from predictive_maintenance.monitoring.drift import Finding, compare
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.monitoring.windows import WindowCounter
 from predictive_maintenance.scorer.monitoring_reference import MonitoringReference, watched_columns
@@ -81,7 +81,7 @@ class Plant:
         probabilities = self.scorer.probabilities(frame)
         decisions = self.scorer.decisions(probabilities)
         counter.add(watched_columns(self.scorer.machine, frame, probabilities, decisions), machines)
-        return compare(self.scorer.machine, self.reference, counter.summary(), DriftLimits())
+        return compare(self.scorer.machine, self.reference, counter.summary(), MonitoringSettings())
 
 
 def milling(seed: int) -> Plant:

@@ -130,6 +130,24 @@ class GateSettings(StrictModel):
     max_false_alarm_rate: Annotated[float | None, Field(ge=0)] = None
 
 
+class MonitoringSettings(StrictModel):
+    """Windows of production, and how much of a difference from training counts, in `least` of the last `windows` windows."""
+
+    window_days: Positive = 7.0
+    windows: Annotated[int, Field(ge=1, le=100)] = 5
+    least: Annotated[int, Field(ge=1)] = 3
+    min_rows: Annotated[int, Field(ge=50)] = 200
+    max_psi: Positive = 0.2
+    max_missing: Share = 0.05
+    max_alarm_ratio: Annotated[float, Field(gt=1)] = 2.0
+
+    @model_validator(mode="after")
+    def _enough_windows(self) -> Self:
+        if self.least > self.windows:
+            raise ValueError(f"least is {self.least}, and there are only {self.windows} windows")
+        return self
+
+
 def _not_blank(name: str) -> str:
     if not name.strip():
         raise ValueError("is blank")
@@ -181,6 +199,7 @@ class Params(StrictModel):
     candidates: Annotated[Mapping[Algorithm, CandidateSettings], Field(min_length=1)]
     evaluation: EvaluationSettings
     gate: GateSettings
+    monitoring: MonitoringSettings = MonitoringSettings()
     registry: RegistrySettings
 
     def override(

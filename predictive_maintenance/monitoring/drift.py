@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..config.params import MonitoringSettings
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import ALARM, PROBABILITY, IntArray, MonitoringReference, WatchedColumn, psi
 from .windows import WindowSummary
@@ -16,21 +17,8 @@ from .windows import WindowSummary
 Kind = Literal["distribution", "missing values", "predictions", "alarm rate", "constant values"]
 
 _DRAWS = 200
+_TAILS = 0.025, 0.975
 _SMOOTHING = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriftLimits:
-    """Effects that count. `psi`: population stability index; `missing`: share of rows; `alarm_ratio`: of alarm rates, both ways.
-
-    Below `min_rows` in a window nothing is judged. `confidence` is that of the intervals, two-sided.
-    """
-
-    psi: float = 0.2
-    missing: float = 0.05
-    alarm_ratio: float = 2.0
-    min_rows: int = 200
-    confidence: float = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +46,13 @@ class Finding:
 
 
 def compare(
-    machine: Machine, reference: MonitoringReference, window: WindowSummary, limits: DriftLimits, seed: int = 0
+    machine: Machine, reference: MonitoringReference, window: WindowSummary, settings: MonitoringSettings, seed: int = 0
 ) -> list[Finding] | None:
     """All differences of a window from the training rows; None if it has too few rows to tell.
 
     A distribution must be further away than windows of training rows usually are: air gets warmer and colder without harm.
     """
-    if window.rows < limits.min_rows:
+    if window.rows < settings.min_rows:
         return None
     random = np.random.default_rng(seed)
     clusters = len(window.counts)
@@ -73,18 +61,18 @@ def compare(
     for place, (name, column) in enumerate(reference.columns.items()):
         counts, missing = window.counts[:, place, : len(column.counts)], window.missing[:, place]
         if counts.sum() and sum(column.counts) and name != ALARM:
-            findings.append(_distribution(name, column, counts, window.sums[:, place].sum(), draws, limits, random))
+            findings.append(_distribution(name, column, counts, window.sums[:, place].sum(), draws, settings, random))
         if missing.any() or column.missing:
-            findings.append(_missing_share(name, column, counts, missing, draws, limits, random))
+            findings.append(_missing_share(name, column, counts, missing, draws, settings, random))
         if name == ALARM:
-            findings.append(_alarm_rate(column, counts, draws, limits, random))
+            findings.append(_alarm_rate(column, counts, draws, settings, random))
         if name in machine.sensor_names and window.constant[name] and _varies(name, column, machine):
             findings.append(_constant_values(name, window.constant[name]))
     return findings
 
 
 def _distribution(
-    name: str, column: WatchedColumn, counts: IntArray, total: float, draws: IntArray, limits: DriftLimits,
+    name: str, column: WatchedColumn, counts: IntArray, total: float, draws: IntArray, settings: MonitoringSettings,
     random: np.random.Generator,
 ) -> Finding:  # fmt: skip
     """The stability index without the part that chance adds, and its basic bootstrap interval.
@@ -94,45 +82,45 @@ def _distribution(
     expected = np.array(column.counts)
     value = psi(expected, counts.sum(axis=0))
     samples = psi(random.multinomial(expected.sum(), expected / expected.sum(), _DRAWS), draws @ counts)
-    low, high = np.quantile(samples, _tails(limits.confidence))
+    low, high = np.quantile(samples, _TAILS)
     return Finding(
         kind="predictions" if name == PROBABILITY else "distribution",
         column=name,
         effect=max(float(2 * value - samples.mean()), 0.0),
         low=float(2 * value - high),
         high=float(2 * value - low),
-        limit=limits.psi + (column.usual or 0.0),
+        limit=settings.max_psi + (column.usual or 0.0),
         before=column.mean if column.mean is not None else np.nan,
         now=float(total / counts.sum()),
     )
 
 
 def _missing_share(
-    name: str, column: WatchedColumn, counts: IntArray, missing: IntArray, draws: IntArray, limits: DriftLimits,
+    name: str, column: WatchedColumn, counts: IntArray, missing: IntArray, draws: IntArray, settings: MonitoringSettings,
     random: np.random.Generator,
 ) -> Finding:  # fmt: skip
     rows = counts.sum(axis=1) + missing
     before, now = column.missing / column.rows, float(missing.sum() / rows.sum())
     redrawn = random.binomial(column.rows, before, _DRAWS) / column.rows
-    low, high = np.quantile((draws @ missing) / np.maximum(draws @ rows, 1) - redrawn, _tails(limits.confidence))
+    low, high = np.quantile((draws @ missing) / np.maximum(draws @ rows, 1) - redrawn, _TAILS)
     return Finding(
-        kind="missing values", column=name, effect=now - before, low=float(low), high=float(high), limit=limits.missing,
+        kind="missing values", column=name, effect=now - before, low=float(low), high=float(high), limit=settings.max_missing,
         before=before, now=now,
     )  # fmt: skip
 
 
 def _alarm_rate(
-    column: WatchedColumn, counts: IntArray, draws: IntArray, limits: DriftLimits, random: np.random.Generator
+    column: WatchedColumn, counts: IntArray, draws: IntArray, settings: MonitoringSettings, random: np.random.Generator
 ) -> Finding:
     """The alarm rate as a ratio above 1, of the larger one to the smaller."""
     alarms, rows, alarms_before = counts[:, 1], counts.sum(axis=1), column.counts[1]
     effect = float(_log_ratio(alarms.sum(), rows.sum(), alarms_before, column.rows))
     redrawn = random.binomial(column.rows, alarms_before / column.rows, _DRAWS)
     samples = _log_ratio(draws @ alarms, draws @ rows, redrawn, column.rows)
-    low, high = np.exp(np.quantile(samples if effect >= 0 else -samples, _tails(limits.confidence)))
+    low, high = np.exp(np.quantile(samples if effect >= 0 else -samples, _TAILS))
     return Finding(
         kind="alarm rate", column=ALARM, effect=float(np.exp(abs(effect))), low=float(low), high=float(high),
-        limit=limits.alarm_ratio, before=alarms_before / column.rows, now=float(alarms.sum() / rows.sum()),
+        limit=settings.max_alarm_ratio, before=alarms_before / column.rows, now=float(alarms.sum() / rows.sum()),
     )  # fmt: skip
 
 
@@ -153,7 +141,3 @@ def _constant_values(name: str, machines: tuple[str, ...]) -> Finding:
 
 def _log_ratio(alarms: Any, rows: Any, alarms_before: Any, rows_before: int) -> Any:
     return np.log((alarms + _SMOOTHING) / (rows + 1)) - np.log((alarms_before + _SMOOTHING) / (rows_before + 1))
-
-
-def _tails(confidence: float) -> tuple[float, float]:
-    return (1 - confidence) / 2, (1 + confidence) / 2

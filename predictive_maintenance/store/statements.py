@@ -117,6 +117,20 @@ BLOCKS = (
     .limit(bindparam("most"))
 )
 
+SCORED_READINGS = (
+    select(readings, machines.c.machine_id)
+    .join(machines, machines.c.key == readings.c.machine)
+    .where(
+        machines.c.model == bindparam("model"),
+        readings.c.version == bindparam("version"),
+        readings.c.received < bindparam("until"),
+        tuple_(readings.c.received, readings.c.machine, readings.c.time)
+        > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
+    )
+    .order_by(readings.c.received, readings.c.machine, readings.c.time)
+    .limit(bindparam("most"))
+)
+
 _OF_MACHINES: Any = bindparam("machines", expanding=True)
 RECENT_EVENTS = (
     select(events)

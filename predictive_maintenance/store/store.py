@@ -17,11 +17,12 @@ from .location import database_file, parse_store_url
 from .lookback import Lookback
 from .migrating import ensure_tables
 from .predictions import LoggedBlock, Predictions
-from .rows import Alarm, Event, LockedMachine, MachineState, Reading, Sensors, decode, score_of, score_row
-from .times import LAST_KEY
+from .rows import Alarm, Event, LockedMachine, MachineState, Reading, Score, Sensors, decode, score_of, score_row
+from .times import FIRST_KEY, LAST_KEY
 
 _GONE_SECONDS = 5
 _EXPIRED_AT_A_TIME = 5_000
+_READINGS_AT_A_TIME = 10_000
 _BLOCKS_AT_A_TIME = 20
 """Of the log that are read together: at most some 20 MB."""
 
@@ -136,6 +137,28 @@ class Store:
             if len(rows) < _BLOCKS_AT_A_TIME:
                 return
             place |= {"began": rows[-1].began, "writer": rows[-1].writer, "number": rows[-1].number}
+
+    def scored_readings(
+        self, model: str, version: str, *, since: int, until: int
+    ) -> Iterator[list[tuple[str, Sensors, Score]]]:
+        """The readings that a version scored at their arrival in [since, until), in seconds since 1970, by time of arrival.
+
+        Each list is a page: machine, inputs and score of at most some thousand readings, read in a transaction of its own.
+        """
+        place = {"received": since, "machine": -1, "time": FIRST_KEY}
+        limits = {"model": model, "version": version, "until": until, "most": _READINGS_AT_A_TIME}
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(statements.SCORED_READINGS, limits | place).all()
+            if rows:
+                sensors = decode([row.sensors for row in rows])
+                yield [
+                    (row.machine_id, values, Score(row.probability, row.alarm, row.version))
+                    for row, values in zip(rows, sensors, strict=True)
+                ]
+            if len(rows) < _READINGS_AT_A_TIME:
+                return
+            place = {name: getattr(rows[-1], name) for name in place}
 
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""

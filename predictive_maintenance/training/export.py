@@ -83,7 +83,11 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
         TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
-        MONITORING_FILE: monitoring_reference(rows, machine, probabilities, spec.threshold).model_dump_json().encode(),
+        MONITORING_FILE: monitoring_reference(
+            rows, machine, probabilities, spec.threshold, params.monitoring.window_days
+        )
+        .model_dump_json()
+        .encode(),
     } | ({} if modes is None else {MODES_FILE: modes_to_onnx(modes, len(trained.features))})
 
 

@@ -17,22 +17,22 @@ from ..scorer.monitoring_reference import (
 )
 from .splits import SplitRows
 
-WINDOW_DAYS, WINDOW_ROWS = 7, 1_000
+WINDOW_ROWS = 1_000
 _MIN_WINDOW_ROWS = 100
 
 
 def monitoring_reference(
-    rows: SplitRows, machine: Machine, probabilities: FloatArray, threshold: float
+    rows: SplitRows, machine: Machine, probabilities: FloatArray, threshold: float, window_days: float
 ) -> MonitoringReference:
     """The reference of a version that gives the held-out rows these `probabilities` (n,).
 
     Inputs are those of the trained rows. Predictions for these would be better than those in production.
     """
     predictions = {PROBABILITY: probabilities, ALARM: (probabilities >= threshold).astype(np.float64)}
-    windows = _windows(rows.train)
+    windows = _windows(rows.train, window_days)
     columns = _columns(watched_inputs(machine, rows.train), windows, machine)
-    columns |= _columns(predictions, _windows(rows.test), machine)
-    by_time = f"{WINDOW_DAYS} days" if TIMESTAMP in rows.train else f"{WINDOW_ROWS:,} readings"
+    columns |= _columns(predictions, _windows(rows.test, window_days), machine)
+    by_time = f"{window_days:g} days" if TIMESTAMP in rows.train else f"{WINDOW_ROWS:,} readings"
     return MonitoringReference(columns=columns, window=None if windows is None else by_time)
 
 
@@ -40,11 +40,11 @@ def _columns(values: dict[str, FloatArray], windows: IntArray | None, machine: M
     return {name: WatchedColumn.of(column, edges_of(name, column, machine), windows) for name, column in values.items()}
 
 
-def _windows(frame: pd.DataFrame) -> IntArray | None:
+def _windows(frame: pd.DataFrame, window_days: float) -> IntArray | None:
     """(n,) the number of each row's window; -1 for windows with few rows. None if time cannot tell what is at the same time."""
     if TIMESTAMP in frame:
         age = frame[TIMESTAMP] - frame[TIMESTAMP].min()
-        numbers = (age // pd.Timedelta(days=WINDOW_DAYS)).to_numpy(dtype=np.intp)
+        numbers = (age // pd.Timedelta(days=window_days)).to_numpy(dtype=np.intp)
     elif COUNTER in frame or MACHINE_ID in frame:
         return None
     else:

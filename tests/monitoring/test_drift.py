@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.monitoring.drift import DriftLimits, compare
+from predictive_maintenance.monitoring.drift import compare
 from predictive_maintenance.monitoring.windows import WindowCounter
 from predictive_maintenance.scorer.monitoring_reference import (
     ALARM,
@@ -38,7 +39,7 @@ def found(machine, reference, columns, machines=None, **limits):
     """The kind and column of each difference that counts."""
     counter = WindowCounter(reference)
     counter.add(columns, machines)
-    findings = compare(machine, reference, counter.summary(), DriftLimits(**limits))
+    findings = compare(machine, reference, counter.summary(), MonitoringSettings(**limits))
     return {(finding.kind, finding.column) for finding in findings if finding.counts}
 
 
@@ -95,7 +96,7 @@ def test_other_probabilities_are_found(machine, reference):
 def test_a_window_with_few_rows_tells_nothing(machine, reference):
     counter = WindowCounter(reference)
     counter.add(scored(machine, 199, 3), None)
-    assert compare(machine, reference, counter.summary(), DriftLimits()) is None
+    assert compare(machine, reference, counter.summary(), MonitoringSettings()) is None
 
 
 def test_two_different_machines_among_ten_are_not_certain():
@@ -105,8 +106,8 @@ def test_two_different_machines_among_ten_are_not_certain():
     moved = scored(
         MILLING, 5_000, 3, **{SENSOR: lambda values: values + 3 * np.std(values) * np.isin(machines, ["M3", "M4"])}
     )
-    assert ("distribution", SENSOR) not in found(MILLING, reference, moved, machines, psi=0.05)
-    assert ("distribution", SENSOR) in found(MILLING, reference, moved, None, psi=0.05)
+    assert ("distribution", SENSOR) not in found(MILLING, reference, moved, machines, max_psi=0.05)
+    assert ("distribution", SENSOR) in found(MILLING, reference, moved, None, max_psi=0.05)
 
 
 def test_what_windows_of_training_differ_by_is_usual():
@@ -130,7 +131,7 @@ def test_a_sensor_that_is_stuck_at_one_machine_is_found_with_the_machine():
     for start in range(0, 2_000, 300):  # a machine is remembered from one part to the next
         part = {name: values[start : start + 300] for name, values in columns.items()}
         counter.add(part, machines[start : start + 300])
-    (finding,) = [one for one in compare(MILLING, reference, counter.summary(), DriftLimits()) if one.counts]
+    (finding,) = [one for one in compare(MILLING, reference, counter.summary(), MonitoringSettings()) if one.counts]
     assert (finding.kind, finding.column, finding.machines) == ("constant values", SENSOR, ("M7",))
 
 

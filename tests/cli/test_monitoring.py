@@ -1,0 +1,78 @@
+"""The command monitor, on what a service has scored."""
+
+import json
+import time
+
+import pytest
+
+from predictive_maintenance.store.predictions import LoggedBlock, Predictions
+from predictive_maintenance.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("PDM_STORE_URL", url)
+    store = Store.open(url, timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def log(store, small, days, **changed):
+    """Log the predictions of 600 held-out rows for each of the last days."""
+    machine = small.params.machine
+    for day in range(days):
+        frame = small.rows.test.sample(600, random_state=day).assign(**changed)
+        probabilities = small.scorer.probabilities(frame)
+        logged = Predictions(
+            scored=int((time.time() - 7 * 86_400 * day - 3_600) * 1e6),
+            request_id="r",
+            failure_probability=probabilities.tolist(),
+            predicted_failure=small.scorer.decisions(probabilities).tolist(),
+            inputs={name: frame[name].tolist() for name in machine.input_names},
+        )
+        with store.writing() as transaction:
+            transaction.log(
+                "predictive_maintenance", 1, [LoggedBlock(number=day, version="1", block=logged.as_block())]
+            )
+
+
+def test_calm_windows(run, promoted, store, small):
+    log(store, small, 5)
+    code, output = run("monitor", "--fail-on-drift")
+    assert code == 0, output
+    assert output.startswith("predictive_maintenance version 1, windows of 7 days:\n")
+    assert output.count("600 readings  nothing differs") == 5
+    assert "no difference counts in 3 of 5 windows" in output
+
+
+def test_a_difference_that_lasts_is_shown_with_the_way_on(run, promoted, store, small):
+    log(store, small, 3, torque_nm=65.0)
+    code, output = run("monitor", "--fail-on-drift")
+    assert code == 4
+    assert "0 readings  fewer than 200 readings tell nothing" in output
+    assert "differences in at least 3 of 5 windows:\n" in output
+    assert "  distribution of Torque: mean 65 Nm, in training " in output
+    assert "python flows/train_flow.py run" in output
+    assert run("monitor")[0] == 0
+
+
+def test_json(run, promoted, store, small):
+    log(store, small, 3, torque_nm=65.0)
+    found = json.loads(run("monitor", "--json")[1])
+    assert (found["model_version"], [window["readings"] for window in found["windows"]]) == ("1", [0, 0, 600, 600, 600])
+    assert "torque_nm" in {reason["column"] for reason in found["lasting"]}
+    assert found["windows"][0]["findings"] is None
+
+
+def test_without_a_store_there_is_nothing_to_watch(run, promoted, tmp_path, monkeypatch):
+    monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
+    code, output = run("monitor")
+    assert code == 1
+    assert "none.db" in output
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_without_a_version_the_way_on_is_to_train(run, registry_uri, store):
+    code, output = run("monitor")
+    assert (code, "no version is in production: run `python flows/train_flow.py run`" in output) == (1, True)

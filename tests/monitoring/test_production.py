@@ -1,0 +1,120 @@
+"""What the store has of production is compared in windows: readings that it keeps, and the log of predictions."""
+
+import pytest
+
+from predictive_maintenance.config.params import MonitoringSettings
+from predictive_maintenance.monitoring.production import WatchedVersion, recent_windows, silent_machines
+from predictive_maintenance.monitoring.rule import lasting
+from predictive_maintenance.scorer.monitoring_reference import ALARM, MonitoringReference
+from predictive_maintenance.scorer.version_files import MONITORING_FILE
+from predictive_maintenance.store import store as store_module
+from predictive_maintenance.store.predictions import LoggedBlock, Predictions
+from predictive_maintenance.store.rows import Reading, Score
+from predictive_maintenance.store.store import Store
+
+DAY = 86_400
+NOW = 1_800_000_000.0
+SETTINGS = MonitoringSettings(window_days=1, windows=3, least=2)
+
+
+@pytest.fixture
+def store(empty_store_url):
+    store = Store.open(empty_store_url, timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def watched_version(small, model="a model"):
+    return WatchedVersion(
+        model=model,
+        version="3",
+        machine=small.params.machine,
+        reference=MonitoringReference.model_validate_json(small.files[MONITORING_FILE]),
+    )
+
+
+def log(store, small, days_ago, rows, **changed):
+    """Log the prediction of held-out rows, some hours before the end of a day."""
+    frame = small.rows.test.sample(rows, random_state=days_ago).assign(**changed)
+    probabilities = small.scorer.probabilities(frame)
+    logged = Predictions(
+        scored=int((NOW - days_ago * DAY - 7_200) * 1e6),
+        request_id="r",
+        failure_probability=probabilities.tolist(),
+        predicted_failure=small.scorer.decisions(probabilities).tolist(),
+        inputs={name: frame[name].tolist() for name in small.params.machine.input_names},
+    )
+    with store.writing() as transaction:
+        transaction.log("a model", 1, [LoggedBlock(number=days_ago, version="3", block=logged.as_block())])
+
+
+def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
+    for day in (2, 1, 0):
+        log(store, small, day, 600, **({} if day == 2 else {"torque_nm": 65.0}))
+    windows = list(recent_windows(store, watched_version(small), SETTINGS, NOW))
+    assert [(window.begins, window.ends, window.rows) for window in windows] == [
+        (int(NOW) - (day + 1) * DAY, int(NOW) - day * DAY, 600) for day in (2, 1, 0)
+    ]
+    counting = [{(one.kind, one.column) for one in window.findings if one.counts} for window in windows]
+    assert counting[0] == set()
+    assert ("distribution", "torque_nm") in counting[1] & counting[2]
+    reasons = lasting([window.findings for window in windows], least=2, among=3)
+    (torque,) = [reason for reason in reasons if reason.column == "torque_nm"]
+    assert torque.now == pytest.approx(65.0)
+    assert torque.before == pytest.approx(small.rows.train["torque_nm"].mean())
+
+
+def test_predictions_of_another_version_or_model_are_left_out(store, small):
+    log(store, small, 0, 600)
+    found = watched_version(small)
+    other = WatchedVersion(model="a model", version="2", machine=found.machine, reference=found.reference)
+    for watched in (other, watched_version(small, model="another")):
+        assert [window.findings for window in recent_windows(store, watched, SETTINGS, NOW)] == [None] * 3
+
+
+def keep(store, small, machines, days_ago, count):
+    """Keep `count` readings of each machine, scored by version 3; every other one is an alarm."""
+    arrived, inputs = int(NOW - days_ago * DAY), [*small.params.machine.input_names]
+    rows = small.rows.test[inputs].sample(len(machines) * count, replace=True, random_state=days_ago)
+    sensors = [{name: value for name, value in row.items() if value == value} for row in rows.to_dict("records")]
+    with store.writing() as transaction:
+        locked = transaction.machines("a model", machines)
+        transaction.add(
+            [
+                (
+                    locked[machines[number % len(machines)]],
+                    Reading(
+                        time=arrived * 10**6 - number,
+                        received=arrived - 60 * (number + 1),
+                        sensors=values,
+                        score=Score(0.5, alarm=number % 2 == 0, version="3"),
+                    ),
+                )
+                for number, values in enumerate(sensors)
+            ]
+        )
+
+
+def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, monkeypatch):
+    monkeypatch.setattr(store_module, "_READINGS_AT_A_TIME", 70)
+    keep(store, small_pump, [f"P{number}" for number in range(30)], 0, 10)
+    *_, newest = recent_windows(store, watched_version(small_pump), SETTINGS, NOW)
+    assert newest.rows == 300
+    (rate,) = [finding for finding in newest.findings if finding.column == ALARM]
+    assert rate.now == 0.5
+    assert rate.counts
+
+
+def test_machines_that_have_fallen_silent_are_named(store, small_pump):
+    keep(store, small_pump, ["P1", "P2", "P3"], 2, 3)
+    keep(store, small_pump, ["P2"], 0, 3)
+    watched = watched_version(small_pump)
+    windows = list(recent_windows(store, watched, SETTINGS, NOW))
+    assert silent_machines(store, watched, windows) == ["P1", "P3"]
+    later = list(recent_windows(store, watched, SETTINGS, NOW + 30 * DAY))
+    assert silent_machines(store, watched, later) == []  # long ago: they are no news
+
+
+def test_the_time_of_a_window_is_its_own(store, small):
+    log(store, small, 1, 400)
+    assert [window.rows for window in recent_windows(store, watched_version(small), SETTINGS, NOW)] == [0, 400, 0]
