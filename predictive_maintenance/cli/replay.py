@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ _READINGS_AT_A_TIME = 5_000
 _EVENTS_AT_A_TIME = 1_000
 _TIMEOUT_SECONDS = 120.0
 _SHOWN_ALARMS = 1_000
+_LOADING_SECONDS = 60
 
 
 @click.command(cls=Command)
@@ -74,6 +76,7 @@ def replay(
     from ..inference.replay import read_replay
 
     with _client(url) as client:
+        _wait_for_model(client)
         _open_alarms(client)  # before the sources are read, which may take long
         found = read_replay(load_settings(params_file).override(sources), start, days, step_hours, past_days)
         past = found.past
@@ -96,6 +99,16 @@ def _client(url: str) -> httpx.Client:
 
     key = os.environ.get("PDM_API_KEY")
     return httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
+
+
+def _wait_for_model(client: httpx.Client) -> None:
+    """Wait while a service that has just started loads its model."""
+    for second in range(_LOADING_SECONDS):
+        if _answer(client, "GET", "/ready").status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            return
+        if not second:
+            click.echo(f"waiting for the service at {client.base_url}, which has no model yet")
+        time.sleep(1)
 
 
 def _send(client: httpx.Client, step: Step, progress: bool = False) -> None:
@@ -121,14 +134,7 @@ def _open_alarms(client: httpx.Client) -> dict[str, dict[str, Any]]:
 
 def _request(client: httpx.Client, method: str, path: str, **options: Any) -> Any:
     """The JSON answer. Raises ClickException with the reason of the service."""
-    import httpx
-
-    try:
-        response = client.request(method, path, **options)
-    except httpx.HTTPError as error:
-        raise click.ClickException(
-            f"{client.base_url}: the service cannot be reached: {error or type(error).__name__}: start it with python -m app"
-        ) from None
+    response = _answer(client, method, path, **options)
     if response.is_error:
         try:
             detail = response.json()["detail"]
@@ -136,6 +142,18 @@ def _request(client: httpx.Client, method: str, path: str, **options: Any) -> An
             detail = response.text[:200]
         raise click.ClickException(f"{client.base_url}: {method} {path} answers {response.status_code}: {detail}")
     return response.json()
+
+
+def _answer(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+    """The answer. Raises ClickException if the service cannot be reached."""
+    import httpx
+
+    try:
+        return client.request(method, path, **options)
+    except httpx.HTTPError as error:
+        raise click.ClickException(
+            f"{client.base_url}: the service cannot be reached: {error or type(error).__name__}: start it with python -m app"
+        ) from None
 
 
 def _line(step: Step, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> str:

@@ -4,12 +4,14 @@ import shutil
 import threading
 import time
 
+import httpx
 import pytest
 import uvicorn
 from click.testing import CliRunner
 
 from app.factory import create_app
 from app.settings import Settings
+from predictive_maintenance.cli import replay as replay_command
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.serving_params import ServingParams
@@ -69,7 +71,9 @@ def test_a_replay_sends_the_past_and_every_step_and_shows_alarms(project, source
     options = ("--url", url, "--sources", sources, "--start", "2024-01-09", "--days", "2", "--speed", "1e9")
     code, output = replay(*options, "--step-hours", "6")
     assert code == 0, output
-    lines = [line for line in output.splitlines() if " [info" not in line]  # the service logs in this process
+    lines = [
+        line for line in output.splitlines() if " [info" not in line and " [debug" not in line
+    ]  # the service logs here, too
     assert lines[0].startswith("history: ")
     assert "sending 8 steps of 6 h" in output
     assert lines[-2].startswith("2024-01-10 18:00; ")
@@ -115,3 +119,13 @@ def test_a_start_that_cannot_be_used_is_named(project, sources, start, message):
 def test_a_machine_without_history_has_nothing_to_replay(params):
     with pytest.raises(DataError, match="the milling machine has no history with timestamps"):
         read_replay(params, None, days=1, step_hours=1, past_days=None)
+
+
+def test_a_service_that_loads_its_model_is_waited_for(capsys, monkeypatch):
+    answers = iter([503, 503, 200])
+    monkeypatch.setattr(replay_command.time, "sleep", lambda seconds: None)
+    transport = httpx.MockTransport(lambda request: httpx.Response(next(answers)))
+    with httpx.Client(transport=transport, base_url="http://service") as client:
+        replay_command._wait_for_model(client)
+    assert next(answers, None) is None
+    assert capsys.readouterr().out == "waiting for the service at http://service, which has no model yet\n"
