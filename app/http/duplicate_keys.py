@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..problems import field_problem
@@ -25,17 +25,29 @@ def may_have_duplicate_keys(body: bytes, keys: int, texts: Iterable[str] = ()) -
 
 
 def find_duplicate_keys(body: bytes) -> list[tuple[int, str]]:
-    """Return (position in the top-level array, or 0; key) of each key that is repeated in a flat object of valid JSON."""
+    """Return (position in the top-level array, or 0; key) of each key that is repeated in an object of valid JSON.
+
+    A key of an object within another value has its place before it: history.3.torque_nm.
+    """
     # Numbers stay text: Python limits the digits of an integer.
     document = json.loads(body, object_pairs_hook=_object, parse_int=str, parse_float=str)
     records = document if isinstance(document, list) else [document]
-    return [(row, key) for row, record in enumerate(records) if isinstance(record, _Object) for key in record.repeated]
+    return [(row, key) for row, record in enumerate(records) for key in _repeated_keys(record)]
 
 
 def refuse_duplicate_keys(body: bytes, keys: int, texts: Iterable[str] = ()) -> None:
     """Raise Problem 422 that names each repeated key of an object, of which `keys` were decoded."""
     if may_have_duplicate_keys(body, keys, texts) and (found := find_duplicate_keys(body)):
         raise field_problem([(None, key, REASON) for _, key in found])
+
+
+def _repeated_keys(value: Any) -> Iterator[str]:
+    if isinstance(value, _Object):
+        yield from value.repeated
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for place, part in parts:
+        for key in _repeated_keys(part):
+            yield f"{place}.{key}"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def read_json_events(body: bytes, schema: ReadingSchema, max_skew_seconds: float
         given = schema.kept.kept_events.validate_json(body)
     except ValidationError as error:
         raise json_problem(error, tuple(schema.machine.description.events)) from None
-    if duplicates := list(find_duplicate_keys(body)):
+    if duplicates := find_duplicate_keys(body):
         raise field_problem([(None, key, DUPLICATE_KEY) for _, key in duplicates])
     return _by_machine(schema.machine, as_events(given, schema.machine), max_skew_seconds)
 

@@ -51,7 +51,7 @@ def read_json_batch(body: bytes, schema: ReadingSchema, max_rows: int, max_recor
     _check_values(body, len(schema.names) + _SPARE_VALUES_PER_ROW, max_rows)
     match _first_character(body):
         case b"{" if schema.machine.event_tables and (parts := _parts(body)):
-            return _read_with_events(parts, schema, max_rows, max_record_bytes)
+            return _read_with_events(body, parts, schema, max_rows, max_record_bytes)
         case b"{":
             return _read_columns(body, schema, max_rows)
         case b"[":
@@ -81,9 +81,13 @@ def _parts(body: bytes) -> _Parts | None:
         return None
 
 
-def _read_with_events(parts: _Parts, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
+def _read_with_events(
+    body: bytes, parts: _Parts, schema: ReadingSchema, max_rows: int, max_record_bytes: int
+) -> Batch:
     """Return the batch of the readings, with the events. Raises Problem for an invalid event: it has no row to be an error of."""
     readings, events = bytes(parts.readings), bytes(parts.events)
+    if body.count(b":") > 2 + readings.count(b":") + events.count(b":"):  # a colon for each key
+        raise field_problem([(None, "", f"readings or {EVENTS} {DUPLICATE_KEY}")])
     if _first_character(readings) != b"[":
         raise field_problem([(None, "readings", "should be a list of readings")])
     try:
@@ -93,8 +97,8 @@ def _read_with_events(parts: _Parts, schema: ReadingSchema, max_rows: int, max_r
         raise field_problem(
             [(None, ".".join(map(str, (EVENTS, *detail["loc"]))), reason_of(detail)) for detail in details]
         ) from None
-    if duplicates := list(find_duplicate_keys(events)):
-        raise field_problem([(None, f"{EVENTS}.{key}", DUPLICATE_KEY) for _, key in duplicates[:_MAX_EVENT_ERRORS]])
+    if duplicates := find_duplicate_keys(events):
+        raise field_problem([(None, f"{EVENTS}.{key}", DUPLICATE_KEY) for _, key in duplicates])
     batch = _read_records(readings, schema, max_rows, max_record_bytes)
     batch.events = as_events(given, schema.machine)
     try:

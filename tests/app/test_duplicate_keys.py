@@ -72,6 +72,11 @@ def test_a_duplicate_key_is_an_error_in_json_lines_and_single_records_of_invocat
         assert last["errors"] == [{"field": "torque_nm", "reason": "appears more than once"}]
 
 
+def test_a_key_of_an_object_within_others_has_its_place_before_it():
+    body = b'[{"a": 1}, {"history": [{"a": 1}, {"a": 1, "b": {"c": 1, "c": 2}, "a": 2}], "a": 1, "a": 2}]'
+    assert find_duplicate_keys(body) == [(1, "a"), (1, "history.1.a"), (1, "history.1.b.c")]
+
+
 texts = st.text(st.sampled_from('ab:\\"\u00e4\n'), max_size=4)
 members = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), texts), max_size=5)
 

@@ -1,5 +1,7 @@
 """The API serves a machine with tables of events: a reading or a batch with its events, explanations, errors."""
 
+import json
+
 import pytest
 
 from tests.fixtures.pumps import pump
@@ -63,6 +65,27 @@ def test_a_batch_of_records_with_events_gets_the_probabilities_of_the_table(clie
     answer = client.post("/predict/batch", json=body).json()
     assert answer["rejected_rows"] == 0
     assert [row["failure_probability"] for row in answer["predictions"]] == expected
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_a_repeated_key_of_an_event_is_refused_with_its_place(client, reading, rows, events):
+    repeated = '"events": {"errors": [{"timestamp": "2024-01-01T00:00:00Z", '
+    body = json.dumps(reading).replace('"events": {"errors": [{', repeated, 1)
+    answer = client.post("/predict", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "events.errors.0.timestamp: appears more than once")
+    tables = {name: as_json(table) for name, table in events.items()}
+    body = json.dumps({"readings": as_json(rows), "events": tables}).replace('"events": {"errors": [{', repeated, 1)
+    answer = client.post("/predict/batch", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "events.errors.0.timestamp: appears more than once")
+
+
+@pytest.mark.parametrize("part", ['"readings": []', '"events": {}', '"event\u0073": {}'])
+def test_a_batch_with_readings_or_events_twice_is_refused(client, rows, part):
+    body = json.dumps({"readings": as_json(rows), "events": {}})
+    answer = client.post("/predict/batch", content=f"{{{part}, {body[1:]}", headers=JSON)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "readings or events appears more than once")
 
 
 def test_columns_are_still_a_batch(client, rows, small_pump):

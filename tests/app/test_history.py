@@ -1,6 +1,7 @@
 """The API serves a machine with history: readings with earlier ones beside them, and batches with many rows a machine."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,13 @@ def test_a_reading_with_its_history_gets_the_probability_of_the_table(client, ta
     answer = client.post("/predict", json=reading).json()
     assert answer["failure_probability"] == expected[last]
     assert answer["warnings"] == []
+
+
+def test_a_repeated_key_of_an_earlier_reading_is_refused_with_its_place(client, reading):
+    body = json.dumps(reading).replace('"history": [{', '"history": [{"machine_id": "E1", ', 1)
+    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "history.0.machine_id: appears more than once"
 
 
 def test_the_history_may_have_other_zones_and_no_machine(client, expected, table, reading):
