@@ -35,12 +35,12 @@ def event_fields(
 
 
 def as_events(given: Mapping[str, Sequence[Mapping[str, Any]]], machine: Machine) -> Events:
-    """The tables of a request by column. Their entries are valid by `event_fields`."""
+    """The tables of a request by column. Their entries are valid by `event_fields`. The machine of one that names none is None."""
     tables: dict[str, dict[str, list[Any]]] = {}
     for name, entries in given.items():
         types = machine.description.events[name].types
         columns = [machine.time_name, *([EVENT_TYPE] if types else [])]
-        if all(MACHINE_ID in entry for entry in entries):
+        if any(MACHINE_ID in entry for entry in entries):
             columns.append(MACHINE_ID)
-        tables[name] = {column: [entry[column] for entry in entries] for column in columns}
+        tables[name] = {column: [entry.get(column) for entry in entries] for column in columns}
     return tables

@@ -146,14 +146,15 @@ def _chosen(machine: Machine, events: OrderedEvents, feature: EventFeature) -> O
 
 
 def _owners(given: Mapping[str, Any], table: str, machines: Sequence[Any], count: int) -> Positions:
-    """(e,) the place of each event's machine in `machines`, or -1."""
-    if MACHINE_ID not in given and len(machines) == 1:
-        return np.zeros(count, dtype=np.int64)
-    places = {name: place for place, name in enumerate(machines)}
-    owners = np.array([places.get(name, -1) for name in given.get(MACHINE_ID, ())], dtype=np.int64)
-    if len(owners) != count:
+    """(e,) the place of each event's machine in `machines`, or -1. An event without a machine is one of the only machine."""
+    names = given.get(MACHINE_ID, (None,) * count)
+    is_alone = len(machines) == 1
+    if len(names) != count or (not is_alone and any(name is None for name in names)):
         raise DataError(f"events: {table}: each event needs its {MACHINE_ID}")
-    return owners
+    if is_alone and machines[0] is None and any(name is not None for name in names):
+        raise DataError(f"events: {table}: events name their machine: the reading needs its {MACHINE_ID}, too")
+    places = {name: place for place, name in enumerate(machines)} | ({None: 0} if is_alone else {})
+    return np.array([places.get(name, -1) for name in names], dtype=np.int64)
 
 
 def _times(machine: Machine, given: Mapping[str, Any], table: str) -> Times:

@@ -49,8 +49,8 @@ def complete_reading(
     """`reading` with its features from the past: from `history`, earlier readings of its machine in any order, and `events`.
 
     Events of other machines have no effect. A reading alone is one at a machine's start: it needs no time then. Raises DataError
-    for a missing time, two readings at the same time, an entry of `history` that is not earlier than the reading, and an invalid
-    event.
+    for a missing time, two readings at the same time, an entry of `history` that is not earlier than the reading or is of
+    another machine, and an invalid event.
     """
     if not machine.needs_history or all(name in reading for name in machine.history_features):
         return reading

@@ -35,10 +35,16 @@ def in_time_order(machine: Machine, columns: Mapping[str, Any]) -> TimeOrder:
 
 
 def of_one_machine(machine: Machine, rows: Sequence[Mapping[str, Any]], has_events: bool = False) -> TimeOrder:
-    """Order some readings of one machine; a single one without events needs no time. Raises DataError as `in_time_order` does."""
+    """Order some readings of one machine; a single one without events needs no time.
+
+    Raises DataError as `in_time_order` does, and if they name several machines. They may name none.
+    """
     timed = has_events or len(rows) > 1
     times = as_times([row.get(machine.time_name) for row in rows], machine) if timed else np.zeros(1)
-    return _ordered(np.zeros(len(rows), dtype=np.int64), times, (rows[-1].get(MACHINE_ID),))
+    names = dict.fromkeys(name for row in rows if (name := row.get(MACHINE_ID)) is not None)
+    if len(names) > 1:
+        raise DataError(f"{MACHINE_ID} differs: {', '.join(map(repr, list(names)[:2]))}; send readings of one machine")
+    return _ordered(np.zeros(len(rows), dtype=np.int64), times, tuple(names) or (None,))
 
 
 def at_the_same_time(machines: Positions, times: Times) -> npt.NDArray[np.bool_]:

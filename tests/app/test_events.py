@@ -70,6 +70,24 @@ def test_a_batch_of_records_with_events_gets_the_probabilities_of_the_table(clie
 JSON = {"Content-Type": "application/json"}
 
 
+def test_events_of_another_machine_have_no_effect_also_beside_events_that_name_none(client, reading, expected):
+    name = reading["machine_id"]
+    others = [event | {"machine_id": "another"} for event in reading["events"]["errors"]]
+    own = [event | ({"machine_id": name} if row % 2 else {}) for row, event in enumerate(reading["events"]["errors"])]
+    for errors in (others + reading["events"]["errors"], others + own):
+        answer = client.post("/predict", json=reading | {"events": reading["events"] | {"errors": errors}})
+        assert answer.json()["failure_probability"] == expected[-1]
+
+
+def test_events_that_name_a_machine_need_a_reading_that_does(client, reading):
+    unnamed = {name: value for name, value in reading.items() if name not in ("machine_id", "history")}
+    assert client.post("/predict", json=unnamed).status_code == 200
+    errors = [event | {"machine_id": "P1"} for event in reading["events"]["errors"]]
+    answer = client.post("/predict", json=unnamed | {"events": {"errors": errors}})
+    detail = "events: errors: events name their machine: the reading needs its machine_id, too"
+    assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+
+
 def test_a_repeated_key_of_an_event_is_refused_with_its_place(client, reading, rows, events):
     repeated = '"events": {"errors": [{"timestamp": "2024-01-01T00:00:00Z", '
     body = json.dumps(reading).replace('"events": {"errors": [{', repeated, 1)

@@ -90,6 +90,7 @@ def test_too_little_history_is_a_warning(client, reading, count, warning):
     [
         ({"timestamp": "2023-01-01T00:00:00Z"}, "history: reading 1 is later than the reading that is scored"),
         ({"timestamp": "noon"}, "history: column timestamp is not a time: Invalid isoformat string: 'noon'"),
+        ({"machine_id": "E2"}, "history: machine_id differs: 'E1', 'E2'; send readings of one machine"),
         ({"history": [{"heat": 500.0}]}, "history.0.timestamp: is missing"),
         (
             {"history": [{"heat": 5000.0, "timestamp": "2023-12-01T00:00:00Z"}]},
