@@ -57,21 +57,18 @@ async def keep_batch(
 ) -> Response:
     """Keep the readings in `body` in the store, and return their answer as `score_batch` does."""
     service = get_service(request)
-    job = _job(service, model, media_type, answer_type, inputs=False, invocation=False)
-    store = service.store.access
-    with store.used_elsewhere():
-        return await run_job(request, model, structs.replace(job, store=store.options), body, held)
+    with service.store.access.used_elsewhere() as store:
+        job = _job(service, model, media_type, answer_type, store=store)
+        return await run_job(request, model, job, body, held)
 
 
-async def keep_in_batch_process(
+async def keep_event_batch(
     request: Request, model: ServedModel, body: bytes | bytearray, held: HeldBytes, media_type: str, table: str
 ) -> int:
     """Keep the events in `body`, of one table or EVERY_TABLE, in the store, and return their number. Raises Problem."""
     service = get_service(request)
-    job = _job(service, model, media_type, JSON, inputs=False, invocation=False)
-    store = service.store.access
-    job = structs.replace(job, store=store.options, events=table)
-    with store.used_elsewhere():
+    with service.store.access.used_elsewhere() as store:
+        job = _job(service, model, media_type, JSON, store=store, events=table)
         result, _ = await run_while_connected(request, service.batches.run(job, body, held))
     assert isinstance(result, Stored)
     return result.events
@@ -110,9 +107,8 @@ def warnings_header(warnings: Sequence[str]) -> str:
     return json.dumps([*warnings[:_MAX_WARNINGS], *more])
 
 
-def _job(
-    service: Service, model: ServedModel, media_type: str, answer_type: str, *, inputs: bool, invocation: bool
-) -> Job:
+def _job(service: Service, model: ServedModel, media_type: str, answer_type: str, **fields: Any) -> Job:
+    """The job of a batch for `model`. `fields` are the further ones of Job."""
     settings = service.settings
     return Job(
         folder=str(model.folder),
@@ -120,11 +116,10 @@ def _job(
         model_name=service.model_name,
         media_type=media_type,
         answer_type=answer_type,
-        inputs=inputs,
-        invocation=invocation,
         max_rows=settings.max_rows,
         max_record_bytes=settings.max_reading_bytes,
         max_table_bytes=settings.max_table_bytes,
         aliases=service.params.aliases,
         seconds=settings.batch_deadline_seconds + 1,
+        **fields,
     )

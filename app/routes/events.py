@@ -16,7 +16,7 @@ from ..service import Service, get_service
 from ..serving.kept_events import keep_events
 from ..worker.byte_budget import HeldBytes
 from ..worker.messages import EVERY_TABLE
-from .batches import keep_in_batch_process
+from .batches import keep_event_batch
 from .machines import shown_alarm, time_key
 from .readings import CONFLICT, require_places
 from .store_answers import answer_from_store
@@ -62,7 +62,7 @@ async def events(
     if body.count(b"{") > _FEW_EVENTS:
         held = HeldBytes(service.batches.budget)
         try:
-            return {"events": await keep_in_batch_process(request, model, body, held, JSON, EVERY_TABLE)}
+            return {"events": await keep_event_batch(request, model, body, held, JSON, EVERY_TABLE)}
         finally:
             held.release()
     machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
@@ -82,7 +82,7 @@ async def _keep_table(request: Request, service: Service, media_type: str, table
         if table is None or table not in known:
             reason = f"{table!r} is no table of events" if table else "is missing"
             raise field_problem([(None, "table", f"{reason}: name one in the address, {_choices(known)}")])
-        return {"events": await keep_in_batch_process(request, model, body, held, media_type, table)}
+        return {"events": await keep_event_batch(request, model, body, held, media_type, table)}
     finally:
         held.release()
 

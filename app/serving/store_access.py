@@ -77,10 +77,10 @@ class StoreAccess:
         self.options = structs.replace(self.options, create=False)
 
     @contextmanager
-    def used_elsewhere(self) -> Iterator[None]:
-        """Note whether the store works for another process, which uses it during the block."""
+    def used_elsewhere(self) -> Iterator[StoreOptions]:
+        """The options for another process that uses the store during the block. Note whether it works."""
         try:
-            yield
+            yield self.options
         except StoreError as error:
             self.report(error)
             raise

@@ -32,13 +32,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str
     media_type: str
     answer_type: str
-    inputs: bool
-    invocation: bool
     max_rows: int
     max_record_bytes: int
     max_table_bytes: int
     aliases: Mapping[str, Sequence[str]]
     seconds: float
+    inputs: bool = False
+    invocation: bool = False
     store: StoreOptions | None = None
     events: str = ""
     log: str | None = None
