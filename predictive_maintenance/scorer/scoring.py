@@ -6,7 +6,7 @@ It loads a folder of files with numpy, pydantic and the ONNX runtime, without tr
                     (format 1: (n, 2), probabilities of healthy and failure)
     scorer.json     ScorerSpec: features, calibration, decision threshold, costs
     machine.json    the description of the machine: columns, ranges, formulas of the features (from format 3 on)
-    golden.json     held-out readings with their expected probabilities and decisions
+    golden.json     held-out readings with their expected probabilities, decisions and probabilities of failure modes
     modes.onnx      the probability of each failure mode if the machine fails, (n, modes); only with alarms and modes
     reference.json  a uniform sample of the training rows, for explanations and drift
 
@@ -168,7 +168,7 @@ class Scorer:
         return probabilities >= self.spec.threshold
 
     def verify(self, golden: GoldenRows) -> None:
-        """Raise ModelError if the golden rows do not get the probabilities and decisions recorded with the model."""
+        """Raise ModelError if the golden rows do not get the values that were recorded with the model."""
         columns: Columns = golden.columns
         if golden.rows is not None:  # the other readings are only history
             columns = take(complete(self.machine, columns, golden.events), golden.positions)
@@ -178,13 +178,7 @@ class Scorer:
             raise ModelError(
                 f"{MODEL_FILE} returns shape {output.shape} for {len(matrix)} rows, expected 1 or 2 columns"
             )
-        if self._modes is not None:
-            modes = self._mode_outputs(matrix)
-            if modes.shape != (len(matrix), len(self.machine.mode_names)) or not np.isfinite(modes).all():
-                raise ModelError(
-                    f"{MODES_FILE} returns shape {modes.shape} for {len(matrix)} rows, expected a finite number for each of "
-                    f"{len(self.machine.mode_names)} failure modes"
-                )
+        self._verify_modes(matrix, golden)
         probabilities = self.probabilities(columns)
         difference = float(np.max(np.abs(probabilities - np.asarray(golden.probabilities))))
         flips = int((self.decisions(probabilities) != np.asarray(golden.decisions)).sum())
@@ -192,6 +186,23 @@ class Scorer:
             raise ModelError(
                 f"golden rows differ: probabilities by up to {difference:.2g} (allowed {GOLDEN_TOLERANCE:g}), "
                 f"{flips} of {len(probabilities)} decisions"
+            )
+
+    def _verify_modes(self, matrix: npt.NDArray[np.float32], golden: GoldenRows) -> None:
+        """Raise ModelError as `verify` for the probabilities of the failure modes. Earlier versions have no recorded ones."""
+        if self._modes is None:
+            if golden.modes is not None:
+                raise ModelError(f"{MODES_FILE}: No such file or directory: the model's files are incomplete")
+            return
+        modes = self._mode_outputs(matrix)
+        if modes.shape != (len(matrix), len(self.machine.mode_names)) or not np.isfinite(modes).all():
+            raise ModelError(
+                f"{MODES_FILE} returns shape {modes.shape} for {len(matrix)} rows, expected a finite number for each of "
+                f"{len(self.machine.mode_names)} failure modes"
+            )
+        if golden.modes is not None and (difference := np.abs(modes - golden.modes).max()) > GOLDEN_TOLERANCE:
+            raise ModelError(
+                f"golden rows differ: probabilities of failure modes by up to {difference:.2g} (allowed {GOLDEN_TOLERANCE:g})"
             )
 
     def _run(self, matrix: npt.NDArray[np.float32]) -> Vector:

@@ -157,7 +157,8 @@ class GoldenRows(BaseModel):
     """The contents of golden.json: held-out readings with their expected probabilities and decisions.
 
     `rows` are the positions of these readings in `readings`, if these also have the earlier readings of their machines.
-    `events` are the earlier events of these machines by table.
+    `events` are the earlier events of these machines by table. `modes` are the probabilities of the failure modes, (m, k), if the
+    version has MODES_FILE.
     """
 
     model_config = _STRICT
@@ -167,6 +168,7 @@ class GoldenRows(BaseModel):
     events: dict[str, dict[str, list[Any]]] = {}
     probabilities: Annotated[list[_RecordedProbability], Field(min_length=MIN_GOLDEN_ROWS)]
     decisions: list[bool]
+    modes: list[list[_RecordedProbability]] | None = None
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> Self:
@@ -174,7 +176,8 @@ class GoldenRows(BaseModel):
         if self.rows and max(self.rows) >= readings:
             raise ValueError(f"rows: {max(self.rows)} is not a position in {readings} readings")
         count = readings if self.rows is None else len(self.rows)
-        _check_lengths({"readings": count, "probabilities": len(self.probabilities), "decisions": len(self.decisions)})
+        lengths = {"readings": count, "probabilities": len(self.probabilities), "decisions": len(self.decisions)}
+        _check_lengths(lengths if self.modes is None else lengths | {"modes": len(self.modes)})
         return self
 
     @property
@@ -255,6 +258,8 @@ def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
     """Parse golden.json. Raises ModelError if a field is invalid, or a reading is outside a range of `machine`."""
     places: dict[str, Any] = {name: list[float] if name == COUNTER else list[str] for name in machine.history_names}
     more: dict[str, Any] = {"events": (_events_model(machine, places), ...)} if machine.event_tables else {}
+    modes = Field(min_length=len(machine.mode_names), max_length=len(machine.mode_names))
+    more["modes"] = (list[Annotated[list[_RecordedProbability], modes]] | None, None)
     model = create_model("Golden", __base__=GoldenRows, readings=(_readings_model(machine, **places), ...), **more)
     golden = parse_content(GOLDEN_FILE, TypeAdapter(model), content)
     readings = dict(golden.readings)
@@ -265,6 +270,7 @@ def parse_golden(content: bytes, machine: Machine) -> GoldenRows:
         events={name: dict(table) for name, table in dict(golden.events).items()},
         probabilities=golden.probabilities,
         decisions=golden.decisions,
+        modes=golden.modes,
     )
 
 

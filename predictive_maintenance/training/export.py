@@ -70,8 +70,9 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
-    modes = train_modes(train, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
-    scorer = Scorer(spec, machine, onnx)
+    forest = train_modes(train, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
+    modes = None if forest is None else modes_to_onnx(forest, len(trained.features))
+    scorer = Scorer(spec, machine, onnx, modes=modes)
     probabilities = scorer.probabilities(rows.test)
     golden = _golden_rows(scorer, rows, probabilities)
     columns = (*machine.input_names, *machine.time_names, *machine.history_features, machine.label_name)
@@ -88,7 +89,7 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
         )
         .model_dump_json()
         .encode(),
-    } | ({} if modes is None else {MODES_FILE: modes_to_onnx(modes, len(trained.features))})
+    } | ({} if modes is None else {MODES_FILE: modes})
 
 
 def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
@@ -267,6 +268,8 @@ def _golden_rows(scorer: Scorer, split: SplitRows, probabilities: npt.NDArray[np
     expected = scorer.probabilities(rows)
     if machine.needs_history and not np.array_equal(expected, probabilities[picked]):
         raise ModelError("the golden rows get other probabilities from their windows alone than from the whole table")
+    if scorer.has_modes:
+        golden["modes"] = scorer.mode_probabilities(rows).tolist()
     return golden | {"probabilities": expected.tolist(), "decisions": scorer.decisions(expected).tolist()}
 
 
