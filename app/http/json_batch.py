@@ -81,9 +81,7 @@ def _parts(body: bytes) -> _Parts | None:
         return None
 
 
-def _read_with_events(
-    body: bytes, parts: _Parts, schema: ReadingSchema, max_rows: int, max_record_bytes: int
-) -> Batch:
+def _read_with_events(body: bytes, parts: _Parts, schema: ReadingSchema, max_rows: int, max_record_bytes: int) -> Batch:
     """Return the batch of the readings, with the events. Raises Problem for an invalid event: it has no row to be an error of."""
     readings, events = bytes(parts.readings), bytes(parts.events)
     if body.count(b":") > 2 + readings.count(b":") + events.count(b":"):  # a colon for each key

@@ -35,7 +35,7 @@ def event_fields(
 
 
 def as_events(given: Mapping[str, Sequence[Mapping[str, Any]]], machine: Machine) -> Events:
-    """The tables of a request by column. Their entries are valid by `event_fields`. The machine of one that names none is None."""
+    """The tables of a request by column. Their entries are valid by `event_fields`. One without a machine has None for it."""
     tables: dict[str, dict[str, list[Any]]] = {}
     for name, entries in given.items():
         types = machine.description.events[name].types

@@ -23,8 +23,19 @@ class BrokenLimit(BaseModel):
     )
 
 
+class ContributionPart(BaseModel):
+    """What one feature adds to the contribution of its sensor or table of events."""
+
+    name: str = Field(examples=["vibration_mm_s_mean_24h"])
+    label: str = Field(examples=["Vibration, mean of 24 h"])
+    value: float | None = Field(description="null if it is missing.", examples=[5.2])
+    unit: str = Field(examples=["mm/s"])
+    contribution: float = Field(examples=[0.31])
+    standard_error: float = Field(description="Parts are always estimates.", examples=[0.02])
+
+
 class Contribution(BaseModel):
-    """The contribution of one sensor or category to the failure probability (Shapley value)."""
+    """The contribution of one sensor, category or table of events to the failure probability (Shapley value)."""
 
     sensor: str = Field(examples=["torque_nm"])
     label: str = Field(examples=["Torque"])
@@ -35,6 +46,11 @@ class Contribution(BaseModel):
     )
     standard_error: float | None = Field(
         None, description="Standard error of the contribution, if it is an estimate.", examples=[None]
+    )
+    parts: list[ContributionPart] = Field(
+        default=[],
+        description="The current value and each feature from the history, the largest first: they add up to the contribution. "
+        "Only for the largest five contributions, and only for inputs with features from the history.",
     )
 
 

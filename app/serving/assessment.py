@@ -1,9 +1,10 @@
 """Answers to one reading: risk level, cost, exceeded operating limits, recommended action, explanation, what-if."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import isnan
 from typing import Any
 
-from predictive_maintenance.inference.explaining import Explanation
+from predictive_maintenance.inference.explaining import Explanation, Part
 from predictive_maintenance.inference.what_if import what_if
 from predictive_maintenance.machine.actions import merged_actions
 from predictive_maintenance.machine.machine import Machine
@@ -67,7 +68,7 @@ def assess_probability(
 def explanation_response(explanation: Explanation, machine: Machine, reading: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.prediction.Explanation`, the largest contribution first.
 
-    Estimated contributions have a standard error; exact ones have no such field.
+    Estimated contributions have a standard error; exact ones have no such field. Divided ones have parts.
     """
     parts, errors = explanation.contributions, explanation.standard_errors
     return {
@@ -82,10 +83,25 @@ def explanation_response(explanation: Explanation, machine: Machine, reading: di
                 "contribution": parts[name],
             }
             | ({"standard_error": errors[name]} if errors else {})
+            | ({"parts": _parts(explanation.parts[name], machine, reading)} if name in explanation.parts else {})
             for name in sorted(parts, key=lambda name: -abs(parts[name]))
         ],
         "limits": [vars(margin) for margin in machine.limit_margins(reading)],
     }
+
+
+def _parts(parts: Iterable[Part], machine: Machine, reading: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": part.name,
+            "label": f"{machine.labels[part.name]}{'' if part.name in machine.history_features else ', current value'}",
+            "value": None if (value := reading.get(part.name)) is None or isnan(value) else value,
+            "unit": machine.unit(part.name),
+            "contribution": part.contribution,
+            "standard_error": part.standard_error,
+        }
+        for part in parts
+    ]
 
 
 def what_if_response(model: ServedModel, reading: dict[str, Any]) -> dict[str, Any]:

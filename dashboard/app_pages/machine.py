@@ -6,7 +6,7 @@ from app.schemas.prediction import Explanation, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import common
-from dashboard.components.explanation import contributions_chart, sensor_curves, turning_points
+from dashboard.components.explanation import contributions_chart, history_parts, sensor_curves, turning_points
 from dashboard.components.machine import (
     link_to_reading,
     operating_limits_table,
@@ -21,6 +21,7 @@ def explain(explanation: Explanation, machine: Machine) -> None:
     with contributions:
         st.subheader("Explanation", anchor=False)
         contributions_chart(explanation, machine)
+        history_parts(explanation, machine)
     with limits:
         st.subheader("Operating limits", anchor=False)
         operating_limits_table(explanation.limits, machine)

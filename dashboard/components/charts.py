@@ -63,6 +63,8 @@ def contributions(
 
 
 def _name_and_value(part: Contribution, machine: Machine) -> str:
+    if part.sensor in machine.event_tables:
+        return part.label
     if isinstance(part.value, str):
         return f"{part.label}: {part.value}"
     if part.value is None:

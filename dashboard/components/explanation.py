@@ -39,6 +39,27 @@ def contributions_chart(explanation: Explanation, machine: Machine) -> None:
     )
 
 
+def history_parts(explanation: Explanation, machine: Machine) -> None:
+    """Show what the current value and each window add to the largest contributions. Nothing for a machine without history."""
+    parts = [part for contribution in explanation.contributions for part in contribution.parts]
+    if not parts:
+        return
+    largest = sorted(parts, key=lambda part: -abs(part.contribution))[:MAX_SHOWN]
+    rows = [
+        [
+            part.label,
+            "not measured" if part.value is None else with_unit(part.value, part.unit, machine.decimals(part.name)),
+            f"{part.contribution * 100:+.1f}",
+        ]
+        for part in largest
+    ]
+    st.markdown(table(["Sensor and window", "Value", "Percentage points"], rows))
+    st.caption(
+        f"What the current value and each window add to the contributions above: the {len(largest)} largest of {len(parts)}, "
+        f"estimated with standard errors of at most {max(part.standard_error for part in parts) * 100:.1f} percentage points."
+    )
+
+
 def turning_points(what_if: WhatIf, machine: Machine) -> None:
     """Show the nearest value of each sensor at which the decision changes, the smallest changes of many."""
     turning = [curve for curve in what_if.curves if curve.turning_point]

@@ -6,12 +6,13 @@ categories, few readings agree in all of them, so the categories are inputs, too
 missing value of an optional sensor is a value like any other. Where a formula has no value for a mix of the reading and a
 reference reading, the mix has the probability of the reference reading.
 
-Up to EXACT_INPUTS inputs the values are exact for the reference; above, they are estimates with a standard error. The
+Up to EXACT_INPUTS inputs the values are exact for the reference; above, they are estimates with a standard error. The largest
+ones are divided among the current value and the statistics of the windows, always by estimates. The
 number of scored rows is limited, because it determines the time. This module uses numpy only.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from ..machine.machine import Machine
 from .possible_readings import ProbabilityScorer, possible_probabilities
-from .shapley import Mask, Rows, Table, estimated_values, exact_values
+from .shapley import Mask, Rows, Score, Table, estimated_parts, estimated_values, exact_values
 
 EXACT_INPUTS = 10
 """The most inputs whose values are exact: each further one doubles the number of scored rows."""
@@ -33,6 +34,12 @@ MAX_SCORED_ROWS = 4096
 
 MIN_EXACT_ROWS = 16
 """The fewest reference readings of exact values, above MAX_SCORED_ROWS if necessary: with 9 and 10 inputs."""
+
+DIVIDED_INPUTS = 5
+"""The most contributions that are divided among the parts of their inputs, the largest ones."""
+
+MAX_DIVIDING_ROWS = 2048
+"""The most rows that are scored to divide contributions, for inputs of up to 100 parts."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,27 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one column adds to the contribution of its input: the current value of a sensor, or a feature from the past."""
+
+    name: str
+    contribution: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
 class Explanation:
     """The mean probability of the reference plus all `contributions` (by input) is the probability of the reading.
 
-    `standard_errors` (by input) are those of estimated contributions. It is None if the contributions are exact.
+    `standard_errors` (by input) are those of estimated contributions. It is None if the contributions are exact. `parts` (by
+    input), the largest first, add up to the contribution; only the largest contributions of inputs with features from the past
+    have them.
     """
 
     reference: Reference
     contributions: dict[str, float]
     standard_errors: dict[str, float] | None = None
+    parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
 
 
 class Explainer:
@@ -79,7 +98,10 @@ class Explainer:
         inputs = machine.sensor_names if self._compared else machine.input_names
         self.names = (*inputs, *machine.time_names, *machine.event_tables)
         """The explained inputs, in order. A table of events is one of them."""
-        self._parts = {name: _columns_of(name, machine) for name in self.names}
+        parts = [_columns_of(name, machine) for name in self.names]
+        self._columns = [column for columns in parts for column in columns]
+        self._owners = np.repeat(np.arange(len(parts)), [len(columns) for columns in parts])
+        """(n,) the explained input of each column."""
         self._rows = min(rows, _most_rows(len(self.names)))
         self._sample = machine.arrays(sample) | {
             name: np.asarray(sample[name], dtype=object) for name in machine.category_names
@@ -94,30 +116,50 @@ class Explainer:
         """
         probability, reference, count = self._scorer.probability(reading), self._reference_of(reading), len(self.names)
         fixed = {name: str(reading[name]) for name in self._compared}
-        own = {name: self._value(reading, name) for name in self._columns()}
+        own = {name: self._value(reading, name) for name in self._columns}
+        random = np.random.default_rng(crc32(repr([*fixed.values(), *own.values()]).encode()))
 
-        def score(mask: Mask, rows: Rows) -> Table:
+        def score_columns(mask: Mask, rows: Rows) -> Table:
             columns = {
-                name: np.where(mask[..., index], own[name], reference.columns[name][rows])
-                for index, explained in enumerate(self.names)
-                for name in self._parts[explained]
+                name: np.where(mask[..., place], own[name], reference.columns[name][rows])
+                for place, name in enumerate(self._columns)
             }
-            shape = columns[self.names[0]].shape
+            shape = columns[self._columns[0]].shape
             flat = {name: values.ravel() for name, values in columns.items()}
             mixed = possible_probabilities(self._scorer, self._machine, _with_fixed(flat, fixed)).reshape(shape)
             return np.where(np.isnan(mixed), reference.probabilities[rows], mixed)
 
-        if count <= EXACT_INPUTS:
-            values = exact_values(score, reference.probabilities, probability, count)
-            return Explanation(reference, self._by_name(values))
-        pairs = max(1, _most_pairs(count) // len(reference.probabilities))
-        random = np.random.default_rng(crc32(repr([*fixed.values(), *own.values()]).encode()))
-        values, errors = estimated_values(score, reference.probabilities, probability, count, pairs, random)
-        return Explanation(reference, self._by_name(values), self._by_name(errors))
+        def score(mask: Mask, rows: Rows) -> Table:
+            return score_columns(mask[..., self._owners], rows)
 
-    def _columns(self) -> list[str]:
-        """The columns of the explained inputs."""
-        return [column for name in self.names for column in self._parts[name]]
+        if count <= EXACT_INPUTS:
+            values, errors = exact_values(score, reference.probabilities, probability, count), None
+        else:
+            pairs = max(1, _most_pairs(count) // len(reference.probabilities))
+            values, errors = estimated_values(score, reference.probabilities, probability, count, pairs, random)
+        return Explanation(
+            reference,
+            self._by_name(values),
+            None if errors is None else self._by_name(errors),
+            self._divided(values, score_columns, len(reference.probabilities), random),
+        )
+
+    def _divided(
+        self, values: Table, score: Score, references: int, random: np.random.Generator
+    ) -> dict[str, tuple[Part, ...]]:
+        """The parts of the largest contributions, by input."""
+        sizes = np.bincount(self._owners)
+        largest = [place for place in np.argsort(-np.abs(values), kind="stable") if sizes[place] > 1][:DIVIDED_INPUTS]
+        pairs = max(2, MAX_DIVIDING_ROWS // max(1, sum(2 * (sizes[place] + 1) for place in largest)))
+        divided = {}
+        for place in largest:
+            found = estimated_parts(score, references, values[place], self._owners, place, pairs, random)
+            names = [name for name, owner in zip(self._columns, self._owners, strict=True) if owner == place]
+            parts = [
+                Part(name, *numbers) for name, *numbers in zip(names, *(each.tolist() for each in found), strict=True)
+            ]
+            divided[self.names[place]] = tuple(sorted(parts, key=lambda part: -abs(part.contribution)))
+        return divided
 
     def _value(self, reading: Mapping[str, Any], name: str) -> str | float:
         value = reading.get(name)
@@ -139,7 +181,7 @@ class Explainer:
             same &= self._sample[machine.categories[name].code_name] == code
         positions = np.flatnonzero(same if same.any() else self._healthy)
         chosen = positions[np.unique(np.linspace(0, len(positions) - 1, self._rows).round().astype(int))]
-        columns = {name: self._sample[name][chosen] for name in self._columns()}
+        columns = {name: self._sample[name][chosen] for name in self._columns}
         name = f"{len(chosen)} healthy reading{'' if len(chosen) == 1 else 's'}"
         fixed = {}
         for category, code in codes.items():

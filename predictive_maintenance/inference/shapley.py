@@ -4,7 +4,8 @@ The value of an input is its mean contribution over all orders in which the inpu
 reference reading (L. Shapley, "A Value for n-Person Games", 1953; the interventional form of E. Strumbelj and
 I. Kononenko, "Explaining prediction models and individual predictions with feature contributions", 2014). The estimate
 uses pairs of a random order and its reverse (R. Mitchell et al., "Sampling Permutations for Shapley Value Estimation",
-2022). This module uses numpy only.
+2022). An input may have several parts, which replace those of the reference reading one after the other, before and after the
+other inputs as a whole (G. Owen, "Values of Games with a Priori Unions", 1977). This module uses numpy only.
 """
 
 from collections.abc import Callable
@@ -57,6 +58,26 @@ def estimated_values(
     halves[:, 0] = -halves[:, -1]
     values = np.take_along_axis(np.diff(halves, axis=1), place, axis=1)
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(rows))
+
+
+def estimated_parts(
+    score: Score, references: int, value: float, owners: Rows, own: int, pairs: int, random: np.random.Generator
+) -> tuple[Table, Table]:
+    """Estimates (k,) of how the `value` of the input `own` divides among its k parts, and their standard errors (k,).
+
+    `owners` (n,) are the inputs of all parts, which are the inputs of `score`. Each of the `pairs`, with one of the `references`
+    reference readings, scores 2 * (k + 1) rows. The estimates add up to `value`.
+    """
+    rows = random.choice(references, pairs, replace=pairs > references)
+    parts, before = np.flatnonzero(owners == own), random.random((pairs, owners.max() + 1))
+    place = random.permuted(np.tile(np.arange(len(parts)), (pairs, 1)), axis=1)
+    first = np.repeat((before < before[:, [own]])[:, None, owners], len(parts) + 1, axis=1)
+    first[..., parts] = place[:, None] < np.arange(len(parts) + 1)[:, None]
+    with_first, without_first = score(np.stack([first, ~first]), rows[:, None])
+    found = np.take_along_axis(np.diff((with_first - without_first) / 2, axis=1), place, axis=1)
+    # The sum of the parts is an estimate of `value`, which is known better.
+    found += (value - found.sum(axis=1, keepdims=True)) / len(parts)
+    return found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(pairs)
 
 
 @cache

@@ -99,7 +99,7 @@ def test_a_repeated_key_of_an_event_is_refused_with_its_place(client, reading, r
     assert (answer.status_code, answer.json()["detail"]) == (422, "events.errors.0.timestamp: appears more than once")
 
 
-@pytest.mark.parametrize("part", ['"readings": []', '"events": {}', '"event\u0073": {}'])
+@pytest.mark.parametrize("part", ['"readings": []', '"events": {}'])
 def test_a_batch_with_readings_or_events_twice_is_refused(client, rows, part):
     body = json.dumps({"readings": as_json(rows), "events": {}})
     answer = client.post("/predict/batch", content=f"{{{part}, {body[1:]}", headers=JSON)
@@ -122,6 +122,23 @@ def test_an_explanation_has_a_part_for_each_table_of_events(client, reading):
     assert parts["errors"]["value"] is None
     total = answer["explanation"]["base_probability"] + sum(part["contribution"] for part in parts.values())
     assert total == pytest.approx(answer["failure_probability"])
+
+
+def test_an_explanation_names_sensor_and_window_together(client, reading):
+    answer = client.post("/predict?explain=true", json=reading).json()
+    found = {part["sensor"]: part for part in answer["explanation"]["contributions"]}
+    assert {name for name, part in found.items() if "parts" in part} == {"flow", "heat", "errors", "service"}
+    labels = {part["label"] for part in found["heat"]["parts"]}
+    assert labels == {"Heat, current value", "Heat, mean of 12 h", "Heat, last difference of 12 h"}
+    assert "Errors, count of 48 h" in {part["label"] for part in found["errors"]["parts"]}
+    for part in found.values():
+        divided = part.get("parts", [])
+        if divided:
+            assert sum(one["contribution"] for one in divided) == pytest.approx(part["contribution"], abs=1e-9)
+            sizes = [abs(one["contribution"]) for one in divided]
+            assert sizes == sorted(sizes, reverse=True)
+    values = {part["name"]: part["value"] for part in found["heat"]["parts"]}
+    assert values["heat"] == reading.get("heat")
 
 
 def test_a_what_if_analysis_keeps_the_events(client, reading):

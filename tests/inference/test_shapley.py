@@ -1,11 +1,11 @@
 """Exact and estimated Shapley values of functions whose values are known."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 
-from predictive_maintenance.inference.shapley import estimated_values, exact_values
+from predictive_maintenance.inference.shapley import estimated_parts, estimated_values, exact_values
 from tests.fixtures.onnx_models import random_trees
 
 REFERENCES = 20
@@ -105,3 +105,44 @@ def test_more_orders_have_smaller_errors(trees):
 def test_the_largest_contributions_of_an_estimate_are_the_largest_exact_ones(trees):
     estimates, _ = trees.estimate(pairs=4)
     assert set(np.argsort(-abs(estimates))[:2]) == set(np.argsort(-abs(trees.exact()))[:2])
+
+
+OWNERS = np.array([0, 1, 1, 1, 2, 2])
+
+
+def divided(game, value, pairs, seed=7):
+    random = np.random.default_rng(seed)
+    return estimated_parts(game.score, REFERENCES, value, OWNERS, 1, pairs, random)
+
+
+def value_of_the_second_input(game):
+    def score(mask, rows):
+        return game.score(mask[..., OWNERS], rows)
+
+    return exact_values(score, *game.ends(), 3)[1]
+
+
+def test_parts_are_the_mean_contributions_over_all_orders_that_keep_the_parts_of_an_input_together():
+    game = Game(product_of_all, 6)
+    expected = np.zeros(6)
+    inputs = [permutations([0]), permutations([1, 2, 3]), permutations([4, 5])]
+    orders = [
+        [part for group in order for part in group] for groups in product(*inputs) for order in permutations(groups)
+    ]
+    for order in orders:
+        mixed = game.references.copy()
+        for number in order:
+            before = product_of_all(mixed).mean()
+            mixed[:, number] = game.own[number]
+            expected[number] += (product_of_all(mixed).mean() - before) / len(orders)
+    value = value_of_the_second_input(game)
+    assert value == pytest.approx(expected[1:4].sum(), abs=1e-14)
+    parts, errors = divided(game, value, pairs=20_000)
+    assert (np.abs(parts - expected[1:4]) < 4 * errors).all()
+    assert errors.max() < 0.02 * np.abs(expected[1:4]).max()
+
+
+@pytest.mark.parametrize("pairs", [2, 50])
+def test_parts_add_up_to_the_value_of_the_input(pairs):
+    game = Game(with_pairs, 6)
+    assert divided(game, 1.25, pairs)[0].sum() == pytest.approx(1.25, abs=1e-12)
