@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import EvaluationSettings
+from ..history.alarm_outcomes import NOT_CAUGHT
 from ..machine.machine import Machine
 from ..scorer.scoring import Scorer
 from .failure_events import JudgedAlarms
@@ -59,15 +60,12 @@ def score_modes(
     modes = rows.reindex(columns=list(machine.mode_names)).fillna(0).to_numpy().astype(bool)[observed.positions]
     of_life = np.zeros((len(lives.failure), len(machine.mode_names)), dtype=bool)
     np.logical_or.at(of_life, lives.of_reading[failing], modes[failing])
-    life_of = {(int(lives.machine[life]), float(lives.failure[life])): life for life in range(len(lives.failure))}
-    failed = [life_of[int(owner), float(at)] for owner, at in zip(found.failed_machine, found.failed_at, strict=True)]
+    failed = found.failed_life.tolist()
     last = {int(life): place for place, life in enumerate(lives.of_reading) if failing[place]}
     at_failure = [(life, last[life]) for life in failed if life in last]
-    opened = {(int(life), float(at)): place for life, at, place in _opened(judged)}
+    opened = judged.alarms.opened
     at_alarm = [
-        (life, opened[life, float(at - lead)])
-        for life, at, lead in zip(failed, found.failed_at, found.lead, strict=True)
-        if not np.isnan(lead)
+        (life, opened[alarm]) for life, alarm in zip(failed, found.caught_by, strict=True) if alarm != NOT_CAUGHT
     ]
     usual = int(np.argmax(train.reindex(columns=list(machine.mode_names)).fillna(0).sum().to_numpy()))
 
@@ -78,12 +76,6 @@ def score_modes(
         return _accuracy(of_life[[life for life, _ in known]], np.argmax(shares, axis=1), usual, machine, settings)
 
     return ModeScores(accuracy(at_alarm), accuracy(at_failure))
-
-
-def _opened(judged: JudgedAlarms) -> Sequence[tuple[Any, Any, Any]]:
-    """(life, time, place of the reading) of each alarm's opening."""
-    made = judged.alarms
-    return list(zip(made.life, made.opened_at, made.opened, strict=True))
 
 
 def _accuracy(

@@ -10,19 +10,24 @@ from .lives import Lives
 from .machine_rows import Positions, Times
 from .windows import Floats
 
+NOT_CAUGHT = -1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
     """What a alarms of M machines led to, in the unit of the times.
 
-    For each of c counted failures: `failed_machine` (c,), `failed_at` (c,), and `lead` (c,), the time from the alarm to the
-    failure, NaN for a missed one. For each alarm: `is_true` (a,) whether it was open within the horizon before a failure, and
-    `false_alarms` (a,) how many false alarms it counts as. For each machine: `observed` (M,) the time from its first to its
-    last reading, and `under_alarm` (M,) the time of it under alarm.
+    For each of c counted failures: `failed_machine` (c,), `failed_at` (c,) and `failed_life` (c,), the life that it ends;
+    `caught_by` (c,), the first alarm that caught it, and `lead` (c,), the time from this alarm to the failure: NOT_CAUGHT and NaN
+    for a missed one. For each alarm: `is_true` (a,) whether it was open within the horizon before a failure, and `false_alarms`
+    (a,) how many false alarms it counts as. For each machine: `observed` (M,) the time from its first to its last reading, and
+    `under_alarm` (M,) the time of it under alarm.
     """
 
     failed_machine: Positions
+    failed_life: Positions
     failed_at: Floats
+    caught_by: Positions
     lead: Floats
     is_true: npt.NDArray[np.bool_]
     false_alarms: Positions
@@ -35,21 +40,23 @@ def outcomes(times: Times, lives: Lives, alarms: Alarms, horizon: float, min_lea
     failure = lives.failure[alarms.life]
     is_true = alarms.ended_at > failure - horizon
     catches = is_true & (alarms.opened_at < failure) & (alarms.opened_at <= failure - min_lead)
-    lead_of_life = np.full(len(lives.failure), np.nan)
+    catching = np.flatnonzero(catches)[::-1]
+    caught_by, lead = np.full(len(lives.failure), NOT_CAUGHT), np.full(len(lives.failure), np.nan)
     # Backwards, so that the first alarm of a life that catches its failure is the one that stays.
-    lead_of_life[alarms.life[catches][::-1]] = (failure - alarms.opened_at)[catches][::-1]
+    caught_by[alarms.life[catching]], lead[alarms.life[catching]] = catching, (failure - alarms.opened_at)[catching]
 
     # Only a failure with a reading in the horizon before it could be caught: others are beyond a split or in a gap.
     ahead = lives.failure[lives.of_reading] - times
-    counted = np.zeros(len(lives.failure), dtype=bool)
-    counted[lives.of_reading[(ahead > 0) & (ahead <= horizon)]] = True
+    counted = np.unique(lives.of_reading[(ahead > 0) & (ahead <= horizon)])
 
     first, last = (times[places].astype(np.float64) for places in (lives.bounds[:-1], lives.bounds[1:] - 1))
     durations = np.minimum(alarms.ended_at, last[alarms.machine]) - alarms.opened_at
     return Outcomes(
         failed_machine=lives.machine[counted],
+        failed_life=counted,
         failed_at=lives.failure[counted],
-        lead=lead_of_life[counted],
+        caught_by=caught_by[counted],
+        lead=lead[counted],
         is_true=is_true,
         false_alarms=_false_alarms(lives, alarms, failure, is_true, horizon),
         observed=last - first,

@@ -5,11 +5,14 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.config.event_rules import event_rules
+from predictive_maintenance.config.machine_file import parse_machine
+from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.evaluation.failure_events import judge_alarms
 from predictive_maintenance.evaluation.horizon_scores import score_horizons
 from predictive_maintenance.evaluation.mode_scores import score_modes
 from predictive_maintenance.history.labels import NEXT_FAILURE
 from predictive_maintenance.history.observed import observe
+from predictive_maintenance.machine.machine_json import to_plain
 from tests.fixtures.pumps import pump
 
 START = pd.Timestamp("2024-01-01")
@@ -97,6 +100,34 @@ def test_the_mode_at_the_opening_of_an_alarm_is_compared_with_that_of_its_failur
     assert (scores.at_failure.failures, scores.at_failure.correct) == (2, 1)
     assert scores.at_failure.by_mode == (("Seal failure", 1, 1), ("Bearing failure", 1, 0))
     assert scores.at_failure.low < 0.5 < scores.at_failure.high
+
+
+def test_the_opening_of_an_alarm_is_found_for_a_counter_with_decimals():
+    """33.3 - (33.3 - 3.6) is not 3.6."""
+    strokes = np.round(np.arange(0.3, 33.3, 0.3), 1)
+    label = (strokes >= 33.3 - 30).astype(int)
+    rows = pd.DataFrame(
+        {"machine_id": "P0", "counter": strokes, "fails_soon": label, NEXT_FAILURE: 33.3, "left": label}
+    )
+    press = parse_machine("""
+name: press
+model_name: press
+units: [stroke]
+machine: {}
+time: {kind: counter, unit: stroke}
+sensors: {force: {label: Force, unit: N, range: [0, 10]}}
+events: {failures: {label: Failures, type: {label: Side, values: [left, right]}}}
+label: {column: fails_soon, failures: {horizon: 30}, modes: {left: {label: Left}, right: {label: Right}}}
+group: machine
+""")
+    params = load_params().override(machine=to_plain(press))
+    scorer = _Modes()
+    scorer.machine = press
+    scorer.mode_probabilities = lambda table: np.tile([0.9, 0.1], (len(table), 1))
+    for opening in strokes[12::7]:
+        found = judge_alarms(observe(press, rows), strokes >= opening, event_rules(params))
+        scores = score_modes(scorer, found, rows.assign(right=0), rows, params.evaluation)
+        assert (scores.at_alarm.failures, scores.at_alarm.correct) == (1, 1)
 
 
 def test_missed_failures_count_at_the_last_reading_only(rows, rules, pump_params):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictive_maintenance.history.alarm_outcomes import outcomes
+from predictive_maintenance.history.alarm_outcomes import NOT_CAUGHT, outcomes
 from predictive_maintenance.history.alarms import alarms
 from predictive_maintenance.history.lives import Failures, lives
 from predictive_maintenance.machine.alarm import AlarmPolicy
@@ -24,6 +24,12 @@ def judged(intervals, failures=(), length=101, horizon=10.0, min_lead=0.0, until
 def test_an_alarm_that_opens_within_the_horizon_catches_the_failure():
     found = judged([(95, 100)], failures=[100])
     assert (found.lead.tolist(), found.is_true.tolist(), found.false_alarms.tolist()) == ([5], [True], [0])
+
+
+def test_a_failure_has_the_first_alarm_that_caught_it_and_the_life_that_it_ends():
+    found = judged([(5, 6), (91, 92), (94, 95)], failures=[50, 100])
+    assert (found.failed_life.tolist(), found.caught_by.tolist()) == ([0, 1], [NOT_CAUGHT, 1])
+    assert judged([], failures=[100]).caught_by.tolist() == [NOT_CAUGHT]
 
 
 def test_an_alarm_that_closed_within_the_horizon_catches_the_failure():
