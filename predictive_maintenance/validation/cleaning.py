@@ -75,10 +75,12 @@ def clean(
     good = frame[~bad & ~duplicates]
     if good.empty:
         raise DataError("no row is left after cleaning: list the reasons with predictive-maintenance check FILE")
+    # Not astype of a mapping, which makes a block of each column: then pandas warns of every column that is added.
+    good = good.assign(**{name: good[name].astype(np.int8) for name in machine.binary_names if name in good})
     cleaned_events, bad_events = clean_events(events, good, machine, settings.max_quarantined_share)
     return Cleaned(
         events=cleaned_events,
-        frame=good.astype({name: np.int8 for name in machine.binary_names if name in good}).reset_index(drop=True),
+        frame=good.reset_index(drop=True),
         quarantine=pd.concat([quarantine(frame, faults, names), quarantined, bad_events], ignore_index=True),
         ingested_rows=ingested_rows,
         quarantined_rows=quarantined_rows,
