@@ -18,8 +18,10 @@ from typing import Any
 
 from measuring import describe_machine, in_child, markdown_table
 
-SHAPES = ((5, 1), (7, 0), (10, 0), (11, 0), (30, 3), (100, 0), (100, 10), (300, 0))
-"""Numbers of sensors and of categories."""
+SHAPES = (
+    (5, 1, 0), (7, 0, 0), (10, 0, 0), (11, 0, 0), (30, 3, 0), (100, 0, 0), (100, 10, 0), (300, 0, 0), (7, 1, 3), (17, 0, 2),
+)  # fmt: skip
+"""Numbers of sensors, of categories, and of windows with two statistics of each sensor."""
 
 ROWS = 5000
 READINGS = 15
@@ -28,19 +30,23 @@ LIMIT_MS = 50.0
 
 def main() -> None:
     lines = []
-    for sensors, categories in SHAPES:
-        print(f"{sensors} sensors, {categories} categories ...", file=sys.stderr, flush=True)
-        lines.append(in_child(line, sensors, categories))
+    for shape in SHAPES:
+        print(f"{name_of(*shape)} ...", file=sys.stderr, flush=True)
+        lines.append(in_child(line, *shape))
     headers = ["machine", "explanation ms", "reference readings", "error", "what-if ms", "what-if points"]
     print(f"{describe_machine()}\n\n{markdown_table(headers, lines)}")
 
 
-def line(sensors: int, categories: int) -> list[str]:
+def name_of(sensors: int, categories: int, windows: int) -> str:
+    return f"{sensors} sensors, {categories} categories{f', {windows} windows' if windows else ''}"
+
+
+def line(sensors: int, categories: int, windows: int) -> list[str]:
     """The measurements of one machine."""
     from predictive_maintenance.inference.explaining import Explainer
     from predictive_maintenance.inference.what_if import what_if
 
-    machine = invented_machine(sensors, categories)
+    machine = invented_machine(sensors, categories, windows)
     readings, labels = invented_readings(machine)
     scorer = LightGbmScorer(machine, readings, labels)
     sample = {name: values[:2000].tolist() for name, values in readings.items()} | {"failed": labels[:2000].tolist()}
@@ -53,7 +59,7 @@ def line(sensors: int, categories: int) -> list[str]:
     curves, what_if_ms = timed([partial(what_if, scorer, machine, reading, ranges) for reading in chosen])
     errors = [max(each.standard_errors.values()) * 100 for each in explained if each.standard_errors]
     return [
-        f"{sensors} sensors, {categories} categories",
+        name_of(sensors, categories, windows),
         f"{explain_ms:.0f}{'' if explain_ms < LIMIT_MS else ' (above 50)'}",
         str(len(explained[0].reference.probabilities)),
         f"{statistics.mean(errors):.1f}" if errors else "exact",
@@ -72,14 +78,18 @@ def timed(calls: list[Callable[[], Any]]) -> tuple[list[Any], float]:
     return results, statistics.median(times)
 
 
-def invented_machine(sensors: int, categories: int) -> Any:
-    """A machine of sensors s0, s1, ... from 0 to 1 and categories c0, c1, ... of three values."""
+def invented_machine(sensors: int, categories: int, windows: int) -> Any:
+    """A machine of sensors s0, s1, ... from 0 to 1, categories c0, c1, ... of three values, and windows of two statistics."""
     from predictive_maintenance.config.machine_file import parse_machine
 
     lines = ["name: invented machine", "model_name: invented", "label: {column: failed}", "sensors:"]
     lines += [f"  s{number}: {{label: S{number}, range: [0, 1], resolution: 0.001}}" for number in range(sensors)]
     lines += ["categories:"] if categories else []
     lines += [f"  c{number}: {{label: C{number}, values: [a, b, c]}}" for number in range(categories)]
+    if windows:
+        spans = [10 * 4**number for number in range(windows)]
+        lines += [f"history: {{windows: {spans}, statistics: [mean, slope]}}", "group: machine", "units: [cycle]"]
+        lines += ["machine: {}", "time: {kind: counter, unit: cycle}"]
     return parse_machine("\n".join(lines))
 
 
@@ -88,7 +98,7 @@ def invented_readings(machine: Any) -> tuple[dict[str, Any], Any]:
     import numpy as np
 
     random = np.random.default_rng(1)
-    readings = {name: random.random(ROWS) for name in machine.sensor_names}
+    readings = {name: random.random(ROWS) for name in (*machine.sensor_names, *machine.history_features)}
     readings |= {name: random.choice(np.array(["a", "b", "c"], dtype=object), ROWS) for name in machine.category_names}
     codes = [category.of_column(readings[name]) / 2 for name, category in machine.categories.items()]
     causes = [*(readings[name] for name in machine.sensor_names[:8]), *codes[:2]]
@@ -118,7 +128,8 @@ class LightGbmScorer:
         return 1 / (1 + np.exp(-log_odds.astype(np.float64)))
 
     def probability(self, reading: Mapping[str, Any], /) -> float:
-        return float(self.probabilities({name: [reading[name]] for name in self._machine.input_names})[0])
+        names = (*self._machine.input_names, *self._machine.history_features)
+        return float(self.probabilities({name: [reading[name]] for name in names})[0])
 
     def decisions(self, probabilities: Any, /) -> Any:
         return probabilities >= 0.5
