@@ -24,6 +24,7 @@ from predictive_maintenance.reporting.event_tables import (
     events_table,
     horizon_table,
     mode_accuracy_table,
+    policy_table,
 )
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
@@ -240,6 +241,7 @@ def _events(evaluation: Evaluation, figures: Mapping[str, alt.Chart], params: Pa
         Markdown(plain(" ".join(sentences))),
         _table(*events_table(evaluation.events, params.costs.currency)),
         _table(*horizon_table(evaluation.events)),
+        *([_table(*policy_table(evaluation.events, params.costs.currency))] if evaluation.events.policies else []),
         *([_table(*mode_accuracy_table(evaluation.events.modes))] if evaluation.events.modes else []),
         *charts,
     ]

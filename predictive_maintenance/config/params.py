@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ..errors import ConfigError
+from ..machine.alarm import Alarm
 from ..machine.machine import Machine
 from ..machine.milling import MILLING
 from ..machine.names import ModelName
@@ -116,6 +117,7 @@ class EvaluationSettings(StrictModel):
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     min_assessable_failures: Annotated[int, Field(ge=1)]
     min_lead: SpanText = "0"
+    alarm_policies: tuple[Alarm, ...] = ()
 
 
 class GateSettings(StrictModel):

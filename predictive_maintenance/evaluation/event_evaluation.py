@@ -8,6 +8,7 @@ from ..history.observed import observe
 from ..scorer.scoring import Scorer
 from ..training.candidate import TrainedCandidate
 from ..training.splits import SplitRows
+from .alarm_policies import PolicyScores, score_policies
 from .failure_events import EventScores, judge_alarms, score_events
 from .horizon_scores import HorizonScores, score_horizons
 from .intervals import BoolArray, FloatArray
@@ -20,7 +21,8 @@ from .timelines import Timeline, sample_timelines
 class EventEvaluation:
     """Scores by failure event. `naive` are those of rules without a model, on the held-out machines.
 
-    `horizons` are scores on the held-out rows by horizon; `modes` is None for a version without a model of the modes.
+    `horizons` are scores on the held-out rows by horizon, `policies` those of alarm policies on the out-of-fold rows; `modes` is
+    None for a version without a model of the modes.
     """
 
     rules: EventRules
@@ -29,6 +31,7 @@ class EventEvaluation:
     naive: tuple[NaiveScores, ...]
     timelines: tuple[Timeline, ...]
     horizons: tuple[HorizonScores, ...] = ()
+    policies: tuple[PolicyScores, ...] = ()
     modes: ModeScores | None = None
 
 
@@ -62,5 +65,8 @@ def evaluate_events(
         naive=score_naive_rules(train, rows.train, test, rows.test, rules, params),
         timelines=sample_timelines(held_out, probabilities, seed),
         horizons=score_horizons(held_out, decisions, rules, params.evaluation, seed),
+        policies=score_policies(
+            train, rows.train[machine.label_name].to_numpy(), trained.out_of_fold.probabilities, rules, params
+        ),
         modes=score_modes(scorer, held_out, rows.test, rows.train, params.evaluation) if scorer else None,
     )

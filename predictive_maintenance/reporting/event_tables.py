@@ -39,6 +39,20 @@ def horizon_table(events: EventEvaluation) -> Table:
     ]
 
 
+def policy_table(events: EventEvaluation, currency: str) -> Table:
+    """One row for each alarm policy, that of the description first."""
+    labels = event_labels(events.rules, currency)
+    rows = [
+        [
+            f"{found.policy.text()}{' (description)' if found.policy == events.rules.policy else ''}",
+            f"{found.threshold:.3f}",
+            *(_cell(name, found.scores) for name in labels),
+        ]
+        for found in events.policies
+    ]
+    return ["An alarm", "Threshold", *labels.values()], rows
+
+
 def mode_accuracy_table(modes: ModeScores) -> Table:
     """A row for each time of prediction: the share of failures for which the predicted mode is right."""
     columns = {
@@ -96,8 +110,13 @@ def event_sentences(events: EventEvaluation, confidence: float, samples: int) ->
             "The second table judges the same decisions and alarms as if failures within a part of the horizon were to be "
             "predicted: a decision before that is then a false one."
         )
+    if events.policies:
+        yield (
+            "The table of policies has the out-of-fold rows, each policy with the threshold that is best for it on them: its "
+            "numbers are a little optimistic."
+        )
     if events.modes:
-        yield "The third table has Wilson intervals over failures; the model of the modes was trained on failing readings."
+        yield "The table of modes has Wilson intervals over failures; the model of the modes was trained on failing readings."
     for what, scores in (("held-out", events.held_out), ("out-of-fold", events.out_of_fold)):
         yield from (f"Note on {what} machines: {note}." for note in scores.notes)
 

@@ -9,7 +9,7 @@ from ..errors import DataError
 from ..evaluation.comparison import Comparison
 from ..evaluation.evaluate import ROW_SETS, Evaluation
 from ..evaluation.event_evaluation import EventEvaluation
-from .event_tables import event_sentences, events_table, horizon_table, mode_accuracy_table
+from .event_tables import event_sentences, events_table, horizon_table, mode_accuracy_table, policy_table
 from .finished_run import FinishedRun
 from .markdown import code, plain, table
 from .revisions import Revision, changed_settings
@@ -114,6 +114,8 @@ def _events(events: EventEvaluation, params: Params) -> Iterator[str]:
     yield "### Failures caught and false alarms"
     yield _escaped_table(events_table(events, params.costs.currency))
     yield _escaped_table(horizon_table(events))
+    if events.policies:
+        yield _escaped_table(policy_table(events, params.costs.currency))
     if events.modes:
         yield _escaped_table(mode_accuracy_table(events.modes))
     yield " ".join(map(plain, event_sentences(events, settings.confidence, settings.bootstrap_samples)))

@@ -23,14 +23,15 @@ def select_threshold_of_alarms(
     probabilities: npt.NDArray[np.float64],
     params: Params,
     observed: ObservedMachines | None = None,
+    rules: EventRules | None = None,
 ) -> float:
     """Select the threshold that is best by the settings `threshold`, for rows of the machines `observed`.
 
     With `threshold.at_most_false_alarms`, it is the one that catches the most failures without exceeding that rate, and the best
     by `threshold.optimise` among equals. If every threshold exceeds the rate, it is the one with the lowest rate. `observed` is
-    needed only then.
+    needed only then. `rules` are by default those of `params`.
     """
-    rules, maximum = event_rules(params), params.threshold.at_most_false_alarms
+    rules, maximum = rules or event_rules(params), params.threshold.at_most_false_alarms
     if rules is None or maximum is None:
         return select_threshold(labels, probabilities, params.threshold, params.costs)
     if observed is None:

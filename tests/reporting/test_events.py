@@ -18,6 +18,7 @@ from predictive_maintenance.reporting.event_tables import (
     horizon_table,
     mode_accuracy_table,
     plain_events,
+    policy_table,
 )
 from predictive_maintenance.reporting.report import report_sections
 from predictive_maintenance.reporting.results import exported_metrics
@@ -55,6 +56,15 @@ def test_the_table_has_the_model_beside_the_naive_rules(engine_events):
     assert rows[0][1] == f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]; {found.count}"
 
 
+def test_policies_are_compared_with_that_of_the_description_first(engine_events):
+    headers, rows = policy_table(engine_events, "EUR")
+    assert headers[:4] == ["An alarm", "Threshold", "Failures caught", "Median lead time, h"]
+    own = engine_events.rules.policy.text()
+    assert rows[0][0] == f"{own} (description)"
+    assert "opens at 2 positive of 3 decisions, closes after 6 negative ones in a row" in [row[0] for row in rows]
+    assert "The table of policies" not in " ".join(event_sentences(replace(engine_events, policies=()), 0.95, 1000))
+
+
 def test_a_number_that_there_is_not_is_not_shown(engine_events):
     events = replace(engine_events, held_out=unknown(engine_events.held_out))
     _, rows = events_table(events, "EUR")
@@ -71,7 +81,8 @@ def test_the_rules_are_in_words(engine_events):
         "An alarm opens at a positive decision, closes after 1 negative one. A failure is caught if an alarm was open within "
         "24 h before it. An alarm that stays open is a false alarm for each 24 h without a failure in reach. Intervals of 95% "
         "from 1,000 bootstrap samples of machines. The second table judges the same decisions and alarms as if failures within a "
-        "part of the horizon were to be predicted: a decision before that is then a false one."
+        "part of the horizon were to be predicted: a decision before that is then a false one. The table of policies has the "
+        "out-of-fold rows, each policy with the threshold that is best for it on them: its numbers are a little optimistic."
     )
     lead = replace(engine_events.rules.horizon, text="6 h", length=6 * 3.6e9)
     ahead = replace(engine_events, rules=replace(engine_events.rules, min_lead=lead))
