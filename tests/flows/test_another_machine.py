@@ -15,6 +15,7 @@ from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.machine_json import from_json, to_plain
 from tests.fixtures.cards import text_of_card
 from tests.fixtures.described_machines import FILES
+from tests.fixtures.pumps import DESCRIPTION
 from tests.paths import REPOSITORY
 
 ENGINES = 30
@@ -40,6 +41,31 @@ def test_a_machine_of_the_project_is_trained_judged_and_registered_with_its_desc
     assert to_plain(described) == to_plain(compressor_params.machine)
     assert set(registry.load_scorer(version.version).spec.missing_shares) == {"oil_degc", "vibration_mm_s", "humidity"}
     assert place.registry().production_version() is None  # that of the milling machine
+
+
+def test_several_horizons_are_several_runs_of_descriptions_that_share_the_sources(place, quick_params, pump_sources):
+    sources = ",".join(f"{source.table}:{source.uri}" for source in pump_sources)
+    failing, horizons = {}, {"test_pump": "24h", "test_pump_12_h": "12h"}
+    for model, horizon in horizons.items():
+        folder = place.root / "machines" / model
+        folder.mkdir(parents=True)
+        text = DESCRIPTION.replace("model_name: test_pump", f"model_name: {model}")
+        text = text.replace("column: fails_soon", f"column: fails_within_{horizon}")
+        (folder / "machine.yaml").write_text(text.replace("horizon: 24h", f"horizon: {horizon}"))
+        (folder / "params.yaml").write_text("split: {by: group}")
+        code, output = place.run(
+            "run", "--machine", model, "--sources", sources, config=quick_params, PDM_PROJECT_DIR=str(place.root)
+        )
+        assert code == 0, output
+        evaluation = place.data("end").evaluation
+        assert evaluation.comparison is None  # the other horizon is no champion
+        assert evaluation.events.rules.horizon.text == horizon.replace("h", " h")
+        failing[model] = int(place.data("end").rows.test[f"fails_within_{horizon}"].sum())
+    assert 0 < failing["test_pump_12_h"] < failing["test_pump"]
+    for model, horizon in horizons.items():
+        registry = place.registry(str(place.root / "machines" / model / "machine.yaml"))
+        description = registry.load_scorer("1").machine.description
+        assert (description.model_name, description.label.failures.horizon) == (model, horizon)
 
 
 def test_a_machine_over_time_is_trained_with_its_own_settings_and_scores_files(place, quick_params, cmapss, tmp_path):
