@@ -3,8 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.schemas.prediction import Explanation, WhatIf
+from app.schemas.prediction import Contribution, ContributionPart, Explanation, WhatIf
 from dashboard.components import charts
+from tests.fixtures.pumps import pump
 from tests.fixtures.wide_machines import wide_machine
 
 from .conftest import page_text
@@ -79,6 +80,27 @@ def test_of_many_contributions_the_number_of_those_left_out_and_the_largest_erro
     text = page_text(shown("contributions_chart", explanation(100, standard_error=0.0123), MACHINE))
     assert "Estimated Shapley values with standard errors of at most 1.2 percentage points." in text
     assert "90 smaller contributions are not shown one by one." in text
+
+
+def test_the_parts_of_contributions_name_sensor_and_window_together():
+    parts = [
+        {"name": f"s1_mean_{hours}h", "label": f"Sensor 1, mean of {hours} h", "value": value, "unit": "bar",
+         "contribution": 0.4 / hours, "standard_error": 0.01}
+        for hours, value in ((1, 5.25), (24, None))
+    ]  # fmt: skip
+    answer = explanation(3)
+    divided = [answer.contributions[0].model_copy(update={"parts": [ContributionPart(**part) for part in parts]})]
+    text = page_text(shown("history_parts", answer.model_copy(update={"contributions": divided}), MACHINE))
+    assert "Sensor 1, mean of 1 h | 5.25\u00a0bar | +40.0" in text
+    assert "Sensor 1, mean of 24 h | not measured | +1.7" in text
+    assert "the 2 largest of 2, estimated with standard errors of at most 1.0 percentage points." in text
+    assert page_text(shown("history_parts", answer, MACHINE)) == ""
+
+
+def test_a_table_of_events_has_no_value_in_the_chart():
+    part = Contribution(sensor="errors", label="Errors", value=None, unit="", contribution=0.1)
+    (data,) = charts.contributions([part], pump()).to_dict()["datasets"].values()
+    assert [row["sensor"] for row in data] == ["Errors"]
 
 
 def test_the_chart_has_one_bar_for_all_contributions_that_are_left_out():
