@@ -1,18 +1,23 @@
 """The history of one machine on one time axis: readings, alarms, events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from app.schemas.machines import MachineHistory, StoredAlarm, StoredEvent
+from app.schemas.events import EVENTS
+from app.schemas.machines import MachineHistory, StoredAlarm, StoredEvent, StoredReading
+from app.schemas.reading import HISTORY
 from dashboard.machine_time import axis_value, elapsed_text, exact_text
 from predictive_maintenance.history.features import window_columns
 from predictive_maintenance.history.machine_rows import Times
 from predictive_maintenance.history.time_order import as_times
+from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.history import WindowFeature
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.names import MACHINE_ID
 
 ALARM, EVENT, FAILURE = "alarm", "event", "failure"
 """The kinds of marks on the time axis."""
@@ -84,6 +89,41 @@ def timeline(found: MachineHistory, machine: Machine) -> Timeline:
         marks=shown.reset_index(drop=True),
         earlier=len(marks) - len(shown),
     )
+
+
+def latest_with_past(found: MachineHistory, machine: Machine) -> dict[str, Any]:
+    """Return the latest reading of a machine in the store as `/predict` reads it, with those of `found` that it depends on.
+
+    Readings of an earlier description that lack a required sensor are left out.
+    """
+    latest, *earlier = found.latest
+    reading: dict[str, Any] = {name: latest.values[name] for name in machine.input_names if name in latest.values}
+    if not machine.needs_history:
+        return reading
+    time, required = machine.time_name, set(machine.required_sensor_names)
+    history = [
+        {time: one.time, **{name: one.values[name] for name in machine.sensor_names if name in one.values}}
+        for one in _within_windows(earlier, latest, machine)
+        if required <= one.values.keys()
+    ]
+    events: dict[str, list[dict[str, Any]]] = {}
+    for event in found.events:
+        if event.table in machine.event_tables:
+            kind = {EVENT_TYPE: event.type} if event.type else {}
+            events.setdefault(event.table, []).append({time: event.time, **kind})
+    reading |= {MACHINE_ID: found.machine_id, time: latest.time, HISTORY: history}
+    return reading | ({EVENTS: events} if events else {})
+
+
+def _within_windows(
+    earlier: Sequence[StoredReading], latest: StoredReading, machine: Machine
+) -> Sequence[StoredReading]:
+    """The readings, the newest first, that the windows of the latest one contain."""
+    spans = [feature.span for feature in machine.window_features.values()]
+    count = max((span.readings or 1 for span in spans), default=1) - 1
+    times = as_times([reading.time for reading in (latest, *earlier)], machine)
+    within = times[0] - times[1:] < max((span.length for span in spans), default=0)
+    return earlier[: max(count, int(within.sum()))]
 
 
 def _alarm_mark(alarm: StoredAlarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, str]:

@@ -4,12 +4,21 @@ import streamlit as st
 
 from app.schemas.machines import MachineHistory
 from app.schemas.model import ModelCard
+from app.schemas.prediction import Prediction, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import common, history_charts
+from dashboard.components.explanation import contributions_chart, history_parts, turning_points
 from dashboard.components.stored_fleet import LEVEL_LABELS, how_to_send_readings
 from dashboard.formatting import NO_VALUE, ago, percent
-from dashboard.machine_history import Timeline, charted_sensors, shown_windows, timeline, window_values
+from dashboard.machine_history import (
+    Timeline,
+    charted_sensors,
+    latest_with_past,
+    shown_windows,
+    timeline,
+    window_values,
+)
 from dashboard.machine_states import mode_text, risk_level
 from dashboard.machine_time import elapsed_text, time_text
 from dashboard.reading_query import MACHINE
@@ -18,6 +27,7 @@ from predictive_maintenance.reporting.markdown import plain, table
 
 READING_COUNTS = (100, 500, 2_000, 5_000)
 """The most readings that a page may show. The API returns at most 5,000."""
+_EXPLAINED = "explained reading"
 _DEFAULT_READINGS, _DEFAULT_SENSORS, _MAX_TABLE_ALARMS = 500, 6, 50
 
 
@@ -75,6 +85,7 @@ def machine_over_time(machine_id: str, count: int, card: ModelCard, machine: Mac
             return
         _charts(timeline(found, machine), found, card, machine)
         _alarm_table(found, machine)
+        _explanation(found, card, machine)
 
     common.auto_refresh(draw)
 
@@ -141,6 +152,36 @@ def _sensor_charts(shown: Timeline, machine: Machine) -> None:
     for name in selected:
         chart = history_charts.sensor(shown, name, machine, values.get(name), window or "")
         st.altair_chart(chart, alt=f"{machine.columns[name].label} over time")
+
+
+def _explanation(found: MachineHistory, card: ModelCard, machine: Machine) -> None:
+    """Show on demand why the served version predicts what it does for the latest reading, and what would change its decision."""
+    if not st.toggle("Explain the latest reading", key="explains the latest reading"):
+        return
+    try:
+        prediction, what_if = _explained(found, card, machine)
+    except ApiError as error:
+        common.api_error(error, "The latest reading could not be explained.")
+        return
+    st.caption(
+        f"Version {plain(prediction.model_version)} predicts {percent(prediction.failure_probability)} for the latest reading "
+        "with the readings and events that are shown."
+    )
+    if prediction.explanation is not None:
+        contributions_chart(prediction.explanation, machine)
+        history_parts(prediction.explanation, machine)
+    turning_points(what_if, machine)
+
+
+def _explained(found: MachineHistory, card: ModelCard, machine: Machine) -> tuple[Prediction, WhatIf]:
+    """The answers of the API, kept until there is another reading, event or version: the API counts each request."""
+    key = (found.machine_id, found.time, len(found.latest), len(found.events), card.version)
+    known = st.session_state.get(_EXPLAINED)
+    if known is None or known[0] != key:
+        known = key, shared.api().predict_with_what_if(latest_with_past(found, machine))
+        st.session_state[_EXPLAINED] = known
+    answers: tuple[Prediction, WhatIf] = known[1]
+    return answers
 
 
 def _alarm_table(found: MachineHistory, machine: Machine) -> None:

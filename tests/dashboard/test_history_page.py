@@ -1,13 +1,14 @@
 """The page of one machine in the store over time."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from app.schemas.machines import MachineHistory
-from dashboard.machine_history import shown_windows, timeline, window_values
+from dashboard.machine_history import latest_with_past, shown_windows, timeline, window_values
 from predictive_maintenance.history.features import complete
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.machine_json import to_plain
@@ -70,6 +71,55 @@ def test_a_posted_reading_is_shown_with_its_sensors(open_page, transport):
     assert f"{last['failure_probability']:.1%}".replace("%", " %") in text
     assert "The latest 3 of 3 readings are shown." in text
     assert titles(page)[1:] == ["Heat (K)"]  # the optional sensor has no value
+
+
+def test_the_latest_reading_is_explained_with_the_kept_ones_on_demand(open_page, transport):
+    for hour in (8, 10, 11, 12):
+        reading = {
+            "machine_id": "E7",
+            "timestamp": f"2024-05-01T{hour:02}:00:00Z",
+            "heat": 500.0 + 4 * hour,
+            "ratio": 0.1,
+        }
+        last = transport.service.post("/readings", json=reading).json()
+    page = open_page("history", machine="E7")
+    assert "/predict" not in transport.requested_paths
+    text = page_text(page.toggle[0].set_value(True).run()).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"Version 1 predicts {last['failure_probability']:.1%}".replace("%", " %") in text
+    assert "Exact Shapley values. Reference: 64 healthy readings" in text
+    assert re.search(r"\| Heat, (mean|slope) of 12 h \| [0-9.]+ K", text)
+    page.run()
+    assert transport.requested_paths.count("/predict") == 1  # the answer is kept, because the service counts readings
+
+
+def test_a_reading_that_cannot_be_explained_is_an_error_with_the_reason(open_page, transport, hours):
+    transport.answers["/machines/E7"] = history("E7", hours)
+    transport.answers["/predict"] = 413, problem(413, "the body is larger than 65,536 bytes")
+    page = open_page("history", machine="E7")
+    text = page_text(page.toggle[0].set_value(True).run())
+    assert "The latest reading could not be explained." in text
+    assert "the body is larger than 65,536 bytes" in text
+
+
+def test_the_reading_that_is_explained_has_the_readings_in_its_windows_and_the_events_of_features(hours):
+    hours[5]["values"] = {"ratio": 0.5}  # of a description in which the heat was not required
+    happened = [("errors", "over-heat"), ("failures", "seal"), ("service", "seal")]
+    events = [{"table": table, "time": "2024-05-01T02:00:00Z", "type": kind} for table, kind in happened]
+    old = [
+        {"time": f"2024-04-{day}T00:00:00Z", "failure_probability": 0.1, "values": {"heat": 1.0}} for day in (30, 29)
+    ]
+    _, body = history("E7", [*hours, *old], events=events)
+    found = MachineHistory.model_validate(body)
+    reading = latest_with_past(found, engine())
+    assert (reading["machine_id"], reading["timestamp"], reading["heat"]) == ("E7", "2024-05-01T09:00:00Z", 509.0)
+    assert "events" not in reading
+    times = [one["timestamp"] for one in reading["history"]]
+    assert times == [f"2024-05-01T0{hour}:00:00Z" for hour in (8, 7, 6, 5, 3, 2, 1, 0)]  # within 12 h, without the 4th
+    assert latest_with_past(found, pump())["events"] == {
+        "errors": [{"timestamp": "2024-05-01T02:00:00Z", "type": "over-heat"}],
+        "service": [{"timestamp": "2024-05-01T02:00:00Z", "type": "seal"}],
+    }
+    assert latest_with_past(found, MILLING) == {}
 
 
 def test_without_a_machine_in_the_url_one_is_selected_and_the_url_names_it(open_page, transport, hours):
