@@ -7,7 +7,7 @@ from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.history.features import window_columns
 from predictive_maintenance.history.machine_rows import machine_bounds
 
-ENGINE = parse_machine("""
+DESCRIPTION = """
 name: engine
 model_name: engine
 units: [cycle]
@@ -17,10 +17,13 @@ sensors:
   t24: {label: Temperature, unit: K, range: [0, 1000]}
   ratio: {label: Ratio, range: [0, 1], required: false}
 history: {windows: [5, 4 readings], statistics: [mean, std, slope, last_difference]}
-features: {rise: {label: Rise, formula: t24 - t24_mean_5cycle}}
+FEATURES
 label: {column: failed}
 group: machine
-""")
+"""
+ENGINE = parse_machine(
+    DESCRIPTION.replace("FEATURES", "features: {rise: {label: Rise, formula: t24 - t24_mean_5cycle}}")
+)
 
 
 @pytest.fixture
@@ -43,6 +46,16 @@ def test_one_reading_after_the_other_gives_the_bits_of_the_table(table):
         assert {name: values.tobytes() for name, values in one.items()} == {
             name: values[[row]].tobytes() for name, values in whole.items()
         }
+
+
+def test_a_window_longer_than_every_history_contains_all_earlier_readings(table):
+    machines, times, sensors = table
+    long = parse_machine(DESCRIPTION.replace("FEATURES", "").replace("[5, 4 readings]", "[100000, 1000 readings]"))
+    found = window_columns(long, sensors, times, machine_bounds(machines), np.arange(28))
+    for row in range(28):
+        earlier = sensors["t24"][(machines == machines[row]) & (times <= times[row])]
+        for window in ("100000cycle", "1000readings"):
+            assert found[f"t24_mean_{window}"][row] == pytest.approx(earlier.mean())
 
 
 def test_the_matrix_of_a_model_has_the_windows_and_formulas_that_use_them(table):

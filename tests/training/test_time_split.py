@@ -55,6 +55,16 @@ def test_the_latest_rows_of_every_machine_are_held_out(rows):
     assert made.question == "How good is the model later, on the machines that it was trained on?"
 
 
+def test_a_machine_that_starts_late_is_held_out_as_a_whole_and_one_that_ends_early_is_trained_on(rows):
+    start = rows["timestamp"].min()
+    late = (rows["machine_id"] == "P1") & (rows["timestamp"] < start + pd.Timedelta("50D"))
+    early = (rows["machine_id"] == "P2") & (rows["timestamp"] > start + pd.Timedelta("30D"))
+    grouped = with_groups(rows[~late & ~early].reset_index(drop=True), pump())
+    found = places(grouped, pump(), SETTINGS)
+    assert set(grouped["machine_id"][found.held_out]) == {"P0", "P1"}
+    assert set(grouped["machine_id"][found.fold >= 0]) == {"P0", "P2"}
+
+
 def test_an_embargo_of_horizon_and_longest_window_is_before_the_held_out_rows_and_between_folds(rows):
     made = split(rows, pump(), SETTINGS, seed=1)
     assert made.test["timestamp"].min() - made.train["timestamp"].max() > EMBARGO
