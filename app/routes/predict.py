@@ -69,7 +69,7 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
 async def predict(request: Request) -> Response:
     """Failure probability, decision, risk level, cost, exceeded operating limits and recommended action.
 
-    A key that appears more than once in the reading is an error (422).
+    A key that appears more than once in the reading, its history or its events is an error (422).
     """
     service = get_service(request)
     explain = _flag(request, "explain")
