@@ -73,8 +73,9 @@ def test_the_card_of_a_machine_over_time_has_failures_caught_lead_times_and_time
     assert "An alarm opens at a positive decision" in card[heading + 1]
     assert "False alarms per machine-month" in card[heading + 2]
     assert "Readings with a failure within it" in card[heading + 3]
-    assert position(card, "Failures caught by lead time") == heading + 4
-    assert position(card, "Alarms of some held-out machines") == heading + 5
+    assert "(description)" in card[heading + 4]  # the table of alarm policies
+    assert position(card, "Failures caught by lead time") == heading + 5
+    assert position(card, "Alarms of some held-out machines") == heading + 6
 
 
 def test_the_card_of_a_machine_without_times_has_no_failure_events(cards, small, evaluate_small):
