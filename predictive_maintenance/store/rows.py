@@ -64,6 +64,40 @@ class Alarm:
     closed_by: ClosedBy | None = None
 
 
+Verdict = Literal["confirmed", "false", "partly", "unknown"]
+Kind = Literal["alarm", "reading", "request"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What feedback is about: an alarm (its machine, the key of its opening), a reading (its id, 0), a row of a request."""
+
+    kind: Kind
+    name: str
+    place: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """What somebody found out about a subject. `failed` is the key of the time of a failure."""
+
+    subject: Subject
+    verdict: Verdict
+    mode: str | None
+    failed: int | None
+    comment: str
+    author: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFeedback(Feedback):
+    """Feedback in the order of its `key`; the newest one about its subject is current. `received` in seconds since 1970."""
+
+    key: int
+    received: int
+    is_current: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
     """A machine, the number of its readings, the latest of them, and its open alarm."""
