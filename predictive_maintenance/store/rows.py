@@ -46,13 +46,15 @@ class Event:
 
 
 ClosedBy = Literal["decisions", "failure"]
+Verdict = Literal["confirmed", "false", "partly", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open.
 
-    `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails.
+    `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails. `verdict` is
+    that of the newest feedback, where it is read.
     """
 
     opened: int
@@ -62,9 +64,9 @@ class Alarm:
     mode_probability: float | None = None
     closed: int | None = None
     closed_by: ClosedBy | None = None
+    verdict: Verdict | None = None
 
 
-Verdict = Literal["confirmed", "false", "partly", "unknown"]
 Kind = Literal["alarm", "reading", "request"]
 
 

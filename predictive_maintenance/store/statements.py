@@ -230,14 +230,30 @@ LATEST_DECISIONS = (
     .limit(bindparam("most"))
 )
 OPEN_ALARMS = select(alarms).where(alarms.c.machine.in_(_OF_MACHINES), alarms.c.closed.is_(None))
+_verdict = (
+    select(feedback.c.verdict)
+    .where(
+        feedback.c.model == machines.c.model,
+        feedback.c.kind == "alarm",
+        feedback.c.name == machines.c.machine_id,
+        feedback.c.place == alarms.c.opened,
+    )
+    .order_by(feedback.c.key.desc())
+    .limit(1)
+    .correlate(machines, alarms)
+    .scalar_subquery()
+    .label("verdict")
+)
+"""Of the newest feedback on an alarm."""
 ALARMS_OF_MACHINE = (
-    select(alarms)
+    select(alarms, _verdict)
+    .join(machines, machines.c.key == alarms.c.machine)
     .where(alarms.c.machine == bindparam("machine"))
     .order_by(alarms.c.opened.desc())
     .limit(bindparam("most"))
 )
 ALARMS = (
-    select(alarms, machines.c.machine_id)
+    select(alarms, machines.c.machine_id, _verdict)
     .join(machines, machines.c.key == alarms.c.machine)
     .where(
         machines.c.model == bindparam("model"),

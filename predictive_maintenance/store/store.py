@@ -28,6 +28,7 @@ from .rows import (
     Sensors,
     StoredFeedback,
     Subject,
+    Verdict,
     decode,
     score_of,
     score_row,
@@ -131,7 +132,7 @@ class Store:
         with self._reading() as connection:
             limits = {"model": model, "before": before, "after": after, "most": most}
             rows = connection.execute(statement, limits)
-            return [(row.machine_id, _alarm(row)) for row in rows]
+            return [(row.machine_id, _alarm(row, row.verdict)) for row in rows]
 
     def past(self, model: str, machine_id: str, *, beginning: int, most: int) -> tuple[list[Alarm], list[Event]]:
         """The latest `most` alarms of a machine, and its latest `most` events since `beginning`, the newest first."""
@@ -142,7 +143,7 @@ class Store:
             limits = {"machine": row.key, "beginning": beginning, "most": most}
             alarms = connection.execute(statements.ALARMS_OF_MACHINE, limits).all()
             events = connection.execute(statements.LATEST_EVENTS, limits).all()
-        return [_alarm(one) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
+        return [_alarm(one, one.verdict) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
 
     def predictions(self, model: str, *, since: int = 0, until: int = LAST_KEY) -> Iterator[tuple[str, Predictions]]:
         """The logged predictions of a registered model with their versions, in blocks, the oldest first.
@@ -390,7 +391,7 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
     ]
 
 
-def _alarm(row: Any) -> Alarm:
+def _alarm(row: Any, verdict: Verdict | None = None) -> Alarm:
     return Alarm(
         opened=row.opened,
         closed=row.closed,
@@ -399,6 +400,7 @@ def _alarm(row: Any) -> Alarm:
         version=row.version,
         mode=row.mode,
         mode_probability=row.mode_probability,
+        verdict=verdict,
     )
 
 

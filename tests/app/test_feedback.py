@@ -66,6 +66,16 @@ def test_a_report_on_an_alarm_is_kept_with_who_and_why(pump_client):
     }  # fmt: skip
 
 
+def test_an_alarm_is_listed_with_the_newest_verdict(pump_client):
+    def verdicts():
+        listed = pump_client.get("/alarms").json()["alarms"] + pump_client.get("/machines/P1").json()["alarms"]
+        return [alarm["feedback"] for alarm in listed]
+
+    assert verdicts() == [None, None]
+    post(pump_client, CONFIRMED, ALARM | {"verdict": "partly", "by": "Ana"})
+    assert verdicts() == ["partly", "partly"]
+
+
 def test_a_single_report_needs_no_list(pump_client):
     assert pump_client.post("/feedback", json=ALARM | {"verdict": "partly", "by": "Ana"}).json()["new"] == 1
 

@@ -55,3 +55,19 @@ def test_an_alarm_is_found_by_its_machine_and_opening(store):
         assert transaction.alarm("engine", "E1", 5) == (Alarm(opened=5, probability=0.9, version="1"), 9)
         for place in (("engine", "E1", 6), ("engine", "E2", 5), ("another", "E1", 5)):
             assert transaction.alarm(*place) is None
+
+
+def test_an_alarm_is_listed_with_its_newest_verdict(store):
+    with store.writing() as transaction:
+        for model in ("engine", "another"):
+            machine = transaction.machines(model, ["E1"])["E1"]
+            transaction.add([(machine, Reading(time=9, received=0, sensors={}, score=None))])
+            for opened in (5, 6):
+                transaction.save_alarm(machine, Alarm(opened=opened, probability=0.9, version="1"))
+    add(store, report(Subject("alarm", "E1", 5)), report(Subject("alarm", "E1", 5), "false"))
+    assert [(alarm.opened, alarm.verdict) for _, alarm in store.alarms("engine", only_open=False, most=9)] == [
+        (6, None),
+        (5, "false"),
+    ]
+    assert [alarm.verdict for alarm in store.past("engine", "E1", beginning=0, most=9)[0]] == [None, "false"]
+    assert {alarm.verdict for _, alarm in store.alarms("another", only_open=False, most=9)} == {None}
