@@ -18,7 +18,7 @@ from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..store.location import store_url
 from ..store.predictions import Predictions
-from ..store.rows import Sensors, StoredFeedback
+from ..store.rows import Sensors, StoredFeedback, Subject
 from ..store.times import as_times
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine)
 def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine) -> pa.Table:
     """The latest prediction of each reading that feedback is about, with the label that it gives."""
     labels = {
-        (report.subject.kind, report.subject.name, report.subject.place): report
-        for report in store.feedback(model, only_current=True)
-        if report.verdict in _OUTCOMES
+        report.subject: report for report in store.feedback(model, only_current=True) if report.verdict in _OUTCOMES
     }
     found: dict[str, tuple[StoredFeedback, Sensors]] = {}
     for _, predictions in store.predictions(model) if labels else ():
@@ -174,15 +172,18 @@ def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine
 
 
 def _labelled(
-    predictions: Predictions, labels: Mapping[tuple[str, str, int], StoredFeedback]
+    predictions: Predictions, labels: Mapping[Subject, StoredFeedback]
 ) -> Iterator[tuple[int, str, StoredFeedback]]:
     """The predictions that feedback is about: position, id of the reading, and the newest report."""
     count, rows, requests = len(predictions.failure_probability), predictions.row, predictions.request_id
+    names = {subject.name for subject in labels}
     row_numbers = range(rows, rows + count) if isinstance(rows, int) else rows or [1] * count
     for position, row in enumerate(row_numbers):
         request_id = requests if isinstance(requests, str) else requests[position]
         reading_id = predictions.reading_id[position] if predictions.reading_id else None
-        subjects = (("reading", reading_id, 0), ("request", request_id, row))
+        if reading_id not in names and request_id not in names:
+            continue
+        subjects = (Subject("reading", reading_id or ""), Subject("request", request_id, row))
         reports = [labels[subject] for subject in subjects if subject in labels]
         if reports:
             yield position, reading_id or f"{request_id}/{row}", max(reports, key=lambda report: report.key)

@@ -321,12 +321,12 @@ class Transaction:
         """An alarm and the time of the latest reading of its machine; None if there is no such alarm."""
         names = {"model": model, "machine_id": machine_id, "opened": opened}
         row = self._connection.execute(statements.ALARM, names).one_or_none()
-        return row and (_alarm(row), row.latest)
+        return None if row is None else (_alarm(row), row.latest)
 
     def newest_feedback(self, model: str, subject: Subject) -> Feedback | None:
         """The newest report about a subject."""
         row = self._connection.execute(statements.NEWEST_FEEDBACK, {"model": model, **vars(subject)}).one_or_none()
-        return row and Feedback(**_report(row))
+        return None if row is None else Feedback(**_report(row))
 
     def add_feedback(self, model: str, feedback: Feedback, received: int) -> None:
         """Add a report. Earlier ones about its subject stay."""
