@@ -148,12 +148,10 @@ def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine)
 
 def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine) -> pa.Table:
     """The latest prediction of each reading that feedback is about, with the label that it gives."""
-    labels = {
-        report.subject: report for report in store.feedback(model, only_current=True) if report.verdict in _OUTCOMES
-    }
+    reports_by_subject = {report.subject: report for report in store.feedback(model, only_current=True)}
     found: dict[str, tuple[StoredFeedback, Sensors]] = {}
-    for _, predictions in store.predictions(model) if labels else ():
-        for position, reading_id, report in _labelled(predictions, labels):
+    for _, predictions in store.predictions(model) if reports_by_subject else ():
+        for position, reading_id, report in _labelled(predictions, reports_by_subject):
             if (sensors := _inputs(store, model, predictions, position)) is not None:
                 found[reading_id] = (report, sensors)
     if not found:
@@ -172,11 +170,11 @@ def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine
 
 
 def _labelled(
-    predictions: Predictions, labels: Mapping[Subject, StoredFeedback]
+    predictions: Predictions, reports_by_subject: Mapping[Subject, StoredFeedback]
 ) -> Iterator[tuple[int, str, StoredFeedback]]:
-    """The predictions that feedback is about: position, id of the reading, and the newest report."""
+    """The predictions whose newest report gives a label: position, id of the reading, and the report."""
     count, rows, requests = len(predictions.failure_probability), predictions.row, predictions.request_id
-    names = {subject.name for subject in labels}
+    names = {subject.name for subject in reports_by_subject}
     row_numbers = range(rows, rows + count) if isinstance(rows, int) else rows or [1] * count
     for position, row in enumerate(row_numbers):
         request_id = requests if isinstance(requests, str) else requests[position]
@@ -184,9 +182,10 @@ def _labelled(
         if reading_id not in names and request_id not in names:
             continue
         subjects = (Subject("reading", reading_id or ""), Subject("request", request_id, row))
-        reports = [labels[subject] for subject in subjects if subject in labels]
-        if reports:
-            yield position, reading_id or f"{request_id}/{row}", max(reports, key=lambda report: report.key)
+        reports = [reports_by_subject[subject] for subject in subjects if subject in reports_by_subject]
+        newest = max(reports, key=lambda report: report.key, default=None)
+        if newest is not None and newest.verdict in _OUTCOMES:
+            yield position, reading_id or f"{request_id}/{row}", newest
 
 
 def _inputs(store: "Store", model: str, predictions: Predictions, position: int) -> Sensors | None:

@@ -183,6 +183,15 @@ def test_the_newest_report_and_the_latest_prediction_of_a_reading_count(store):
     assert frame["torque_nm"].tolist() == [60.0]
 
 
+def test_a_later_report_by_another_id_takes_a_label_back(store):
+    log(store, predictions(row=1, reading_id=["a", "b"]))
+    model = MILLING.description.model_name
+    report(store, Subject("reading", "a"), "false", model)
+    report(store, Subject("reading", "b"), "confirmed", model)
+    report(store, Subject("request", "r", 2), "unknown", model)
+    assert read(MILLING).frame["reading_id"].tolist() == ["a"]
+
+
 def test_a_prediction_of_a_stored_reading_has_its_inputs(store):
     model = MILLING.description.model_name
     sensors = {name: values[0] for name, values in INPUTS.items()}
