@@ -3,9 +3,9 @@
     python benchmarks/stateful.py            takes about two minutes; --store postgresql://... uses another store than SQLite
 
 A machine with four sensors, windows of 3 h and 24 h, five statistics each. The store has 24 hourly readings of each of 1,000
-machines. One process serves; one thread of another sends, each client one request after the other. Each figure is the median of
-the rounds: requests per second, and the CPU time of the serving process for a request, which depends less on what else the
-machine does.
+machines. One process serves, and logs its predictions; one thread of another sends, each client one request after the other.
+Each figure is the median of the rounds: requests per second, and the CPU time of the serving process for a request, which
+depends less on what else the machine does.
 
 - /predict: the reading alone.
 - /predict, 24 readings beside it: the same history in the body.

@@ -62,8 +62,8 @@ class TrainFlow(FlowSpec):
     sources = Parameter(
         "sources",
         help="Data sources instead of those in params.yaml, separated by commas: paths, globs, s3://, https://, "
-        "simulator:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id, and the name of "
-        "a table in machine.yaml one of its rows: errors:errors.csv. Write a "
+        "simulator://, store:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id, and the "
+        "name of a table in machine.yaml one of its rows: errors:errors.csv. Write a "
         'comma within a URL as %2C, or use a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
         callback=read_sources,

@@ -19,6 +19,7 @@ from ..worker.messages import Job, Scored, Stored
 
 WARNINGS_HEADER = "X-Warnings"
 _MAX_WARNINGS = 10
+_FLOAT_BYTES = 8
 
 ANSWER_HEADERS: dict[str, Any] = {
     "X-Model-Version": {"description": "The version that scored the batch.", "schema": {"type": "string"}},
@@ -85,7 +86,7 @@ async def run_job(
     """Return the answer to a job, and count it. The answer releases what is `held`; an error does not."""
     service = get_service(request)
     if service.log:
-        job = structs.replace(job, log=request.scope.get("request_id", ""))
+        job = structs.replace(job, request_id=request.scope.get("request_id", ""), log_bytes=service.log.batch_bytes)
     result, answer = await run_while_connected(request, service.batches.run(job, body, held))
     assert isinstance(result, Scored)
     version = model.version.version
@@ -93,7 +94,7 @@ async def run_job(
     service.metrics.count_rejected(result.errors)
     service.metrics.count_kept(result.kept)
     if service.log:
-        service.log.add_batch(version, result.log)
+        service.log.add_batch(version, result.log, len(result.probabilities) // _FLOAT_BYTES)
     sent = {"X-Model-Version": version, **(headers or {})}
     if result.warnings and job.answer_type != JSON:
         sent[WARNINGS_HEADER] = warnings_header(result.warnings)

@@ -111,6 +111,7 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
         "failure_mode_probability": alarm.mode_probability,
         "closed": None if alarm.closed is None else shown_time(alarm.closed, machine),
         "closed_by": alarm.closed_by,
+        "feedback": alarm.verdict,
         "model_version": alarm.version,
     }
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Schema
+from .feedback import Verdict
 
 Time = str | float
 
@@ -42,6 +43,9 @@ class StoredAlarm(OpenAlarm):
     closed: Time | None = Field(description="null while it is open.", examples=["2024-02-02T08:00:00Z"])
     closed_by: Literal["decisions", "failure"] | None = Field(examples=["failure"])
     model_version: str = Field(examples=["3"])
+    feedback: Verdict | None = Field(
+        default=None, description="The verdict of the newest report on it; null without any."
+    )
 
 
 class MachineAlarm(StoredAlarm):

@@ -26,6 +26,7 @@ _ROW_BYTES, _INPUT_BYTES = 450, 40
 _TOGETHER = 5_000
 """Predictions in one transaction, unless a batch has more: other processes wait for its end."""
 _BLOCKS_TOGETHER = 8
+_BATCH_SHARE = 0.5
 _FULL_SHARE = 0.5
 """Of the queue, from which on the writer does not wait for the end of its interval."""
 
@@ -139,8 +140,15 @@ class PredictionLog:
                 size += len(value)
         self._add((_Waiting(1, size, time.time_ns() // 1000, reading),))
 
-    def add_batch(self, version: str, blocks: Sequence[Block]) -> None:
-        """Add the predictions of a batch."""
+    @property
+    def batch_bytes(self) -> int:
+        """The most bytes that the blocks of one batch may have."""
+        return int(_BATCH_SHARE * self._limits.bytes)
+
+    def add_batch(self, version: str, blocks: Sequence[Block], rows: int) -> None:
+        """Add the predictions of a batch of `rows` scored ones. Those that are in no block are lost."""
+        if left_out := rows - sum(block.rows for block in blocks):
+            self._metrics.count_not_logged("large batch", left_out)
         self._add([_Waiting(one.rows, _ROW_BYTES + len(one.content), one.began, None, version, one) for one in blocks])
 
     def close(self, seconds: float) -> None:

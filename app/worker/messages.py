@@ -24,7 +24,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
     With a `store`, it keeps the readings or, if `events` names a table or EVERY_TABLE, the events.
-    `log` is the id of the request if its predictions are logged.
+    With `log_bytes`, its predictions are logged, with the id of the request; they may take as much.
     """
 
     folder: str
@@ -41,7 +41,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     invocation: bool = False
     store: StoreOptions | None = None
     events: str = ""
-    log: str | None = None
+    request_id: str = ""
+    log_bytes: int = 0
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -97,8 +98,12 @@ OUT_OF_MEMORY = 12
 def send(connection: socket.socket, header: Any, payload: bytes | bytearray) -> None:
     """Send one message. Raises OSError if the other process has ended."""
     encoded = msgspec.msgpack.encode(header)
-    connection.sendall(_SIZES.pack(len(encoded), len(payload)) + encoded)
-    connection.sendall(payload)
+    for part in (
+        _SIZES.pack(len(encoded), len(payload)),
+        encoded,
+        payload,
+    ):  # together, they would take the memory twice
+        connection.sendall(part)
 
 
 def receive(connection: socket.socket, kind: Any) -> tuple[Any, bytearray]:

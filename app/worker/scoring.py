@@ -90,7 +90,9 @@ class BatchScorer:
             errors=dict(batch.count_errors(schema.names)),
             kept=dict(kept),
             warnings=list(scored.batch_warnings),
-            log=[] if job.log is None else logged_blocks(scored, job.log, with_inputs=job.store is None),
+            log=logged_blocks(scored, job.request_id, job.log_bytes, with_inputs=job.store is None)
+            if job.log_bytes
+            else [],
         )
         return result, as_lines(answer) if job.answer_type == JSON_LINES else answer
 

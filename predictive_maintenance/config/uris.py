@@ -24,7 +24,15 @@ _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)(?!(?:(?<=abfs://)|(?<=abfss://))[a-
 _REDACTED = re.compile(r"([^:/?#@]*:)?\*\*\*@")
 _SECRET_PART = 4  # characters: a shorter part of a secret is not recognised in a text
 _VALID_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:(\d*|\$\{\w+\}))?")
-_SHOWN_OPTIONS = ("table", "query", "rows", "machines", "days", "seed")  # of a database or the simulator
+_SHOWN_OPTIONS = (
+    "table",
+    "query",
+    "rows",
+    "machines",
+    "days",
+    "seed",
+    "model",
+)  # of a database, the simulator, the store
 _SECRET_OPTION = re.compile(
     r"(?i:passw|passphrase|pwd|token|secret|signature|credential|(api|access|account|private)[^a-z]*key)"
     r"|((?<![A-Za-z])(?i:pass|key|sig|auth|authorization)|Pass|Key|Sig|Auth|Authorization)(?![a-z])"

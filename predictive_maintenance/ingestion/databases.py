@@ -83,7 +83,7 @@ def _engine_and_statement(uri: str, resolved: str) -> tuple[Any, Any]:
         with _option_errors(uri):
             return sqlalchemy.create_engine(database), statement
     except (ArgumentError, NoSuchModuleError):
-        supported = "a path, s3://, abfs://, gs://, https://, simulator://, or a SQLAlchemy URL with ?table= or ?query="
+        supported = "a path, s3://, abfs://, gs://, https://, simulator://, store://, or a SQLAlchemy URL with ?table= or ?query="
         raise SourceError(f"{redact(uri)}: unsupported source; expected {supported}") from None
     except ValueError:
         raise SourceError(

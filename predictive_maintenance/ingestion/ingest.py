@@ -35,7 +35,7 @@ def check_sources(sources: Sequence[Source], machine: Machine) -> None:
     """Raise SourceError unless all sources of `machine` can be reached. It lists all problems and how to fix them."""
     errors: list[SourceError] = []
     missing_file = False
-    if not any(scheme_of(source.uri) == "simulator" for source in sources):  # which has several tables
+    if not any(scheme_of(source.uri) in locations.SEVERAL_TABLES for source in sources):
         try:
             _check_needed_tables(machine, {source.table for source in sources})
         except SourceError as error:
@@ -136,7 +136,7 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
 
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> list[tuple[Source, str, Ingested]]:
-    """The rows of a source by table: one, or several from a simulator."""
+    """The rows of a source by table: one, or several from a simulator or the store."""
     _check_table(source, machine)
     parts: dict[str, list[Ingested]] = {}
     with locations.fetch(source, machine) as tables:

@@ -1,4 +1,4 @@
-"""Check and fetch sources by their URI: local files, DVC, remote storage, databases and simulators."""
+"""Check and fetch sources by their URI: local files, DVC, remote storage, databases, simulators and the service's store."""
 
 import glob
 import hashlib
@@ -19,10 +19,14 @@ from .databases import check_database, read_database
 from .dvc import dvc_file_of, dvc_md5, md5_of, remote_copy
 from .remote_files import RemoteStore
 from .remote_stores import store_kind
+from .service_store import check_store, stored_tables
 from .simulation import check_simulation, simulated_tables
 from .table_reader import TableFile
 
 _CHUNK_BYTES = 2**20
+
+SEVERAL_TABLES = ("simulator", "store")
+"""Schemes of sources that have several tables of the description."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,8 @@ def _check(source: Source, machine: Machine) -> None:
     scheme = scheme_of(resolved)
     if scheme == "simulator":
         check_simulation(resolved, machine)
+    elif scheme == "store":
+        check_store(resolved, machine)
     elif store_kind(resolved):
         RemoteStore.connect(uri, resolved).check(uri, resolved)
     elif scheme:
@@ -112,8 +118,9 @@ def _fetch_uri(uri: str, folder: Path, machine: Machine) -> Iterator[FetchedTabl
 
 def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
     scheme, name, written = scheme_of(resolved), redact(uri), machine.description.format
-    if scheme == "simulator":
-        for table_name, table in simulated_tables(resolved, machine).items():
+    if scheme in SEVERAL_TABLES:
+        read = simulated_tables if scheme == "simulator" else stored_tables
+        for table_name, table in read(resolved, machine).items():
             yield replace(_fetched_table(name, table), table_name=table_name)
     elif store_kind(resolved):
         target = folder / "download"

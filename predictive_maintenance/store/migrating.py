@@ -44,6 +44,15 @@ def needs_upgrade(connection: Connection, shown: str) -> bool:
     return True
 
 
+def check_tables(engine: Engine, shown: str) -> None:
+    """Raise StoreError unless the store has the tables of this release."""
+    with engine.connect() as connection, connection.begin():
+        if needs_upgrade(connection, shown):
+            raise StoreError(
+                f"{shown}: the store has no tables yet, or those of an older release: the service upgrades them"
+            )
+
+
 def _upgrade(connection: Connection, found: str | None, shown: str) -> None:
     from alembic import command  # slow, and needed by a new or an older store only
 

@@ -5,11 +5,17 @@ from typing import Self
 
 import msgspec
 
-MOST_ROWS = 10_000
-"""Predictions in one block: some 1 MB of a machine with six sensors."""
+_MOST_VALUES = 100_000
+
+_ENCODER = msgspec.json.Encoder()
 
 Value = float | str | None
 """An input: the number of a sensor, the text of a category, or missing."""
+
+
+def rows_of_block(inputs: int) -> int:
+    """How many predictions with a number of inputs one block has at most: some 1 MB."""
+    return max(1, _MOST_VALUES // (inputs + 4))
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +56,18 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     inputs: Mapping[str, Sequence[Value]] | None = None
 
     @classmethod
-    def from_json(cls, content: str | bytes) -> Self:
+    def from_json(cls, content: str | bytes | bytearray) -> Self:
         """The predictions in a block."""
         return msgspec.json.decode(content, type=cls)
 
     def as_block(self) -> Block:
         """The predictions as the store keeps them. A number that is not finite is null."""
+        # msgspec crashes if it cannot make a buffer of its own larger; with this one, it raises MemoryError.
+        content = bytearray()
+        _ENCODER.encode_into(self, content)
         return Block(
             began=self.scored if isinstance(self.scored, int) else self.scored[0],
             rows=len(self.failure_probability),
             alarms=sum(self.predicted_failure),
-            content=msgspec.json.encode(self),
+            content=bytes(content),
         )

@@ -46,13 +46,15 @@ class Event:
 
 
 ClosedBy = Literal["decisions", "failure"]
+Verdict = Literal["confirmed", "false", "partly", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open.
 
-    `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails.
+    `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails. `verdict` is
+    that of the newest feedback, where it is read.
     """
 
     opened: int
@@ -62,6 +64,40 @@ class Alarm:
     mode_probability: float | None = None
     closed: int | None = None
     closed_by: ClosedBy | None = None
+    verdict: Verdict | None = None
+
+
+Kind = Literal["alarm", "reading", "request"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What feedback is about: an alarm (its machine, the key of its opening), a reading (its id, 0), a row of a request."""
+
+    kind: Kind
+    name: str
+    place: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """What somebody found out about a subject. `failed` is the key of the time of a failure."""
+
+    subject: Subject
+    verdict: Verdict
+    mode: str | None
+    failed: int | None
+    comment: str
+    author: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFeedback(Feedback):
+    """Feedback in the order of its `key`; the newest one about its subject is current. `received` in seconds since 1970."""
+
+    key: int
+    received: int
+    is_current: bool
 
 
 @dataclass(frozen=True, kw_only=True)

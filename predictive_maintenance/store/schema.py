@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -107,3 +107,25 @@ predictions = Table(
 `content` is a `predictions.Predictions` in JSON, `predictions` the number of them. `began` is in microseconds since 1970;
 `writer` is a random number of the process, `number` that of the block in it: a block that is written again is the same row.
 """
+
+feedback = Table(
+    "pdm_feedback",
+    metadata,
+    Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("model", _NAME, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("mode", Text),
+    Column("failed", BigInteger),
+    Column("comment", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)
+"""What people found out, in the order of its arrival; the newest report about a subject counts.
+
+`kind`, `name` and `place` are the subject: alarm, its machine and the time of its opening; reading, its id and 0; request, its id
+and the row of a reading in it. `failed` is the time of the failure of a confirmed alarm.
+"""
+Index("pdm_feedback_subject", feedback.c.model, feedback.c.kind, feedback.c.name, feedback.c.place, feedback.c.key)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, events, machines, predictions, readings
+from .schema import alarms, events, feedback, machines, predictions, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -131,6 +131,65 @@ SCORED_READINGS = (
     .limit(bindparam("most"))
 )
 
+READINGS = (
+    select(machines.c.machine_id, readings.c.machine, readings.c.time, readings.c.sensors)
+    .join(machines, machines.c.key == readings.c.machine)
+    .where(
+        machines.c.model == bindparam("model"),
+        tuple_(readings.c.machine, readings.c.time) > tuple_(bindparam("machine"), bindparam("time")),
+    )
+    .order_by(readings.c.machine, readings.c.time)
+    .limit(bindparam("most"))
+)
+"""All readings, in pages."""
+EVENTS = (
+    select(machines.c.machine_id, events)
+    .join(machines, machines.c.key == events.c.machine)
+    .where(machines.c.model == bindparam("model"))
+    .order_by(events.c.machine, events.c.source, events.c.time, events.c.type)
+)
+
+INSERT_FEEDBACK = insert(feedback)
+NEWEST_FEEDBACK = (
+    select(feedback)
+    .where(
+        feedback.c.model == bindparam("model"),
+        feedback.c.kind == bindparam("kind"),
+        feedback.c.name == bindparam("name"),
+        feedback.c.place == bindparam("place"),
+    )
+    .order_by(feedback.c.key.desc())
+    .limit(1)
+)
+_newer = feedback.alias()
+_is_current = ~(
+    select(_newer.c.key)
+    .where(
+        _newer.c.model == feedback.c.model,
+        _newer.c.kind == feedback.c.kind,
+        _newer.c.name == feedback.c.name,
+        _newer.c.place == feedback.c.place,
+        _newer.c.key > feedback.c.key,
+    )
+    .exists()
+)
+FEEDBACK = (
+    select(feedback, _is_current.label("is_current"))
+    .where(feedback.c.model == bindparam("model"), feedback.c.key < bindparam("before"))
+    .order_by(feedback.c.key.desc())
+    .limit(bindparam("most"))
+)
+CURRENT_FEEDBACK = FEEDBACK.where(_is_current)
+ALARM = (
+    select(alarms, machines.c.time.label("latest"))
+    .join(machines, machines.c.key == alarms.c.machine)
+    .where(
+        machines.c.model == bindparam("model"),
+        machines.c.machine_id == bindparam("machine_id"),
+        alarms.c.opened == bindparam("opened"),
+    )
+)
+
 _OF_MACHINES: Any = bindparam("machines", expanding=True)
 RECENT_EVENTS = (
     select(events)
@@ -171,14 +230,30 @@ LATEST_DECISIONS = (
     .limit(bindparam("most"))
 )
 OPEN_ALARMS = select(alarms).where(alarms.c.machine.in_(_OF_MACHINES), alarms.c.closed.is_(None))
+_verdict = (
+    select(feedback.c.verdict)
+    .where(
+        feedback.c.model == machines.c.model,
+        feedback.c.kind == "alarm",
+        feedback.c.name == machines.c.machine_id,
+        feedback.c.place == alarms.c.opened,
+    )
+    .order_by(feedback.c.key.desc())
+    .limit(1)
+    .correlate(machines, alarms)
+    .scalar_subquery()
+    .label("verdict")
+)
+"""Of the newest feedback on an alarm."""
 ALARMS_OF_MACHINE = (
-    select(alarms)
+    select(alarms, _verdict)
+    .join(machines, machines.c.key == alarms.c.machine)
     .where(alarms.c.machine == bindparam("machine"))
     .order_by(alarms.c.opened.desc())
     .limit(bindparam("most"))
 )
 ALARMS = (
-    select(alarms, machines.c.machine_id)
+    select(alarms, machines.c.machine_id, _verdict)
     .join(machines, machines.c.key == alarms.c.machine)
     .where(
         machines.c.model == bindparam("model"),

@@ -15,9 +15,24 @@ from .database_errors import as_store_errors
 from .engine import Synchronous, make_engine, writing
 from .location import database_file, parse_store_url
 from .lookback import Lookback
-from .migrating import ensure_tables
+from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, Predictions
-from .rows import Alarm, Event, LockedMachine, MachineState, Reading, Score, Sensors, decode, score_of, score_row
+from .rows import (
+    Alarm,
+    Event,
+    Feedback,
+    LockedMachine,
+    MachineState,
+    Reading,
+    Score,
+    Sensors,
+    StoredFeedback,
+    Subject,
+    Verdict,
+    decode,
+    score_of,
+    score_row,
+)
 from .times import FIRST_KEY, LAST_KEY
 
 _GONE_SECONDS = 5
@@ -35,18 +50,26 @@ class Store:
         self._identity = file and _identity(file)
 
     @classmethod
-    def open(cls, url: str, *, timeout_seconds: float, create: bool = True, synchronous: Synchronous = "full") -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        timeout_seconds: float,
+        create: bool = True,
+        upgrade: bool = True,
+        synchronous: Synchronous = "full",
+    ) -> Self:
         """Open the store at `url`. A new one gets its tables, an older one its new tables.
 
-        Without `create`, an SQLite file that does not exist is an error. Raises StoreError, and ConfigError for an address that
-        can never be one.
+        Without `create`, an SQLite file that does not exist is an error; without `upgrade`, an older store is. Raises StoreError,
+        and ConfigError for an address that can never be one.
         """
         file, engine = database_file(parse_store_url(url)), make_engine(url, timeout_seconds, synchronous)
         if file is not None:
             _check_file(file, create)
         try:
             with as_store_errors(redact(url), url):
-                ensure_tables(engine, redact(url))
+                (ensure_tables if upgrade else check_tables)(engine, redact(url))
         except BaseException:
             engine.dispose()
             raise
@@ -109,7 +132,7 @@ class Store:
         with self._reading() as connection:
             limits = {"model": model, "before": before, "after": after, "most": most}
             rows = connection.execute(statement, limits)
-            return [(row.machine_id, _alarm(row)) for row in rows]
+            return [(row.machine_id, _alarm(row, row.verdict)) for row in rows]
 
     def past(self, model: str, machine_id: str, *, beginning: int, most: int) -> tuple[list[Alarm], list[Event]]:
         """The latest `most` alarms of a machine, and its latest `most` events since `beginning`, the newest first."""
@@ -120,7 +143,7 @@ class Store:
             limits = {"machine": row.key, "beginning": beginning, "most": most}
             alarms = connection.execute(statements.ALARMS_OF_MACHINE, limits).all()
             events = connection.execute(statements.LATEST_EVENTS, limits).all()
-        return [_alarm(one) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
+        return [_alarm(one, one.verdict) for one in alarms], [Event(one.source, one.time, one.type) for one in events]
 
     def predictions(self, model: str, *, since: int = 0, until: int = LAST_KEY) -> Iterator[tuple[str, Predictions]]:
         """The logged predictions of a registered model with their versions, in blocks, the oldest first.
@@ -159,6 +182,36 @@ class Store:
             if len(rows) < _READINGS_AT_A_TIME:
                 return
             place = {name: getattr(rows[-1], name) for name in place}
+
+    def readings(self, model: str) -> Iterator[tuple[str, int, Sensors]]:
+        """All readings of a registered model: machine, time as a key, inputs. By machine and time, each page in a transaction."""
+        place = {"model": model, "machine": 0, "time": FIRST_KEY}
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(statements.READINGS, {**place, "most": _READINGS_AT_A_TIME}).all()
+            for row, sensors in zip(rows, decode([row.sensors for row in rows]), strict=True):
+                yield row.machine_id, row.time, sensors
+            if len(rows) < _READINGS_AT_A_TIME:
+                return
+            place |= {"machine": rows[-1].machine, "time": rows[-1].time}
+
+    def events(self, model: str) -> list[tuple[str, Event]]:
+        """All events of a registered model with their machines."""
+        with self._reading() as connection:
+            rows = connection.execute(statements.EVENTS, {"model": model})
+            return [(row.machine_id, Event(row.source, row.time, row.type)) for row in rows]
+
+    def feedback(
+        self, model: str, *, only_current: bool, before: int = LAST_KEY, most: int = LAST_KEY
+    ) -> list[StoredFeedback]:
+        """The latest `most` reports about a registered model whose keys precede `before`, the newest first."""
+        statement = statements.CURRENT_FEEDBACK if only_current else statements.FEEDBACK
+        with self._reading() as connection:
+            rows = connection.execute(statement, {"model": model, "before": before, "most": most}).all()
+        return [
+            StoredFeedback(key=row.key, received=row.received, is_current=bool(row.is_current), **_report(row))
+            for row in rows
+        ]
 
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
@@ -264,6 +317,23 @@ class Transaction:
                 statements.CLOSE_ALARM, {"of_machine": machine.key, "opened_at": alarm.opened, **changes}
             )
 
+    def alarm(self, model: str, machine_id: str, opened: int) -> tuple[Alarm, int | None] | None:
+        """An alarm and the time of the latest reading of its machine; None if there is no such alarm."""
+        names = {"model": model, "machine_id": machine_id, "opened": opened}
+        row = self._connection.execute(statements.ALARM, names).one_or_none()
+        return None if row is None else (_alarm(row), row.latest)
+
+    def newest_feedback(self, model: str, subject: Subject) -> Feedback | None:
+        """The newest report about a subject."""
+        row = self._connection.execute(statements.NEWEST_FEEDBACK, {"model": model, **vars(subject)}).one_or_none()
+        return None if row is None else Feedback(**_report(row))
+
+    def add_feedback(self, model: str, feedback: Feedback, received: int) -> None:
+        """Add a report. Earlier ones about its subject stay."""
+        row = {**vars(feedback), **vars(feedback.subject), "model": model, "received": received}
+        del row["subject"]
+        self._connection.execute(statements.INSERT_FEEDBACK, row)
+
     def log(self, model: str, writer: int, blocks: Sequence[LoggedBlock]) -> None:
         """Add blocks to the log of predictions of a registered model. Those that it has are not added again."""
         rows = [
@@ -321,7 +391,7 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
     ]
 
 
-def _alarm(row: Any) -> Alarm:
+def _alarm(row: Any, verdict: Verdict | None = None) -> Alarm:
     return Alarm(
         opened=row.opened,
         closed=row.closed,
@@ -330,7 +400,14 @@ def _alarm(row: Any) -> Alarm:
         version=row.version,
         mode=row.mode,
         mode_probability=row.mode_probability,
+        verdict=verdict,
     )
+
+
+def _report(row: Any) -> dict[str, Any]:
+    """The fields of feedback in a row."""
+    fields = {name: getattr(row, name) for name in ("verdict", "mode", "failed", "comment", "author")}
+    return {"subject": Subject(row.kind, row.name, row.place), **fields}
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

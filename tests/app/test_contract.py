@@ -38,7 +38,7 @@ CHECKS = [
 READING_ROUTES = ("/predict", "/predict/what-if")
 """The document says exactly which readings are valid. Of tables, it cannot say that columns have equal lengths."""
 
-STORE_ROUTES = ("/alarms", "/machines", "/machines/{machine_id}")
+STORE_ROUTES = ("/alarms", "/feedback", "/machines", "/machines/{machine_id}")
 """They have parameters."""
 
 CASES = int(os.environ.get("CONTRACT_CASES", "150"))
@@ -50,10 +50,12 @@ ROUTES = [
     ("POST", "/invocations"),
     ("POST", "/readings"),
     ("POST", "/events"),
+    ("POST", "/feedback"),
     *(
         ("GET", path)
         for path in (
             "/alarms",
+            "/feedback",
             "/machines",
             "/machines/{machine_id}",
             "/model",

@@ -13,6 +13,7 @@ from app.settings import Settings
 from predictive_maintenance.errors import StoreError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.store.predictions import rows_of_block
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.store.times import as_keys
 from tests.fixtures.run_to_failure import engine, runs_to_failure
@@ -128,6 +129,18 @@ def test_a_large_batch_is_logged_completely(logging_client, tmp_path):
     blocks = logged(logging_client, tmp_path)
     assert [found.row for _, found in blocks] == [1, 10_001, 20_001]
     assert rows_of(blocks) == 25_000
+
+
+def test_a_batch_that_takes_too_much_of_the_queue_is_logged_in_part(make_client, tmp_path):
+    client = make_client(**ON | {"prediction_log_bytes": 2 * 2**20})
+    columns = {name: [value] * 25_000 for name, value in READING.items()}
+    assert client.post("/predict/batch", json=columns).status_code == 200
+    assert rows_of(logged(client, tmp_path)) == 10_000
+    assert samples(client)["pdm_predictions_not_logged_total", ("reason", "large batch")] == 15_000
+
+
+def test_a_block_of_many_inputs_has_fewer_rows():
+    assert [rows_of_block(inputs) for inputs in (0, 6, 300, 1_000_000)] == [25_000, 10_000, 328, 1]
 
 
 def test_a_reading_of_a_machine_with_history_is_logged_with_its_place(start_engine, readings, tmp_path):

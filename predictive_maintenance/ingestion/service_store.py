@@ -1,0 +1,205 @@
+"""Sources of labelled history from the store of the service: store://, or store://?model=NAME for another registered model.
+
+Readings and events of machines with a table of failures, whose confirmed alarms are failures, too. Of a machine whose label is a
+column: the logged predictions with feedback, which is their label.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import pyarrow as pa
+
+from ..config.sources import READINGS
+from ..errors import ConfigError, SourceError, StoreError
+from ..machine.events import EVENT_TYPE
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID, READING_ID
+from ..store.location import store_url
+from ..store.predictions import Predictions
+from ..store.rows import Sensors, StoredFeedback, Subject
+from ..store.times import as_times
+
+if TYPE_CHECKING:
+    from ..store.store import Store
+
+_TIMEOUT_SECONDS = 30.0
+_OUTCOMES = {"confirmed": 1, "false": 0}
+
+Events = dict[str, list[tuple[str, int, str]]]
+"""Events by table: machine, time as a key, type."""
+
+
+def check_store(uri: str, machine: Machine) -> None:
+    """Raise SourceError unless `uri` is valid and the store can be read."""
+    with _opened(uri, machine):
+        pass
+
+
+def stored_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
+    """The tables of `machine` in the store that have rows, by name. Raises SourceError if there are no readings to learn from."""
+    with _opened(uri, machine) as (store, model):
+        if not machine.description.label.failures:
+            return {READINGS: _labelled_predictions(uri, store, model, machine)}
+        tables = _readings(store, model, machine)
+        if READINGS not in tables:
+            raise SourceError(f"{uri}: the store has no readings of the model {model}")
+        events = _events(store, model)
+        _add_confirmed_alarms(events, store, model, machine)
+        known = {table: rows for table, rows in events.items() if table in machine.description.events and rows}
+        return tables | {table: _event_table(rows, table, machine) for table, rows in known.items()}
+
+
+@contextmanager
+def _opened(uri: str, machine: Machine) -> Iterator[tuple["Store", str]]:
+    """The store and the registered model that `uri` names. Raises SourceError, also for errors of the store in the block."""
+    from ..store.store import Store  # importing SQLAlchemy takes a quarter of a second
+
+    model = _model(uri, machine)
+    if machine.description.label.run_to_failure:
+        raise SourceError(
+            f"{uri}: with label.run_to_failure, every machine in a source has failed at its last reading, and those in the store "
+            "still run: describe a table of failures, or export the readings of machines that failed"
+        )
+    try:
+        store = Store.open(store_url(), timeout_seconds=_TIMEOUT_SECONDS, create=False, upgrade=False)
+        with closing(store):
+            yield store, model
+    except (StoreError, ConfigError) as error:
+        raise SourceError(f"{uri}: {error}", transient=error.transient) from None
+
+
+def _model(uri: str, machine: Machine) -> str:
+    place, _, query = uri.partition("://")[2].partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if place or options.keys() - {"model"} or options.get("model") == "":
+        raise SourceError(
+            f"{uri}: write store://, with ?model=NAME for another registered model; PDM_STORE_URL is the address of the store"
+        )
+    return options.get("model", machine.description.model_name)
+
+
+def _readings(store: "Store", model: str, machine: Machine) -> dict[str, pa.Table]:
+    """All readings, and the attributes in the latest reading of each machine, if there are readings."""
+    ids, keys, sensors = list[str](), list[int](), list[Sensors]()
+    for machine_id, key, values in store.readings(model):
+        ids.append(machine_id)
+        keys.append(key)
+        sensors.append(values)
+    if not ids:
+        return {}
+    attributes = {name for names in machine.attribute_tables.values() for name in names}
+    own = [name for name in machine.input_names if name not in attributes]
+    tables = {READINGS: _table({MACHINE_ID: ids, machine.time_name: _times(keys, machine)}, sensors, own, machine)}
+    latest = dict(zip(ids, sensors, strict=True))
+    for table, names in machine.attribute_tables.items():
+        tables[table] = _table({MACHINE_ID: list(latest)}, list(latest.values()), list(names), machine)
+    return tables
+
+
+def _table(places: Mapping[str, Any], sensors: list[Sensors], names: list[str], machine: Machine) -> pa.Table:
+    columns = dict(places)
+    for name in names:
+        kind = float if name in machine.sensor_names else str
+        values = [value if isinstance(value := one.get(name), kind) else None for one in sensors]
+        columns[name] = pa.array(values, pa.float64() if kind is float else pa.string())
+    return pa.table(columns)
+
+
+def _times(keys: list[int], machine: Machine) -> pa.Array:
+    times = as_times(keys, machine)
+    return pa.array(times) if machine.time_is_counter else pa.array(times, pa.timestamp("us", "UTC"))
+
+
+def _events(store: "Store", model: str) -> Events:
+    events: Events = {}
+    for machine_id, event in store.events(model):
+        events.setdefault(event.table, []).append((machine_id, event.time, event.type))
+    return events
+
+
+def _add_confirmed_alarms(events: Events, store: "Store", model: str, machine: Machine) -> None:
+    """Add the failures of confirmed alarms. One that the store has since the alarm opened is the same failure."""
+    label = machine.description.label
+    assert label.failures is not None
+    known = events.setdefault(label.failures.table, [])
+    failed: dict[str, list[int]] = {}
+    for machine_id, key, _ in known:
+        failed.setdefault(machine_id, []).append(key)
+    types = label.mode_types()
+    for report in store.feedback(model, only_current=True):
+        if report.subject.kind != "alarm" or report.verdict != "confirmed" or report.failed is None:
+            continue
+        name, opened = report.subject.name, report.subject.place
+        if not any(opened <= key <= report.failed for key in failed.get(name, ())):
+            known.append((name, report.failed, types.get(report.mode or "", report.mode or "")))
+
+
+def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine) -> pa.Table:
+    columns: dict[str, Any] = {
+        MACHINE_ID: [name for name, _, _ in rows],
+        machine.time_name: _times([key for _, key, _ in rows], machine),
+    }
+    if machine.description.events[table].types:
+        columns[EVENT_TYPE] = [kind for _, _, kind in rows]
+    return pa.table(columns)
+
+
+def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine) -> pa.Table:
+    """The latest prediction of each reading that feedback is about, with the label that it gives."""
+    reports_by_subject = {report.subject: report for report in store.feedback(model, only_current=True)}
+    found: dict[str, tuple[StoredFeedback, Sensors]] = {}
+    for _, predictions in store.predictions(model) if reports_by_subject else ():
+        for position, reading_id, report in _labelled(predictions, reports_by_subject):
+            if (sensors := _inputs(store, model, predictions, position)) is not None:
+                found[reading_id] = (report, sensors)
+    if not found:
+        raise SourceError(
+            f"{uri}: the store has no predictions of the model {model} with feedback that is confirmed or false: send it to "
+            "/feedback, with the reading_id of each prediction"
+        )
+    reports = [report for report, _ in found.values()]
+    table = _table(
+        {READING_ID: list(found)}, [sensors for _, sensors in found.values()], list(machine.input_names), machine
+    )
+    table = table.append_column(machine.label_name, pa.array([_OUTCOMES[report.verdict] for report in reports]))
+    for mode in machine.mode_names:
+        table = table.append_column(mode, pa.array([int(report.mode == mode) for report in reports]))
+    return table
+
+
+def _labelled(
+    predictions: Predictions, reports_by_subject: Mapping[Subject, StoredFeedback]
+) -> Iterator[tuple[int, str, StoredFeedback]]:
+    """The predictions whose newest report gives a label: position, id of the reading, and the report."""
+    count, rows, requests = len(predictions.failure_probability), predictions.row, predictions.request_id
+    names = {subject.name for subject in reports_by_subject}
+    row_numbers = range(rows, rows + count) if isinstance(rows, int) else rows or [1] * count
+    for position, row in enumerate(row_numbers):
+        request_id = requests if isinstance(requests, str) else requests[position]
+        reading_id = predictions.reading_id[position] if predictions.reading_id else None
+        if reading_id not in names and request_id not in names:
+            continue
+        subjects = (Subject("reading", reading_id or ""), Subject("request", request_id, row))
+        reports = [reports_by_subject[subject] for subject in subjects if subject in reports_by_subject]
+        newest = max(reports, key=lambda report: report.key, default=None)
+        if newest is not None and newest.verdict in _OUTCOMES:
+            yield position, reading_id or f"{request_id}/{row}", newest
+
+
+def _inputs(store: "Store", model: str, predictions: Predictions, position: int) -> Sensors | None:
+    """The inputs of a prediction: those in the log, or of the reading in the store; None if it is no longer there."""
+    if predictions.inputs is not None:
+        values = {name: column[position] for name, column in predictions.inputs.items()}
+        return {name: value for name, value in values.items() if value is not None}
+    assert predictions.machine_id is not None
+    assert predictions.time is not None
+    machine_id, time = predictions.machine_id[position], predictions.time[position]
+    if (
+        machine_id is None
+        or time is None
+        or (kept := store.machine(model, machine_id, before=time + 1, most=1)) is None
+    ):
+        return None
+    return next((reading.sensors for reading in kept[1] if reading.time == time), None)
