@@ -37,7 +37,7 @@ from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
-from predictive_maintenance.tracking.runs import FlowRun
+from predictive_maintenance.tracking.runs import FlowRun, incident_tag
 from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
@@ -97,7 +97,7 @@ class TrainFlow(FlowSpec):
         connection = connect(self.params.registry)
         for closed in close_abandoned_runs(connection):
             print(f"closed {closed.run.flow_run}, which was still RUNNING: {closed.abandoned}")
-        run = FlowRun.start(connection, self.flow_run, {"git_commit": self.commit})
+        run = FlowRun.start(connection, self.flow_run, {"git_commit": self.commit} | incident_tag(current.tags))
         self.mlflow_run_id = run.run_id
         print(f"sources that can be read: {len(self.params.data.sources)}; MLflow at {connection.redacted_uri} answers")
         self.next(self.ingest)

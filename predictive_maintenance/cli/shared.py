@@ -86,7 +86,7 @@ def program_name() -> str:
 
 def machine_argument() -> str:
     """The option --machine as it was given, for the next commands; '' without it."""
-    name = _given_machine()
+    name = given_machine()
     return f" --machine {name}" if name else ""
 
 
@@ -100,10 +100,11 @@ def load_settings(params_file: Path | None) -> Params:
     """Load params.yaml, or the file given by --params, for its machine or the one given by --machine."""
     from ..config.params_file import load_params
 
-    return load_params(params_file, _given_machine())
+    return load_params(params_file, given_machine())
 
 
-def _given_machine() -> str | None:
+def given_machine() -> str | None:
+    """The kind of machine that --machine names, if it is given."""
     context = click.get_current_context(silent=True)
     return context.meta.get(_MACHINE) if context else None
 

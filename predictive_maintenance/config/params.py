@@ -142,6 +142,8 @@ class MonitoringSettings(StrictModel):
     max_psi: Positive = 0.2
     max_missing: Share = 0.05
     max_alarm_ratio: Annotated[float, Field(gt=1)] = 2.0
+    retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
+    cool_down_days: Annotated[float, Field(ge=0)] = 7.0
 
     @model_validator(mode="after")
     def _enough_windows(self) -> Self:

@@ -100,6 +100,25 @@ class StoredFeedback(Feedback):
     is_current: bool
 
 
+IncidentEnd = Literal["calm", "another version"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """Lasting differences between production and the training of `version`. Times are in seconds since 1970.
+
+    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it.
+    """
+
+    key: int
+    version: str
+    opened: int
+    reasons: tuple[str, ...]
+    closed: int | None = None
+    closed_by: IncidentEnd | None = None
+    trained: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
     """A machine, the number of its readings, the latest of them, and its open alarm."""

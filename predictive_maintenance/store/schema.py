@@ -14,11 +14,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0004"
+REVISION = "0005"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -129,3 +130,22 @@ feedback = Table(
 and the row of a reading in it. `failed` is the time of the failure of a confirmed alarm.
 """
 Index("pdm_feedback_subject", feedback.c.model, feedback.c.kind, feedback.c.name, feedback.c.place, feedback.c.key)
+
+incidents = Table(
+    "pdm_incidents",
+    metadata,
+    Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("model", _NAME, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    Column("closed_by", Text),
+    Column("reasons", Text, nullable=False),
+    Column("trained", BigInteger),
+)
+"""Lasting differences between production and the training of a version. Times are in seconds since 1970.
+
+`reasons` is a JSON list of texts, `trained` when a training was started for the incident. At most one of a model is open.
+"""
+_is_open = text("closed IS NULL")
+Index("pdm_incidents_open", incidents.c.model, unique=True, sqlite_where=_is_open, postgresql_where=_is_open)

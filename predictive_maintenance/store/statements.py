@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, events, feedback, machines, predictions, readings
+from .schema import alarms, events, feedback, incidents, machines, predictions, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -147,6 +147,30 @@ EVENTS = (
     .join(machines, machines.c.key == events.c.machine)
     .where(machines.c.model == bindparam("model"))
     .order_by(events.c.machine, events.c.source, events.c.time, events.c.type)
+)
+
+INCIDENTS = (
+    select(incidents)
+    .where(incidents.c.model == bindparam("model"))
+    .order_by(incidents.c.key.desc())
+    .limit(bindparam("most"))
+)
+CLOSE_INCIDENT = (
+    update(incidents)
+    .where(incidents.c.key == bindparam("incident"), incidents.c.closed.is_(None))
+    .values(closed=bindparam("at"), closed_by=bindparam("by"))
+)
+_trained = incidents.alias()
+CLAIM_TRAINING = (
+    update(incidents)
+    .where(
+        incidents.c.key == bindparam("incident"),
+        incidents.c.trained.is_(None),
+        ~select(_trained.c.key)
+        .where(_trained.c.model == incidents.c.model, _trained.c.trained > bindparam("after"))
+        .exists(),
+    )
+    .values(trained=bindparam("at"))
 )
 
 INSERT_FEEDBACK = insert(feedback)
@@ -284,6 +308,12 @@ def insert_machine(dialect: str) -> Any:
 def insert_event(dialect: str) -> Any:
     """Add an event, unless it is known."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(events).on_conflict_do_nothing()
+
+
+@cache
+def insert_incident(dialect: str) -> Any:
+    """Open an incident, unless one of the model is open."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(incidents).on_conflict_do_nothing()
 
 
 @cache

@@ -1,5 +1,6 @@
 """Keep readings, and read what the windows of a reading need."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from .rows import (
     Alarm,
     Event,
     Feedback,
+    Incident,
+    IncidentEnd,
     LockedMachine,
     MachineState,
     Reading,
@@ -213,6 +216,11 @@ class Store:
             for row in rows
         ]
 
+    def incidents(self, model: str, *, most: int) -> list[Incident]:
+        """The newest `most` incidents of a registered model, the newest first."""
+        with self._reading() as connection:
+            return [_incident(row) for row in connection.execute(statements.INCIDENTS, {"model": model, "most": most})]
+
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
         if self._file is None or (found := _identity(self._file)) == self._identity:
@@ -323,6 +331,24 @@ class Transaction:
         row = self._connection.execute(statements.ALARM, names).one_or_none()
         return None if row is None else (_alarm(row), row.latest)
 
+    def open_incident(self, model: str, version: str, reasons: Sequence[str], opened: int) -> bool:
+        """Open an incident of a model, unless one is open; return whether it was opened now."""
+        row = {"model": model, "version": version, "opened": opened, "reasons": json.dumps(list(reasons))}
+        return self._connection.execute(statements.insert_incident(self._dialect), row).rowcount == 1
+
+    def close_incident(self, incident: Incident, by: IncidentEnd, closed: int) -> bool:
+        """Close an open incident; return whether it was closed now."""
+        row = {"incident": incident.key, "at": closed, "by": by}
+        return self._connection.execute(statements.CLOSE_INCIDENT, row).rowcount == 1
+
+    def claim_training(self, incident: Incident, now: int, cool_down: int) -> bool:
+        """Note that a training starts for an incident; return whether it may.
+
+        It may not if one has started for it, or in the `cool_down` seconds before.
+        """
+        row = {"incident": incident.key, "at": now, "after": now - cool_down}
+        return self._connection.execute(statements.CLAIM_TRAINING, row).rowcount == 1
+
     def newest_feedback(self, model: str, subject: Subject) -> Feedback | None:
         """The newest report about a subject."""
         row = self._connection.execute(statements.NEWEST_FEEDBACK, {"model": model, **vars(subject)}).one_or_none()
@@ -372,6 +398,18 @@ class Transaction:
         self._connection.execute(statements.DELETE_EMPTY_MACHINES)
         self._connection.execute(statements.DELETE_ALARMS)
         return len(expired) == _EXPIRED_AT_A_TIME
+
+
+def _incident(row: Any) -> Incident:
+    return Incident(
+        key=row.key,
+        version=row.version,
+        opened=row.opened,
+        reasons=tuple(json.loads(row.reasons)),
+        closed=row.closed,
+        closed_by=row.closed_by,
+        trained=row.trained,
+    )
 
 
 def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,15 @@ from .launcher import LAUNCHER_VARIABLE
 if TYPE_CHECKING:
     import pandas as pd
 
-CANDIDATE_TAG = "candidate"
+CANDIDATE_TAG, INCIDENT_TAG = "candidate", "incident"
 _MAX_PARAM_CHARACTERS = 500
 _PARAMS_PER_CALL = 100
+
+
+def incident_tag(tags: Iterable[str]) -> dict[str, str]:
+    """The tag of an MLflow run that was started for an incident of monitoring, from a Metaflow run's tags; {} otherwise."""
+    found = [tag.removeprefix(f"{INCIDENT_TAG}:") for tag in tags if tag.startswith(f"{INCIDENT_TAG}:")]
+    return {INCIDENT_TAG: found[0]} if found else {}
 
 
 @dataclass(frozen=True)

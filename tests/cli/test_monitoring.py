@@ -4,9 +4,12 @@ import json
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.store import Store
+from tests.paths import PARAMS_FILE
 
 
 @pytest.fixture
@@ -76,3 +79,57 @@ def test_without_a_store_there_is_nothing_to_watch(run, promoted, tmp_path, monk
 def test_without_a_version_the_way_on_is_to_train(run, registry_uri, store):
     code, output = run("monitor")
     assert (code, "no version is in production: run `python flows/train_flow.py run`" in output) == (1, True)
+
+
+class EnoughError(Exception):
+    """Ends the endless loop of --watch."""
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Ends --watch after so many looks as the list has values; each is called before the next look."""
+    before_next = []
+
+    def sleep(seconds):
+        assert seconds == 60
+        if not before_next:
+            raise EnoughError
+        before_next.pop(0)()
+
+    monkeypatch.setattr("predictive_maintenance.cli.monitoring.time.sleep", sleep)
+    return before_next
+
+
+def watch():
+    result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
+    assert isinstance(result.exception, EnoughError), result.output
+    return result.output
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project that trains on this machine, with a flow that does nothing."""
+    settings = PARAMS_FILE.read_text().replace("retrain: never", "retrain: here")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "train_flow.py").touch()
+    (tmp_path / "params.yaml").write_text(settings)
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+
+
+def test_watch_opens_an_incident_and_trains_once(promoted, store, small, looks, project):
+    log(store, small, 3, torque_nm=65.0)
+    looks += [lambda: None]
+    output = watch()
+    assert output.count("incident 1 opened: ") == 1
+    assert "distribution of Torque: mean 65 Nm" in output
+    assert output.count("incident 1: training (here)") == 1
+    assert "version 1, 600 readings in the newest window" in output
+    assert store.incidents("predictive_maintenance", most=1)[0].trained is not None
+
+
+def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, looks):
+    monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
+    looks += [lambda: None]
+    output = watch()
+    assert output.count("none.db") == 2
+    assert output.count("; the next look is in 1 min") == 2

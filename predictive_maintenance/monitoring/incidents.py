@@ -1,0 +1,63 @@
+"""Incidents: opened once when differences last, closed when they do not, or when another version serves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config.params import MonitoringSettings
+from ..store.rows import Incident
+from ..store.store import Store
+from .production import WatchedVersion, Window
+
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to an incident."""
+
+    what: Literal["opened", "closed"]
+    incident: Incident
+
+
+def follow(
+    store: Store, watched: WatchedVersion, windows: Sequence[Window], reasons: Sequence[str], now: float
+) -> list[Change]:
+    """Open or close the incident of a model by the lasting differences `reasons`. Raises StoreError.
+
+    Several monitors may do this at the same time: each change is made by one of them. A newest window with too few readings to
+    tell changes nothing.
+    """
+    changes = []
+    incident = open_incident(store, watched)
+    if incident and incident.version != watched.version:
+        changes += _close(store, watched, incident, "another version", now)
+        incident = open_incident(store, watched)
+    if incident and not reasons and windows[-1].findings is not None:
+        changes += _close(store, watched, incident, "calm", now)
+    elif incident is None and reasons:
+        with store.writing() as transaction:
+            opened = transaction.open_incident(watched.model, watched.version, reasons, int(now))
+        if opened and (incident := open_incident(store, watched)):
+            changes.append(Change("opened", incident))
+    return changes
+
+
+def open_incident(store: Store, watched: WatchedVersion) -> Incident | None:
+    """The open incident of a model. Raises StoreError."""
+    newest = store.incidents(watched.model, most=1)
+    return newest[0] if newest and newest[0].closed is None else None
+
+
+def may_train(store: Store, incident: Incident, settings: MonitoringSettings, now: float) -> bool:
+    """Whether a training may be started for an incident. It says so once, and not within the cool-down. Raises StoreError."""
+    with store.writing() as transaction:
+        return transaction.claim_training(incident, int(now), round(settings.cool_down_days * _DAY_SECONDS))
+
+
+def _close(
+    store: Store, watched: WatchedVersion, incident: Incident, by: Literal["calm", "another version"], now: float
+) -> list[Change]:
+    with store.writing() as transaction:
+        closed = transaction.close_incident(incident, by, int(now))
+    return [Change("closed", store.incidents(watched.model, most=1)[0])] if closed else []

@@ -1,0 +1,71 @@
+"""Start a training for an incident: here, on AWS Batch, or by a workflow on GitHub."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ..config.params import MonitoringSettings
+from ..config.project import project_dir
+from ..errors import ConfigError, PredictiveMaintenanceError
+from ..store.rows import Incident
+from ..tracking.runs import INCIDENT_TAG
+
+_TIMEOUT_SECONDS = 30.0
+
+
+class TrainingError(PredictiveMaintenanceError):
+    """A training could not be started, or ended with an error."""
+
+
+def check_retraining(settings: MonitoringSettings) -> None:
+    """Raise ConfigError if a training could not be started as the settings say."""
+    if settings.retrain == "repository_dispatch":
+        _repository_and_token()
+    elif settings.retrain != "never" and not _flow().exists():
+        raise ConfigError(
+            f"monitoring.retrain is {settings.retrain!r}, and {_flow()} does not exist: run it in the project"
+        )
+
+
+def train_for(incident: Incident, settings: MonitoringSettings, machine: str) -> None:
+    """Train for an incident; `machine` is the kind of machine, '' for that of params.yaml. Raises TrainingError.
+
+    A run on this machine or on Batch is waited for; its output is that of this process.
+    """
+    if settings.retrain == "repository_dispatch":
+        _dispatch(incident, machine)
+        return
+    command = [sys.executable, str(_flow()), "run", "--tag", f"{INCIDENT_TAG}:{incident.key}"]
+    command += ["--machine", machine] if machine else []
+    command += ["--with", "batch"] if settings.retrain == "batch" else []
+    ended = subprocess.run(command, cwd=project_dir(), check=False)  # noqa: S603  the arguments are ours
+    if ended.returncode:
+        raise TrainingError(f"the training for incident {incident.key} ended with exit code {ended.returncode}")
+
+
+def _dispatch(incident: Incident, machine: str) -> None:
+    import httpx
+
+    repository, token = _repository_and_token()
+    url = f"{os.environ.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{repository}/dispatches"
+    payload = {"event_type": "drift", "client_payload": {"incident": incident.key, "machine": machine}}
+    try:
+        httpx.post(
+            url, json=payload, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
+        ).raise_for_status()
+    except httpx.HTTPError as error:
+        raise TrainingError(f"{url}: {error}") from None
+
+
+def _repository_and_token() -> tuple[str, str]:
+    found = [os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN")]
+    if not all(found):
+        raise ConfigError(
+            "monitoring.retrain is 'repository_dispatch': set GITHUB_REPOSITORY (owner/name) and GITHUB_TOKEN"
+        )
+    return found[0], found[1]
+
+
+def _flow() -> Path:
+    return project_dir() / "flows" / "train_flow.py"

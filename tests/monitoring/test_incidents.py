@@ -1,0 +1,143 @@
+"""An incident opens once, closes by itself, and starts one training in the configured way."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from predictive_maintenance.config.params import MonitoringSettings
+from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
+from predictive_maintenance.monitoring.production import Window
+from predictive_maintenance.monitoring.retraining import TrainingError, check_retraining, train_for
+from predictive_maintenance.store.rows import Incident
+from predictive_maintenance.store.store import Store
+
+INCIDENT = Incident(key=7, version="3", opened=1, reasons=("warm",))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def version(number="3"):
+    return SimpleNamespace(model="pumps", version=number)
+
+
+def look(store, reasons, now, number="3", findings=()):
+    """What one look at production changes."""
+    windows = [Window(begins=0, ends=1, rows=0, findings=findings)]
+    return [
+        (change.what, change.incident.key, change.incident.closed_by)
+        for change in follow(store, version(number), windows, reasons, now)
+    ]
+
+
+def test_an_incident_lasts_until_nothing_lasts(store):
+    assert look(store, [], 1) == []
+    assert look(store, ["warm"], 2) == [("opened", 1, None)]
+    assert look(store, ["warm", "wet"], 3) == []
+    assert look(store, [], 4, findings=None) == []  # too few readings tell nothing
+    assert open_incident(store, version()).reasons == ("warm",)
+    assert look(store, [], 5) == [("closed", 1, "calm")]
+    assert open_incident(store, version()) is None
+
+
+def test_another_version_in_production_closes_it_and_may_have_its_own(store):
+    look(store, ["warm"], 2)
+    assert look(store, [], 3, number="4", findings=None) == [("closed", 1, "another version")]
+    look(store, ["warm"], 4, number="4")
+    assert look(store, ["warm"], 5, number="5") == [("closed", 2, "another version"), ("opened", 3, None)]
+
+
+def test_a_training_is_started_once(store):
+    look(store, ["warm"], 2)
+    incident = open_incident(store, version())
+    assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose flow writes its arguments, and fails on demand."""
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    flow = tmp_path / "flows" / "train_flow.py"
+    flow.parent.mkdir()
+    flow.write_text(
+        "import json, pathlib, sys\n"
+        f"pathlib.Path({str(tmp_path / 'arguments.json')!r}).write_text(json.dumps(sys.argv[1:]))\n"
+        "sys.exit(3 if 'broken' in sys.argv else 0)\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("how", "machine", "expected"),
+    [
+        ("here", "", ["run", "--tag", "incident:7"]),
+        ("batch", "fleet", ["run", "--tag", "incident:7", "--machine", "fleet", "--with", "batch"]),
+    ],
+)
+def test_the_flow_runs_with_the_incident_as_its_tag(project, how, machine, expected):
+    train_for(INCIDENT, MonitoringSettings(retrain=how), machine)
+    assert json.loads((project / "arguments.json").read_text()) == expected
+
+
+def test_a_training_that_fails_is_an_error(project):
+    with pytest.raises(TrainingError, match="the training for incident 7 ended with exit code 3"):
+        train_for(INCIDENT, MonitoringSettings(retrain="here"), "broken")
+
+
+class GitHub(BaseHTTPRequestHandler):
+    """Answers 204 to a dispatch with the right token, as GitHub does."""
+
+    received: list = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.received.append((self.path, body))
+        self.send_response(204 if self.headers["Authorization"] == "Bearer secret-token" else 401)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def github(monkeypatch):
+    server = HTTPServer(("127.0.0.1", 0), GitHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "plant/maintenance")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
+    GitHub.received = []
+    yield GitHub.received
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_workflow_is_requested_with_the_incident(github):
+    train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "fleet")
+    payload = {"event_type": "drift", "client_payload": {"incident": 7, "machine": "fleet"}}
+    assert github == [("/repos/plant/maintenance/dispatches", payload)]
+
+
+def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):
+    monkeypatch.setenv("GITHUB_TOKEN", "wrong-token")
+    with pytest.raises(TrainingError, match="401") as error:
+        train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
+    assert "wrong-token" not in str(error.value)
+
+
+def test_what_is_missing_to_train_is_named_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"train_flow\.py does not exist"):
+        check_retraining(MonitoringSettings(retrain="here"))
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    with pytest.raises(ConfigError, match=r"set GITHUB_REPOSITORY .* and GITHUB_TOKEN"):
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"))
+    check_retraining(MonitoringSettings())
