@@ -68,6 +68,10 @@ class ScoreSummary:
         """(k,) the score of each count; the middle of its interval, if it is one of several scores."""
         return self.lowest if self.exact else (self.lowest + self.highest) / 2
 
+    def mapped(self, scores: Vector) -> Self:
+        """The summary with other `scores` (k,) in the same order, each in place of the one that was counted."""
+        return self._counted(score_keys(scores), self.failures, self.rows, 0, self.limit)
+
     def _plus(self, other: Self) -> Self:
         dropped = max(self.dropped, other.dropped)
         keys = np.concatenate([one.keys >> np.uint64(dropped - one.dropped) for one in (self, other)])
