@@ -99,21 +99,9 @@ def score_summary(summary: PredictionSummary, costs: CostSettings, settings: Eva
 
 
 def f1_difference(
-    rows: pd.DataFrame, label: str, challenger: BoolArray, champion: BoolArray, settings: EvaluationSettings, seed: int
-) -> Estimate:
-    """F1 of the challenger's decisions minus F1 of the champion's, both on the same bootstrap draws of groups."""
-    labels = rows[label].to_numpy()
-    ours, theirs = (
-        PredictionSummary.of(labels, decisions.astype(np.float64), decisions, rows["group"]).groups
-        for decisions in (challenger, champion)
-    )
-    return f1_difference_of(ours, theirs, settings, seed)
-
-
-def f1_difference_of(
     challenger: GroupedScores, champion: GroupedScores, settings: EvaluationSettings, seed: int
 ) -> Estimate:
-    """`f1_difference` from summaries of the predictions of both for the same rows."""
+    """F1 of the challenger minus F1 of the champion, both on the same bootstrap draws of groups, for the same rows."""
     merged_bits = max(challenger.merged_bits, champion.merged_bits)
     sums = [one.with_merged_groups(merged_bits).sums[:3] for one in (challenger, champion)]
     per_group = np.concatenate(sums)

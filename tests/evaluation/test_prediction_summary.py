@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from predictive_maintenance.evaluation.metrics import METRICS, f1_difference_of, score_summary
+from predictive_maintenance.evaluation.failure_modes import added_recalls, recall_by_mode
+from predictive_maintenance.evaluation.metrics import METRICS, f1_difference, score_summary
 from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
 
 
@@ -100,7 +101,27 @@ def test_the_paired_difference_of_merged_groups_is_that_of_all_groups(params, ma
             PredictionSummary.of(labels, given, given >= 0.3, rows, limit).groups
             for given, limit in zip((scores, noisy), limits, strict=True)
         )
-        found.append(f1_difference_of(ours, theirs, params.evaluation, 3))
+        found.append(f1_difference(ours, theirs, params.evaluation, 3))
     width = found[0].high - found[0].low
     assert found[1].value == found[0].value
     assert (found[1].low, found[1].high) == pytest.approx((found[0].low, found[0].high), abs=0.1 * width)
+
+
+def test_recall_by_mode_adds_up_over_parts(params):
+    random = np.random.default_rng(6)
+    failed = random.random(2000) < 0.2
+    rows = pd.DataFrame(
+        {"machine_failure": failed}
+        | {
+            name: failed & (random.random(2000) < share)
+            for name, share in zip(params.machine.mode_names, (0.5, 0.1), strict=False)
+        }
+    )
+    decisions = failed & (random.random(2000) < 0.7)
+    parts = [
+        recall_by_mode(rows.iloc[one], decisions[one], params.machine, params.evaluation)
+        for one in (slice(0, 3), slice(3, 900), slice(900, None))
+    ]
+    whole = recall_by_mode(rows, decisions, params.machine, params.evaluation)
+    assert len(whole) == 2
+    assert added_recalls(parts, params.machine, params.evaluation) == whole
