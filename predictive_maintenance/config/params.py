@@ -58,6 +58,8 @@ class TrainingSettings(StrictModel):
     calibration: Literal["auto", "sigmoid", "none"]
     search_rows: Annotated[int | None, Field(ge=1000)] = 1_000_000
     forest_rows: Annotated[int | None, Field(ge=1000)] = None
+    cluster: Literal["auto", "always", "never"] = "auto"
+    cluster_minutes: Positive = 120.0
 
 
 class ThresholdSettings(StrictModel):

@@ -1,7 +1,6 @@
 """The champion and the challenger on the same held-out rows, without those that the champion was trained on."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -73,13 +72,11 @@ class ModelSummary:
             modes=recall_by_mode(rows, decisions, params.machine, params.evaluation),
         )
 
-    @classmethod
-    def merged(cls, parts: Iterable[Self], params: Params) -> Self:
-        """The summary of the rows of all `parts`, of which there is at least one, in their order."""
-        parts = list(parts)
-        return cls(
-            predictions=PredictionSummary.merged(part.predictions for part in parts),
-            modes=added_recalls((part.modes for part in parts), params.machine, params.evaluation),
+    def plus(self, other: Self, params: Params) -> Self:
+        """The summary of the rows of both, of which those of `other` come later."""
+        return type(self)(
+            predictions=PredictionSummary.merged([self.predictions, other.predictions]),
+            modes=added_recalls([self.modes, other.modes], params.machine, params.evaluation),
         )
 
 

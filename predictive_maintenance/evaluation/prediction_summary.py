@@ -5,6 +5,7 @@ Parts of a data set have a summary each. The merged summary is that of all rows,
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -175,12 +176,15 @@ class PredictionSummary:
 
     @classmethod
     def merged(cls, summaries: Iterable[Self]) -> Self:
-        """The summary of the rows of all `summaries`, of which there is at least one, in their order."""
-        first, *others = summaries
-        for other in others:
-            scores = ScoreSummary.merged([first.scores, other.scores])
-            first = cls(scores=scores, groups=first.groups.plus(other.groups))
-        return first
+        """The summary of the rows of all `summaries`, of which there is at least one, in their order.
+
+        One after the other, so that a generator of summaries needs the memory of three.
+        """
+        return reduce(cls._plus, summaries)
+
+    def _plus(self, other: Self) -> Self:
+        scores = ScoreSummary.merged([self.scores, other.scores])
+        return type(self)(scores=scores, groups=self.groups.plus(other.groups))
 
 
 def _added(sums: FloatArray, codes: IndexArray, count: int) -> FloatArray:

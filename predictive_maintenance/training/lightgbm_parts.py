@@ -37,8 +37,8 @@ def fit_lightgbm(
     """
     used = [group for group in row_groups if group.rows]
     labels = np.concatenate([group.integers(label).astype(np.int8) for group in used])
-    estimator = _fitted_to_two_rows(hyperparameters, len(features), seed, threads)
-    settings = _parameters(estimator, len(labels) * len(features))
+    estimator = fitted_to_two_rows(hyperparameters, len(features), seed, threads)
+    settings = parameters(estimator, len(labels) * len(features))
     cache = _LastRowGroup(tuple(features))
     data = Dataset(
         [_Rows(group, cache) for group in used],
@@ -61,7 +61,7 @@ def with_booster(estimator: Estimator, booster: Booster) -> Estimator:
     return estimator
 
 
-def _fitted_to_two_rows(hyperparameters: Mapping[str, Scalar], features: int, seed: int, threads: int) -> Estimator:
+def fitted_to_two_rows(hyperparameters: Mapping[str, Scalar], features: int, seed: int, threads: int) -> Estimator:
     """A classifier of `features` features and both labels. LGBMClassifier.fit itself takes tables only."""
     estimator = build_estimator("lightgbm", hyperparameters, seed, threads)
     trees = estimator.get_params()["n_estimators"]
@@ -69,7 +69,7 @@ def _fitted_to_two_rows(hyperparameters: Mapping[str, Scalar], features: int, se
     return estimator.set_params(n_estimators=trees)
 
 
-def _parameters(estimator: Estimator, values: int) -> dict[str, Any]:
+def parameters(estimator: Estimator, values: int) -> dict[str, Any]:
     """The parameters that `estimator` gives to LightGBM.
 
     The data set takes the seed of the sample of rows that bins are made from, which LightGBM derives from `random_state`, only

@@ -4,7 +4,7 @@ LightGBM is fitted to all rows, a random forest to a sample of groups that fits 
 result is bit-identical to that of `train_candidate` for the same rows in one table.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ..config.params import Algorithm, Params, Scalar
+from ..engine.engine import DASK, ENGINE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
 from ..errors import ConfigError, DataError
 from ..scorer.calibration import Calibration
 from .alarm_thresholds import false_alarms_are_limited
@@ -28,9 +29,11 @@ from .out_of_fold_parts import (
     write_decisions,
     write_fold,
 )
-from .row_parts import GroupSample, RowParts, Rows, count_rows, read_rows, row_groups
+from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups
 from .tuning import FinishedTrial, tune
 
+_LIGHTGBM_BYTES_PER_ROW = 50
+"""Beside one byte for each feature: labels, scores, gradients, and which rows are chosen."""
 _FOREST_MEMORY_SHARE = 0.5
 _FOREST_BYTES_PER_VALUE = 4
 _FOREST_BYTES_PER_TREE = 12
@@ -119,10 +122,28 @@ def _fit_lightgbm(
     hyperparameters: dict[str, Scalar],
     without: int | None = None,
 ) -> Estimator:
+    settings, groups = params.training, row_groups(parts, without=without, sample=sample)
+    if address := _cluster(groups, parts, params):
+        from .lightgbm_cluster import fit_lightgbm_on_cluster  # imports Dask, which is optional
+
+        return fit_lightgbm_on_cluster(address, groups, parts.features, parts.label, hyperparameters, settings)
     from .lightgbm_parts import fit_lightgbm  # imports LightGBM, which is slow
 
-    settings, groups = params.training, row_groups(parts, without=without, sample=sample)
     return fit_lightgbm(groups, parts.features, parts.label, hyperparameters, settings.seed, settings.threads)
+
+
+def _cluster(groups: Sequence[RowGroup], parts: RowParts, params: Params) -> str | None:
+    """The address of the cluster that LightGBM is fitted on; None for this process."""
+    setting, address = params.training.cluster, scheduler_address()
+    if setting == "always" and address is None:
+        raise ConfigError(
+            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
+            "or write auto"
+        )
+    if setting == "auto" and address is not None:
+        needed = sum(group.rows for group in groups) * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
+        return address if needed > available_memory() else None
+    return address if setting == "always" else None
 
 
 def _fit_forest(

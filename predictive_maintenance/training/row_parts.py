@@ -74,6 +74,11 @@ class RowGroup:
         with pq.ParquetFile(self.file) as file:
             return _numbers(file, self.file, self.number, name)[self.chosen].astype(np.int64)
 
+    def column(self, name: str) -> pd.Series:
+        """(rows,) one column of the chosen rows, such as the group."""
+        with pq.ParquetFile(self.file) as file:
+            return file.read_row_group(self.number, columns=[name])[name].to_pandas()[self.chosen]
+
 
 def row_groups(
     parts: RowParts, *, without: int | None = None, only: int | None = None, sample: GroupSample | None = None

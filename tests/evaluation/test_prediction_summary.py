@@ -1,5 +1,6 @@
 """Summaries of predictions: the same for any cut of the rows, and intervals within a tolerance of those of all rows."""
 
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from predictive_maintenance.evaluation.comparison import Comparison, ModelSummary, with_scores
 from predictive_maintenance.evaluation.failure_modes import added_recalls, recall_by_mode
 from predictive_maintenance.evaluation.metrics import METRICS, f1_difference, score_summary
 from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
@@ -125,3 +127,39 @@ def test_recall_by_mode_adds_up_over_parts(params):
     whole = recall_by_mode(rows, decisions, params.machine, params.evaluation)
     assert len(whole) == 2
     assert added_recalls(parts, params.machine, params.evaluation) == whole
+
+
+def test_a_comparison_of_parts_is_that_of_all_rows(params):
+    random = np.random.default_rng(9)
+    labels = random.random(3000) < 0.1
+    rows = pd.DataFrame(
+        {
+            "machine_failure": labels,
+            "group": [f"life {row // 10}" for row in range(3000)],
+            params.machine.mode_names[0]: labels & (random.random(3000) < 0.5),
+        }
+    )
+    models = [np.clip(random.random(3000) * 0.8 + labels * gain, 0, 1) for gain in (0.4, 0.2)]
+    known = Comparison(
+        version="1", algorithm="lightgbm", rows=3000, failures=int(labels.sum()), seen_rows=0, same_training_data=False,
+        rolled_back_twin=None,
+    )  # fmt: skip
+
+    def compared(*cuts):
+        challenger, champion = (
+            reduce(
+                lambda one, other: one.plus(other, params),
+                (
+                    ModelSummary.of(rows.iloc[start:end], scores[start:end], scores[start:end] >= 0.6, params)
+                    for start, end in pairwise((0, *cuts, 3000))
+                ),
+            )
+            for scores in models
+        )
+        return with_scores(known, challenger, champion, params)
+
+    whole = compared()
+    assert repr(compared(10, 1200)) == repr(whole)
+    assert whole.f1_difference.lower_bound > 0
+    assert whole.challenger["f1"].value > whole.champion["f1"].value
+    assert [mode.name for mode in whole.challenger_modes] == [params.machine.mode_names[0]]
