@@ -182,6 +182,26 @@ class PredictionSummary:
         """
         return reduce(cls._plus, summaries)
 
+    def constant(self, alarm: bool) -> Self:
+        """The summary of a model that always, or never, raises an alarm for the same rows."""
+        tp, fp, fn, tn, _ = self.groups.sums
+        failures, healthy, none = tp + fn, fp + tn, np.zeros(len(self.groups.groups))
+        key = score_keys(np.array([float(alarm)]))
+        groups = replace(
+            self.groups,
+            sums=np.stack(
+                [failures, healthy, none, none, healthy] if alarm else [none, none, failures, healthy, failures]
+            ),
+            group=np.arange(len(none)),
+            keys=np.repeat(key, len(none)),
+            failures=failures.astype(np.int64),
+            rows=(failures + healthy).astype(np.int64),
+            dropped=0,
+        )
+        counts = (self.scores.failures.sum(keepdims=True), self.scores.rows.sum(keepdims=True))
+        scores = replace(self.scores, keys=key, failures=counts[0], rows=counts[1], dropped=0)
+        return type(self)(scores=scores, groups=groups)
+
     def _plus(self, other: Self) -> Self:
         scores = ScoreSummary.merged([self.scores, other.scores])
         return type(self)(scores=scores, groups=self.groups.plus(other.groups))

@@ -14,6 +14,7 @@ from predictive_maintenance.evaluation.comparison import Comparison, ModelSummar
 from predictive_maintenance.evaluation.failure_modes import added_recalls, recall_by_mode
 from predictive_maintenance.evaluation.metrics import METRICS, f1_difference, score_summary
 from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
+from predictive_maintenance.evaluation.trivial_models import score_trivial_models, trivial_models_of
 
 
 @st.composite
@@ -163,3 +164,17 @@ def test_a_comparison_of_parts_is_that_of_all_rows(params):
     assert whole.f1_difference.lower_bound > 0
     assert whole.challenger["f1"].value > whole.champion["f1"].value
     assert [mode.name for mode in whole.challenger_modes] == [params.machine.mode_names[0]]
+
+
+def test_trivial_models_are_scored_from_the_summary_of_any_model(params, many):
+    labels, scores, decisions, groups = many
+    rows = pd.DataFrame({"machine_failure": labels, "group": groups})
+    summary = PredictionSummary.of(labels, scores, decisions, groups)
+    assert repr(trivial_models_of(summary, params)) == repr(score_trivial_models(rows, params))
+    always = PredictionSummary.of(labels, np.ones(len(labels)), labels | True, groups)
+    found = trivial_models_of(summary, params).always_alarm
+    expected = score_summary(always, params.costs, params.evaluation, params.training.seed)
+    assert found.confusion == expected.confusion
+    assert {name: repr(found[name]) for name in METRICS if name != "recall"} == {
+        name: repr(expected[name]) for name in METRICS if name != "recall"
+    }
