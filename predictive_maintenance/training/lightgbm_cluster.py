@@ -50,15 +50,14 @@ def fit_lightgbm_on_cluster(
     given = {name: value for name, value in parameters(estimator, rows * len(features)).items() if name != "n_jobs"}
     given["n_estimators"] = estimator.get_params()["n_estimators"]
     with open_cluster(address) as engine:
-        workers = _assigned(used, list(engine.client.scheduler_info(n_workers=-1)["workers"]))
+        workers = _assigned(used, _present(engine.client))
         fit = _Fit(
             engine.client, given, _Data(used, workers, tuple(features), label, estimator.get_params()["class_weight"])
         )
         try:
             fit.wait(frozenset(workers), settings.cluster_minutes, engine.where)
         except EngineError:
-            with suppress(OSError, TimeoutError, ValueError):  # lost workers, or workers without a nanny
-                engine.client.restart_workers(list(set(workers)), timeout=_RESTART_SECONDS, raise_for_error=False)
+            _restart(engine.client, frozenset(workers))
             raise
     return with_booster(estimator, fit.booster)
 
@@ -113,15 +112,9 @@ class _Fit:
         thread.start()
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
-            if not thread.is_alive():
-                break
-            if lost := self._lost(workers, where):
-                raise EngineError(
-                    f"the Dask worker at {lost} ended while LightGBM was fitted: most likely it needs more memory; use workers "
-                    "with more memory, or more of them, and run the command again",
-                    transient=True,
-                )
-            if time.monotonic() > end:
+            if thread.is_alive():
+                self._check_workers(workers, where)
+            if thread.is_alive() and time.monotonic() > end:
                 raise EngineError(
                     f"LightGBM was not fitted in {minutes:g} minutes by the Dask cluster {where}: use more workers, or raise "
                     "training.cluster_minutes in params.yaml; the workers must reach each other on any TCP port"
@@ -129,9 +122,10 @@ class _Fit:
         if isinstance(self._error, PredictiveMaintenanceError):
             raise self._error
         if self._error is not None:
+            self._check_workers(workers, where)
             raise EngineError(
-                f"LightGBM failed on the Dask cluster {where}: {self._error}; the workers must have its version and this "
-                "package, read the files of the rows, and reach each other on any TCP port"
+                f"LightGBM failed on the Dask cluster {where}: {type(self._error).__name__} {self._error}; the workers must have "
+                "its version and this package, read the files of the rows, and reach each other on any TCP port"
             )
 
     def _run(self) -> None:
@@ -148,17 +142,35 @@ class _Fit:
         except Exception as error:  # noqa: BLE001  raised in the thread that waits
             self._error = error
 
-    def _lost(self, workers: frozenset[str], where: str) -> str | None:
+    def _check_workers(self, workers: frozenset[str], where: str) -> None:
+        """Raise EngineError if one of `workers` or the scheduler is lost."""
         try:
-            present = self._client.scheduler_info(n_workers=-1)["workers"]
+            lost = sorted(workers - _present(self._client))
         except (OSError, TimeoutError) as error:
+            text = f"the Dask cluster {where} is lost ({type(error).__name__}): run the command again"
+            raise EngineError(text, transient=True) from None
+        if lost:
             raise EngineError(
-                f"the Dask cluster {where} is lost ({type(error).__name__}): run the command again", transient=True
-            ) from None
-        return next(iter(sorted(workers - set(present))), None)
+                f"the Dask worker at {lost[0]} ended while LightGBM was fitted: most likely it needs more memory; use workers "
+                "with more memory, or more of them, and run the command again",
+                transient=True,
+            )
 
 
-def _assigned(groups: Sequence[RowGroup], workers: list[str]) -> list[str]:
+def _present(client: Client) -> frozenset[str]:
+    """The addresses of the workers that the scheduler has."""
+    return frozenset(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _restart(client: Client, workers: frozenset[str]) -> None:
+    """Restart those of `workers` that are left, in which LightGBM waits for the others."""
+    # The cluster may be lost; a worker may end meanwhile, or have no nanny.
+    with suppress(OSError, TimeoutError, KeyError, ValueError):
+        left = list(workers & _present(client))
+        client.restart_workers(left, timeout=_RESTART_SECONDS, raise_for_error=False)
+
+
+def _assigned(groups: Sequence[RowGroup], workers: frozenset[str]) -> list[str]:
     """The worker of each row group: the one that has the fewest rows so far."""
     rows = dict.fromkeys(sorted(workers), 0)
     chosen = []
