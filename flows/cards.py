@@ -30,7 +30,7 @@ from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.tables import gate_table, modes_table, scores_table, trivial_models_table
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
-from predictive_maintenance.training.candidate import TrainedCandidate
+from predictive_maintenance.training.candidate import FittedCandidate
 from predictive_maintenance.training.labelling import Labels
 from predictive_maintenance.training.tuning import FinishedTrial
 from predictive_maintenance.validation.cleaning import Cleaned
@@ -125,7 +125,7 @@ def _missing_values(frame: pd.DataFrame, machine: Machine) -> list[Component]:
     return [Markdown("## Missing values"), _table(["Optional sensor", "Missing"], rows)]
 
 
-def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]:
+def candidate_card(trained: FittedCandidate, scores: Scores) -> list[Component]:
     """Return the card of one candidate: out-of-fold scores, trials and hyperparameters."""
     from predictive_maintenance.reporting.training_charts import trials  # imports Altair, which is slow
 
@@ -140,6 +140,7 @@ def candidate_card(trained: TrainedCandidate, scores: Scores) -> list[Component]
         Markdown(
             f"Threshold **{trained.threshold:.4f}**, selected on out-of-fold rows. The probabilities are {calibrated}."
         ),
+        *(Markdown(f"**Note:** {note}.") for note in trained.notes),
         Markdown(f"{OUT_OF_FOLD} {CALIBRATION}"),
         Markdown(
             "The hyperparameters were selected on the same folds, so these scores are slightly optimistic. The scores on "

@@ -56,6 +56,10 @@ class TrainingSettings(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     threads: Annotated[int, Field(ge=1)]
     calibration: Literal["auto", "sigmoid", "none"]
+    search_rows: Annotated[int | None, Field(ge=1000)] = 1_000_000
+    forest_rows: Annotated[int | None, Field(ge=1000)] = None
+    cluster: Literal["auto", "always", "never"] = "auto"
+    cluster_minutes: Positive = 120.0
 
 
 class ThresholdSettings(StrictModel):

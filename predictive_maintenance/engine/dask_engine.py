@@ -23,26 +23,26 @@ _RERUN = "run the command again: what is finished is not done twice"
 
 
 class DaskEngine:
-    """Maps functions over the workers of the cluster that `client` is connected to."""
+    """Maps functions over the workers of the cluster that `client` is connected to, which is at `where`."""
 
     def __init__(self, client: Client, where: str) -> None:
-        self._client, self._where = client, where
+        self.client, self.where = client, where
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         self.description = f"{workers:,} Dask worker{'' if workers == 1 else 's'} {where}"
 
     def map(self, work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[tuple[int, R]]:
         """See Engine.map."""
         # Part of the task graph, not scattered: a scattered value is lost with the last worker that has it.
-        given = self._client.submit(_given, shared, pure=False)
-        futures = self._client.map(_Work(work), items, shared=given, pure=False)
+        given = self.client.submit(_given, shared, pure=False)
+        futures = self.client.map(_Work(work), items, shared=given, pure=False)
         places = {future.key: place for place, future in enumerate(futures)}
         try:
-            for future in as_completed(futures, loop=self._client.loop, raise_errors=False):
+            for future in as_completed(futures, loop=self.client.loop, raise_errors=False):
                 place = places[future.key]
                 yield place, self._result(future, items[place])
                 future.release()  # the worker can free the result
         finally:
-            self._client.cancel([*futures, given], force=True)
+            self.client.cancel([*futures, given], force=True)
 
     def _result(self, future: Any, item: Any) -> Any:
         """The result of the work on `item`, or what it raised."""
@@ -56,7 +56,7 @@ class DaskEngine:
                 "time, needs more memory than a worker has. Use workers with more memory, or smaller parts"
             ) from None
         except (CancelledError, OSError, TimeoutError) as error:
-            text = f"the Dask cluster {self._where} is lost ({type(error).__name__}): {_RERUN}"
+            text = f"the Dask cluster {self.where} is lost ({type(error).__name__}): {_RERUN}"
             raise EngineError(text, transient=True) from None
 
 

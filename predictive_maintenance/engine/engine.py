@@ -54,6 +54,11 @@ def engine_name() -> str:
     return name
 
 
+def scheduler_address() -> str | None:
+    """The address of the Dask cluster that the environment names. Raises ConfigError for an unknown engine."""
+    return os.environ.get(SCHEDULER_VARIABLE) or None if engine_name() == DASK else None
+
+
 @contextmanager
 def open_engine() -> Iterator[Engine]:
     """The engine that the environment chooses. Raises ConfigError, or EngineError if its cluster cannot be used."""
@@ -62,5 +67,5 @@ def open_engine() -> Iterator[Engine]:
         return
     from .dask_engine import open_cluster
 
-    with open_cluster(os.environ.get(SCHEDULER_VARIABLE) or None) as engine:
+    with open_cluster(scheduler_address()) as engine:
         yield engine

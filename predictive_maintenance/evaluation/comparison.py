@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from ..machine.names import READING_ID
 from ..training.time_split import is_by_time
 from .baseline_model import BaselineModel
 from .champion_rows import read_rows, why_not_comparable
-from .failure_modes import ModeRecall, recall_by_mode
+from .failure_modes import ModeRecall, added_recalls, recall_by_mode
 from .intervals import BoolArray, Estimate, FloatArray
-from .metrics import Scores, f1_difference, score
+from .metrics import Scores, f1_difference, score_summary
+from .prediction_summary import PredictionSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,30 @@ class Comparison:
         if self.obstacle is None and self.f1_difference is None:
             return "the held-out rows that the champion accepts and was not trained on contain no failure"
         return self.obstacle
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """The predictions of one model for the compared rows, of bounded size, and its recall by failure mode."""
+
+    predictions: PredictionSummary
+    modes: tuple[ModeRecall, ...]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params) -> Self:
+        """The summary of `probabilities` and `decisions` (both (n,)) for `rows`."""
+        labels = rows[params.machine.label_name].to_numpy()
+        return cls(
+            predictions=PredictionSummary.of(labels, probabilities, decisions, rows["group"]),
+            modes=recall_by_mode(rows, decisions, params.machine, params.evaluation),
+        )
+
+    def plus(self, other: Self, params: Params) -> Self:
+        """The summary of the rows of both, of which those of `other` come later."""
+        return type(self)(
+            predictions=PredictionSummary.merged([self.predictions, other.predictions]),
+            modes=added_recalls([self.modes, other.modes], params.machine, params.evaluation),
+        )
 
 
 def compare(
@@ -99,20 +125,22 @@ def compare(
     if failures == 0:
         return comparison
     champion_probabilities = scorer.probabilities(read.frame[compared].reset_index(drop=True))
-    champion_decisions = scorer.decisions(champion_probabilities)
-    challenger_decisions = decisions[compared]
-    settings, seed = params.evaluation, params.training.seed
+    ours = ModelSummary.of(rows, probabilities[compared], decisions[compared], params)
+    theirs = ModelSummary.of(rows, champion_probabilities, scorer.decisions(champion_probabilities), params)
+    return with_scores(comparison, ours, theirs, params)
+
+
+def with_scores(comparison: Comparison, challenger: ModelSummary, champion: ModelSummary, params: Params) -> Comparison:
+    """`comparison` with the scores of both models, and the paired difference, from their summaries of the same rows."""
+    costs, settings, seed = params.costs, params.evaluation, params.training.seed
+    ours, theirs = challenger.predictions, champion.predictions
     return replace(
         comparison,
-        champion=score(
-            rows, machine.label_name, champion_probabilities, champion_decisions, params.costs, settings, seed
-        ),
-        challenger=score(
-            rows, machine.label_name, probabilities[compared], challenger_decisions, params.costs, settings, seed
-        ),
-        f1_difference=f1_difference(rows, machine.label_name, challenger_decisions, champion_decisions, settings, seed),
-        champion_modes=recall_by_mode(rows, champion_decisions, machine, settings),
-        challenger_modes=recall_by_mode(rows, challenger_decisions, machine, settings),
+        champion=score_summary(theirs, costs, settings, seed),
+        challenger=score_summary(ours, costs, settings, seed),
+        f1_difference=f1_difference(ours.groups, theirs.groups, settings, seed),
+        champion_modes=champion.modes,
+        challenger_modes=challenger.modes,
     )
 
 

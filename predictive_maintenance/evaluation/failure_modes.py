@@ -1,5 +1,6 @@
 """Recall for each failure mode."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,22 +35,29 @@ def recall_by_mode(
 ) -> tuple[ModeRecall, ...]:
     """Recall of `decisions` (n,) on the failures of each mode. Modes without a column or without a failure are omitted."""
     failed = rows[machine.label_name].to_numpy().astype(bool)
-    modes = (
-        _mode_recall(name, machine.labels[name], failed & rows[name].to_numpy().astype(bool), decisions, settings)
-        for name in machine.mode_names
-        if name in rows
+    modes = ((name, failed & rows[name].to_numpy().astype(bool)) for name in machine.mode_names if name in rows)
+    counts = ((name, int(of_mode.sum()), int((of_mode & decisions).sum())) for name, of_mode in modes)
+    return tuple(_recall(name, machine, failures, caught, settings) for name, failures, caught in counts if failures)
+
+
+def added_recalls(
+    parts: Iterable[tuple[ModeRecall, ...]], machine: Machine, settings: EvaluationSettings
+) -> tuple[ModeRecall, ...]:
+    """Recall by mode on the rows of all `parts`."""
+    found = [mode for part in parts for mode in part]
+    of_mode = {name: [mode for mode in found if mode.name == name] for name in machine.mode_names}
+    return tuple(
+        _recall(name, machine, sum(mode.failures for mode in modes), sum(mode.caught for mode in modes), settings)
+        for name, modes in of_mode.items()
+        if modes
     )
-    return tuple(mode for mode in modes if mode.failures)
 
 
-def _mode_recall(
-    name: str, label: str, of_mode: BoolArray, decisions: BoolArray, settings: EvaluationSettings
-) -> ModeRecall:
-    failures, caught = int(of_mode.sum()), int((of_mode & decisions).sum())
+def _recall(name: str, machine: Machine, failures: int, caught: int, settings: EvaluationSettings) -> ModeRecall:
     low, high = wilson_interval(caught, failures, settings.confidence)
     return ModeRecall(
         name=name,
-        label=label,
+        label=machine.labels[name],
         failures=failures,
         caught=caught,
         assessable=failures >= settings.min_assessable_failures,

@@ -45,33 +45,54 @@ def score_horizons(
 
     `decisions` (n,) are in the order of the table of `judged.observed`.
     """
+    return score_horizon_sums(horizon_sums(judged, decisions, rules), rules, settings, seed)
+
+
+def horizon_sums(judged: JudgedAlarms, decisions: BoolArray, rules: EventRules) -> FloatArray:
+    """(4, 5, M) sums by time ahead and machine, from which the scores follow.
+
+    They are readings with a failure within the time, those of them with a positive decision, readings with a positive decision,
+    failures, and failures with an alarm so long ahead. The sums of parts that have no machine in common are concatenated.
+    """
     observed, machines = judged.observed, len(judged.observed.names)
     left = observed.lives.failure[observed.lives.of_reading] - observed.times
     owner = observed.lives.machine[observed.lives.of_reading]
     positive = decisions[observed.positions]
     found = []
-    for part in range(1, _PARTS + 1):
-        ahead = rules.horizon.length * part / _PARTS
+    for ahead in _times_ahead(rules):
         within = (left > 0) & (left <= ahead)
         caught = judged.outcomes.lead >= ahead  # NaN, a missed failure, is not
-        sums = np.stack(
+        found.append(
             [
                 *(np.bincount(owner, rows, minlength=machines) for rows in (within, within & positive, positive)),
                 np.bincount(judged.outcomes.failed_machine, minlength=machines),
                 np.bincount(judged.outcomes.failed_machine, caught, minlength=machines),
             ]
-        ).astype(np.float64)
-        shares = _shares(sums, settings, seed)
+        )
+    return np.array(found, dtype=np.float64)
+
+
+def score_horizon_sums(
+    sums: FloatArray, rules: EventRules, settings: EvaluationSettings, seed: int
+) -> tuple[HorizonScores, ...]:
+    """The scores of `score_horizons` from the sums of `horizon_sums`."""
+    found = []
+    for ahead, of_time in zip(_times_ahead(rules), sums, strict=True):
+        recall, precision, caught = _shares(of_time, settings, seed)
         found.append(
             HorizonScores(
                 ahead=ahead / rules.lead_unit.length,
-                rows=int(within.sum()),
-                recall=shares[0],
-                precision=shares[1],
-                caught=shares[2],
+                rows=int(of_time[0].sum()),
+                recall=recall,
+                precision=precision,
+                caught=caught,
             )
         )
     return tuple(found)
+
+
+def _times_ahead(rules: EventRules) -> list[float]:
+    return [rules.horizon.length * part / _PARTS for part in range(1, _PARTS + 1)]
 
 
 def _shares(sums: FloatArray, settings: EvaluationSettings, seed: int) -> list[Share]:

@@ -3,13 +3,13 @@
 import pandas as pd
 
 from ..machine.machine import Machine
-from ..training.candidate import TrainedCandidate
+from ..training.candidate import FittedCandidate
 
 _REPEATS = 5
 _MAX_ROWS = 20_000
 
 
-def permutation_importances(trained: TrainedCandidate, rows: pd.DataFrame, machine: Machine, seed: int) -> pd.DataFrame:
+def permutation_importances(trained: FittedCandidate, rows: pd.DataFrame, machine: Machine, seed: int) -> pd.DataFrame:
     """Loss of PR-AUC on `rows` when one feature is shuffled, by descending loss.
 
     Columns: feature, pr_auc_loss (mean over repeats), deviation (standard deviation over repeats).

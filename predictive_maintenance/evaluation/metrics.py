@@ -7,16 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import CostSettings, EvaluationSettings
-from .intervals import (
-    BoolArray,
-    Estimate,
-    FloatArray,
-    IndexArray,
-    bootstrap_draws,
-    bootstrap_estimate,
-    sums_per_group,
-    wilson_estimate,
-)
+from .intervals import BoolArray, Estimate, FloatArray, bootstrap_draws, bootstrap_estimate, wilson_estimate
+from .prediction_summary import GroupedScores, PredictionSummary
+from .ranking import average_precision
 
 METRICS = {
     "recall": "Recall",
@@ -69,45 +62,57 @@ def score(
     seed: int,
 ) -> Scores:
     """Compute every metric of `probabilities` and `decisions` (both (n,)) against the column `label` of `rows`."""
-    labels = rows[label].to_numpy().astype(bool)
-    groups, names = pd.factorize(rows["group"])
-    counts = (labels & decisions, ~labels & decisions, labels & ~decisions, ~labels & ~decisions)
-    per_group = sums_per_group(groups, len(names), (*counts, (probabilities - labels) ** 2))
-    average_precision = _average_precision(labels, probabilities, groups, len(names))
+    summary = PredictionSummary.of(rows[label].to_numpy(), probabilities, decisions, rows["group"])
+    return score_summary(summary, costs, settings, seed)
+
+
+def score_summary(summary: PredictionSummary, costs: CostSettings, settings: EvaluationSettings, seed: int) -> Scores:
+    """Compute every metric from a summary of predictions.
+
+    All values but PR-AUC are exact in any case. If the summary is not exact, PR-AUC has at most the error that `ranking` states.
+    Its bootstrap samples then take the rows in an interval of scores for ties, and groups may be merged in the samples.
+    """
+    grouped, per_group, total = summary.groups, summary.groups.sums, average_precision(summary.scores).value
+    sampled_precision = _average_precision(grouped)
 
     def metrics_of(draws: Iterable[FloatArray]) -> dict[str, FloatArray]:
-        sums = np.stack([np.append(per_group @ drawn, average_precision(drawn)) for drawn in draws])
+        sums = np.stack([np.append(per_group @ drawn, sampled_precision(drawn)) for drawn in draws])
         readings = sums[:, :4].sum(axis=1)
         return {**metrics_from_counts(sums[:, :4], costs), "brier": sums[:, 4] / readings, "pr_auc": sums[:, 5]}
 
-    values = metrics_of([np.ones(len(names))])
-    samples = metrics_of(bootstrap_draws(len(names), settings.bootstrap_samples, seed))
+    groups = len(grouped.groups)
+    values = metrics_of([np.ones(groups)])
+    samples = metrics_of(bootstrap_draws(groups, settings.bootstrap_samples, seed))
+    samples["pr_auc"] += total - values["pr_auc"]  # the error of the summary, 0 if it is exact
+    values["pr_auc"] = np.array([total])
     estimates = {
         name: bootstrap_estimate(float(values[name][0]), samples[name], settings.confidence) for name in METRICS
     }
-    confusion = Confusion(*(int(count.sum()) for count in counts))
-    hits, alarms, failures = confusion.true_positives, int(decisions.sum()), int(labels.sum())
+    confusion = Confusion(*(int(count) for count in per_group[:4].sum(axis=1)))
+    hits = confusion.true_positives
+    failures, alarms = hits + confusion.false_negatives, hits + confusion.false_positives
     for name, count in (("recall", failures), ("precision", alarms)):
         if count and estimates[name].low == estimates[name].high:
             estimates[name] = wilson_estimate(hits, count, settings.confidence)
-    return Scores(rows=len(rows), failures=failures, groups=len(names), confusion=confusion, estimates=estimates)
+    rows = int(summary.scores.rows.sum())
+    return Scores(rows=rows, failures=failures, groups=groups, confusion=confusion, estimates=estimates)
 
 
 def f1_difference(
-    rows: pd.DataFrame, label: str, challenger: BoolArray, champion: BoolArray, settings: EvaluationSettings, seed: int
+    challenger: GroupedScores, champion: GroupedScores, settings: EvaluationSettings, seed: int
 ) -> Estimate:
-    """F1 of the challenger's decisions minus F1 of the champion's, both on the same bootstrap draws of groups."""
-    labels = rows[label].to_numpy().astype(bool)
-    groups, names = pd.factorize(rows["group"])
-    counts = [(labels & alarms, ~labels & alarms, labels & ~alarms) for alarms in (challenger, champion)]
-    per_group = sums_per_group(groups, len(names), (*counts[0], *counts[1]))
+    """F1 of the challenger minus F1 of the champion, both on the same bootstrap draws of groups, for the same rows."""
+    merged_bits = max(challenger.merged_bits, champion.merged_bits)
+    sums = [one.with_merged_groups(merged_bits).sums[:3] for one in (challenger, champion)]
+    per_group = np.concatenate(sums)
 
     def differences(draws: Iterable[FloatArray]) -> FloatArray:
         sums = np.stack([per_group @ drawn for drawn in draws]).T
         return _f1(*sums[:3]) - _f1(*sums[3:])
 
-    value = float(differences([np.ones(len(names))])[0])
-    samples = differences(bootstrap_draws(len(names), settings.bootstrap_samples, seed))
+    groups = per_group.shape[1]
+    value = float(differences([np.ones(groups)])[0])
+    samples = differences(bootstrap_draws(groups, settings.bootstrap_samples, seed))
     return bootstrap_estimate(value, samples, settings.confidence)
 
 
@@ -139,22 +144,24 @@ def _f1(tp: FloatArray, fp: FloatArray, fn: FloatArray) -> FloatArray:
         return np.where(tp > 0, 2 * tp / (2 * tp + fp + fn), 0.0)
 
 
-def _average_precision(
-    labels: BoolArray, probabilities: FloatArray, groups: IndexArray, count: int
-) -> Callable[[FloatArray], float]:
-    """Return average precision as a function of how often each of the `count` groups is drawn.
+def _average_precision(grouped: GroupedScores) -> Callable[[FloatArray], float]:
+    """Return average precision as a function of how often each group is drawn.
 
-    Rows of equal probability share one threshold. Recall increases only at the probability of a failure, so the rows
-    between two such thresholds are counted per group once, for all bootstrap samples.
+    Rows of equal score share one threshold. Recall increases only at the score of a failure, so the rows between two such
+    thresholds are counted per group once, for all bootstrap samples.
     """
     from scipy.sparse import csr_array
 
-    thresholds = np.unique(-probabilities[labels])  # negated, so that the highest probability comes first
-    threshold_of_row = np.searchsorted(thresholds, -probabilities)
-    alarms, shape = threshold_of_row < len(thresholds), (len(thresholds), count)
+    thresholds = np.unique(grouped.keys[grouped.failures > 0])
+    # The highest score comes first.
+    threshold_of_pair = len(thresholds) - np.searchsorted(thresholds, grouped.keys, side="right")
+    shape = (len(thresholds), len(grouped.groups))
     failures_by_group, alarms_by_group = (
-        csr_array((np.ones(chosen.sum()), (threshold_of_row[chosen], groups[chosen])), shape)
-        for chosen in (labels, alarms)
+        csr_array((counts[chosen].astype(np.float64), (threshold_of_pair[chosen], grouped.group[chosen])), shape)
+        for counts, chosen in (
+            (grouped.failures, grouped.failures > 0),
+            (grouped.rows, threshold_of_pair < len(thresholds)),
+        )
     )
 
     def average_precision(drawn: FloatArray) -> float:

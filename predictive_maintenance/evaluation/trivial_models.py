@@ -7,7 +7,8 @@ import pandas as pd
 
 from ..config.params import GateSettings, Params
 from .intervals import Estimate
-from .metrics import Scores, score
+from .metrics import Scores, score_summary
+from .prediction_summary import PredictionSummary
 from .verdict import Check, CheckName, Level
 
 _NAMES: dict[Level, tuple[CheckName, CheckName]] = {
@@ -26,8 +27,16 @@ class TrivialModels:
 
 def score_trivial_models(rows: pd.DataFrame, params: Params) -> TrivialModels:
     """Score the trivial models on `rows`."""
+    none = np.zeros(len(rows))
+    return trivial_models_of(
+        PredictionSummary.of(rows[params.machine.label_name].to_numpy(), none, none > 0, rows["group"]), params
+    )
+
+
+def trivial_models_of(summary: PredictionSummary, params: Params) -> TrivialModels:
+    """Score the trivial models on the rows of which `summary` has the predictions of any model."""
     return TrivialModels(
-        never_alarm=_constant_scores(rows, False, params), always_alarm=_constant_scores(rows, True, params)
+        never_alarm=_constant_scores(summary, False, params), always_alarm=_constant_scores(summary, True, params)
     )
 
 
@@ -66,10 +75,8 @@ def _check(level: Level, name: CheckName, gain: Estimate, minimum: float, text: 
     )
 
 
-def _constant_scores(rows: pd.DataFrame, alarm: bool, params: Params) -> Scores:
-    decisions = np.full(len(rows), alarm)
-    label, seed = params.machine.label_name, params.training.seed
-    scores = score(rows, label, decisions.astype(float), decisions, params.costs, params.evaluation, seed)
+def _constant_scores(summary: PredictionSummary, alarm: bool, params: Params) -> Scores:
+    scores = score_summary(summary.constant(alarm), params.costs, params.evaluation, params.training.seed)
     # Exact by definition, not estimated from the rows: without the Wilson interval of a share that never varies.
     recall = float(alarm and scores.failures > 0)
     return replace(scores, estimates=scores.estimates | {"recall": Estimate(recall, recall, recall, recall)})

@@ -18,7 +18,7 @@ from ..scorer.version_files import MACHINE_FILE
 from ..tracking.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
 from ..tracking.lineage import package_versions, sources_file, sources_tag
 from ..tracking.runs import FlowRun
-from ..training.candidate import TrainedCandidate
+from ..training.candidate import FittedCandidate
 from ..training.estimators import save_estimator
 from ..training.splits import SplitRows
 from ..validation.cleaning import Cleaned
@@ -57,7 +57,7 @@ def log_data(
         (folder / "quarantine.csv").write_bytes(spreadsheet_csv(cleaned.quarantine))
 
 
-def log_candidate(run: FlowRun, trained: TrainedCandidate, out_of_fold: Scores) -> None:
+def log_candidate(run: FlowRun, trained: FittedCandidate, out_of_fold: Scores) -> None:
     """Log a candidate to its nested run: hyperparameters, out-of-fold metrics, trials and the fitted estimator."""
     from .chart_style import save_png  # imports Altair, which is slow
     from .training_charts import trials

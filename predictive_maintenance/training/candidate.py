@@ -25,8 +25,11 @@ class OutOfFold:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedCandidate:
-    """A fitted estimator with the calibration and threshold that turn its output into a decision."""
+class FittedCandidate:
+    """A fitted estimator with the calibration and threshold that turn its output into a decision.
+
+    `notes` say on which rows it was searched and fitted, if these are not all training rows.
+    """
 
     algorithm: Algorithm
     estimator: Estimator
@@ -34,8 +37,15 @@ class TrainedCandidate:
     hyperparameters: dict[str, Scalar]
     calibration: Calibration
     threshold: float
-    out_of_fold: OutOfFold
     trials: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedCandidate(FittedCandidate):
+    """A candidate with its out-of-fold predictions in memory."""
+
+    out_of_fold: OutOfFold
 
 
 def train_candidate(

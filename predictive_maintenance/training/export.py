@@ -33,7 +33,7 @@ from ..scorer.version_files import (
     version_format,
 )
 from ..validation.row_identity import row_hashes
-from .candidate import TrainedCandidate
+from .candidate import FittedCandidate
 from .estimators import Estimator, failure_probabilities
 from .modes import has_mode_model, train_modes
 from .monitoring import monitoring_reference
@@ -53,7 +53,7 @@ class Agreement:
     decision_flips: int
 
 
-def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> dict[str, bytes]:
+def export_model(trained: FittedCandidate, rows: SplitRows, params: Params) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows."""
     machine, train = params.machine, rows.train
     spec = ScorerSpec(
@@ -92,7 +92,7 @@ def export_model(trained: TrainedCandidate, rows: SplitRows, params: Params) -> 
     } | ({} if modes is None else {MODES_FILE: modes})
 
 
-def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
+def agreement(trained: FittedCandidate, scorer: Scorer, rows: pd.DataFrame) -> Agreement:
     """Compare the probabilities and decisions of the fitted estimator and the exported scorer on `rows`."""
     fitted = estimator_probabilities(trained, rows, scorer.machine)
     exported = scorer.probabilities(rows)
@@ -100,7 +100,7 @@ def agreement(trained: TrainedCandidate, scorer: Scorer, rows: pd.DataFrame) -> 
     return Agreement(len(rows), float(np.max(np.abs(fitted - exported))), int(flips.sum()))
 
 
-def estimator_probabilities(trained: TrainedCandidate, rows: pd.DataFrame, machine: Machine) -> npt.NDArray[np.float64]:
+def estimator_probabilities(trained: FittedCandidate, rows: pd.DataFrame, machine: Machine) -> npt.NDArray[np.float64]:
     """(n,) calibrated probabilities of the fitted estimator, not of its export."""
     features = machine.feature_matrix(rows, trained.features)
     return trained.calibration.apply(failure_probabilities(trained.estimator, features))

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config.params import CostSettings, ThresholdSettings
+from .score_summary import ScoreSummary
 
 
 def select_threshold(
@@ -27,12 +28,26 @@ def possible_thresholds(
     costs: CostSettings,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The thresholds midway between neighbouring probabilities, the highest first, and the objective of each, to be maximised."""
-    order = np.argsort(-probabilities, kind="stable")
-    ranked, failed = probabilities[order], labels[order]
-    last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    caught = np.cumsum(failed)[last_of_ties]
-    alarms = last_of_ties + 1
-    thresholds = (ranked[last_of_ties] + np.append(ranked, 0.0)[last_of_ties + 1]) / 2
+    return thresholds_of(ScoreSummary.of(labels, probabilities, limit=None), settings, costs)
+
+
+def select_threshold_of(summary: ScoreSummary, settings: ThresholdSettings, costs: CostSettings) -> float:
+    """The threshold that `select_threshold` selects, from a summary of the probabilities."""
+    thresholds, objective = thresholds_of(summary, settings, costs)
+    return float(thresholds[np.argmax(objective)])
+
+
+def thresholds_of(
+    summary: ScoreSummary, settings: ThresholdSettings, costs: CostSettings
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The thresholds and objectives of `possible_thresholds`, from a summary of the probabilities.
+
+    The threshold between two intervals of a summary that is not exact is the lower end of the upper one. So the objectives are
+    exact in any case.
+    """
+    lowest, failed = summary.lowest[::-1], summary.failures[::-1]
+    alarms, caught = np.cumsum(summary.rows[::-1]), np.cumsum(failed)
+    thresholds = (lowest + np.append(lowest, 0.0)[1:]) / 2 if summary.exact else lowest
     return thresholds, _objective(caught, alarms, int(failed.sum()), settings, costs)
 
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.config.event_rules import EventRules, EventUnit, event_rules
-from predictive_maintenance.evaluation.failure_events import judge_alarms, score_events
+from predictive_maintenance.evaluation.failure_events import (
+    EventSummary,
+    judge_alarms,
+    score_event_summary,
+    score_events,
+)
 from predictive_maintenance.history.lives import Failures, lives
 from predictive_maintenance.history.observed import ObservedMachines
 from predictive_maintenance.machine.alarm import AlarmPolicy
@@ -196,3 +201,23 @@ def test_rates_of_timestamps_are_per_machine_month_and_costs_per_machine_year(en
 
 def test_the_milling_machine_has_no_failure_events(params):
     assert event_rules(params) is None
+
+
+def test_scores_of_merged_summaries_are_those_of_all_machines(params):
+    random = np.random.default_rng(8)
+    machines = [
+        (length, [(begin, begin + 4) for begin in range(5, length - 6, 11)], [length - 1.0] if number % 2 else [])
+        for number, length in enumerate(random.integers(20, 90, 30))
+    ]
+
+    def scores(*parts):
+        summary = EventSummary.merged(EventSummary.of(judge_alarms(*observed(part), RULES)) for part in parts)
+        return score_event_summary(summary, RULES, params.costs, params.evaluation, seed=7)
+
+    whole = score_events(judge_alarms(*observed(machines), RULES), RULES, params.costs, params.evaluation, seed=7)
+    merged = scores(machines[:1], machines[1:12], machines[12:])
+    assert whole.caught > 5
+    assert (merged.machines, merged.failures, merged.alarms, merged.notes) == (30, 15, whole.alarms, whole.notes)
+    assert {name: repr(one) for name, one in merged.estimates.items()} == {
+        name: repr(one) for name, one in whole.estimates.items()
+    }

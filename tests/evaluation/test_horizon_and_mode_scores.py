@@ -8,7 +8,7 @@ from predictive_maintenance.config.event_rules import event_rules
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.evaluation.failure_events import judge_alarms
-from predictive_maintenance.evaluation.horizon_scores import score_horizons
+from predictive_maintenance.evaluation.horizon_scores import horizon_sums, score_horizon_sums, score_horizons
 from predictive_maintenance.evaluation.mode_scores import score_modes
 from predictive_maintenance.history.labels import NEXT_FAILURE
 from predictive_maintenance.history.observed import observe
@@ -169,3 +169,13 @@ def test_the_evaluation_of_a_trained_version_has_both(small_pump):
     assert events.horizons[-1].precision.value == pytest.approx((test["fails_soon"] == 1)[decisions].mean(), abs=0.02)
     assert events.modes.at_alarm.failures == events.held_out.caught
     assert events.modes.at_failure.failures == events.held_out.failures
+
+
+def test_scores_by_horizon_of_added_sums_are_those_of_all_machines(rows, rules, params):
+    decisions = np.arange(len(rows)) % 3 == 0
+    whole = score_horizons(judged(rows, decisions, rules), decisions, rules, params.evaluation, 1)
+    parts = []
+    for _, part in rows.groupby("machine_id"):
+        own = decisions[part.index]
+        parts.append(horizon_sums(judged(part.reset_index(drop=True), own, rules), own, rules))
+    assert score_horizon_sums(np.concatenate(parts, axis=2), rules, params.evaluation, 1) == whole

@@ -8,9 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from predictive_maintenance.evaluation.metrics import f1_difference, score
+from predictive_maintenance.evaluation import metrics
+from predictive_maintenance.evaluation.metrics import score
+from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
 
 LABEL = "machine_failure"
+
+
+def f1_difference(rows, challenger, champion, params):
+    labels, groups = rows[LABEL].to_numpy(), rows["group"]
+    both = [PredictionSummary.of(labels, one.astype(float), one, groups).groups for one in (challenger, champion)]
+    return metrics.f1_difference(*both, params.evaluation, 1)
 
 
 @given(st.integers(0, 10_000), st.booleans())
@@ -76,7 +84,7 @@ def test_the_bootstrap_of_many_tool_lives_needs_little_memory(params, rows_with)
     rows = rows_with(labels, np.arange(10_000) // 2)
     tracemalloc.start()
     score(rows, LABEL, random.random(10_000), decisions, params.costs, params.evaluation, 1)
-    f1_difference(rows, LABEL, decisions, ~decisions, params.evaluation, 1)
+    f1_difference(rows, decisions, ~decisions, params)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 10e6
@@ -116,8 +124,8 @@ def test_the_f1_difference_is_zero_for_equal_decisions_and_positive_for_better_o
     labels = (random.random(2000) < 0.1).astype(int)
     good, bad = labels.astype(bool), (labels == 1) & (random.random(2000) < 0.6)
     rows = rows_with(labels)
-    same = f1_difference(rows, LABEL, bad, bad, params.evaluation, 1)
-    better = f1_difference(rows, LABEL, good, bad, params.evaluation, 1)
+    same = f1_difference(rows, bad, bad, params)
+    better = f1_difference(rows, good, bad, params)
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
     assert better.lower_bound > 0.1
     assert better.value == pytest.approx(1 - reference.f1_score(labels, bad))

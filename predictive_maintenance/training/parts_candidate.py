@@ -1,0 +1,201 @@
+"""Train one candidate on rows in Parquet files: search on a sample of groups, calibrate, select the threshold, fit.
+
+LightGBM is fitted to all rows, a random forest to a sample of groups that fits into memory. If the search takes all rows, the
+result is bit-identical to that of `train_candidate` for the same rows in one table.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..config.params import Algorithm, Params, Scalar
+from ..engine.engine import DASK, ENGINE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
+from ..errors import ConfigError, DataError
+from ..scorer.calibration import Calibration
+from .alarm_thresholds import false_alarms_are_limited
+from .candidate import FittedCandidate, select_calibration_and_threshold
+from .estimators import Estimator, build_estimator, failure_probabilities
+from .memory import available_memory
+from .out_of_fold_parts import (
+    OutOfFoldParts,
+    empty_out_of_fold,
+    select_from_summaries,
+    summaries_by_fold,
+    write_all,
+    write_decisions,
+    write_fold,
+)
+from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups
+from .tuning import FinishedTrial, tune
+
+_LIGHTGBM_BYTES_PER_ROW = 50
+"""Beside one byte for each feature: labels, scores, gradients, and which rows are chosen."""
+_FOREST_MEMORY_SHARE = 0.5
+_FOREST_BYTES_PER_VALUE = 4
+_FOREST_BYTES_PER_TREE = 12
+"""For each row and tree, mostly for nodes: about one for ten rows if failures are rare."""
+_DEFAULT_TREES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsCandidate(FittedCandidate):
+    """A candidate with its out-of-fold predictions in files."""
+
+    out_of_fold: OutOfFoldParts
+
+
+class Fit(Protocol):
+    """Fits an estimator with `hyperparameters` to the training rows: all of them, or those `without` one fold."""
+
+    def __call__(self, hyperparameters: dict[str, Scalar], without: int | None = None) -> Estimator: ...
+
+
+def train_candidate_from_parts(
+    algorithm: Algorithm,
+    parts: RowParts,
+    params: Params,
+    folder: Path,
+    on_trial: Callable[[FinishedTrial], None] = lambda _: None,
+    fit: Fit | None = None,
+) -> PartsCandidate:
+    """Tune, calibrate, select the threshold and fit. Out-of-fold predictions are written to `folder`.
+
+    `fit` is by default in this process. Raises DataError for a fold without failures or without healthy rows, also in the sample
+    that is searched, and ConfigError for a threshold that needs all rows in one table.
+    """
+    if false_alarms_are_limited(params):
+        raise ConfigError("threshold.at_most_false_alarms in params.yaml needs all rows in one table: write null")
+    settings, candidate, total = params.training, params.candidates[algorithm], count_rows(parts)
+    fitted = _forest_sample(parts, params, total) if algorithm == "random_forest" else None
+    searched = _smaller(_sample(settings.search_rows, params, total), fitted)
+    fit = fit or partial(_FITS[algorithm], parts, params, fitted)
+    rows = read_rows(parts, searched)
+    _check_folds(rows, params)
+    tuned = tune(algorithm, candidate, rows.features, rows.labels, rows.fold, settings, on_trial)
+    predictions = empty_out_of_fold(parts, folder)
+    if searched is None:
+        calibration, threshold, out_of_fold = select_calibration_and_threshold(
+            rows.labels, tuned.out_of_fold, rows.fold, params
+        )
+        write_all(predictions, out_of_fold)
+    else:
+        folds = np.unique(rows.fold).tolist()
+        del rows  # its memory is needed
+        calibration, threshold = _cross_validate(predictions, folds, tuned.hyperparameters, params, fit)
+    return PartsCandidate(
+        algorithm=algorithm,
+        estimator=fit(tuned.hyperparameters),
+        features=parts.features,
+        hyperparameters=tuned.hyperparameters,
+        calibration=calibration,
+        threshold=threshold,
+        trials=tuned.trials,
+        notes=tuple(_notes(parts, searched, fitted, total)),
+        out_of_fold=predictions,
+    )
+
+
+def forest_rows_that_fit(features: int, trees: int, memory: int) -> int:
+    """The rows that a random forest can be fitted to in half of `memory` bytes."""
+    return int(memory * _FOREST_MEMORY_SHARE / (features * _FOREST_BYTES_PER_VALUE + trees * _FOREST_BYTES_PER_TREE))
+
+
+def _cross_validate(
+    predictions: OutOfFoldParts, folds: list[int], hyperparameters: dict[str, Scalar], params: Params, fit: Fit
+) -> tuple[Calibration, float]:
+    """Write out-of-fold predictions for all rows, and select the calibration and the threshold by their summaries."""
+    for number in folds:
+        write_fold(predictions, number, partial(failure_probabilities, fit(hyperparameters, without=number)))
+    selected = select_from_summaries(summaries_by_fold(predictions), params.training, params.threshold, params.costs)
+    write_decisions(predictions, selected)
+    return selected.calibration, selected.threshold
+
+
+def _fit_lightgbm(
+    parts: RowParts,
+    params: Params,
+    sample: GroupSample | None,
+    hyperparameters: dict[str, Scalar],
+    without: int | None = None,
+) -> Estimator:
+    settings, groups = params.training, row_groups(parts, without=without, sample=sample)
+    if address := _cluster(groups, parts, params):
+        from .lightgbm_cluster import fit_lightgbm_on_cluster  # imports Dask, which is optional
+
+        return fit_lightgbm_on_cluster(address, groups, parts.features, parts.label, hyperparameters, settings)
+    from .lightgbm_parts import fit_lightgbm  # imports LightGBM, which is slow
+
+    return fit_lightgbm(groups, parts.features, parts.label, hyperparameters, settings.seed, settings.threads)
+
+
+def _cluster(groups: Sequence[RowGroup], parts: RowParts, params: Params) -> str | None:
+    """The address of the cluster that LightGBM is fitted on; None for this process."""
+    setting, address = params.training.cluster, scheduler_address()
+    if setting == "always" and address is None:
+        raise ConfigError(
+            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
+            "or write auto"
+        )
+    if setting == "auto" and address is not None:
+        needed = sum(group.rows for group in groups) * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
+        return address if needed > available_memory() else None
+    return address if setting == "always" else None
+
+
+def _fit_forest(
+    parts: RowParts,
+    params: Params,
+    sample: GroupSample | None,
+    hyperparameters: dict[str, Scalar],
+    without: int | None = None,
+) -> Estimator:
+    rows = read_rows(parts, sample, without)
+    estimator = build_estimator("random_forest", hyperparameters, params.training.seed, params.training.threads)
+    return estimator.fit(rows.features, rows.labels)
+
+
+_FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
+
+
+def _sample(most: int | None, params: Params, total: int) -> GroupSample | None:
+    """A sample of groups with about `most` of `total` rows; None if that is all of them."""
+    return None if most is None or most >= total else GroupSample(most / total, params.split.salt)
+
+
+def _forest_sample(parts: RowParts, params: Params, total: int) -> GroupSample | None:
+    trees = int(params.candidates["random_forest"].fixed.get("n_estimators", _DEFAULT_TREES))
+    most = params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
+    return _sample(most, params, total)
+
+
+def _smaller(one: GroupSample | None, other: GroupSample | None) -> GroupSample | None:
+    """The smaller of two samples, which is a part of the larger one."""
+    return min((sample for sample in (one, other) if sample), key=lambda sample: sample.share, default=None)
+
+
+def _check_folds(rows: Rows, params: Params) -> None:
+    folds = params.split.folds
+    for number in range(folds):
+        labels = rows.labels[rows.fold == number]
+        if labels.sum() in (0, len(labels)):
+            raise DataError(
+                f"fold {number + 1} of {folds} has {labels.sum()} failures in {len(labels)} rows, and cannot be evaluated: add "
+                "data, lower split.folds, or raise training.search_rows or training.forest_rows in params.yaml"
+            )
+
+
+def _notes(parts: RowParts, searched: GroupSample | None, fitted: GroupSample | None, total: int) -> Iterator[str]:
+    if searched:
+        yield (
+            f"the hyperparameters were searched on {count_rows(parts, searched):,} of {total:,} training rows, a sample of "
+            "groups (training.search_rows in params.yaml)"
+        )
+    if fitted:
+        yield (
+            f"the random forest is fitted to {count_rows(parts, fitted):,} of {total:,} training rows, a sample of groups that "
+            "fits into memory (training.forest_rows in params.yaml)"
+        )
