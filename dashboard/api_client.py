@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from app.schemas.health import Health
+from app.schemas.incidents import IncidentList
 from app.schemas.machines import MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
@@ -82,6 +83,10 @@ class ApiClient:
         """Return a machine in the store with its latest readings, at most `limit`."""
         path = f"/machines/{quote(machine_id, safe='')}"
         return _parse(self._request("GET", path, params={"limit": limit}), MachineHistory)
+
+    def incidents(self, limit: int) -> IncidentList:
+        """The newest incidents of monitoring, of a service with a store."""
+        return self._get(f"/incidents?limit={limit}", IncidentList)
 
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""

@@ -9,11 +9,13 @@ from threading import Lock
 from typing import TypeVar
 
 from app.schemas.health import Health
+from app.schemas.incidents import IncidentList
 from app.schemas.model import ModelCard, VersionList
 from app.schemas.training_runs import TrainingRunList
 from dashboard.api_client import ApiClient, ApiError
 from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
 
+SHOWN_INCIDENTS = 5
 REGISTRY_POLL_SECONDS = 30.0
 """Interval for what the API reads from the registry. The served version is polled every time."""
 TRAFFIC_WINDOW_SECONDS = 900.0
@@ -39,6 +41,7 @@ class Snapshot:
     training_runs: TrainingRunList | None = None
     counters: Counters | None = None
     traffic: Traffic | None = None
+    incidents: IncidentList | None = None
 
     @property
     def version(self) -> str | None:
@@ -118,6 +121,10 @@ class ServiceMonitor:
                 versions=request(self.api.versions, previous.versions),
                 training_runs=request(self.api.training_runs, previous.training_runs),
             )
+            if previous.counters and previous.counters.log:  # the service has a store
+                current = replace(
+                    current, incidents=request(lambda: self.api.incidents(SHOWN_INCIDENTS), previous.incidents)
+                )
             self._registry_polled_at = self.clock()
         counters = request(lambda: parse_counters(self.api.metrics(), self.clock()), None)
         if counters is not None:

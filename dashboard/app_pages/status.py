@@ -6,7 +6,14 @@ import streamlit as st
 
 from dashboard import shared
 from dashboard.components import common
-from dashboard.components.status import prediction_log, rejected_readings, served_model, state_tiles, traffic_tiles
+from dashboard.components.status import (
+    incidents,
+    prediction_log,
+    rejected_readings,
+    served_model,
+    state_tiles,
+    traffic_tiles,
+)
 from dashboard.formatting import ago
 from dashboard.service_monitor import Snapshot
 
@@ -15,6 +22,7 @@ def draw(snapshot: Snapshot) -> None:
     common.service_banner(snapshot)
     state_tiles(snapshot)
     served_model(snapshot)
+    incidents(snapshot)
     traffic_tiles(snapshot)
     rejected_readings(snapshot)
     prediction_log(snapshot)

@@ -112,6 +112,36 @@ def prediction_log(snapshot: Snapshot) -> None:
         )
 
 
+def incidents(snapshot: Snapshot) -> None:
+    """Show the open incident of monitoring with its reasons, and earlier ones."""
+    if snapshot.incidents is None:
+        return
+    st.subheader("Monitoring", anchor=False)
+    found = snapshot.incidents.incidents
+    if not found:
+        st.caption(
+            "No incident was recorded. `predictive-maintenance monitor --watch` compares production with training."
+        )
+        return
+    for incident in found[:1]:
+        if incident.closed is None:
+            reasons = "\n".join(f"- {plain(reason)}" for reason in incident.reasons)
+            training = f" A training was started at {incident.training_started}." if incident.training_started else ""
+            st.warning(
+                f"**Incident {incident.incident} is open** since {incident.opened}: production differs from the training of "
+                f"version {plain(incident.model_version)}.{training}\n\n{reasons}",
+                icon="⚠️",
+            )
+    rows = [
+        [
+            str(incident.incident), plain(incident.model_version), incident.opened,
+            f"{incident.closed} ({incident.closed_by})" if incident.closed else "open", incident.training_started or NO_VALUE,
+        ]
+        for incident in found
+    ]  # fmt: skip
+    st.markdown(table(["Incident", "Version", "Opened", "Closed", "Training started"], rows))
+
+
 def rejected_readings(snapshot: Snapshot) -> None:
     """Show how many readings were rejected, by field."""
     if not snapshot.counters:

@@ -218,15 +218,16 @@ def _day(seconds: int) -> str:
 
 
 def _short(finding: Finding, machine: Machine) -> str:
-    return f"{finding.kind} of {_label(finding.column, machine)}"
+    """The kind with the column, unless the kind has only one."""
+    alone = finding.kind in ("predictions", "alarm rate")
+    return finding.kind if alone else f"{finding.kind} of {_label(finding.column, machine)}"
 
 
 def _label(column: str, machine: Machine) -> str:
     for name, codes in machine.categories.items():
         if codes.code_name == column:
             return machine.description.categories[name].label
-    described = machine.columns.get(column)
-    return described.label if described else column.replace("_", " ")
+    return machine.columns[column].label
 
 
 def _long(finding: Finding, machine: Machine) -> str:

@@ -38,7 +38,7 @@ CHECKS = [
 READING_ROUTES = ("/predict", "/predict/what-if")
 """The document says exactly which readings are valid. Of tables, it cannot say that columns have equal lengths."""
 
-STORE_ROUTES = ("/alarms", "/feedback", "/machines", "/machines/{machine_id}")
+STORE_ROUTES = ("/alarms", "/feedback", "/incidents", "/machines", "/machines/{machine_id}")
 """They have parameters."""
 
 CASES = int(os.environ.get("CONTRACT_CASES", "150"))
@@ -56,6 +56,7 @@ ROUTES = [
         for path in (
             "/alarms",
             "/feedback",
+            "/incidents",
             "/machines",
             "/machines/{machine_id}",
             "/model",

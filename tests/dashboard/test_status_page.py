@@ -1,6 +1,7 @@
 """The status page."""
 
 from dashboard.api_client import ApiError
+from predictive_maintenance.store.store import Store
 from tests.app.conftest import wait_until
 
 from .conftest import READING, page_text, training_run
@@ -55,6 +56,31 @@ def test_predictions_in_the_log_and_lost_ones_are_counted(open_page, transport, 
     clock.now += 60
     assert "because the store could not be written for too long" in page_text(page.run())
     assert [element.value for element in page.subheader][-4:] == ["Prediction log", "1", "0", "🔴 3"]
+
+
+def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, transport, make_client, clock, tmp_path):
+    transport.start = lambda: make_client(prediction_log=True)
+    page = open_page("status")
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    with store.writing() as transaction:
+        transaction.open_incident("predictive_maintenance", "1", ["Torque: mean *65* Nm"], 1_800_000_000)
+    (incident,) = store.incidents("predictive_maintenance", most=1)
+    with store.writing() as transaction:
+        transaction.claim_training(incident, 1_800_000_060, 0)
+    clock.now += 31
+    page.run()
+    clock.now += 31
+    text = page_text(page.run())
+    assert "**Incident 1 is open** since 2027-01-15T08:00:00Z" in text
+    assert "A training was started at 2027-01-15T08:01:00Z." in text
+    assert r"- Torque: mean \*65\* Nm" in text
+    with store.writing() as transaction:
+        transaction.close_incident(incident, "calm", 1_800_000_120)
+    store.close()
+    clock.now += 31
+    text = page_text(page.run())
+    assert "is open" not in text
+    assert "| 1 | 1 | 2027-01-15T08:00:00Z | 2027-01-15T08:02:00Z (calm) | 2027-01-15T08:01:00Z |" in text
 
 
 def test_a_service_without_log_says_how_to_have_one(open_page):

@@ -1,0 +1,33 @@
+"""Schemas of the incidents that monitoring keeps in the store."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Schema
+
+
+class Incident(Schema):
+    """Lasting differences between production and the training of a version."""
+
+    incident: int = Field(
+        description="Its number; the MLflow run that was started for it has it as a tag.", examples=[3]
+    )
+    model_version: str = Field(examples=["12"])
+    opened: str = Field(examples=["2025-06-30T12:00:00Z"])
+    reasons: list[str] = Field(
+        description="Each difference with its interval and limit, when it opened.",
+        examples=[["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]],
+    )
+    training_started: str | None = Field(description="When a training was started for it.", examples=[None])
+    closed: str | None = Field(description="null while it is open.", examples=[None])
+    closed_by: Literal["calm", "another version"] | None = Field(
+        description="calm: nothing lasts any more; another version: it was replaced in production.", examples=[None]
+    )
+
+
+class IncidentList(Schema):
+    """The incidents of the model, the newest first."""
+
+    model_name: str
+    incidents: list[Incident]

@@ -1,0 +1,24 @@
+"""GET /incidents lists what monitoring found."""
+
+from predictive_maintenance.store.store import Store
+
+
+def test_incidents_are_listed_with_their_reasons_the_newest_first(client, tmp_path):
+    assert client.get("/incidents").json() == {"model_name": "predictive_maintenance", "incidents": []}
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    for opened in (1_800_000_000, 1_800_100_000):
+        with store.writing() as transaction:
+            transaction.open_incident("predictive_maintenance", "1", ["warm", "wet"], opened)
+        newest = store.incidents("predictive_maintenance", most=1)[0]
+        if opened == 1_800_000_000:
+            with store.writing() as transaction:
+                transaction.close_incident(newest, "another version", opened + 60)
+    store.close()
+    newest, former = client.get("/incidents").json()["incidents"]
+    assert newest == {
+        "incident": 2, "model_version": "1", "opened": "2027-01-16T11:46:40Z", "reasons": ["warm", "wet"],
+        "training_started": None, "closed": None, "closed_by": None,
+    }  # fmt: skip
+    assert (former["closed"], former["closed_by"]) == ("2027-01-15T08:01:00Z", "another version")
+    assert [one["incident"] for one in client.get("/incidents?limit=1").json()["incidents"]] == [2]
+    assert client.get("/incidents?limit=0").status_code == 422
