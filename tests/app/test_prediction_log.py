@@ -164,10 +164,11 @@ def test_a_block_of_many_inputs_has_fewer_rows():
 
 
 def test_a_reading_of_a_machine_with_history_is_logged_with_its_place(start_engine, readings, tmp_path):
-    client = start_engine()
+    client = start_engine(prediction_log_seconds=60)
     client.post("/predict", json=readings[0])
     client.post("/predict", json={name: value for name, value in readings[1].items() if name == "heat"})
     client.post("/predict/batch", json=readings[2:4])
+    client.app.state.service.log._wake.set()
     first, batch = (found for _, found in logged(client, tmp_path))
     keys = as_keys(as_times([reading["timestamp"] for reading in readings[:4]], engine())).tolist()
     assert (first.machine_id, first.time) == (["E0", None], [keys[0], None])
