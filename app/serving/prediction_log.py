@@ -198,8 +198,17 @@ class PredictionLog:
                 return
 
     def _write_all(self) -> None:
-        """Write what waits. After an error, what was taken from the queue is written first the next time."""
-        while self._taken or self._take():
+        """Write what waits. After an error, what was taken from the queue is written first the next time.
+
+        What is added meanwhile waits for the next interval: under load, there would always be some, and each commit costs as much
+        as thousands of predictions.
+        """
+        is_more = True
+        while is_more:
+            if not self._taken:
+                is_more = self._take()
+            if not self._taken:
+                return
             self._metrics.log_waiting.set(self._rows)
             with self._access.open().writing() as transaction:
                 transaction.log(self._model_name, self._writer, self._blocks)
@@ -215,17 +224,18 @@ class PredictionLog:
             self._access.purge()
 
     def _take(self) -> bool:
-        """Take what is written together from the queue. Return whether there is any."""
+        """Take what is written together from the queue. Return whether more waits."""
         rows = blocks = 0
         with self._lock:
             while self._waiting and rows < _TOGETHER and blocks < _BLOCKS_TOGETHER:
                 self._taken.append(self._waiting.popleft())
                 rows += self._taken[-1].rows
                 blocks += self._taken[-1].block is not None
+            is_more = bool(self._waiting)
         for version, block in _as_blocks(self._taken):
             self._number += 1
             self._blocks.append(LoggedBlock(number=self._number, version=version, block=block))
-        return bool(self._taken)
+        return is_more
 
 
 def _as_blocks(items: Sequence[_Waiting]) -> Iterator[tuple[str, Block]]:

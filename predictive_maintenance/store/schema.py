@@ -101,12 +101,12 @@ predictions = Table(
     Column("predictions", BigInteger, nullable=False),
     Column("alarms", BigInteger, nullable=False),
     Column("content", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 """The log of predictions, in blocks: those that a version made within some seconds, or for a part of a batch.
 
 `content` is a `predictions.Predictions` in JSON, `predictions` the number of them. `began` is in microseconds since 1970;
 `writer` is a random number of the process, `number` that of the block in it: a block that is written again is the same row.
+The table is not clustered by its key in SQLite, as others are: to compare keys, SQLite would read the whole content.
 """
 
 feedback = Table(

@@ -110,6 +110,26 @@ def test_readings_that_are_sent_together_are_one_block(make_client, tmp_path):
     assert found.request_id == [f"r-{number}" for number in range(5)]
 
 
+def test_a_reading_that_arrives_while_others_are_written_waits_for_the_next_interval(make_client, monkeypatch):
+    client = make_client(**ON | {"prediction_log_seconds": 60})
+    log, original, written = client.app.state.service.log, Store.writing, []
+
+    @contextmanager
+    def writing(self):
+        if not written:
+            log.add(log._taken[0].reading)
+        written.append(1)
+        with original(self) as transaction:
+            yield transaction
+
+    monkeypatch.setattr(Store, "writing", writing)
+    client.post("/predict", json=READING)
+    log._wake.set()
+    wait_until(lambda: counts(client)[1] == 1)
+    time.sleep(0.2)
+    assert counts(client)[1:] == (1, 0, 1)
+
+
 def test_the_valid_rows_of_a_batch_are_logged_with_their_places(logging_client, tmp_path):
     rows = [READING | {"reading_id": str(number)} for number in range(4)]
     rows[1] = rows[1] | {"torque_nm": -1.0}
@@ -144,10 +164,11 @@ def test_a_block_of_many_inputs_has_fewer_rows():
 
 
 def test_a_reading_of_a_machine_with_history_is_logged_with_its_place(start_engine, readings, tmp_path):
-    client = start_engine()
+    client = start_engine(prediction_log_seconds=60)
     client.post("/predict", json=readings[0])
     client.post("/predict", json={name: value for name, value in readings[1].items() if name == "heat"})
     client.post("/predict/batch", json=readings[2:4])
+    client.app.state.service.log._wake.set()
     first, batch = (found for _, found in logged(client, tmp_path))
     keys = as_keys(as_times([reading["timestamp"] for reading in readings[:4]], engine())).tolist()
     assert (first.machine_id, first.time) == (["E0", None], [keys[0], None])

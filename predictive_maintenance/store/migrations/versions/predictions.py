@@ -22,5 +22,4 @@ def upgrade() -> None:
         sa.Column("predictions", sa.BigInteger(), nullable=False),
         sa.Column("alarms", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
-        sqlite_with_rowid=False,
     )
