@@ -73,7 +73,7 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     text = page_text(page.run())
     assert "**Incident 1 is open** since 2027-01-15T08:00:00Z" in text
     assert "A training was started at 2027-01-15T08:01:00Z." in text
-    assert r"- Torque: mean \*65\* Nm" in text
+    assert "- Torque: mean *65* Nm" in text
     with store.writing() as transaction:
         transaction.close_incident(incident, "calm", 1_800_000_120)
     store.close()
