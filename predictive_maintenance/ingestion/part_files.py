@@ -1,5 +1,6 @@
 """The files that a data set consists of, and the folder that results are written to: local, or in remote storage."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,10 @@ class OutputFolder(Protocol):
 
     def put(self, name: str, file: Path) -> None:
         """Move a local file there. Raises SourceError."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete the folder `name` in it, if there is one. Raises SourceError."""
         ...
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
@@ -143,6 +148,10 @@ class _LocalFolder:
         except OSError as error:
             raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from None
 
+    def delete(self, name: str) -> None:
+        # Another process may delete the same files.
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         """In the folder itself, since a file can be moved at once only within one file system."""
         try:
@@ -171,6 +180,9 @@ class _RemoteFolder:
 
     def put(self, name: str, file: Path) -> None:
         self._store.put(f"{self.uri}/{name}", f"{self.url}/{name}", file)
+
+    def delete(self, name: str) -> None:
+        self._store.delete(f"{self.uri}/{name}", f"{self.url}/{name}")
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="pdm-part-")
