@@ -60,13 +60,13 @@ class TrialProgress:
 
 
 class PartProgress:
-    """Shows how many parts of the rows are done, in the terminal and in the card of the step if it has one.
+    """Shows how many parts of the rows are done, in the terminal and in the card of the step.
 
     With one part there is nothing to show. `engine` says where the work is done.
     """
 
-    def __init__(self, step: str, engine: str, card: Any = None) -> None:
-        self._step, self._engine, self._card = step, engine, card
+    def __init__(self, step: str, engine: str) -> None:
+        self._step, self._engine, self._card = step, engine, current.card[step]
         self._bars: dict[str, ProgressBar] = {}
 
     def __call__(self, done: FinishedPart) -> None:
@@ -76,16 +76,20 @@ class PartProgress:
             if not self._bars:
                 print(f"{self._step}: on {self._engine}", flush=True)
             self._bars[done.stage] = ProgressBar(max=done.parts, label=done.stage, unit="parts")
-            if self._card is not None:
-                self._card.append(self._bars[done.stage])
+            self._card.append(self._bars[done.stage])
         print(f"{done.stage:<14} {_bar(done.number, done.parts)} {done.number:,}/{done.parts:,}", flush=True)
         self._bars[done.stage].update(done.number)
-        if self._card is not None:
-            self._card.refresh()
+        self._card.refresh()
 
 
 def _bar(done: int, all_of: int) -> str:
     return f"[{'#' * round(_BAR_CHARACTERS * done / all_of):-<{_BAR_CHARACTERS}}]"
+
+
+def print_lines(name: str, lines: Sequence[str]) -> None:
+    """Print `lines`, and add them to the card `name` of the current step."""
+    print(*lines, sep="\n")
+    current.card[name].extend([Markdown(plain(line)) for line in lines])
 
 
 def show(name: str, components: Sequence[Component], run: FlowRun) -> None:

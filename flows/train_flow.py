@@ -105,6 +105,7 @@ class TrainFlow(FlowSpec):
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="ingest", refresh_interval=10)
     @resources(cpu=1, memory=4096)
     @step
     def ingest(self):
@@ -113,8 +114,7 @@ class TrainFlow(FlowSpec):
         with open_engine() as engine:
             progress = cards.PartProgress("ingest", engine.description)
             self.ingested = ingest_parts(self.params.data.sources, self.params.machine, folder, engine, rows, progress)
-        for record in self.ingested.records:
-            print(record.summary())
+        cards.print_lines("ingest", [record.summary() for record in self.ingested.records])
         self.next(self.clean)
 
     @plain_errors
@@ -126,7 +126,7 @@ class TrainFlow(FlowSpec):
         """Move bad rows to quarantine, with the reason, and label the others."""
         self.records = self.ingested.records
         with open_engine() as engine:
-            progress = cards.PartProgress("clean", engine.description, current.card["clean"])
+            progress = cards.PartProgress("clean", engine.description)
             self.cleaned = clean_parts(self.ingested, self.params.machine, self.params.cleaning, engine, progress)
         print(f"{self.cleaned.rows:,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
         for name, counts in self.cleaned.event_counts.items():
@@ -137,6 +137,7 @@ class TrainFlow(FlowSpec):
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="features", refresh_interval=10)
     @resources(cpu=1, memory=4096)
     @step
     def features(self):
@@ -146,12 +147,7 @@ class TrainFlow(FlowSpec):
             settings, seed = self.params.split, self.params.training.seed
             self.rows = split_parts(self.cleaned, self.params.machine, settings, seed, engine, progress)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
-        print(
-            f"{self.rows.train_rows:,} rows to train on, {self.rows.test_rows:,} held out. {self.rows.question}",
-            *(f"{count:,} rows left out: {reason}" for reason, count in self.rows.unlabelled.items()),
-            *self.rows.notes,
-            sep="\n",
-        )
+        cards.print_lines("features", self.rows.summary())
         self.algorithms = sorted(self.params.candidates)
         self.next(self.train, foreach="algorithms")
 

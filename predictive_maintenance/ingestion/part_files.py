@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -48,6 +48,10 @@ class OutputFolder(Protocol):
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file. Raises SourceError."""
+        ...
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """A file on this machine: itself, or a download that is deleted at the end of the block. Raises SourceError."""
         ...
 
     def put(self, name: str, file: Path) -> None:
@@ -140,6 +144,10 @@ class _LocalFolder:
     def exists(self, name: str) -> bool:
         return (self.folder / name).is_file()
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        yield self.folder / name
+
     def put(self, name: str, file: Path) -> None:
         target = self.folder / name
         try:
@@ -177,6 +185,13 @@ class _RemoteFolder:
 
     def exists(self, name: str) -> bool:
         return self._store.exists(f"{self.uri}/{name}", f"{self.url}/{name}")
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        with self.workspace() as folder:
+            target = Path(folder, PurePosixPath(name).name)
+            self._store.get(f"{self.uri}/{name}", f"{self.url}/{name}", target)
+            yield target
 
     def put(self, name: str, file: Path) -> None:
         self._store.put(f"{self.uri}/{name}", f"{self.url}/{name}", file)

@@ -5,9 +5,10 @@ step that is repeated takes over the results that are complete.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import PartError, SourceError
-from ..ingestion.part_files import OutputFolder, PartFile, local_copy, open_output
+from ..ingestion.part_files import OutputFolder, open_output
 
 _RECORD = "record.json"
 _HASH_CHARACTERS = 12
@@ -42,7 +43,7 @@ class PartFolder:
     uri: str
 
     def __str__(self) -> str:
-        return str(open_output(self.uri))
+        return str(self._output)
 
     def read(self, stored: StoredTable, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The rows of a table, with all columns by default.
@@ -54,7 +55,7 @@ class PartFolder:
 
     def location(self, stored: StoredTable) -> str:
         """The path or URL of a table."""
-        return open_output(self.uri).location(stored.name)
+        return self._output.location(stored.name)
 
     def once(self, name: str, made_from: str, kind: type[T], make: Callable[["PartWriter"], T]) -> T:
         """The result `name`: what `make` returns after it has written the result's tables.
@@ -64,23 +65,22 @@ class PartFolder:
         """
         if (former := self.finished(name, made_from, kind)) is not None:
             return former
-        output = open_output(self.uri)
-        with output.workspace() as work:
-            writer = PartWriter(output, name, Path(work))
+        with self._output.workspace() as work:
+            writer = PartWriter(self._output, name, Path(work))
             result = make(writer)
             record = Path(work, _RECORD)
             content = {"made_from": made_from, "tables": writer.tables, "result": result}
             record.write_bytes(msgspec.json.encode(content))
-            output.put(f"{name}/{_RECORD}", record)
+            self._output.put(f"{name}/{_RECORD}", record)
         return result
 
     def delete(self, name: str) -> None:
         """Delete the results whose names begin with the folder `name`."""
-        open_output(self.uri).delete(name)
+        self._output.delete(name)
 
     def finished(self, name: str, made_from: str, kind: type[T]) -> T | None:
         """The result `name` that was made from the same, if there is one with intact files."""
-        content = open_output(self.uri).read(f"{name}/{_RECORD}")
+        content = self._output.read(f"{name}/{_RECORD}")
         if content is None:
             return None
         try:
@@ -97,20 +97,26 @@ class PartFolder:
     @contextmanager
     def _intact(self, stored: StoredTable) -> Iterator[Path]:
         """The file of a table on this machine, after a check of its content."""
-        url = self.location(stored)
-        part = PartFile(uri=self.uri, url=url, name=stored.name, fingerprint=stored.sha256)
         try:
-            with local_copy(part) as path:
+            with self._output.local(stored.name) as path:
                 problem = _problem(path, stored)
                 if problem is None:
                     yield path
         except SourceError as error:
             if error.transient:
                 raise
-            problem = str(error)
+            problem = f"cannot be read: {error}"
         if problem is not None:
             step = stored.name.split("/", 1)[0]
-            raise PartError(f"{part}: {problem}: the step {step} wrote it, and has to be repeated", step)
+            raise PartError(f"{self}/{stored.name}: {problem}: the step {step} wrote it, and has to be repeated", step)
+
+    @cached_property
+    def _output(self) -> OutputFolder:
+        return open_output(self.uri)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the connection to the storage."""
+        return {"uri": self.uri}
 
 
 class PartWriter:
@@ -123,7 +129,7 @@ class PartWriter:
     def write(self, name: str, frame: pd.DataFrame) -> StoredTable:
         """Write one table."""
         path = self._work / "table.parquet"
-        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+        pq.write_table(arrow_table(frame), path)
         return self.move(name, path, len(frame))
 
     def open(self, name: str) -> "TableAppender":
@@ -154,13 +160,12 @@ class TableAppender:
         """Whether anything was added."""
         return self._file is not None
 
-    def append(self, frame: pd.DataFrame) -> None:
+    def append(self, table: pa.Table) -> None:
         """Add rows. All calls have the same columns."""
-        table = pa.Table.from_pandas(frame, preserve_index=False)
         if self._file is None:
             self._file = pq.ParquetWriter(self._path, table.schema)
         self._file.write_table(table)
-        self._rows += len(frame)
+        self._rows += table.num_rows
 
     def finish(self) -> StoredTable | None:
         """Move the table to its place. None if nothing was added."""
@@ -176,17 +181,17 @@ class _Record(msgspec.Struct, frozen=True):
     result: msgspec.Raw
 
 
+def arrow_table(frame: pd.DataFrame) -> pa.Table:
+    """The rows as they are written to a file."""
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
 def digest(*parts: Any) -> str:
     """A hash of values that msgspec can encode, independent of the process."""
     content = hashlib.sha256()
     for part in parts:
         content.update(hashlib.sha256(msgspec.json.encode(part, order="deterministic")).digest())
     return content.hexdigest()
-
-
-def table_hashes(tables: Mapping[str, StoredTable]) -> dict[str, str]:
-    """The content of tables by name, for `digest`."""
-    return {name: stored.sha256 for name, stored in tables.items()}
 
 
 def _problem(path: Path, stored: StoredTable) -> str | None:

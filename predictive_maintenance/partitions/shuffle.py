@@ -3,12 +3,13 @@
 Each part gets a file for each file of the sources: its rows in their order. Memory holds one piece of the file at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from .. import __version__
 from ..config.sources import READINGS, Source
@@ -21,7 +22,7 @@ from ..machine.machine_json import to_json
 from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.parsing import fault_table
 from ..validation.quarantine import QUARANTINE_COLUMNS
-from .part_folder import PartFolder, PartWriter, StoredTable, TableAppender, digest
+from .part_folder import PartFolder, PartWriter, StoredTable, TableAppender, arrow_table, digest
 from .planning import PartNumbers, part_column, part_numbers
 
 PIECE_ROWS = 500_000
@@ -150,16 +151,19 @@ class _DividedTable:
         rows = piece.rows
         self._column = self._part_column(rows)
         numbers = self._part_numbers(rows.frame)
-        fault_numbers = numbers[rows.faults["position"]]
-        places = np.empty(len(numbers), dtype=np.int64)
+        order = np.argsort(numbers, kind="stable")
+        bounds = np.searchsorted(numbers[order], np.arange(self._job.parts + 1))
+        table = arrow_table(rows.frame.iloc[order])
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        fault_places = place[rows.faults["position"]]
         for number, appender in enumerate(self._appenders):
-            own = np.flatnonzero(numbers == number)
-            places[own] = np.arange(len(own))
-            faults = rows.faults[fault_numbers == number]
-            faults = faults.assign(position=places[faults["position"]])
+            first, end = bounds[number], bounds[number + 1]
+            own = (fault_places >= first) & (fault_places < end)
+            faults = rows.faults[own].assign(position=fault_places[own] - first)
             # A malformed row has no cells, so it belongs to no machine.
             quarantined = rows.quarantined if number == 0 else rows.quarantined.head(0)
-            appender.add(rows.frame.iloc[own].reset_index(drop=True), faults, quarantined)
+            appender.add(table.slice(first, end - first), faults, quarantined)
         self._pieces.append((rows.records[0], TableShape.of(rows), piece.lacks_ids))
 
     def finish(self, place: int) -> FileTable:
@@ -198,12 +202,12 @@ class _PartAppender:
         )
         self._rows = 0
 
-    def add(self, frame: pd.DataFrame, faults: pd.DataFrame, quarantined: pd.DataFrame) -> None:
-        if len(frame) or not self._frame.is_open:
-            self._frame.append(frame)
+    def add(self, rows: pa.Table, faults: pd.DataFrame, quarantined: pd.DataFrame) -> None:
+        if rows.num_rows or not self._frame.is_open:
+            self._frame.append(rows)
         _append(self._faults, faults.assign(position=faults["position"] + self._rows))
         _append(self._quarantined, quarantined)
-        self._rows += len(frame)
+        self._rows += rows.num_rows
 
     def finish(self) -> StoredRows:
         frame = self._frame.finish()
@@ -213,7 +217,7 @@ class _PartAppender:
 
 def _append(table: TableAppender, frame: pd.DataFrame) -> None:
     if len(frame):
-        table.append(frame)
+        table.append(arrow_table(frame))
 
 
 def write_rows(writer: PartWriter, name: str, rows: Ingested) -> StoredRows:
@@ -223,8 +227,3 @@ def write_rows(writer: PartWriter, name: str, rows: Ingested) -> StoredRows:
         faults=writer.write(f"{name}/faults", rows.faults) if len(rows.faults) else None,
         quarantined=writer.write(f"{name}/quarantine", rows.quarantined) if len(rows.quarantined) else None,
     )
-
-
-def rows_of_parts(tables: Sequence[FileTable], parts: int) -> list[int]:
-    """The number of rows of each part."""
-    return [sum(table.parts[number].frame.rows for table in tables) for number in range(parts)]

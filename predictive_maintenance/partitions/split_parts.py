@@ -100,6 +100,14 @@ class SplitParts:
         """The types of the columns of the training rows and the held-out rows."""
         return self.parts[0].columns
 
+    def summary(self) -> list[str]:
+        """The numbers of rows, what the held-out rows answer, and the notes, as sentences."""
+        return [
+            f"{self.train_rows:,} rows to train on, {self.test_rows:,} held out. {self.question}",
+            *(f"{count:,} rows left out: {reason}" for reason, count in self.unlabelled.items()),
+            *self.notes,
+        ]
+
     def files(self) -> list[str]:
         """The path or URL of each file of training rows."""
         return [self.folder.location(part.train) for part in self.parts]
@@ -238,14 +246,11 @@ def _with_features(job: _FeatureJob, part: CleanedPart, writer: PartWriter) -> _
 def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
     """The columns that decide on the sides and the order of rows."""
     machine, settings = job.machine, job.settings
-    numbers = {file: number for number, file in enumerate(job.files)}
-    keys = zip(rows["source_index"], rows["source"], strict=True)
-    files = np.array([numbers[int(place), str(name)] for place, name in keys], dtype=np.int64)
     time = next((name for name in (TIMESTAMP, COUNTER) if name in rows), None)
     columns: dict[str, Any] = {
         "group": rows["group"],
         machine.label_name: rows[machine.label_name],
-        _RANK: files * _ROWS_OF_A_FILE + rows["row"].to_numpy(),
+        _RANK: _file_numbers(rows, job.files) * _ROWS_OF_A_FILE + rows["row"].to_numpy(),
     }
     if time:
         columns[time] = rows[time]
@@ -258,6 +263,15 @@ def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
     if (positions := sample_positions(rows, settings)) is not None:
         columns[_SAMPLE] = positions
     return pd.DataFrame(columns)
+
+
+def _file_numbers(rows: pd.DataFrame, files: Sequence[tuple[int, str]]) -> npt.NDArray[np.int64]:
+    """(n,) the place in `files` of the file of each row."""
+    numbers = {file: number for number, file in enumerate(files)}
+    places, names = rows["source_index"].to_numpy().astype(np.int64), rows["source"].cat
+    found, inverse = np.unique(places * len(names.categories) + names.codes.to_numpy(), return_inverse=True)
+    pairs = [divmod(int(key), len(names.categories)) for key in found]
+    return np.array([numbers[place, names.categories[name]] for place, name in pairs], dtype=np.int64)[inverse]
 
 
 def _in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

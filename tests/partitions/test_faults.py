@@ -5,6 +5,7 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import boto3
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,7 +100,7 @@ def test_a_missing_file_of_a_later_step_is_made_again_by_that_step(sources, para
     for path in (tmp_path / "parts" / step).rglob("*.parquet"):
         path.unlink()
     with pytest.raises(PartError, match="is missing: the step features wrote it" if step == "features" else "clean"):
-        parts.rows.load() if step == "features" else parts.cleaned.frame
+        _ = parts.rows.load() if step == "features" else parts.cleaned.frame
     assert_equal(run_in_one_table(sources, params), run_in_parts(sources, params, tmp_path / "parts", 1000))
 
 
@@ -215,3 +216,26 @@ def test_a_cluster_whose_workers_end_in_each_stage_gives_the_results_of_one_tabl
     stages = ["reading files", "merging", "cleaning", "features", "splitting"]
     assert list(dict.fromkeys(part.stage for part in done)) == stages
     assert [part.number for part in done if part.stage == "cleaning"] == list(range(1, len(parts.ingested.parts) + 1))
+
+
+@pytest.fixture
+def bucket(aws_url, s3_account, monkeypatch):
+    """The URL of a bucket on a server that stands in for S3."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    boto3.client("s3", endpoint_url=aws_url).create_bucket(Bucket="parts")
+    yield "s3://parts"
+    objects = boto3.resource("s3", endpoint_url=aws_url).Bucket("parts")
+    objects.objects.delete()
+    objects.delete()
+
+
+def test_parts_are_in_a_bucket(sources, params, bucket):
+    parts = run_in_parts(sources, params, f"{bucket}/runs/TrainFlow/1", 2000)
+    assert_equal(run_in_one_table(sources, params), parts)
+    assert all(file.startswith("s3://parts/runs/TrainFlow/1/features/split/") for file in parts.rows.files())
+    objects = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("parts").objects.all()
+    assert not [found.key for found in objects if "/shuffle/" in found.key]
+    (found,) = [found for found in objects if found.key.endswith(parts.ingested.parts[0].readings.frame.name)]
+    found.put(Body=b"PAR1")
+    with pytest.raises(PartError, match=r"s3://parts/runs/TrainFlow/1/ingest/00000/.* is damaged: it has 4 bytes"):
+        _ = parts.ingested.frame
