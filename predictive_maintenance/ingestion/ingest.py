@@ -242,12 +242,14 @@ def _cut(
     found: list[pa.RecordBatch] = []
     rows, is_part = 0, False
     for batch in batches:
-        if piece_rows is not None and rows >= piece_rows:
-            is_part = True
-            yield pa.Table.from_batches(found), is_part
-            found, rows = [], 0
-        found.append(batch)
-        rows += batch.num_rows
+        length = piece_rows or max(batch.num_rows, 1)
+        for start in range(0, batch.num_rows, length):
+            if piece_rows is not None and rows >= piece_rows:
+                is_part = True
+                yield pa.Table.from_batches(found), is_part
+                found, rows = [], 0
+            found.append(batch.slice(start, length))
+            rows += found[-1].num_rows
     empty = pa.table({name: [] for name in wanted})
     yield pa.Table.from_batches(found) if found else empty, is_part
 

@@ -120,7 +120,7 @@ def _local_file(path: Path, source: Source, place: int) -> SourceFile:
         source=source,
         place=place,
         name=redact_text(str(path), source.uri),
-        url=str(path),
+        url=str(path.absolute()),
         fingerprint=f"{status.st_size} bytes, {status.st_mtime_ns}",
         bytes=status.st_size,
     )

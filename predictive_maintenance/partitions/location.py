@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..config.uris import scheme_of
 from .part_folder import PartFolder
 
 FOLDER_VARIABLE = "PDM_PARTS_FOLDER"
@@ -22,9 +23,9 @@ def parts_of_run(flow_run: str) -> PartFolder:
 
 def _root() -> str:
     if given := os.environ.get(FOLDER_VARIABLE):
-        return given.rstrip("/")
+        return given.rstrip("/") if scheme_of(given) else str(Path(given).expanduser().absolute())
     variable, scheme = _REMOTE_ROOTS.get(os.environ.get("METAFLOW_DEFAULT_DATASTORE", ""), ("", ""))
     if root := os.environ.get(variable):
         root = root.rstrip("/")
         return f"{root if '://' in root else scheme + root}/{_NAME}"
-    return str(Path(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], ".metaflow", _NAME))
+    return str(Path(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], ".metaflow", _NAME).absolute())

@@ -22,13 +22,19 @@ from ..machine.sections import GroupColumn
 _SAMPLE_BYTES = 2**16
 _PARQUET_ROW_BYTES, _CSV_ROW_BYTES, _UNPACKED = 16, 50, 8  # of files that are not here yet
 
+MOST_PARTS = 512
+"""While a file is divided, the files of all parts are open, and a process may have 1,024 open files."""
+
 PartNumbers = npt.NDArray[np.int64]
 
 
 def number_of_parts(files: Sequence[SourceFile], rows_per_part: int) -> int:
-    """The number of parts with about `rows_per_part` readings each, at least 1. Databases and simulators count as no rows."""
+    """The number of parts with about `rows_per_part` readings each, from 1 to MOST_PARTS.
+
+    Databases and simulators count as no rows.
+    """
     readings = [file for file in files if file.source.table == READINGS and file.source.merge == "append"]
-    return max(1, math.ceil(sum(map(_estimated_rows, readings)) / rows_per_part))
+    return min(MOST_PARTS, max(1, math.ceil(sum(map(_estimated_rows, readings)) / rows_per_part)))
 
 
 def part_column(columns: Sequence[str], machine: Machine) -> str | None:

@@ -39,9 +39,7 @@ from .progress import OnPart, ignore, map_parts
 FOLD = "fold"
 """The column of the training rows with the number of the fold that holds out each."""
 
-_RANK, _PLACE, _PART, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = (
-    "_rank", "_place", "_part", "_sample", "_machine", "_source", "_number",
-)  # fmt: skip
+_RANK, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = "_rank", "_sample", "_machine", "_source", "_number"
 _ROWS_OF_A_FILE = 2**40
 
 
@@ -187,14 +185,15 @@ def split_parts(
     filled = [part for part in cleaned.parts if part.readings.rows]
     features = map_parts(engine, "features", _features, job, filled, on_part)
     order = [folder.read(part.order) for part in features]
-    rows = _in_order(order)
-    positions = rows[_SAMPLE].to_numpy() if _SAMPLE in rows else None
-    sides = choose_sides(rows, machine, settings, seed, positions)
+    lengths = [len(table) for table in order]
+    position = _positions(order)
+    rows = _joined_columns(order, [name for name in order[0] if name not in (_RANK, _MACHINE, _SOURCE, _NUMBER)])
+    sample = rows[_SAMPLE].to_numpy() if _SAMPLE in rows else None
+    sides = choose_sides(rows, machine, settings, seed, sample)
     made_from = digest(job.digest, seed, [part.order for part in features])
-    stored = folder.once(
-        "features/sides", made_from, list[StoredTable], partial(_write_sides, sides, rows, [*map(len, order)])
-    )
-    del rows, order
+    write = partial(_write_sides, sides, position, lengths)
+    stored = folder.once("features/sides", made_from, list[StoredTable], write)
+    del rows, position
     parts = map_parts(engine, "splitting", _divide, job, list(zip(features, stored, strict=True)), on_part)
     unlabelled: Counter[str] = Counter()
     for part in features:
@@ -255,7 +254,7 @@ def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
     if time:
         columns[time] = rows[time]
     if MACHINE_ID in rows:
-        columns[_MACHINE] = pd.factorize(rows[MACHINE_ID])[0]
+        columns[_MACHINE] = pd.factorize(rows[MACHINE_ID])[0].astype(np.int32)
     elif time is None:
         sources = rows["source_index"].to_numpy()
         known = np.array([job.numeric[int(source)] for source in sources], dtype=bool)
@@ -274,55 +273,57 @@ def _file_numbers(rows: pd.DataFrame, files: Sequence[tuple[int, str]]) -> npt.N
     return np.array([numbers[place, names.categories[name]] for place, name in pairs], dtype=np.int64)[inverse]
 
 
-def _in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of all parts in the order that `with_groups` gives all rows, with the part of each, and its place there."""
-    placed = [
-        table.assign(**{_PART: np.int32(part), _PLACE: np.arange(len(table))}) for part, table in enumerate(tables)
-    ]
-    if len(placed) == 1:
-        return placed[0]
-    first = 0
-    for table in placed:
-        if _MACHINE in table:
-            table[_MACHINE] += first
-            first = int(table[_MACHINE].max()) + 1 if len(table) else first
-    rows = concatenated(placed)
-    return rows.iloc[np.lexsort(_keys(rows))].reset_index(drop=True)
-
-
-def _keys(rows: pd.DataFrame) -> list[npt.NDArray[Any]]:
-    """The keys of the order, the most important one last."""
-    rank = rows[_RANK].to_numpy()
-    if _MACHINE in rows:  # a machine is in one part, in order; the first machine is the one that was read first
-        first = rows.groupby(_MACHINE)[_RANK].transform("min").to_numpy()
-        return [rows[_PLACE].to_numpy(), first]
-    time = next((name for name in (TIMESTAMP, COUNTER) if name in rows), None)
-    if time:
-        return [rank, rows[time].to_numpy()]
-    return [rank, rows[_NUMBER].to_numpy(), rows[_SOURCE].to_numpy()]
-
-
-def _write_sides(sides: Sides, rows: pd.DataFrame, lengths: Sequence[int], writer: PartWriter) -> list[StoredTable]:
-    """For each part, the side, fold and position of each of its rows."""
-    fold = np.full(len(rows), -1, dtype=np.int8)
-    fold[sides.trained] = sides.fold
-    part, place = rows[_PART].to_numpy(), rows[_PLACE].to_numpy()
-    stored = []
-    for number, length in enumerate(lengths):
-        own = np.flatnonzero(part == number)
-        table = pd.DataFrame(
-            {"trained": np.empty(length, dtype=bool), "held_out": False, FOLD: np.int8(-1), "position": 0}
+def _positions(tables: list[pd.DataFrame]) -> npt.NDArray[np.int64]:
+    """(n,) the place of each row, in the order of the parts, among all rows in the order of `with_groups`."""
+    lengths = [len(table) for table in tables]
+    position = np.empty(sum(lengths), dtype=np.int64)
+    if len(tables) == 1:
+        position[:] = np.arange(len(position))
+    elif _MACHINE in tables[0]:
+        # A machine is in one part, in order. The first machine is the one that was read first.
+        machines, starts = [], np.cumsum([0, *lengths])
+        for start, table in zip(starts, tables, strict=False):
+            blocks = table.groupby(_MACHINE)[_RANK].agg(["size", "min"])
+            machines.append(blocks.assign(start=start + np.cumsum(blocks["size"]) - blocks["size"]))
+        ordered = pd.concat(machines).sort_values("min")
+        ends = ordered["size"].cumsum()
+        for start, size, end in zip(ordered["start"], ordered["size"], ends, strict=True):
+            position[start : start + size] = np.arange(end - size, end)
+    else:
+        time = next((name for name in (TIMESTAMP, COUNTER) if name in tables[0]), None)
+        keys = [_RANK, time] if time else [_RANK, _NUMBER, _SOURCE]
+        position[np.lexsort([pd.concat([table[key] for table in tables]).to_numpy() for key in keys])] = np.arange(
+            len(position)
         )
-        for name, values in (
-            ("trained", sides.trained),
-            ("held_out", sides.held_out),
-            (FOLD, fold),
-            ("position", None),
-        ):
-            column = np.empty(length, dtype=np.int64 if values is None else values.dtype)
-            column[place[own]] = own if values is None else values[own]
-            table[name] = column
+    return position
+
+
+def _joined_columns(tables: list[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """Some columns of all tables, which are emptied: one column is in memory twice at a time."""
+    columns = {}
+    for name in names:
+        parts = [table.pop(name) for table in tables]
+        columns[name] = (
+            union_categoricals(parts, sort_categories=True)
+            if parts[0].dtype == "category"
+            else pd.concat(parts, ignore_index=True)
+        )
+    return pd.DataFrame(columns, copy=False)
+
+
+def _write_sides(
+    sides: Sides, position: npt.NDArray[np.int64], lengths: Sequence[int], writer: PartWriter
+) -> list[StoredTable]:
+    """For each part, the side, fold and position of each of its rows."""
+    fold = np.full(len(position), -1, dtype=np.int8)
+    fold[sides.trained] = sides.fold
+    columns = {"trained": sides.trained, "held_out": sides.held_out, FOLD: fold, "position": position}
+    stored, start = [], 0
+    for number, length in enumerate(lengths):
+        own = slice(start, start + length)
+        table = pd.DataFrame({name: values[own] for name, values in columns.items()})
         stored.append(writer.write(f"{number:05d}", table))
+        start += length
     return stored
 
 

@@ -102,8 +102,8 @@ def choose_sides(
 ) -> Sides:
     """Hold out some groups of rows, or the latest rows, and assign folds to the others.
 
-    `rows` are in the order of `with_groups` and have the columns group, label and, if there is one, time. `positions` (n,) are
-    those of `sample_positions`. Raises DataError as `split` does.
+    `rows` have the columns group, label and, if there is one, time. Those of a group are neighbours, in the order of times;
+    the order of the groups has no effect. `positions` (n,) are those of `sample_positions`. Raises DataError as `split` does.
     """
     _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
     question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"

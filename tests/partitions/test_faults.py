@@ -23,8 +23,6 @@ from tests.fixtures.pumps import pump_tables
 from .conftest import run_in_one_table, run_in_parts
 from .test_equal_results import assert_equal
 
-PARTS = 3
-
 
 @pytest.fixture
 def rows():
@@ -58,7 +56,7 @@ class Interrupted(InProcess):
             yield place, result
 
 
-@pytest.mark.parametrize("after", range(1, 3 + PARTS * 4))
+@pytest.mark.parametrize("after", [1, 2, 4, 6, 9, 12, 14])
 def test_a_run_goes_on_where_it_was_interrupted(sources, params, tmp_path, after):
     folder = tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
