@@ -160,9 +160,9 @@ class TrainFlow(FlowSpec):
     def train(self):
         """Tune, calibrate and fit one candidate."""
         progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
-        rows = self.rows.load()
-        self.trained = train_candidate(self.input, rows.train, rows.fold, self.params, progress)
-        self.out_of_fold = out_of_fold_scores(self.trained, rows, self.params)
+        train, fold = self.rows.training_rows()
+        self.trained = train_candidate(self.input, train, fold, self.params, progress)
+        self.out_of_fold = out_of_fold_scores(self.trained, train, self.params)
         run = self.flow_mlflow_run.candidate(self.input)
         cards.show("train", cards.candidate_card(self.trained, self.out_of_fold), run)
         run_log.log_candidate(run, self.trained, self.out_of_fold)

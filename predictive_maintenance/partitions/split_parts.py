@@ -112,11 +112,11 @@ class SplitParts:
 
     def load(self) -> SplitRows:
         """All rows, in memory. Raises PartError if a file is damaged."""
-        train = self._side([part.train for part in self.parts])
+        train, fold = self.training_rows()
         history = [self.folder.read(part.history) for part in self.parts]
         return SplitRows(
-            train=train.drop(columns=FOLD),
-            fold=train[FOLD].to_numpy(),
+            train=train,
+            fold=fold,
             test=self.test,
             notes=self.notes,
             history=pd.concat([part for part in history if len(part)] or history[:1], ignore_index=True),
@@ -124,10 +124,15 @@ class SplitParts:
             question=self.question,
         )
 
+    def training_rows(self) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
+        """The training rows and the fold of each, in memory. Raises PartError if a file is damaged."""
+        rows = self._side([part.train for part in self.parts])
+        return rows.drop(columns=FOLD), rows[FOLD].to_numpy()
+
     @property
     def train(self) -> pd.DataFrame:
         """The training rows, which are loaded into memory."""
-        return self._side([part.train for part in self.parts]).drop(columns=FOLD)
+        return self.training_rows()[0]
 
     @property
     def test(self) -> pd.DataFrame:
