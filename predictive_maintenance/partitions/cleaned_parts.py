@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from .. import __version__
 from ..config.params import CleaningSettings
 from ..engine.engine import Engine
 from ..history.labels import NEXT_FAILURE
@@ -198,7 +197,7 @@ def clean_parts(
 def _clean_part(job: _CleaningJob, part: IngestedPart) -> CleanedPart:
     tables = {"readings": part.readings, **part.events}
     stored = [(name, rows.frame, rows.faults, rows.quarantined) for name, rows in tables.items()]
-    made_from = digest(__version__, to_json(job.machine), job.conflicting.tolist(), job.most_bad_rows, stored)
+    made_from = digest(to_json(job.machine), job.conflicting.tolist(), job.most_bad_rows, stored)
     return job.folder.once(f"clean/{part.number:05d}", made_from, CleanedPart, partial(_cleaned, job, part))
 
 

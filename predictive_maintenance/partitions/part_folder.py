@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from ..errors import PartError, SourceError
 from ..ingestion.part_files import OutputFolder, open_output
 
 _RECORD = "record.json"
+_PACKAGE = Path(__file__).resolve().parents[1]
 _HASH_CHARACTERS = 12
 
 T = TypeVar("T")
@@ -187,11 +188,20 @@ def arrow_table(frame: pd.DataFrame) -> pa.Table:
 
 
 def digest(*parts: Any) -> str:
-    """A hash of values that msgspec can encode, independent of the process."""
-    content = hashlib.sha256()
+    """A hash of the code of this package and of values that msgspec can encode, independent of the process."""
+    content = hashlib.sha256(_code())
     for part in parts:
         content.update(hashlib.sha256(msgspec.json.encode(part, order="deterministic")).digest())
     return content.hexdigest()
+
+
+@cache
+def _code() -> bytes:
+    """A hash of this package's modules: a step that is resumed after a change of the code takes nothing over."""
+    content = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        content.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+    return content.digest()
 
 
 def _problem(path: Path, stored: StoredTable) -> str | None:

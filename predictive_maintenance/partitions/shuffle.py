@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .. import __version__
 from ..config.sources import READINGS, Source
 from ..errors import SourceError
 from ..ingestion.ingest import Piece, check_table, numbered_rows, read_pieces
@@ -90,7 +89,7 @@ class ReadingJob:
         """A hash of all that the rows of the parts depend on."""
         files = [(file.place, file.name, file.fingerprint) for file in self.files]
         settings = [source.model_dump_json() for source in self.sources]
-        return digest(__version__, to_json(self.machine), settings, files, self.parts)
+        return digest(to_json(self.machine), settings, files, self.parts)
 
 
 def read_whole(job: ReadingJob, file: SourceFile) -> list[tuple[FileTable, Ingested]]:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from .. import __version__
 from ..config.params import SplitSettings
 from ..engine.engine import Engine
 from ..history.events import Events
@@ -170,7 +169,7 @@ class _FeatureJob:
     @cached_property
     def digest(self) -> str:
         numeric = sorted(self.numeric.items())
-        return digest(__version__, to_json(self.machine), self.settings.model_dump_json(), self.files, numeric)
+        return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric)
 
 
 def split_parts(
