@@ -35,7 +35,7 @@ class CleanedPart:
     """The good readings of a part with their labels, its events by table and its quarantine, and what they count.
 
     `failed`, `modes`, `reasons` and `failures` are of the labels, see Labels. `missing` has the missing values of each optional
-    sensor. `numeric` is whether all reading ids of each source are numbers, for readings without time.
+    sensor. `numeric` is whether all reading ids of each source are numbers, for readings without time in several parts.
     """
 
     number: int
@@ -108,8 +108,10 @@ class CleanedParts:
         return _sum(part.missing for part in self.parts)
 
     @property
-    def numeric(self) -> dict[int, bool]:
-        """Whether all reading ids of each source are numbers."""
+    def numeric(self) -> dict[int, bool] | None:
+        """Whether all reading ids of each source are numbers; None for one part, which shows it itself."""
+        if len(self.parts) == 1:
+            return None
         known: dict[int, bool] = {}
         for part in self.parts:
             known |= {source: known.get(source, True) and numeric for source, numeric in part.numeric.items()}
@@ -168,6 +170,7 @@ class _CleaningJob:
 
     folder: PartFolder
     machine: Machine
+    parts: int
     conflicting: Hashes
     most_bad_rows: float
 
@@ -183,6 +186,7 @@ def clean_parts(
     job = _CleaningJob(
         folder=ingested.folder,
         machine=machine,
+        parts=len(ingested.parts),
         conflicting=ingested.conflicting,
         most_bad_rows=settings.max_quarantined_share * ingested.rows,
     )
@@ -228,7 +232,7 @@ def _cleaned(job: _CleaningJob, part: IngestedPart, writer: PartWriter) -> Clean
         modes={name: int(rows.sum()) for name, rows in modes.items()},
         reasons=labels.reasons(),
         missing={name: _missing(cleaned.frame, name) for name in sensors},
-        numeric=_numeric(cleaned.frame),
+        numeric=_numeric(cleaned.frame) if job.parts > 1 else {},
     )
 
 

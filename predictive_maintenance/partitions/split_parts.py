@@ -164,11 +164,11 @@ class _FeatureJob:
     machine: Machine
     settings: SplitSettings
     files: tuple[tuple[int, str], ...]
-    numeric: Mapping[int, bool]
+    numeric: Mapping[int, bool] | None
 
     @cached_property
     def digest(self) -> str:
-        numeric = sorted(self.numeric.items())
+        numeric = self.numeric and sorted(self.numeric.items())
         return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric)
 
 
@@ -259,7 +259,7 @@ def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
         columns[time] = rows[time]
     if MACHINE_ID in rows:
         columns[_MACHINE] = pd.factorize(rows[MACHINE_ID])[0].astype(np.int32)
-    elif time is None:
+    elif time is None and job.numeric is not None:
         sources = rows["source_index"].to_numpy()
         known = np.array([job.numeric[int(source)] for source in sources], dtype=bool)
         columns |= {_SOURCE: sources, _NUMBER: np.where(known, numeric_ids(rows), 0.0)}
