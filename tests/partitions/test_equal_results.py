@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from machines.milling.simulator import simulate
+from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.machine.machine_json import to_plain
 from tests.fixtures.compressor_readings import compressor_readings
 from tests.fixtures.pumps import pump_tables
 from tests.fixtures.run_to_failure import runs_to_failure
@@ -156,3 +158,34 @@ def test_a_join_adds_columns_to_the_readings_of_all_parts(random, params, cut, t
     one = run_in_one_table(sources, params)
     assert one.ingested.records[-1].unmatched_rows == 2
     assert_equal(one, run_in_parts(sources, params, tmp_path / "parts", 1000))
+
+
+FURNACE = """
+name: test furnace
+model_name: test_furnace
+id: {headers: [charge]}
+sensors:
+  heat: {label: Heat, unit: K, range: [0, 2000], resolution: 0.1}
+  load: {label: Load, unit: kg, range: [0, 500], resolution: 0.1}
+label: {column: scrapped, label: Scrapped}
+examples: {hot: {label: Hot furnace, reading: {heat: 900, load: 20}}}
+"""
+
+
+def test_a_join_is_divided_by_reading_id_if_the_readings_are(random, params, cut, tmp_path):
+    own = params.override(machine=to_plain(parse_machine(FURNACE)))
+    ids = [f"C{number}" for number in range(3000)]
+    rows = pd.DataFrame({"charge": ids, "heat": random.uniform(0, 2000, 3000).round(1)})
+    loads = pd.DataFrame({"charge": ids, "load": random.uniform(0, 500, 3000).round(1)})
+    loads["scrapped"] = (rows["heat"] + 3 * loads["load"] > 2800).astype(int)
+    more = pd.DataFrame({"charge": ["C1", "D1", "D2", None], "load": 1.0, "scrapped": 0})
+    sources = (
+        *cut(pd.concat([rows, rows.tail(5)]), random.integers(0, 3, 3005)),
+        *cut(pd.concat([loads[3:], more]), np.zeros(3001), ".parquet", merge="join"),
+    )
+    one = run_in_one_table(sources, own)
+    assert sum(record.unmatched_rows for record in one.ingested.records) == 2
+    parts = run_in_parts(sources, own, tmp_path / "parts", 800)
+    assert max(part.readings.rows for part in parts.ingested.parts) < 1000
+    assert not any(join.shared for part in parts.ingested.parts for join in part.joins)
+    assert_equal(one, parts)
