@@ -18,6 +18,8 @@ from predictive_maintenance.evaluation.evaluate import ROW_SETS, Evaluation
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.ingestion.merging import SourceRecord
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.partitions.cleaned_parts import CleanedParts
+from predictive_maintenance.partitions.progress import FinishedPart
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.reporting.event_tables import (
     event_sentences,
@@ -31,17 +33,15 @@ from predictive_maintenance.reporting.tables import gate_table, modes_table, sco
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import FittedCandidate
-from predictive_maintenance.training.labelling import Labels
 from predictive_maintenance.training.tuning import FinishedTrial
-from predictive_maintenance.validation.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import altair as alt
-    import pandas as pd
 
 Component = Markdown | Table | VegaChart | ProgressBar
 
 MAX_QUARANTINE_LINES = 50
+MAX_CHARTED_ROWS = 200_000
 _BAR_CHARACTERS = 24
 
 
@@ -54,10 +54,42 @@ class TrialProgress:
         card.append(self._bar)
 
     def __call__(self, progress: FinishedTrial) -> None:
-        done = round(_BAR_CHARACTERS * progress.trial / progress.trials)
-        print(f"{self._algorithm:<14} [{'#' * done:-<{_BAR_CHARACTERS}}] {progress}", flush=True)
+        print(f"{self._algorithm:<14} {_bar(progress.trial, progress.trials)} {progress}", flush=True)
         self._bar.update(progress.trial, metadata=f"best PR-AUC {progress.best:.4f}" if progress.best else "")
         self._card.refresh()
+
+
+class PartProgress:
+    """Shows how many parts of the rows are done, in the terminal and in the card of the step.
+
+    With one part there is nothing to show. `engine` says where the work is done.
+    """
+
+    def __init__(self, step: str, engine: str) -> None:
+        self._step, self._engine, self._card = step, engine, current.card[step]
+        self._bars: dict[str, ProgressBar] = {}
+
+    def __call__(self, done: FinishedPart) -> None:
+        if done.parts == 1:
+            return
+        if done.stage not in self._bars:
+            if not self._bars:
+                print(f"{self._step}: on {self._engine}", flush=True)
+            self._bars[done.stage] = ProgressBar(max=done.parts, label=done.stage, unit="parts")
+            self._card.append(self._bars[done.stage])
+        print(f"{done.stage:<14} {_bar(done.number, done.parts)} {done.number:,}/{done.parts:,}", flush=True)
+        self._bars[done.stage].update(done.number)
+        self._card.refresh()
+
+
+def _bar(done: int, all_of: int) -> str:
+    return f"[{'#' * round(_BAR_CHARACTERS * done / all_of):-<{_BAR_CHARACTERS}}]"
+
+
+def print_lines(name: str, lines: Sequence[str]) -> None:
+    """Print `lines`, and add them to the card `name` of the current step."""
+    print(*lines, sep="\n")
+    current.card[name].extend([Markdown(plain(line)) for line in lines])
 
 
 def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
@@ -70,15 +102,14 @@ def show(name: str, components: Sequence[Component], run: FlowRun) -> None:
     run_log.log_card(run, name, str(BlankCard().render(task, [component.render() for component in components])))
 
 
-def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, labels: Labels, machine: Machine) -> list[Component]:
+def data_card(records: Sequence[SourceRecord], cleaned: CleanedParts, machine: Machine) -> list[Component]:
     """Return the card of the step clean: sources, quarantine, failures and distributions."""
     from predictive_maintenance.reporting.training_charts import distributions  # imports Altair, which is slow
 
-    frame, failures = cleaned.frame, int(labels.failed.sum())
     components = [
         Markdown("# Data"),
         Markdown(
-            f"**{len(frame):,} clean rows** with {failures:,} failures ({failures / len(frame):.2%}); "
+            f"**{cleaned.rows:,} clean rows** with {cleaned.failed:,} failures ({cleaned.failed / cleaned.rows:.2%}); "
             f"{cleaned.quarantined_rows:,} of {cleaned.ingested_rows:,} rows in quarantine "
             f"({cleaned.quarantined_share:.2%}), {cleaned.collapsed_duplicates:,} exact duplicates collapsed."
         ),
@@ -88,40 +119,43 @@ def data_card(records: Sequence[SourceRecord], cleaned: Cleaned, labels: Labels,
             [_source_row(record) for record in records],
         ),
         Markdown("## Quarantine"),
+        *_quarantine(cleaned),
     ]
-    if cleaned.quarantine.empty:
-        components.append(Markdown("Every row is valid."))
-    else:
-        shown = cleaned.quarantine.head(MAX_QUARANTINE_LINES)
-        columns = ["source", "row", "reading_id", "column", "value", "reason"]
-        components += [
-            _table(["Column", "Reason", "Cells"], cleaned.reasons().astype(str).to_numpy().tolist()),
-            Markdown(
-                f"The first {len(shown)} of {len(cleaned.quarantine):,} bad cells. The artifacts of the MLflow run have all:"
-            ),
-            _table(
-                [name.replace("_", " ").capitalize() for name in columns],
-                shown[columns].astype(str).to_numpy().tolist(),
-            ),
-        ]
-    if cleaned.events:
-        tables = [[name, table.summary()] for name, table in cleaned.events.items()]
+    if counts := cleaned.event_counts:
+        tables = [[name, table.summary()] for name, table in counts.items()]
         components += [Markdown("## Events"), _table(["Table", "Events"], tables)]
-    modes = {name: frame[name] for name in machine.mode_names if name in frame} | dict(labels.modes)
-    counts = [[machine.labels[machine.label_name], f"{failures:,}"]]
-    counts += [[machine.labels[name], f"{int(rows.sum()):,}"] for name, rows in modes.items()]
-    counts += [[f"no label: {reason}", f"{rows:,}"] for reason, rows in labels.reasons().items()]
-    components += [Markdown("## Failures"), _table(["Failure", "Rows"], counts), *_missing_values(frame, machine)]
+    failures = [[machine.labels[machine.label_name], f"{cleaned.failed:,}"]]
+    failures += [[machine.labels[name], f"{rows:,}"] for name, rows in cleaned.modes.items()]
+    failures += [[f"no label: {reason}", f"{rows:,}"] for reason, rows in cleaned.unlabelled.items()]
+    components += [Markdown("## Failures"), _table(["Failure", "Rows"], failures), *_missing_values(cleaned, machine)]
     components.append(Markdown("## Distributions"))
+    frame, labels = cleaned.sample(MAX_CHARTED_ROWS)
+    if len(frame) < cleaned.rows:
+        components.append(Markdown(f"Of {len(frame):,} readings, all those of some machines."))
     return components + [_chart(chart) for chart in distributions(frame, labels.failed, machine)]
 
 
-def _missing_values(frame: pd.DataFrame, machine: Machine) -> list[Component]:
+def _quarantine(cleaned: CleanedParts) -> list[Component]:
+    """The reasons, and the first bad cells."""
+    shown, lines = cleaned.first_of_quarantine(MAX_QUARANTINE_LINES)
+    if not lines:
+        return [Markdown("Every row is valid.")]
+    columns = ["source", "row", "reading_id", "column", "value", "reason"]
+    return [
+        _table(["Column", "Reason", "Cells"], cleaned.reasons().astype(str).to_numpy().tolist()),
+        Markdown(f"The first {len(shown)} of {lines:,} bad cells. The artifacts of the MLflow run have all:"),
+        _table(
+            [name.replace("_", " ").capitalize() for name in columns],
+            shown[columns].astype(str).to_numpy().tolist(),
+        ),
+    ]
+
+
+def _missing_values(cleaned: CleanedParts, machine: Machine) -> list[Component]:
     """The share of missing values of each optional sensor."""
     if not machine.optional_sensor_names:
         return []
-    shares = {name: frame[name].isna().mean() if name in frame else 1.0 for name in machine.optional_sensor_names}
-    rows = [[machine.labels[name], f"{share:.1%}"] for name, share in shares.items()]
+    rows = [[machine.labels[name], f"{count / cleaned.rows:.1%}"] for name, count in cleaned.missing.items()]
     return [Markdown("## Missing values"), _table(["Optional sensor", "Missing"], rows)]
 
 

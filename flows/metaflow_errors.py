@@ -16,7 +16,7 @@ from predictive_maintenance.config.params_reader import machine_params
 from predictive_maintenance.config.project import project_dir
 from predictive_maintenance.config.sources import parse_sources
 from predictive_maintenance.config.uris import redact_text
-from predictive_maintenance.errors import ModelError, PredictiveMaintenanceError, RegistryError
+from predictive_maintenance.errors import EngineError, ModelError, PartError, PredictiveMaintenanceError, RegistryError
 from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.tracking.runs import FlowRun
 
@@ -56,9 +56,11 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
         if not isinstance(error, PredictiveMaintenanceError):
             raise
         # A resumed run keeps its settings and rows. Errors in those can only be fixed with a new run.
-        resumable = isinstance(error, RegistryError | ModelError) and step_name != "start"
+        resumable = isinstance(error, RegistryError | ModelError | EngineError | PartError) and step_name != "start"
+        # A damaged file is written again by the step that wrote it, which takes over the files that are intact.
+        step = f"{error.step} " if isinstance(error, PartError) else ""
         # With its id: a plain `resume` continues the last run that was not itself resumed, and repeats finished steps.
-        resume = f"resume --origin-run-id {current.run_id}   (finished steps are kept)"
+        resume = f"resume {step}--origin-run-id {current.run_id}   (finished steps are kept)"
         command = resume if resumable else os.environ.get(ARGUMENTS_VARIABLE) or "run"
         text = f"{error}\nafter the fix: python flows/train_flow.py {command}"
         raise RunStopped(text, permanent=not error.transient) from None

@@ -25,10 +25,14 @@ from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.config.machine_extras import oracle_of
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
-from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.engine.engine import open_engine
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
-from predictive_maintenance.ingestion.ingest import check_sources, ingest
+from predictive_maintenance.ingestion.ingest import check_sources
+from predictive_maintenance.partitions.cleaned_parts import clean_parts
+from predictive_maintenance.partitions.ingested_parts import ingest_parts
+from predictive_maintenance.partitions.location import parts_of_run
+from predictive_maintenance.partitions.split_parts import split_parts
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
@@ -42,9 +46,6 @@ from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
-from predictive_maintenance.training.labelling import label, labelled_rows
-from predictive_maintenance.training.splits import split
-from predictive_maintenance.validation.cleaning import clean
 from remote_steps import RemoteSteps, source_copies
 
 
@@ -104,48 +105,49 @@ class TrainFlow(FlowSpec):
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="ingest", refresh_interval=10)
     @resources(cpu=1, memory=4096)
     @step
     def ingest(self):
-        """Read every source and merge the rows."""
-        self.ingested = ingest(self.params.data.sources, self.params.machine)
-        for record in self.ingested.records:
-            print(record.summary())
+        """Read every source, merge the rows, and divide them into parts with all rows of some machines."""
+        folder, rows = parts_of_run(self.flow_run), self.params.data.rows_per_part
+        with open_engine() as engine:
+            progress = cards.PartProgress("ingest", engine.description)
+            self.ingested = ingest_parts(self.params.data.sources, self.params.machine, folder, engine, rows, progress)
+        cards.print_lines("ingest", [record.summary() for record in self.ingested.records])
         self.next(self.clean)
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
-    @card(type="blank", id="clean")
+    @card(type="blank", id="clean", refresh_interval=10)
     @resources(cpu=1, memory=4096)
     @step
     def clean(self):
         """Move bad rows to quarantine, with the reason, and label the others."""
         self.records = self.ingested.records
-        self.cleaned = clean(self.ingested, self.params.machine, self.params.cleaning, self.ingested.events)
-        self.labels = label(self.cleaned.frame, self.params.machine, self.cleaned.event_frames())
-        print(f"{len(self.cleaned.frame):,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
-        for name, table in self.cleaned.events.items():
-            print(f"{name}: {table.summary()}")
-        content = cards.data_card(self.records, self.cleaned, self.labels, self.params.machine)
+        with open_engine() as engine:
+            progress = cards.PartProgress("clean", engine.description)
+            self.cleaned = clean_parts(self.ingested, self.params.machine, self.params.cleaning, engine, progress)
+        print(f"{self.cleaned.rows:,} rows are clean, {self.cleaned.quarantined_rows:,} in quarantine")
+        for name, counts in self.cleaned.event_counts.items():
+            print(f"{name}: {counts.summary()}")
+        content = cards.data_card(self.records, self.cleaned, self.params.machine)
         cards.show("clean", content, self.flow_mlflow_run)
         self.next(self.features)
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
+    @card(type="blank", id="features", refresh_interval=10)
     @resources(cpu=1, memory=4096)
     @step
     def features(self):
         """Compute the features, hold out some groups of rows, and assign the others to folds."""
-        machine, events, settings = self.params.machine, self.cleaned.event_frames(), self.params.split
-        labelled = labelled_rows(self.cleaned.frame, self.labels, machine, events)
-        self.rows = split(labelled.frame, machine, settings, self.params.training.seed, labelled.unlabelled, events)
+        with open_engine() as engine:
+            progress = cards.PartProgress("features", engine.description)
+            settings, seed = self.params.split, self.params.training.seed
+            self.rows = split_parts(self.cleaned, self.params.machine, settings, seed, engine, progress)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
-        print(
-            f"{len(self.rows.train):,} rows to train on, {len(self.rows.test):,} held out. {self.rows.question}",
-            *(f"{count:,} rows left out: {reason}" for reason, count in labelled.reasons.items()),
-            *self.rows.notes,
-            sep="\n",
-        )
+        cards.print_lines("features", self.rows.summary())
         self.algorithms = sorted(self.params.candidates)
         self.next(self.train, foreach="algorithms")
 
@@ -158,8 +160,9 @@ class TrainFlow(FlowSpec):
     def train(self):
         """Tune, calibrate and fit one candidate."""
         progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
-        self.trained = train_candidate(self.input, self.rows.train, self.rows.fold, self.params, progress)
-        self.out_of_fold = out_of_fold_scores(self.trained, self.rows, self.params)
+        train, fold = self.rows.training_rows()
+        self.trained = train_candidate(self.input, train, fold, self.params, progress)
+        self.out_of_fold = out_of_fold_scores(self.trained, train, self.params)
         run = self.flow_mlflow_run.candidate(self.input)
         cards.show("train", cards.candidate_card(self.trained, self.out_of_fold), run)
         run_log.log_candidate(run, self.trained, self.out_of_fold)
@@ -196,11 +199,12 @@ class TrainFlow(FlowSpec):
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
-        self.files = export_model(self.trained, self.rows, self.params)
+        rows = self.rows.load()
+        self.files = export_model(self.trained, rows, self.params)
         champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
         out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
         self.evaluation = evaluate(
-            self.trained, out_of_fold, scorer, self.rows, champion, self.params, oracle_of(self.params.machine)
+            self.trained, out_of_fold, scorer, rows, champion, self.params, oracle_of(self.params.machine)
         )
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
@@ -217,7 +221,7 @@ class TrainFlow(FlowSpec):
         run = self.flow_mlflow_run
         self.tags = run_log.version_tags(
             self.evaluation,
-            training_fingerprint(self.rows.train, self.params.machine),
+            self.rows.training_fingerprint,
             self.records,
             self.flow_run,
             self.commit,

@@ -28,7 +28,7 @@ class SourceError(PredictiveMaintenanceError):
 class TableLimitError(SourceError):
     """A table exceeds a limit. `limit` names what is limited, as TableLimits does."""
 
-    def __init__(self, text: str, limit: str) -> None:
+    def __init__(self, text: str, limit: str = "") -> None:
         super().__init__(text)
         self.limit = limit
 
@@ -43,6 +43,14 @@ class RegistryError(PredictiveMaintenanceError):
 
 class EngineError(PredictiveMaintenanceError):
     """The engine that works on the parts of a data set cannot be used, or was lost."""
+
+
+class PartError(PredictiveMaintenanceError):
+    """A file with rows of a training run is missing or damaged. `step` is the step of the flow that wrote it."""
+
+    def __init__(self, text: str, step: str = "") -> None:
+        super().__init__(text)
+        self.step = step
 
 
 class ModelError(PredictiveMaintenanceError):

@@ -303,7 +303,7 @@ def _split(frame: pd.DataFrame, params: Params) -> SplitRows:
 def _train(algorithm: str, rows: SplitRows, params: Params, folder: Path) -> None:
     trained = train_untuned(algorithm, rows.train, rows.fold, params)
     files = export_model(trained, rows, params)
-    out_of_fold = out_of_fold_scores(trained, rows, params)
+    out_of_fold = out_of_fold_scores(trained, rows.train, params)
     parts = {"rows": rows, "trained": trained, "out_of_fold": out_of_fold, "files": files}
     (folder / "parts.pickle").write_bytes(pickle.dumps(parts))
 

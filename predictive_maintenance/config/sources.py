@@ -81,7 +81,10 @@ def _source(value: Any) -> Any:
 
 
 class DataSettings(StrictModel):
+    """The sources, and the number of readings that are worked on at a time."""
+
     sources: tuple[Annotated[Source, BeforeValidator(_source)], ...]
+    rows_per_part: Annotated[int, Field(ge=1)] = 1_000_000
 
     @model_validator(mode="after")
     def _first_source_appends(self) -> Self:

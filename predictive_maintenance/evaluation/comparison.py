@@ -1,16 +1,14 @@
 """The champion and the challenger on the same held-out rows, without those that the champion was trained on."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
 import pandas as pd
 
 from ..config.params import Params
 from ..history.events import NO_EVENTS, Events
 from ..machine.machine import Machine
-from ..machine.names import READING_ID
+from ..training.fingerprint import content_hashes, fingerprint
 from ..training.time_split import is_by_time
 from .baseline_model import BaselineModel
 from .champion_rows import read_rows, why_not_comparable
@@ -82,12 +80,12 @@ class ModelSummary:
 
 def compare(
     champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
-    fingerprint: str, params: Params, train: pd.DataFrame | None = None, events: Events = NO_EVENTS,
+    trained_on: str, params: Params, train: pd.DataFrame | None = None, events: Events = NO_EVENTS,
     history: pd.DataFrame | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
 
-    `fingerprint` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
+    `trained_on` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
     have the ids that the champion knows. A champion with another description of the machine is compared on the rows that
     it accepts, if they have the columns that it needs; its own features are computed from `events` and `history`.
     """
@@ -98,8 +96,8 @@ def compare(
         rows=0,
         failures=0,
         seen_rows=0,
-        same_training_data=champion.training_fingerprint == fingerprint,
-        rolled_back_twin=champion.rolled_back.get(fingerprint),
+        same_training_data=champion.training_fingerprint == trained_on,
+        rolled_back_twin=champion.rolled_back.get(trained_on),
         same_columns=scorer is None or set(scorer.machine.input_names) == set(machine.input_names),
     )
     if scorer is None:
@@ -146,6 +144,4 @@ def with_scores(comparison: Comparison, challenger: ModelSummary, champion: Mode
 
 def training_fingerprint(train: pd.DataFrame, machine: Machine) -> str:
     """sha256 of the ids, inputs and labels of the training rows, independent of their order."""
-    inputs = [name for name in machine.input_names if name in train]
-    hashes = pd.util.hash_pandas_object(train[[READING_ID, *inputs, machine.label_name]], index=False)
-    return hashlib.sha256(np.sort(hashes.to_numpy()).tobytes()).hexdigest()
+    return fingerprint(content_hashes(train, machine))

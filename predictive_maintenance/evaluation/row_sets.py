@@ -23,13 +23,13 @@ def score_rows(rows: pd.DataFrame, probabilities: FloatArray, decisions: BoolArr
     )
 
 
-def out_of_fold_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> Scores:
-    """Scores of a candidate on the training rows.
+def out_of_fold_scores(trained: TrainedCandidate, train: pd.DataFrame, params: Params) -> Scores:
+    """Scores of a candidate on the training rows `train`.
 
     The model, calibration and threshold that judge a row were fitted without the row's fold.
     """
     out_of_fold = trained.out_of_fold
-    return score_rows(rows.train, out_of_fold.probabilities, out_of_fold.decisions, params)
+    return score_rows(train, out_of_fold.probabilities, out_of_fold.decisions, params)
 
 
 def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:

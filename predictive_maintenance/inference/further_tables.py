@@ -1,6 +1,6 @@
 """Events and attributes of machines that a file of readings is scored with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -44,7 +44,7 @@ def read_further_tables(sources: Sequence[Source], machine: Machine) -> FurtherT
     """Read tables of events and attributes. Raises SourceError that names the source, the table and the column."""
     ingested = ingest_tables(sources, machine)
     events = {name: table for name, table in ingested.items() if name in machine.event_tables}
-    cleaned, _ = clean_events(events, None, machine, max_quarantined_share=1.0)
+    cleaned = clean_events(events, None, machine).cleaned
     attributes = [
         valid_attributes(table, name, machine) for name, table in ingested.items() if name in machine.attribute_tables
     ]
@@ -55,7 +55,7 @@ def read_further_tables(sources: Sequence[Source], machine: Machine) -> FurtherT
     )
 
 
-def _warnings(machine: Machine, events: dict[str, CleanedEvents], attributes: Sequence[Attributes]) -> Iterator[str]:
+def _warnings(machine: Machine, events: Mapping[str, CleanedEvents], attributes: Sequence[Attributes]) -> Iterator[str]:
     for name in machine.event_tables:
         if name not in events:
             yield f"the table {name} is not given: every row is scored as one without {name}"

@@ -4,10 +4,11 @@ Attributes of machines become columns of the readings; tables of events stay tab
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -16,13 +17,15 @@ from ..config.uris import redact, scheme_of
 from ..errors import SourceError
 from ..machine.header_matching import Column, HeaderMatch, describe_missing, match_headers
 from ..machine.machine import Machine
-from ..machine.names import MACHINE_ID, READING_ID
+from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.sections import GroupColumn
 from ..strict_model import suggestion
+from ..validation.cell_validation import plain_array
 from ..validation.cleaning import unlabelled_hint
 from ..validation.parsing import parse
 from ..validation.quarantine import QUARANTINE_COLUMNS
-from ..validation.row_identity import content_ids
+from ..validation.row_identity import numbered, unnumbered_ids
+from ..validation.times import TimeFormats
 from . import locations
 from .attributes import join_attributes
 from .csv_reader import MalformedRow
@@ -37,12 +40,12 @@ def check_sources(sources: Sequence[Source], machine: Machine) -> None:
     missing_file = False
     if not any(scheme_of(source.uri) in locations.SEVERAL_TABLES for source in sources):
         try:
-            _check_needed_tables(machine, {source.table for source in sources})
+            check_needed_tables(machine, {source.table for source in sources})
         except SourceError as error:
             errors.append(error)
     for source in sources:
         try:
-            _check_table(source, machine)
+            check_table(source, machine)
             locations.check(source, machine)
         except SourceError as error:
             errors.append(error)
@@ -58,8 +61,8 @@ def check_sources(sources: Sequence[Source], machine: Machine) -> None:
 def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
     """Fetch and merge `sources` in order. Raises SourceError that names the source and the column."""
     parts = [part for index, source in enumerate(sources) for part in _ingest_source(source, index, machine)]
-    by_table = {table: [part for _, name, part in parts if name == table] for table in _tables(machine)}
-    _check_needed_tables(machine, {table for table, found in by_table.items() if found})
+    by_table = {table: [part for _, name, part in parts if name == table] for table in tables_of(machine)}
+    check_needed_tables(machine, {table for table, found in by_table.items() if found})
     readings = [(source, part) for source, table, part in parts if table == READINGS]
     merged = append([part for source, part in readings if source.merge == "append"], machine)
     for source, part in readings:
@@ -69,7 +72,7 @@ def ingest(sources: Sequence[Source], machine: Machine) -> Ingested:
         if by_table[table]:
             merged = join_attributes(merged, append(by_table[table], machine), table, machine)
     events = {table: append(by_table[table], machine) for table in machine.description.events if by_table[table]}
-    _check_columns(merged, machine)
+    check_columns(merged, machine)
     records = (*merged.records, *(record for part in events.values() for record in part.records))
     return replace(merged, events=events, records=records)
 
@@ -81,20 +84,21 @@ def ingest_tables(sources: Sequence[Source], machine: Machine) -> dict[str, Inge
     return {table: append([part for _, name, part in parts if name == table], machine) for table in found}
 
 
-def _tables(machine: Machine) -> tuple[str, ...]:
+def tables_of(machine: Machine) -> tuple[str, ...]:
+    """The tables that the description has: readings, those of attributes, and those of events."""
     return (READINGS, *machine.attribute_tables, *machine.description.events)
 
 
-def _check_table(source: Source, machine: Machine) -> None:
+def check_table(source: Source, machine: Machine) -> None:
     """Raise SourceError if the description has no such table."""
-    if source.table not in (known := _tables(machine)):
+    if source.table not in (known := tables_of(machine)):
         raise SourceError(
             f"{source}: the {machine.description.name} has no table {source.table!r}{suggestion(source.table, known)}; for a "
             f"file whose name has a colon write ./{source}"
         )
 
 
-def _check_needed_tables(machine: Machine, given: set[str]) -> None:
+def check_needed_tables(machine: Machine, given: set[str]) -> None:
     """Raise SourceError unless there is a source for each table that features, attributes or the label need."""
     failures = machine.description.label.failures
     attributes = [
@@ -110,7 +114,7 @@ def _check_needed_tables(machine: Machine, given: set[str]) -> None:
         )
 
 
-def _check_columns(merged: Ingested, machine: Machine) -> None:
+def check_columns(merged: Ingested, machine: Machine) -> None:
     """Raise SourceError if the readings lack a column that training needs."""
     label = (machine.label_name,) if machine.label_name in machine.columns else ()
     needed = (*machine.required_input_names, *_group_column(machine), *machine.place_names, *label)
@@ -137,7 +141,7 @@ def _group_column(machine: Machine) -> tuple[str, ...]:
 
 def _ingest_source(source: Source, index: int, machine: Machine) -> list[tuple[Source, str, Ingested]]:
     """The rows of a source by table: one, or several from a simulator or the store."""
-    _check_table(source, machine)
+    check_table(source, machine)
     parts: dict[str, list[Ingested]] = {}
     with locations.fetch(source, machine) as tables:
         for fetched in tables:
@@ -151,7 +155,8 @@ def _ingest_source(source: Source, index: int, machine: Machine) -> list[tuple[S
     return [(source, table, append(found, machine)) for table, found in parts.items()]
 
 
-def _columns_of(table: str, machine: Machine) -> Mapping[str, Column]:
+def columns_of(table: str, machine: Machine) -> Mapping[str, Column]:
+    """The columns of a table of the description."""
     if table in machine.description.events:
         return machine.event_columns(table)
     if table in machine.attribute_tables:
@@ -160,44 +165,106 @@ def _columns_of(table: str, machine: Machine) -> Mapping[str, Column]:
 
 
 def _read(fetched: locations.FetchedTable, source: Source, index: int, machine: Machine, kind: str) -> Ingested:
-    columns = _columns_of(kind, machine)
+    """All rows of a fetched table."""
+    (piece,) = read_pieces(fetched, source, index, machine, kind)
+    return numbered_rows(piece.rows) if piece.lacks_ids else piece.rows
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Successive rows of a fetched table. If it `lacks_ids`, they have ids made from their content, repeats not numbered."""
+
+    rows: Ingested
+    lacks_ids: bool
+
+
+def numbered_rows(rows: Ingested) -> Ingested:
+    """The rows of a file with an id for each repeat of a content."""
+    return replace(rows, frame=rows.frame.assign(**{READING_ID: numbered(rows.frame[READING_ID])}))
+
+
+def read_pieces(
+    fetched: locations.FetchedTable,
+    source: Source,
+    index: int,
+    machine: Machine,
+    kind: str,
+    piece_rows: int | None = None,
+) -> Iterator[Piece]:
+    """The rows of a fetched table of the table `kind`, about `piece_rows` at a time, by default all at once.
+
+    The record of a piece has the number of its rows. Raises SourceError that names the column, and if there are no rows.
+    """
+    columns = columns_of(kind, machine)
     malformed: list[MalformedRow] = []
-    decimal = "."
-    if isinstance(fetched.table, TableFile):
-        match = match_headers(columns, fetched.table.headers)
-        _check_recognised(fetched.name, match, kind, columns, machine)
-        wanted = [header for header, _, _ in match.columns.values()]
-        batches = list(fetched.table.batches(malformed, wanted))
-        table = pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in wanted})
-        decimal = fetched.table.dialect.decimal if fetched.table.dialect else "."
-    else:
-        table = fetched.table
-        match = match_headers(columns, table.column_names)
-        _check_recognised(fetched.name, match, kind, columns, machine)
-    if table.num_rows == 0 and not malformed:
-        raise SourceError(f"{fetched.name}: no rows")
+    file = fetched.table if isinstance(fetched.table, TableFile) else None
+    headers = fetched.table.headers if isinstance(fetched.table, TableFile) else fetched.table.column_names
+    match = match_headers(columns, headers)
+    _check_recognised(fetched.name, match, kind, columns, machine)
+    wanted = [header for header, _, _ in match.columns.values()]
     names = [name for name in columns if name in match.columns]
-    frame, faults = parse(table, match, names, machine, decimal)
-    rows = np.delete(np.arange(1, len(frame) + len(malformed) + 1), [bad.row - 1 for bad in malformed])
-    if READING_ID not in frame:
-        frame[READING_ID] = content_ids(frame, machine) if kind == READINGS else ""
-    frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [fetched.name])
-    frame["source_index"] = np.int16(index)
-    frame["row"] = rows
-    unused = tuple(header for header in match.ignored if header.strip())
+    decimal = file.dialect.decimal if file and file.dialect else "."
     record = SourceRecord(
         name=fetched.name,
         merge=source.merge,
-        rows=len(frame),
+        rows=0,
         sha256=fetched.sha256,
         bytes=fetched.bytes,
         dvc_md5=fetched.dvc_md5,
-        ignored_columns=unused,
+        ignored_columns=tuple(header for header in match.ignored if header.strip()),
         table=kind,
     )
-    return Ingested(
-        frame=frame, faults=faults, quarantined=_malformed_quarantine(fetched.name, malformed), records=(record,)
-    )
+    lacks_ids = READING_ID not in names and kind == READINGS
+    formats, known_malformed, rows = None, 0, 0
+    for raw, is_part in _cut(fetched.table, wanted, malformed, piece_rows):
+        if is_part and TIMESTAMP in names and formats is None:
+            formats = _time_formats(fetched.table, match.columns[TIMESTAMP][0])
+        if raw.num_rows == 0 and not malformed:
+            raise SourceError(f"{fetched.name}: no rows")
+        frame, faults = parse(raw, match, names, machine, decimal, formats)
+        if READING_ID not in frame:
+            frame[READING_ID] = unnumbered_ids(frame, machine) if kind == READINGS else ""
+        frame["source"] = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), [fetched.name])
+        frame["source_index"] = np.int16(index)
+        frame["row"] = _row_numbers(np.arange(rows, rows + len(frame)), malformed)
+        rows += len(frame)
+        quarantined = _malformed_quarantine(fetched.name, malformed[known_malformed:])
+        known_malformed = len(malformed)
+        records = (replace(record, rows=len(frame)),)
+        yield Piece(Ingested(frame=frame, faults=faults, quarantined=quarantined, records=records), lacks_ids)
+
+
+def _cut(
+    table: TableFile | pa.Table, wanted: Sequence[str], malformed: list[MalformedRow], piece_rows: int | None
+) -> Iterator[tuple[pa.Table, bool]]:
+    """The rows of a table in pieces, each with whether it is not the whole table. There is at least one piece."""
+    batches = table.batches(malformed, wanted) if isinstance(table, TableFile) else iter(table.to_batches(piece_rows))
+    found: list[pa.RecordBatch] = []
+    rows, is_part = 0, False
+    for batch in batches:
+        length = piece_rows or max(batch.num_rows, 1)
+        for start in range(0, batch.num_rows, length):
+            if piece_rows is not None and rows >= piece_rows:
+                is_part = True
+                yield pa.Table.from_batches(found), is_part
+                found, rows = [], 0
+            found.append(batch.slice(start, length))
+            rows += found[-1].num_rows
+    empty = pa.table({name: [] for name in wanted})
+    yield pa.Table.from_batches(found) if found else empty, is_part
+
+
+def _time_formats(table: TableFile | pa.Table, header: str) -> TimeFormats:
+    """The formats of a whole column of times, of which a piece may have others."""
+    batches = table.batches([], [header]) if isinstance(table, TableFile) else table.select([header]).to_batches()
+    columns = (pa.chunked_array([batch.column(header)]) for batch in batches)
+    return sum((TimeFormats.of(plain_array(column, header)) for column in columns), TimeFormats())
+
+
+def _row_numbers(places: npt.NDArray[np.int64], malformed: Sequence[MalformedRow]) -> npt.NDArray[np.int64]:
+    """The numbers in the file, from 1, of the well-formed rows at `places` among the well-formed ones, from 0."""
+    before = np.array([bad.row - 1 - place for place, bad in enumerate(malformed)], dtype=np.int64)
+    return places + 1 + np.searchsorted(before, places, side="right")
 
 
 def _check_recognised(

@@ -1,7 +1,7 @@
 """Join a source that adds columns to readings, by reading id."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,22 @@ _KEY = READING_ID
 _PLACE = ("source", "source_index", "row")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Readings with the columns of a join.
+
+    `unmatched` marks the rows of the join with an id that no reading has. `found` of `rows` readings are in the join.
+    `reading_id` and `joined_id` are examples of the ids on both sides, None if there are none.
+    """
+
+    ingested: Ingested
+    unmatched: pd.Series
+    rows: int
+    found: int
+    reading_id: str | None
+    joined_id: str | None
+
+
 def join(left: Ingested, right: Ingested, name: str) -> Ingested:
     """Add the columns of `right` to the rows of `left` with the same reading id. Errors call `right` `name`.
 
@@ -29,17 +45,25 @@ def join(left: Ingested, right: Ingested, name: str) -> Ingested:
     row of `right` without an id, or that differs from another one of the same id, is quarantined. Rows of `right` without
     a reading in `left` are counted in the record.
     """
+    joined = add_columns(left, right, name)
+    check_share(name, joined.found, joined.rows, joined.reading_id, joined.joined_id)
+    records = with_unmatched_rows(right.records, joined.unmatched.groupby(right.frame["source"].astype("str")).sum())
+    return replace(joined.ingested, records=left.records + records)
+
+
+def add_columns(left: Ingested, right: Ingested, name: str) -> Joined:
+    """Join as `join` does, for some of the readings, and without the checks that need all of them."""
     added = _added_columns(left, right, name)
     ids = right.frame[_KEY]
     distinct = right.frame.loc[ids.notna(), [_KEY, *added]].drop_duplicates()
     conflicting = distinct[_KEY][distinct[_KEY].duplicated()]
     usable = ids.notna() & ~ids.isin(conflicting)
     table = distinct[~distinct[_KEY].isin(conflicting)]
-    _check_share(left.frame[_KEY], ids, name)
     frame = left.frame.merge(table, on=_KEY, how="left", validate="many_to_one")
+    known = frame[_KEY].isin(ids.dropna())
     reasons = {
         "the join has conflicting rows for this reading": frame[_KEY].isin(conflicting),
-        "the join has no row for this reading": ~frame[_KEY].isin(ids.dropna()),
+        "the join has no row for this reading": ~known,
     }
     missing = [
         Faults(column, f"{MISSING}: {reason}", (positions := np.flatnonzero(affected)), [""] * len(positions))
@@ -47,8 +71,7 @@ def join(left: Ingested, right: Ingested, name: str) -> Ingested:
         for reason, affected in reasons.items()
         if affected.any()
     ]
-    unmatched = usable & ~ids.isin(frame[_KEY])
-    return Ingested(
+    ingested = Ingested(
         frame=frame,
         faults=pd.concat(
             [left.faults, _moved_faults(frame, right, usable, added), fault_table(missing)], ignore_index=True
@@ -56,8 +79,31 @@ def join(left: Ingested, right: Ingested, name: str) -> Ingested:
         quarantined=pd.concat(
             [left.quarantined, right.quarantined, _quarantine_lines(right, ids.isin(conflicting))], ignore_index=True
         ),
-        records=left.records + _with_unmatched_rows(right.records, right.frame["source"][unmatched]),
+        records=left.records,
     )
+    reading_id, joined_id = (next(iter(side.dropna()), None) for side in (frame[_KEY], ids))
+    return Joined(
+        ingested=ingested,
+        unmatched=usable & ~ids.isin(frame[_KEY]),
+        rows=len(frame),
+        found=int(known.sum()),
+        reading_id=reading_id,
+        joined_id=joined_id,
+    )
+
+
+def check_share(name: str, found: int, rows: int, reading_id: str | None, joined_id: str | None) -> None:
+    """Raise SourceError if the join `name` has too few of the readings, as with ids of another kind."""
+    if found < MIN_JOINED_SHARE * rows:
+        raise SourceError(
+            f"{name}: contains only {found} of {rows} reading ids (readings have ids such as {reading_id!r}, "
+            f"this source {joined_id!r})"
+        )
+
+
+def with_unmatched_rows(records: Sequence[SourceRecord], rows: Mapping[str, int]) -> tuple[SourceRecord, ...]:
+    """The records of a join with the number of rows, by source, that no reading has."""
+    return tuple(replace(record, unmatched_rows=int(rows.get(record.name, 0))) for record in records)
 
 
 def _added_columns(left: Ingested, right: Ingested, name: str) -> list[str]:
@@ -72,16 +118,6 @@ def _added_columns(left: Ingested, right: Ingested, name: str) -> list[str]:
     if not added:
         raise SourceError(f"{name}: nothing to join: no column is recognised except the reading id")
     return added
-
-
-def _check_share(ids: pd.Series, others: pd.Series, name: str) -> None:
-    others = others.dropna()
-    if (found := ids.isin(others)).mean() < MIN_JOINED_SHARE:
-        reading, joined = (next(iter(side.dropna()), None) for side in (ids, others))
-        raise SourceError(
-            f"{name}: contains only {int(found.sum())} of {len(ids)} reading ids (readings have ids such as {reading!r}, "
-            f"this source {joined!r})"
-        )
 
 
 def _moved_faults(frame: pd.DataFrame, right: Ingested, usable: pd.Series, added: Sequence[str]) -> pd.DataFrame:
@@ -102,8 +138,3 @@ def _quarantine_lines(right: Ingested, conflicting: pd.Series) -> pd.DataFrame:
     names = [column for column in right.frame if column not in _PLACE]
     lines = quarantine(right.frame, faults[faults["position"].isin(bad)], names)
     return lines[lines["column"] == _KEY].sort_values("row", kind="stable")
-
-
-def _with_unmatched_rows(records: Sequence[SourceRecord], unmatched: pd.Series) -> tuple[SourceRecord, ...]:
-    rows = unmatched.astype("str").value_counts()
-    return tuple(replace(record, unmatched_rows=int(rows.get(record.name, 0))) for record in records)

@@ -74,6 +74,79 @@ def _check(source: Source, machine: Machine) -> None:
             TableFile.open(path, str(path), written=machine.description.format)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A file of a source; or all of a database's rows or of a simulator's tables, for which `url` is None.
+
+    `place` is the source's place among those of the run. `name` contains no secret; `url` may. `fingerprint` differs if the
+    content differs; it is empty where the content is not known. `bytes` is the size of the file.
+    """
+
+    source: Source
+    place: int
+    name: str
+    url: str | None = None
+    fingerprint: str = ""
+    bytes: int = 0
+    copy: RemoteCopy | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def list_files(source: Source, place: int) -> list[SourceFile]:
+    """The files of `source`, in the order in which `fetch` fetches them. Raises SourceError if it names none."""
+    uri, resolved = source.uri, expand(source.uri)
+    with _redacted_errors(uri):
+        if source.copies:
+            return [
+                SourceFile(source=source, place=place, name=copy.path, url=copy.url, fingerprint=copy.md5, copy=copy)
+                for copy in source.copies
+            ]
+        if store_kind(resolved):
+            store = RemoteStore.connect(uri, resolved)
+            return [
+                SourceFile(source=source, place=place, name=name, url=url, fingerprint=fingerprint, bytes=size)
+                for name, url, fingerprint, size in store.listed(uri, resolved)
+            ]
+        if scheme_of(resolved):
+            return [SourceFile(source=source, place=place, name=redact(uri))]
+        return [_local_file(path, source, place) for path in local_paths(resolved)]
+
+
+def _local_file(path: Path, source: Source, place: int) -> SourceFile:
+    status = path.stat()
+    return SourceFile(
+        source=source,
+        place=place,
+        name=redact_text(str(path), source.uri),
+        url=str(path.absolute()),
+        fingerprint=f"{status.st_size} bytes, {status.st_mtime_ns}",
+        bytes=status.st_size,
+    )
+
+
+@contextmanager
+def fetch_file(file: SourceFile, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
+    """Fetch one file, or all tables of a simulator. A download is deleted at the end of the block."""
+    if file.url is None:
+        with fetch(file.source, machine) as tables:
+            yield tables
+        return
+    with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder, _redacted_errors(file.source.uri):
+        yield _fetch_one(file, file.url, Path(folder, "download"), machine.description.format)
+
+
+def _fetch_one(file: SourceFile, url: str, target: Path, written: TableFormat | None) -> Iterator[FetchedTable]:
+    if file.copy:
+        yield from _fetch_copies((file.copy,), target, written)
+    elif store_kind(url):
+        RemoteStore.connect(file.source.uri, url).get(file.source.uri, url, target)
+        yield _fetched_file(target, file.name, written)
+    else:
+        yield _fetched_file(Path(url), file.name, written, dvc_md5(Path(url)))
+
+
 @contextmanager
 def fetch(source: Source, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
     """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block.

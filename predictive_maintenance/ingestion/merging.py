@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -52,17 +53,87 @@ class Ingested(ParsedRows):
     events: Mapping[str, "Ingested"] = field(default_factory=dict)
 
 
-def append(parts: Sequence[Ingested], machine: Machine) -> Ingested:
-    """Append the rows of all parts. Raises SourceError if one lacks a column that another has.
+@dataclass(frozen=True, kw_only=True)
+class TableShape:
+    """What is known of the rows of one file before they are merged with those of others.
 
-    A failure mode that only some of the parts record is dropped, because results by failure mode need all rows.
+    `columns` are the canonical columns, `valued` those of them with any value.
     """
+
+    name: str
+    rows: int
+    columns: tuple[str, ...]
+    valued: frozenset[str]
+    ignored_columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, part: Ingested) -> Self:
+        record = part.records[0]
+        valued = frozenset(part.frame.columns[part.frame.notna().any()])
+        columns = tuple(part.frame.columns)
+        return cls(
+            name=record.name,
+            rows=len(part.frame),
+            columns=columns,
+            valued=valued,
+            ignored_columns=record.ignored_columns,
+        )
+
+    def __add__(self, other: "TableShape") -> "TableShape":
+        """The shape of the rows of both, which are of one file."""
+        return replace(self, rows=self.rows + other.rows, valued=self.valued | other.valued)
+
+    def records(self, mode: str) -> bool:
+        """Whether the failure mode is recorded: there is a value or, if all rows are malformed, a column."""
+        return mode in self.columns and (not self.rows or mode in self.valued)
+
+
+@dataclass(frozen=True)
+class CommonColumns:
+    """How the rows of files get the same columns: missing values for `optional` sensors, and failure modes that are `dropped`."""
+
+    optional: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    def of(self, part: Ingested) -> Ingested:
+        """The rows with these columns."""
+        missing = {name: np.nan for name in self.optional if name not in part.frame}
+        frame = part.frame.assign(**missing).drop(columns=list(self.dropped), errors="ignore")
+        faults = part.faults[~part.faults["column"].isin(self.dropped)].reset_index(drop=True)
+        return replace(part, frame=frame, faults=faults)
+
+
+def common_columns(shapes: Sequence[TableShape], machine: Machine) -> CommonColumns:
+    """How the rows of these files get the same columns. Raises SourceError if one lacks a column that another has.
+
+    A failure mode that only some of the files record is dropped, because results by failure mode need all rows.
+    """
+    if len(shapes) == 1:
+        return CommonColumns()
+    optional = [name for name in machine.optional_sensor_names if any(name in shape.columns for shape in shapes)]
+    ignored = {*optional, *machine.mode_names}
+    owners = {name: shape for shape in reversed(shapes) for name in shape.columns if name not in ignored}
+    for shape in shapes:
+        if absent := [name for name in owners if name not in shape.columns]:
+            owner = owners[absent[0]]
+            names = [name for name in absent if name in owner.columns]
+            raise SourceError(
+                f"{shape.name}: {machine.describe_missing(names, shape.ignored_columns)}, which {owner.name} has"
+            )
+    dropped = [name for name in machine.mode_names if any(not shape.records(name) for shape in shapes)]
+    return CommonColumns(tuple(optional), tuple(dropped))
+
+
+def append(parts: Sequence[Ingested], machine: Machine) -> Ingested:
+    """Append the rows of all parts. Raises SourceError as `common_columns` does."""
     if len(parts) == 1:
         return parts[0]
-    parts = _with_optional_sensors(parts, machine)
-    _check_same_columns(parts, machine)
-    partial = [name for name in machine.mode_names if any(not _records(part, name) for part in parts)]
-    parts = [_without(part, partial) for part in parts]
+    common = common_columns([TableShape.of(part) for part in parts], machine)
+    return concatenated([common.of(part) for part in parts])
+
+
+def concatenated(parts: Sequence[Ingested]) -> Ingested:
+    """The rows of all parts, which have the same columns, in their order."""
     offsets = np.cumsum([0, *(len(part.frame) for part in parts)])
     faults = [
         part.faults.assign(position=part.faults["position"] + offset)
@@ -76,41 +147,4 @@ def append(parts: Sequence[Ingested], machine: Machine) -> Ingested:
         faults=pd.concat(faults, ignore_index=True),
         quarantined=pd.concat([part.quarantined for part in parts], ignore_index=True),
         records=tuple(record for part in parts for record in part.records),
-    )
-
-
-def _with_optional_sensors(parts: Sequence[Ingested], machine: Machine) -> list[Ingested]:
-    """The parts, each with a missing value for the optional sensors that only other parts have."""
-    present = [name for name in machine.optional_sensor_names if any(name in part.frame for part in parts)]
-    return [
-        replace(part, frame=part.frame.assign(**{name: np.nan for name in present if name not in part.frame}))
-        for part in parts
-    ]
-
-
-def _check_same_columns(parts: Sequence[Ingested], machine: Machine) -> None:
-    """Every column must be in all of the parts or in none, except failure modes."""
-    owners = {name: part for part in reversed(parts) for name in part.frame if name not in machine.mode_names}
-    for part in parts:
-        if absent := [name for name in owners if name not in part.frame]:
-            owner = owners[absent[0]]
-            names = [name for name in absent if name in owner.frame]
-            raise SourceError(
-                f"{part.records[0].name}: {machine.describe_missing(names, part.records[0].ignored_columns)}, "
-                f"which {owner.records[0].name} has"
-            )
-
-
-def _records(part: Ingested, mode: str) -> bool:
-    """Whether `part` records `mode`: it has a value for it or, if all rows are malformed, a column."""
-    return mode in part.frame and (part.frame.empty or not part.frame[mode].isna().all())
-
-
-def _without(part: Ingested, names: Sequence[str]) -> Ingested:
-    faults = part.faults[~part.faults["column"].isin(names)].reset_index(drop=True)
-    return Ingested(
-        frame=part.frame.drop(columns=list(names), errors="ignore"),
-        faults=faults,
-        quarantined=part.quarantined,
-        records=part.records,
     )

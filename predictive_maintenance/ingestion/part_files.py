@@ -1,8 +1,9 @@
 """The files that a data set consists of, and the folder that results are written to: local, or in remote storage."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -49,8 +50,16 @@ class OutputFolder(Protocol):
         """Whether there is such a file. Raises SourceError."""
         ...
 
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """A file on this machine: itself, or a download that is deleted at the end of the block. Raises SourceError."""
+        ...
+
     def put(self, name: str, file: Path) -> None:
         """Move a local file there. Raises SourceError."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete the folder `name` in it, if there is one. Raises SourceError."""
         ...
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
@@ -135,6 +144,10 @@ class _LocalFolder:
     def exists(self, name: str) -> bool:
         return (self.folder / name).is_file()
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        yield self.folder / name
+
     def put(self, name: str, file: Path) -> None:
         target = self.folder / name
         try:
@@ -142,6 +155,10 @@ class _LocalFolder:
             file.replace(target)
         except OSError as error:
             raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from None
+
+    def delete(self, name: str) -> None:
+        # Another process may delete the same files.
+        shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         """In the folder itself, since a file can be moved at once only within one file system."""
@@ -169,8 +186,18 @@ class _RemoteFolder:
     def exists(self, name: str) -> bool:
         return self._store.exists(f"{self.uri}/{name}", f"{self.url}/{name}")
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        with self.workspace() as folder:
+            target = Path(folder, PurePosixPath(name).name)
+            self._store.get(f"{self.uri}/{name}", f"{self.url}/{name}", target)
+            yield target
+
     def put(self, name: str, file: Path) -> None:
         self._store.put(f"{self.uri}/{name}", f"{self.url}/{name}", file)
+
+    def delete(self, name: str) -> None:
+        self._store.delete(f"{self.uri}/{name}", f"{self.url}/{name}")
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="pdm-part-")

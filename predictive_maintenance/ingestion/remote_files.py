@@ -4,6 +4,7 @@ import asyncio
 import glob
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -61,10 +62,18 @@ class RemoteStore:
 
     def named_files(self, uri: str, url: str) -> Iterator[tuple[str, str]]:
         """The URL of each file of `url`, with a text that differs if its content differs."""
+        for _, full, fingerprint, _ in self.listed(uri, url):
+            yield full, fingerprint
+
+    def listed(self, uri: str, url: str) -> Iterator[tuple[str, str, str, int]]:
+        """Of each file of `url`: its name, as `download` yields it, its URL, its fingerprint, and its bytes, 0 if not known."""
         path = self._path(uri, url)
-        found = self._matches(uri, path) if self._is_pattern(uri, path) else {path: self._check_file(uri, path)}
-        for name, entry in found.items():
-            yield self.files.unstrip_protocol(name), _fingerprint(entry)
+        is_pattern = self._is_pattern(uri, path)
+        found = self._matches(uri, path) if is_pattern else {path: self._check_file(uri, path)}
+        for key, entry in found.items():
+            full = self.files.unstrip_protocol(key)
+            name = redact_text(full, uri) if is_pattern else redact(uri)
+            yield name, full, _fingerprint(entry), int(entry.get("size") or 0)
 
     def get(self, uri: str, url: str, target: Path) -> None:
         """Download the file `url`, in which nothing is a wildcard, to `target`."""
@@ -74,6 +83,10 @@ class RemoteStore:
         """Upload the file `source` to `url`."""
         self._run(uri, download_seconds(), self.files._put_file, str(source), self._path(uri, url))
 
+    def delete(self, uri: str, url: str) -> None:
+        """Delete all files below the folder `url`, if there are any."""
+        self._run(uri, download_seconds(), self._delete, self._path(uri, url))
+
     def exists(self, uri: str, url: str) -> bool:
         """Whether `url` is a file."""
         return bool(self._run(uri, CHECK_SECONDS, self._is_file, self._path(uri, url)))
@@ -81,6 +94,10 @@ class RemoteStore:
     def read(self, uri: str, url: str) -> bytes | None:
         """The content of the file `url`; None if there is none."""
         return cast(bytes | None, self._run(uri, CHECK_SECONDS, self._content, self._path(uri, url)))
+
+    async def _delete(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            await self.files._rm(path, recursive=True)
 
     async def _content(self, path: str) -> bytes | None:
         try:

@@ -10,12 +10,13 @@ from ..config.params import Params
 from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
-from ..ingestion.merging import Ingested, SourceRecord
+from ..ingestion.merging import SourceRecord
+from ..partitions.cleaned_parts import CleanedParts
+from ..partitions.ingested_parts import IngestedParts
+from ..partitions.split_parts import SplitParts
 from ..tracking.entities import FLOW_RUN_TAG, ModelVersion
 from ..tracking.promotion import Outcome
 from ..training.candidate import TrainedCandidate
-from ..training.splits import SplitRows
-from ..validation.cleaning import Cleaned
 
 FLOW_NAME = "TrainFlow"
 
@@ -29,9 +30,9 @@ class FinishedRun(Protocol):
     finished_at: datetime
     params: Params
     records: Sequence[SourceRecord]
-    ingested: Ingested
-    cleaned: Cleaned
-    rows: SplitRows
+    ingested: IngestedParts
+    cleaned: CleanedParts
+    rows: SplitParts
     candidate_scores: Mapping[str, Scores]
     trained: TrainedCandidate
     evaluation: Evaluation

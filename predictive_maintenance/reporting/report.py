@@ -163,7 +163,7 @@ def _data(run: FinishedRun) -> Iterator[str]:
     cleaned = run.cleaned
     yield "### Data"
     yield (
-        f"{len(cleaned.frame):,} of {cleaned.ingested_rows:,} rows are clean. {cleaned.quarantined_rows:,} rows "
+        f"{cleaned.rows:,} of {cleaned.ingested_rows:,} rows are clean. {cleaned.quarantined_rows:,} rows "
         f"({cleaned.quarantined_share:.2%}) are in quarantine, {cleaned.collapsed_duplicates:,} exact duplicates were removed."
     )
     sources = [
@@ -171,8 +171,8 @@ def _data(run: FinishedRun) -> Iterator[str]:
         for record in run.records
     ]
     yield table(["Source", "Merge", "Rows", "sha256", "DVC md5"], sources)
-    if not cleaned.quarantine.empty:
-        reasons = cleaned.reasons().astype(str).head(_MAX_REASONS).to_numpy().tolist()
+    if len(reasons := cleaned.reasons()):
+        reasons = reasons.astype(str).head(_MAX_REASONS).to_numpy().tolist()
         yield table(["Column", "Reason for quarantine", "Cells"], [[code(cell) for cell in row] for row in reasons])
 
 

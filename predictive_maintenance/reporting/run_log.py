@@ -7,21 +7,23 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from ..config.params import Params
 from ..config.uris import redact
-from ..evaluation.comparison import training_fingerprint
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
 from ..ingestion.merging import SourceRecord
 from ..machine.machine_json import to_json
+from ..partitions.cleaned_parts import CleanedParts
+from ..partitions.split_parts import SplitParts
 from ..scorer.version_files import MACHINE_FILE
 from ..tracking.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
 from ..tracking.lineage import package_versions, sources_file, sources_tag
 from ..tracking.runs import FlowRun
 from ..training.candidate import FittedCandidate
 from ..training.estimators import save_estimator
-from ..training.splits import SplitRows
-from ..validation.cleaning import Cleaned
+from ..validation.quarantine import QUARANTINE_COLUMNS
 from .event_tables import event_metrics
 from .spreadsheet import spreadsheet_csv
 
@@ -29,7 +31,7 @@ _MAX_VERDICT_CHARACTERS = 1000
 
 
 def log_data(
-    run: FlowRun, records: tuple[SourceRecord, ...], cleaned: Cleaned, rows: SplitRows, params: Params
+    run: FlowRun, records: tuple[SourceRecord, ...], cleaned: CleanedParts, rows: SplitParts, params: Params
 ) -> None:
     """Log the parameters, the data sets and their lineage, and the quarantine."""
     machine = params.machine
@@ -41,20 +43,22 @@ def log_data(
             "ingested_rows": cleaned.ingested_rows,
             "quarantined_rows": cleaned.quarantined_rows,
             "collapsed_duplicates": cleaned.collapsed_duplicates,
-            "training_rows": len(rows.train),
-            "held_out_rows": len(rows.test),
+            "training_rows": rows.train_rows,
+            "held_out_rows": rows.test_rows,
         },
-        tags={SOURCES_TAG: sources_tag(records), FINGERPRINT_TAG: training_fingerprint(rows.train, machine)},
+        tags={SOURCES_TAG: sources_tag(records), FINGERPRINT_TAG: rows.training_fingerprint},
     )
     names = ", ".join(record.name for record in records)
-    run.log_data(rows.train, "training", names, training_fingerprint(rows.train, machine))
-    run.log_data(rows.test, "evaluation", names, training_fingerprint(rows.test, machine))
+    run.log_data(rows.columns, rows.train_rows, "training", names, rows.training_fingerprint)
+    run.log_data(rows.columns, rows.test_rows, "evaluation", names, rows.test_fingerprint)
     with _artifacts(run, "lineage") as folder:
         (folder / "sources.json").write_text(sources_file(records))
         (folder / MACHINE_FILE).write_text(to_json(machine))
         (folder / "packages.txt").write_text(package_versions())
-    with _artifacts(run, "data") as folder:
-        (folder / "quarantine.csv").write_bytes(spreadsheet_csv(cleaned.quarantine))
+    with _artifacts(run, "data") as folder, (folder / "quarantine.csv").open("wb") as file:
+        file.write(spreadsheet_csv(pd.DataFrame(columns=list(QUARANTINE_COLUMNS))))
+        for lines in cleaned.quarantine_parts():
+            file.write(spreadsheet_csv(lines, header=False))
 
 
 def log_candidate(run: FlowRun, trained: FittedCandidate, out_of_fold: Scores) -> None:

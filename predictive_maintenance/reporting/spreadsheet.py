@@ -13,7 +13,7 @@ _FORMULA_START = re.compile(rf"(?:^\s*|[,;\t\r\n|])(?=[{_FORMULA}])|^(?=[\t\r\n]
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
 
 
-def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
+def spreadsheet_csv(frame: pd.DataFrame, header: bool = True) -> bytes:
     """`frame` as CSV in UTF-8, without its index. An apostrophe makes a text that starts like a formula a plain text."""
     escaped = frame.copy(deep=False)
     for position, dtype in enumerate(frame.dtypes):
@@ -21,7 +21,7 @@ def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
             escaped.isetitem(position, frame.iloc[:, position].astype(object).map(_escape, na_action="ignore"))
     escaped.columns = pd.Index([_escape(name) for name in frame.columns])
     # RFC 4180's line end. With "\\n", pandas would not quote a cell with a carriage return, which then starts a new row.
-    return escaped.to_csv(index=False, lineterminator="\r\n").encode()
+    return escaped.to_csv(index=False, header=header, lineterminator="\r\n").encode()
 
 
 def _escape(cell: object) -> object:

@@ -3,23 +3,18 @@
 A run has the status RUNNING while a step works on it, then FINISHED or FAILED. A FAILED run can be continued.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ..errors import RegistryError
 from .connection import Connection
 from .entities import FLOW_RUN_TAG, LAUNCHER_TAG
 from .launcher import LAUNCHER_VARIABLE
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CANDIDATE_TAG, INCIDENT_TAG = "candidate", "incident"
 _MAX_PARAM_CHARACTERS = 500
@@ -89,8 +84,8 @@ class FlowRun:
         with self.connection.errors("logging artifacts"):
             self.connection.client.log_artifacts(self.run_id, str(folder), path)
 
-    def log_data(self, frame: pd.DataFrame, name: str, source: str, fingerprint: str) -> None:
-        """Log the columns and the size of a data set, not its rows.
+    def log_data(self, columns: Mapping[str, str], rows: int, name: str, source: str, fingerprint: str) -> None:
+        """Log the types of the columns and the number of rows of a data set, not its rows.
 
         MLflow servers before 2.4 do not support this; the lineage is in tags and artifacts too.
         """
@@ -98,10 +93,10 @@ class FlowRun:
         from mlflow.exceptions import MlflowException
 
         # Not mlflow.data.from_pandas: it does not support the simulator or a database as the source.
-        columns = [{"name": str(column), "type": str(kind)} for column, kind in frame.dtypes.items()]
-        profile = json.dumps({"num_rows": len(frame), "num_elements": int(frame.size)})
+        schema = [{"name": column, "type": kind} for column, kind in columns.items()]
+        profile = json.dumps({"num_rows": rows, "num_elements": rows * len(columns)})
         dataset = Dataset(
-            name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(columns), profile
+            name, fingerprint[:8], "local", json.dumps({"uri": source[:1000]}), json.dumps(schema), profile
         )
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
         # Two runs on the same rows create the same data set, and concurrent inserts of it fail in a database.

@@ -36,12 +36,14 @@ class Labels:
     """(n,) FAILS or DOES_NOT_FAIL for each clean reading, or why it has no label: CENSORED, AFTER_FAILURE.
 
     `modes` has, by name, the failure modes that are computed: (n,) 1 for a reading that fails in this mode. `next_failure` (n,)
-    has the time of the machine's next failure in a table, NaT or NaN without one.
+    has the time of the machine's next failure in a table, NaT or NaN without one. `failures` is the number of failures in the
+    table, of machines with readings.
     """
 
     values: npt.NDArray[np.int8]
     modes: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
     next_failure: npt.NDArray[Any] | None = None
+    failures: int = 0
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
         """The further columns of the labelled rows."""
@@ -57,6 +59,11 @@ class Labels:
     def failed(self) -> npt.NDArray[np.bool_]:
         """(n,) whether each reading is labelled as a failure."""
         return self.values == FAILS
+
+    @property
+    def any_healthy(self) -> bool:
+        """Whether any reading is known to be healthy."""
+        return bool((self.values == DOES_NOT_FAIL).any())
 
     def reasons(self) -> dict[str, int]:
         """The number of readings without a label, by reason."""
@@ -78,11 +85,29 @@ class LabelledRows:
 
 def label(frame: pd.DataFrame, machine: Machine, events: Events = NO_EVENTS) -> Labels:
     """Label clean readings. Raises DataError if no reading is known to be healthy for the length of the horizon."""
+    labels = label_part(frame, machine, events)
+    check_labels(labels.failures, labels.any_healthy, machine)
+    return labels
+
+
+def label_part(frame: pd.DataFrame, machine: Machine, events: Events = NO_EVENTS) -> Labels:
+    """Label all clean readings of some machines, without a check of the labels."""
     if failures := machine.description.label.failures:
         return _from_failures(frame, events, machine, failures)
     if machine.horizon:
         return Labels(_run_to_failure(frame, machine, machine.horizon))
     return Labels(frame[machine.label_name].to_numpy())
+
+
+def check_labels(failures: int, any_healthy: bool, machine: Machine) -> None:
+    """Raise DataError if nothing can be learned from computed labels: there is no failure, or no healthy reading."""
+    described = machine.description.label
+    if described.failures and not failures:
+        raise DataError(
+            f"the table {described.failures.table} has no failure of a machine with readings: nothing can be learned"
+        )
+    if machine.horizon and not any_healthy:
+        raise DataError(_too_long(machine.horizon, "failures" if described.failures else "run_to_failure"))
 
 
 def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events: Events = NO_EVENTS) -> LabelledRows:
@@ -109,14 +134,10 @@ def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events:
 def _from_failures(frame: pd.DataFrame, events: Events, machine: Machine, failures: Failures) -> Labels:
     order = in_time_order(machine, frame)
     found = ordered_events(machine, events, failures.table, order.machines)
-    if not len(found.times):
-        raise DataError(f"the table {failures.table} has no failure of a machine with readings: nothing can be learned")
     assert machine.horizon is not None
     ordered, following = horizon_labels(
         order.times, order.bounds, found.times, found.bounds, machine.horizon.length, machine.ignored_after_failure
     )
-    if not (ordered == DOES_NOT_FAIL).any():
-        raise DataError(_too_long(machine.horizon, "failures"))
     values = np.empty(len(frame), dtype=np.int8)
     values[order.positions] = ordered
     types = machine.description.events[failures.table].types
@@ -125,20 +146,18 @@ def _from_failures(frame: pd.DataFrame, events: Events, machine: Machine, failur
     times = found.times[following[ahead]]
     next_failure[order.positions[ahead]] = times if machine.time_is_counter else times.astype("datetime64[us]")
     modes = {}
+    kinds = np.append(found.types, -1)[following]  # -1 where no failure follows
     for name, kind in machine.description.label.mode_types().items():
-        of_mode = (ordered == FAILS) & (found.types[following] == types.index(kind))
+        of_mode = (ordered == FAILS) & (kinds == types.index(kind))
         modes[name] = np.empty(len(frame), dtype=np.int8)
         modes[name][order.positions] = of_mode
-    return Labels(values, modes, next_failure)
+    return Labels(values, modes, next_failure, len(found.times))
 
 
 def _run_to_failure(frame: pd.DataFrame, machine: Machine, horizon: Span) -> npt.NDArray[np.int8]:
     order = in_time_order(machine, frame)
-    times, bounds = order.times, order.bounds
-    if not (times[bounds[1:] - 1] - times[bounds[:-1]] > horizon.length).any():
-        raise DataError(_too_long(horizon, "run_to_failure"))
     labels = np.empty(len(frame), dtype=np.int8)
-    labels[order.positions] = run_to_failure_labels(times, bounds, horizon.length)
+    labels[order.positions] = run_to_failure_labels(order.times, order.bounds, horizon.length)
     return labels
 
 

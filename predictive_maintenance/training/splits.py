@@ -62,6 +62,49 @@ def split(
     Raises DataError if a side or a fold has too few failures or too few healthy rows.
     """
     rows = with_groups(frame, machine)
+    sides = choose_sides(rows, machine, settings, seed, sample_positions(rows, settings))
+    return SplitRows(
+        question=sides.question,
+        train=rows[sides.trained].reset_index(drop=True),
+        fold=sides.fold,
+        test=rows[sides.held_out].reset_index(drop=True),
+        notes=sides.notes,
+        history=history_of([rows[sides.rest], *([] if unlabelled is None else [unlabelled])], machine),
+        events=dict(events),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Which of n rows are `trained` on and which are `held_out`, (n,) each. `fold` has the number of each trained row's fold.
+
+    `question` and `notes` are those of SplitRows.
+    """
+
+    trained: npt.NDArray[np.bool_]
+    held_out: npt.NDArray[np.bool_]
+    fold: npt.NDArray[np.int8]
+    notes: tuple[str, ...]
+    question: str
+
+    @property
+    def rest(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each row is on neither side."""
+        return ~self.trained & ~self.held_out
+
+
+def choose_sides(
+    rows: pd.DataFrame,
+    machine: Machine,
+    settings: SplitSettings,
+    seed: int,
+    positions: npt.NDArray[np.float64] | None = None,
+) -> Sides:
+    """Hold out some groups of rows, or the latest rows, and assign folds to the others.
+
+    `rows` have the columns group, label and, if there is one, time. Those of a group are neighbours, in the order of times;
+    the order of the groups has no effect. `positions` (n,) are those of `sample_positions`. Raises DataError as `split` does.
+    """
     _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
     question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"
     if time_split.is_by_time(machine, settings):
@@ -70,57 +113,67 @@ def split(
     else:
         held_out, fold, notes = is_held_out(rows["group"], settings.test_share, settings.salt), None, ()
         trained = ~held_out
-    sample, sampled = _sample(rows[trained], settings)
+    sample, sampled = _sample(int(trained.sum()), None if positions is None else positions[trained], settings)
     trained[trained] = sample
     train, test = (rows[chosen].reset_index(drop=True) for chosen in (trained, held_out))
     _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
     fold = assign_folds(train, machine, settings.folds, seed) if fold is None else fold[sample]
     check_folds(train, fold, machine, settings.folds)
-    return SplitRows(
-        question=question,
-        train=train,
+    return Sides(
+        trained=trained,
+        held_out=held_out,
         fold=fold,
-        test=test,
         notes=(*notes, *_notes(rows, machine), *sampled),
-        history=_history([rows[~trained & ~held_out], *([] if unlabelled is None else [unlabelled])], machine),
-        events=dict(events),
+        question=question,
     )
 
 
-def _history(parts: Sequence[pd.DataFrame], machine: Machine) -> pd.DataFrame:
-    """The rows of all parts without their features, which take many times the space and are not needed."""
+def history_of(parts: Sequence[pd.DataFrame], machine: Machine) -> pd.DataFrame:
+    """SplitRows.history: the rows of all parts without their features, which take many times the space and are not needed."""
     names = [name for name in parts[0] if name in machine.columns or name == NEXT_FAILURE]
     filled = [part for part in parts if len(part)] or [parts[0]]
     return pd.concat([part[names] for part in filled], ignore_index=True)
 
 
-def _sample(train: pd.DataFrame, settings: SplitSettings) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+def sample_positions(rows: pd.DataFrame, settings: SplitSettings) -> npt.NDArray[np.float64] | None:
+    """(n,) stable positions in [0, 1), by which rows are sampled for `settings.max_train_rows`; None without a sample."""
+    if settings.max_train_rows is None:
+        return None
+    return np.array([hash_position(f"{settings.salt}|{name}") for name in rows[READING_ID]], dtype=np.float64)
+
+
+def _sample(
+    rows: int, positions: npt.NDArray[np.float64] | None, settings: SplitSettings
+) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """(n,) whether each training row is used: about `settings.max_train_rows` by a stable hash of their ids; and a note on it.
 
     Frequent readings of a machine resemble each other, so a model needs only some of them. All of them are history.
     """
     most = settings.max_train_rows
-    if most is None or len(train) <= most:
-        return np.ones(len(train), dtype=bool), ()
-    positions = np.array([hash_position(f"{settings.salt}|{name}") for name in train[READING_ID]])
-    used = positions < most / len(train)
-    text = (
-        f"{int(used.sum()):,} of {len(train):,} training rows are used, a sample by split.max_train_rows in params.yaml"
-    )
+    if positions is None or most is None or rows <= most:
+        return np.ones(rows, dtype=bool), ()
+    used = positions < most / rows
+    text = f"{int(used.sum()):,} of {rows:,} training rows are used, a sample by split.max_train_rows in params.yaml"
     return used, (text,)
 
 
-def with_groups(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+def with_groups(frame: pd.DataFrame, machine: Machine, numeric: Mapping[int, bool] | None = None) -> pd.DataFrame:
     """Sort `frame` in time order and add `position` (0, 1, ...) and `group`, a text for each row.
 
     A group is what the description says: a row, a machine, the rows with one value of a column, or the rows of a machine
-    until a sensor falls ("machine|first reading id"). Its text does not change when later readings are added.
+    until a sensor falls ("machine|first reading id"). Its text does not change when later readings are added. `numeric` is, if
+    `frame` are some of the rows, whether all ids of each source are numbers.
     """
-    rows = _in_time_order(frame)
+    rows = _in_time_order(frame, numeric)
     rows["group"] = _groups(rows, machine).astype("category")
     rows["position"] = np.arange(len(rows))
     return rows
+
+
+def numeric_ids(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """(n,) the reading ids as numbers, NaN for an id that is none."""
+    return pd.to_numeric(frame[READING_ID], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def _groups(rows: pd.DataFrame, machine: Machine) -> pd.Series:
@@ -133,7 +186,7 @@ def _groups(rows: pd.DataFrame, machine: Machine) -> pd.Series:
         return rows[group.column].astype("str")
     owner = rows[MACHINE_ID] if MACHINE_ID in rows else pd.Series("", index=rows.index)
     begins = (rows[group.falls].diff() < 0) | (owner != owner.shift())
-    begins.iloc[0] = True
+    begins.iloc[:1] = True
     first = rows[READING_ID].where(begins).ffill()
     return owner.astype("str") + "|" + first.astype("str")
 
@@ -191,7 +244,7 @@ def forward_split(rows: pd.DataFrame, share: float) -> npt.NDArray[np.bool_]:
     return (age.groupby(rows["group"], observed=True).transform("min") > 1 - share).to_numpy()
 
 
-def _in_time_order(frame: pd.DataFrame) -> pd.DataFrame:
+def _in_time_order(frame: pd.DataFrame, numeric: Mapping[int, bool] | None) -> pd.DataFrame:
     """Sort by machine, then by timestamp or counter.
 
     Without them: by source, then by reading id where all ids of a source are numbers, then by row.
@@ -204,11 +257,16 @@ def _in_time_order(frame: pd.DataFrame) -> pd.DataFrame:
         keys["time"] = frame[time]
         order += ["time"]
     else:
-        numbers = pd.to_numeric(frame[READING_ID], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        numeric = pd.Series(~np.isnan(numbers)).groupby(keys["source"].to_numpy()).transform("all").to_numpy()
-        keys["number"] = np.where(numeric, numbers, 0.0)
+        numbers, sources = numeric_ids(frame), keys["source"].to_numpy()
+        known = all_numeric(numbers, sources) if numeric is None else numeric
+        keys["number"] = np.where(np.array([known[source] for source in sources], dtype=bool), numbers, 0.0)
         order += ["source", "number"]
     return frame.iloc[keys.sort_values([*order, "place"], kind="stable").index].reset_index(drop=True)
+
+
+def all_numeric(numbers: npt.NDArray[np.float64], sources: npt.NDArray[np.integer]) -> dict[int, bool]:
+    """Whether all ids of each source are numbers: `numbers` (n,) of `numeric_ids`, and the places of their `sources` (n,)."""
+    return {int(source): not np.isnan(numbers[sources == source]).any() for source in np.unique(sources)}
 
 
 def _check_side(name: str, rows: pd.DataFrame, machine: Machine, needed: int) -> None:

@@ -12,11 +12,12 @@ from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, TIMESTAMP
 from .parsing import ParsedRows, fault_table
-from .quarantine import quarantine
+from .quarantine import BadRows, quarantine, reasons_of
 from .value_validation import Faults
 
 IN_THE_FUTURE = "in the future"
 _CLOCK_TOLERANCE = timedelta(days=1)
+_SHOWN_REASONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +33,63 @@ class CleanedEvents:
     collapsed_duplicates: int
     without_readings: int
 
+    @property
+    def counts(self) -> "EventCounts":
+        """The numbers of rows."""
+        return EventCounts(
+            rows=len(self.frame),
+            ingested_rows=self.ingested_rows,
+            quarantined_rows=self.quarantined_rows,
+            collapsed_duplicates=self.collapsed_duplicates,
+            without_readings=self.without_readings,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventCounts:
+    """The counts of CleanedEvents; `rows` are the good events. Those of the parts of a table add up to those of the table."""
+
+    rows: int = 0
+    ingested_rows: int = 0
+    quarantined_rows: int = 0
+    collapsed_duplicates: int = 0
+    without_readings: int = 0
+
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        return EventCounts(
+            rows=self.rows + other.rows,
+            ingested_rows=self.ingested_rows + other.ingested_rows,
+            quarantined_rows=self.quarantined_rows + other.quarantined_rows,
+            collapsed_duplicates=self.collapsed_duplicates + other.collapsed_duplicates,
+            without_readings=self.without_readings + other.without_readings,
+        )
+
     def summary(self) -> str:
         """The counts as text."""
-        parts = [f"{len(self.frame):,} of {self.ingested_rows:,} events"]
+        parts = [f"{self.rows:,} of {self.ingested_rows:,} events"]
         parts += [f"{self.quarantined_rows:,} in quarantine"] if self.quarantined_rows else []
         parts += [f"{self.collapsed_duplicates:,} exact duplicates collapsed"] if self.collapsed_duplicates else []
         parts += [f"{self.without_readings:,} of machines without readings"] if self.without_readings else []
         return ", ".join(parts)
 
 
-def clean_events(
-    tables: Mapping[str, ParsedRows], readings: pd.DataFrame | None, machine: Machine, max_quarantined_share: float
-) -> tuple[dict[str, CleanedEvents], pd.DataFrame]:
-    """The cleaned events of each table, and the quarantine of all of them.
+@dataclass(frozen=True, kw_only=True)
+class CleanedTables:
+    """The cleaned events of each table, the quarantine of all of them, and how many rows of each table were bad."""
+
+    cleaned: Mapping[str, CleanedEvents]
+    quarantine: pd.DataFrame
+    bad: Mapping[str, BadRows]
+
+
+def clean_events(tables: Mapping[str, ParsedRows], readings: pd.DataFrame | None, machine: Machine) -> CleanedTables:
+    """Clean tables of events by name.
 
     An event is bad if it has no machine, an invalid time, a type that the description does not have, or a time more than a day
-    in the future. Events of machines that are not in `readings` are left out. Raises DataError if the share of bad events in a
-    table is above `max_quarantined_share`.
+    in the future. Events of machines that are not in `readings` are left out.
     """
     cleaned: dict[str, CleanedEvents] = {}
+    bad_rows: dict[str, BadRows] = {}
     quarantined: list[pd.DataFrame] = []
     for name, parsed in tables.items():
         columns = list(machine.event_columns(name))
@@ -59,8 +98,7 @@ def clean_events(
         bad[faults["position"]] = True
         lines = pd.concat([quarantine(frame, faults, columns), parsed.quarantined], ignore_index=True)
         count, rows = int(bad.sum()) + len(parsed.quarantined), len(frame) + len(parsed.quarantined)
-        if count / max(rows, 1) > max_quarantined_share:
-            raise DataError(_refusal(name, count, rows, max_quarantined_share, lines))
+        bad_rows[name] = BadRows(rows=rows, bad=count, cells=reasons_of(lines), first=_first(lines))
         distinct = frame.loc[~bad, columns].drop_duplicates()
         owned = distinct if readings is None else distinct[distinct[MACHINE_ID].isin(readings[MACHINE_ID].unique())]
         cleaned[name] = CleanedEvents(
@@ -71,7 +109,15 @@ def clean_events(
             without_readings=len(distinct) - len(owned),
         )
         quarantined.append(lines)
-    return cleaned, pd.concat(quarantined, ignore_index=True) if quarantined else pd.DataFrame()
+    every = pd.concat(quarantined, ignore_index=True) if quarantined else pd.DataFrame()
+    return CleanedTables(cleaned=cleaned, quarantine=every, bad=bad_rows)
+
+
+def check_bad_events(bad: Mapping[str, BadRows], max_quarantined_share: float) -> None:
+    """Raise DataError if the share of bad events of a table is above `max_quarantined_share`."""
+    for name, rows in bad.items():
+        if rows.share > max_quarantined_share:
+            raise DataError(_refusal(name, rows, max_quarantined_share))
 
 
 def future_faults(frame: pd.DataFrame) -> pd.DataFrame:
@@ -94,13 +140,20 @@ def _faults(parsed: ParsedRows, table: str, machine: Machine) -> pd.DataFrame:
     return faults.drop_duplicates(["position", "column"]).sort_values("position", kind="stable", ignore_index=True)
 
 
-def _refusal(table: str, bad: int, rows: int, allowed: float, lines: pd.DataFrame) -> str:
-    counts = lines.groupby(["column", "reason"]).size().sort_values(ascending=False).head(5)
-    reasons = "\n".join(f"  {count} rows: {column} is {reason}" for (column, reason), count in counts.items())
+def _first(lines: pd.DataFrame) -> str:
+    if lines.empty:
+        return ""
     first = lines.iloc[0]
+    return f"{first['source']}, row {first['row']}, {first['column']} = {first['value']!r}"
+
+
+def _refusal(table: str, bad: BadRows, allowed: float) -> str:
+    reasons = "\n".join(
+        f"  {cells} rows: {column} is {reason}" for column, reason, cells in bad.most_frequent(_SHOWN_REASONS)
+    )
     return (
-        f"{bad} of {rows} rows ({bad / rows:.1%}) of the table {table} are bad, more than cleaning.max_quarantined_share = "
-        f"{allowed:.1%} allows:\n{reasons}\n"
-        f"first bad cell: {first['source']}, row {first['row']}, {first['column']} = {first['value']!r}\n"
+        f"{bad.bad} of {bad.rows} rows ({bad.share:.1%}) of the table {table} are bad, more than "
+        f"cleaning.max_quarantined_share = {allowed:.1%} allows:\n{reasons}\n"
+        f"first bad cell: {bad.first}\n"
         "fix the source, correct the table in machine.yaml, or increase the share in params.yaml"
     )

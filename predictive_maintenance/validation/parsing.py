@@ -10,7 +10,7 @@ from ..machine.header_matching import HeaderMatch
 from ..machine.machine import Machine
 from ..machine.names import TIMESTAMP
 from .cell_validation import parse_column, plain_array, unparsed
-from .times import parse_times
+from .times import TimeFormats, parse_times
 from .value_validation import Faults
 
 FAULT_COLUMNS = ("position", "column", "value", "reason")
@@ -31,12 +31,18 @@ class ParsedRows:
 
 
 def parse(
-    raw: pa.Table, match: HeaderMatch, names: Sequence[str], machine: Machine, decimal: str = "."
+    raw: pa.Table,
+    match: HeaderMatch,
+    names: Sequence[str],
+    machine: Machine,
+    decimal: str = ".",
+    formats: TimeFormats | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Parse the columns `names` of a raw table. Returns the canonical columns and the faults.
 
     Numeric columns become float64 in canonical units, with NaN for bad cells. Timestamps become datetimes in UTC, with
-    NaT. Other columns become text, with None for missing cells. Raises SourceError if a whole column cannot be parsed.
+    NaT. Other columns become text, with None for missing cells. `formats` are those of the times of the whole file, if `raw` is a
+    part of it. Raises SourceError if a whole column cannot be parsed.
     """
     columns: dict[str, pd.Series] = {}
     faults: list[Faults] = []
@@ -45,7 +51,7 @@ def parse(
         cells = raw.column(header)
         if name == TIMESTAMP:
             plain = plain_array(cells, header)
-            columns[name], reason = parse_times(plain, header)
+            columns[name], reason = parse_times(plain, header, formats)
             faults += unparsed(name, plain, columns[name].isna().to_numpy(), reason)
         else:
             values, found = parse_column(cells, match, name, machine, decimal)

@@ -1,7 +1,10 @@
 """The quarantine: bad rows with the bad cell, the reason and the raw row."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -11,6 +14,54 @@ QUARANTINE_COLUMNS = ("source", "row", "reading_id", "column", "value", "reason"
 """The columns of the quarantine, one line per bad cell. `record` is the whole raw row as JSON."""
 
 CONTRADICTION = "the same reading with other values"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadRows:
+    """How many rows of a table are bad, and why. Those of the parts of a table add up to those of the table.
+
+    `cells` has column, reason and number of bad cells; a malformed row has the column ''. `first` describes the first bad
+    cell: source, row and value. `unlabelled` is whether the label is missing.
+    """
+
+    rows: int = 0
+    bad: int = 0
+    cells: tuple[tuple[str, str, int], ...] = ()
+    first: str = ""
+    unlabelled: bool = False
+
+    def __add__(self, other: "BadRows") -> "BadRows":
+        return BadRows(
+            rows=self.rows + other.rows,
+            bad=self.bad + other.bad,
+            cells=added(self.cells, other.cells),
+            first=self.first or other.first,
+            unlabelled=self.unlabelled or other.unlabelled,
+        )
+
+    @property
+    def share(self) -> float:
+        return self.bad / max(self.rows, 1)
+
+    def most_frequent(self, count: int) -> list[tuple[str, str, int]]:
+        """Column, reason and cells of the most frequent reasons."""
+        return sorted(self.cells, key=lambda reason: (-reason[2], reason))[:count]
+
+
+def added(*cells: Sequence[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
+    """The sums of numbers of cells by column and reason."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for column, reason, number in chain(*cells):
+        counts[column, reason] += number
+    return tuple((column, reason, number) for (column, reason), number in counts.items())
+
+
+def reasons_of(cells: pd.DataFrame) -> tuple[tuple[str, str, int], ...]:
+    """Column, reason and number of bad cells, of faults or of lines of the quarantine."""
+    if cells.empty:
+        return ()
+    counts = cells.groupby(["column", "reason"]).size()
+    return tuple((str(column), str(reason), int(number)) for (column, reason), number in counts.items())
 
 
 def quarantine(frame: pd.DataFrame, faults: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -37,10 +37,20 @@ def content_ids(frame: pd.DataFrame, machine: Machine) -> pd.Series:
     their unit or, if that is finer, of their resolution, times to a microsecond. A renamed or re-exported file gives its
     rows the same ids. Vectorised, because hashing row by row is as slow as reading the file.
     """
+    return numbered(unnumbered_ids(frame, machine))
+
+
+def unnumbered_ids(frame: pd.DataFrame, machine: Machine) -> pd.Series:
+    """The ids of `content_ids` without the numbers of repeats, for some of the rows of a file."""
     state = np.zeros(len(frame), dtype=np.uint64)
     for name in machine.identity_names(frame.columns):
         state = _mixed(state + _STEP + _as_numbers(frame[name], machine))
-    ids = _as_text(state)
+    return _as_text(state)
+
+
+def numbered(ids: pd.Series) -> pd.Series:
+    """`unnumbered_ids` of one file, with the number of each repeat."""
+    ids = ids.copy()
     repeated = ids[ids.duplicated(keep=False)]
     number = repeated.groupby(repeated).cumcount() + 1
     later = number[number > 1]

@@ -1,6 +1,8 @@
 """Parse a column of times. One format applies to the whole column, chosen from all of its cells."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +22,81 @@ _MONTH_DAY_YEAR = rf"^(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}){_TIME_OF_DAY}(?: ?
 _NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 _HOUR = np.timedelta64(1, "h")
 _EPOCHS_US = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
+_SINCE_1970 = "{} since 1970"
+_FORMATS = (_ISO, _DAY_FIRST, _MONTH_FIRST, *map(_SINCE_1970.format, _EPOCHS_US))
+"""All formats. Earlier ones win a tie."""
 _PLAUSIBLE_US = (6.31152e14, 4.1339808e15)  # 1990 to 2100, which excludes row counters and day numbers of spreadsheets
 
 Times = npt.NDArray[np.datetime64]
 
 
-def parse_times(cells: pa.Array, header: str) -> tuple[pd.Series, str]:
+@dataclass(frozen=True)
+class TimeFormats:
+    """How many cells of a column each format parses. Those of the parts of a column add up to those of the column.
+
+    `ambiguous` is a cell that is another date if the day is first than if the month is; None if there is none.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    ambiguous: str | None = None
+
+    @classmethod
+    def of(cls, cells: pa.Array) -> Self:
+        return cls() if _has_times(cells) else cls._of_parsed(cells, dict(_parsed_by_format(cells)))
+
+    @classmethod
+    def _of_parsed(cls, cells: pa.Array, parsed: Mapping[str, Times]) -> Self:
+        counts = {name: int(np.count_nonzero(~np.isnat(times))) for name, times in parsed.items()}
+        ambiguous = None
+        if _DAY_FIRST in parsed:
+            first, second = parsed[_DAY_FIRST], parsed[_MONTH_FIRST]
+            differing = np.flatnonzero((first != second) & ~(np.isnat(first) & np.isnat(second)))
+            ambiguous = str(cells[int(differing[0])]) if len(differing) else None
+        return cls(counts, ambiguous)
+
+    def __add__(self, other: "TimeFormats") -> "TimeFormats":
+        names = dict.fromkeys(name for name in _FORMATS if name in self.counts or name in other.counts)
+        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
+        return TimeFormats(counts, self.ambiguous or other.ambiguous)
+
+    def best(self, header: str) -> str:
+        """The format that parses the most cells. Raises SourceError if the order of day and month is ambiguous."""
+        best = max(self.counts, key=lambda name: self.counts[name])
+        tie = best == _DAY_FIRST and self.counts[best] == self.counts[_MONTH_FIRST]
+        if tie and self.ambiguous is not None:
+            raise SourceError(
+                f"column {header!r} may be day first or month first (such as {self.ambiguous!r}): "
+                "write its dates as 2024-01-31, or day first with dots"
+            )
+        return best
+
+
+def parse_times(cells: pa.Array, header: str, formats: TimeFormats | None = None) -> tuple[pd.Series, str]:
     """Parse cells into (n,) UTC times in microseconds, with NaT for bad cells, and the reason for bad cells.
 
     Text formats are ISO 8601, day first (31.1.2024, also with / or -) and month first (1/31/2024, also with -), each with an
     optional time of day. Numbers count from 1970; their magnitude determines the unit. The format that parses the most
-    cells applies. A time without a zone is UTC. Raises SourceError if the order of day and month is ambiguous.
+    cells applies. A time without a zone is UTC. `formats` are those of the column that the cells are a part of.
+    Raises SourceError if the order of day and month is ambiguous.
     """
-    if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
+    if _has_times(cells):
         plain = pc.cast(cells, pa.timestamp("us", "UTC"), safe=False)
         return _in_utc(plain.to_numpy(zero_copy_only=False)), NOT_A_TIME
     parsed = dict(_parsed_by_format(cells))
-    counts = {name: np.count_nonzero(~np.isnat(times)) for name, times in parsed.items()}
-    best = max(counts, key=lambda name: counts[name])
-    if best == _DAY_FIRST and counts[best] == counts[_MONTH_FIRST]:
-        _check_unambiguous(cells, header, parsed[_DAY_FIRST], parsed[_MONTH_FIRST])
-    return _in_utc(parsed[best]), f"{NOT_A_TIME} like the others ({best})" if counts[best] else NOT_A_TIME
+    formats = formats or TimeFormats._of_parsed(cells, parsed)
+    best = formats.best(header)
+    times = parsed.get(best)
+    # Cells that are all in another format are not parsed in this one.
+    times = np.full(len(cells), "NaT", dtype="datetime64[us]") if times is None else times
+    return _in_utc(times), f"{NOT_A_TIME} like the others ({best})" if formats.counts[best] else NOT_A_TIME
+
+
+def _has_times(cells: pa.Array) -> bool:
+    return bool(pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type))
 
 
 def _parsed_by_format(cells: pa.Array) -> Iterator[tuple[str, Times]]:
-    """The cells parsed in each format, with NaT for cells of other formats. Earlier formats win a tie."""
+    """The cells parsed in each format that some may have, with NaT for cells of other formats."""
     if _is_number(cells.type):
         yield from _epochs(pc.cast(cells, pa.float64(), safe=False))
         return
@@ -94,16 +146,7 @@ def _epochs(numbers: pa.Array) -> Iterator[tuple[str, Times]]:
         plausible = (values >= first / scale) & (values < last / scale)
         times = np.full(len(values), "NaT", dtype="datetime64[us]")
         times[plausible] = np.rint(values[plausible] * scale).astype("int64").view("datetime64[us]")
-        yield f"{unit} since 1970", times
-
-
-def _check_unambiguous(cells: pa.Array, header: str, day_first: Times, month_first: Times) -> None:
-    differing = np.flatnonzero((day_first != month_first) & ~(np.isnat(day_first) & np.isnat(month_first)))
-    if len(differing):
-        raise SourceError(
-            f"column {header!r} may be day first or month first (such as {str(cells[int(differing[0])])!r}): "
-            "write its dates as 2024-01-31, or day first with dots"
-        )
+        yield _SINCE_1970.format(unit), times
 
 
 def _in_utc(times: Times) -> pd.Series:

@@ -14,7 +14,7 @@ def test_out_of_fold_scores_of_parts_are_those_of_a_table(small, params, tmp_pat
     parts = write_parts(tmp_path / "parts", milling_table(small), machine.feature_names, machine.label_name)
     table = train_candidate("lightgbm", small.rows.train, small.rows.fold, quick)
     trained = train_candidate_from_parts("lightgbm", parts, quick, tmp_path)
-    expected = out_of_fold_scores(table, small.rows, quick)
+    expected = out_of_fold_scores(table, small.rows.train, quick)
     found = out_of_fold_scores_of_parts(trained, quick, InProcess())
     assert (found.rows, found.failures, found.groups) == (expected.rows, expected.failures, expected.groups)
     for name, estimate in expected.estimates.items():

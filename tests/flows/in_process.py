@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.paths import PARAMS_FILE, REPOSITORY
+from tests.paths import REPOSITORY
 
 _RUN_IDS = count(1)
 
@@ -58,10 +58,11 @@ def import_flow() -> ModuleType:
     return train_flow
 
 
-def run_steps(
-    monkeypatch: Any, params_file: Path = PARAMS_FILE, *, sources: str = "", trials: int | None = None
-) -> Artifacts:
-    """Run all steps in the registry of MLFLOW_TRACKING_URI. Returns the last step's artifacts; raises a step's own error."""
+def run_steps(monkeypatch: Any, params_file: Path, *, sources: str = "", trials: int | None = None) -> Artifacts:
+    """Run all steps in the registry of MLFLOW_TRACKING_URI, with the parts of the rows beside the settings.
+
+    Returns the last step's artifacts; raises a step's own error.
+    """
     module = import_flow()
     run_id = str(next(_RUN_IDS))
     current = SimpleNamespace(
@@ -69,6 +70,7 @@ def run_steps(
     )
     monkeypatch.setattr(module, "current", current)
     monkeypatch.setattr(module.cards, "current", current)
+    monkeypatch.setenv("PDM_PARTS_FOLDER", str(params_file.parent / "parts"))
     steps = module.TrainFlow._flow_cls
     settings = SimpleNamespace(to_dict=lambda: yaml.safe_load(params_file.read_text()))
     run = Artifacts(settings=settings, sources=sources, trials=trials, seed=None, machine="", promote=True)

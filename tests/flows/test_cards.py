@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
-from predictive_maintenance.ingestion.ingest import ingest
+from predictive_maintenance.partitions.cleaned_parts import clean_parts
+from predictive_maintenance.partitions.ingested_parts import ingest_parts
+from predictive_maintenance.partitions.part_folder import PartFolder
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
-from predictive_maintenance.training.labelling import label
-from predictive_maintenance.validation.cleaning import clean
 
 from .in_process import import_flow
 
@@ -34,13 +35,14 @@ def position(texts, part):
 
 
 @pytest.fixture
-def data_card(cards):
+def data_card(cards, tmp_path):
     """The card of the step clean for a file of a machine."""
 
     def of(path, params):
-        ingested = ingest((Source(uri=str(path)),), params.machine)
-        cleaned = clean(ingested, params.machine, params.cleaning)
-        return text_of(cards.data_card(ingested.records, cleaned, label(cleaned.frame, params.machine), params.machine))
+        machine, folder, engine = params.machine, PartFolder(str(tmp_path / "parts")), InProcess()
+        ingested = ingest_parts((Source(uri=str(path)),), machine, folder, engine, params.data.rows_per_part)
+        cleaned = clean_parts(ingested, machine, params.cleaning, engine)
+        return text_of(cards.data_card(ingested.records, cleaned, machine))
 
     return of
 

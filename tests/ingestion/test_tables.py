@@ -124,7 +124,7 @@ def test_repeated_events_count_once_and_those_of_unknown_machines_are_counted(ta
     found = cleaned(written(tables | {"errors": pd.concat([errors, errors.iloc[:3], stranger])})).events["errors"]
     assert (found.collapsed_duplicates, found.without_readings) == (3, 2)
     assert len(found.frame) == len(errors)
-    assert found.summary() == (
+    assert found.counts.summary() == (
         f"{len(errors):,} of {len(errors) + 5:,} events, 3 exact duplicates collapsed, 2 of machines without readings"
     )
 

@@ -64,7 +64,9 @@ def test_server_2_3_supports_runs_versions_promotions_and_rollback(old_server, m
     assert registry.production_version() is None
     train = make_train(connection)
     assert train("TrainFlow/1").level == "production"
-    FlowRun.start(connection, "TrainFlow/1", {}).log_data(small.rows.train, "training", "simulator://", "f" * 64)
+    FlowRun.start(connection, "TrainFlow/1", {}).log_data(
+        {"torque_nm": "float64"}, 8, "training", "simulator://", "f" * 64
+    )
     second = train("TrainFlow/2", champion=registry.baseline_model())
     assert (second.level, second.version) == ("candidate", "2")
     assert registry.promote("2", "1").promoted

@@ -84,7 +84,7 @@ def test_runs_can_log_the_same_data_set_at_once(connection, small, tmp_path):
 
     def log_data(run):
         start.wait()
-        run.log_data(small.rows.test, "training", "simulator", "0123456789")
+        run.log_data({"torque_nm": "float64"}, 8, "training", "simulator", "0123456789")
 
     with ThreadPoolExecutor(len(runs)) as threads:
         list(threads.map(log_data, runs))

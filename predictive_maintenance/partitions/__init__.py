@@ -1,0 +1,1 @@
+"""The rows of a training run in parts: ingested, cleaned, given features and split part by part, on any engine."""

@@ -1,0 +1,82 @@
+"""How many parts the readings of a run are divided into, by an estimate of their rows, and which part a row is in."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..config.sources import READINGS
+from ..ingestion.csv_reader import open_bytes
+from ..ingestion.locations import SourceFile
+from ..ingestion.parquet_reader import PARQUET_MAGIC
+from ..ingestion.remote_stores import store_kind
+from ..machine.machine import Machine
+from ..machine.names import MACHINE_ID, READING_ID
+from ..machine.sections import GroupColumn
+
+_SAMPLE_BYTES = 2**16
+_PARQUET_ROW_BYTES, _CSV_ROW_BYTES, _UNPACKED = 16, 50, 8  # of files that are not here yet
+
+MOST_PARTS = 512
+"""While a file is divided, the files of all parts are open, and a process may have 1,024 open files."""
+
+PartNumbers = npt.NDArray[np.int64]
+
+
+def number_of_parts(files: Sequence[SourceFile], rows_per_part: int) -> int:
+    """The number of parts with about `rows_per_part` readings each, from 1 to MOST_PARTS.
+
+    Databases and simulators count as no rows.
+    """
+    readings = [file for file in files if file.source.table == READINGS and file.source.merge == "append"]
+    return min(MOST_PARTS, max(1, math.ceil(sum(map(_estimated_rows, readings)) / rows_per_part)))
+
+
+def part_column(columns: Sequence[str], machine: Machine) -> str | None:
+    """The column by which readings with these columns are divided: rows with one value are in one part.
+
+    It is the machine or, without one, what the description's groups are made from, which may be the reading itself. None if all
+    rows must be in one part: a group ends where a sensor falls, and no column says whose sensor it is.
+    """
+    group = machine.description.group
+    if MACHINE_ID in columns:
+        return MACHINE_ID
+    if isinstance(group, GroupColumn):
+        return group.column or None
+    return READING_ID
+
+
+def part_numbers(values: pd.Series, parts: int) -> PartNumbers:
+    """(n,) the part of each row by a stable hash of its value. It depends on nothing else."""
+    hashes = pd.util.hash_array(values.astype(object).where(values.notna(), None).to_numpy(), categorize=True)
+    return (hashes % np.uint64(parts)).astype(np.int64)
+
+
+def _estimated_rows(file: SourceFile) -> float:
+    if file.url is None:
+        return 0.0
+    if file.copy or store_kind(file.url):
+        is_parquet = file.url.endswith(".parquet")
+        unpacked = _UNPACKED if file.url.endswith(".gz") else 1
+        return file.bytes * unpacked / (_PARQUET_ROW_BYTES if is_parquet else _CSV_ROW_BYTES)
+    return _rows_of(Path(file.url), file.bytes)
+
+
+def _rows_of(path: Path, size: int) -> float:
+    """About the number of rows of a file, 0 for one that cannot be read, which is reported where it is read."""
+    try:
+        with path.open("rb") as file:
+            is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+        if is_parquet:
+            return float(pq.read_metadata(path).num_rows)
+        with open_bytes(path) as text:
+            sample = text.read(_SAMPLE_BYTES)
+    except (OSError, pa.ArrowException):
+        return 0.0
+    unpacked = size * (_UNPACKED if path.suffix == ".gz" else 1)
+    return unpacked * sample.count(b"\n") / max(len(sample), 1)

@@ -1,0 +1,366 @@
+"""Compute the features of each part, choose from a few columns of all parts which rows are held out, and divide the parts so.
+
+Only these columns are in memory for all parts: group, label, time and order of each row.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from ..config.params import SplitSettings
+from ..engine.engine import Engine
+from ..history.events import Events
+from ..machine.machine import Machine
+from ..machine.machine_json import to_json
+from ..machine.names import COUNTER, MACHINE_ID, TIMESTAMP
+from ..training.fingerprint import content_hashes, fingerprint
+from ..training.labelling import labelled_rows
+from ..training.splits import (
+    Sides,
+    SplitRows,
+    choose_sides,
+    history_of,
+    numeric_ids,
+    sample_positions,
+    with_groups,
+)
+from .cleaned_parts import CleanedPart, CleanedParts, read_labels
+from .part_folder import PartFolder, PartWriter, StoredTable, digest
+from .progress import OnPart, ignore, map_parts
+
+FOLD = "fold"
+"""The column of the training rows with the number of the fold that holds out each."""
+
+_RANK, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = "_rank", "_sample", "_machine", "_source", "_number"
+_ROWS_OF_A_FILE = 2**40
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FeaturePart:
+    """The labelled rows of a part with their features and groups, in the order of `order`, and its rows without a label."""
+
+    number: int
+    rows: StoredTable
+    order: StoredTable
+    unlabelled: StoredTable
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPart:
+    """The rows of a part by side, and hashes of the training rows and the held-out rows for their fingerprints."""
+
+    number: int
+    train: StoredTable
+    test: StoredTable
+    history: StoredTable
+    train_hashes: StoredTable
+    test_hashes: StoredTable
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitParts:
+    """The manifest of the rows by side. See SplitRows for `notes` and `question`.
+
+    The files of training rows have the columns of the rows, with the features, the label, the group and FOLD. `unlabelled` has
+    the number of rows without a label by reason. The fingerprints do not depend on how the rows are divided into parts.
+    """
+
+    folder: PartFolder
+    parts: tuple[SplitPart, ...]
+    events: tuple[Mapping[str, StoredTable], ...]
+    notes: tuple[str, ...]
+    question: str
+    unlabelled: Mapping[str, int]
+    training_fingerprint: str
+    test_fingerprint: str
+    machine: Machine
+
+    @property
+    def train_rows(self) -> int:
+        return sum(part.train.rows for part in self.parts)
+
+    @property
+    def test_rows(self) -> int:
+        return sum(part.test.rows for part in self.parts)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of the columns of the training rows and the held-out rows."""
+        return self.parts[0].columns
+
+    def summary(self) -> list[str]:
+        """The numbers of rows, what the held-out rows answer, and the notes, as sentences."""
+        return [
+            f"{self.train_rows:,} rows to train on, {self.test_rows:,} held out. {self.question}",
+            *(f"{count:,} rows left out: {reason}" for reason, count in self.unlabelled.items()),
+            *self.notes,
+        ]
+
+    def files(self) -> list[str]:
+        """The path or URL of each file of training rows."""
+        return [self.folder.location(part.train) for part in self.parts]
+
+    def load(self) -> SplitRows:
+        """All rows, in memory. Raises PartError if a file is damaged."""
+        train, fold = self.training_rows()
+        history = [self.folder.read(part.history) for part in self.parts]
+        return SplitRows(
+            train=train,
+            fold=fold,
+            test=self.test,
+            notes=self.notes,
+            history=pd.concat([part for part in history if len(part)] or history[:1], ignore_index=True),
+            events=self._events(),
+            question=self.question,
+        )
+
+    def training_rows(self) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
+        """The training rows and the fold of each, in memory. Raises PartError if a file is damaged."""
+        rows = self._side([part.train for part in self.parts])
+        return rows.drop(columns=FOLD), rows[FOLD].to_numpy()
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The training rows, which are loaded into memory."""
+        return self.training_rows()[0]
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """The held-out rows, which are loaded into memory."""
+        return self._side([part.test for part in self.parts])
+
+    def _side(self, tables: Sequence[StoredTable]) -> pd.DataFrame:
+        """The rows of one side, in the order of all rows."""
+        frames = [self.folder.read(table) for table in tables if table.rows] or [self.folder.read(tables[0])]
+        if len(frames) == 1:
+            return frames[0]
+        frame = concatenated(frames)
+        return frame.sort_values("position", kind="stable", ignore_index=True)
+
+    def _events(self) -> dict[str, pd.DataFrame]:
+        names = [MACHINE_ID, self.machine.time_name]
+        return {
+            name: pd.concat([self.folder.read(tables[name]) for tables in self.events], ignore_index=True).sort_values(
+                names, kind="stable", ignore_index=True
+            )
+            for name in self.events[0]
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FeatureJob:
+    """What computing the features of each part needs."""
+
+    folder: PartFolder
+    machine: Machine
+    settings: SplitSettings
+    files: tuple[tuple[int, str], ...]
+    numeric: Mapping[int, bool] | None
+
+    @cached_property
+    def digest(self) -> str:
+        numeric = self.numeric and sorted(self.numeric.items())
+        return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric)
+
+
+def split_parts(
+    cleaned: CleanedParts,
+    machine: Machine,
+    settings: SplitSettings,
+    seed: int,
+    engine: Engine,
+    on_part: OnPart = ignore,
+) -> SplitParts:
+    """Compute the features of the clean rows, hold some rows out and assign folds to the others.
+
+    The result is that of `labelled_rows` and `split` for all rows. Raises DataError as they do, PartError if a file is damaged.
+    """
+    folder = cleaned.folder
+    job = _FeatureJob(folder=folder, machine=machine, settings=settings, files=cleaned.files, numeric=cleaned.numeric)
+    filled = [part for part in cleaned.parts if part.readings.rows]
+    features = map_parts(engine, "features", _features, job, filled, on_part)
+    order = [folder.read(part.order) for part in features]
+    lengths = [len(table) for table in order]
+    position = _positions(order)
+    rows = _joined_columns(order, [name for name in order[0] if name not in (_RANK, _MACHINE, _SOURCE, _NUMBER)])
+    sample = rows[_SAMPLE].to_numpy() if _SAMPLE in rows else None
+    sides = choose_sides(rows, machine, settings, seed, sample)
+    made_from = digest(job.digest, seed, [part.order for part in features])
+    write = partial(_write_sides, sides, position, lengths)
+    stored = folder.once("features/sides", made_from, list[StoredTable], write)
+    del rows, position
+    parts = map_parts(engine, "splitting", _divide, job, list(zip(features, stored, strict=True)), on_part)
+    unlabelled: Counter[str] = Counter()
+    for part in features:
+        for reason, count in part.reasons.items():
+            unlabelled[reason] += count
+    return SplitParts(
+        folder=folder,
+        parts=tuple(parts),
+        events=tuple(part.events for part in cleaned.parts),
+        notes=sides.notes,
+        question=sides.question,
+        unlabelled=dict(unlabelled),
+        training_fingerprint=_fingerprint(folder, [part.train_hashes for part in parts]),
+        test_fingerprint=_fingerprint(folder, [part.test_hashes for part in parts]),
+        machine=machine,
+    )
+
+
+def concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of frames with the same columns. Their categorical columns have the categories of all, in alphabetical order."""
+    names = [name for name in frames[0] if frames[0][name].dtype == "category"]
+    unions = {name: union_categoricals([frame[name] for frame in frames], sort_categories=True) for name in names}
+    plain = pd.concat([frame.drop(columns=names) for frame in frames], ignore_index=True)
+    return plain.assign(**unions)[list(frames[0])]
+
+
+def _features(job: _FeatureJob, part: CleanedPart) -> _FeaturePart:
+    tables = [part.readings, part.labels, part.events, part.failures]
+    return job.folder.once(
+        f"features/{part.number:05d}", digest(job.digest, tables), _FeaturePart, partial(_with_features, job, part)
+    )
+
+
+def _with_features(job: _FeatureJob, part: CleanedPart, writer: PartWriter) -> _FeaturePart:
+    folder, machine = job.folder, job.machine
+    events: Events = {name: folder.read(table) for name, table in part.events.items()}
+    labels = read_labels(folder, part, machine)
+    labelled = labelled_rows(folder.read(part.readings), labels, machine, events)
+    rows = with_groups(labelled.frame, machine, job.numeric)
+    return _FeaturePart(
+        number=part.number,
+        rows=writer.write("rows", rows.drop(columns="position")),
+        order=writer.write("order", _order_of(rows, job)),
+        unlabelled=writer.write("unlabelled", history_of([labelled.unlabelled], machine)),
+        reasons=labelled.reasons,
+    )
+
+
+def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
+    """The columns that decide on the sides and the order of rows."""
+    machine, settings = job.machine, job.settings
+    time = next((name for name in (TIMESTAMP, COUNTER) if name in rows), None)
+    columns: dict[str, Any] = {
+        "group": rows["group"],
+        machine.label_name: rows[machine.label_name],
+        _RANK: _file_numbers(rows, job.files) * _ROWS_OF_A_FILE + rows["row"].to_numpy(),
+    }
+    if time:
+        columns[time] = rows[time]
+    if MACHINE_ID in rows:
+        columns[_MACHINE] = pd.factorize(rows[MACHINE_ID])[0].astype(np.int32)
+    elif time is None and job.numeric is not None:
+        sources = rows["source_index"].to_numpy()
+        known = np.array([job.numeric[int(source)] for source in sources], dtype=bool)
+        columns |= {_SOURCE: sources, _NUMBER: np.where(known, numeric_ids(rows), 0.0)}
+    if (positions := sample_positions(rows, settings)) is not None:
+        columns[_SAMPLE] = positions
+    return pd.DataFrame(columns)
+
+
+def _file_numbers(rows: pd.DataFrame, files: Sequence[tuple[int, str]]) -> npt.NDArray[np.int64]:
+    """(n,) the place in `files` of the file of each row."""
+    numbers = {file: number for number, file in enumerate(files)}
+    places, names = rows["source_index"].to_numpy().astype(np.int64), rows["source"].cat
+    found, inverse = np.unique(places * len(names.categories) + names.codes.to_numpy(), return_inverse=True)
+    pairs = [divmod(int(key), len(names.categories)) for key in found]
+    return np.array([numbers[place, names.categories[name]] for place, name in pairs], dtype=np.int64)[inverse]
+
+
+def _positions(tables: list[pd.DataFrame]) -> npt.NDArray[np.int64]:
+    """(n,) the place of each row, in the order of the parts, among all rows in the order of `with_groups`."""
+    lengths = [len(table) for table in tables]
+    position = np.empty(sum(lengths), dtype=np.int64)
+    if len(tables) == 1:
+        position[:] = np.arange(len(position))
+    elif _MACHINE in tables[0]:
+        # A machine is in one part, in order. The first machine is the one that was read first.
+        machines, starts = [], np.cumsum([0, *lengths])
+        for start, table in zip(starts, tables, strict=False):
+            blocks = table.groupby(_MACHINE)[_RANK].agg(["size", "min"])
+            machines.append(blocks.assign(start=start + np.cumsum(blocks["size"]) - blocks["size"]))
+        ordered = pd.concat(machines).sort_values("min")
+        ends = ordered["size"].cumsum()
+        for start, size, end in zip(ordered["start"], ordered["size"], ends, strict=True):
+            position[start : start + size] = np.arange(end - size, end)
+    else:
+        time = next((name for name in (TIMESTAMP, COUNTER) if name in tables[0]), None)
+        keys = [_RANK, time] if time else [_RANK, _NUMBER, _SOURCE]
+        position[np.lexsort([pd.concat([table[key] for table in tables]).to_numpy() for key in keys])] = np.arange(
+            len(position)
+        )
+    return position
+
+
+def _joined_columns(tables: list[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """Some columns of all tables, which are emptied: one column is in memory twice at a time."""
+    columns = {}
+    for name in names:
+        parts = [table.pop(name) for table in tables]
+        columns[name] = (
+            union_categoricals(parts, sort_categories=True)
+            if parts[0].dtype == "category"
+            else pd.concat(parts, ignore_index=True)
+        )
+    return pd.DataFrame(columns, copy=False)
+
+
+def _write_sides(
+    sides: Sides, position: npt.NDArray[np.int64], lengths: Sequence[int], writer: PartWriter
+) -> list[StoredTable]:
+    """For each part, the side, fold and position of each of its rows."""
+    fold = np.full(len(position), -1, dtype=np.int8)
+    fold[sides.trained] = sides.fold
+    columns = {"trained": sides.trained, "held_out": sides.held_out, FOLD: fold, "position": position}
+    stored, start = [], 0
+    for number, length in enumerate(lengths):
+        own = slice(start, start + length)
+        table = pd.DataFrame({name: values[own] for name, values in columns.items()})
+        stored.append(writer.write(f"{number:05d}", table))
+        start += length
+    return stored
+
+
+def _divide(job: _FeatureJob, item: tuple[_FeaturePart, StoredTable]) -> SplitPart:
+    part, sides = item
+    made_from = digest(job.digest, part.rows, part.unlabelled, sides)
+    return job.folder.once(
+        f"features/split/{part.number:05d}", made_from, SplitPart, partial(_divided, job, part, sides)
+    )
+
+
+def _divided(job: _FeatureJob, part: _FeaturePart, sides: StoredTable, writer: PartWriter) -> SplitPart:
+    folder, machine = job.folder, job.machine
+    chosen = folder.read(sides)
+    rows = folder.read(part.rows).assign(position=chosen["position"].to_numpy())
+    trained, held_out = chosen["trained"].to_numpy(), chosen["held_out"].to_numpy()
+    train, test = rows[trained], rows[held_out]
+    history = history_of([rows[~trained & ~held_out], folder.read(part.unlabelled)], machine)
+    hashes = {name: _hashes(side, machine) for name, side in (("train", train), ("test", test))}
+    return SplitPart(
+        number=part.number,
+        train=writer.write("train", train.assign(**{FOLD: chosen[FOLD].to_numpy()[trained]})),
+        test=writer.write("test", test),
+        history=writer.write("history", history),
+        train_hashes=writer.write("train-hashes", hashes["train"]),
+        test_hashes=writer.write("test-hashes", hashes["test"]),
+        columns={str(name): str(kind) for name, kind in rows.dtypes.items()},
+    )
+
+
+def _hashes(rows: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    return pd.DataFrame({"hash": content_hashes(rows, machine)})
+
+
+def _fingerprint(folder: PartFolder, tables: Sequence[StoredTable]) -> str:
+    return fingerprint(np.concatenate([folder.read(table)["hash"].to_numpy() for table in tables]))

@@ -1,0 +1,71 @@
+"""The number of parts, and which part a row is in."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from machines.milling.simulator import simulate
+from predictive_maintenance.config.sources import Source
+from predictive_maintenance.ingestion.locations import list_files
+from predictive_maintenance.partitions.planning import MOST_PARTS, number_of_parts, part_column, part_numbers
+from tests.fixtures.run_to_failure import engine
+
+ROWS = 20_000
+RECORDED = [294, 91, 615, 294, 863]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The files of a source with 20,000 readings, written as the given kind of file."""
+
+    def write(kind):
+        path, rows = tmp_path / f"rows.{kind}", simulate(ROWS, 3)
+        if kind == "parquet":
+            rows.to_parquet(path, index=False)
+        else:
+            text = rows.to_csv(index=False).encode()
+            path.write_bytes(gzip.compress(text) if kind == "csv.gz" else text)
+        return list_files(Source(uri=str(path)), 0)
+
+    return write
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("parquet", {4}), ("csv", {4, 5}), ("csv.gz", {2, 3, 4, 5, 6, 7, 8})])
+def test_the_number_of_parts_follows_from_the_size_of_the_files(files, kind, parts):
+    assert number_of_parts(files(kind), 5000) in parts
+
+
+def test_small_data_is_one_part(files, tmp_path):
+    assert number_of_parts(files("csv"), 1_000_000) == 1
+    assert number_of_parts(list_files(Source(uri="simulator://?rows=5000"), 0), 1000) == 1
+
+
+def test_there_are_not_more_parts_than_files_can_be_open(files):
+    assert number_of_parts(files("csv"), 1) == MOST_PARTS
+
+
+def test_tables_of_events_and_joins_do_not_count(files):
+    (file,) = files("csv")
+    others = [Source(uri=file.source.uri, table="errors"), Source(uri=file.source.uri, merge="join")]
+    found = [other for source in others for other in list_files(source, 1)]
+    assert number_of_parts([file, *found], 5000) == number_of_parts([file], 5000)
+
+
+def test_rows_with_one_value_are_in_one_part_on_any_computer():
+    values = pd.Series(["M1", "M2", None, "M1", "é"])
+    assert part_numbers(values, 1000).tolist() == RECORDED
+
+
+def test_machines_are_divided_evenly():
+    counts = np.bincount(part_numbers(pd.Series([f"M{number}" for number in range(10_000)]), 10))
+    assert counts.min() > 900
+
+
+def test_rows_are_divided_by_machine_else_by_group_else_by_reading(machines):
+    milling, compressor = machines["milling"], machines["compressor"]
+    assert part_column(["machine_id", "torque_nm"], milling) == "machine_id"
+    assert part_column(["torque_nm"], milling) is None  # a tool life ends where the wear falls
+    assert part_column(["strokes"], compressor) == "reading_id"
+    assert part_column(["machine_id"], engine()) == "machine_id"
