@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import data, doctor, machines, models, monitoring, replay, results, scoring
+from . import data, doctor, machines, models, monitoring, notifying, replay, results, scoring
 from .shared import FILE, PROGRAM, Group
 
 
@@ -36,6 +36,7 @@ for command in (
     *(results.export, results.report),
     replay.replay,
     monitoring.monitor,
+    notifying.notify,
     doctor.doctor,
 ):
     main.add_command(command)

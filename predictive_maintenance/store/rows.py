@@ -100,6 +100,25 @@ class StoredFeedback(Feedback):
     is_current: bool
 
 
+AlarmChange = Literal["opened", "closed"]
+DeliveryState = Literal["waiting", "delivered", "dead"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """That an alarm of a machine opened or closed, on its way to another system, after so many attempts.
+
+    `machine` is the key of the machine. `reason` is why the last attempt failed.
+    """
+
+    machine: int
+    machine_id: str
+    what: AlarmChange
+    alarm: Alarm
+    attempts: int = 0
+    reason: str = ""
+
+
 IncidentEnd = Literal["calm", "another version"]
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -149,3 +149,22 @@ incidents = Table(
 """
 _is_open = text("closed IS NULL")
 Index("pdm_incidents_open", incidents.c.model, unique=True, sqlite_where=_is_open, postgresql_where=_is_open)
+
+deliveries = Table(
+    "pdm_deliveries",
+    metadata,
+    Column("machine", BigInteger, primary_key=True, autoincrement=False),
+    Column("opened", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What of an alarm was sent to another system: `what` is opened or closed. A change without a row here was not sent yet.
+
+`state` is waiting, delivered, dead (given up, for `reason`) or skipped (from before the first delivery). A waiting one is sent
+at `due`, in seconds since 1970.
+"""
+Index("pdm_deliveries_state", deliveries.c.state, deliveries.c.due)

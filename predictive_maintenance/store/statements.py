@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, events, feedback, incidents, machines, predictions, readings
+from .schema import alarms, deliveries, events, feedback, incidents, machines, predictions, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -290,6 +290,93 @@ ALARMS = (
     .limit(bindparam("most"))
 )
 ONLY_OPEN_ALARMS = ALARMS.where(alarms.c.closed.is_(None))
+_OF_ALARM = and_(deliveries.c.machine == alarms.c.machine, deliveries.c.opened == alarms.c.opened)
+
+
+def _sent(what: str) -> Any:
+    """Whether the opening or the end of an alarm has a delivery, whatever became of it."""
+    return select(deliveries.c.machine).where(_OF_ALARM, deliveries.c.what == what).exists()
+
+
+_alarms_of_model = (
+    select(alarms, machines.c.machine_id)
+    .join(machines, machines.c.key == alarms.c.machine)
+    .where(machines.c.model == bindparam("model"))
+)
+_in_order = (alarms.c.opened, machines.c.machine_id)
+OPENED_ALARMS = _alarms_of_model.where(~_sent("opened")).order_by(*_in_order).limit(bindparam("most"))
+CLOSED_ALARMS = (
+    _alarms_of_model.where(
+        alarms.c.closed.is_not(None),
+        ~_sent("closed"),
+        select(deliveries.c.machine)
+        .where(_OF_ALARM, deliveries.c.what == "opened", deliveries.c.state != "waiting")
+        .exists(),
+    )
+    .order_by(*_in_order)
+    .limit(bindparam("most"))
+)
+"""Alarms whose end was not sent yet, although their opening was, or was given up."""
+_with_delivery = (
+    select(alarms, machines.c.machine_id, deliveries.c.what, deliveries.c.attempts, deliveries.c.reason)
+    .join_from(alarms, deliveries, _OF_ALARM)
+    .join(machines, machines.c.key == alarms.c.machine)
+)
+DELIVERIES = (
+    _with_delivery.where(
+        machines.c.model == bindparam("model"),
+        deliveries.c.state == bindparam("state"),
+        deliveries.c.due <= bindparam("now"),
+    )
+    .order_by(deliveries.c.due, *_in_order)
+    .limit(bindparam("most"))
+)
+HAS_DELIVERY = (
+    select(deliveries.c.machine)
+    .join(machines, machines.c.key == deliveries.c.machine)
+    .where(machines.c.model == bindparam("model"))
+    .limit(1)
+)
+SKIP_CLOSED_ALARMS = tuple(
+    insert(deliveries).from_select(
+        list(deliveries.c.keys()),
+        select(
+            alarms.c.machine, alarms.c.opened, literal(what), literal("skipped"), literal(0), literal(0), literal("")
+        )
+        .join(machines, machines.c.key == alarms.c.machine)
+        .where(machines.c.model == bindparam("model"), alarms.c.closed.is_not(None)),
+    )
+    for what in ("opened", "closed")
+)
+_THIS_DELIVERY = and_(
+    deliveries.c.machine == bindparam("of_machine"),
+    deliveries.c.opened == bindparam("opened_at"),
+    deliveries.c.what == bindparam("change"),
+)
+CLAIM_DELIVERY = (
+    update(deliveries)
+    .where(_THIS_DELIVERY, deliveries.c.state == "waiting", deliveries.c.attempts == bindparam("attempts_before"))
+    .values(attempts=deliveries.c.attempts + 1, due=bindparam("until"))
+)
+END_DELIVERY = (
+    update(deliveries)
+    .where(_THIS_DELIVERY)
+    .values(state=bindparam("new_state"), due=bindparam("next"), reason=bindparam("because"))
+)
+REPEAT_DEAD = (
+    update(deliveries)
+    .where(
+        deliveries.c.state == "dead",
+        select(machines.c.key)
+        .where(machines.c.key == deliveries.c.machine, machines.c.model == bindparam("of_model"))
+        .exists(),
+    )
+    .values(state="waiting", attempts=0, due=0)
+)
+DELETE_DELIVERIES = delete(deliveries).where(
+    ~select(machines.c.key).where(machines.c.key == deliveries.c.machine).exists()
+)
+
 CLOSE_ALARM = (
     update(alarms)
     .where(alarms.c.machine == bindparam("of_machine"), alarms.c.opened == bindparam("opened_at"))
@@ -308,6 +395,12 @@ def insert_machine(dialect: str) -> Any:
 def insert_event(dialect: str) -> Any:
     """Add an event, unless it is known."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(events).on_conflict_do_nothing()
+
+
+@cache
+def insert_delivery(dialect: str) -> Any:
+    """Add a delivery, unless another process has."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(deliveries).on_conflict_do_nothing()
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,9 @@ from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, Predictions
 from .rows import (
     Alarm,
+    AlarmChange,
+    Delivery,
+    DeliveryState,
     Event,
     Feedback,
     Incident,
@@ -216,6 +220,21 @@ class Store:
             for row in rows
         ]
 
+    def due_deliveries(self, model: str, *, now: int, most: int) -> list[Delivery]:
+        """Alarms of a registered model that opened or closed and were not sent yet, or are to be sent again by `now`."""
+        limits = {"model": model, "most": most}
+        with self._reading() as connection:
+            opened = [_delivery(row, "opened") for row in connection.execute(statements.OPENED_ALARMS, limits)]
+            closed = [_delivery(row, "closed") for row in connection.execute(statements.CLOSED_ALARMS, limits)]
+            again = connection.execute(statements.DELIVERIES, {**limits, "state": "waiting", "now": now})
+            return [*opened, *closed, *map(_known_delivery, again)]
+
+    def dead_deliveries(self, model: str, *, most: int) -> list[Delivery]:
+        """Alarms of a registered model that could not be sent, the oldest first."""
+        limits = {"model": model, "most": most, "state": "dead", "now": LAST_KEY}
+        with self._reading() as connection:
+            return [_known_delivery(row) for row in connection.execute(statements.DELIVERIES, limits)]
+
     def incidents(self, model: str, *, most: int) -> list[Incident]:
         """The newest `most` incidents of a registered model, the newest first."""
         with self._reading() as connection:
@@ -331,6 +350,31 @@ class Transaction:
         row = self._connection.execute(statements.ALARM, names).one_or_none()
         return None if row is None else (_alarm(row), row.latest)
 
+    def begin_deliveries(self, model: str) -> None:
+        """Before the first delivery of a registered model: leave out the alarms that are closed already."""
+        if self._connection.execute(statements.HAS_DELIVERY, {"model": model}).first() is None:
+            for statement in statements.SKIP_CLOSED_ALARMS:
+                self._connection.execute(statement, {"model": model})
+
+    def claim_delivery(self, delivery: Delivery, until: int) -> bool:
+        """Whether this process may send it now. Until a time in seconds since 1970, no other one may."""
+        if not delivery.attempts:
+            row = {"machine": delivery.machine, "opened": delivery.alarm.opened, "what": delivery.what}
+            new = row | {"state": "waiting", "attempts": 1, "due": until, "reason": ""}
+            if self._connection.execute(statements.insert_delivery(self._dialect), new).rowcount == 1:
+                return True
+        claim = {**_place(delivery), "attempts_before": delivery.attempts, "until": until}
+        return self._connection.execute(statements.CLAIM_DELIVERY, claim).rowcount == 1
+
+    def end_delivery(self, delivery: Delivery, state: DeliveryState, *, due: int = 0, reason: str = "") -> None:
+        """Note what became of a delivery. A waiting one is sent again at `due`."""
+        row = {**_place(delivery), "new_state": state, "next": due, "because": reason}
+        self._connection.execute(statements.END_DELIVERY, row)
+
+    def repeat_dead_deliveries(self, model: str) -> int:
+        """Let what could not be sent be sent again; return their number."""
+        return self._connection.execute(statements.REPEAT_DEAD, {"of_model": model}).rowcount
+
     def open_incident(self, model: str, version: str, reasons: Sequence[str], opened: int) -> bool:
         """Open an incident of a model, unless one is open; return whether it was opened now."""
         row = {"model": model, "version": version, "opened": opened, "reasons": json.dumps(list(reasons))}
@@ -397,7 +441,20 @@ class Transaction:
             return False
         self._connection.execute(statements.DELETE_EMPTY_MACHINES)
         self._connection.execute(statements.DELETE_ALARMS)
+        self._connection.execute(statements.DELETE_DELIVERIES)
         return len(expired) == _EXPIRED_AT_A_TIME
+
+
+def _delivery(row: Any, what: AlarmChange) -> Delivery:
+    return Delivery(machine=row.machine, machine_id=row.machine_id, what=what, alarm=_alarm(row))
+
+
+def _known_delivery(row: Any) -> Delivery:
+    return replace(_delivery(row, row.what), attempts=row.attempts, reason=row.reason)
+
+
+def _place(delivery: Delivery) -> dict[str, Any]:
+    return {"of_machine": delivery.machine, "opened_at": delivery.alarm.opened, "change": delivery.what}
 
 
 def _incident(row: Any) -> Incident:

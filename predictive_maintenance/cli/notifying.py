@@ -1,0 +1,83 @@
+"""The command notify."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ..errors import PredictiveMaintenanceError
+from .shared import Command, count, load_settings, machine_option
+
+_TIMEOUT_SECONDS = 30.0
+_SHOWN = 1_000
+
+
+@click.command(cls=Command)
+@click.option("--once", is_flag=True, help="Send what is due now, and end.")
+@click.option("--dead", is_flag=True, help="List what was given up, with the reasons.")
+@click.option("--repeat-dead", is_flag=True, help="Let what was given up be sent again.")
+@click.option(
+    "--every",
+    "seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between two looks into the store.",
+)
+@machine_option
+@click.pass_obj
+def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, seconds: float) -> None:
+    """Send each alarm that opens or closes to another system, such as one for work orders.
+
+    Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
+    PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
+    again, at longer and longer intervals; after two days, or an answer such as 400, one is given up. A repeated message has
+    the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not.
+
+    \b
+    Examples:
+      predictive-maintenance notify --machine fleet
+      predictive-maintenance notify --machine fleet --dead
+    """
+    import httpx
+
+    from ..notification.deliveries import describe, send_due
+    from ..notification.webhook import Webhook
+    from ..store.location import store_url
+    from ..store.store import Store
+
+    params = load_settings(params_file)
+    model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
+    store = Store.open(store_url(), timeout_seconds=_TIMEOUT_SECONDS, create=False)
+    if dead or repeat_dead:
+        for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):
+            click.echo(line)
+        if repeat_dead:
+            with store.writing() as transaction:
+                repeated = transaction.repeat_dead_deliveries(model)
+            click.echo(f"{count(repeated, 'message')} to send again")
+        return
+    webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
+    with httpx.Client() as client:
+        while True:
+            try:
+                sent = send_due(store, model, params.machine, webhook, client, int(time.time()))
+                if sent or once:
+                    click.echo(
+                        f"{_now()} delivered {sent['delivered']}, waiting {sent['waiting']}, given up {sent['dead']}"
+                    )
+            except PredictiveMaintenanceError as error:  # such as a store that is away
+                if once:
+                    raise
+                click.echo(f"{_now()} {error}", err=True)
+            if once:
+                return
+            time.sleep(seconds)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")

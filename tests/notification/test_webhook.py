@@ -1,0 +1,241 @@
+"""Alarms that open and close are sent at least once, in order, signed, and wait while their receiver is away."""
+
+import hashlib
+import hmac
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from predictive_maintenance.cli.main import main
+from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, send_due
+from predictive_maintenance.notification.webhook import Webhook
+from predictive_maintenance.store.rows import Alarm, Reading
+from predictive_maintenance.store.store import Store
+from tests.fixtures.pumps import pump
+
+HOUR = 3_600_000_000
+NOON = 1_719_748_800_000_000  # 2024-06-30T12:00:00Z
+SECRET = "a-secret"
+
+
+class Receiver(ThreadingHTTPServer):
+    """Another system. It answers with `status`, and remembers what it accepted."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status, self.accepted, self.requests = 204, [], []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/alarms"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((body, dict(self.headers)))
+        if self.server.status == 204:
+            self.server.accepted.append(json.loads(body))
+        self.send_response(self.server.status)
+        self.end_headers()
+        if self.server.status != 204:
+            self.wfile.write(b"no such field")
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def store(empty_store_url):
+    store = Store.open(empty_store_url, timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def alarm(store, machine, opened, closed=None):
+    """Keep an alarm of a machine, or how it ended."""
+    with store.writing() as transaction:
+        (locked,) = transaction.machines("pumps", [machine]).values()
+        if locked.latest is None:
+            transaction.add([(locked, Reading(time=opened, received=1, sensors={"flow": 1.0}, score=None))])
+        transaction.save_alarm(
+            locked,
+            Alarm(
+                opened=opened, probability=0.75, version="3", mode="seal_failure", mode_probability=0.5, closed=closed,
+                closed_by="failure" if closed else None,
+            ),
+        )  # fmt: skip
+
+
+def send(store, receiver, now=1_000, url=None):
+    with httpx.Client() as client:
+        return dict(send_due(store, "pumps", pump(), Webhook(url or receiver.url, SECRET), client, now))
+
+
+def events(receiver):
+    return [(one["machine_id"], one["event"]) for one in receiver.accepted]
+
+
+def test_an_alarm_is_sent_when_it_opens_and_when_it_ends(store, receiver):
+    alarm(store, "P1", NOON)
+    assert send(store, receiver) == {"delivered": 1}
+    assert send(store, receiver) == {}
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    assert send(store, receiver) == {"delivered": 1}
+    opened, closed = receiver.accepted
+    assert opened == {
+        "event": "alarm.opened", "id": opened["id"], "model_name": "pumps", "model_version": "3", "machine_id": "P1",
+        "opened": "2024-06-30T12:00:00Z", "closed": None, "closed_by": None, "failure_probability": 0.75,
+        "failure_mode": "seal_failure", "failure_mode_probability": 0.5,
+    }  # fmt: skip
+    assert (closed["event"], closed["closed"], closed["closed_by"]) == (
+        "alarm.closed",
+        "2024-06-30T13:00:00Z",
+        "failure",
+    )
+    assert opened["id"] != closed["id"]
+
+
+def test_a_message_is_signed(store, receiver):
+    alarm(store, "P1", NOON)
+    send(store, receiver)
+    ((body, headers),) = receiver.requests
+    seconds, digest = (part.partition("=")[2] for part in headers["X-PDM-Signature"].split(","))
+    assert hmac.compare_digest(
+        digest, hmac.new(SECRET.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+    )
+    assert headers["Idempotency-Key"] == json.loads(body)["id"]
+
+
+def test_messages_wait_while_the_receiver_is_away_and_keep_their_order_and_id(store, receiver):
+    alarm(store, "P1", NOON)
+    receiver.status = 503
+    assert send(store, receiver, now=1_000) == {"waiting": 1}
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    assert send(store, receiver, now=1_005) == {}  # neither the end, nor the opening before its pause is over
+    receiver.status = 204
+    assert send(store, receiver, now=1_020) == {"delivered": 1}
+    assert send(store, receiver, now=1_020) == {"delivered": 1}
+    assert events(receiver) == [("P1", "alarm.opened"), ("P1", "alarm.closed")]
+    first, second, _ = (headers["Idempotency-Key"] for _, headers in receiver.requests)
+    assert first == second
+
+
+def test_pauses_grow_and_a_message_is_given_up_at_last(store, receiver):
+    alarm(store, "P1", NOON)
+    now, pauses = 1_000, []
+    while send(store, receiver, now, url="http://127.0.0.1:9/") == {"waiting": 1}:
+        begun = now
+        while not store.due_deliveries("pumps", now=now, most=1):
+            now += 5
+        pauses.append(now - begun)
+    assert pauses[:8] == sorted(pauses[:8])
+    assert max(pauses) < 8 * 3_600
+    assert 86_400 < sum(pauses) < 4 * 86_400
+    (dead,) = store.dead_deliveries("pumps", most=5)
+    assert (dead.machine_id, dead.attempts, "refused" in dead.reason) == ("P1", MAX_ATTEMPTS, True)
+    assert send(store, receiver, now + 10**6) == {}
+
+
+def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeated(store, receiver):
+    alarm(store, "P1", NOON)
+    alarm(store, "P2", NOON)
+    receiver.status = 422
+    assert send(store, receiver) == {"dead": 2}
+    assert [one.reason for one in store.dead_deliveries("pumps", most=5)] == ["answer 422: no such field"] * 2
+    receiver.status = 204
+    with store.writing() as transaction:
+        assert transaction.repeat_dead_deliveries("another") == 0
+        assert transaction.repeat_dead_deliveries("pumps") == 2
+    assert send(store, receiver) == {"delivered": 2}
+    assert store.dead_deliveries("pumps", most=5) == []
+
+
+def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    alarm(store, "P2", NOON)
+    assert send(store, receiver) == {"delivered": 1}
+    assert events(receiver) == [("P2", "alarm.opened")]
+
+
+def test_two_processes_do_not_send_the_same_message(store, receiver, empty_store_url):
+    alarm(store, "P1", NOON)
+    other = Store.open(empty_store_url, timeout_seconds=5)
+    (seen,) = other.due_deliveries("pumps", now=1_000, most=5)
+    assert send(store, receiver) == {"delivered": 1}
+    with other.writing() as transaction:
+        assert not transaction.claim_delivery(seen, 2_000)
+    other.close()
+
+
+def test_a_message_of_a_process_that_ended_is_sent_again(store, receiver):
+    alarm(store, "P1", NOON)
+    (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
+    with store.writing() as transaction:
+        assert transaction.claim_delivery(seen, 1_060)
+    assert send(store, receiver, now=1_059) == {}
+    assert send(store, receiver, now=1_060) == {"delivered": 1}
+
+
+def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
+    alarm(store, "P1", NOON)
+    receiver.status = 422
+    send(store, receiver)
+    with store.writing() as transaction:
+        transaction.remove_received_before(10)
+    assert store.dead_deliveries("pumps", most=5) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "reason"),
+    [
+        (None, "s", "PDM_WEBHOOK_URL is not set"),
+        ("ftp://cmms/alarms", "s", "PDM_WEBHOOK_URL is 'ftp://cmms/alarms'"),
+        ("https://cmms/alarms", "", "PDM_WEBHOOK_SECRET is not set"),
+    ],
+)
+def test_a_setting_that_is_missing_or_wrong_is_named(url, secret, reason):
+    with pytest.raises(ConfigError, match=reason):
+        Webhook.checked(url, secret)
+
+
+def test_the_command_sends_and_lists_what_was_given_up(tmp_path, receiver, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = Store.open(url, timeout_seconds=5)
+    for name, value in {
+        "PDM_STORE_URL": url, "PDM_MODEL_NAME": "pumps", "PDM_WEBHOOK_URL": receiver.url, "PDM_WEBHOOK_SECRET": SECRET,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        "predictive_maintenance.cli.notifying.load_settings", lambda _: type("Params", (), {"machine": pump()})
+    )
+
+    def notify(*options):
+        result = CliRunner().invoke(main, ["notify", *options])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    alarm(store, "P1", NOON)
+    receiver.status = 400
+    assert "delivered 0, waiting 0, given up 1" in notify("--once")
+    assert notify("--dead") == "P1: alarm of 2024-06-30T12:00:00Z opened; 1 attempts; answer 400: no such field\n"
+    receiver.status = 204
+    assert notify("--repeat-dead").endswith("1 message to send again\n")
+    assert "delivered 1, waiting 0, given up 0" in notify("--once")
+    store.close()
