@@ -66,7 +66,7 @@ def run_steps(monkeypatch: Any, params_file: Path, *, sources: str = "", trials:
     module = import_flow()
     run_id = str(next(_RUN_IDS))
     current = SimpleNamespace(
-        flow_name="TrainFlow", run_id=run_id, pathspec=f"TrainFlow/{run_id}/step/1", card=defaultdict(Card)
+        flow_name="TrainFlow", run_id=run_id, pathspec=f"TrainFlow/{run_id}/step/1", card=defaultdict(Card), tags=()
     )
     monkeypatch.setattr(module, "current", current)
     monkeypatch.setattr(module.cards, "current", current)
