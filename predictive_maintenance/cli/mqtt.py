@@ -16,6 +16,8 @@ import click
 from .shared import FILE, Command, count, load_settings, machine_option, service_client, url_option
 
 if TYPE_CHECKING:
+    from ..machine.machine import Machine
+    from ..streaming.attributes import Attributes
     from ..streaming.bridge import Bridge
     from ..streaming.mqtt import Broker
 
@@ -52,6 +54,12 @@ _MOST_UNACKNOWLEDGED = 65_535
     "--client-id",
     help="Name of the session at the broker. Use another one for each bridge.  [default: predictive-maintenance-MODEL]",
 )
+@click.option(
+    "--tables",
+    metavar="TABLE:SOURCE,...",
+    default="",
+    help="Tables of machine attributes that payloads lack, such as machines:machines.csv.",
+)
 @click.option("--arrival-time", is_flag=True, help="Use the time of arrival for payloads without a time.")
 @click.option(
     "--dead-letters",
@@ -86,6 +94,7 @@ def mqtt(
     client_certificate: Path | None,
     client_key: Path | None,
     client_id: str | None,
+    tables: str,
     arrival_time: bool,
     dead_letters: Path,
     max_waiting: int,
@@ -105,9 +114,9 @@ def mqtt(
 
     \b
     Examples:
-      predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry'
+      predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv
       predictive-maintenance mqtt --machine fleet --broker mqtts://broker.plant.example --user bridge \\
-        --topic 'plant/{machine_id}/telemetry' --topic 'errors:plant/{machine_id}/errors'
+        --tables machines:machines.csv --topic 'plant/{machine_id}/telemetry' --topic 'errors:plant/{machine_id}/errors'
     """
     from ..streaming.bridge import Bridge  # the command line starts quickly without the clients of MQTT and HTTP
     from ..streaming.dead_letters import DeadLetters
@@ -117,8 +126,11 @@ def mqtt(
     from ..streaming.topics import parse_topic
 
     params = load_settings(params_file)
-    found = [parse_topic(text, params.machine) for text in topics]
+    machine = params.machine
+    found = [parse_topic(text, machine) for text in topics]
     subscriptions = [topic.subscription for topic in found]
+    attributes = _attributes(tables, machine) if tables else {}
+    reader = MessageReader(machine, found, params.columns.aliases, attributes=attributes, use_arrival=arrival_time)
     tls_files = {"--ca-file": ca_file, "--client-certificate": client_certificate, "--client-key": client_key}
     at_broker = _broker(broker, user, tls_files, client_id or f"{_CLIENT}-{params.registry.model_name}")
 
@@ -128,13 +140,20 @@ def mqtt(
     with service_client(url) as client, _stopped_by_signals() as stopping:
         bridge = Bridge(
             source=MqttSource(at_broker, subscriptions, max_waiting, click.echo),
-            reader=MessageReader(params.machine, found, params.columns.aliases, use_arrival=arrival_time),
+            reader=reader,
             service=KeepingService(client, stopping, on_failure),
             dead_letters=DeadLetters(dead_letters),
         )
         click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {url}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)
     click.echo(f"stopped; {_line(bridge)}")
+
+
+def _attributes(tables: str, machine: Machine) -> Attributes:
+    from ..config.sources import parse_tables
+    from ..streaming.attributes import read_attributes  # imports pandas
+
+    return read_attributes(parse_tables(tables), machine)
 
 
 def _broker(url: str, user: str | None, tls_files: dict[str, Path | None], client_id: str) -> Broker:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..config.sources import READINGS
 from ..errors import PredictiveMaintenanceError
 from .dead_letters import DeadLetters
 from .payloads import MessageReader
 from .service import KeepingService, StoppedError
 from .source import Message, MessageSource
-from .topics import READINGS
 
 _MOST_MESSAGES = 500
 _LISTEN_SECONDS = 1.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pydantic_core
 
+from ..config.sources import READINGS
 from ..errors import ConfigError, DataError
 from ..machine.events import EVENT_TYPE
 from ..machine.header_matching import Column, HeaderMatch, describe_missing, match_headers
@@ -15,21 +16,29 @@ from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..validation.epochs import time_of_number
 from .source import Message
-from .topics import READINGS, Topic
+from .topics import Topic
 
 _KNOWN_PAYLOADS = 256
 """How many different lists of headers are remembered with what they match."""
+_NO_ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {}
 
 
 class MessageReader:
     """Reads messages of `topics`. `aliases` are further headers of columns by canonical name.
 
+    `attributes`, by machine and name, are inputs for payloads that do not have them.
     `use_arrival`: a row without a time has the time of arrival of its message. Raises ConfigError if the machine has no machine
     or time, or if its time is a counter and `use_arrival` is set.
     """
 
     def __init__(
-        self, machine: Machine, topics: Sequence[Topic], aliases: Mapping[str, Sequence[str]], *, use_arrival: bool
+        self,
+        machine: Machine,
+        topics: Sequence[Topic],
+        aliases: Mapping[str, Sequence[str]],
+        *,
+        attributes: Mapping[str, Mapping[str, Any]] = _NO_ATTRIBUTES,
+        use_arrival: bool = False,
     ) -> None:
         name = machine.description.name
         if not machine.can_be_kept:
@@ -37,7 +46,7 @@ class MessageReader:
         if use_arrival and machine.time_is_counter:
             raise ConfigError(f"the time of the {name} is a counter: leave out --arrival-time")
         self._machine, self._topics, self._use_arrival = machine, topics, use_arrival
-        self._aliases = aliases
+        self._aliases, self._attributes = aliases, attributes
         wanted = (READING_ID, MACHINE_ID, machine.time_name, *machine.input_names)
         readings = {name: column for name, column in machine.columns.items() if name in wanted}
         self._columns: dict[str, Mapping[str, Column]] = {READINGS: readings}
@@ -66,6 +75,8 @@ class MessageReader:
         values = {**given, **fields}  # a broker controls who publishes to a topic, not what a payload says
         match = self._match(table, tuple(values))
         row = {name: self._value(name, values[own[0]], own[1:]) for name, own in match.columns.items()}
+        if table == READINGS:
+            row = {**self._attributes.get(row.get(MACHINE_ID, ""), {}), **row}
         if self._use_arrival and row.get(self._machine.time_name) is None:
             row[self._machine.time_name] = datetime.fromtimestamp(message.received, UTC).isoformat()
         if missing := [name for name in self._required[table] if name not in row]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from ..config.sources import READINGS
 from ..errors import ServiceError
 from .backoff import Backoff
-from .topics import READINGS
 
 _READINGS_AT_A_TIME = 5_000
 _EVENTS_AT_A_TIME = 500

@@ -3,11 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from ..config.sources import READINGS
 from ..errors import ConfigError
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID
-
-READINGS = "readings"
 
 _FIELD = re.compile(r"\{([^{}/+#]+)\}")
 

@@ -65,7 +65,7 @@ class Plant:
         topics = [parse_topic(text, PUMP) for text in ("{machine_id}/t", "errors:{machine_id}/e")]
         self.bridge = Bridge(
             source=source,
-            reader=MessageReader(PUMP, topics, {}, use_arrival=False),
+            reader=MessageReader(PUMP, topics, {}),
             service=KeepingService(self.client, self.stopping, self._fail),
             dead_letters=DeadLetters(self.file),
         )

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from predictive_maintenance.config.params_file import load_params
+from predictive_maintenance.config.sources import parse_tables
 from predictive_maintenance.errors import ConfigError, DataError, PredictiveMaintenanceError
+from predictive_maintenance.streaming.attributes import read_attributes
 from predictive_maintenance.streaming.payloads import MessageReader
 from predictive_maintenance.streaming.source import Message
 from predictive_maintenance.streaming.topics import parse_topic
@@ -16,10 +18,10 @@ PUMP = pump()
 READING = {"timestamp": "2024-03-01", "make": "A", "flow": 40.5, "age": 3}
 
 
-def reader(machine=PUMP, *templates, aliases=None, use_arrival=False):
+def reader(machine=PUMP, *templates, aliases=None, **options):
     given = templates or ("plant/{machine_id}/telemetry", "errors:plant/{machine_id}/errors")
     topics = [parse_topic(template, machine) for template in given]
-    return MessageReader(machine, topics, aliases or {}, use_arrival=use_arrival)
+    return MessageReader(machine, topics, aliases or {}, **options)
 
 
 def message(payload, topic="plant/P1/telemetry"):
@@ -51,6 +53,36 @@ def test_the_topic_is_believed_rather_than_the_payload():
 def test_aliases_of_the_settings_are_headers():
     named = {name: value for name, value in READING.items() if name != "flow"} | {"Q1": 40}
     assert reader(aliases={"flow": ("Q1",)}).read(message(named))[1][0]["flow"] == 40
+
+
+def test_attributes_of_the_machine_are_added_where_the_payload_lacks_them(tmp_path):
+    table = tmp_path / "pumps.csv"
+    table.write_text("pump,make,age\nP1,B,7.5\nP2,A,\n")
+    attributes = read_attributes(parse_tables(f"pumps:{table}"), PUMP)
+    assert attributes == {"P1": {"make": "B", "age": 7.5}, "P2": {"make": "A"}}
+    plain = {"timestamp": "2024-03-01", "flow": 40.5}
+    read = reader(attributes=attributes).read
+    place = {"machine_id": "P1", "timestamp": "2024-03-01", "flow": 40.5}
+    assert read(message([plain, plain | {"make": "A"}]))[1] == [
+        place | {"make": "B", "age": 7.5},
+        place | {"make": "A", "age": 7.5},
+    ]
+    with pytest.raises(DataError, match="no column for make"):
+        read(message(plain, "plant/P3/telemetry"))
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "error"),
+    [
+        ("errors", "pump,timestamp,code\n", "errors is no table of machine attributes: the description has pumps"),
+        ("pumps", "pump,make,age\nP1,X,1\n", "rows of the table pumps are invalid: .*: correct or remove them"),
+        ("pumps", "pump,make,age\nP1,A,1\nP1,B,1\n", "the same machine with other attributes"),
+    ],
+)
+def test_a_table_that_gives_no_attributes_is_refused(tmp_path, table, text, error):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(PredictiveMaintenanceError, match=error):
+        read_attributes(parse_tables(f"{table}:{tmp_path / 'table.csv'}"), PUMP)
 
 
 def test_an_event_has_the_columns_of_its_table():
