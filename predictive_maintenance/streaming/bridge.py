@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..config.sources import READINGS
@@ -13,6 +14,7 @@ from .service import KeepingService, StoppedError
 from .source import Message, MessageSource
 
 _MOST_MESSAGES = 500
+_MOST_BYTES = 4 * 2**20
 _LISTEN_SECONDS = 1.0
 _SHOWN_REASONS = 3
 
@@ -69,9 +71,11 @@ class Bridge:
         try:
             while not stopping.is_set():
                 self.in_hand = self.source.receive(_MOST_MESSAGES, _LISTEN_SECONDS)
-                if self.in_hand:
-                    self._carry(self.in_hand)
-                    self.in_hand = ()
+                while self.in_hand and not stopping.is_set():
+                    part = _first_part(self.in_hand)
+                    self._carry(part)
+                    self.in_hand = self.in_hand[len(part) :]
+                    on_progress()
                 on_progress()
         except StoppedError:
             pass
@@ -107,6 +111,12 @@ class Bridge:
                 numbered = [_Row(place, number, values) for number, values in enumerate(found, start=1)]
                 rows.setdefault(table, []).extend(numbered)
         return rows, reasons
+
+
+def _first_part(messages: Sequence[Message]) -> Sequence[Message]:
+    """The first messages, as many as have _MOST_BYTES together, and one at least: rows take many times the memory."""
+    sizes = accumulate(len(message.payload) for message in messages)
+    return messages[: max(1, sum(size <= _MOST_BYTES for size in sizes))]
 
 
 def _joined(reasons: list[str]) -> str:

@@ -94,12 +94,8 @@ class MqttSource:
     def __init__(
         self, broker: Broker, subscriptions: Sequence[str], most_waiting: int, report: Callable[[str], None]
     ) -> None:
-        self._broker, self._subscriptions, self._most_waiting = (
-            broker,
-            tuple(dict.fromkeys(subscriptions)),
-            most_waiting,
-        )
-        self._report = report
+        self._broker, self._most_waiting, self._report = broker, most_waiting, report
+        self._subscriptions = tuple(dict.fromkeys(subscriptions))
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._connection = 0
@@ -226,7 +222,10 @@ class MqttSource:
     def _say(self, text: str) -> None:
         if text != self._last_report:
             self._last_report = text
-            self._report(f"{self._broker.name}: {text}")
+            try:
+                self._report(f"{self._broker.name}: {text}")
+            except OSError as error:  # would end the thread of the client, without anybody noticing
+                self._fail(f"its messages end, because a report cannot be written: {_reason(error)}")
 
     def _fail(self, text: str) -> None:
         self._failure = f"{self._broker.name}: {text}"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -111,6 +112,17 @@ def test_messages_of_a_part_are_sent_together_events_first_and_acknowledged(tmp_
     counts = plant.bridge.counts
     assert (counts.received, counts.readings, counts.events, counts.rejected) == (4, 3, 2, 0)
     assert plant.file.read_text() == ""
+
+
+def test_large_messages_are_sent_in_parts_of_some_mebibytes(tmp_path):
+    def large(number):
+        message = readings(number)
+        return replace(message, payload=message.payload + b" " * 3 * 2**19)  # 1.5 MiB
+
+    plant = Plant(tmp_path, kept)
+    part = [*map(large, range(5)), replace(large(5), payload=readings(5).payload + b" " * 2**23), readings(6)]
+    assert plant.carry(part).acknowledged == part
+    assert [[row["flow"] for row in body] for _, body in plant.sent] == [[0, 1], [2, 3], [4], [5], [6]]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 429])

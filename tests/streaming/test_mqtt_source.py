@@ -61,10 +61,10 @@ def connect():
     """Start a source of a scripted broker; returns the source, its reports and the broker."""
     made = []
 
-    def start(*scripts):
+    def start(*scripts, report=None):
         lines, scripted = [], ScriptedBroker(scripts)
         broker = Broker(host="127.0.0.1", port=scripted.port, client_id="tester", password="a secret")
-        source = MqttSource(broker, ["plant/+/telemetry", "plant/+/errors"], 10, lines.append)
+        source = MqttSource(broker, ["plant/+/telemetry", "plant/+/errors"], 10, report or lines.append)
         made.append((source, scripted))
         source.start()
         return source, lines, scripted
@@ -120,6 +120,14 @@ def test_a_message_without_quality_of_service_is_dropped_and_counted_while_too_m
     source, _, _ = connect([_CONNECTED, _SUBSCRIBED + 12 * published(b"{}")])
     wait_for(lambda: source.lost == 2)
     assert [message.payload for message in source.receive(20, 5)] == 10 * [b"{}"]
+
+
+def test_a_report_that_cannot_be_written_is_an_error(connect):
+    def broken(_line):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    source, _, _ = connect([_CONNECTED, _SUBSCRIBED], report=broken)
+    assert "a report cannot be written: Broken pipe" in failure(source)
 
 
 def test_a_message_is_acknowledged_when_its_user_says_so(connect):
