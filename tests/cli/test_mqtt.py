@@ -36,6 +36,12 @@ def mqtt(*options):
         ((*TOPIC, "--broker", "mqtts://b", "--ca-file", "no.pem"), 1, "--ca-file no.pem: has no certificates in PEM"),
         ((*TOPIC, "--url", "127.0.0.1:8000"), 1, "--url 127.0.0.1:8000: write http://HOST:8000"),
         ((*TOPIC, "--dead-letters", "none/x.jsonl"), 1, "none/x.jsonl: messages that cannot be used cannot be kept"),
+        (
+            (*TOPIC, "--tables", "errors:x.csv"),
+            1,
+            "errors is no table of machine attributes: the description has machines",
+        ),
+        ((*TOPIC, "--tables", "machines:no.csv"), 1, "no.csv"),
         ((*TOPIC, "--max-waiting", "0"), 2, "0 is not in the range 1<=x<=65535"),
     ],
 )
