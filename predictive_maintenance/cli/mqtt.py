@@ -17,9 +17,9 @@ from .shared import FILE, Command, count, load_settings, machine_option, service
 
 if TYPE_CHECKING:
     from ..machine.machine import Machine
-    from ..streaming.attributes import Attributes
     from ..streaming.bridge import Bridge
     from ..streaming.mqtt import Broker
+    from ..streaming.payloads import MachineAttributes
 
 _PASSWORD = "PDM_MQTT_PASSWORD"  # noqa: S105  # the name of the variable
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -138,18 +138,19 @@ def mqtt(
         click.echo(f"{reason}; trying again in {seconds:.1f} s; {_line(bridge)}")
 
     with service_client(url) as client, _stopped_by_signals() as stopping:
+        service = KeepingService(client, stopping, on_failure)
         bridge = Bridge(
             source=MqttSource(at_broker, subscriptions, max_waiting, click.echo),
             reader=reader,
-            service=KeepingService(client, stopping, on_failure),
+            service=service,
             dead_letters=DeadLetters(dead_letters),
         )
-        click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {url}, as {at_broker.client_id}")
+        click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)
     click.echo(f"stopped; {_line(bridge)}")
 
 
-def _attributes(tables: str, machine: Machine) -> Attributes:
+def _attributes(tables: str, machine: Machine) -> MachineAttributes:
     from ..config.sources import parse_tables
     from ..streaming.attributes import read_attributes  # imports pandas
 

@@ -1,6 +1,6 @@
 """Attributes of machines, such as model and age, which telemetry does not have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,12 +11,10 @@ from ..ingestion.attributes import valid_attributes
 from ..ingestion.ingest import ingest_tables
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID
-
-Attributes = Mapping[str, Mapping[str, Any]]
-"""The attributes of each machine that have a value, by machine and name."""
+from .payloads import MachineAttributes
 
 
-def read_attributes(sources: Sequence[Source], machine: Machine) -> Attributes:
+def read_attributes(sources: Sequence[Source], machine: Machine) -> MachineAttributes:
     """Read tables of attributes. If they have times, the newest ones of each machine count.
 
     Raises ConfigError for another table, SourceError for one that cannot be read, and DataError for invalid rows.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import pydantic_core
@@ -20,13 +21,15 @@ from .topics import Topic
 
 _KNOWN_PAYLOADS = 256
 """How many different lists of headers are remembered with what they match."""
-_NO_ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {}
+
+MachineAttributes = Mapping[str, Mapping[str, Any]]
+"""Inputs that belong to a machine, such as its age, by machine and name, as far as they have a value."""
 
 
 class MessageReader:
     """Reads messages of `topics`. `aliases` are further headers of columns by canonical name.
 
-    `attributes`, by machine and name, are inputs for payloads that do not have them.
+    `attributes` are inputs for payloads that do not have them.
     `use_arrival`: a row without a time has the time of arrival of its message. Raises ConfigError if the machine has no machine
     or time, or if its time is a counter and `use_arrival` is set.
     """
@@ -37,7 +40,7 @@ class MessageReader:
         topics: Sequence[Topic],
         aliases: Mapping[str, Sequence[str]],
         *,
-        attributes: Mapping[str, Mapping[str, Any]] = _NO_ATTRIBUTES,
+        attributes: MachineAttributes = MappingProxyType({}),
         use_arrival: bool = False,
     ) -> None:
         name = machine.description.name

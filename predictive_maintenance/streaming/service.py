@@ -30,6 +30,8 @@ class KeepingService:
 
     def __init__(self, client: httpx.Client, stopping: threading.Event, on_failure: OnFailure) -> None:
         self._client, self._stopping, self._on_failure = client, stopping, on_failure
+        self.address = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")
+        """Without a password, for reports."""
 
     def keep(self, table: str, rows: Sequence[Row]) -> list[str | None]:
         """Keep readings, or events of a table, and return for each row why it is refused, None if it is kept.
@@ -61,12 +63,12 @@ class KeepingService:
             try:
                 response = self._client.post(path, json=body)
             except httpx.TransportError as error:
-                reason = f"{self._client.base_url}: the service cannot be reached: {error or type(error).__name__}"
+                reason = f"{self.address}: the service cannot be reached: {error or type(error).__name__}"
             else:
                 status = response.status_code
                 if response.is_success or status in _UNUSABLE or (status == HTTPStatus.GATEWAY_TIMEOUT and rows > 1):
                     return response
-                reason = f"{self._client.base_url}: POST {path} answers {status}: {_detail(response)}"
+                reason = f"{self.address}: POST {path} answers {status}: {_detail(response)}"
                 if status not in _TEMPORARY and not response.is_server_error:
                     raise ServiceError(f"{reason}{_way_out(status)}")
                 after = response.headers.get("retry-after", "")

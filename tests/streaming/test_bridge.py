@@ -58,7 +58,7 @@ class Plant:
             self.sent.append((request.url.path, body))
             return answer(request.url.path, body)
 
-        self.client = httpx.Client(base_url="http://service", transport=httpx.MockTransport(respond))
+        self.client = httpx.Client(base_url="http://user:secret@service", transport=httpx.MockTransport(respond))
 
     def carry(self, *parts):
         """Run the bridge over parts of messages and return the source."""
