@@ -96,7 +96,7 @@ class MqttSource:
     ) -> None:
         self._broker, self._most_waiting, self._report = broker, most_waiting, report
         self._subscriptions = tuple(dict.fromkeys(subscriptions))
-        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._queue: queue.Queue[Message] = queue.Queue(most_waiting)
         self._lock = threading.Lock()
         self._connection = 0
         """Identifies a connection: an acknowledgement counts on the one that delivered the message only."""
@@ -209,15 +209,18 @@ class MqttSource:
             self.lost += 1  # the receive maximum does not limit these, and they are never sent again
             return
         delivery = (self._connection, message.mid) if message.qos else None
-        self._queue.put(
-            Message(
-                topic=message.topic,
-                payload=bytes(message.payload),
-                received=time.time(),
-                is_repeated=message.dup,
-                delivery=delivery,
-            )
+        arrived = Message(
+            topic=message.topic,
+            payload=bytes(message.payload),
+            received=time.time(),
+            is_repeated=message.dup,
+            delivery=delivery,
         )
+        # Some brokers exceed the receive maximum, such as Mosquitto 2.0 for what waited in a session. Then the network waits.
+        while not self._is_closing:
+            with suppress(queue.Full):
+                self._queue.put(arrived, timeout=1)
+                return
 
     def _say(self, text: str) -> None:
         if text != self._last_report:

@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -41,7 +42,7 @@ class ScriptedBroker:
                 self._connection, _ = self._listener.accept()
             except OSError:
                 return
-            with self._connection:
+            with self._connection, suppress(ConnectionResetError):
                 for packet in self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]:
                     self._connection.recv(65536)
                     self._connection.sendall(packet)
@@ -120,6 +121,26 @@ def test_a_message_without_quality_of_service_is_dropped_and_counted_while_too_m
     source, _, _ = connect([_CONNECTED, _SUBSCRIBED + 12 * published(b"{}")])
     wait_for(lambda: source.lost == 2)
     assert [message.payload for message in source.receive(20, 5)] == 10 * [b"{}"]
+
+
+def test_no_more_messages_are_in_memory_than_asked_for_if_the_broker_sends_more(connect):
+    messages = b"".join(published(bytes([number]), number) for number in range(1, 16))
+    source, _, _ = connect([_CONNECTED, _SUBSCRIBED + messages])
+    wait_for(lambda: source.waiting == 10)
+    time.sleep(0.2)
+    assert source.waiting == 10
+    found = []
+    wait_for(lambda: found.extend(source.receive(3, 1)) or len(found) == 15)
+    assert [message.payload for message in found] == [bytes([number]) for number in range(1, 16)]
+
+
+def test_a_source_whose_memory_is_full_can_be_closed(connect):
+    messages = b"".join(published(b"", number) for number in range(1, 16))
+    source, _, _ = connect([_CONNECTED, _SUBSCRIBED + messages])
+    wait_for(lambda: source.waiting == 10)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 10
 
 
 def test_a_report_that_cannot_be_written_is_an_error(connect):
