@@ -68,6 +68,10 @@ class StoreError(PredictiveMaintenanceError):
         self.retry_seconds, self.replaced = retry_seconds, replaced
 
 
+class ServiceError(PredictiveMaintenanceError):
+    """The running service refuses every request until a person acts, for example because of a wrong API key."""
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether the system refused to write because the disk, or the user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in _DISK_FULL

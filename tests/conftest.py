@@ -35,6 +35,7 @@ from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
 
 pytest_plugins = (
+    "tests.fixtures.brokers",
     "tests.fixtures.described_machines",
     "tests.fixtures.disks",
     "tests.fixtures.dvc_projects",

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import data, doctor, machines, models, monitoring, notifying, replay, results, scoring
+from . import data, doctor, machines, models, monitoring, mqtt, notifying, replay, results, scoring
 from .shared import FILE, PROGRAM, Group
 
 
@@ -35,6 +35,7 @@ for command in (
     *(data.check, scoring.score, data.simulate, data.fetch),
     *(results.export, results.report),
     replay.replay,
+    mqtt.mqtt,
     monitoring.monitor,
     notifying.notify,
     doctor.doctor,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .shared import Command, count, load_settings, machine_option
+from .shared import Command, count, load_settings, machine_option, service_client, url_option
 
 if TYPE_CHECKING:
     import httpx
@@ -19,13 +18,12 @@ if TYPE_CHECKING:
 
 _READINGS_AT_A_TIME = 5_000
 _EVENTS_AT_A_TIME = 1_000
-_TIMEOUT_SECONDS = 120.0
 _SHOWN_ALARMS = 1_000
 _LOADING_SECONDS = 60
 
 
 @click.command(cls=Command)
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The address of the service.")
+@url_option
 @click.option("--sources", help="Read these sources instead of those in params.yaml.")
 @click.option("--start", metavar="TIME", help="The first time that is sent, in UTC.  [default: the last days]")
 @click.option(
@@ -75,7 +73,7 @@ def replay(
     """
     from ..inference.replay import read_replay
 
-    with _client(url) as client:
+    with service_client(url) as client:
         _wait_for_model(client)
         _open_alarms(client)  # before the sources are read, which may take long
         found = read_replay(load_settings(params_file).override(sources), start, days, step_hours, past_days)
@@ -92,13 +90,6 @@ def replay(
             known = alarms
             time.sleep(max(0.0, step_hours * 3600 / speed - (time.monotonic() - begun)))
     click.echo(f"next: open the dashboard's page Fleet, or curl '{url}/alarms?state=all'")
-
-
-def _client(url: str) -> httpx.Client:
-    import httpx
-
-    key = os.environ.get("PDM_API_KEY")
-    return httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
 
 
 def _wait_for_model(client: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import click
 from ..errors import PredictiveMaintenanceError
 
 if TYPE_CHECKING:
+    import httpx
+
     from ..config.params import Params
     from ..tracking.entities import ModelVersion
     from ..tracking.model_registry import ModelRegistry
@@ -21,6 +24,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 TRAIN_COMMAND = "python flows/train_flow.py run"
 FORMER_COMMANDS = {"fetch-ai4i": "fetch"}
 
+_SERVICE_TIMEOUT_SECONDS = 120.0
 _MACHINE = "predictive_maintenance.machine"
 
 
@@ -36,6 +40,9 @@ machine_option = click.option(
     help="Kind of machine.  [default: the one in params.yaml]",
 )
 run_option = click.option("--run", metavar="ID", help="The id of a run.  [default: the newest successful run]")
+url_option = click.option(
+    "--url", default="http://127.0.0.1:8000", show_default=True, help="The address of the service."
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
 
 
@@ -115,6 +122,20 @@ def open_registry(params: Params) -> ModelRegistry:
     from ..tracking.model_registry import ModelRegistry
 
     return ModelRegistry(connect(params.registry))
+
+
+def service_client(url: str) -> httpx.Client:
+    """A client of the running service at `url`, with the key in PDM_API_KEY. Raises ClickException for an invalid address."""
+    import httpx
+
+    key = os.environ.get("PDM_API_KEY")
+    try:
+        given = httpx.URL(url)
+    except httpx.InvalidURL:
+        given = httpx.URL()
+    if given.scheme not in ("http", "https") or not given.host:
+        raise click.ClickException(f"--url {url}: write http://HOST:8000")
+    return httpx.Client(base_url=given, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
 
 
 def count(number: int, noun: str) -> str:

@@ -22,6 +22,7 @@ _SERVICE = (
     "SHUTDOWN_SECONDS", "STORE_RETENTION_DAYS", "STORE_SYNCHRONOUS", "STORE_TIMEOUT_SECONDS", "STORE_URL",
 )  # fmt: skip
 _DASHBOARD = ("API_TIMEOUT_SECONDS", "API_URL", "DASHBOARD_POLL_SECONDS", "MLFLOW_URL")
+_COMMANDS = ("MQTT_PASSWORD",)
 _NOTEBOOKS = ("SOURCES", "TRIALS")
 _COMPOSE = ("CERTIFICATES",)
 _TESTS = (
@@ -30,12 +31,15 @@ _TESTS = (
     "REQUIRE_AI4I",
     "REQUIRE_AZURITE",
     "REQUIRE_CMAPSS",
+    "REQUIRE_MOSQUITTO",
     "REQUIRE_POSTGRESQL",
     "WRITE_GOLDEN",
 )
 
 KNOWN_VARIABLES = tuple(
-    PREFIX + name for names in (_TRAINING, _SERVICE, _DASHBOARD, _NOTEBOOKS, _COMPOSE, _TESTS) for name in names
+    PREFIX + name
+    for names in (_TRAINING, _SERVICE, _DASHBOARD, _COMMANDS, _NOTEBOOKS, _COMPOSE, _TESTS)
+    for name in names
 )
 """Every variable with the prefix PDM_ that a part of the project reads."""
 

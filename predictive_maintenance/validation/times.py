@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
+from .epochs import EPOCHS_US, PLAUSIBLE_US
 
 NOT_A_TIME = "not a time"
 
@@ -21,11 +22,9 @@ _DAY_MONTH_YEAR = rf"^(\d{{1,2}})[./-](\d{{1,2}})[./-](\d{{4}}){_TIME_OF_DAY})?$
 _MONTH_DAY_YEAR = rf"^(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}){_TIME_OF_DAY}(?: ?[AaPp][Mm])?)?$"
 _NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 _HOUR = np.timedelta64(1, "h")
-_EPOCHS_US = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
 _SINCE_1970 = "{} since 1970"
-_FORMATS = (_ISO, _DAY_FIRST, _MONTH_FIRST, *map(_SINCE_1970.format, _EPOCHS_US))
+_FORMATS = (_ISO, _DAY_FIRST, _MONTH_FIRST, *map(_SINCE_1970.format, EPOCHS_US))
 """All formats. Earlier ones win a tie."""
-_PLAUSIBLE_US = (6.31152e14, 4.1339808e15)  # 1990 to 2100, which excludes row counters and day numbers of spreadsheets
 
 Times = npt.NDArray[np.datetime64]
 
@@ -141,8 +140,8 @@ def _on_24_hours(times: Times, text: pa.Array) -> Times:
 def _epochs(numbers: pa.Array) -> Iterator[tuple[str, Times]]:
     """The numbers as times in each unit. Float64 is exact to a microsecond for times of this century."""
     values = numbers.to_numpy(zero_copy_only=False)
-    first, last = _PLAUSIBLE_US
-    for unit, scale in _EPOCHS_US.items():
+    first, last = PLAUSIBLE_US
+    for unit, scale in EPOCHS_US.items():
         plausible = (values >= first / scale) & (values < last / scale)
         times = np.full(len(values), "NaT", dtype="datetime64[us]")
         times[plausible] = np.rint(values[plausible] * scale).astype("int64").view("datetime64[us]")

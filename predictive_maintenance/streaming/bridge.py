@@ -1,0 +1,124 @@
+"""Carry messages from a source to the service: each is acknowledged when it is kept, or in the file of dead letters."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from ..config.sources import READINGS
+from ..errors import PredictiveMaintenanceError
+from .dead_letters import DeadLetters
+from .payloads import MessageReader
+from .service import KeepingService, StoppedError
+from .source import Message, MessageSource
+
+_MOST_MESSAGES = 500
+_MOST_BYTES = 4 * 2**20
+_LISTEN_SECONDS = 1.0
+_SHOWN_REASONS = 3
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What became of the messages: `readings` and `events` are rows that the service has, also those it had before."""
+
+    received: int = 0
+    repeated: int = 0
+    readings: int = 0
+    events: int = 0
+    rejected: int = 0
+
+    def add(self, table: str, rows: int) -> None:
+        if table == READINGS:
+            self.readings += rows
+        else:
+            self.events += rows
+
+
+class _Row(NamedTuple):
+    """A row of a message: the position of the message, the number of the row in it, and its values."""
+
+    message: int
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Bridge:
+    """Carries the messages of `source`, some at a time, in the order of their arrival."""
+
+    source: MessageSource
+    reader: MessageReader
+    service: KeepingService
+    dead_letters: DeadLetters
+    counts: Counts = field(default_factory=Counts)
+    in_hand: Sequence[Message] = ()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are in memory without an answer."""
+        return len(self.in_hand) + self.source.waiting
+
+    def run(self, stopping: threading.Event, on_progress: Callable[[], None]) -> None:
+        """Carry messages until `stopping` is set. Those without an answer then stay at the source.
+
+        `on_progress` is called about once a second while the service answers, or more often. Raises SourceError, ServiceError
+        and DataError if a person has to act.
+        """
+        self.dead_letters.check()
+        self.source.start()
+        try:
+            while not stopping.is_set():
+                self.in_hand = self.source.receive(_MOST_MESSAGES, _LISTEN_SECONDS)
+                while self.in_hand and not stopping.is_set():
+                    part = _first_part(self.in_hand)
+                    self._carry(part)
+                    self.in_hand = self.in_hand[len(part) :]
+                    on_progress()
+                on_progress()
+        except StoppedError:
+            pass
+        finally:
+            self.source.close()
+
+    def _carry(self, messages: Sequence[Message]) -> None:
+        """Keep what messages have, write those at fault to the dead letters, then acknowledge all."""
+        self.counts.received += len(messages)
+        self.counts.repeated += sum(message.is_repeated for message in messages)
+        rows, reasons = self._read(messages)
+        for table in sorted(rows, key=lambda name: name == READINGS):  # a reading is scored with the events before it
+            answers = self.service.keep(table, [row.values for row in rows[table]])
+            for row, reason in zip(rows[table], answers, strict=True):
+                if reason:
+                    reasons.setdefault(row.message, []).append(f"row {row.number}: {reason}")
+            self.counts.add(table, answers.count(None))
+        if reasons:
+            self.dead_letters.write((messages[place], _joined(own)) for place, own in sorted(reasons.items()))
+        self.counts.rejected += len(reasons)
+        self.source.acknowledge(messages)
+
+    def _read(self, messages: Sequence[Message]) -> tuple[dict[str, list[_Row]], dict[int, list[str]]]:
+        """The rows of messages by table, and by position of the message, why it cannot be read."""
+        rows: dict[str, list[_Row]] = {}
+        reasons: dict[int, list[str]] = {}
+        for place, message in enumerate(messages):
+            try:
+                table, found = self.reader.read(message)
+            except PredictiveMaintenanceError as error:
+                reasons[place] = [str(error)]
+            else:
+                numbered = [_Row(place, number, values) for number, values in enumerate(found, start=1)]
+                rows.setdefault(table, []).extend(numbered)
+        return rows, reasons
+
+
+def _first_part(messages: Sequence[Message]) -> Sequence[Message]:
+    """The first messages, as many as have _MOST_BYTES together, and one at least: rows take many times the memory."""
+    sizes = accumulate(len(message.payload) for message in messages)
+    return messages[: max(1, sum(size <= _MOST_BYTES for size in sizes))]
+
+
+def _joined(reasons: list[str]) -> str:
+    more = len(reasons) - _SHOWN_REASONS
+    return "; ".join([*reasons[:_SHOWN_REASONS], *([f"and {more} further rows"] if more > 0 else [])])
