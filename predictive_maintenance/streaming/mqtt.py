@@ -145,10 +145,7 @@ class MqttSource:
         found: list[Message] = []
         with suppress(queue.Empty):
             while len(found) < most:
-                message = self._queue.get(timeout=0 if found else seconds)
-                # The broker sends those of a lost connection again.
-                if message.delivery is None or message.delivery[0] == self._connection:
-                    found.append(message)
+                found.append(self._queue.get(timeout=0 if found else seconds))
         if self._failure:
             raise SourceError(self._failure)
         return found
@@ -188,6 +185,7 @@ class MqttSource:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         with self._lock:
             self._connection += 1  # before the client connects again, which clears acknowledgements that were not sent
+        self._drop_waiting()
         if self._is_closing or self._failure:
             return
         client_id = self._broker.client_id
@@ -196,6 +194,17 @@ class MqttSource:
         elif self._was_connected:
             hint = f"if this repeats, another client has the id {client_id}"
             self._say(f"the connection is lost: {code}; connecting again; {hint}")
+
+    def _drop_waiting(self) -> None:
+        """Drop what the broker will send again, so that it has room."""
+        kept = []
+        with suppress(queue.Empty):
+            while True:
+                message = self._queue.get_nowait()
+                if message.delivery is None:
+                    kept.append(message)
+        for message in kept:
+            self._queue.put_nowait(message)  # this thread alone puts messages
 
     def _on_subscribe(self, _client: Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
         for subscription, code in zip(self._subscriptions, codes, strict=True):
