@@ -1,7 +1,5 @@
 """The command notify."""
 
-from __future__ import annotations
-
 import os
 import time
 from datetime import UTC, datetime
