@@ -190,7 +190,7 @@ def _lines(seen: _Seen, settings: MonitoringSettings) -> Iterator[str]:
         counting = [finding for finding in window.findings or () if finding.counts]
         state = ", ".join(_short(finding, machine) for finding in counting) or "nothing differs"
         if window.findings is None:
-            state = f"fewer than {settings.min_rows:,} readings tell nothing"
+            state = f"not judged: fewer than {settings.min_rows:,} readings"
         yield f"  {_day(window.begins)} to {_day(window.ends)}  {count(window.rows, 'reading'):>20}  {state}"
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""

@@ -48,7 +48,7 @@ class Finding:
 def compare(
     machine: Machine, reference: MonitoringReference, window: WindowSummary, settings: MonitoringSettings, seed: int = 0
 ) -> list[Finding] | None:
-    """All differences of a window from the training rows; None if it has too few rows to tell.
+    """All differences of a window from the training rows; None if the window has too few rows to be judged.
 
     A distribution must be further away than windows of training rows usually are: air gets warmer and colder without harm.
     """

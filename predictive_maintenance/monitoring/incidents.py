@@ -25,8 +25,8 @@ def follow(
 ) -> list[Change]:
     """Open or close the incident of a model by the lasting differences `reasons`. Raises StoreError.
 
-    Several monitors may do this at the same time: each change is made by one of them. A newest window with too few readings to
-    tell changes nothing.
+    Several monitors may do this at the same time: each change is made by one of them. If the newest window has too few
+    readings to be judged, nothing changes.
     """
     changes = []
     incident = open_incident(store, watched)

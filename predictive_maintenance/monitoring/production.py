@@ -24,7 +24,7 @@ Scored = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to tell."""
+    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be judged."""
 
     begins: int
     ends: int

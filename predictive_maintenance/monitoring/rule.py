@@ -8,7 +8,7 @@ from .drift import Finding, Kind
 def lasting(windows: Sequence[Sequence[Finding] | None], *, least: int, among: int) -> list[Finding]:
     """The findings of the newest window that count, in it and in at least `least` of the last `among` windows.
 
-    `windows` are in the order of time; None stands for a window with too few rows to tell.
+    `windows` are in the order of time; None stands for a window with too few rows to be judged.
     """
     if not windows or windows[-1] is None:
         return []

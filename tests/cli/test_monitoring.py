@@ -53,7 +53,7 @@ def test_a_difference_that_lasts_is_shown_with_the_way_on(run, promoted, store, 
     log(store, small, 3, torque_nm=65.0)
     code, output = run("monitor", "--fail-on-drift")
     assert code == 4
-    assert "0 readings  fewer than 200 readings tell nothing" in output
+    assert "0 readings  not judged: fewer than 200 readings" in output
     assert "differences in at least 3 of 5 windows:\n" in output
     assert "  distribution of Torque: mean 65 Nm, in training " in output
     assert "python flows/train_flow.py run" in output

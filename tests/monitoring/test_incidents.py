@@ -42,7 +42,7 @@ def test_an_incident_lasts_until_nothing_lasts(store):
     assert look(store, [], 1) == []
     assert look(store, ["warm"], 2) == [("opened", 1, None)]
     assert look(store, ["warm", "wet"], 3) == []
-    assert look(store, [], 4, findings=None) == []  # too few readings tell nothing
+    assert look(store, [], 4, findings=None) == []  # too few readings to be judged
     assert open_incident(store, version()).reasons == ("warm",)
     assert look(store, [], 5) == [("closed", 1, "calm")]
     assert open_incident(store, version()) is None

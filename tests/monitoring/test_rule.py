@@ -27,7 +27,7 @@ CALM, DRIFT = window(0.5, 0.5), window(2.0, 0.5)
         ([DRIFT, DRIFT, DRIFT, CALM], []),  # calm again
         ([DRIFT, DRIFT, CALM, CALM, CALM, DRIFT], []),  # too long ago
         ([DRIFT, DRIFT, None, DRIFT], ["a"]),
-        ([DRIFT, DRIFT, DRIFT, None], []),  # the newest window tells nothing
+        ([DRIFT, DRIFT, DRIFT, None], []),  # the newest window is not judged
         ([window(0.5, 2.0), DRIFT, DRIFT], []),  # another column
     ],
 )
