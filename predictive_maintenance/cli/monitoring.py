@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from .shared import (
     machine_argument,
     machine_option,
     open_registry,
+    open_service_store,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ..store.store import Store
 
 _DRIFT_EXIT_CODE = 4
-_TIMEOUT_SECONDS = 30.0
 _SHOWN_MACHINES = 10
 _DONE = {"here": "successful", "batch": "successful", "repository_dispatch": "requested"}
 
@@ -84,7 +83,7 @@ def monitor(
 
     params = load_settings(params_file)
     if not watch:
-        with _open_store() as store:
+        with open_service_store() as store:
             seen = _look(store, _watched_version(params, version), params.monitoring)
         click.echo(_as_json(seen) if as_json else _as_text(seen, params.monitoring))
         if seen.reasons and fail_on_drift:
@@ -96,7 +95,10 @@ def monitor(
     while True:
         try:
             _watch(params)
-        except PredictiveMaintenanceError as error:  # such as a registry or a store that is away
+        except (
+            PredictiveMaintenanceError,
+            click.ClickException,
+        ) as error:  # such as a registry or a store that is away
             click.echo(f"{_now()} {error}; the next look is in {minutes:g} min", err=True)
         time.sleep(minutes * 60)
 
@@ -109,18 +111,6 @@ class _Seen:
     windows: Sequence[Window]
     reasons: Sequence[Finding]
     silent: Sequence[str]
-
-
-@contextmanager
-def _open_store() -> Iterator[Store]:
-    from ..store.location import store_url
-    from ..store.store import Store
-
-    store = Store.open(store_url(), timeout_seconds=_TIMEOUT_SECONDS, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _look(store: Store, watched: WatchedVersion, settings: MonitoringSettings) -> _Seen:
@@ -142,7 +132,7 @@ def _watch(params: Params) -> None:
     from ..monitoring.retraining import train_for
 
     settings = params.monitoring
-    with _open_store() as store:
+    with open_service_store() as store:
         watched = _watched_version(params, None)
         seen = _look(store, watched, settings)
         reasons = [_long(finding, watched.machine) for finding in seen.reasons]

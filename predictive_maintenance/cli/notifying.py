@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from ..errors import PredictiveMaintenanceError
-from .shared import Command, count, load_settings, machine_option
+from .shared import Command, count, load_settings, machine_option, open_service_store
 
-_TIMEOUT_SECONDS = 30.0
 _SHOWN = 1_000
 
 
@@ -45,22 +44,20 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
 
     from ..notification.deliveries import describe, send_due
     from ..notification.webhook import Webhook
-    from ..store.location import store_url
-    from ..store.store import Store
 
     params = load_settings(params_file)
     model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
-    store = Store.open(store_url(), timeout_seconds=_TIMEOUT_SECONDS, create=False)
-    if dead or repeat_dead:
-        for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):
-            click.echo(line)
+    with open_service_store() as store, httpx.Client() as client:
+        if dead or repeat_dead:
+            for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):
+                click.echo(line)
         if repeat_dead:
             with store.writing() as transaction:
                 repeated = transaction.repeat_dead_deliveries(model)
             click.echo(f"{count(repeated, 'message')} to send again")
-        return
-    webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
-    with httpx.Client() as client:
+        if dead or repeat_dead:
+            return
+        webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
         while True:
             try:
                 sent = send_due(store, model, params.machine, webhook, client, int(time.time()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ..config.params import Params
+    from ..store.store import Store
     from ..tracking.entities import ModelVersion
     from ..tracking.model_registry import ModelRegistry
 
@@ -26,6 +28,7 @@ FORMER_COMMANDS = {"fetch-ai4i": "fetch"}
 
 _SERVICE_TIMEOUT_SECONDS = 120.0
 _MACHINE = "predictive_maintenance.machine"
+_STORE_TIMEOUT_SECONDS = 30.0
 
 
 def _remember_machine(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
@@ -136,6 +139,25 @@ def service_client(url: str) -> httpx.Client:
     if given.scheme not in ("http", "https") or not given.host:
         raise click.ClickException(f"--url {url}: write http://HOST:8000")
     return httpx.Client(base_url=given, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
+
+
+@contextmanager
+def open_service_store() -> Iterator[Store]:
+    """The store of the service during the block. An SQLite file that does not exist is an error."""
+    from ..store.location import database_file, parse_store_url, store_url
+    from ..store.store import Store
+
+    url = store_url()
+    file = database_file(parse_store_url(url))
+    if file is not None and not file.exists():
+        raise click.ClickException(
+            f"{file}: there is no store: start the service with PDM_STORE_URL, and set the same PDM_STORE_URL here"
+        )
+    store = Store.open(url, timeout_seconds=_STORE_TIMEOUT_SECONDS, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def count(number: int, noun: str) -> str:
