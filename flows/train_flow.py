@@ -5,7 +5,9 @@ from metaflow_setup import RETRY_MINUTES, TRAIN_TIMEOUT_MINUTES, check_results_f
 
 # isort: split
 import os
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, resources, retry, step, timeout
 
@@ -27,7 +29,8 @@ from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
 from predictive_maintenance.engine.engine import open_engine
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
+from predictive_maintenance.evaluation.held_out import Judge
+from predictive_maintenance.evaluation.out_of_fold import evaluate_out_of_fold, trained_rows
 from predictive_maintenance.ingestion.ingest import check_sources
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
@@ -43,9 +46,9 @@ from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
 from predictive_maintenance.tracking.runs import FlowRun, incident_tag
 from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
-from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
+from predictive_maintenance.training.parts_candidate import train_candidate_from_parts
 from remote_steps import RemoteSteps, source_copies
 
 
@@ -160,12 +163,14 @@ class TrainFlow(FlowSpec):
     def train(self):
         """Tune, calibrate and fit one candidate."""
         progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
-        train, fold = self.rows.training_rows()
-        self.trained = train_candidate(self.input, train, fold, self.params, progress)
-        self.out_of_fold = out_of_fold_scores(self.trained, train, self.params)
+        with self.rows.row_parts() as parts, tempfile.TemporaryDirectory(prefix="pdm-train-") as folder:
+            self.trained, predictions = train_candidate_from_parts(
+                self.input, parts, self.params, Path(folder), progress, self.rows.machine_times
+            )
+            self.out_of_fold = evaluate_out_of_fold(trained_rows(predictions, self.rows), self.params)
         run = self.flow_mlflow_run.candidate(self.input)
-        cards.show("train", cards.candidate_card(self.trained, self.out_of_fold), run)
-        run_log.log_candidate(run, self.trained, self.out_of_fold)
+        cards.show("train", cards.candidate_card(self.trained, self.out_of_fold.scores), run)
+        run_log.log_candidate(run, self.trained, self.out_of_fold.scores)
         self.next(self.select)
 
     @plain_errors
@@ -173,7 +178,7 @@ class TrainFlow(FlowSpec):
     @step
     def select(self, inputs):
         """Take the candidate with the better out-of-fold PR-AUC."""
-        best = max(inputs, key=lambda branch: branch.out_of_fold["pr_auc"].value)
+        best = max(inputs, key=lambda branch: branch.out_of_fold.scores["pr_auc"].value)
         # This passes them on without loading them: the rows may be many, and the model imports its library.
         passed_on = [
             "params",
@@ -185,26 +190,31 @@ class TrainFlow(FlowSpec):
             "cleaned",
             "rows",
             "trained",
+            "out_of_fold",
         ]
         self.merge_artifacts([best], include=passed_on)
-        self.candidate_scores = {branch.input: branch.out_of_fold for branch in inputs}
+        self.candidate_scores = {branch.input: branch.out_of_fold.scores for branch in inputs}
         for algorithm, scores in self.candidate_scores.items():
             print(f"{algorithm}: out-of-fold PR-AUC {scores['pr_auc'].value:.3f}, F1 {scores['f1'].value:.3f}")
         self.next(self.evaluate)
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
-    @card(type="blank", id="evaluate")
+    @card(type="blank", id="evaluate", refresh_interval=10)
     @resources(cpu=2, memory=8192)
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
-        rows = self.rows.load()
-        self.files = export_model(self.trained, rows, self.params)
-        champion = ModelRegistry(self.flow_mlflow_run.connection).baseline_model()
-        out_of_fold, scorer = self.candidate_scores[self.trained.algorithm], Scorer.from_files(self.files)
+        rows = self.rows.load(self.rows.sample(self.params.evaluation.sample_rows))
+        self.files = export_model(self.trained, rows, self.params, self.rows.training_ids())
+        scorer = Scorer.from_files(self.files)
+        judge = Judge(
+            self.trained, scorer, ModelRegistry(self.flow_mlflow_run.connection).baseline_model(), self.params
+        )
+        with open_engine() as engine:
+            held_out = judge.of_parts(self.rows, engine, cards.PartProgress("evaluate", engine.description))
         self.evaluation = evaluate(
-            self.trained, out_of_fold, scorer, rows, champion, self.params, oracle_of(self.params.machine)
+            self.trained, self.out_of_fold, held_out, scorer, rows, self.params, oracle_of(self.params.machine)
         )
         self.files[THRESHOLDS_FILE] = thresholds_file(self.evaluation)
         run, about = self.flow_mlflow_run, (self.candidate_scores, self.params, self.flow_run, self.rows.notes)
@@ -227,7 +237,7 @@ class TrainFlow(FlowSpec):
             self.commit,
         )
         self.outcome: Outcome = register_and_promote(
-            run, self.files, self.rows.test, self.evaluation, self.tags, self.params.registry, self.promote
+            run, self.files, self.rows.examples(), self.evaluation, self.tags, self.params.registry, self.promote
         )
         run.finish()
         self.finished_at = datetime.now(UTC)

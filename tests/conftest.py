@@ -15,8 +15,8 @@ from predictive_maintenance.config.params import Params
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
-from predictive_maintenance.evaluation.evaluate import Evaluation, evaluate
-from predictive_maintenance.evaluation.event_evaluation import EventEvaluation, evaluate_events
+from predictive_maintenance.evaluation.evaluate import Evaluation
+from predictive_maintenance.evaluation.event_evaluation import EventEvaluation
 from predictive_maintenance.evaluation.metrics import Scores
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores
 from predictive_maintenance.ingestion.ingest import ingest
@@ -29,6 +29,7 @@ from predictive_maintenance.training.labelling import label, labelled_rows
 from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
+from tests.fixtures.evaluations import evaluated, events_of
 from tests.fixtures.pumps import pump, pump_tables
 from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 from tests.paths import PARAMS_FILE, REPOSITORY
@@ -136,7 +137,7 @@ def evaluate_small(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Ca
     quick = small.params.model_copy(update={"evaluation": evaluation})
 
     def first_evaluation(folder: Path) -> None:
-        first = evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, None, small.params)
+        first = evaluated(small)
         (folder / "evaluation.pickle").write_bytes(pickle.dumps(first))
 
     folder = shared_folder(tmp_path_factory, "small model's evaluation", first_evaluation)
@@ -147,7 +148,7 @@ def evaluate_small(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Ca
             module = "predictive_maintenance.evaluation.evaluate"
             patch.setattr(f"{module}.forward_scores", lambda *_: (first.forward, first.forward_note))
             patch.setattr(f"{module}.permutation_importances", lambda *_: first.importances)
-            return evaluate(small.trained, small.out_of_fold, small.scorer, small.rows, champion, params)
+            return evaluated(small, champion, params)
 
     return evaluate_again
 
@@ -241,10 +242,7 @@ def small_engine(engine_params: Params, engine_csv: Path, tmp_path_factory: pyte
 @pytest.fixture(scope="session")
 def engine_events(small_engine: Small) -> EventEvaluation:
     """The evaluation by failure event of the model of a machine with history."""
-    rows, scorer = small_engine.rows, small_engine.scorer
-    probabilities = scorer.probabilities(rows.test)
-    decisions = scorer.decisions(probabilities)
-    events = evaluate_events(small_engine.trained, rows, probabilities, decisions, small_engine.params)
+    events = events_of(small_engine)
     assert events is not None
     return events
 

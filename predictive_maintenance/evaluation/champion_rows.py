@@ -1,8 +1,9 @@
 """The held-out rows of a challenger as a champion with another description of the machine reads them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -24,17 +25,55 @@ _SAME = (1.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Differences:
+    """What differs from a comparison with a champion of the same description.
+
+    `refused` rows were not seen and are left out, with the number of cells by reason in `reasons`. The rows have no column of the
+    optional sensors `absent`. `made_ids` says that ids are made from the content of rows, and `known_ids` whether the champion
+    was trained on any row with an id of the run's training and held-out rows.
+    """
+
+    refused: int
+    reasons: Counter[str]
+    absent: tuple[str, ...]
+    made_ids: bool
+    known_ids: bool
+
+    def plus(self, other: Self) -> Self:
+        """The differences for the rows of both."""
+        return type(self)(
+            refused=self.refused + other.refused,
+            reasons=self.reasons + other.reasons,
+            absent=self.absent,
+            made_ids=self.made_ids or other.made_ids,
+            known_ids=self.known_ids or other.known_ids,
+        )
+
+    def notes(self, version: str) -> Iterator[str]:
+        """Sentences for the report, if the champion is `version`."""
+        if self.refused:
+            reasons = "; ".join(reason for reason, _ in self.reasons.most_common(_MAX_REASONS))
+            yield f"{self.refused:,} rows are left out, because version {version} does not accept them ({reasons})"
+        if self.absent:
+            yield f"version {version} gets no value of {_columns(list(self.absent))}, which it does not require"
+        if self.made_ids and not self.known_ids:
+            yield (
+                f"version {version} was trained on no row with an id of this run: if some of the rows had other ids "
+                "then, its scores are too high"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChampionRows:
     """The n held-out rows with the columns of the champion's description, in its units.
 
-    `seen` are (n,) the rows that it was trained on. `accepted` are (n,) the rows that its description allows. `notes` are
-    sentences on what differs from a comparison with a champion of the same description.
+    `seen` are (n,) the rows that it was trained on. `accepted` are (n,) the rows that its description allows.
     """
 
     frame: pd.DataFrame
     seen: BoolArray
     accepted: BoolArray
-    notes: tuple[str, ...] = ()
+    differences: Differences
 
 
 def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> str | None:
@@ -54,48 +93,45 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
 
 def read_rows(
     champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, train: pd.DataFrame,
-    events: Events = NO_EVENTS, history: pd.DataFrame | None = None, *, by_time: bool = False,
+    events: Events = NO_EVENTS, history: pd.DataFrame | None = None, latest: Any = None,
 ) -> ChampionRows:  # fmt: skip
     """Read the `rows` of the machine `challenger` as `champion`, a comparable model of the machine `before`, reads them.
 
     `train` are the challenger's training rows, or none: they show whether rows have the ids that the champion knows. `events`
-    are the events of the challenger's run by table, `history` the readings on neither side of its split. With `by_time`, a row
-    that is not later than all that the champion was trained on counts as one of them: its neighbours in time are.
+    are the events of the challenger's run by table, `history` the readings on neither side of its split. In a split by time,
+    `latest` is that of `latest_trained`: a row that is not later counts as one that the champion was trained on, because its
+    neighbours in time are.
     """
     others = [train, *([history] if history is not None else [])]
     frame = _with_past(before, challenger, _as_described(before, challenger, rows), rows, events, others)
     seen = _seen(champion, before, frame)
-    if by_time:
-        seen |= _not_later(champion, before, challenger, rows, [rows, train])
+    if latest is not None:
+        seen |= (rows[challenger.time_name] <= latest).to_numpy()
     faults = _faults(before, frame)
     accepted = np.ones(len(frame), dtype=bool)
     accepted[faults["position"]] = False
-    notes = [*_refused_notes(champion.version, faults[~seen[faults["position"]]])]
-    if absent := [name for name in before.optional_sensor_names if name not in frame]:
-        notes.append(f"version {champion.version} gets no value of {_columns(absent)}, which it does not require")
-    made_ids = before.description.id is None or are_content_ids(rows[READING_ID]).any()
-    if (
-        made_ids
-        and len(train)
-        and not (seen.any() or _seen(champion, before, _as_described(before, challenger, train)).any())
-    ):
-        notes.append(
-            f"version {champion.version} was trained on no row with an id of this run: if some of the rows had other ids "
-            "then, its scores are too high"
-        )
-    return ChampionRows(frame=frame, seen=seen, accepted=accepted, notes=tuple(notes))
+    refused = faults[~seen[faults["position"]]]
+    made_ids = bool(before.description.id is None or are_content_ids(rows[READING_ID]).any()) and len(train) > 0
+    differences = Differences(
+        refused=refused["position"].nunique(),
+        reasons=Counter((refused["column"] + ": " + refused["reason"]).value_counts().to_dict()),
+        absent=tuple(name for name in before.optional_sensor_names if name not in frame),
+        made_ids=made_ids,
+        known_ids=bool(seen.any())
+        or (made_ids and bool(_seen(champion, before, _as_described(before, challenger, train)).any())),
+    )
+    return ChampionRows(frame=frame, seen=seen, accepted=accepted, differences=differences)
 
 
-def _not_later(
-    champion: BaselineModel, before: Machine, challenger: Machine, rows: pd.DataFrame, parts: Sequence[pd.DataFrame]
-) -> BoolArray:
-    """(n,) whether each of `rows` is at or before the latest time of those of `parts` that the champion was trained on."""
-    time = challenger.time_name
+def latest_trained(champion: BaselineModel, before: Machine, challenger: Machine, *sides: pd.DataFrame) -> Any:
+    """The latest time of the rows that the champion was trained on, on all `sides`; None if it was trained on none of them."""
     trained = [
-        part.loc[_seen(champion, before, _as_described(before, challenger, part)), time] for part in parts if len(part)
+        side.loc[_seen(champion, before, _as_described(before, challenger, side)), challenger.time_name]
+        for side in sides
+        if len(side)
     ]
-    latest = pd.concat(trained).max()  # NaT or NaN, which no time precedes, for a champion of other rows
-    return (rows[time] <= latest).to_numpy()
+    latest = pd.concat(trained).max() if trained else None
+    return None if pd.isna(latest) else latest
 
 
 def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:
@@ -194,14 +230,6 @@ def _faults(champion: Machine, frame: pd.DataFrame) -> pd.DataFrame:
     ]
     found = pd.concat([faults[["position", "column", "reason"]], *missing], ignore_index=True)
     return found.astype({"position": np.intp})
-
-
-def _refused_notes(version: str, faults: pd.DataFrame) -> Iterator[str]:
-    if faults.empty:
-        return
-    reasons = (faults["column"] + ": " + faults["reason"]).value_counts().index[:_MAX_REASONS]
-    rows = faults["position"].nunique()
-    yield f"{rows:,} rows are left out, because version {version} does not accept them ({'; '.join(reasons)})"
 
 
 def _columns(names: list[str]) -> str:

@@ -1,17 +1,17 @@
 """The champion and the challenger on the same held-out rows, without those that the champion was trained on."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
 from ..config.params import Params
-from ..history.events import NO_EVENTS, Events
+from ..history.events import Events
 from ..machine.machine import Machine
 from ..training.fingerprint import content_hashes, fingerprint
 from ..training.time_split import is_by_time
 from .baseline_model import BaselineModel
-from .champion_rows import read_rows, why_not_comparable
+from .champion_rows import Differences, latest_trained, read_rows, why_not_comparable
 from .failure_modes import ModeRecall, added_recalls, recall_by_mode
 from .intervals import BoolArray, Estimate, FloatArray
 from .metrics import Scores, f1_difference, score_summary
@@ -78,54 +78,96 @@ class ModelSummary:
         )
 
 
-def compare(
-    champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray,
-    trained_on: str, params: Params, train: pd.DataFrame | None = None, events: Events = NO_EVENTS,
-    history: pd.DataFrame | None = None,
-) -> Comparison:  # fmt: skip
-    """Compare the challenger's `probabilities` and `decisions` (both (n,)) on `test` with those of `champion`.
+@dataclass(frozen=True, kw_only=True)
+class ComparedRows:
+    """What both models say of the compared rows, of bounded size; the summaries of parts can be added.
 
-    `trained_on` is the `training_fingerprint` of the challenger's training rows `train`, which show whether the rows still
-    have the ids that the champion knows. A champion with another description of the machine is compared on the rows that
-    it accepts, if they have the columns that it needs; its own features are computed from `events` and `history`.
+    The fields are those of Comparison. Without models and differences, the champion cannot be compared, for the reason in
+    `obstacle`.
+    """
+
+    rows: int = 0
+    failures: int = 0
+    seen_rows: int = 0
+    challenger: ModelSummary | None = None
+    champion: ModelSummary | None = None
+    differences: Differences | None = None
+    obstacle: str | None = None
+
+    def plus(self, other: Self, params: Params) -> Self:
+        """The summary of the rows of both, of which those of `other` come later."""
+        if not (self.challenger and self.champion and self.differences):
+            return self
+        assert other.challenger
+        assert other.champion
+        assert other.differences
+        return replace(
+            self,
+            rows=self.rows + other.rows,
+            failures=self.failures + other.failures,
+            seen_rows=self.seen_rows + other.seen_rows,
+            challenger=self.challenger.plus(other.challenger, params),
+            champion=self.champion.plus(other.champion, params),
+            differences=self.differences.plus(other.differences),
+        )
+
+
+def latest_seen(champion: BaselineModel, params: Params, test: pd.DataFrame, train: pd.DataFrame) -> Any:
+    """The `latest` of `compared_rows`: the latest time of a row that the champion was trained on, in a split by time; or None."""
+    scorer, machine = champion.scorer, params.machine
+    if scorer is None or not is_by_time(machine, params.split) or why_not_comparable(scorer.machine, machine, test):
+        return None
+    return latest_trained(champion, scorer.machine, machine, test, train)
+
+
+def compared_rows(
+    champion: BaselineModel, test: pd.DataFrame, probabilities: FloatArray, decisions: BoolArray, params: Params,
+    train: pd.DataFrame, events: Events, history: pd.DataFrame, latest: Any,
+) -> ComparedRows:  # fmt: skip
+    """The challenger's `probabilities` and `decisions` (both (n,)) on the held-out rows `test`, and those of `champion`.
+
+    The challenger's training rows `train` show whether the rows still have the ids that the champion knows. A champion with
+    another description of the machine is compared on the rows that it accepts, if they have the columns that it needs; its own
+    features are computed from `events` and `history`. `latest` is that of `latest_seen`, for all rows.
     """
     machine, scorer = params.machine, champion.scorer
+    if scorer is None:
+        return ComparedRows(obstacle=f"its files cannot be used: {champion.unreadable}")
+    if obstacle := why_not_comparable(scorer.machine, machine, test):
+        return ComparedRows(obstacle=obstacle)
+    read = read_rows(champion, scorer.machine, machine, test, train, events, history, latest)
+    compared = ~read.seen & read.accepted
+    rows = test[compared].reset_index(drop=True)
+    theirs = scorer.probabilities(read.frame[compared].reset_index(drop=True))
+    return ComparedRows(
+        rows=len(rows),
+        failures=int(rows[machine.label_name].sum()),
+        seen_rows=int(read.seen.sum()),
+        challenger=ModelSummary.of(rows, probabilities[compared], decisions[compared], params),
+        champion=ModelSummary.of(rows, theirs, scorer.decisions(theirs), params),
+        differences=read.differences,
+    )
+
+
+def comparison_of(champion: BaselineModel, compared: ComparedRows, trained_on: str, params: Params) -> Comparison:
+    """The comparison that `compared` gives, of a challenger with the training fingerprint `trained_on`."""
+    scorer, differences = champion.scorer, compared.differences
     comparison = Comparison(
         version=champion.version,
         algorithm=scorer.spec.algorithm if scorer else "unreadable",
-        rows=0,
-        failures=0,
-        seen_rows=0,
+        rows=compared.rows,
+        failures=compared.failures,
+        seen_rows=compared.seen_rows,
+        refused_rows=differences.refused if differences else 0,
         same_training_data=champion.training_fingerprint == trained_on,
         rolled_back_twin=champion.rolled_back.get(trained_on),
-        same_columns=scorer is None or set(scorer.machine.input_names) == set(machine.input_names),
+        same_columns=scorer is None or set(scorer.machine.input_names) == set(params.machine.input_names),
+        obstacle=compared.obstacle,
+        notes=tuple(differences.notes(champion.version)) if differences else (),
     )
-    if scorer is None:
-        return replace(comparison, obstacle=f"its files cannot be used: {champion.unreadable}")
-    if obstacle := why_not_comparable(scorer.machine, machine, test):
-        return replace(comparison, obstacle=obstacle)
-    none = test.head(0)
-    train, history = none if train is None else train, none if history is None else history
-    read = read_rows(
-        champion, scorer.machine, machine, test, train, events, history, by_time=is_by_time(machine, params.split)
-    )
-    compared = ~read.seen & read.accepted
-    rows = test[compared].reset_index(drop=True)
-    failures = int(rows[machine.label_name].sum())
-    comparison = replace(
-        comparison,
-        rows=len(rows),
-        failures=failures,
-        seen_rows=int(read.seen.sum()),
-        refused_rows=int((~read.seen & ~read.accepted).sum()),
-        notes=read.notes,
-    )
-    if failures == 0:
+    if not (compared.failures and compared.challenger and compared.champion):
         return comparison
-    champion_probabilities = scorer.probabilities(read.frame[compared].reset_index(drop=True))
-    ours = ModelSummary.of(rows, probabilities[compared], decisions[compared], params)
-    theirs = ModelSummary.of(rows, champion_probabilities, scorer.decisions(champion_probabilities), params)
-    return with_scores(comparison, ours, theirs, params)
+    return with_scores(comparison, compared.challenger, compared.champion, params)
 
 
 def with_scores(comparison: Comparison, challenger: ModelSummary, champion: ModelSummary, params: Params) -> Comparison:

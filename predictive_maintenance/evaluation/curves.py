@@ -86,8 +86,3 @@ class CalibrationCounts:
                 low, high = wilson_interval(int(failures), int(rows), 0.95)
                 lines.append((float(probabilities / rows), float(failures / rows), low, high, int(rows)))
         return pd.DataFrame(lines, columns=["mean_probability", "observed_share", "low", "high", "rows"])
-
-
-def calibration_bins(labels: BoolArray, probabilities: FloatArray) -> pd.DataFrame:
-    """The table of CalibrationCounts for rows with `labels` and `probabilities`, both (n,)."""
-    return CalibrationCounts.of(labels, probabilities).table()

@@ -9,27 +9,26 @@ import pandas as pd
 from ..config.machine_extras import Oracle
 from ..config.params import Params
 from ..scorer.scoring import Scorer
-from ..training.candidate import TrainedCandidate
-from ..training.export import Agreement, agreement
+from ..training.candidate import FittedCandidate
+from ..training.export import Agreement
 from ..training.splits import SplitRows
-from .baseline_model import BaselineModel
 from .category_scores import CategoryScores, scores_by_category
-from .comparison import Comparison, compare, training_fingerprint
-from .curves import calibration_bins, threshold_table
+from .comparison import Comparison
 from .event_evaluation import EventEvaluation, evaluate_events
-from .failure_modes import ModeRecall, recall_by_mode
+from .failure_modes import ModeRecall
 from .gate import judge
+from .held_out import HeldOut
 from .importances import permutation_importances
 from .metrics import Scores
+from .out_of_fold import OutOfFoldEvaluation
 from .row_sets import (
     NEW_MACHINES,
     NEW_MACHINES_LATER,
     forward_scores,
     new_machine_scores,
     oracle_scores,
-    score_rows,
 )
-from .trivial_models import TrivialModels, score_trivial_models
+from .trivial_models import TrivialModels
 from .verdict import Verdict
 
 
@@ -63,6 +62,7 @@ class Evaluation:
     question: str = ""
     new_machines: Mapping[str, Scores] = field(default_factory=dict)
     new_machines_note: str = ""
+    sample_note: str = ""
 
     def row_sets(self) -> dict[str, Scores]:
         """The scores of this model on each set of rows, by key."""
@@ -74,6 +74,8 @@ class Evaluation:
         notes = {"Held-out rows": self.question, "Forward in time": f"{self.forward_note}."}
         if self.new_machines_note:
             notes["New machines"] = f"{self.new_machines_note}."
+        if getattr(self, "sample_note", ""):  # an evaluation of an earlier release has none
+            notes["A sample"] = f"{self.sample_note}."
         return " ".join(f"{label}: {escape(note)}" for label, note in notes.items() if note)
 
 
@@ -88,54 +90,62 @@ ROW_SETS = {
 
 
 def evaluate(
-    trained: TrainedCandidate, out_of_fold: Scores, scorer: Scorer, rows: SplitRows, champion: BaselineModel | None,
+    trained: FittedCandidate, out_of_fold: OutOfFoldEvaluation, held_out: HeldOut, scorer: Scorer, rows: SplitRows,
     params: Params, oracle: Oracle | None = None,
 ) -> Evaluation:  # fmt: skip
-    """Evaluate the exported `scorer` of `trained` on the held-out rows, and compare it with the champion on them.
+    """Evaluate the exported `scorer` of `trained` by its results on all training rows and all held-out rows.
 
-    `out_of_fold` is the result of `out_of_fold_scores` for `trained`. `oracle` is a ceiling to compare with, where the
-    rules that made the labels are known.
+    What a report shows beside these is of `rows`: all rows, or all those of some machines, which a note then says. `oracle` is a
+    ceiling to compare with, where the rules that made the labels are known.
     """
-    machine = params.machine
-    settings, costs, seed = params.evaluation, params.costs, params.training.seed
-    test = rows.test
+    machine, test = params.machine, rows.test
+    settings, seed = params.evaluation, params.training.seed
     probabilities = scorer.probabilities(test)
     decisions = scorer.decisions(probabilities)
-    labels = test[machine.label_name].to_numpy().astype(bool)
-    held_out = score_rows(test, probabilities, decisions, params)
     forward, forward_note = forward_scores(trained, rows, params)
     new_machines, new_machines_note = new_machine_scores(trained, rows, params)
-    export_agreement = agreement(trained, scorer, test)
-    fingerprint = training_fingerprint(rows.train, machine)
-    comparison = (
-        compare(champion, test, probabilities, decisions, fingerprint, params, rows.train, rows.events, rows.history)
-        if champion
-        else None
-    )
-    events = evaluate_events(trained, rows, probabilities, decisions, params, scorer)
+    events = evaluate_events(out_of_fold, held_out, rows, probabilities, decisions, params, scorer)
     return Evaluation(
         algorithm=trained.algorithm,
         threshold=trained.threshold,
-        held_out=held_out,
-        out_of_fold=out_of_fold,
-        trivial=score_trivial_models(test, params),
+        held_out=held_out.scores,
+        out_of_fold=out_of_fold.scores,
+        trivial=held_out.trivial,
         forward=forward,
         forward_note=forward_note,
         oracle=oracle_scores(test, oracle, params),
-        modes=recall_by_mode(test, decisions, machine, settings),
+        modes=held_out.modes,
         categories=scores_by_category(test, probabilities, decisions, params),
-        thresholds=threshold_table(labels, probabilities, costs, trained.threshold),
-        calibration=calibration_bins(labels, probabilities),
+        thresholds=held_out.thresholds,
+        calibration=held_out.calibration,
         importances=permutation_importances(trained, test, machine, seed),
-        agreement=export_agreement,
-        comparison=comparison,
+        agreement=held_out.agreement,
+        comparison=held_out.comparison,
         verdict=judge(
-            held_out, out_of_fold, export_agreement, comparison, params.gate, settings.min_assessable_failures, events
+            held_out.scores,
+            out_of_fold.scores,
+            held_out.agreement,
+            held_out.comparison,
+            params.gate,
+            settings.min_assessable_failures,
+            events,
         ),
         events=events,
         question=rows.question,
         new_machines=new_machines,
         new_machines_note=new_machines_note,
+        sample_note=_sample_note(rows, held_out.scores, out_of_fold.scores),
+    )
+
+
+def _sample_note(rows: SplitRows, held_out: Scores, out_of_fold: Scores) -> str:
+    """What is of some machines only, and of how many rows; nothing if `rows` are all rows."""
+    loaded, every = len(rows.train) + len(rows.test), held_out.rows + out_of_fold.rows
+    if loaded == every:
+        return ""
+    return (
+        f"from {loaded:,} of {every:,} rows (evaluation.sample_rows in params.yaml): scores forward in time, on new machines and "
+        "by category, importances, rules without a model, alarm policies, timelines, likeliest failure modes"
     )
 
 

@@ -6,14 +6,15 @@ from ..config.event_rules import EventRules, event_rules
 from ..config.params import Params
 from ..history.observed import observe
 from ..scorer.scoring import Scorer
-from ..training.candidate import TrainedCandidate
 from ..training.splits import SplitRows
-from .alarm_policies import PolicyScores, score_policies
-from .failure_events import EventScores, judge_alarms, score_events
-from .horizon_scores import HorizonScores, score_horizons
+from .alarm_policies import PolicyScores
+from .failure_events import EventScores, judge_alarms
+from .held_out import HeldOut
+from .horizon_scores import HorizonScores
 from .intervals import BoolArray, FloatArray
 from .mode_scores import ModeScores, score_modes
 from .naive_rules import NaiveScores, score_naive_rules
+from .out_of_fold import OutOfFoldEvaluation
 from .timelines import Timeline, sample_timelines
 
 
@@ -36,37 +37,32 @@ class EventEvaluation:
 
 
 def evaluate_events(
-    trained: TrainedCandidate,
+    out_of_fold: OutOfFoldEvaluation,
+    held_out: HeldOut,
     rows: SplitRows,
     probabilities: FloatArray,
     decisions: BoolArray,
     params: Params,
-    scorer: Scorer | None = None,
+    scorer: Scorer,
 ) -> EventEvaluation | None:
-    """Judge the alarms of `decisions` (n,) on the held-out rows, and those of the out-of-fold decisions on the training rows.
+    """The scores of both sets of rows, and what a report shows beside them, of the held-out rows in `rows`.
 
-    `scorer` predicts the failure modes. None if the label has no horizon.
+    `probabilities` and `decisions` (n,) are those of `scorer` for them. None if the label has no horizon.
     """
     rules = event_rules(params)
-    if rules is None:
+    if rules is None or held_out.events is None or out_of_fold.events is None:
         return None
-    machine, seed = params.machine, params.training.seed
+    machine = params.machine
     train = observe(machine, rows.train, rows.test, rows.history)
     test = observe(machine, rows.test, rows.train, rows.history)
-    held_out = judge_alarms(test, decisions, rules)
-    out_of_fold = judge_alarms(train, trained.out_of_fold.decisions, rules)
-    scores, of_train = (
-        score_events(judged, rules, params.costs, params.evaluation, seed) for judged in (held_out, out_of_fold)
-    )
+    judged = judge_alarms(test, decisions, rules)
     return EventEvaluation(
         rules=rules,
-        held_out=scores,
-        out_of_fold=of_train,
+        held_out=held_out.events,
+        out_of_fold=out_of_fold.events,
         naive=score_naive_rules(train, rows.train, test, rows.test, rules, params),
-        timelines=sample_timelines(held_out, probabilities, seed),
-        horizons=score_horizons(held_out, decisions, rules, params.evaluation, seed),
-        policies=score_policies(
-            train, rows.train[machine.label_name].to_numpy(), trained.out_of_fold.probabilities, rules, params
-        ),
-        modes=score_modes(scorer, held_out, rows.test, rows.train, params.evaluation) if scorer else None,
+        timelines=sample_timelines(judged, probabilities, params.training.seed),
+        horizons=held_out.horizons,
+        policies=out_of_fold.policies,
+        modes=score_modes(scorer, judged, rows.test, rows.train, params.evaluation),
     )

@@ -38,21 +38,12 @@ class HorizonScores:
     caught: Share
 
 
-def score_horizons(
-    judged: JudgedAlarms, decisions: BoolArray, rules: EventRules, settings: EvaluationSettings, seed: int
-) -> tuple[HorizonScores, ...]:
-    """The scores at a quarter, half, three quarters and the whole of the horizon, with intervals over machines.
-
-    `decisions` (n,) are in the order of the table of `judged.observed`.
-    """
-    return score_horizon_sums(horizon_sums(judged, decisions, rules), rules, settings, seed)
-
-
 def horizon_sums(judged: JudgedAlarms, decisions: BoolArray, rules: EventRules) -> FloatArray:
     """(4, 5, M) sums by time ahead and machine, from which the scores follow.
 
     They are readings with a failure within the time, those of them with a positive decision, readings with a positive decision,
     failures, and failures with an alarm so long ahead. The sums of parts that have no machine in common are concatenated.
+    `decisions` (n,) are in the order of the table of `judged.observed`.
     """
     observed, machines = judged.observed, len(judged.observed.names)
     left = observed.lives.failure[observed.lives.of_reading] - observed.times
@@ -75,7 +66,10 @@ def horizon_sums(judged: JudgedAlarms, decisions: BoolArray, rules: EventRules) 
 def score_horizon_sums(
     sums: FloatArray, rules: EventRules, settings: EvaluationSettings, seed: int
 ) -> tuple[HorizonScores, ...]:
-    """The scores of `score_horizons` from the sums of `horizon_sums`."""
+    """The scores at a quarter, half, three quarters and the whole of the horizon, with intervals over machines.
+
+    `sums` are those of `horizon_sums`.
+    """
     found = []
     for ahead, of_time in zip(_times_ahead(rules), sums, strict=True):
         recall, precision, caught = _shares(of_time, settings, seed)

@@ -5,7 +5,7 @@ import pandas as pd
 from ..config.machine_extras import Oracle
 from ..config.params import Params
 from ..errors import DataError
-from ..training.candidate import TrainedCandidate, train_untuned
+from ..training.candidate import FittedCandidate, TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
 from ..training.splits import SplitRows, assign_folds, check_folds, forward_split, is_held_out
 from ..training.time_split import is_by_time
@@ -32,7 +32,7 @@ def out_of_fold_scores(trained: TrainedCandidate, train: pd.DataFrame, params: P
     return score_rows(train, out_of_fold.probabilities, out_of_fold.decisions, params)
 
 
-def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:
+def forward_scores(trained: FittedCandidate, rows: SplitRows, params: Params) -> tuple[Scores | None, str]:
     """Scores of the same algorithm, trained on the earlier readings and evaluated on the latest ones, and a note on them.
 
     It uses default hyperparameters, because the search has seen the later rows. Scores are None, with the reason as
@@ -63,7 +63,7 @@ def forward_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -
     )
 
 
-def new_machine_scores(trained: TrainedCandidate, rows: SplitRows, params: Params) -> tuple[dict[str, Scores], str]:
+def new_machine_scores(trained: FittedCandidate, rows: SplitRows, params: Params) -> tuple[dict[str, Scores], str]:
     """Scores of the same algorithm on machines that it was not trained on, by NEW_MACHINES and NEW_MACHINES_LATER, and a note.
 
     The first are of the time of the training rows, the second of the held-out rows, which are later. It uses default

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
-
 from ..config.params import GateSettings, Params
 from .intervals import Estimate
 from .metrics import Scores, score_summary
@@ -23,14 +20,6 @@ class TrivialModels:
 
     never_alarm: Scores
     always_alarm: Scores
-
-
-def score_trivial_models(rows: pd.DataFrame, params: Params) -> TrivialModels:
-    """Score the trivial models on `rows`."""
-    none = np.zeros(len(rows))
-    return trivial_models_of(
-        PredictionSummary.of(rows[params.machine.label_name].to_numpy(), none, none > 0, rows["group"]), params
-    )
 
 
 def trivial_models_of(summary: PredictionSummary, params: Params) -> TrivialModels:

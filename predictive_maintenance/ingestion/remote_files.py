@@ -4,7 +4,7 @@ import asyncio
 import glob
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -94,6 +94,12 @@ class RemoteStore:
     def read(self, uri: str, url: str) -> bytes | None:
         """The content of the file `url`; None if there is none."""
         return cast(bytes | None, self._run(uri, CHECK_SECONDS, self._content, self._path(uri, url)))
+
+    @contextmanager
+    def open(self, uri: str, url: str) -> Iterator[Any]:
+        """The file `url` as a stream that reads only what is asked for."""
+        with remote_errors(uri, self.kind), self.files.open(self._path(uri, url)) as stream:
+            yield stream
 
     async def _delete(self, path: str) -> None:
         with suppress(FileNotFoundError):

@@ -51,7 +51,7 @@ class PartFolder:
 
         Raises PartError that names the file, and the step to repeat, if the file is missing or was changed.
         """
-        with self._intact(stored) as path:
+        with self.local(stored) as path:
             return pq.read_table(path, columns=None if columns is None else list(columns)).to_pandas()
 
     def location(self, stored: StoredTable) -> str:
@@ -89,15 +89,15 @@ class PartFolder:
             if record.made_from != made_from:
                 return None
             for stored in record.tables:
-                with self._intact(stored):
+                with self.local(stored):
                     pass
             return msgspec.json.decode(record.result, type=kind)
         except (msgspec.DecodeError, PartError):
             return None  # damaged: it is made again
 
     @contextmanager
-    def _intact(self, stored: StoredTable) -> Iterator[Path]:
-        """The file of a table on this machine, after a check of its content."""
+    def local(self, stored: StoredTable) -> Iterator[Path]:
+        """The file of a table on this machine, until the end of the block. Raises PartError as `read` does."""
         try:
             with self._output.local(stored.name) as path:
                 problem = _problem(path, stored)
@@ -127,10 +127,10 @@ class PartWriter:
         self._output, self._name, self._work = output, name, work
         self.tables: list[StoredTable] = []
 
-    def write(self, name: str, frame: pd.DataFrame) -> StoredTable:
-        """Write one table."""
+    def write(self, name: str, frame: pd.DataFrame, row_group_size: int | None = None) -> StoredTable:
+        """Write one table, with so many rows in each row group, or with pyarrow's number."""
         path = self._work / "table.parquet"
-        pq.write_table(arrow_table(frame), path)
+        pq.write_table(arrow_table(frame), path, row_group_size=row_group_size)
         return self.move(name, path, len(frame))
 
     def open(self, name: str) -> "TableAppender":

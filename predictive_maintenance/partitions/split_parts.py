@@ -4,7 +4,8 @@ Only these columns are in memory for all parts: group, label, time and order of 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -17,11 +18,13 @@ from pandas.api.types import union_categoricals
 from ..config.params import SplitSettings
 from ..engine.engine import Engine
 from ..history.events import Events
+from ..history.labels import NEXT_FAILURE
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
-from ..machine.names import COUNTER, MACHINE_ID, TIMESTAMP
+from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..training.fingerprint import content_hashes, fingerprint
 from ..training.labelling import labelled_rows
+from ..training.row_parts import RowParts
 from ..training.splits import (
     Sides,
     SplitRows,
@@ -31,12 +34,15 @@ from ..training.splits import (
     sample_positions,
     with_groups,
 )
+from ..validation.row_identity import row_hashes
 from .cleaned_parts import CleanedPart, CleanedParts, read_labels
 from .part_folder import PartFolder, PartWriter, StoredTable, digest
 from .progress import OnPart, ignore, map_parts
 
 FOLD = "fold"
 """The column of the training rows with the number of the fold that holds out each."""
+MATRIX_ROWS = 100_000
+"""Rows in a row group of a matrix, which training holds in memory as a whole."""
 
 _RANK, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = "_rank", "_sample", "_machine", "_source", "_number"
 _ROWS_OF_A_FILE = 2**40
@@ -55,10 +61,14 @@ class _FeaturePart:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPart:
-    """The rows of a part by side, and hashes of the training rows and the held-out rows for their fingerprints."""
+    """The rows of a part by side, and hashes of the training rows and the held-out rows for their fingerprints.
+
+    `matrix` has the training rows as RowParts needs them, in the same order.
+    """
 
     number: int
     train: StoredTable
+    matrix: StoredTable
     test: StoredTable
     history: StoredTable
     train_hashes: StoredTable
@@ -70,13 +80,13 @@ class SplitPart:
 class SplitParts:
     """The manifest of the rows by side. See SplitRows for `notes` and `question`.
 
-    The files of training rows have the columns of the rows, with the features, the label, the group and FOLD. `unlabelled` has
-    the number of rows without a label by reason. The fingerprints do not depend on how the rows are divided into parts.
+    `unlabelled` has the number of rows without a label by reason. The fingerprints do not depend on how the rows are divided
+    into parts.
     """
 
     folder: PartFolder
     parts: tuple[SplitPart, ...]
-    events: tuple[Mapping[str, StoredTable], ...]
+    events: Mapping[int, Mapping[str, StoredTable]]
     notes: tuple[str, ...]
     question: str
     unlabelled: Mapping[str, int]
@@ -105,33 +115,80 @@ class SplitParts:
             *self.notes,
         ]
 
-    def files(self) -> list[str]:
-        """The path or URL of each file of training rows."""
-        return [self.folder.location(part.train) for part in self.parts]
+    @property
+    def trained_parts(self) -> tuple[SplitPart, ...]:
+        """The parts with training rows."""
+        return tuple(part for part in self.parts if part.train.rows)
 
-    def load(self) -> SplitRows:
-        """All rows, in memory. Raises PartError if a file is damaged."""
-        train, fold = self.training_rows()
-        history = [self.folder.read(part.history) for part in self.parts]
+    @contextmanager
+    def row_parts(self) -> Iterator[RowParts]:
+        """The training rows as numbers, a file for each of `trained_parts`, on this machine until the end of the block.
+
+        Raises PartError if a file is damaged.
+        """
+        tables = [part.matrix for part in self.trained_parts]
+        with ExitStack() as files:
+            yield RowParts(
+                files=tuple(files.enter_context(self.folder.local(table)) for table in tables),
+                shared=tuple(map(self.folder.location, tables)),
+                features=self.machine.feature_names,
+                label=self.machine.label_name,
+                fold=FOLD,
+            )
+
+    def load(self, parts: Sequence[SplitPart] | None = None) -> SplitRows:
+        """The rows of some parts, by default all, in memory. Raises PartError if a file is damaged."""
+        chosen = self.parts if parts is None else parts
+        train = self._side([part.train for part in chosen])
+        history = [self.folder.read(part.history) for part in chosen]
         return SplitRows(
-            train=train,
-            fold=fold,
-            test=self.test,
+            train=train.drop(columns=FOLD),
+            fold=train[FOLD].to_numpy(),
+            test=self._side([part.test for part in chosen]),
             notes=self.notes,
             history=pd.concat([part for part in history if len(part)] or history[:1], ignore_index=True),
-            events=self._events(),
+            events=self._events(self.events if parts is None else {part.number for part in parts}),
             question=self.question,
         )
 
-    def training_rows(self) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
-        """The training rows and the fold of each, in memory. Raises PartError if a file is damaged."""
-        rows = self._side([part.train for part in self.parts])
-        return rows.drop(columns=FOLD), rows[FOLD].to_numpy()
+    def sample(self, rows: int) -> tuple[SplitPart, ...]:
+        """The first parts, with at most so many rows on both sides, or the first one alone.
+
+        These are all rows of some machines, at random, because a part has the machines of some hashes.
+        """
+        sums = np.cumsum([part.train.rows + part.test.rows for part in self.parts])
+        return self.parts[: max(1, int(np.searchsorted(sums, rows, side="right")))]
+
+    def columns_of(self, part: SplitPart, names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """The columns `names`, if there are such, of the training rows, the held-out rows and the history of a part."""
+        known = [name for name in names if name in self.columns]
+        history = [name for name in known if name in self.machine.columns or name == NEXT_FAILURE]
+        return (
+            self.folder.read(part.train, known),
+            self.folder.read(part.test, known),
+            self.folder.read(part.history, history),
+        )
+
+    def machine_times(self) -> pd.DataFrame:
+        """Machine, time and next failure of all training rows, in the order of `trained_parts`."""
+        names = [MACHINE_ID, self.machine.time_name, NEXT_FAILURE]
+        return pd.concat([self.columns_of(part, names)[0] for part in self.trained_parts], ignore_index=True)
+
+    def training_ids(self) -> npt.NDArray[np.uint64]:
+        """(n,) the hashes of the ids of all training rows."""
+        return np.concatenate(
+            [row_hashes(self.folder.read(part.train, [READING_ID])[READING_ID]) for part in self.parts]
+        )
+
+    def examples(self) -> pd.DataFrame:
+        """Held-out rows of one part."""
+        part = next((part for part in self.parts if part.test.rows), self.parts[0])
+        return self.folder.read(part.test)
 
     @property
     def train(self) -> pd.DataFrame:
         """The training rows, which are loaded into memory."""
-        return self.training_rows()[0]
+        return self._side([part.train for part in self.parts]).drop(columns=FOLD)
 
     @property
     def test(self) -> pd.DataFrame:
@@ -146,13 +203,15 @@ class SplitParts:
         frame = concatenated(frames)
         return frame.sort_values("position", kind="stable", ignore_index=True)
 
-    def _events(self) -> dict[str, pd.DataFrame]:
+    def _events(self, numbers: Collection[int]) -> dict[str, pd.DataFrame]:
+        """The events of the machines in the parts with these numbers."""
         names = [MACHINE_ID, self.machine.time_name]
+        stored = [tables for number, tables in self.events.items() if number in numbers]
         return {
-            name: pd.concat([self.folder.read(tables[name]) for tables in self.events], ignore_index=True).sort_values(
+            name: pd.concat([self.folder.read(tables[name]) for tables in stored], ignore_index=True).sort_values(
                 names, kind="stable", ignore_index=True
             )
-            for name in self.events[0]
+            for name in stored[0]
         }
 
 
@@ -206,7 +265,7 @@ def split_parts(
     return SplitParts(
         folder=folder,
         parts=tuple(parts),
-        events=tuple(part.events for part in cleaned.parts),
+        events={part.number: part.events for part in cleaned.parts},
         notes=sides.notes,
         question=sides.question,
         unlabelled=dict(unlabelled),
@@ -347,15 +406,24 @@ def _divided(job: _FeatureJob, part: _FeaturePart, sides: StoredTable, writer: P
     train, test = rows[trained], rows[held_out]
     history = history_of([rows[~trained & ~held_out], folder.read(part.unlabelled)], machine)
     hashes = {name: _hashes(side, machine) for name, side in (("train", train), ("test", test))}
+    train = train.assign(**{FOLD: chosen[FOLD].to_numpy()[trained]})
     return SplitPart(
         number=part.number,
-        train=writer.write("train", train.assign(**{FOLD: chosen[FOLD].to_numpy()[trained]})),
+        train=writer.write("train", train),
+        matrix=writer.write("matrix", _as_numbers(train, machine), MATRIX_ROWS),
         test=writer.write("test", test),
         history=writer.write("history", history),
         train_hashes=writer.write("train-hashes", hashes["train"]),
         test_hashes=writer.write("test-hashes", hashes["test"]),
         columns={str(name): str(kind) for name, kind in rows.dtypes.items()},
     )
+
+
+def _as_numbers(train: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    """The features of training rows as the models get them, with label, group and fold."""
+    features = pd.DataFrame(machine.feature_matrix(train), columns=list(machine.feature_names), copy=False)
+    others = train[["group", FOLD]].reset_index(drop=True)
+    return features.assign(**{machine.label_name: train[machine.label_name].to_numpy(dtype=np.int8)}, **others)
 
 
 def _hashes(rows: pd.DataFrame, machine: Machine) -> pd.DataFrame:

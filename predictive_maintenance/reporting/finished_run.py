@@ -16,7 +16,7 @@ from ..partitions.ingested_parts import IngestedParts
 from ..partitions.split_parts import SplitParts
 from ..tracking.entities import FLOW_RUN_TAG, ModelVersion
 from ..tracking.promotion import Outcome
-from ..training.candidate import TrainedCandidate
+from ..training.candidate import FittedCandidate
 
 FLOW_NAME = "TrainFlow"
 
@@ -34,7 +34,7 @@ class FinishedRun(Protocol):
     cleaned: CleanedParts
     rows: SplitParts
     candidate_scores: Mapping[str, Scores]
-    trained: TrainedCandidate
+    trained: FittedCandidate
     evaluation: Evaluation
     files: Mapping[str, bytes]
     tags: Mapping[str, str]

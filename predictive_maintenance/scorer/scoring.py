@@ -74,6 +74,7 @@ class Scorer:
         self._session = open_session(onnx, len(spec.features))
         self._modes = None if modes is None else open_session(modes, len(spec.features), MODES_FILE)
         self.spec, self.machine = spec, machine
+        self._given = (spec, machine, onnx, threads, modes)
         self._optional_sources = [machine.optional_sources(name) for name in spec.features]
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -83,6 +84,10 @@ class Scorer:
         self._calibrate: Callable[[Any], Any] = (
             calibration.apply_to_log_odds if spec.output == "log_odds" else calibration.apply
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How a scorer gets to another process: as what it was made from."""
+        return type(self), self._given
 
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Self:

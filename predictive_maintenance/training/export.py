@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +52,22 @@ class Agreement:
     max_probability_difference: float
     decision_flips: int
 
+    def plus(self, other: Self) -> Self:
+        """The differences over the readings of both."""
+        return type(self)(
+            rows=self.rows + other.rows,
+            max_probability_difference=max(self.max_probability_difference, other.max_probability_difference),
+            decision_flips=self.decision_flips + other.decision_flips,
+        )
 
-def export_model(trained: FittedCandidate, rows: SplitRows, params: Params) -> dict[str, bytes]:
-    """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows."""
+
+def export_model(
+    trained: FittedCandidate, rows: SplitRows, params: Params, training_ids: npt.NDArray[np.uint64] | None = None
+) -> dict[str, bytes]:
+    """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows.
+
+    `training_ids` are the hashes of the ids of all training rows, if `rows` are only some of the rows.
+    """
     machine, train = params.machine, rows.train
     spec = ScorerSpec(
         algorithm=trained.algorithm,
@@ -83,7 +96,9 @@ def export_model(trained: FittedCandidate, rows: SplitRows, params: Params) -> d
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
-        TRAINING_ROWS_FILE: _npy_bytes(np.sort(row_hashes(train[READING_ID]))),
+        TRAINING_ROWS_FILE: _npy_bytes(
+            np.sort(row_hashes(train[READING_ID]) if training_ids is None else training_ids)
+        ),
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days
         )

@@ -5,12 +5,12 @@ result is bit-identical to that of `train_candidate` for the same rows in one ta
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 
 from ..config.params import Algorithm, Params, Scalar
 from ..engine.engine import DASK, ENGINE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
@@ -29,7 +29,7 @@ from .out_of_fold_parts import (
     write_decisions,
     write_fold,
 )
-from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups
+from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups, shared
 from .tuning import FinishedTrial, tune
 
 _LIGHTGBM_BYTES_PER_ROW = 50
@@ -41,10 +41,10 @@ _FOREST_BYTES_PER_TREE = 12
 _DEFAULT_TREES = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class PartsCandidate(FittedCandidate):
-    """A candidate with its out-of-fold predictions in files."""
+class PartsCandidate(NamedTuple):
+    """A candidate, and its out-of-fold predictions in files."""
 
+    candidate: FittedCandidate
     out_of_fold: OutOfFoldParts
 
 
@@ -60,18 +60,23 @@ def train_candidate_from_parts(
     params: Params,
     folder: Path,
     on_trial: Callable[[FinishedTrial], None] = lambda _: None,
+    machine_times: Callable[[], pd.DataFrame] | None = None,
     fit: Fit | None = None,
 ) -> PartsCandidate:
     """Tune, calibrate, select the threshold and fit. Out-of-fold predictions are written to `folder`.
 
-    `fit` is by default in this process. Raises DataError for a fold without failures or without healthy rows, also in the sample
-    that is searched, and ConfigError for a threshold that needs all rows in one table.
+    `machine_times` returns the machine, the time and the next failure of all rows, in the order of the parts, which
+    `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
+    without healthy rows, also in the sample that is searched, and ConfigError for more rows than that threshold allows.
     """
-    if false_alarms_are_limited(params):
-        raise ConfigError("threshold.at_most_false_alarms in params.yaml needs all rows in one table: write null")
     settings, candidate, total = params.training, params.candidates[algorithm], count_rows(parts)
     fitted = _forest_sample(parts, params, total) if algorithm == "random_forest" else None
     searched = _smaller(_sample(settings.search_rows, params, total), fitted)
+    if searched and false_alarms_are_limited(params):
+        raise ConfigError(
+            f"threshold.at_most_false_alarms in params.yaml needs a search of all {total:,} rows: raise training.search_rows and "
+            "training.forest_rows, lower split.max_train_rows, or write null"
+        )
     fit = fit or partial(_FITS[algorithm], parts, params, fitted)
     rows = read_rows(parts, searched)
     _check_folds(rows, params)
@@ -79,14 +84,14 @@ def train_candidate_from_parts(
     predictions = empty_out_of_fold(parts, folder)
     if searched is None:
         calibration, threshold, out_of_fold = select_calibration_and_threshold(
-            rows.labels, tuned.out_of_fold, rows.fold, params
+            rows.labels, tuned.out_of_fold, rows.fold, params, machine_times and machine_times()
         )
         write_all(predictions, out_of_fold)
     else:
         folds = np.unique(rows.fold).tolist()
         del rows  # its memory is needed
         calibration, threshold = _cross_validate(predictions, folds, tuned.hyperparameters, params, fit)
-    return PartsCandidate(
+    trained = FittedCandidate(
         algorithm=algorithm,
         estimator=fit(tuned.hyperparameters),
         features=parts.features,
@@ -95,8 +100,8 @@ def train_candidate_from_parts(
         threshold=threshold,
         trials=tuned.trials,
         notes=tuple(_notes(parts, searched, fitted, total)),
-        out_of_fold=predictions,
     )
+    return PartsCandidate(trained, predictions)
 
 
 def forest_rows_that_fit(features: int, trees: int, memory: int) -> int:
@@ -126,7 +131,9 @@ def _fit_lightgbm(
     if address := _cluster(groups, parts, params):
         from .lightgbm_cluster import fit_lightgbm_on_cluster  # imports Dask, which is optional
 
-        return fit_lightgbm_on_cluster(address, groups, parts.features, parts.label, hyperparameters, settings)
+        return fit_lightgbm_on_cluster(
+            address, shared(groups, parts), parts.features, parts.label, hyperparameters, settings
+        )
     from .lightgbm_parts import fit_lightgbm  # imports LightGBM, which is slow
 
     return fit_lightgbm(groups, parts.features, parts.label, hyperparameters, settings.seed, settings.threads)

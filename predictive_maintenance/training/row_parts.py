@@ -1,7 +1,8 @@
 """Training rows in Parquet files, read a row group at a time, so that they need not fit into memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
+from ..ingestion.remote_files import RemoteStore
+from ..ingestion.remote_stores import store_kind
 from ..validation.row_identity import hash_position
 from .estimators import Matrix
 
@@ -25,10 +28,12 @@ class RowParts:
     """Rows in local Parquet `files`, which have the same columns.
 
     The columns `features` are numbers; a missing one is NaN or null. `label` is 0 or 1, `group` names what must not be on both
-    sides of a split, and `fold` is the number of the fold that holds a row out: 0, 1, ..., or NOT_TRAINED.
+    sides of a split, and `fold` is the number of the fold that holds a row out: 0, 1, ..., or NOT_TRAINED. `shared` are the paths
+    or URLs of the same files for other machines, if these are others.
     """
 
     files: tuple[Path, ...]
+    shared: tuple[str, ...] = ()
     features: tuple[str, ...]
     label: str
     group: str = "group"
@@ -51,9 +56,9 @@ class GroupSample:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Row group `number` of `file`, and which of its rows are `chosen` (n,)."""
+    """Row group `number` of `file`, a path or a URL, and which of its rows are `chosen` (n,)."""
 
-    file: Path
+    file: Path | str
     number: int
     chosen: Mask
 
@@ -64,19 +69,19 @@ class RowGroup:
     def features(self, names: Sequence[str]) -> Matrix:
         """(rows, len(names)) the features of the chosen rows, read one column after the other to save memory."""
         matrix = np.empty((self.rows, len(names)), dtype=np.float32)
-        with pq.ParquetFile(self.file) as file, np.errstate(over="ignore"):
+        with _opened(self.file) as file, np.errstate(over="ignore"):
             for place, name in enumerate(names):
                 matrix[:, place] = _numbers(file, self.file, self.number, name)[self.chosen]
         return matrix
 
     def integers(self, name: str) -> npt.NDArray[np.int64]:
         """(rows,) the labels or folds of the chosen rows."""
-        with pq.ParquetFile(self.file) as file:
+        with _opened(self.file) as file:
             return _numbers(file, self.file, self.number, name)[self.chosen].astype(np.int64)
 
     def column(self, name: str) -> pd.Series:
         """(rows,) one column of the chosen rows, such as the group."""
-        with pq.ParquetFile(self.file) as file:
+        with _opened(self.file) as file:
             return file.read_row_group(self.number, columns=[name])[name].to_pandas()[self.chosen]
 
 
@@ -110,6 +115,14 @@ def row_groups_of(
             if sample is not None:
                 chosen &= sample.has(file.read_row_group(number, columns=[parts.group])[parts.group].to_pandas())
             yield RowGroup(path, number, chosen)
+
+
+def shared(groups: Sequence[RowGroup], parts: RowParts) -> list[RowGroup]:
+    """`groups` of `parts` with the files as other machines find them."""
+    if not parts.shared:
+        return list(groups)
+    places = dict(zip(parts.files, parts.shared, strict=True))
+    return [replace(group, file=places[Path(group.file)]) for group in groups]
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,21 @@ def column(path: Path, name: str) -> pd.Series:
         return file.read(columns=[name])[name].to_pandas()
 
 
-def _numbers(file: pq.ParquetFile, path: Path, number: int, name: str) -> npt.NDArray[np.generic]:
+@contextmanager
+def _opened(file: Path | str) -> Iterator[pq.ParquetFile]:
+    """A file at a path or URL. Raises SourceError for storage that does not answer."""
+    if store_kind(str(file)):
+        with (
+            RemoteStore.connect(str(file), str(file)).open(str(file), str(file)) as stream,
+            pq.ParquetFile(stream) as found,
+        ):
+            yield found
+    else:
+        with pq.ParquetFile(file) as found:
+            yield found
+
+
+def _numbers(file: pq.ParquetFile, path: Path | str, number: int, name: str) -> npt.NDArray[np.generic]:
     """(n,) one column of a row group. Raises DataError if it has no numbers."""
     values = file.read_row_group(number, columns=[name])[name]
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)):

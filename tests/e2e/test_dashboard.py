@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.comparison import training_fingerprint
-from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
+from predictive_maintenance.evaluation.evaluate import thresholds_file
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.reporting.run_log import version_tags
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
@@ -25,6 +25,7 @@ from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import package_version
 from predictive_maintenance.tracking.runs import FlowRun
+from tests.fixtures.evaluations import evaluated
 from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 from tests.paths import REPOSITORY
 
@@ -54,7 +55,7 @@ def registered(mlflow_server, small, small_forest, params):
         connection = connect(params.registry)
     versions = ModelRegistry(connection)
     for name, model in (("1", small), ("2", small_forest)):
-        judged = evaluate(model.trained, model.out_of_fold, model.scorer, small.rows, None, small.params)
+        judged = evaluated(model)
         tags = version_tags(
             judged, training_fingerprint(small.rows.train, small.params.machine), (), f"TrainFlow/{name}", "c0ffee"
         )

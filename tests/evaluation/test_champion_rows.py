@@ -9,7 +9,7 @@ import pytest
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
-from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
+from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.machine_json import to_plain
 from predictive_maintenance.scorer.scoring import Scorer
@@ -19,6 +19,7 @@ from predictive_maintenance.training.splits import split
 from predictive_maintenance.validation.cleaning import clean
 from predictive_maintenance.validation.row_identity import content_ids, row_hashes
 from tests.fixtures.changed_machines import bare, changed, renamed, with_sensor, without
+from tests.fixtures.evaluations import compare
 from tests.fixtures.machines import random_readings
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
-from predictive_maintenance.evaluation.champion_rows import read_rows, why_not_comparable
-from predictive_maintenance.evaluation.comparison import compare
+from predictive_maintenance.evaluation.champion_rows import latest_trained, read_rows, why_not_comparable
 from predictive_maintenance.validation.row_identity import row_hashes
+from tests.fixtures.evaluations import compare
 from tests.fixtures.run_to_failure import DESCRIPTION
 
 
@@ -99,5 +99,7 @@ def test_a_champion_of_other_rows_is_compared_on_all_of_them(small_pump, sampled
     _, champion = sampled_champion
     other = replace(champion, training_rows=np.empty(0, dtype=np.uint64))
     machine, rows = small_pump.params.machine, small_pump.rows
-    read = read_rows(other, machine, machine, rows.test, rows.train, rows.events, rows.history, by_time=True)
+    latest = latest_trained(other, machine, machine, rows.test, rows.train)
+    assert latest is None
+    read = read_rows(other, machine, machine, rows.test, rows.train, rows.events, rows.history, latest)
     assert not read.seen.any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from predictive_maintenance.evaluation.curves import calibration_bins, threshold_table
+from predictive_maintenance.evaluation.curves import CalibrationCounts, threshold_table
 
 
 def test_the_threshold_table_ascends_and_agrees_with_scikit_learn(params):
@@ -22,7 +22,7 @@ def test_the_threshold_table_ascends_and_agrees_with_scikit_learn(params):
 
 def test_calibration_bins_cover_every_row():
     probabilities = np.linspace(0, 1, 1001)
-    bins = calibration_bins(probabilities > 0.5, probabilities)
+    bins = CalibrationCounts.of(probabilities > 0.5, probabilities).table()
     assert bins["rows"].sum() == 1001
     assert bins["observed_share"].iloc[0] == 0.0
     assert bins["observed_share"].iloc[-1] == 1.0

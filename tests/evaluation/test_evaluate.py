@@ -8,21 +8,22 @@ import pandas as pd
 import pytest
 
 from machines.milling.oracle import violates_rules
-from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
-from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
-from predictive_maintenance.evaluation.event_evaluation import evaluate_events
+from predictive_maintenance.config.event_rules import event_rules
+from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.evaluation.evaluate import thresholds_file
+from predictive_maintenance.evaluation.failure_events import judge_alarms, score_events
 from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_scores
 from predictive_maintenance.evaluation.verdict import CheckName
+from predictive_maintenance.history.observed import observe
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.validation.row_identity import row_hashes
+from tests.fixtures.evaluations import compare, evaluated
 
 
 @pytest.fixture(scope="module")
 def evaluation(small, champion):
     """The small model, evaluated against itself as champion."""
-    scorer = Scorer.from_files(small.files)
-    return evaluate(small.trained, small.out_of_fold, scorer, small.rows, champion, small.params, violates_rules)
+    return evaluated(small, champion, oracle=violates_rules)
 
 
 def test_held_out_and_out_of_fold_scores_cover_both_sides_of_the_split(evaluation, small):
@@ -131,11 +132,13 @@ def test_the_failures_of_held_out_machines_are_those_of_all_their_readings(small
     last = rows.test.groupby("machine_id")["timestamp"].transform("max")
     late = rows.test["timestamp"] > last - pd.Timedelta("12h")
     partly = replace(rows, test=rows.test[~late].reset_index(drop=True), history=rows.test[late])
-    probabilities = small_engine.scorer.probabilities(partly.test)
     decisions = partly.test["fails_soon"].to_numpy().astype(bool)
-    events = evaluate_events(small_engine.trained, partly, probabilities, decisions, small_engine.params)
-    leads = events.held_out.lead_times
-    assert len(leads) == events.held_out.failures > 5
+    observed = observe(small_engine.params.machine, partly.test, partly.train, partly.history)
+    rules = event_rules(small_engine.params)
+    judged = judge_alarms(observed, decisions, rules)
+    found = score_events(judged, rules, small_engine.params.costs, small_engine.params.evaluation, 1)
+    leads = found.lead_times
+    assert len(leads) == found.failures > 5
     assert leads.min() > 21
     assert leads.max() <= 24
 

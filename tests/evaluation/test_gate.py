@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictive_maintenance.evaluation.comparison import compare
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.evaluation.intervals import Estimate
 from predictive_maintenance.evaluation.metrics import Confusion, Scores
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.training.export import Agreement
 from predictive_maintenance.validation.row_identity import row_hashes
+from tests.fixtures.evaluations import compare
 
 from .test_event_checks import events
 from .test_event_checks import scores as event_scores

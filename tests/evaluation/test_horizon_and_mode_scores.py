@@ -8,11 +8,12 @@ from predictive_maintenance.config.event_rules import event_rules
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.evaluation.failure_events import judge_alarms
-from predictive_maintenance.evaluation.horizon_scores import horizon_sums, score_horizon_sums, score_horizons
+from predictive_maintenance.evaluation.horizon_scores import horizon_sums, score_horizon_sums
 from predictive_maintenance.evaluation.mode_scores import score_modes
 from predictive_maintenance.history.labels import NEXT_FAILURE
 from predictive_maintenance.history.observed import observe
 from predictive_maintenance.machine.machine_json import to_plain
+from tests.fixtures.evaluations import events_of
 from tests.fixtures.pumps import pump
 
 START = pd.Timestamp("2024-01-01")
@@ -43,6 +44,10 @@ def judged(rows, decisions, rules):
 
 def hours_left(rows):
     return ((rows[NEXT_FAILURE] - rows["timestamp"]) / pd.Timedelta("1h")).to_numpy()
+
+
+def score_horizons(alarms, decisions, rules, settings, seed):
+    return score_horizon_sums(horizon_sums(alarms, decisions, rules), rules, settings, seed)
 
 
 def test_scores_by_horizon_are_those_of_the_rows_within_it(rows, rules, pump_params):
@@ -156,14 +161,9 @@ def test_a_version_without_modes_has_no_scores(rows, rules, pump_params):
 
 
 def test_the_evaluation_of_a_trained_version_has_both(small_pump):
-    from predictive_maintenance.evaluation.event_evaluation import evaluate_events
-
     test = small_pump.rows.test
-    probabilities = small_pump.scorer.probabilities(test)
-    decisions = small_pump.scorer.decisions(probabilities)
-    events = evaluate_events(
-        small_pump.trained, small_pump.rows, probabilities, decisions, small_pump.params, small_pump.scorer
-    )
+    decisions = small_pump.scorer.decisions(small_pump.scorer.probabilities(test))
+    events = events_of(small_pump)
     assert [scores.ahead for scores in events.horizons] == [6, 12, 18, 24]
     assert events.horizons[-1].recall.value == pytest.approx(decisions[test["fails_soon"] == 1].mean())
     assert events.horizons[-1].precision.value == pytest.approx((test["fails_soon"] == 1)[decisions].mean(), abs=0.02)

@@ -14,7 +14,7 @@ from predictive_maintenance.evaluation.comparison import Comparison, ModelSummar
 from predictive_maintenance.evaluation.failure_modes import added_recalls, recall_by_mode
 from predictive_maintenance.evaluation.metrics import METRICS, f1_difference, score_summary
 from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
-from predictive_maintenance.evaluation.trivial_models import score_trivial_models, trivial_models_of
+from predictive_maintenance.evaluation.trivial_models import trivial_models_of
 
 
 @st.composite
@@ -168,9 +168,9 @@ def test_a_comparison_of_parts_is_that_of_all_rows(params):
 
 def test_trivial_models_are_scored_from_the_summary_of_any_model(params, many):
     labels, scores, decisions, groups = many
-    rows = pd.DataFrame({"machine_failure": labels, "group": groups})
     summary = PredictionSummary.of(labels, scores, decisions, groups)
-    assert repr(trivial_models_of(summary, params)) == repr(score_trivial_models(rows, params))
+    never = PredictionSummary.of(labels, np.zeros(len(labels)), labels & False, groups)
+    assert repr(trivial_models_of(summary, params)) == repr(trivial_models_of(never, params))
     always = PredictionSummary.of(labels, np.ones(len(labels)), labels | True, groups)
     found = trivial_models_of(summary, params).always_alarm
     expected = score_summary(always, params.costs, params.evaluation, params.training.seed)

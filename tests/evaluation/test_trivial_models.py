@@ -7,8 +7,9 @@ from sklearn import metrics as reference
 from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.evaluation.metrics import score
+from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
 from predictive_maintenance.evaluation.row_sets import out_of_fold_scores, score_rows
-from predictive_maintenance.evaluation.trivial_models import score_trivial_models
+from predictive_maintenance.evaluation.trivial_models import trivial_models_of
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.training.candidate import train_untuned
@@ -115,7 +116,9 @@ def test_a_model_trained_on_labels_without_a_pattern_is_rejected(quick):
 
 def test_trivial_models_have_the_metrics_of_scikit_learn_and_an_exact_recall(quick, rows_with):
     labels, _ = labels_and_alarms(detected=0, failures=64, false_alarms=0, rows=100)
-    trivial = score_trivial_models(rows_with(labels), quick)
+    rows = rows_with(labels)
+    summary = PredictionSummary.of(labels, np.zeros(len(rows)), labels & False, rows["group"])
+    trivial = trivial_models_of(summary, quick)
     for scores, alarm in ((trivial.never_alarm, False), (trivial.always_alarm, True)):
         decisions = np.full(100, alarm)
         assert scores["f1"].value == pytest.approx(reference.f1_score(labels, decisions))

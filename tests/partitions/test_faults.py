@@ -230,7 +230,8 @@ def bucket(aws_url, s3_account, monkeypatch):
 def test_parts_are_in_a_bucket(sources, params, bucket):
     parts = run_in_parts(sources, params, f"{bucket}/runs/TrainFlow/1", 2000)
     assert_equal(run_in_one_table(sources, params), parts)
-    assert all(file.startswith("s3://parts/runs/TrainFlow/1/features/split/") for file in parts.rows.files())
+    with parts.rows.row_parts() as found:
+        assert all(file.startswith("s3://parts/runs/TrainFlow/1/features/split/") for file in found.shared)
     objects = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("parts").objects.all()
     assert not [found.key for found in objects if "/shuffle/" in found.key]
     (found,) = [found for found in objects if found.key.endswith(parts.ingested.parts[0].readings.frame.name)]

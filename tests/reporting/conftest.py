@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
-from predictive_maintenance.evaluation.comparison import compare, training_fingerprint
+from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.ingestion.merging import Ingested, SourceRecord
 from predictive_maintenance.tracking.promotion import Outcome
 from predictive_maintenance.validation.cleaning import Cleaned
+from tests.fixtures.evaluations import compare
 
 QUARANTINE = pd.DataFrame(
     [["a|b.csv", 3, "r3", "torque_nm", "x", "is not a number, @team <b>"]],

@@ -96,8 +96,8 @@ def test_a_candidate_is_trained_on_the_cluster_if_the_setting_says_so(cluster, p
         train_candidate_from_parts("lightgbm", parts, always, tmp_path)
     monkeypatch.setenv("PDM_ENGINE", "dask")
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
-    on_cluster = train_candidate_from_parts("lightgbm", parts, always, tmp_path)
-    here = train_candidate_from_parts(
+    on_cluster, _ = train_candidate_from_parts("lightgbm", parts, always, tmp_path)
+    here, _ = train_candidate_from_parts(
         "lightgbm", parts, quick.model_copy(update={"training": _settings(quick, search_rows=20_000)}), tmp_path
     )
     assert on_cluster.hyperparameters == here.hyperparameters

@@ -89,11 +89,11 @@ def test_a_candidate_of_few_rows_is_the_one_that_a_table_gives(small, quick, mil
         }
     )
     table = train_candidate(algorithm, small.rows.train, small.rows.fold, quick)
-    parts = train_candidate_from_parts(algorithm, milling_parts, quick, tmp_path)
+    parts, predictions = train_candidate_from_parts(algorithm, milling_parts, quick, tmp_path)
     assert parts.hyperparameters == table.hyperparameters
     assert (parts.calibration, parts.threshold) == (table.calibration, table.threshold)
     pd.testing.assert_frame_equal(parts.trials, table.trials)
-    out_of_fold = [parts.out_of_fold.read(place) for place in range(len(milling_parts.files))]
+    out_of_fold = [predictions.read(place) for place in range(len(milling_parts.files))]
     for name in ("probabilities", "decisions"):
         found = np.concatenate([getattr(one, name) for one in out_of_fold])
         np.testing.assert_array_equal(found, getattr(table.out_of_fold, name))
@@ -103,14 +103,14 @@ def test_a_candidate_of_few_rows_is_the_one_that_a_table_gives(small, quick, mil
 
 def test_a_search_on_a_sample_of_groups_evaluates_and_fits_all_rows(quick, pumps, pump_parts, tmp_path):
     some = _settings(quick, search_rows=2500)
-    trained = train_candidate_from_parts("lightgbm", pump_parts, some, tmp_path)
+    trained, predictions = train_candidate_from_parts("lightgbm", pump_parts, some, tmp_path)
     groups = row_groups(pump_parts)
     every = fit_lightgbm(groups, PUMP_FEATURES, "broken", trained.hyperparameters, some.training.seed, 1)
     assert _trees(trained.estimator) == _trees(every)
     place, file = 1, pump_parts.files[1]
     rows = pd.read_parquet(file)
     rows = rows[rows["fold"] != -1].reset_index(drop=True)
-    found = trained.out_of_fold.read(place)
+    found = predictions.read(place)
     assert len(found.probabilities) == len(rows)
     other = fit_lightgbm(
         row_groups(pump_parts, without=3), PUMP_FEATURES, "broken", trained.hyperparameters, some.training.seed, 1
@@ -136,7 +136,7 @@ def test_a_sample_has_whole_groups_and_is_the_same_in_any_file(pumps):
 
 def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, pump_parts, tmp_path):
     some = _settings(quick, forest_rows=2500)
-    trained = train_candidate_from_parts("random_forest", pump_parts, some, tmp_path)
+    trained, predictions = train_candidate_from_parts("random_forest", pump_parts, some, tmp_path)
     sample = GroupSample(2500 / len(read_rows(pump_parts).labels), some.split.salt)
     rows = read_rows(pump_parts, sample)
     expected = build_estimator("random_forest", trained.hyperparameters, some.training.seed, 1)
@@ -146,7 +146,7 @@ def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, p
         failure_probabilities(trained.estimator, features), failure_probabilities(expected, features)
     )
     assert f"the random forest is fitted to {len(rows.labels):,} of" in trained.notes[1]
-    assert all(np.isfinite(trained.out_of_fold.read(place).probabilities).all() for place in range(4))
+    assert all(np.isfinite(predictions.read(place).probabilities).all() for place in range(4))
 
 
 def test_the_rows_of_a_forest_are_limited_by_the_memory():
@@ -191,9 +191,24 @@ def test_a_part_without_a_column_or_with_text_is_refused_with_its_name(quick, pu
         train_candidate_from_parts("lightgbm", parts, quick, tmp_path)
 
 
-def test_a_limit_on_false_alarms_is_refused_with_a_way_out(pump_params, pump_parts, tmp_path):
+def test_a_limit_on_false_alarms_needs_a_search_of_all_rows(pump_params, pump_parts, tmp_path):
     threshold = pump_params.threshold.model_copy(update={"at_most_false_alarms": 1.0})
-    with pytest.raises(ConfigError, match="needs all rows in one table: write null"):
-        train_candidate_from_parts(
-            "lightgbm", pump_parts, pump_params.model_copy(update={"threshold": threshold}), tmp_path
-        )
+    limited = _settings(pump_params.model_copy(update={"threshold": threshold}), search_rows=2500)
+    with pytest.raises(ConfigError, match=r"needs a search of all 4,985 rows: raise training\.search_rows"):
+        train_candidate_from_parts("lightgbm", pump_parts, limited, tmp_path)
+
+
+def test_a_limit_on_false_alarms_selects_the_threshold_of_a_table(small_pump, tmp_path):
+    rows, machine = small_pump.rows, small_pump.params.machine
+    threshold = small_pump.params.threshold.model_copy(update={"at_most_false_alarms": 0.5})
+    limited = small_pump.params.override(trials=1).model_copy(update={"threshold": threshold})
+    table = pd.DataFrame(machine.feature_matrix(rows.train), columns=list(machine.feature_names)).assign(
+        **{machine.label_name: rows.train[machine.label_name].to_numpy()},
+        group=rows.train["group"].astype(str).to_numpy(),
+        fold=rows.fold,
+    )
+    parts = write_parts(tmp_path / "parts", table, machine.feature_names, machine.label_name)
+    found, _ = train_candidate_from_parts("lightgbm", parts, limited, tmp_path, machine_times=lambda: rows.train)
+    assert found.threshold == train_candidate("lightgbm", rows.train, rows.fold, limited).threshold
+    free, _ = train_candidate_from_parts("lightgbm", parts, small_pump.params.override(trials=1), tmp_path)
+    assert found.threshold != free.threshold
