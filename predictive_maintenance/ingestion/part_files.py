@@ -59,7 +59,7 @@ class OutputFolder(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Delete the folder `name` in it, if there is one. Raises SourceError."""
+        """Delete the file or the folder `name` in it, if there is one. Raises SourceError."""
         ...
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
@@ -158,7 +158,10 @@ class _LocalFolder:
 
     def delete(self, name: str) -> None:
         # Another process may delete the same files.
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        target = self.folder / name
+        if target.is_file():
+            target.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         """In the folder itself, since a file can be moved at once only within one file system."""

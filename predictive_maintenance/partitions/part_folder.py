@@ -79,6 +79,10 @@ class PartFolder:
         """Delete the results whose names begin with the folder `name`."""
         self._output.delete(name)
 
+    def discard(self, stored: StoredTable) -> None:
+        """Delete a temporary table."""
+        self._output.delete(stored.name)
+
     def finished(self, name: str, made_from: str, kind: type[T]) -> T | None:
         """The result `name` that was made from the same, if there is one with intact files."""
         content = self._output.read(f"{name}/{_RECORD}")
@@ -129,23 +133,33 @@ class PartWriter:
 
     def write(self, name: str, frame: pd.DataFrame, row_group_size: int | None = None) -> StoredTable:
         """Write one table, with so many rows in each row group, or with pyarrow's number."""
+        stored = self.write_temporary(name, frame, row_group_size)
+        self.tables.append(stored)
+        return stored
+
+    def write_temporary(self, name: str, frame: pd.DataFrame, row_group_size: int | None = None) -> StoredTable:
+        """Write a table that the result does not need to be complete: it may be discarded."""
         path = self._work / "table.parquet"
         pq.write_table(arrow_table(frame), path, row_group_size=row_group_size)
-        return self.move(name, path, len(frame))
+        return self._moved(name, path, len(frame))
 
     def open(self, name: str) -> "TableAppender":
         """A table that is written in several calls."""
         return TableAppender(self, name, self._work / f"{name.replace('/', '-')}.parquet")
 
     def move(self, name: str, path: Path, rows: int) -> StoredTable:
-        """Move a finished local file to its place, which its hash is a part of: two runs at once never write one file."""
+        """Move a finished local file to its place."""
+        stored = self._moved(name, path, rows)
+        self.tables.append(stored)
+        return stored
+
+    def _moved(self, name: str, path: Path, rows: int) -> StoredTable:
+        """Move a file to its place, which its hash is a part of: two runs at once never write one file."""
         sha256 = _sha256(path)
         size = path.stat().st_size
         full = f"{self._name}/{name}.{sha256[:_HASH_CHARACTERS]}.parquet"
         self._output.put(full, path)
-        stored = StoredTable(name=full, rows=rows, bytes=size, sha256=sha256)
-        self.tables.append(stored)
-        return stored
+        return StoredTable(name=full, rows=rows, bytes=size, sha256=sha256)
 
 
 class TableAppender:

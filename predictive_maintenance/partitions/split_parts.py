@@ -17,13 +17,14 @@ from pandas.api.types import union_categoricals
 
 from ..config.params import SplitSettings
 from ..engine.engine import Engine
+from ..errors import PartError
 from ..history.events import Events
 from ..history.labels import NEXT_FAILURE
 from ..machine.machine import Machine
 from ..machine.machine_json import to_json
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..training.fingerprint import content_hashes, fingerprint
-from ..training.labelling import labelled_rows
+from ..training.labelling import LabelledRows, labelled_rows
 from ..training.row_parts import RowParts
 from ..training.splits import (
     Sides,
@@ -50,7 +51,10 @@ _ROWS_OF_A_FILE = 2**40
 
 @dataclass(frozen=True, kw_only=True)
 class _FeaturePart:
-    """The labelled rows of a part with their features and groups, in the order of `order`, and its rows without a label."""
+    """The labelled rows of a part with their features and groups, in the order of `order`, and its rows without a label.
+
+    `rows` are discarded when they are divided into the sides: they would take nearly half of the space.
+    """
 
     number: int
     rows: StoredTable
@@ -257,7 +261,7 @@ def split_parts(
     write = partial(_write_sides, sides, position, lengths)
     stored = folder.once("features/sides", made_from, list[StoredTable], write)
     del rows, position
-    parts = map_parts(engine, "splitting", _divide, job, list(zip(features, stored, strict=True)), on_part)
+    parts = map_parts(engine, "splitting", _divide, job, list(zip(filled, features, stored, strict=True)), on_part)
     unlabelled: Counter[str] = Counter()
     for part in features:
         for reason, count in part.reasons.items():
@@ -291,18 +295,21 @@ def _features(job: _FeatureJob, part: CleanedPart) -> _FeaturePart:
 
 
 def _with_features(job: _FeatureJob, part: CleanedPart, writer: PartWriter) -> _FeaturePart:
-    folder, machine = job.folder, job.machine
-    events: Events = {name: folder.read(table) for name, table in part.events.items()}
-    labels = read_labels(folder, part, machine)
-    labelled = labelled_rows(folder.read(part.readings), labels, machine, events)
+    labelled, machine = _labelled(job, part), job.machine
     rows = with_groups(labelled.frame, machine, job.numeric)
     return _FeaturePart(
         number=part.number,
-        rows=writer.write("rows", rows.drop(columns="position")),
+        rows=writer.write_temporary("rows", rows.drop(columns="position")),
         order=writer.write("order", _order_of(rows, job)),
         unlabelled=writer.write("unlabelled", history_of([labelled.unlabelled], machine)),
         reasons=labelled.reasons,
     )
+
+
+def _labelled(job: _FeatureJob, part: CleanedPart) -> LabelledRows:
+    events: Events = {name: job.folder.read(table) for name, table in part.events.items()}
+    labels = read_labels(job.folder, part, job.machine)
+    return labelled_rows(job.folder.read(part.readings), labels, job.machine, events)
 
 
 def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
@@ -390,18 +397,26 @@ def _write_sides(
     return stored
 
 
-def _divide(job: _FeatureJob, item: tuple[_FeaturePart, StoredTable]) -> SplitPart:
-    part, sides = item
+def _divide(job: _FeatureJob, item: tuple[CleanedPart, _FeaturePart, StoredTable]) -> SplitPart:
+    cleaned, part, sides = item
     made_from = digest(job.digest, part.rows, part.unlabelled, sides)
-    return job.folder.once(
-        f"features/split/{part.number:05d}", made_from, SplitPart, partial(_divided, job, part, sides)
+    divided = job.folder.once(
+        f"features/split/{part.number:05d}", made_from, SplitPart, partial(_divided, job, cleaned, part, sides)
     )
+    job.folder.discard(part.rows)  # they are in the divided part
+    return divided
 
 
-def _divided(job: _FeatureJob, part: _FeaturePart, sides: StoredTable, writer: PartWriter) -> SplitPart:
+def _divided(
+    job: _FeatureJob, cleaned: CleanedPart, part: _FeaturePart, sides: StoredTable, writer: PartWriter
+) -> SplitPart:
     folder, machine = job.folder, job.machine
     chosen = folder.read(sides)
-    rows = folder.read(part.rows).assign(position=chosen["position"].to_numpy())
+    try:
+        rows = folder.read(part.rows)
+    except PartError:  # discarded, and the divided part was damaged since
+        rows = with_groups(_labelled(job, cleaned).frame, machine, job.numeric)
+    rows = rows.assign(position=chosen["position"].to_numpy())
     trained, held_out = chosen["trained"].to_numpy(), chosen["held_out"].to_numpy()
     train, test = rows[trained], rows[held_out]
     history = history_of([rows[~trained & ~held_out], folder.read(part.unlabelled)], machine)

@@ -15,6 +15,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import DataError, PartError, SourceError
+from predictive_maintenance.partitions import split_parts
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
@@ -61,11 +62,28 @@ def test_a_run_goes_on_where_it_was_interrupted(sources, params, tmp_path, after
     folder = tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
         run_in_parts(sources, params, folder, 1000, Interrupted(after))
-    before = {path: time for path, time in times(folder).items() if "shuffle" not in path.parts}
+    temporary = {*folder.glob("shuffle/**/*"), *folder.glob("features/*/rows.*")}
+    before = {path: time for path, time in times(folder).items() if path not in temporary}
     parts = run_in_parts(sources, params, folder, 1000)
     assert before.items() <= times(folder).items()
     assert_equal(run_in_one_table(sources, params), parts)
     assert not list(folder.glob("shuffle/**/*.parquet"))
+    assert not list(folder.glob("features/*/rows.*"))
+
+
+def test_a_finished_split_is_taken_over_without_its_features_and_a_damaged_part_of_it_is_made_again(
+    sources, params, tmp_path, monkeypatch
+):
+    folder = tmp_path / "parts"
+    parts = run_in_parts(sources, params, folder, 1000)
+    computed, compute = [], split_parts.labelled_rows
+    monkeypatch.setattr(split_parts, "labelled_rows", lambda *given: computed.append(1) or compute(*given))
+    assert run_in_parts(sources, params, folder, 1000).rows == parts.rows
+    assert not computed
+    next(folder.glob("features/split/00001/train.*")).write_bytes(b"PAR1")
+    assert run_in_parts(sources, params, folder, 1000).rows == parts.rows
+    assert len(computed) == 1
+    assert_equal(run_in_one_table(sources, params), parts)
 
 
 def damage(folder, step):
