@@ -9,6 +9,8 @@ from .estimators import Estimator
 _TREES = 100
 _SETTINGS = {"max_depth": 12, "min_samples_leaf": 5, "max_features": 0.3, "min_impurity_decrease": 0.0}
 _MIN_MODES = 2
+_MAX_ROWS = 20_000
+"""More failing rows are readings before the same failures, which resemble each other. The time grows with their number."""
 
 
 def has_mode_model(machine: Machine) -> bool:
@@ -20,12 +22,13 @@ def has_mode_model(machine: Machine) -> bool:
 def train_modes(rows: pd.DataFrame, machine: Machine, features: tuple[str, ...], seed: int) -> Estimator | None:
     """A random forest with one output for each failure mode, fitted to the failing rows alone; None if they have one mode.
 
-    Its outputs are shares of trees, one against the rest, so that a row may have several modes or none. A mode that no row has
-    gets 0.
+    Of many failing rows it takes a sample. Its outputs are shares of trees, one against the rest, so that a row may have several
+    modes or none. A mode that no row has gets 0.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     failing = rows[rows[machine.label_name] == 1]
+    failing = failing.sample(min(len(failing), _MAX_ROWS), random_state=seed).sort_index()
     modes = failing.reindex(columns=list(machine.mode_names)).fillna(0).to_numpy(dtype=np.float64)
     if (modes.sum(axis=0) > 0).sum() < _MIN_MODES:
         return None
