@@ -31,10 +31,10 @@ def follow(
     changes = []
     incident = open_incident(store, watched)
     if incident and incident.version != watched.version:
-        changes += _close(store, watched, incident, "another version", now)
+        changes += _close(store, incident, "another version", now)
         incident = open_incident(store, watched)
     if incident and not reasons and windows[-1].findings is not None:
-        changes += _close(store, watched, incident, "calm", now)
+        changes += _close(store, incident, "calm", now)
     elif incident is None and reasons:
         with store.writing() as transaction:
             opened = transaction.open_incident(watched.model, watched.version, reasons, int(now))
@@ -57,9 +57,7 @@ def may_train(store: Store, incident: Incident, settings: MonitoringSettings, no
         return transaction.claim_training(incident, int(now), round(settings.cool_down_days * _DAY_SECONDS))
 
 
-def _close(
-    store: Store, watched: WatchedVersion, incident: Incident, by: Literal["calm", "another version"], now: float
-) -> list[Change]:
+def _close(store: Store, incident: Incident, by: Literal["calm", "another version"], now: float) -> list[Change]:
     with store.writing() as transaction:
         closed = transaction.close_incident(incident, by, int(now))
     return [Change("closed", store.incident(incident.key))] if closed else []

@@ -161,12 +161,13 @@ def test_parts_give_the_candidate_of_tables(quick, with_extra, tmp_path, algorit
     (tmp_path / "all").mkdir()
     found = train_candidate_from_parts(algorithm, parts, few, tmp_path / "all")
     expected = train_candidate(algorithm, rows.train, rows.fold, few, training_only=rows.training_only)
-    assert (found.threshold, found.calibration) == (expected.threshold, expected.calibration)
+    candidate = found.candidate
+    assert (candidate.threshold, candidate.calibration) == (expected.threshold, expected.calibration)
     predicted = np.concatenate([found.out_of_fold.read(place).probabilities for place in range(3)])
     np.testing.assert_array_equal(predicted, expected.out_of_fold.probabilities)
     features = MILLING.feature_matrix(rows.test)
     np.testing.assert_array_equal(
-        failure_probabilities(found.estimator, features), failure_probabilities(expected.estimator, features)
+        failure_probabilities(candidate.estimator, features), failure_probabilities(expected.estimator, features)
     )
     (tmp_path / "sample").mkdir()
     sampled = few.model_copy(update={"training": few.training.model_copy(update={"search_rows": 2000})})
