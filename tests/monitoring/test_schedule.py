@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
@@ -81,10 +82,16 @@ def test_a_training_that_the_registry_knows_counts(store):
     assert trained(store, NOW, last_run=NOW - 8 * DAY)
 
 
-def test_two_monitors_start_one(stores):
+def test_two_monitors_at_once_start_one(stores):
+    together = Barrier(2)
+
+    def look(store, model):
+        together.wait()
+        return claim_scheduled(store, SimpleNamespace(model=model, version="3"), WEEKLY, lambda: 0.0, NOW) is not None
+
     with ThreadPoolExecutor(2) as pool:
-        started = list(pool.map(lambda store: trained(store, NOW), stores * 5))
-    assert sum(started) == 1
+        for model in (f"pumps {number}" for number in range(10)):
+            assert sum(pool.map(look, stores, [model, model])) == 1
 
 
 def test_a_monitor_that_restarts_does_not_start_it_again(empty_store_url):
