@@ -442,7 +442,7 @@ def _divided(
     test = rows[held_out]
     history = history_of([rows[~trained & ~held_out & ~only], folder.read(part.unlabelled)], machine)
     hashes = {name: _hashes(side, machine) for name, side in (("train", rows[trained | only]), ("test", test))}
-    train, training_only = (rows[chosen].assign(**{FOLD: fold[chosen]}) for chosen in (trained, only))
+    train, training_only = (rows[side].assign(**{FOLD: fold[side]}) for side in (trained, only))
     return SplitPart(
         number=part.number,
         train=writer.write("train", train),
