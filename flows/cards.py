@@ -251,7 +251,7 @@ def _source_row(record: SourceRecord) -> list[str]:
     unmatched = f"{record.unmatched_rows:,}" if record.merge == "join" else "-"
     ignored = ", ".join(record.ignored_columns) or "-"
     return [
-        record.name, record.merge, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
+        record.name, record.role, f"{record.rows:,}", unmatched, record.sha256[:12], record.dvc_md5 or "-", ignored,
     ]  # fmt: skip
 
 

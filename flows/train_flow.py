@@ -66,8 +66,8 @@ class TrainFlow(FlowSpec):
     sources = Parameter(
         "sources",
         help="Data sources instead of those in params.yaml, separated by commas: paths, globs, s3://, https://, "
-        "simulator://, store:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id, and the "
-        "name of a table in machine.yaml one of its rows: errors:errors.csv. Write a "
+        "simulator://, store:// and SQLAlchemy URLs. The prefix `join:` marks a source that adds columns by reading id, `train:` "
+        "one for training only, and the name of a table in machine.yaml one of its rows: errors:errors.csv. Write a "
         'comma within a URL as %2C, or use a JSON list: ["sqlite:///plant.db?query=SELECT a, b FROM t"].',
         default="",
         callback=read_sources,
@@ -148,7 +148,8 @@ class TrainFlow(FlowSpec):
         with open_engine() as engine:
             progress = cards.PartProgress("features", engine.description)
             settings, seed = self.params.split, self.params.training.seed
-            self.rows = split_parts(self.cleaned, self.params.machine, settings, seed, engine, progress)
+            only = self.params.data.training_only
+            self.rows = split_parts(self.cleaned, self.params.machine, settings, seed, engine, progress, only)
         run_log.log_data(self.flow_mlflow_run, self.records, self.cleaned, self.rows, self.params)
         cards.print_lines("features", self.rows.summary())
         self.algorithms = sorted(self.params.candidates)

@@ -24,7 +24,10 @@ async def incidents(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=_MOST_SHOWN, description="Most incidents in the answer.")] = 100,
 ) -> Response:
-    """Lasting differences between production and training, the newest first. `monitor --watch` opens and closes them."""
+    """Lasting differences between production and training, and scheduled trainings: the open one, then the newest first.
+
+    `monitor --watch` opens and closes them.
+    """
     name = get_service(request).model_name
 
     def read(store: "Store") -> dict[str, Any]:

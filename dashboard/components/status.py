@@ -123,15 +123,14 @@ def incidents(snapshot: Snapshot) -> None:
             "No incident was recorded. `predictive-maintenance monitor --watch` compares production with training."
         )
         return
-    for incident in found[:1]:
-        if incident.closed is None:
-            reasons = "\n".join(f"- {plain(reason)}" for reason in incident.reasons)
-            training = f" A training was started at {incident.training_started}." if incident.training_started else ""
-            st.warning(
-                f"**Incident {incident.incident} is open** since {incident.opened}: production differs from the training of "
-                f"version {plain(incident.model_version)}.{training}\n\n{reasons}",
-                icon="⚠️",
-            )
+    for incident in [one for one in found if one.closed is None]:
+        reasons = "\n".join(f"- {plain(reason)}" for reason in incident.reasons)
+        training = f" A training was started at {incident.training_started}." if incident.training_started else ""
+        st.warning(
+            f"**Incident {incident.incident} is open** since {incident.opened}: production differs from the training of "
+            f"version {plain(incident.model_version)}.{training}\n\n{reasons}",
+            icon="⚠️",
+        )
     rows = [
         [
             str(incident.incident), plain(incident.model_version), incident.opened,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def monitor(
 
     With --watch, a difference that lasts opens an incident, once. It closes when nothing lasts any more, or when another
     version is in production. When it opens, monitoring.retrain says how a training is started: once for an incident, and not
-    within monitoring.cool_down_days. The gate decides about its model as always.
+    within monitoring.cool_down_days. With monitoring.retrain_every_days, one is also started when the last one is as old. The
+    gate decides about its model as always.
 
     \b
     Examples:
@@ -130,6 +132,7 @@ def _watch(params: Params) -> None:
     """Look once, follow the incident, and train for it."""
     from ..monitoring.incidents import follow, may_train, open_incident
     from ..monitoring.retraining import train_for
+    from ..monitoring.schedule import claim_scheduled
 
     settings = params.monitoring
     with open_service_store() as store:
@@ -143,11 +146,17 @@ def _watch(params: Params) -> None:
         if not changes:
             click.echo(f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window")
         incident = open_incident(store, watched)
-        claimed = incident and settings.retrain != "never" and may_train(store, incident, settings, time.time())
-    if incident and claimed:
+        if not (incident and settings.retrain != "never" and may_train(store, incident, settings, time.time())):
+            incident = claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
+    if incident:
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
         train_for(incident, settings, given_machine() or "")
         click.echo(f"{_now()} incident {incident.key}: the training was {_DONE[settings.retrain]}")
+
+
+def _last_run(params: Params) -> float:
+    """When the latest training that the registry knows was started, in seconds since 1970; 0 without one."""
+    return max((run.started.timestamp() for run in open_registry(params).training_runs(1)), default=0.0)
 
 
 def _watched_version(params: Params, version: str | None) -> WatchedVersion:

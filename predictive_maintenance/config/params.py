@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from ..errors import ConfigError
 from ..machine.alarm import Alarm
@@ -149,11 +149,21 @@ class MonitoringSettings(StrictModel):
     max_alarm_ratio: Annotated[float, Field(gt=1)] = 2.0
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
+    retrain_every_days: Annotated[int | None, Field(ge=1)] = None
+    retrain_at: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
 
     @model_validator(mode="after")
     def _enough_windows(self) -> Self:
         if self.least > self.windows:
             raise ValueError(f"least is {self.least}, and there are only {self.windows} windows")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_can_train(self) -> Self:
+        if self.retrain_every_days is not None and self.retrain == "never":
+            raise ValueError(
+                f"retrain_every_days is {self.retrain_every_days}, and retrain is never: write here, batch or repository_dispatch"
+            )
         return self
 
 

@@ -42,18 +42,23 @@ READINGS = "readings"
 class Source(StrictModel):
     """One data source, the table that its rows belong to, and how they are merged with those of the other sources.
 
-    `table` is `readings`, or a table of events or machine attributes in the description. `copies` are read instead of the files
-    that `uri` names. A launch on remote machines sets them.
+    `table` is `readings`, or a table of events or machine attributes in the description. Readings `for_training_only` are never
+    held out, and nothing is scored, selected or compared on them. `copies` are read instead of the files that `uri` names. A
+    launch on remote machines sets them.
     """
 
     uri: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_secret)]
     merge: Literal["append", "join"] = "append"
     table: Annotated[str, StringConstraints(pattern=_TABLE_NAME)] = READINGS
+    for_training_only: bool = False
     copies: Annotated[tuple[RemoteCopy, ...], Field(strict=False)] = ()  # a list in JSON and YAML
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `join:URI`, which joins by reading id, `TABLE:URI`, or a plain URI, which appends. Raises ConfigError."""
+        """Parse a plain URI, which appends, or `join:URI`, which joins by reading id, `train:URI`, or `TABLE:URI`.
+
+        Raises ConfigError.
+        """
         return validated(cls, _source(text), "the source")
 
     @model_validator(mode="after")
@@ -62,10 +67,18 @@ class Source(StrictModel):
             raise ValueError(f"the table {self.table} cannot be joined by reading id: remove merge: join")
         return self
 
+    @model_validator(mode="after")
+    def _only_appended_readings_are_for_training_only(self) -> Self:
+        if self.for_training_only and (self.merge == "join" or self.table != READINGS):
+            raise ValueError(
+                "only a source that appends readings can be for training only: remove for_training_only: true"
+            )
+        return self
+
     def __str__(self) -> str:
         """The source as parse_sources reads it, without secrets."""
         prefix = "join:" if self.merge == "join" else f"{self.table}:" if self.table != READINGS else ""
-        return prefix + redact(self.uri)
+        return ("train:" if self.for_training_only else prefix) + redact(self.uri)
 
 
 def _source(value: Any) -> Any:
@@ -74,6 +87,8 @@ def _source(value: Any) -> Any:
     text = value.strip()
     if (joined := text.removeprefix("join:")) != text:
         return {"uri": joined, "merge": "join"}
+    if (added := text.removeprefix("train:")) != text:
+        return {"uri": added, "for_training_only": True}
     # A prefix of one letter is a Windows drive, and one before :// is a scheme.
     if prefixed := re.fullmatch(rf"({_TABLE_NAME[1:-1]}):(?!//)(.+)", text, re.DOTALL):
         return {"uri": prefixed[2], "table": prefixed[1]}
@@ -96,13 +111,22 @@ class DataSettings(StrictModel):
             raise ValueError(f"sources: a source of readings is missing: all of them are of the tables {tables}")
         if readings[0].merge != "append":
             raise ValueError("the first source must be 'append': there are no rows to join to")
+        if all(source.for_training_only for source in readings if source.merge == "append"):
+            raise ValueError(
+                "sources: all readings are for training only: a source of readings to evaluate on is missing"
+            )
         return self
+
+    @property
+    def training_only(self) -> frozenset[int]:
+        """The places of the sources for training only, which are the `source_index` of their rows."""
+        return frozenset(place for place, source in enumerate(self.sources) if source.for_training_only)
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
     """Parse sources separated by commas, or a JSON list if one of them contains a comma.
 
-    `join:` marks one that joins, `errors:` one of the table `errors`.
+    `join:` marks one that joins, `train:` one for training only, `errors:` one of the table `errors`.
 
     Raises ConfigError, which shows no password.
     """

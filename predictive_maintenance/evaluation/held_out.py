@@ -67,7 +67,7 @@ class Judge:
     def of_rows(self, rows: SplitRows) -> HeldOut:
         """The results on the held-out rows of one table."""
         summary = self.summary(rows, self.latest(rows.test, rows.train))
-        return self._results(summary, training_fingerprint(rows.train, self.params.machine))
+        return self._results(summary, training_fingerprint(rows.fitted, self.params.machine))
 
     def of_parts(self, rows: SplitParts, engine: Engine, on_part: OnPart = ignore) -> HeldOut:
         """The results on the held-out rows of all parts. Raises PartError if a file is damaged, and EngineError."""

@@ -54,7 +54,7 @@ def forward_scores(trained: FittedCandidate, rows: SplitRows, params: Params) ->
         fold = assign_folds(earlier, params.machine, params.split.folds, params.training.seed)
     except DataError as error:
         return None, f"not available, because the earlier readings cannot be split into folds: {error}"
-    fitted = train_untuned(trained.algorithm, earlier, fold, params)
+    fitted = train_untuned(trained.algorithm, earlier, fold, params, rows.training_only)
     probabilities = estimator_probabilities(fitted, later, params.machine)
     scores = score_rows(later, probabilities, probabilities >= fitted.threshold, params)
     return scores, (
@@ -83,7 +83,7 @@ def new_machine_scores(trained: FittedCandidate, rows: SplitRows, params: Params
     judged = {key: part.reset_index(drop=True) for key, part in parts.items() if part[params.machine.label_name].any()}
     if not judged:
         return {}, "not available, because the machines that would be held out have no failure"
-    fitted = train_untuned(trained.algorithm, known, fold, params)
+    fitted = train_untuned(trained.algorithm, known, fold, params, rows.training_only)
     scores = {}
     for key, part in judged.items():
         probabilities = estimator_probabilities(fitted, part, params.machine)

@@ -213,6 +213,7 @@ def read_pieces(
         dvc_md5=fetched.dvc_md5,
         ignored_columns=tuple(header for header in match.ignored if header.strip()),
         table=kind,
+        for_training_only=source.for_training_only and kind == READINGS,
     )
     lacks_ids = READING_ID not in names and kind == READINGS
     formats, known_malformed, rows = None, 0, 0

@@ -18,7 +18,7 @@ class SourceRecord:
     """Lineage of one file or table of a source, without secrets.
 
     `unmatched_rows` is the number of rows of a join without a reading in the other sources. `table` is what the rows are:
-    readings, or a table of the description.
+    readings, or a table of the description. Readings may be `for_training_only`.
     """
 
     name: str
@@ -30,6 +30,7 @@ class SourceRecord:
     ignored_columns: tuple[str, ...]
     unmatched_rows: int = 0
     table: str = READINGS
+    for_training_only: bool = False
 
     def summary(self) -> str:
         unmatched = f", {self.unmatched_rows:,} of them without a matching reading" if self.unmatched_rows else ""
@@ -37,8 +38,9 @@ class SourceRecord:
 
     @property
     def role(self) -> str:
-        """How the rows are merged or, for another table than the readings, the table."""
-        return self.merge if self.table == READINGS else self.table
+        """How the rows are merged and used or, for another table than the readings, the table."""
+        merge = f"{self.merge}, for training only" if self.for_training_only else self.merge
+        return merge if self.table == READINGS else self.table
 
 
 @dataclass(frozen=True, kw_only=True)

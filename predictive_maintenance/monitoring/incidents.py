@@ -31,10 +31,10 @@ def follow(
     changes = []
     incident = open_incident(store, watched)
     if incident and incident.version != watched.version:
-        changes += _close(store, watched, incident, "another version", now)
+        changes += _close(store, incident, "another version", now)
         incident = open_incident(store, watched)
     if incident and not reasons and windows[-1].findings is not None:
-        changes += _close(store, watched, incident, "calm", now)
+        changes += _close(store, incident, "calm", now)
     elif incident is None and reasons:
         with store.writing() as transaction:
             opened = transaction.open_incident(watched.model, watched.version, reasons, int(now))
@@ -45,19 +45,19 @@ def follow(
 
 def open_incident(store: Store, watched: WatchedVersion) -> Incident | None:
     """The open incident of a model. Raises StoreError."""
-    newest = store.incidents(watched.model, most=1)
-    return newest[0] if newest and newest[0].closed is None else None
+    return store.open_incident(watched.model)
 
 
 def may_train(store: Store, incident: Incident, settings: MonitoringSettings, now: float) -> bool:
-    """Whether a training may be started for an incident. It says so once, and not within the cool-down. Raises StoreError."""
+    """Whether a training may be started for an incident. It says so once, and not within the cool-down. Raises StoreError.
+
+    A scheduled training counts for the cool-down, too.
+    """
     with store.writing() as transaction:
         return transaction.claim_training(incident, int(now), round(settings.cool_down_days * _DAY_SECONDS))
 
 
-def _close(
-    store: Store, watched: WatchedVersion, incident: Incident, by: Literal["calm", "another version"], now: float
-) -> list[Change]:
+def _close(store: Store, incident: Incident, by: Literal["calm", "another version"], now: float) -> list[Change]:
     with store.writing() as transaction:
         closed = transaction.close_incident(incident, by, int(now))
-    return [Change("closed", store.incidents(watched.model, most=1)[0])] if closed else []
+    return [Change("closed", store.incident(incident.key))] if closed else []

@@ -49,7 +49,8 @@ def _dispatch(incident: Incident, machine: str) -> None:
 
     repository, token = _repository_and_token()
     url = f"{os.environ.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{repository}/dispatches"
-    payload = {"event_type": "drift", "client_payload": {"incident": incident.key, "machine": machine}}
+    event = "new-data" if incident.closed_by == "schedule" else "drift"
+    payload = {"event_type": event, "client_payload": {"incident": incident.key, "machine": machine}}
     try:
         httpx.post(
             url, json=payload, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS

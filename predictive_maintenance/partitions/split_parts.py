@@ -25,13 +25,14 @@ from ..machine.machine_json import to_json
 from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..training.fingerprint import content_hashes, fingerprint
 from ..training.labelling import LabelledRows, labelled_rows
-from ..training.row_parts import RowParts
+from ..training.row_parts import TRAINING_ONLY, RowParts
 from ..training.splits import (
     Sides,
     SplitRows,
     choose_sides,
     history_of,
     numeric_ids,
+    of_sources,
     sample_positions,
     with_groups,
 )
@@ -46,6 +47,7 @@ MATRIX_ROWS = 100_000
 """Rows in a row group of a matrix, which training holds in memory as a whole."""
 
 _RANK, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = "_rank", "_sample", "_machine", "_source", "_number"
+_TRAINING_ONLY = "_training_only"
 _ROWS_OF_A_FILE = 2**40
 
 
@@ -65,9 +67,9 @@ class _FeaturePart:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPart:
-    """The rows of a part by side, and hashes of the training rows and the held-out rows for their fingerprints.
+    """The rows of a part by side, and hashes of the fitted rows and the held-out rows for their fingerprints.
 
-    `matrix` has the training rows as RowParts needs them, in the same order.
+    `matrix` has the training rows as RowParts needs them, in the same order, and `training_only_matrix` those for training only.
     """
 
     number: int
@@ -75,6 +77,8 @@ class SplitPart:
     matrix: StoredTable
     test: StoredTable
     history: StoredTable
+    training_only: StoredTable
+    training_only_matrix: StoredTable
     train_hashes: StoredTable
     test_hashes: StoredTable
     columns: Mapping[str, str]
@@ -85,7 +89,7 @@ class SplitParts:
     """The manifest of the rows by side. See SplitRows for `notes` and `question`.
 
     `unlabelled` has the number of rows without a label by reason. The fingerprints do not depend on how the rows are divided
-    into parts.
+    into parts; that of training is of all rows that a model is fitted to.
     """
 
     folder: PartFolder
@@ -105,6 +109,10 @@ class SplitParts:
     @property
     def test_rows(self) -> int:
         return sum(part.test.rows for part in self.parts)
+
+    @property
+    def training_only_rows(self) -> int:
+        return sum(part.training_only.rows for part in self.parts)
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -128,9 +136,10 @@ class SplitParts:
     def row_parts(self) -> Iterator[RowParts]:
         """The training rows as numbers, a file for each of `trained_parts`, on this machine until the end of the block.
 
-        Raises PartError if a file is damaged.
+        Files of rows for training only follow. Raises PartError if a file is damaged.
         """
         tables = [part.matrix for part in self.trained_parts]
+        tables += [part.training_only_matrix for part in self.parts if part.training_only.rows]
         with ExitStack() as files:
             yield RowParts(
                 files=tuple(files.enter_context(self.folder.local(table)) for table in tables),
@@ -153,6 +162,7 @@ class SplitParts:
             history=pd.concat([part for part in history if len(part)] or history[:1], ignore_index=True),
             events=self._events(self.events if parts is None else {part.number for part in parts}),
             question=self.question,
+            training_only=self._side([part.training_only for part in chosen]).drop(columns=FOLD),
         )
 
     def sample(self, rows: int) -> tuple[SplitPart, ...]:
@@ -179,10 +189,9 @@ class SplitParts:
         return pd.concat([self.columns_of(part, names)[0] for part in self.trained_parts], ignore_index=True)
 
     def training_ids(self) -> npt.NDArray[np.uint64]:
-        """(n,) the hashes of the ids of all training rows."""
-        return np.concatenate(
-            [row_hashes(self.folder.read(part.train, [READING_ID])[READING_ID]) for part in self.parts]
-        )
+        """(n,) the hashes of the ids of all rows that a model is fitted to."""
+        tables = [table for part in self.parts for table in (part.train, part.training_only)]
+        return np.concatenate([row_hashes(self.folder.read(table, [READING_ID])[READING_ID]) for table in tables])
 
     def examples(self) -> pd.DataFrame:
         """Held-out rows of one part."""
@@ -228,11 +237,12 @@ class _FeatureJob:
     settings: SplitSettings
     files: tuple[tuple[int, str], ...]
     numeric: Mapping[int, bool] | None
+    training_only: Collection[int]
 
     @cached_property
     def digest(self) -> str:
-        numeric = self.numeric and sorted(self.numeric.items())
-        return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric)
+        numeric, training_only = self.numeric and sorted(self.numeric.items()), sorted(self.training_only)
+        return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric, training_only)
 
 
 def split_parts(
@@ -242,13 +252,22 @@ def split_parts(
     seed: int,
     engine: Engine,
     on_part: OnPart = ignore,
+    training_only: Collection[int] = (),
 ) -> SplitParts:
     """Compute the features of the clean rows, hold some rows out and assign folds to the others.
 
-    The result is that of `labelled_rows` and `split` for all rows. Raises DataError as they do, PartError if a file is damaged.
+    The result is that of `labelled_rows` and `split` for all rows. `training_only` are the places of the sources for training
+    only. Raises DataError as they do, PartError if a file is damaged.
     """
     folder = cleaned.folder
-    job = _FeatureJob(folder=folder, machine=machine, settings=settings, files=cleaned.files, numeric=cleaned.numeric)
+    job = _FeatureJob(
+        folder=folder,
+        machine=machine,
+        settings=settings,
+        files=cleaned.files,
+        numeric=cleaned.numeric,
+        training_only=training_only,
+    )
     filled = [part for part in cleaned.parts if part.readings.rows]
     features = map_parts(engine, "features", _features, job, filled, on_part)
     order = [folder.read(part.order) for part in features]
@@ -256,7 +275,7 @@ def split_parts(
     position = _positions(order)
     rows = _joined_columns(order, [name for name in order[0] if name not in (_RANK, _MACHINE, _SOURCE, _NUMBER)])
     sample = rows[_SAMPLE].to_numpy() if _SAMPLE in rows else None
-    sides = choose_sides(rows, machine, settings, seed, sample)
+    sides = choose_sides(rows, machine, settings, seed, sample, rows[_TRAINING_ONLY].to_numpy())
     made_from = digest(job.digest, seed, [part.order for part in features])
     write = partial(_write_sides, sides, position, lengths)
     stored = folder.once("features/sides", made_from, list[StoredTable], write)
@@ -296,7 +315,7 @@ def _features(job: _FeatureJob, part: CleanedPart) -> _FeaturePart:
 
 def _with_features(job: _FeatureJob, part: CleanedPart, writer: PartWriter) -> _FeaturePart:
     labelled, machine = _labelled(job, part), job.machine
-    rows = with_groups(labelled.frame, machine, job.numeric)
+    rows = with_groups(labelled.frame, machine, job.numeric, job.training_only)
     return _FeaturePart(
         number=part.number,
         rows=writer.write_temporary("rows", rows.drop(columns="position")),
@@ -320,6 +339,7 @@ def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
         "group": rows["group"],
         machine.label_name: rows[machine.label_name],
         _RANK: _file_numbers(rows, job.files) * _ROWS_OF_A_FILE + rows["row"].to_numpy(),
+        _TRAINING_ONLY: of_sources(rows, job.training_only),
     }
     if time:
         columns[time] = rows[time]
@@ -386,7 +406,7 @@ def _write_sides(
 ) -> list[StoredTable]:
     """For each part, the side, fold and position of each of its rows."""
     fold = np.full(len(position), -1, dtype=np.int8)
-    fold[sides.trained] = sides.fold
+    fold[sides.trained], fold[sides.training_only] = sides.fold, TRAINING_ONLY
     columns = {"trained": sides.trained, "held_out": sides.held_out, FOLD: fold, "position": position}
     stored, start = [], 0
     for number, length in enumerate(lengths):
@@ -415,19 +435,22 @@ def _divided(
     try:
         rows = folder.read(part.rows)
     except PartError:  # discarded, and the divided part was damaged since
-        rows = with_groups(_labelled(job, cleaned).frame, machine, job.numeric)
+        rows = with_groups(_labelled(job, cleaned).frame, machine, job.numeric, job.training_only)
     rows = rows.assign(position=chosen["position"].to_numpy())
-    trained, held_out = chosen["trained"].to_numpy(), chosen["held_out"].to_numpy()
-    train, test = rows[trained], rows[held_out]
-    history = history_of([rows[~trained & ~held_out], folder.read(part.unlabelled)], machine)
-    hashes = {name: _hashes(side, machine) for name, side in (("train", train), ("test", test))}
-    train = train.assign(**{FOLD: chosen[FOLD].to_numpy()[trained]})
+    trained, held_out, fold = (chosen[name].to_numpy() for name in ("trained", "held_out", FOLD))
+    only = fold == TRAINING_ONLY
+    test = rows[held_out]
+    history = history_of([rows[~trained & ~held_out & ~only], folder.read(part.unlabelled)], machine)
+    hashes = {name: _hashes(side, machine) for name, side in (("train", rows[trained | only]), ("test", test))}
+    train, training_only = (rows[side].assign(**{FOLD: fold[side]}) for side in (trained, only))
     return SplitPart(
         number=part.number,
         train=writer.write("train", train),
         matrix=writer.write("matrix", _as_numbers(train, machine), MATRIX_ROWS),
         test=writer.write("test", test),
         history=writer.write("history", history),
+        training_only=writer.write("training-only", training_only),
+        training_only_matrix=writer.write("training-only-matrix", _as_numbers(training_only, machine), MATRIX_ROWS),
         train_hashes=writer.write("train-hashes", hashes["train"]),
         test_hashes=writer.write("test-hashes", hashes["test"]),
         columns={str(name): str(kind) for name, kind in rows.dtypes.items()},

@@ -167,7 +167,7 @@ def _data(run: FinishedRun) -> Iterator[str]:
         f"({cleaned.quarantined_share:.2%}) are in quarantine, {cleaned.collapsed_duplicates:,} exact duplicates were removed."
     )
     sources = [
-        [code(record.name), record.merge, f"{record.rows:,}", code(record.sha256[:12]), code(record.dvc_md5 or "none")]
+        [code(record.name), record.role, f"{record.rows:,}", code(record.sha256[:12]), code(record.dvc_md5 or "none")]
         for record in run.records
     ]
     yield table(["Source", "Merge", "Rows", "sha256", "DVC md5"], sources)

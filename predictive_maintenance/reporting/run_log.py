@@ -36,7 +36,10 @@ def log_data(
     """Log the parameters, the data sets and their lineage, and the quarantine."""
     machine = params.machine
     settings = params.model_dump(mode="json", exclude={"machine"}) | {"machine": machine.description.name}
-    settings["data"]["sources"] = [f"{source.merge}: {redact(source.uri)}" for source in params.data.sources]
+    settings["data"]["sources"] = [
+        f"{'train' if source.for_training_only else source.merge}: {redact(source.uri)}"
+        for source in params.data.sources
+    ]
     run.log(
         params=settings,
         metrics={

@@ -119,14 +119,18 @@ class Delivery:
     reason: str = ""
 
 
-IncidentEnd = Literal["calm", "another version"]
+IncidentEnd = Literal["calm", "another version", "schedule"]
+
+MOST_SKEW = 86_400
+"""Seconds by which the clock of another process may be ahead. A training that is said to be later was noted by a wrong clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
     """Lasting differences between production and the training of `version`. Times are in seconds since 1970.
 
-    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it.
+    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it. A scheduled
+    training is one that is closed by its schedule when it opens.
     """
 
     key: int

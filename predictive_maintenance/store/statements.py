@@ -152,22 +152,34 @@ EVENTS = (
 INCIDENTS = (
     select(incidents)
     .where(incidents.c.model == bindparam("model"))
-    .order_by(incidents.c.key.desc())
+    .order_by(incidents.c.closed.is_not(None), incidents.c.key.desc())
     .limit(bindparam("most"))
 )
+OPEN_INCIDENT = select(incidents).where(incidents.c.model == bindparam("model"), incidents.c.closed.is_(None))
+INCIDENT = select(incidents).where(incidents.c.key == bindparam("incident"))
+INSERT_SCHEDULED_TRAINING = insert(incidents).returning(incidents.c.key)
 CLOSE_INCIDENT = (
     update(incidents)
     .where(incidents.c.key == bindparam("incident"), incidents.c.closed.is_(None))
     .values(closed=bindparam("at"), closed_by=bindparam("by"))
 )
 _trained = incidents.alias()
+LATEST_TRAINING = select(func.max(incidents.c.trained)).where(
+    incidents.c.model == bindparam("model"), incidents.c.trained <= bindparam("latest")
+)
+LOCK_TRAININGS = select(func.pg_advisory_xact_lock(0x70646D747261696E >> 1))
+"""On PostgreSQL: until the end of the transaction, no other one notes a training. Any number that other programs do not use."""
 CLAIM_TRAINING = (
     update(incidents)
     .where(
         incidents.c.key == bindparam("incident"),
         incidents.c.trained.is_(None),
         ~select(_trained.c.key)
-        .where(_trained.c.model == incidents.c.model, _trained.c.trained > bindparam("after"))
+        .where(
+            _trained.c.model == incidents.c.model,
+            _trained.c.trained > bindparam("after"),
+            _trained.c.trained <= bindparam("latest"),
+        )
         .exists(),
     )
     .values(trained=bindparam("at"))

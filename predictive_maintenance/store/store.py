@@ -20,6 +20,7 @@ from .lookback import Lookback
 from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, Predictions
 from .rows import (
+    MOST_SKEW,
     Alarm,
     AlarmChange,
     Delivery,
@@ -235,8 +236,19 @@ class Store:
         with self._reading() as connection:
             return [_known_delivery(row) for row in connection.execute(statements.DELIVERIES, limits)]
 
+    def open_incident(self, model: str) -> Incident | None:
+        """The open incident of a registered model."""
+        with self._reading() as connection:
+            row = connection.execute(statements.OPEN_INCIDENT, {"model": model}).one_or_none()
+            return None if row is None else _incident(row)
+
+    def incident(self, key: int) -> Incident:
+        """The incident with a key."""
+        with self._reading() as connection:
+            return _incident(connection.execute(statements.INCIDENT, {"incident": key}).one())
+
     def incidents(self, model: str, *, most: int) -> list[Incident]:
-        """The newest `most` incidents of a registered model, the newest first."""
+        """The newest `most` incidents of a registered model: the open one, and then the newest first."""
         with self._reading() as connection:
             return [_incident(row) for row in connection.execute(statements.INCIDENTS, {"model": model, "most": most})]
 
@@ -388,10 +400,31 @@ class Transaction:
     def claim_training(self, incident: Incident, now: int, cool_down: int) -> bool:
         """Note that a training starts for an incident; return whether it may.
 
-        It may not if one has started for it, or in the `cool_down` seconds before.
+        It may not if one has started for it, or of the model in the `cool_down` seconds before. A clock that was wrong does not
+        block it: later times than by MOST_SKEW do not count.
         """
-        row = {"incident": incident.key, "at": now, "after": now - cool_down}
+        self._lock_trainings()
+        row = {"incident": incident.key, "at": now, "after": now - cool_down, "latest": now + MOST_SKEW}
         return self._connection.execute(statements.CLAIM_TRAINING, row).rowcount == 1
+
+    def latest_training(self, model: str, now: int) -> int:
+        """When the latest training of a model was started, 0 without one. Until the end of the transaction, no other one is.
+
+        Later times than by MOST_SKEW do not count.
+        """
+        self._lock_trainings()
+        times = {"model": model, "latest": now + MOST_SKEW}
+        return self._connection.execute(statements.LATEST_TRAINING, times).scalar() or 0
+
+    def add_scheduled_training(self, model: str, version: str, reason: str, now: int) -> int:
+        """Note that a training that is due starts now, as an incident that is closed; return its key."""
+        times = {"opened": now, "closed": now, "closed_by": "schedule", "trained": now}
+        row = {"model": model, "version": version, "reasons": json.dumps([reason]), **times}
+        return int(self._connection.execute(statements.INSERT_SCHEDULED_TRAINING, row).scalar_one())
+
+    def _lock_trainings(self) -> None:
+        if self._dialect == "postgresql":  # SQLite has one lock for all, which the transaction has taken
+            self._connection.execute(statements.LOCK_TRAININGS)
 
     def newest_feedback(self, model: str, subject: Subject) -> Feedback | None:
         """The newest report about a subject."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from ..scorer.calibration import Calibration
 from .alarm_thresholds import false_alarms_are_limited, select_threshold_of_alarms
 from .calibration import calibrate_out_of_fold, fit_calibration, should_calibrate
 from .estimators import Estimator, Matrix, Vector, build_estimator
+from .row_parts import TRAINING_ONLY
 from .tuning import FinishedTrial, TuningResult, cross_validate, tune
 
 
@@ -54,21 +56,29 @@ def train_candidate(
     fold: npt.NDArray[np.integer],
     params: Params,
     on_trial: Callable[[FinishedTrial], None] = lambda _: None,
+    training_only: pd.DataFrame | None = None,
 ) -> TrainedCandidate:
-    """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model."""
-    features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
-    tuned = tune(algorithm, params.candidates[algorithm], features, labels, fold, params.training, on_trial)
-    return _fit(algorithm, tuned, features, train, fold, params)
+    """Tune, calibrate, select the threshold and fit on all of `train`. The same seed and rows give the same model.
+
+    Every model is fitted to the rows `training_only` as well, and nothing is selected by them.
+    """
+    rows = _fitted_rows(train, fold, params, training_only)
+    tuned = tune(algorithm, params.candidates[algorithm], *rows, params.training, on_trial)
+    return _fit(algorithm, tuned, rows, train, params)
 
 
 def train_untuned(
-    algorithm: Algorithm, train: pd.DataFrame, fold: npt.NDArray[np.integer], params: Params
+    algorithm: Algorithm,
+    train: pd.DataFrame,
+    fold: npt.NDArray[np.integer],
+    params: Params,
+    training_only: pd.DataFrame | None = None,
 ) -> TrainedCandidate:
     """Train a candidate without a search, with its fixed hyperparameters and the algorithm's defaults."""
-    features, labels = params.machine.feature_matrix(train), train[params.machine.label_name].to_numpy()
+    rows = _fitted_rows(train, fold, params, training_only)
     hyperparameters = dict(params.candidates[algorithm].fixed)
-    raw = cross_validate(algorithm, hyperparameters, features, labels, fold, params.training)
-    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), features, train, fold, params)
+    raw = cross_validate(algorithm, hyperparameters, *rows, params.training)
+    return _fit(algorithm, TuningResult(hyperparameters, raw, pd.DataFrame()), rows, train, params)
 
 
 def select_calibration_and_threshold(
@@ -98,20 +108,37 @@ def select_calibration_and_threshold(
     return calibration, threshold, OutOfFold(calibrated if use_calibration else raw, decisions)
 
 
+class _FittedRows(NamedTuple):
+    """Features (n, F), labels (n,) and folds (n,) of the training rows, and after them of those for training only."""
+
+    features: Matrix
+    labels: npt.NDArray[np.integer]
+    fold: npt.NDArray[np.integer]
+
+
+def _fitted_rows(
+    train: pd.DataFrame, fold: npt.NDArray[np.integer], params: Params, training_only: pd.DataFrame | None
+) -> _FittedRows:
+    machine = params.machine
+    features, labels = machine.feature_matrix(train), train[machine.label_name].to_numpy()
+    if training_only is None or training_only.empty:
+        return _FittedRows(features, labels, fold)
+    return _FittedRows(
+        np.concatenate([features, machine.feature_matrix(training_only)]),
+        np.concatenate([labels, training_only[machine.label_name].to_numpy()]),
+        np.concatenate([fold, np.full(len(training_only), TRAINING_ONLY, dtype=fold.dtype)]),
+    )
+
+
 def _fit(
-    algorithm: Algorithm,
-    tuned: TuningResult,
-    features: Matrix,
-    train: pd.DataFrame,
-    fold: npt.NDArray[np.integer],
-    params: Params,
+    algorithm: Algorithm, tuned: TuningResult, rows: _FittedRows, train: pd.DataFrame, params: Params
 ) -> TrainedCandidate:
-    labels = train[params.machine.label_name].to_numpy()
+    scored = slice(len(train))
     calibration, threshold, out_of_fold = select_calibration_and_threshold(
-        labels, tuned.out_of_fold, fold, params, train
+        rows.labels[scored], tuned.out_of_fold[scored], rows.fold[scored], params, train
     )
     estimator = build_estimator(algorithm, tuned.hyperparameters, params.training.seed, params.training.threads)
-    estimator.fit(features, labels)
+    estimator.fit(rows.features, rows.labels)
     return TrainedCandidate(
         algorithm=algorithm,
         estimator=estimator,

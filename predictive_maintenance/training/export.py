@@ -66,7 +66,8 @@ def export_model(
 ) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows.
 
-    `training_ids` are the hashes of the ids of all training rows, if `rows` are only some of the rows.
+    Neither are rows for training only. `training_ids` are the hashes of the ids of all rows that the model was fitted to, if
+    `rows` are only some of the rows.
     """
     machine, train = params.machine, rows.train
     spec = ScorerSpec(
@@ -83,7 +84,9 @@ def export_model(
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
-    forest = train_modes(train, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
+    forest = (
+        train_modes(rows.fitted, machine, trained.features, params.training.seed) if has_mode_model(machine) else None
+    )
     modes = None if forest is None else modes_to_onnx(forest, len(trained.features))
     scorer = Scorer(spec, machine, onnx, modes=modes)
     probabilities = scorer.probabilities(rows.test)
@@ -97,7 +100,7 @@ def export_model(
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
         TRAINING_ROWS_FILE: _npy_bytes(
-            np.sort(row_hashes(train[READING_ID]) if training_ids is None else training_ids)
+            np.sort(row_hashes(rows.fitted[READING_ID]) if training_ids is None else training_ids)
         ),
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days

@@ -13,7 +13,7 @@ from ..scorer.calibration import Calibration
 from .calibration import fit_calibration_of, log_loss_of
 from .candidate import OutOfFold
 from .estimators import Matrix, Vector
-from .row_parts import NOT_TRAINED, RowParts, column, row_groups_of
+from .row_parts import RowParts, column, row_groups_of
 from .score_summary import ScoreSummary
 from .thresholds import select_threshold_of
 
@@ -22,14 +22,17 @@ _RECORD = np.dtype([("raw", "<f8"), ("probability", "<f8"), ("decision", "?")])
 
 @dataclass(frozen=True)
 class OutOfFoldParts:
-    """Predictions for the training rows of `parts`. `files` has 17 bytes for each row of each part, in the order of the part."""
+    """Predictions for the rows of `parts` that a fold holds out.
+
+    `files` has 17 bytes for each row of each part, in the order of the part.
+    """
 
     parts: RowParts
     files: tuple[Path, ...]
 
     def read(self, place: int) -> OutOfFold:
-        """The predictions for the training rows of one part."""
-        records = np.load(self.files[place])[column(self.parts.files[place], self.parts.fold).to_numpy() != NOT_TRAINED]
+        """The predictions for the rows of one part that a fold holds out."""
+        records = np.load(self.files[place])[column(self.parts.files[place], self.parts.fold).to_numpy() >= 0]
         return OutOfFold(records["probability"].copy(), records["decision"].copy())
 
 
@@ -68,7 +71,7 @@ def summaries_by_fold(predictions: OutOfFoldParts) -> dict[int, ScoreSummary]:
     """The summary of the raw predictions for the rows of each fold."""
     found: dict[int, ScoreSummary] = {}
     for labels, fold, records in _parts(predictions):
-        for number in np.unique(fold[fold != NOT_TRAINED]).tolist():
+        for number in np.unique(fold[fold >= 0]).tolist():
             inside = fold == number
             own = ScoreSummary.of(labels[inside], records["raw"][inside])
             found[number] = ScoreSummary.merged([found[number], own]) if number in found else own
@@ -112,10 +115,10 @@ def write_decisions(predictions: OutOfFoldParts, selected: Selected) -> None:
 
 
 def write_all(predictions: OutOfFoldParts, out_of_fold: OutOfFold) -> None:
-    """Write predictions for all training rows, in the order of the parts."""
+    """Write predictions for all rows that a fold holds out, in the order of the parts."""
     start = 0
     for path, file in zip(predictions.parts.files, predictions.files, strict=True):
-        rows = np.flatnonzero(column(path, predictions.parts.fold).to_numpy() != NOT_TRAINED)
+        rows = np.flatnonzero(column(path, predictions.parts.fold).to_numpy() >= 0)
         records, end = np.load(file, mmap_mode="r+"), start + len(rows)
         records["probability"][rows] = out_of_fold.probabilities[start:end]
         records["decision"][rows] = out_of_fold.decisions[start:end]

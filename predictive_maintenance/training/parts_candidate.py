@@ -65,7 +65,7 @@ def train_candidate_from_parts(
 ) -> PartsCandidate:
     """Tune, calibrate, select the threshold and fit. Out-of-fold predictions are written to `folder`.
 
-    `machine_times` returns the machine, the time and the next failure of all rows, in the order of the parts, which
+    `machine_times` returns the machine, the time and the next failure of all rows in a fold, in the order of the parts, which
     `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
     without healthy rows, also in the sample that is searched, and ConfigError for more rows than that threshold allows.
     """
@@ -83,12 +83,17 @@ def train_candidate_from_parts(
     tuned = tune(algorithm, candidate, rows.features, rows.labels, rows.fold, settings, on_trial)
     predictions = empty_out_of_fold(parts, folder)
     if searched is None:
+        scored = rows.fold >= 0
         calibration, threshold, out_of_fold = select_calibration_and_threshold(
-            rows.labels, tuned.out_of_fold, rows.fold, params, machine_times and machine_times()
+            rows.labels[scored],
+            tuned.out_of_fold[scored],
+            rows.fold[scored],
+            params,
+            machine_times and machine_times(),
         )
         write_all(predictions, out_of_fold)
     else:
-        folds = np.unique(rows.fold).tolist()
+        folds = np.unique(rows.fold[rows.fold >= 0]).tolist()
         del rows  # its memory is needed
         calibration, threshold = _cross_validate(predictions, folds, tuned.hyperparameters, params, fit)
     trained = FittedCandidate(

@@ -19,6 +19,8 @@ from .estimators import Matrix
 
 NOT_TRAINED = -1
 """The fold of a row that is not trained on."""
+TRAINING_ONLY = -2
+"""The fold of a row for training only: every model is fitted to it, and no fold holds it out."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -28,8 +30,8 @@ class RowParts:
     """Rows in local Parquet `files`, which have the same columns.
 
     The columns `features` are numbers; a missing one is NaN or null. `label` is 0 or 1, `group` names what must not be on both
-    sides of a split, and `fold` is the number of the fold that holds a row out: 0, 1, ..., or NOT_TRAINED. `shared` are the paths
-    or URLs of the same files for other machines, if these are others.
+    sides of a split, and `fold` is the number of the fold that holds a row out: 0, 1, ..., NOT_TRAINED or TRAINING_ONLY. `shared`
+    are the paths or URLs of the same files for other machines, if these are others.
     """
 
     files: tuple[Path, ...]

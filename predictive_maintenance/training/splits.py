@@ -5,10 +5,12 @@ its tool. Readings of a group resemble each other, so a group on both sides woul
 a stable hash, held-out rows stay held out in later runs, also when rows are added.
 
 By time (`time_split`), the latest rows are held out, of the same machines.
+
+Rows of sources for training only are on neither side, and every model is fitted to them as well.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -37,7 +39,8 @@ class SplitRows:
     `train`. `test` has the held-out rows, for evaluation only. `notes` are warnings for the report. `history` are
     the readings on neither side, which only later readings of their machines depend on: without a label, in an embargo, or left
     out of a sample. `events` are all events by table.
-    `question` says what the scores on the held-out rows answer.
+    `question` says what the scores on the held-out rows answer. `training_only` are the rows of sources for training only, in no
+    fold: every model is fitted to them as well, and nothing is scored, selected or compared on them.
     """
 
     train: pd.DataFrame
@@ -47,6 +50,14 @@ class SplitRows:
     history: pd.DataFrame
     events: Mapping[str, pd.DataFrame]
     question: str
+    training_only: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def fitted(self) -> pd.DataFrame:
+        """All rows that a model is fitted to: `train`, then `training_only`."""
+        return (
+            self.train if self.training_only.empty else pd.concat([self.train, self.training_only], ignore_index=True)
+        )
 
 
 def split(
@@ -56,13 +67,17 @@ def split(
     seed: int,
     unlabelled: pd.DataFrame | None = None,
     events: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    training_only: Collection[int] = (),
 ) -> SplitRows:
     """Order `frame`, the labelled rows, in time, assign groups, hold some of them out and assign folds to the others.
 
-    Raises DataError if a side or a fold has too few failures or too few healthy rows.
+    `training_only` are the places of the sources for training only. Raises DataError if a side or a fold has too few failures or
+    too few healthy rows, and as `with_groups` does.
     """
-    rows = with_groups(frame, machine)
-    sides = choose_sides(rows, machine, settings, seed, sample_positions(rows, settings))
+    rows = with_groups(frame, machine, training_only=training_only)
+    sides = choose_sides(
+        rows, machine, settings, seed, sample_positions(rows, settings), of_sources(rows, training_only)
+    )
     return SplitRows(
         question=sides.question,
         train=rows[sides.trained].reset_index(drop=True),
@@ -71,26 +86,28 @@ def split(
         notes=sides.notes,
         history=history_of([rows[sides.rest], *([] if unlabelled is None else [unlabelled])], machine),
         events=dict(events),
+        training_only=rows[sides.training_only].reset_index(drop=True),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """Which of n rows are `trained` on and which are `held_out`, (n,) each. `fold` has the number of each trained row's fold.
+    """Which of n rows are `trained` on, `held_out`, and for `training_only`, (n,) each; a row is in one of them at most.
 
-    `question` and `notes` are those of SplitRows.
+    `fold` has the number of each trained row's fold. `question` and `notes` are those of SplitRows.
     """
 
     trained: npt.NDArray[np.bool_]
     held_out: npt.NDArray[np.bool_]
+    training_only: npt.NDArray[np.bool_]
     fold: npt.NDArray[np.int8]
     notes: tuple[str, ...]
     question: str
 
     @property
     def rest(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether each row is on neither side."""
-        return ~self.trained & ~self.held_out
+        """(n,) whether each row is in none of them."""
+        return ~self.trained & ~self.held_out & ~self.training_only
 
 
 def choose_sides(
@@ -99,12 +116,34 @@ def choose_sides(
     settings: SplitSettings,
     seed: int,
     positions: npt.NDArray[np.float64] | None = None,
+    training_only: npt.NDArray[np.bool_] | None = None,
 ) -> Sides:
     """Hold out some groups of rows, or the latest rows, and assign folds to the others.
 
     `rows` have the columns group, label and, if there is one, time. Those of a group are neighbours, in the order of times;
-    the order of the groups has no effect. `positions` (n,) are those of `sample_positions`. Raises DataError as `split` does.
+    the order of the groups has no effect. `positions` (n,) are those of `sample_positions`. `training_only` (n,) marks rows of
+    sources for training only, which have no effect on the others. Raises DataError as `split` does.
     """
+    if training_only is None or not training_only.any():
+        return _choose_sides(rows, machine, settings, seed, positions)
+    others = ~training_only
+    chosen = _choose_sides(
+        rows[others].reset_index(drop=True), machine, settings, seed, None if positions is None else positions[others]
+    )
+    trained, held_out = np.zeros((2, len(rows)), dtype=bool)
+    trained[others], held_out[others] = chosen.trained, chosen.held_out
+    note = f"{int(training_only.sum()):,} rows are of sources for training only: they are never held out or scored"
+    notes = (*chosen.notes, note)
+    return replace(chosen, trained=trained, held_out=held_out, training_only=training_only, notes=notes)
+
+
+def _choose_sides(
+    rows: pd.DataFrame,
+    machine: Machine,
+    settings: SplitSettings,
+    seed: int,
+    positions: npt.NDArray[np.float64] | None,
+) -> Sides:
     _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
     question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"
     if time_split.is_by_time(machine, settings):
@@ -123,6 +162,7 @@ def choose_sides(
     return Sides(
         trained=trained,
         held_out=held_out,
+        training_only=np.zeros(len(rows), dtype=bool),
         fold=fold,
         notes=(*notes, *_notes(rows, machine), *sampled),
         question=question,
@@ -158,16 +198,31 @@ def _sample(
     return used, (text,)
 
 
-def with_groups(frame: pd.DataFrame, machine: Machine, numeric: Mapping[int, bool] | None = None) -> pd.DataFrame:
+def of_sources(rows: pd.DataFrame, places: Collection[int]) -> npt.NDArray[np.bool_]:
+    """(n,) whether each row is of one of the sources at `places`."""
+    return rows["source_index"].isin(places).to_numpy()
+
+
+def with_groups(
+    frame: pd.DataFrame,
+    machine: Machine,
+    numeric: Mapping[int, bool] | None = None,
+    training_only: Collection[int] = (),
+) -> pd.DataFrame:
     """Sort `frame` in time order and add `position` (0, 1, ...) and `group`, a text for each row.
 
     A group is what the description says: a row, a machine, the rows with one value of a column, or the rows of a machine
     until a sensor falls ("machine|first reading id"). Its text does not change when later readings are added. `numeric` is, if
-    `frame` are some of the rows, whether all ids of each source are numbers.
+    `frame` are some of the rows, whether all ids of each source are numbers. `training_only` are the places of the sources for
+    training only: raises DataError for a machine or another group that has readings of them and of other sources.
     """
     rows = _in_time_order(frame, numeric)
-    rows["group"] = _groups(rows, machine).astype("category")
+    only = of_sources(rows, training_only)
+    rows["group"] = _groups(rows, machine, only).astype("category")
     rows["position"] = np.arange(len(rows))
+    if only.any():
+        for column in [name for name in (MACHINE_ID, "group") if name in rows]:
+            _check_not_shared(rows[column], only, machine)
     return rows
 
 
@@ -176,7 +231,17 @@ def numeric_ids(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
     return pd.to_numeric(frame[READING_ID], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
-def _groups(rows: pd.DataFrame, machine: Machine) -> pd.Series:
+def _check_not_shared(owner: pd.Series, only: npt.NDArray[np.bool_], machine: Machine) -> None:
+    """Raise DataError for an owner of readings (n,) of a source for training only and of readings of another one."""
+    if len(shared := np.intersect1d(owner[only].astype("str").unique(), owner[~only].astype("str").unique())):
+        noun = "machine" if owner.name == MACHINE_ID else machine.description.texts.group
+        raise DataError(
+            f"{noun} {shared[0]!r} has readings of a source for training only and of another one, so the former would be in what "
+            "is scored: give the machines of the source for training only other names, or remove its mark train:"
+        )
+
+
+def _groups(rows: pd.DataFrame, machine: Machine, only: npt.NDArray[np.bool_]) -> pd.Series:
     group = machine.description.group
     if group == "machine":
         return rows[MACHINE_ID].astype("str")
@@ -186,6 +251,9 @@ def _groups(rows: pd.DataFrame, machine: Machine) -> pd.Series:
         return rows[group.column].astype("str")
     owner = rows[MACHINE_ID] if MACHINE_ID in rows else pd.Series("", index=rows.index)
     begins = (rows[group.falls].diff() < 0) | (owner != owner.shift())
+    begins |= np.diff(
+        only, prepend=only[:1]
+    )  # the first reading of another source can have a higher value than the last one
     begins.iloc[:1] = True
     first = rows[READING_ID].where(begins).ffill()
     return owner.astype("str") + "|" + first.astype("str")

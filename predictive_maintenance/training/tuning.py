@@ -92,13 +92,16 @@ def cross_validate(
     training: TrainingSettings,
     trial: optuna.Trial | None = None,
 ) -> Vector:
-    """(n,) out-of-fold probabilities. With a `trial`, raises optuna.TrialPruned after a fold if it is poor."""
+    """(n,) out-of-fold probabilities. With a `trial`, raises optuna.TrialPruned after a fold if it is poor.
+
+    Every model is fitted to rows with a negative `fold`, for which the probabilities are NaN.
+    """
     import optuna
     from sklearn.metrics import average_precision_score
 
-    out_of_fold = np.empty(len(labels))
+    out_of_fold = np.full(len(labels), np.nan)
     values = []
-    for number in np.unique(fold):
+    for number in np.unique(fold[fold >= 0]):
         held_out = fold == number
         estimator = build_estimator(algorithm, hyperparameters, training.seed, training.threads)
         estimator.fit(features[~held_out], labels[~held_out])
@@ -115,7 +118,7 @@ def mean_pr_auc(labels: npt.NDArray[np.integer], probabilities: Vector, fold: np
     """Mean of the folds' PR-AUC (average precision), the objective of a search."""
     from sklearn.metrics import average_precision_score
 
-    values = [average_precision_score(labels[fold == n], probabilities[fold == n]) for n in np.unique(fold)]
+    values = [average_precision_score(labels[fold == n], probabilities[fold == n]) for n in np.unique(fold[fold >= 0])]
     return float(np.mean(values))
 
 

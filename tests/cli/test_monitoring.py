@@ -1,7 +1,10 @@
 """The command monitor, on what a service has scored."""
 
 import json
+import os
 import time
+from itertools import count
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,10 +16,9 @@ from tests.paths import PARAMS_FILE
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    monkeypatch.setenv("PDM_STORE_URL", url)
-    store = Store.open(url, timeout_seconds=5)
+def store(empty_store_url, monkeypatch):
+    monkeypatch.setenv("PDM_STORE_URL", empty_store_url)
+    store = Store.open(empty_store_url, timeout_seconds=5)
     yield store
     store.close()
 
@@ -133,3 +135,52 @@ def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, 
     output = watch()
     assert output.count("none.db") == 2
     assert output.count("; the next look is in 1 min") == 2
+
+
+@pytest.fixture
+def outage(empty_store_url, request):
+    """Functions that take the database away and bring it back: an SQLite file, or a server."""
+    if empty_store_url.startswith("postgresql"):
+        server = request.getfixturevalue("postgres_server")
+        return server.stop, server.start
+    path = Path(empty_store_url.removeprefix("sqlite:///"))
+    folder = path.parent
+    return lambda: folder.rename(folder.with_name("away")), lambda: folder.with_name("away").rename(folder)
+
+
+@pytest.mark.parametrize(
+    ("method", "call"), [("predictions", 3), ("writing", 1), ("writing", 2)], ids=["reading", "opening", "claiming"]
+)
+def test_a_database_that_goes_away_during_a_look_costs_no_incident_and_no_training(
+    promoted, store, small, looks, project, monkeypatch, outage, method, call
+):
+    log(store, small, 3, torque_nm=65.0)
+    away, back = outage
+    original, calls = getattr(Store, method), count(1)
+
+    def goes_away(self, *arguments, **options):
+        if next(calls) == call:
+            away()
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Store, method, goes_away)
+    looks += [back, lambda: None]
+    output = watch()
+    assert output.count("; the next look is in 1 min") == 1
+    assert output.count("incident 1 opened: ") == 1
+    assert output.count("incident 1: training (here)") == 1
+
+
+def test_watch_trains_when_the_last_run_is_as_old_as_the_schedule_says(promoted, store, looks, project, monkeypatch):
+    settings = Path(os.environ["PDM_PROJECT_DIR"]) / "params.yaml"
+    settings.write_text(settings.read_text().replace("retrain_every_days: null", "retrain_every_days: 7"))
+    now = time.time  # the registry has runs of today
+
+    def in_a_week():
+        monkeypatch.setattr("predictive_maintenance.cli.monitoring.time.time", lambda: now() + 7 * 86_400)
+        assert store.incidents("predictive_maintenance", most=5) == []
+
+    looks += [in_a_week, lambda: None]
+    output = watch()
+    assert output.count("incident 1: training (here)") == 1
+    assert store.incidents("predictive_maintenance", most=5)[0].closed_by == "schedule"

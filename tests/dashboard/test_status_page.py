@@ -67,6 +67,7 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     (incident,) = store.incidents("predictive_maintenance", most=1)
     with store.writing() as transaction:
         transaction.claim_training(incident, 1_800_000_060, 0)
+        transaction.add_scheduled_training("predictive_maintenance", "1", "a week is over", 1_800_000_090)
     clock.now += 31
     page.run()
     clock.now += 31

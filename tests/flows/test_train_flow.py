@@ -209,6 +209,16 @@ def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(
     assert registry_copy.candidate_version().version == "2"
 
 
+def test_rows_for_training_only_are_trained_on_and_in_no_score(registry_copy, readings, quick_params, monkeypatch):
+    run = run_steps(monkeypatch, quick_params, sources=f"{readings},train:simulator://?rows=1500&seed=5")
+    evaluation = run.evaluation
+    assert run.rows.training_only_rows == 1500
+    assert evaluation.held_out.rows + evaluation.out_of_fold.rows == ROWS - BAD_ROWS
+    assert not evaluation.comparison.same_training_data
+    assert "1,500 rows are of sources for training only: they are never held out or scored" in run.rows.summary()
+    assert run.records[-1].summary() == "1,500 rows from simulator://?rows=1500&seed=5 (append, for training only)"
+
+
 def test_a_model_from_random_labels_is_rejected_and_the_registry_does_not_change(
     registry_copy, quick_params, tmp_path, monkeypatch
 ):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.config.params import CleaningSettings
-from predictive_maintenance.config.sources import Source, parse_sources
+from predictive_maintenance.config.sources import DataSettings, Source, parse_sources
 from predictive_maintenance.errors import ConfigError, DataError, SourceError
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.milling import MILLING
@@ -47,6 +47,33 @@ def test_sources_name_their_table():
     ]
     assert [str(source) for source in parsed][1:3] == ["errors:b.csv", "join:c.csv"]
     assert Source.parse("C:\\plant\\a.csv").table == "readings"
+
+
+def test_a_source_is_marked_as_one_for_training_only():
+    parsed = parse_sources('["a.csv", "train:simulator://?rows=9", {"uri": "b.csv", "for_training_only": true}]')
+    assert [source.for_training_only for source in parsed] == [False, True, True]
+    assert [str(source) for source in parsed] == ["a.csv", "train:simulator://?rows=9", "train:b.csv"]
+    assert DataSettings(sources=parsed).training_only == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ("train:a.csv", "all readings are for training only: a source of readings to evaluate on is missing"),
+        ("train:a.csv,errors:b.csv", "all readings are for training only"),
+        (
+            '["a.csv", {"uri": "b.csv", "merge": "join", "for_training_only": true}]',
+            "only a source that appends readings",
+        ),
+        (
+            '["a.csv", {"uri": "b.csv", "table": "errors", "for_training_only": true}]',
+            "only a source that appends readings",
+        ),
+    ],
+)
+def test_readings_to_evaluate_on_are_needed(sources, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_sources(sources)
 
 
 def test_a_source_of_readings_is_needed():

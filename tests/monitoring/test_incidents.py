@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -19,10 +20,17 @@ INCIDENT = Incident(key=7, version="3", opened=1, reasons=("warm",))
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
-    yield store
-    store.close()
+def stores(empty_store_url):
+    """Two connections, as two monitors have."""
+    stores = [Store.open(empty_store_url, timeout_seconds=5) for _ in range(2)]
+    yield stores
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(stores):
+    return stores[0]
 
 
 def version(number="3"):
@@ -59,6 +67,19 @@ def test_a_training_is_started_once(store):
     look(store, ["warm"], 2)
     incident = open_incident(store, version())
     assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
+
+
+def test_two_monitors_at_once_open_one_incident_and_start_one_training(stores):
+    def monitor(store):
+        changes = look(store, ["warm"], 2)
+        return len(changes), may_train(store, open_incident(store, version()), MonitoringSettings(), 3)
+
+    with ThreadPoolExecutor(2) as pool:
+        opened, trained = zip(*pool.map(monitor, stores), strict=True)
+    assert (sum(opened), sum(trained)) == (1, 1)
+    with ThreadPoolExecutor(2) as pool:
+        closed = list(pool.map(lambda store: look(store, [], 4), stores))
+    assert sorted(map(len, closed)) == [0, 1]
 
 
 @pytest.fixture
@@ -124,6 +145,13 @@ def test_a_workflow_is_requested_with_the_incident(github):
     train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "fleet")
     payload = {"event_type": "drift", "client_payload": {"incident": 7, "machine": "fleet"}}
     assert github == [("/repos/plant/maintenance/dispatches", payload)]
+
+
+def test_a_workflow_for_a_scheduled_training_is_no_drift(github):
+    scheduled = Incident(key=8, version="3", opened=1, reasons=("old",), closed=1, closed_by="schedule", trained=1)
+    train_for(scheduled, MonitoringSettings(retrain="repository_dispatch"), "fleet")
+    ((_, payload),) = github
+    assert payload == {"event_type": "new-data", "client_payload": {"incident": 8, "machine": "fleet"}}
 
 
 def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):

@@ -35,7 +35,7 @@ def watched_version(small, model="a model"):
 
 def log(store, small, days_ago, rows, **changed):
     """Log the prediction of held-out rows, some hours before the end of a day."""
-    frame = small.rows.test.sample(rows, random_state=days_ago).assign(**changed)
+    frame = small.rows.test.sample(rows, random_state=abs(days_ago)).assign(**changed)
     probabilities = small.scorer.probabilities(frame)
     logged = Predictions(
         scored=int((NOW - days_ago * DAY - 7_200) * 1e6),
@@ -45,7 +45,7 @@ def log(store, small, days_ago, rows, **changed):
         inputs={name: frame[name].tolist() for name in small.params.machine.input_names},
     )
     with store.writing() as transaction:
-        transaction.log("a model", 1, [LoggedBlock(number=days_ago, version="3", block=logged.as_block())])
+        transaction.log("a model", 1, [LoggedBlock(number=abs(days_ago), version="3", block=logged.as_block())])
 
 
 def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
@@ -72,10 +72,13 @@ def test_predictions_of_another_version_or_model_are_left_out(store, small):
         assert [window.findings for window in recent_windows(store, watched, SETTINGS, NOW)] == [None] * 3
 
 
-def keep(store, small, machines, days_ago, count):
-    """Keep `count` readings of each machine, scored by version 3; every other one is an alarm."""
+def keep(store, small, machines, days_ago, count, ahead=0):
+    """Keep `count` readings of each machine, scored by version 3; every other one is an alarm.
+
+    Their times are some days `ahead`.
+    """
     arrived, inputs = int(NOW - days_ago * DAY), [*small.params.machine.input_names]
-    rows = small.rows.test[inputs].sample(len(machines) * count, replace=True, random_state=days_ago)
+    rows = small.rows.test[inputs].sample(len(machines) * count, replace=True, random_state=abs(days_ago))
     sensors = [{name: value for name, value in row.items() if value == value} for row in rows.to_dict("records")]
     with store.writing() as transaction:
         locked = transaction.machines("a model", machines)
@@ -84,7 +87,7 @@ def keep(store, small, machines, days_ago, count):
                 (
                     locked[machines[number % len(machines)]],
                     Reading(
-                        time=arrived * 10**6 - number,
+                        time=(arrived + ahead * DAY) * 10**6 - number,
                         received=arrived - 60 * (number + 1),
                         sensors=values,
                         score=Score(0.5, alarm=number % 2 == 0, version="3"),
@@ -118,3 +121,29 @@ def test_machines_that_have_fallen_silent_are_named(store, small_pump):
 def test_the_time_of_a_window_is_its_own(store, small):
     log(store, small, 1, 400)
     assert [window.rows for window in recent_windows(store, watched_version(small), SETTINGS, NOW)] == [0, 400, 0]
+
+
+def test_predictions_of_a_clock_that_is_ahead_count_when_their_time_has_come(store, small):
+    log(store, small, -2, 600)
+    watched = watched_version(small)
+    assert [window.findings for window in recent_windows(store, watched, SETTINGS, NOW)] == [None] * 3
+    assert [window.rows for window in recent_windows(store, watched, SETTINGS, NOW + 2 * DAY)] == [0, 0, 600]
+
+
+def test_readings_with_times_in_the_future_count_when_they_arrived(store, small_pump):
+    keep(store, small_pump, ["P1", "P2"], 0, 150, ahead=3650)
+    windows = list(recent_windows(store, watched_version(small_pump), SETTINGS, NOW))
+    assert [window.rows for window in windows] == [0, 0, 300]
+
+
+def test_a_machine_of_a_clock_that_is_ahead_is_not_silent(store, small_pump):
+    keep(store, small_pump, ["P1"], -30, 3)
+    watched = watched_version(small_pump)
+    assert silent_machines(store, watched, list(recent_windows(store, watched, SETTINGS, NOW))) == []
+
+
+@pytest.mark.parametrize("years", [-50, 10])
+def test_a_monitor_whose_clock_is_wrong_judges_nothing(store, small, years):
+    log(store, small, 0, 600, torque_nm=65.0)
+    windows = list(recent_windows(store, watched_version(small), SETTINGS, NOW + years * 365 * DAY))
+    assert [window.findings for window in windows] == [None] * 3

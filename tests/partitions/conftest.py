@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predictive_maintenance.config.params import Params
-from predictive_maintenance.config.sources import Source
+from predictive_maintenance.config.sources import DataSettings, Source
 from predictive_maintenance.engine.engine import Engine, InProcess
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.ingestion.merging import Ingested
@@ -51,8 +51,13 @@ def run_in_one_table(sources: tuple[Source, ...], params: Params) -> OneTable:
     events = cleaned.event_frames()
     labels = label(cleaned.frame, machine, events)
     labelled = labelled_rows(cleaned.frame, labels, machine, events)
-    rows = split(labelled.frame, machine, params.split, params.training.seed, labelled.unlabelled, events)
+    only = training_only(sources)
+    rows = split(labelled.frame, machine, params.split, params.training.seed, labelled.unlabelled, events, only)
     return OneTable(ingested=ingested, cleaned=cleaned, labels=labels, labelled=labelled, rows=rows)
+
+
+def training_only(sources: tuple[Source, ...]) -> frozenset[int]:
+    return DataSettings(sources=sources).training_only
 
 
 def run_in_parts(
@@ -66,7 +71,7 @@ def run_in_parts(
     machine, engine = params.machine, engine or InProcess()
     ingested = ingest_parts(sources, machine, PartFolder(str(folder)), engine, rows_per_part, on_part)
     cleaned = clean_parts(ingested, machine, params.cleaning, engine, on_part)
-    rows = split_parts(cleaned, machine, params.split, params.training.seed, engine, on_part)
+    rows = split_parts(cleaned, machine, params.split, params.training.seed, engine, on_part, training_only(sources))
     return InParts(ingested=ingested, cleaned=cleaned, rows=rows)
 
 

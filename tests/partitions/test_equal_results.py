@@ -9,7 +9,9 @@ import pytest
 from machines.milling.simulator import simulate
 from predictive_maintenance.config.machine_file import parse_machine
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.machine.machine_json import to_plain
+from predictive_maintenance.training.row_parts import TRAINING_ONLY
 from tests.fixtures.compressor_readings import compressor_readings
 from tests.fixtures.pumps import pump_tables
 from tests.fixtures.run_to_failure import runs_to_failure
@@ -37,6 +39,8 @@ def assert_equal(one, parts):
     pd.testing.assert_frame_equal(plain(loaded.train), plain(one.rows.train), check_exact=True)
     pd.testing.assert_frame_equal(plain(loaded.test), plain(one.rows.test), check_exact=True)
     np.testing.assert_array_equal(loaded.fold, one.rows.fold)
+    pd.testing.assert_frame_equal(plain(loaded.training_only), plain(one.rows.training_only), check_exact=True)
+    assert parts.rows.training_fingerprint == training_fingerprint(one.rows.fitted, parts.rows.machine)
     assert (loaded.notes, loaded.question) == (one.rows.notes, one.rows.question)
     pd.testing.assert_frame_equal(in_order(loaded.history), in_order(one.rows.history))
     assert set(loaded.events) == set(one.rows.events)
@@ -90,6 +94,25 @@ def test_readings_of_milling_machines_are_the_same_in_parts(random, params, cut,
         parts = run_in_parts(sources, params, tmp_path / f"parts-{rows_per_part}", rows_per_part)
         assert len(parts.ingested.parts) == 1 if rows_per_part == 10_000 else len(parts.ingested.parts) > 2
         assert_equal(one, parts)
+
+
+def test_readings_for_training_only_are_the_same_in_parts(random, params, cut, tmp_path):
+    rows = milling_rows(random, 7)
+    simulated = simulate(1000, 500).assign(machine_id=(np.arange(1000) % 3 + 100).astype(str))
+    path = tmp_path / "simulated.csv"
+    simulated.to_csv(path, index=False)
+    sources = (Source(uri=str(path), for_training_only=True), *cut(rows, random.integers(0, 2, len(rows))))
+    one = run_in_one_table(sources, params)
+    parts = run_in_parts(sources, params, tmp_path / "parts", 900)
+    assert_equal(one, parts)
+    assert set(one.rows.training_only["reading_id"]) == set(simulated["reading_id"])
+    assert parts.rows.training_ids().size == len(one.rows.fitted)
+    with parts.rows.row_parts() as numbers:
+        folds = [pd.read_parquet(file)["fold"] for file in numbers.files]
+    assert sum((fold == TRAINING_ONLY).sum() for fold in folds) == 1000
+    of_trained, of_others = folds[: len(parts.rows.trained_parts)], folds[len(parts.rows.trained_parts) :]
+    assert all((fold >= 0).all() for fold in of_trained)  # predictions are read by the places of these parts
+    assert all((fold == TRAINING_ONLY).all() for fold in of_others)
 
 
 def test_readings_of_one_milling_machine_are_in_one_of_several_parts(random, params, cut, tmp_path):
