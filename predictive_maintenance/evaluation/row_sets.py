@@ -76,7 +76,7 @@ def new_machine_scores(trained: FittedCandidate, rows: SplitRows, params: Params
     new, new_later = (is_held_out(side["group"], share, salt) for side in (rows.train, rows.test))
     known, fold = rows.train[~new].reset_index(drop=True), rows.fold[~new]
     try:
-        check_folds(known, fold, params.machine, params.split.folds)
+        check_folds(known[params.machine.label_name].to_numpy(), fold, params.split.folds)
     except DataError as error:
         return {}, f"not available, because the other machines are too few to train on: {error}"
     parts = {NEW_MACHINES: rows.train[new], NEW_MACHINES_LATER: rows.test[new_later]}

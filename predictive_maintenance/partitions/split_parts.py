@@ -1,14 +1,13 @@
-"""Compute the features of each part, choose from a few columns of all parts which rows are held out, and divide the parts so.
+"""Choose from a few columns of all parts which rows are held out, and divide the parts so.
 
 Only these columns are in memory for all parts: group, label, time and order of each row.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +17,31 @@ from pandas.api.types import union_categoricals
 from ..config.params import SplitSettings
 from ..engine.engine import Engine
 from ..errors import PartError
-from ..history.events import Events
 from ..history.labels import NEXT_FAILURE
 from ..machine.machine import Machine
-from ..machine.machine_json import to_json
-from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
+from ..machine.names import MACHINE_ID, READING_ID
 from ..training.fingerprint import content_hashes, fingerprint
-from ..training.labelling import LabelledRows, labelled_rows
 from ..training.row_parts import TRAINING_ONLY, RowParts
 from ..training.splits import (
     Sides,
     SplitRows,
     choose_sides,
     history_of,
-    numeric_ids,
-    of_sources,
-    sample_positions,
     with_groups,
 )
 from ..validation.row_identity import row_hashes
-from .cleaned_parts import CleanedPart, CleanedParts, read_labels
+from .cleaned_parts import CleanedPart, CleanedParts
+from .feature_parts import (
+    SAMPLE_COLUMN,
+    TRAINING_ONLY_COLUMN,
+    FeatureJob,
+    FeaturePart,
+    Positions,
+    feature_part,
+    joined_orders,
+    labelled_part,
+    positions_of,
+)
 from .part_folder import PartFolder, PartWriter, StoredTable, digest
 from .progress import OnPart, ignore, map_parts
 
@@ -45,24 +49,6 @@ FOLD = "fold"
 """The column of the training rows with the number of the fold that holds out each."""
 MATRIX_ROWS = 100_000
 """Rows in a row group of a matrix, which training holds in memory as a whole."""
-
-_RANK, _SAMPLE, _MACHINE, _SOURCE, _NUMBER = "_rank", "_sample", "_machine", "_source", "_number"
-_TRAINING_ONLY = "_training_only"
-_ROWS_OF_A_FILE = 2**40
-
-
-@dataclass(frozen=True, kw_only=True)
-class _FeaturePart:
-    """The labelled rows of a part with their features and groups, in the order of `order`, and its rows without a label.
-
-    `rows` are discarded when they are divided into the sides: they would take nearly half of the space.
-    """
-
-    number: int
-    rows: StoredTable
-    order: StoredTable
-    unlabelled: StoredTable
-    reasons: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,23 +214,6 @@ class SplitParts:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _FeatureJob:
-    """What computing the features of each part needs."""
-
-    folder: PartFolder
-    machine: Machine
-    settings: SplitSettings
-    files: tuple[tuple[int, str], ...]
-    numeric: Mapping[int, bool] | None
-    training_only: Collection[int]
-
-    @cached_property
-    def digest(self) -> str:
-        numeric, training_only = self.numeric and sorted(self.numeric.items()), sorted(self.training_only)
-        return digest(to_json(self.machine), self.settings.model_dump_json(), self.files, numeric, training_only)
-
-
 def split_parts(
     cleaned: CleanedParts,
     machine: Machine,
@@ -260,7 +229,7 @@ def split_parts(
     only. Raises DataError as they do, PartError if a file is damaged.
     """
     folder = cleaned.folder
-    job = _FeatureJob(
+    job = FeatureJob(
         folder=folder,
         machine=machine,
         settings=settings,
@@ -269,17 +238,18 @@ def split_parts(
         training_only=training_only,
     )
     filled = [part for part in cleaned.parts if part.readings.rows]
-    features = map_parts(engine, "features", _features, job, filled, on_part)
-    order = [folder.read(part.order) for part in features]
-    lengths = [len(table) for table in order]
-    position = _positions(order)
-    rows = _joined_columns(order, [name for name in order[0] if name not in (_RANK, _MACHINE, _SOURCE, _NUMBER)])
-    sample = rows[_SAMPLE].to_numpy() if _SAMPLE in rows else None
-    sides = choose_sides(rows, machine, settings, seed, sample, rows[_TRAINING_ONLY].to_numpy())
-    made_from = digest(job.digest, seed, [part.order for part in features])
-    write = partial(_write_sides, sides, position, lengths)
+    features = map_parts(engine, "features", feature_part, job, filled, on_part)
+    orders = [folder.read(part.order) for part in features]
+    lengths = [len(order) for order in orders]
+    positions = positions_of(orders, [folder.read(part.machines) for part in features])
+    rows = joined_orders(orders)
+    sample = rows[SAMPLE_COLUMN].to_numpy() if SAMPLE_COLUMN in rows else None
+    sides = choose_sides(rows, machine, settings, seed, sample, rows[TRAINING_ONLY_COLUMN].to_numpy())
+    del rows
+    made_from = digest(job.digest, seed, [(part.order, part.machines) for part in features])
+    write = partial(_write_sides, sides, positions, lengths)
     stored = folder.once("features/sides", made_from, list[StoredTable], write)
-    del rows, position
+    del positions
     parts = map_parts(engine, "splitting", _divide, job, list(zip(filled, features, stored, strict=True)), on_part)
     unlabelled: Counter[str] = Counter()
     for part in features:
@@ -306,118 +276,23 @@ def concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return plain.assign(**unions)[list(frames[0])]
 
 
-def _features(job: _FeatureJob, part: CleanedPart) -> _FeaturePart:
-    tables = [part.readings, part.labels, part.events, part.failures]
-    return job.folder.once(
-        f"features/{part.number:05d}", digest(job.digest, tables), _FeaturePart, partial(_with_features, job, part)
-    )
-
-
-def _with_features(job: _FeatureJob, part: CleanedPart, writer: PartWriter) -> _FeaturePart:
-    labelled, machine = _labelled(job, part), job.machine
-    rows = with_groups(labelled.frame, machine, job.numeric, job.training_only)
-    return _FeaturePart(
-        number=part.number,
-        rows=writer.write_temporary("rows", rows.drop(columns="position")),
-        order=writer.write("order", _order_of(rows, job)),
-        unlabelled=writer.write("unlabelled", history_of([labelled.unlabelled], machine)),
-        reasons=labelled.reasons,
-    )
-
-
-def _labelled(job: _FeatureJob, part: CleanedPart) -> LabelledRows:
-    events: Events = {name: job.folder.read(table) for name, table in part.events.items()}
-    labels = read_labels(job.folder, part, job.machine)
-    return labelled_rows(job.folder.read(part.readings), labels, job.machine, events)
-
-
-def _order_of(rows: pd.DataFrame, job: _FeatureJob) -> pd.DataFrame:
-    """The columns that decide on the sides and the order of rows."""
-    machine, settings = job.machine, job.settings
-    time = next((name for name in (TIMESTAMP, COUNTER) if name in rows), None)
-    columns: dict[str, Any] = {
-        "group": rows["group"],
-        machine.label_name: rows[machine.label_name],
-        _RANK: _file_numbers(rows, job.files) * _ROWS_OF_A_FILE + rows["row"].to_numpy(),
-        _TRAINING_ONLY: of_sources(rows, job.training_only),
-    }
-    if time:
-        columns[time] = rows[time]
-    if MACHINE_ID in rows:
-        columns[_MACHINE] = pd.factorize(rows[MACHINE_ID])[0].astype(np.int32)
-    elif time is None and job.numeric is not None:
-        sources = rows["source_index"].to_numpy()
-        known = np.array([job.numeric[int(source)] for source in sources], dtype=bool)
-        columns |= {_SOURCE: sources, _NUMBER: np.where(known, numeric_ids(rows), 0.0)}
-    if (positions := sample_positions(rows, settings)) is not None:
-        columns[_SAMPLE] = positions
-    return pd.DataFrame(columns)
-
-
-def _file_numbers(rows: pd.DataFrame, files: Sequence[tuple[int, str]]) -> npt.NDArray[np.int64]:
-    """(n,) the place in `files` of the file of each row."""
-    numbers = {file: number for number, file in enumerate(files)}
-    places, names = rows["source_index"].to_numpy().astype(np.int64), rows["source"].cat
-    found, inverse = np.unique(places * len(names.categories) + names.codes.to_numpy(), return_inverse=True)
-    pairs = [divmod(int(key), len(names.categories)) for key in found]
-    return np.array([numbers[place, names.categories[name]] for place, name in pairs], dtype=np.int64)[inverse]
-
-
-def _positions(tables: list[pd.DataFrame]) -> npt.NDArray[np.int64]:
-    """(n,) the place of each row, in the order of the parts, among all rows in the order of `with_groups`."""
-    lengths = [len(table) for table in tables]
-    position = np.empty(sum(lengths), dtype=np.int64)
-    if len(tables) == 1:
-        position[:] = np.arange(len(position))
-    elif _MACHINE in tables[0]:
-        # A machine is in one part, in order. The first machine is the one that was read first.
-        machines, starts = [], np.cumsum([0, *lengths])
-        for start, table in zip(starts, tables, strict=False):
-            blocks = table.groupby(_MACHINE)[_RANK].agg(["size", "min"])
-            machines.append(blocks.assign(start=start + np.cumsum(blocks["size"]) - blocks["size"]))
-        ordered = pd.concat(machines).sort_values("min")
-        ends = ordered["size"].cumsum()
-        for start, size, end in zip(ordered["start"], ordered["size"], ends, strict=True):
-            position[start : start + size] = np.arange(end - size, end)
-    else:
-        time = next((name for name in (TIMESTAMP, COUNTER) if name in tables[0]), None)
-        keys = [_RANK, time] if time else [_RANK, _NUMBER, _SOURCE]
-        position[np.lexsort([pd.concat([table[key] for table in tables]).to_numpy() for key in keys])] = np.arange(
-            len(position)
-        )
-    return position
-
-
-def _joined_columns(tables: list[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
-    """Some columns of all tables, which are emptied: one column is in memory twice at a time."""
-    columns = {}
-    for name in names:
-        parts = [table.pop(name) for table in tables]
-        columns[name] = (
-            union_categoricals(parts, sort_categories=True)
-            if parts[0].dtype == "category"
-            else pd.concat(parts, ignore_index=True)
-        )
-    return pd.DataFrame(columns, copy=False)
-
-
 def _write_sides(
-    sides: Sides, position: npt.NDArray[np.int64], lengths: Sequence[int], writer: PartWriter
+    sides: Sides, positions: Callable[[int], Positions], lengths: Sequence[int], writer: PartWriter
 ) -> list[StoredTable]:
     """For each part, the side, fold and position of each of its rows."""
-    fold = np.full(len(position), -1, dtype=np.int8)
+    fold = np.full(len(sides.trained), -1, dtype=np.int8)
     fold[sides.trained], fold[sides.training_only] = sides.fold, TRAINING_ONLY
-    columns = {"trained": sides.trained, "held_out": sides.held_out, FOLD: fold, "position": position}
+    columns = {"trained": sides.trained, "held_out": sides.held_out, FOLD: fold}
     stored, start = [], 0
-    for number, length in enumerate(lengths):
+    for place, length in enumerate(lengths):
         own = slice(start, start + length)
         table = pd.DataFrame({name: values[own] for name, values in columns.items()})
-        stored.append(writer.write(f"{number:05d}", table))
+        stored.append(writer.write(f"{place:05d}", table.assign(position=positions(place))))
         start += length
     return stored
 
 
-def _divide(job: _FeatureJob, item: tuple[CleanedPart, _FeaturePart, StoredTable]) -> SplitPart:
+def _divide(job: FeatureJob, item: tuple[CleanedPart, FeaturePart, StoredTable]) -> SplitPart:
     cleaned, part, sides = item
     made_from = digest(job.digest, part.rows, part.unlabelled, sides)
     divided = job.folder.once(
@@ -428,14 +303,14 @@ def _divide(job: _FeatureJob, item: tuple[CleanedPart, _FeaturePart, StoredTable
 
 
 def _divided(
-    job: _FeatureJob, cleaned: CleanedPart, part: _FeaturePart, sides: StoredTable, writer: PartWriter
+    job: FeatureJob, cleaned: CleanedPart, part: FeaturePart, sides: StoredTable, writer: PartWriter
 ) -> SplitPart:
     folder, machine = job.folder, job.machine
     chosen = folder.read(sides)
     try:
         rows = folder.read(part.rows)
     except PartError:  # discarded, and the divided part was damaged since
-        rows = with_groups(_labelled(job, cleaned).frame, machine, job.numeric, job.training_only)
+        rows = with_groups(labelled_part(job, cleaned).frame, machine, job.numeric, job.training_only)
     rows = rows.assign(position=chosen["position"].to_numpy())
     trained, held_out, fold = (chosen[name].to_numpy() for name in ("trained", "held_out", FOLD))
     only = fold == TRAINING_ONLY

@@ -144,7 +144,8 @@ def _choose_sides(
     seed: int,
     positions: npt.NDArray[np.float64] | None,
 ) -> Sides:
-    _check_side("all rows", rows, machine, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
+    labels = rows[machine.label_name].to_numpy()
+    _check_side("all rows", labels, settings.folds * MIN_FAILURES_PER_FOLD + MIN_TEST_FAILURES)
     question = f"How good is the model on {machine.description.texts.groups} that it was not trained on?"
     if time_split.is_by_time(machine, settings):
         places, question = time_split.places(rows, machine, settings), time_split.QUESTION
@@ -154,11 +155,13 @@ def _choose_sides(
         trained = ~held_out
     sample, sampled = _sample(int(trained.sum()), None if positions is None else positions[trained], settings)
     trained[trained] = sample
-    train, test = (rows[chosen].reset_index(drop=True) for chosen in (trained, held_out))
-    _check_side("the training rows", train, machine, settings.folds * MIN_FAILURES_PER_FOLD)
-    _check_side("the held-out rows", test, machine, MIN_TEST_FAILURES)
-    fold = assign_folds(train, machine, settings.folds, seed) if fold is None else fold[sample]
-    check_folds(train, fold, machine, settings.folds)
+    _check_side("the training rows", labels[trained], settings.folds * MIN_FAILURES_PER_FOLD)
+    _check_side("the held-out rows", labels[held_out], MIN_TEST_FAILURES)
+    if fold is None:
+        fold = assign_folds(rows[trained].reset_index(drop=True), machine, settings.folds, seed)
+    else:
+        fold = fold[sample]
+        check_folds(labels[trained], fold, settings.folds)
     return Sides(
         trained=trained,
         held_out=held_out,
@@ -283,13 +286,12 @@ def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     for number, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
         fold[held_out] = number
-    check_folds(train, fold, machine, folds)
+    check_folds(labels, fold, folds)
     return fold
 
 
-def check_folds(train: pd.DataFrame, fold: npt.NDArray[np.int8], machine: Machine, folds: int) -> None:
-    """Raise DataError for a fold without failures or without healthy rows."""
-    labels = train[machine.label_name].to_numpy()
+def check_folds(labels: npt.NDArray[np.integer], fold: npt.NDArray[np.int8], folds: int) -> None:
+    """Raise DataError for a fold without failures or without healthy rows; `labels` and `fold` (n,) are those of the rows."""
     for number in range(folds):
         failures, rows = int(labels[fold == number].sum()), int((fold == number).sum())
         if failures in (0, rows):
@@ -337,13 +339,13 @@ def all_numeric(numbers: npt.NDArray[np.float64], sources: npt.NDArray[np.intege
     return {int(source): not np.isnan(numbers[sources == source]).any() for source in np.unique(sources)}
 
 
-def _check_side(name: str, rows: pd.DataFrame, machine: Machine, needed: int) -> None:
-    failures = int(rows[machine.label_name].sum()) if len(rows) else 0
-    healthy = len(rows) - failures
+def _check_side(name: str, labels: npt.NDArray[np.integer], needed: int) -> None:
+    failures = int(labels.sum())
+    healthy = len(labels) - failures
     for noun, count in (("failures", failures), ("healthy readings", healthy)):
         if count < needed:
             raise DataError(
-                f"{name}: {count} {noun} in {len(rows)} rows; at least {needed} are needed to train, tune and evaluate: "
+                f"{name}: {count} {noun} in {len(labels)} rows; at least {needed} are needed to train, tune and evaluate: "
                 f"add data{' with failures' if noun == 'failures' else ''}, or lower split.folds in params.yaml"
             )
 

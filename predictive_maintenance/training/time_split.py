@@ -16,6 +16,8 @@ from ..errors import DataError
 from ..machine.machine import Machine
 from ..machine.names import COUNTER, TIMESTAMP
 
+Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
+
 QUESTION = "How good is the model later, on the machines that it was trained on?"
 
 _US_PER_HOUR = 3.6e9
@@ -52,12 +54,13 @@ def places(rows: pd.DataFrame, machine: Machine, settings: SplitSettings) -> Pla
         raise DataError(f"split.by: time in params.yaml: rows have no {machine.time_name}: write by: group")
     times = _times(rows, machine)
     embargo = _embargo(machine, times, rows)
-    boundary = np.quantile(times, 1 - settings.test_share)
+    boundary = float(np.quantile(times, 1 - settings.test_share))
     held_out = times >= boundary
     early = times < boundary - embargo
     fold = np.full(len(rows), -1, dtype=np.int8)
     if early.any():
-        edges = np.quantile(times[early], np.linspace(0, 1, settings.folds + 1)[1:-1])
+        shares = np.linspace(0, 1, settings.folds + 1)[1:-1]
+        edges = np.quantile(times[early], shares, overwrite_input=True)  # of a copy, which is not needed any more
         fold[early] = np.searchsorted(edges, times[early], side="right")
         for edge in edges:
             fold[(times >= edge - embargo) & (times < edge)] = -1
@@ -77,22 +80,28 @@ def places(rows: pd.DataFrame, machine: Machine, settings: SplitSettings) -> Pla
     return Places(held_out, fold, (text,))
 
 
-def _times(rows: pd.DataFrame, machine: Machine) -> npt.NDArray[np.float64]:
-    """(n,) times in microseconds or in the counter's unit."""
+def _times(rows: pd.DataFrame, machine: Machine) -> Times:
+    """(n,) times in microseconds or in the counter's unit. Those in microseconds are whole numbers below 2^53, as floats are."""
     if machine.time_is_counter:
         return rows[COUNTER].to_numpy(dtype=np.float64)
-    return rows[TIMESTAMP].to_numpy(dtype="datetime64[us]").astype(np.float64)
+    return rows[TIMESTAMP].to_numpy(dtype="datetime64[us]").view(np.int64)
 
 
-def _embargo(machine: Machine, times: npt.NDArray[np.float64], rows: pd.DataFrame) -> float:
+def _embargo(machine: Machine, times: Times, rows: pd.DataFrame) -> float:
     """The horizon plus the longest window. A window of a number of readings is as long as so many usual steps."""
     spans = [feature.span for feature in machine.window_features.values()]
     spans += [feature.span for feature in machine.event_features.values() if feature.span]
     counts = [span.readings for span in spans if span.readings]
-    steps = np.diff(times)[rows["group"].cat.codes.to_numpy()[1:] == rows["group"].cat.codes.to_numpy()[:-1]]
-    step = float(np.median(steps[steps > 0])) if counts and (steps > 0).any() else 0.0
+    step = _usual_step(times, rows) if counts else 0.0
     longest = max([span.length for span in spans] + [step * count for count in counts], default=0.0)
     return longest + (machine.horizon.length if machine.horizon else 0.0)
+
+
+def _usual_step(times: Times, rows: pd.DataFrame) -> float:
+    """The median time between readings of a group; 0 if there is none."""
+    groups = rows["group"].cat.codes.to_numpy()
+    steps = np.diff(times)[groups[1:] == groups[:-1]]
+    return float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
 
 
 def _text(embargo: float, machine: Machine) -> str:

@@ -15,7 +15,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import DataError, PartError, SourceError
-from predictive_maintenance.partitions import split_parts
+from predictive_maintenance.partitions import feature_parts
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
@@ -76,8 +76,8 @@ def test_a_finished_split_is_taken_over_without_its_features_and_a_damaged_part_
 ):
     folder = tmp_path / "parts"
     parts = run_in_parts(sources, params, folder, 1000)
-    computed, compute = [], split_parts.labelled_rows
-    monkeypatch.setattr(split_parts, "labelled_rows", lambda *given: computed.append(1) or compute(*given))
+    computed, compute = [], feature_parts.labelled_rows
+    monkeypatch.setattr(feature_parts, "labelled_rows", lambda *given: computed.append(1) or compute(*given))
     assert run_in_parts(sources, params, folder, 1000).rows == parts.rows
     assert not computed
     next(folder.glob("features/split/00001/train.*")).write_bytes(b"PAR1")
