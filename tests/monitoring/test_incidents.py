@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from predictive_maintenance.config.params import MonitoringSettings
-from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
 from predictive_maintenance.monitoring.production import Window
 from predictive_maintenance.monitoring.retraining import TrainingError, check_retraining, train_for
@@ -80,6 +80,18 @@ def test_two_monitors_at_once_open_one_incident_and_start_one_training(stores):
     with ThreadPoolExecutor(2) as pool:
         closed = list(pool.map(lambda store: look(store, [], 4), stores))
     assert sorted(map(len, closed)) == [0, 1]
+
+
+def test_an_incident_opens_once_the_full_disk_has_space_again(make_disk):
+    disk = make_disk(1024)
+    store = Store.open(f"sqlite:///{disk.path / 'store.db'}", timeout_seconds=5)
+    disk.fill()
+    with pytest.raises(StoreError, match="the disk of the store is full"):
+        look(store, ["warm" * 100_000], 2)  # larger than what is free in the files
+    assert open_incident(store, version()) is None
+    disk.free()
+    assert look(store, ["warm"], 3) == [("opened", 1, None)]
+    store.close()
 
 
 @pytest.fixture
