@@ -15,6 +15,7 @@ from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
 
 from . import openapi, problem_responses
+from .access import RouteRoles
 from .bounded_executor import BoundedExecutor
 from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
@@ -82,12 +83,13 @@ def create_app(
         app.include_router(module.router)
     problem_responses.install(app)
     first = ReadingSchema(params.machine)
-    openapi.install(app, needs_key=settings.api_key is not None, schema=lambda: _accepted_readings(app, first))
+    keys, roles = settings.keys, RouteRoles(route for module in modules for route in module.router.routes)
+    openapi.install(app, roles if keys else None, schema=lambda: _accepted_readings(app, first))
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
-    if settings.api_key is not None:
-        app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
+    if keys:
+        app.add_middleware(ApiKeyMiddleware, keys=keys, roles=roles)
     if settings.allowed_hosts is not None:
         app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)

@@ -4,12 +4,16 @@ import hmac
 import random
 import re
 import time
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from predictive_maintenance.config.api_keys import ApiKey, hash_key
+
+from .access import OPENAPI_PATH, PERSON_HEADER, ROUTE_ROLES, Caller, RouteRoles, is_open, person_of, set_caller
 from .http.asgi import header, route_path
 from .metrics import Metrics
 from .problem_responses import error_response
@@ -17,11 +21,6 @@ from .problems import Problem
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Probes call these every few seconds: they are logged at level debug only."""
-
-OPENAPI_PATH = "/openapi.json"
-
-OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", OPENAPI_PATH)
-"""Paths that need no API key, like the files of the documentation page: probes have no key."""
 
 _UNMATCHED = "unmatched"
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -99,27 +98,49 @@ class ProblemMiddleware:
 
 
 class ApiKeyMiddleware:
-    """Require the API key, as X-API-Key or as a bearer token, on every path that is not open."""
+    """Require an API key, as X-API-Key or as a bearer token, that has the role of the route. Sets the caller of the request."""
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
-        self.app, self._key = app, api_key.encode()
+    def __init__(self, app: ASGIApp, keys: Collection[ApiKey], roles: RouteRoles) -> None:
+        self.app, self._keys, self._roles = app, keys, roles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(route_path(scope)) or self._has_key(scope):
-            await self.app(scope, receive, send)
-            return
-        detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
-        refusal = Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
-        await error_response(scope, refusal)(scope, receive, send)
+        if scope["type"] == "http" and not is_open(path := route_path(scope)):
+            try:
+                set_caller(scope, self._caller(scope, path))
+            except Problem as refusal:
+                await error_response(scope, refusal)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
-    @staticmethod
-    def _is_open(path: str) -> bool:
-        return path in OPEN_PATHS or path.startswith("/swagger/")
+    def _caller(self, scope: Scope, path: str) -> Caller:
+        """The caller of a request. Raises Problem if its key does not allow it."""
+        route = self._roles.find(scope["method"], path)
+        key = self._known_key(scope)
+        if route and not key.allows(role := ROUTE_ROLES[route]):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"the API key {key.name} has the role {key.role}, and {route} needs {role}: use another key",
+            )
+        if (person := person_of(scope)) is not None and not key.speaks_for_people:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"the API key {key.name} may not speak for people ({PERSON_HEADER}): use one with the role {key.role}+people",
+            )
+        return Caller(key.name, person)
 
-    def _has_key(self, scope: Scope) -> bool:
+    def _known_key(self, scope: Scope) -> ApiKey:
+        """The key that a request sends. Raises Problem if it is missing or not known."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
-        key = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-        return hmac.compare_digest(key.encode("latin-1"), self._key)
+        given = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+        digest, found = hash_key(given), None
+        for key in self._keys:  # all of them: the time must not tell which one is similar
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        if found is None:
+            missing = ", and the given one is not known" if given else ""
+            detail = f"an API key is needed{missing}: send it as X-API-Key, or as Authorization: Bearer"
+            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        return found
 
 
 def _route_label(scope: Scope) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictive_maintenance.config.api_keys import ApiKey, hash_key, parse_api_keys
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.store.location import check_store_url
@@ -17,7 +18,9 @@ from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_SECRETS = ("api_key", "model_public_key", "store_url")
+_SECRETS = ("api_key", "api_keys", "model_public_key", "store_url")
+_SINGLE_KEY = "PDM_API_KEY"
+"""Its name in the audit log."""
 _SHOWN_CHARACTERS = 64
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -46,7 +49,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     api_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
-        None, description="API key that requests need; none by default. An empty value is an error."
+        None,
+        description="One API key with every role, which requests need; none by default. An empty value is an error.",
+    )
+    api_keys: str | None = Field(
+        None,
+        repr=False,
+        description="API keys with names and roles: a file, or lines, made by `predictive-maintenance api-key`; none by default.",
     )
     allowed_hosts: Hosts | None = Field(
         None,
@@ -148,6 +157,16 @@ class Settings(BaseSettings):
     )
 
     @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The API keys. Raises ConfigError if PDM_API_KEYS is not valid."""
+        named = parse_api_keys(self.api_keys) if self.api_keys is not None else ()
+        if self.api_key is None:
+            return named
+        digest = hash_key(self.api_key.get_secret_value())
+        # In containers that share an environment, PDM_API_KEY may be a client's key: it keeps its name and its role.
+        return named if any(key.digest == digest for key in named) else (*named, ApiKey(_SINGLE_KEY, "operate", digest))
+
+    @property
     def logs_predictions(self) -> bool:
         """Whether there is a log of predictions."""
         return self.store_url is not None if self.prediction_log is None else self.prediction_log
@@ -159,11 +178,13 @@ def read_settings() -> Settings:
     Raises ConfigError that names every invalid variable and shows no secret, and RegistryError if MLFLOW_TRACKING_URI is
     used and is not an address.
     """
-    refuse_empty_key("PDM_API_KEY")
+    for name in ("PDM_API_KEY", "PDM_API_KEYS"):
+        refuse_empty_key(name)
     try:
         settings = Settings()
     except ValidationError as error:
         raise ConfigError("\n".join(map(_describe_error, error.errors()))) from None
+    _ = settings.keys
     parse_public_key(settings.model_public_key)
     if settings.store_url is not None:
         check_store_url(settings.store_url.get_secret_value())

@@ -151,7 +151,7 @@ def _unexpected_response(response: httpx.Response, reason: str) -> ApiError:
 
 def _status_error(response: httpx.Response) -> ApiStatusError:
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        return ApiStatusError(401, "the API requires a key: set PDM_API_KEY to the API's key")
+        return ApiStatusError(401, "the API requires a key: set PDM_API_KEY to one of the API's keys")
     try:
         problem = response.json()
         errors = tuple((error["field"], error["reason"]) for error in problem.get("errors", ()))
