@@ -1,8 +1,7 @@
-"""Who may do what: the role that each route needs, and the caller of a request."""
+"""Who may do what: the role that each route needs, and who sent a request."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from fastapi import Request
@@ -11,6 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from predictive_maintenance.config.api_keys import Role
+from predictive_maintenance.store.rows import Actor
 
 from .http.asgi import header
 from .problems import Problem
@@ -38,25 +38,19 @@ ROUTE_ROLES: Mapping[str, Role] = {
     "GET /model/status": "read",
     "GET /model/thresholds": "read",
     "GET /model/trainings": "read",
+    "GET /audit": "operate",  # it names people
+    "POST /acknowledgements": "operate",
     "POST /events": "write",
     "POST /feedback": "write",
     "POST /readings": "write",
 }
 """The role that each route needs. An application with a route that is neither here nor open does not start."""
 
+ANONYMOUS = Actor("anonymous")
+"""Who calls a service without API keys."""
+
 _PERSON_CHARACTERS = 200
-_CALLER = "caller"
-
-
-class Caller(NamedTuple):
-    """The name of the API key of a request, and the person that its client speaks for."""
-
-    key: str
-    person: str | None = None
-
-
-ANONYMOUS = Caller("anonymous")
-"""The caller of a service without API keys."""
+_ACTOR = "actor"
 
 
 class RouteRoles:
@@ -103,16 +97,16 @@ def person_of(scope: Scope) -> str | None:
     return person
 
 
-def set_caller(scope: Scope, caller: Caller) -> None:
+def set_actor(scope: Scope, actor: Actor) -> None:
     """Remember who sent a request."""
-    scope[_CALLER] = caller
+    scope[_ACTOR] = actor
 
 
-def caller_of(request: Request) -> Caller:
+def actor_of(request: Request) -> Actor:
     """Who sent a request. Raises Problem if it names a person and the service has no keys."""
-    caller: Caller | None = request.scope.get(_CALLER)
-    if caller is None and person_of(request.scope) is not None:
+    actor: Actor | None = request.scope.get(_ACTOR)
+    if actor is None and person_of(request.scope) is not None:
         raise Problem(
             HTTPStatus.FORBIDDEN, f"{PERSON_HEADER} needs a key that speaks for people: set PDM_API_KEYS of the service"
         )
-    return caller or ANONYMOUS
+    return actor or ANONYMOUS

@@ -4,7 +4,7 @@ import hmac
 import random
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -12,12 +12,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictive_maintenance.config.api_keys import ApiKey, hash_key
+from predictive_maintenance.store.rows import Actor
 
-from .access import OPENAPI_PATH, PERSON_HEADER, ROUTE_ROLES, Caller, RouteRoles, is_open, person_of, set_caller
+from .access import OPENAPI_PATH, PERSON_HEADER, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
 from .http.asgi import header, route_path
 from .metrics import Metrics
 from .problem_responses import error_response
 from .problems import Problem
+from .serving.audit_log import Refusal
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Probes call these every few seconds: they are logged at level debug only."""
@@ -98,49 +100,62 @@ class ProblemMiddleware:
 
 
 class ApiKeyMiddleware:
-    """Require an API key, as X-API-Key or as a bearer token, that has the role of the route. Sets the caller of the request."""
+    """Require an API key, as X-API-Key or as a bearer token, that has the role of the route, and note who sends the request.
 
-    def __init__(self, app: ASGIApp, keys: Collection[ApiKey], roles: RouteRoles) -> None:
-        self.app, self._keys, self._roles = app, keys, roles
+    `report` is called when a key is refused.
+    """
+
+    def __init__(
+        self, app: ASGIApp, keys: Collection[ApiKey], roles: RouteRoles, report: Callable[[Refusal], None]
+    ) -> None:
+        self.app, self._keys, self._roles, self._report = app, keys, roles, report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_open(path := route_path(scope)):
             try:
-                set_caller(scope, self._caller(scope, path))
+                set_actor(scope, self._actor(scope, self._roles.find(scope["method"], path)))
             except Problem as refusal:
                 await error_response(scope, refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _caller(self, scope: Scope, path: str) -> Caller:
-        """The caller of a request. Raises Problem if its key does not allow it."""
-        route = self._roles.find(scope["method"], path)
-        key = self._known_key(scope)
+    def _actor(self, scope: Scope, route: str | None) -> Actor:
+        """Who sends a request. Raises Problem if its key does not allow it."""
+        if (key := self._sent_key(scope, route)) is None:
+            raise _unauthorized("an API key is needed")
         if route and not key.allows(role := ROUTE_ROLES[route]):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                f"the API key {key.name} has the role {key.role}, and {route} needs {role}: use another key",
-            )
+            reason = f"the API key {key.name} has the role {key.role}, and {route} needs {role}"
+            raise self._refusal(scope, route, key.name, reason, "use another key")
         if (person := person_of(scope)) is not None and not key.speaks_for_people:
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                f"the API key {key.name} may not speak for people ({PERSON_HEADER}): use one with the role {key.role}+people",
-            )
-        return Caller(key.name, person)
+            reason = f"the API key {key.name} may not speak for people ({PERSON_HEADER})"
+            raise self._refusal(scope, route, key.name, reason, f"use one with the role {key.role}+people")
+        return Actor(key.name, person)
 
-    def _known_key(self, scope: Scope) -> ApiKey:
-        """The key that a request sends. Raises Problem if it is missing or not known."""
+    def _sent_key(self, scope: Scope, route: str | None) -> ApiKey | None:
+        """The key that a request sends; None without one. Raises Problem if it is not known."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
         given = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         digest, found = hash_key(given), None
         for key in self._keys:  # all of them: the time must not tell which one is similar
             if hmac.compare_digest(key.digest, digest):
                 found = key
-        if found is None:
-            missing = ", and the given one is not known" if given else ""
-            detail = f"an API key is needed{missing}: send it as X-API-Key, or as Authorization: Bearer"
-            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        if found is None and given:
+            self._note(scope, route, "unknown", HTTPStatus.UNAUTHORIZED, "the API key is not known")
+            raise _unauthorized("an API key is needed, and the given one is not known")
         return found
+
+    def _refusal(self, scope: Scope, route: str | None, key: str, reason: str, way_out: str) -> Problem:
+        self._note(scope, route, key, HTTPStatus.FORBIDDEN, reason)
+        return Problem(HTTPStatus.FORBIDDEN, f"{reason}: {way_out}")
+
+    def _note(self, scope: Scope, route: str | None, key: str, status: HTTPStatus, reason: str) -> None:
+        client = scope.get("client")
+        self._report(Refusal(key, route or _UNMATCHED, status.value, reason, client[0] if client else ""))
+
+
+def _unauthorized(reason: str) -> Problem:
+    detail = f"{reason}: send it as X-API-Key, or as Authorization: Bearer"
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _route_label(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.api_keys import ApiKey, hash_key, parse_api_keys
 from predictive_maintenance.config.setting_errors import refuse_empty_key
+from predictive_maintenance.config.uris import redact
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.store.location import check_store_url
 from predictive_maintenance.tracking.connection import check_tracking_uri
@@ -134,6 +135,17 @@ class Settings(BaseSettings):
     prediction_log_bytes: Annotated[int, Field(ge=1024)] = Field(
         16 * 2**20, description="Most memory of the predictions that wait to be logged, in bytes."
     )
+    audit_log: bool | None = Field(
+        None,
+        description="Whether settings, changes of the version in production and refused keys are recorded in the store; by "
+        "default if PDM_STORE_URL is set.",
+    )
+    audit_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        730.0, description="Days for which entries of the audit log are kept."
+    )
+    audit_seconds: Seconds = Field(
+        60.0, description="Seconds for which refused requests of one kind are counted in one entry of the audit log."
+    )
     max_clock_skew_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         300.0, description="How far in the future the timestamp of a reading for the store may be, in seconds."
     )
@@ -170,6 +182,20 @@ class Settings(BaseSettings):
     def logs_predictions(self) -> bool:
         """Whether there is a log of predictions."""
         return self.store_url is not None if self.prediction_log is None else self.prediction_log
+
+    @property
+    def audits(self) -> bool:
+        """Whether there is an audit log of the service itself. What people send is always recorded."""
+        return self.store_url is not None if self.audit_log is None else self.audit_log
+
+    def shown(self) -> dict[str, Any]:
+        """All settings as plain values without secrets. API keys are shown by name and role."""
+        values = self.model_dump(mode="json", exclude=set(_SECRETS))
+        values |= {name: "set" for name in _SECRETS if getattr(self, name) is not None}
+        values["api_keys"] = [key.line.rpartition(" ")[0] for key in self.keys]
+        if self.store_url is not None:
+            values["store_url"] = redact(self.store_url.get_secret_value())
+        return values
 
 
 def read_settings() -> Settings:
