@@ -14,9 +14,7 @@ from predictive_maintenance.store.rows import Actor
 
 from .http.asgi import header
 from .problems import Problem
-
-PERSON_HEADER = "X-On-Behalf-Of"
-"""The person who acts, percent-encoded in UTF-8: for clients whose keys speak for people."""
+from .schemas.audit import PERSON_HEADER
 
 OPENAPI_PATH = "/openapi.json"
 OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", OPENAPI_PATH)

@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from predictive_maintenance.config.api_keys import ApiKey, hash_key
 from predictive_maintenance.store.rows import Actor
 
-from .access import OPENAPI_PATH, PERSON_HEADER, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
+from .access import OPENAPI_PATH, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
 from .http.asgi import header, route_path
 from .metrics import Metrics
 from .problem_responses import error_response
 from .problems import Problem
+from .schemas.audit import PERSON_HEADER
 from .serving.audit_log import Refusal
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")

@@ -7,6 +7,9 @@ from pydantic import ConfigDict, Field
 from .base import Schema
 from .feedback import Comment, Name, Time
 
+PERSON_HEADER = "X-On-Behalf-Of"
+"""The person who acts, percent-encoded in UTF-8: for clients whose keys speak for people."""
+
 Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
 
 

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def mode_choices(machine: Machine) -> tuple[str, ...]:
-    """What feedback on `machine` may name as failure mode: its failure modes or, without any, the types of its failures."""
-    label = machine.description.label
-    types = machine.description.events[label.failures.table].types if label.failures else ()
-    return tuple(label.modes) or types
-
-
 def feedback_rows(machine: Machine, given: Sequence[Feedback], max_skew_seconds: float) -> list["rows.Feedback"]:
     """The reports as the store keeps them. Raises Problem for one that does not fit the description of `machine`."""
     from predictive_maintenance.store.rows import Feedback as Row
@@ -134,7 +127,7 @@ def _subject(machine: Machine, report: Feedback, row: int | None, max_skew_secon
 
 
 def _mode(machine: Machine, report: Feedback, row: int | None) -> str | None:
-    choices, failures = mode_choices(machine), machine.description.label.failures
+    choices, failures = machine.feedback_modes, machine.description.label.failures
     if report.failure_mode is None:
         types = machine.description.events[failures.table].types if failures else ()
         if report.verdict == "confirmed" and report.alarm is not None and types:
