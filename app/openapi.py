@@ -10,6 +10,7 @@ from fastapi_swagger import patch_fastapi
 from .access import ROUTE_ROLES, RouteRoles
 from .http.documented_bodies import documented_bodies
 from .problem_responses import MEDIA_TYPE
+from .schemas.audit import PERSON_HEADER
 from .schemas.reading import ReadingSchema
 
 _SCHEMES = {
@@ -20,6 +21,13 @@ _SCHEMES = {
         "description": "A key with the role that the route needs.",
     },
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key as a bearer token."},
+}
+_PERSON = {
+    "name": PERSON_HEADER,
+    "in": "header",
+    "description": "The person who acts, percent-encoded in UTF-8. Only keys that speak for people may send it.",
+    "schema": {"type": "string"},
+    "example": "Ana%20Ruiz",
 }
 _REFUSALS = {"401": "No API key, or one that is not known", "403": "The API key has not the role that the route needs"}
 
@@ -59,6 +67,8 @@ def _require_key(operation: dict[str, Any], role: str) -> None:
     operation["description"] = (
         f"{operation.get('description', '')}\n\nNeeds an API key with the role **{role}**.".strip()
     )
+    if role != "read":
+        operation["parameters"] = [*operation.get("parameters", ()), _PERSON]
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     for status, description in _REFUSALS.items():
         operation["responses"][status] = {"description": description, "content": dict(problem)}

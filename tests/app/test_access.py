@@ -94,6 +94,8 @@ def test_the_documentation_names_the_role_of_each_route(make_client):
         assert operation["security"] == [{"key": [role]}, {"bearer": [role]}]
         assert f"role **{role}**" in operation["description"]
         assert {"401", "403"} <= set(operation["responses"])
+        headers = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"]
+        assert headers == ([] if role == "read" else ["X-On-Behalf-Of"]), route
     assert "security" not in document["paths"]["/health"]["get"]
 
 
