@@ -50,6 +50,14 @@ class Kind:
     send: Callable[[Sequence[Row]], object]
 
 
+def event_tables(machine: Machine) -> dict[str, str]:
+    """The tables of events that a file may be for, by label; that of the failures first. Empty if the store keeps none."""
+    failures = machine.description.label.failures
+    tables = machine.description.events if machine.can_be_kept else {}
+    first = sorted(tables, key=lambda name: failures is None or name != failures.table)
+    return {tables[name].label: name for name in first}
+
+
 def failures_kind(api: ApiClient, machine: Machine, table: str, person: str | None) -> Kind:
     """A file of events of a table of the description, such as failures."""
     types = machine.description.events[table].types

@@ -5,12 +5,12 @@ import streamlit as st
 from dashboard import shared, sign_in
 from dashboard.components import common
 from dashboard.components.upload import csv_upload
-from dashboard.uploads import failures_kind, feedback_kind
+from dashboard.uploads import event_tables, failures_kind, feedback_kind
 
 snapshot = common.page_header("Feedback", "What happened to the machines: it becomes labels of the next training.")
 card = common.require_model(snapshot, "The upload")
 machine = shared.machine(card)
-tables = {events.label: name for name, events in machine.description.events.items()} if machine.can_be_kept else {}
+tables = event_tables(machine)
 reports = "Reports on alarms and predictions"
 selected = st.radio("The file has", [*tables, reports], horizontal=True)
 if selected == reports:

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from dashboard.uploads import REASON, UploadError, failures_kind, feedback_kind, read_rows, upload
+from dashboard.uploads import REASON, UploadError, event_tables, failures_kind, feedback_kind, read_rows, upload
+from predictive_maintenance.machine.milling import MILLING
 from tests.app.conftest import MemoryRegistry, enter, start_client
 from tests.app.test_kept_events import hot
 
@@ -44,6 +45,11 @@ def send(kind, *lines):
 
 def reasons(result):
     return {place + 1: reason for place, reason in result.refused[REASON].items()}
+
+
+def test_failures_are_the_first_table_and_a_machine_that_is_not_kept_has_none(machine):
+    assert list(event_tables(machine).values()) == ["failures", "errors", "service"]
+    assert event_tables(MILLING) == {}
 
 
 def test_valid_failures_are_kept_and_the_others_come_back_with_their_column(failures, with_alarm):
