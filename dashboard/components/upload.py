@@ -37,7 +37,7 @@ def _show(result: Uploaded) -> None:
         st.success(f"The service has kept {_rows(result.kept)}.", icon="✅")
     if result.refused.empty:
         return
-    st.error(f"{_rows(len(result.refused))} not kept. Correct them, and upload the file of them.", icon="🚫")
+    st.error(f"{_rows(len(result.refused))} not kept. Download, correct, and upload again.", icon="🚫")
     shown = result.refused.head(_MOST_SHOWN)
     st.dataframe(shown.set_index(shown.index + 1).rename_axis("row"))
     st.download_button(

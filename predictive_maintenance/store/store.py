@@ -20,9 +20,9 @@ from .lookback import Lookback
 from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, Predictions
 from .rows import (
+    MOST_SKEW,
     Action,
     Actor,
-    MOST_SKEW,
     Alarm,
     AlarmChange,
     AuditEntry,
