@@ -20,7 +20,9 @@ from .settings import describe_settings, read_settings
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog=f"Environment variables:\n\n{describe_settings()}",
 )
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all, with PDM_API_KEY set.")
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all, with PDM_API_KEYS or PDM_API_KEY set."
+)
 @click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, type=click.IntRange(1), help="Number of worker processes that share the port.")
 @click.option("--machine", metavar="NAME", help="Kind of machine, in place of PDM_MACHINE and the one in params.yaml.")
@@ -34,10 +36,10 @@ def main(host: str, port: int, workers: int, machine: str | None) -> None:
     except PredictiveMaintenanceError as error:
         raise click.ClickException(str(error)) from None
     _check_port(host, port)
-    if settings.api_key is None and host not in LOOPBACK:
+    if not settings.keys and host not in LOOPBACK:
         _notify(
             f"warning: listening on {host} without an API key, so every client in the network has access: "
-            "set PDM_API_KEY"
+            "set PDM_API_KEYS or PDM_API_KEY"
         )
     if settings.model_dir is None and (lost := lost_registry()):
         _notify(f"warning: {lost}")

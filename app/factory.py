@@ -1,12 +1,14 @@
 """Create the application from its settings and the names in the model registry."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 
+from predictive_maintenance import __version__
 from predictive_maintenance.config.params import RegistrySettings as RegistryNames
 from predictive_maintenance.config.serving_params import ServingParams
 from predictive_maintenance.store.location import store_url
@@ -15,14 +17,16 @@ from predictive_maintenance.tracking.registry_reader import RegistryReader
 from predictive_maintenance.tracking.signing import parse_public_key
 
 from . import openapi, problem_responses
+from .access import RouteRoles
 from .bounded_executor import BoundedExecutor
 from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
-from .routes import events, feedback, health, incidents, invocations, machines, model, predict, readings
+from .routes import audit, events, feedback, health, incidents, invocations, machines, model, predict, readings
 from .schemas.reading import ReadingSchema
 from .service import Service
+from .serving.audit_log import AuditLog, Refusal
 from .serving.isolated_check import IsolatedCheck
 from .serving.local_registry import LocalRegistry
 from .serving.long_lived import exclude_from_collection
@@ -46,13 +50,16 @@ its examples.
 TAGS: list[dict[str, Any]] = [
     {"name": "predict", "description": "Score one reading or a batch."},
     {"name": "store", "description": "Readings that the service keeps, and the machines that they are from."},
+    {"name": "people", "description": "What people do, and who did it."},
     {"name": "model", "description": "The served model, all versions and the training runs."},
     {"name": "health", "description": "Liveness, readiness and Prometheus metrics."},
     {"name": "clouds", "description": "The routes that SageMaker and Azure ML call."},
 ]
 
 _LAST_WRITE_SECONDS = 1.0
-"""For the predictions that wait at the end. The requests before have had their time, and containers are killed after 10 s."""
+"""For the predictions, and for the entries of the audit log, that wait at the end. The requests before have had their time, and
+containers are killed after 10 s.
+"""
 
 
 def open_registry(names: RegistryNames) -> ReadableRegistry:
@@ -77,17 +84,18 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    modules = (predict, readings, events, machines, feedback, incidents, model, health, invocations)
+    modules = (predict, readings, events, machines, feedback, audit, incidents, model, health, invocations)
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)
     first = ReadingSchema(params.machine)
-    openapi.install(app, needs_key=settings.api_key is not None, schema=lambda: _accepted_readings(app, first))
+    keys, roles = settings.keys, RouteRoles(route for module in modules for route in module.router.routes)
+    openapi.install(app, roles if keys else None, schema=lambda: _accepted_readings(app, first))
     # The middleware that is added last is the outermost.
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(FastPathMiddleware, routes=[route for module in modules for route in module.router.routes])
-    if settings.api_key is not None:
-        app.add_middleware(ApiKeyMiddleware, api_key=settings.api_key.get_secret_value())
+    if keys:
+        app.add_middleware(ApiKeyMiddleware, keys=keys, roles=roles, report=lambda refusal: _note_refusal(app, refusal))
     if settings.allowed_hosts is not None:
         app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLoggingMiddleware, metrics=metrics)
@@ -101,6 +109,7 @@ def _store_options(settings: Settings) -> StoreOptions:
         synchronous=settings.store_synchronous,
         retention_days=settings.store_retention_days,
         prediction_days=settings.prediction_log_days,
+        audit_days=settings.audit_days,
         max_clock_skew_seconds=settings.max_clock_skew_seconds,
     )
 
@@ -114,6 +123,16 @@ def _prediction_log(settings: Settings, access: StoreAccess, metrics: Metrics, m
         seconds=settings.prediction_log_seconds,
     )
     return PredictionLog(access, metrics, model_name, limits)
+
+
+def _audit_log(settings: Settings, access: StoreAccess, model_name: str) -> AuditLog | None:
+    return AuditLog(access, model_name, settings.audit_seconds) if settings.audits else None
+
+
+def _note_refusal(app: FastAPI, refusal: Refusal) -> None:
+    service: Service = app.state.service
+    if service.audit:
+        service.audit.note_refusal(refusal)
 
 
 def _accepted_readings(app: FastAPI, first: ReadingSchema) -> ReadingSchema:
@@ -148,6 +167,8 @@ def _lifespan(
             check_tags=lambda served: model.model_card(served, names.model_name),
             public_key=parse_public_key(settings.model_public_key),
         )
+        store = StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting)
+        audit_log = _audit_log(settings, store.access, names.model_name)
         watcher = ModelWatcher(
             lambda: local or open_registry(names),
             cache,
@@ -155,8 +176,8 @@ def _lifespan(
             settings.max_backoff_seconds,
             count_event,
             loader=loader,
+            on_production=audit_log.note_production if audit_log else lambda _: None,
         )
-        store = StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting)
         service = Service(
             settings=settings,
             params=params,
@@ -171,16 +192,23 @@ def _lifespan(
             ),
             store=store,
             log=_prediction_log(settings, store.access, metrics, names.model_name),
+            audit=audit_log,
         )
         app.state.service = service
         if service.log:
             service.log.start()
+        if service.audit:
+            service.audit.note_settings(settings.shown() | {"release": __version__})
+            service.audit.start()
         await asyncio.to_thread(watcher.start, settings.registry_wait_seconds)
         exclude_from_collection("start")
         yield
         watcher.stop()
+        end = time.monotonic() + min(_LAST_WRITE_SECONDS, settings.shutdown_seconds)
         if service.log:
-            service.log.close(min(_LAST_WRITE_SECONDS, settings.shutdown_seconds))
+            service.log.close(end - time.monotonic())
+        if service.audit:
+            service.audit.close(max(0.0, end - time.monotonic()))
         service.executor.close()
         service.batches.close()
         service.store.close()

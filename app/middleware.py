@@ -4,24 +4,26 @@ import hmac
 import random
 import re
 import time
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from predictive_maintenance.config.api_keys import ApiKey, hash_key
+from predictive_maintenance.store.rows import Actor
+
+from .access import OPENAPI_PATH, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
 from .http.asgi import header, route_path
 from .metrics import Metrics
 from .problem_responses import error_response
 from .problems import Problem
+from .schemas.audit import PERSON_HEADER
+from .serving.audit_log import Refusal
 
 QUIET_ROUTES = ("/health", "/ready", "/ping", "/metrics")
 """Probes call these every few seconds: they are logged at level debug only."""
-
-OPENAPI_PATH = "/openapi.json"
-
-OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", OPENAPI_PATH)
-"""Paths that need no API key, like the files of the documentation page: probes have no key."""
 
 _UNMATCHED = "unmatched"
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -99,27 +101,62 @@ class ProblemMiddleware:
 
 
 class ApiKeyMiddleware:
-    """Require the API key, as X-API-Key or as a bearer token, on every path that is not open."""
+    """Require an API key, as X-API-Key or as a bearer token, that has the role of the route, and note who sends the request.
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
-        self.app, self._key = app, api_key.encode()
+    `report` is called when a key is refused.
+    """
+
+    def __init__(
+        self, app: ASGIApp, keys: Collection[ApiKey], roles: RouteRoles, report: Callable[[Refusal], None]
+    ) -> None:
+        self.app, self._keys, self._roles, self._report = app, keys, roles, report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(route_path(scope)) or self._has_key(scope):
-            await self.app(scope, receive, send)
-            return
-        detail = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"
-        refusal = Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
-        await error_response(scope, refusal)(scope, receive, send)
+        if scope["type"] == "http" and not is_open(path := route_path(scope)):
+            try:
+                set_actor(scope, self._actor(scope, self._roles.find(scope["method"], path)))
+            except Problem as refusal:
+                await error_response(scope, refusal)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
-    @staticmethod
-    def _is_open(path: str) -> bool:
-        return path in OPEN_PATHS or path.startswith("/swagger/")
+    def _actor(self, scope: Scope, route: str | None) -> Actor:
+        """Who sends a request. Raises Problem if its key does not allow it."""
+        if (key := self._sent_key(scope, route)) is None:
+            raise _unauthorized("an API key is needed")
+        if route and not key.allows(role := ROUTE_ROLES[route]):
+            reason = f"the API key {key.name} has the role {key.role}, and {route} needs {role}"
+            raise self._refusal(scope, route, key.name, reason, "use another key")
+        if (person := person_of(scope)) is not None and not key.speaks_for_people:
+            reason = f"the API key {key.name} may not speak for people ({PERSON_HEADER})"
+            raise self._refusal(scope, route, key.name, reason, f"use one with the role {key.role}+people")
+        return Actor(key.name, person)
 
-    def _has_key(self, scope: Scope) -> bool:
+    def _sent_key(self, scope: Scope, route: str | None) -> ApiKey | None:
+        """The key that a request sends; None without one. Raises Problem if it is not known."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
-        key = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-        return hmac.compare_digest(key.encode("latin-1"), self._key)
+        given = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+        digest, found = hash_key(given), None
+        for key in self._keys:  # all of them: the time must not tell which one is similar
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        if found is None and given:
+            self._note(scope, route, "unknown", HTTPStatus.UNAUTHORIZED, "the API key is not known")
+            raise _unauthorized("an API key is needed, and the given one is not known")
+        return found
+
+    def _refusal(self, scope: Scope, route: str | None, key: str, reason: str, way_out: str) -> Problem:
+        self._note(scope, route, key, HTTPStatus.FORBIDDEN, reason)
+        return Problem(HTTPStatus.FORBIDDEN, f"{reason}: {way_out}")
+
+    def _note(self, scope: Scope, route: str | None, key: str, status: HTTPStatus, reason: str) -> None:
+        client = scope.get("client")
+        self._report(Refusal(key, route or _UNMATCHED, status.value, reason, client[0] if client else ""))
+
+
+def _unauthorized(reason: str) -> Problem:
+    detail = f"{reason}: send it as X-API-Key, or as Authorization: Bearer"
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _route_label(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from . import logs
 from .bounded_executor import BoundedExecutor
 from .metrics import Metrics
 from .problems import Problem
+from .serving.audit_log import AuditLog
 from .serving.model_watcher import ModelWatcher
 from .serving.prediction_log import PredictionLog
 from .serving.retention import retention_warning
@@ -22,7 +23,7 @@ from .worker.batch_worker import BatchWorker
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The shared objects of one application. `log` is None if predictions are not logged."""
+    """The shared objects of one application. `log` and `audit` are None if they are off."""
 
     settings: Settings
     params: ServingParams
@@ -32,6 +33,7 @@ class Service:
     batches: BatchWorker
     store: StoreQueue
     log: PredictionLog | None
+    audit: AuditLog | None
 
     @property
     def model_name(self) -> str:

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictive_maintenance.config.api_keys import ApiKey, hash_key, parse_api_keys
 from predictive_maintenance.config.setting_errors import refuse_empty_key
+from predictive_maintenance.config.uris import redact
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.store.location import check_store_url
 from predictive_maintenance.tracking.connection import check_tracking_uri
@@ -17,7 +19,9 @@ from predictive_maintenance.tracking.signing import parse_public_key
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_SECRETS = ("api_key", "model_public_key", "store_url")
+_SECRETS = ("api_key", "api_keys", "model_public_key", "store_url")
+_SINGLE_KEY = "PDM_API_KEY"
+"""Its name in the audit log."""
 _SHOWN_CHARACTERS = 64
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -46,7 +50,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     api_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
-        None, description="API key that requests need; none by default. An empty value is an error."
+        None,
+        description="One API key with every role, which requests need; none by default. An empty value is an error.",
+    )
+    api_keys: str | None = Field(
+        None,
+        repr=False,
+        description="API keys with names and roles: a file, or lines, made by `predictive-maintenance api-key`; none by default.",
     )
     allowed_hosts: Hosts | None = Field(
         None,
@@ -125,6 +135,17 @@ class Settings(BaseSettings):
     prediction_log_bytes: Annotated[int, Field(ge=1024)] = Field(
         16 * 2**20, description="Most memory of the predictions that wait to be logged, in bytes."
     )
+    audit_log: bool | None = Field(
+        None,
+        description="Whether settings, changes of the version in production and refused keys are recorded in the store; by "
+        "default if PDM_STORE_URL is set.",
+    )
+    audit_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        730.0, description="Days for which entries of the audit log are kept."
+    )
+    audit_seconds: Seconds = Field(
+        60.0, description="Seconds for which refused requests of one kind are counted in one entry of the audit log."
+    )
     max_clock_skew_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         300.0, description="How far in the future the timestamp of a reading for the store may be, in seconds."
     )
@@ -148,9 +169,33 @@ class Settings(BaseSettings):
     )
 
     @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The API keys. Raises ConfigError if PDM_API_KEYS is not valid."""
+        named = parse_api_keys(self.api_keys) if self.api_keys is not None else ()
+        if self.api_key is None:
+            return named
+        digest = hash_key(self.api_key.get_secret_value())
+        # In containers that share an environment, PDM_API_KEY may be a client's key: it keeps its name and its role.
+        return named if any(key.digest == digest for key in named) else (*named, ApiKey(_SINGLE_KEY, "operate", digest))
+
+    @property
     def logs_predictions(self) -> bool:
         """Whether there is a log of predictions."""
         return self.store_url is not None if self.prediction_log is None else self.prediction_log
+
+    @property
+    def audits(self) -> bool:
+        """Whether there is an audit log of the service itself. What people send is always recorded."""
+        return self.store_url is not None if self.audit_log is None else self.audit_log
+
+    def shown(self) -> dict[str, Any]:
+        """All settings as plain values without secrets. API keys are shown by name and role."""
+        values = self.model_dump(mode="json", exclude=set(_SECRETS))
+        values |= {name: "set" for name in _SECRETS if getattr(self, name) is not None}
+        values["api_keys"] = [key.line.rpartition(" ")[0] for key in self.keys]
+        if self.store_url is not None:
+            values["store_url"] = redact(self.store_url.get_secret_value())
+        return values
 
 
 def read_settings() -> Settings:
@@ -159,11 +204,13 @@ def read_settings() -> Settings:
     Raises ConfigError that names every invalid variable and shows no secret, and RegistryError if MLFLOW_TRACKING_URI is
     used and is not an address.
     """
-    refuse_empty_key("PDM_API_KEY")
+    for name in ("PDM_API_KEY", "PDM_API_KEYS"):
+        refuse_empty_key(name)
     try:
         settings = Settings()
     except ValidationError as error:
         raise ConfigError("\n".join(map(_describe_error, error.errors()))) from None
+    _ = settings.keys
     parse_public_key(settings.model_public_key)
     if settings.store_url is not None:
         check_store_url(settings.store_url.get_secret_value())

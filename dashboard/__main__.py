@@ -19,7 +19,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--host", default="127.0.0.1", help="Address to listen on. The dashboard has no login.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help="Address to listen on. There is no login without PDM_DASHBOARD_SIGN_IN.",
+)
 @click.option("--port", default=8501, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--start-api", is_flag=True, help="Start the API if PDM_API_URL is on this machine and does not respond.")
 @click.option("--machine", metavar="NAME", help="Kind of machine of the API that --start-api starts.")
@@ -36,7 +40,7 @@ def main(host: str, port: int, start_api: bool, machine: str | None, allowed_hos
         settings = read_settings()
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and not settings.dashboard_sign_in:
         click.echo(
             f"warning: listening on {host} without a login: every visitor uses the dashboard's API key", err=True
         )

@@ -1,7 +1,7 @@
 """HTTP client for the prediction API. Responses are parsed with the models of `app.schemas`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -9,9 +9,11 @@ import httpx
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
+from app.schemas.audit import PERSON_HEADER, Action, AuditList, KeptAcknowledgement
+from app.schemas.feedback import KeptFeedback
 from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
-from app.schemas.machines import MachineHistory, MachineList
+from app.schemas.machines import KeptEvents, MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
 from app.schemas.training_runs import TrainingRunList
@@ -88,6 +90,24 @@ class ApiClient:
         """The newest incidents of monitoring, of a service with a store."""
         return self._get(f"/incidents?limit={limit}", IncidentList)
 
+    def audit(self, limit: int, actions: Collection[Action] = (), before: int | None = None) -> AuditList:
+        """The newest entries of the audit log, which precede `before`. It needs a key with the role operate."""
+        params: dict[str, Any] = {"limit": limit, "action": list(actions)} | ({"before": before} if before else {})
+        return _parse(self._request("GET", "/audit", params=params), AuditList)
+
+    def acknowledge(self, machine_id: str, alarm: str | float, person: str | None) -> KeptAcknowledgement:
+        """Acknowledge the alarm of a machine that opened at a time."""
+        body = {"machine_id": machine_id, "alarm": alarm}
+        return _parse(self._request("POST", "/acknowledgements", json=body, headers=_for(person)), KeptAcknowledgement)
+
+    def report(self, reports: Sequence[Mapping[str, Any]], person: str | None) -> KeptFeedback:
+        """Send reports on alarms or predictions, at most 1,000: all of them are kept, or none."""
+        return _parse(self._request("POST", "/feedback", json=list(reports), headers=_for(person)), KeptFeedback)
+
+    def keep_events(self, table: str, events: Sequence[Mapping[str, Any]], person: str | None) -> KeptEvents:
+        """Send events of a table, at most 1,000: all of them are kept, or none."""
+        return _parse(self._request("POST", "/events", json={table: list(events)}, headers=_for(person)), KeptEvents)
+
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""
         return self._request("GET", "/metrics").text
@@ -135,6 +155,11 @@ class ApiClient:
         raise _status_error(response)
 
 
+def _for(person: str | None) -> dict[str, str]:
+    """The header that names the person who acts; none without sign-in."""
+    return {PERSON_HEADER: quote(person, safe="")} if person else {}
+
+
 def _parse(response: httpx.Response, schema: type[ModelT]) -> ModelT:
     try:
         return schema.model_validate_json(response.content)
@@ -151,7 +176,7 @@ def _unexpected_response(response: httpx.Response, reason: str) -> ApiError:
 
 def _status_error(response: httpx.Response) -> ApiStatusError:
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        return ApiStatusError(401, "the API requires a key: set PDM_API_KEY to the API's key")
+        return ApiStatusError(401, "the API requires a key: set PDM_API_KEY to one of the API's keys")
     try:
         problem = response.json()
         errors = tuple((error["field"], error["reason"]) for error in problem.get("errors", ()))

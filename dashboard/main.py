@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import shared
+from dashboard import shared, sign_in
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.reporting.markdown import plain
 
@@ -25,6 +25,7 @@ try:
 except ConfigError as error:
     st.error(f"**Invalid setting.** {plain(str(error))}", icon="🚫")
     st.stop()
+sign_in.require()
 st.navigation(
     [
         st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),
@@ -32,6 +33,8 @@ st.navigation(
         st.Page("app_pages/history.py", title="Machine history", icon="📈", url_path="history"),
         st.Page("app_pages/machine.py", title="Check a machine", icon="🔎", url_path="machine"),
         st.Page("app_pages/models.py", title="Models", icon="🏆", url_path="models"),
+        st.Page("app_pages/feedback.py", title="Feedback", icon="📝", url_path="feedback"),
+        st.Page("app_pages/audit.py", title="Audit", icon="📒", url_path="audit"),
     ],
     position="top",
 ).run()

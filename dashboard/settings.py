@@ -1,9 +1,9 @@
 """Settings from environment variables: the prefix PDM_ and the name in capitals, such as PDM_API_URL=http://plant:8000."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictive_maintenance.config.setting_errors import refuse_empty_key
@@ -34,7 +34,7 @@ Address = Annotated[str, AfterValidator(_check_address)]
 
 
 class Settings(BaseSettings):
-    """The API's URL, key and polling interval, and MLflow's URL for the user's browser."""
+    """The API's URL, key and polling interval, MLflow's URL for the user's browser, and whether people must sign in."""
 
     model_config = SettingsConfigDict(env_prefix="PDM_", frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     api_timeout_seconds: Seconds = 10.0
     dashboard_poll_seconds: Seconds = 5.0
     mlflow_url: Address | None = None
+    dashboard_sign_in: bool = False
+
+    @model_validator(mode="after")
+    def _has_key_for_people(self) -> Self:
+        if self.dashboard_sign_in and self.api_key is None:
+            raise ValueError(
+                "PDM_DASHBOARD_SIGN_IN needs PDM_API_KEY, a key with the role operate+people: the API records who acts"
+            )
+        return self
 
 
 def read_settings() -> Settings:
@@ -53,6 +62,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         lines = [
             f"PDM_{detail['loc'][0]}".upper() + f": {detail['msg']}"
+            if detail["loc"]
+            else detail["msg"].removeprefix("Value error, ")
             for detail in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigError("\n".join(lines)) from None

@@ -17,4 +17,6 @@ def header(scope: Scope, name: bytes, default: str = "") -> str:
 def route_path(scope: Scope) -> str:
     """Return the path without the prefix of a reverse proxy (`--root-path`), as the routes declare it."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    root: str = scope.get("root_path", "")
+    # As the framework: the path of a route that only begins like the prefix keeps it, or its role would not be found.
+    return path[len(root) :] if path.startswith(f"{root}/") else path

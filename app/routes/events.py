@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from ..access import actor_of
 from ..http.disconnect import run_while_connected
 from ..http.event_json import check_event_count, read_json_events
 from ..http.media_types import JSON, MEDIA_TYPES, request_media_type, response_media_type
@@ -49,7 +50,14 @@ async def events(
     the limits of a batch. An event that the store has is not stored again. Events may come late: readings that were scored
     before keep their scores.
     """
-    service = get_service(request)
+    actor, service = actor_of(request), get_service(request)
+    kept = await _keep(request, service, table)
+    if service.audit and actor.person:
+        service.audit.add("events", actor, table or "events", {"events": kept})
+    return {"events": kept}
+
+
+async def _keep(request: Request, service: Service, table: str | None) -> int:
     media_type = request_media_type(request, MEDIA_TYPES)
     if media_type != JSON:
         return await _keep_table(request, service, media_type, table)
@@ -62,16 +70,16 @@ async def events(
     if body.count(b"{") > _FEW_EVENTS:
         held = HeldBytes(service.batches.budget)
         try:
-            return {"events": await keep_event_batch(request, model, body, held, JSON, EVERY_TABLE)}
+            return await keep_event_batch(request, model, body, held, JSON, EVERY_TABLE)
         finally:
             held.release()
     machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
     found = await run_while_connected(request, service.executor.run(read_json_events, body, model.schema, skew))
     kept = service.store.write(lambda store: keep_events(store, machine, name, found))
-    return {"events": await run_while_connected(request, kept)}
+    return await run_while_connected(request, kept)
 
 
-async def _keep_table(request: Request, service: Service, media_type: str, table: str | None) -> Any:
+async def _keep_table(request: Request, service: Service, media_type: str, table: str | None) -> int:
     response_media_type(request, (JSON,), JSON)
     held = HeldBytes(service.batches.budget)
     try:
@@ -82,7 +90,7 @@ async def _keep_table(request: Request, service: Service, media_type: str, table
         if table is None or table not in known:
             reason = f"{table!r} is no table of events" if table else "is missing"
             raise field_problem([(None, "table", f"{reason}: name one in the address, {_choices(known)}")])
-        return {"events": await keep_event_batch(request, model, body, held, media_type, table)}
+        return await keep_event_batch(request, model, body, held, media_type, table)
     finally:
         held.release()
 

@@ -7,6 +7,7 @@ from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from predictive_maintenance.machine.machine import Machine
 
+from ..access import actor_of
 from ..http.disconnect import run_while_connected
 from ..http.json_validation import json_problem
 from ..http.media_types import JSON, request_media_type
@@ -58,14 +59,14 @@ async def post_feedback(request: Request) -> Any:
     come late: for an alarm that is closed, and for a version that is not served any more. Failures of machines with a table of
     failures are events: send them to /events.
     """
-    service = get_service(request)
+    service, actor = get_service(request), actor_of(request)
     request_media_type(request, (JSON,))
     body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it: send reports in parts"))
     model = service.served_model()
     given = _read(body)
     machine, name = model.scorer.machine, service.model_name
     rows = feedback_rows(machine, given, service.settings.max_clock_skew_seconds)
-    kept = service.store.write(lambda store: keep_feedback(store, machine, name, rows))
+    kept = service.store.write(lambda store: keep_feedback(store, machine, name, rows, actor))
     return KeptFeedback(**await run_while_connected(request, kept))
 
 

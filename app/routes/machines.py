@@ -102,7 +102,7 @@ def _unknown(machine_id: str) -> Problem:
 
 def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
     """An alarm as `schemas.machines.StoredAlarm` has it."""
-    from predictive_maintenance.store.times import shown_time
+    from predictive_maintenance.store.times import seconds_as_text, shown_time
 
     return {
         "opened": shown_time(alarm.opened, machine),
@@ -112,6 +112,8 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
         "closed": None if alarm.closed is None else shown_time(alarm.closed, machine),
         "closed_by": alarm.closed_by,
         "feedback": alarm.verdict,
+        "acknowledged": None if alarm.acknowledged is None else seconds_as_text(alarm.acknowledged),
+        "acknowledged_by": alarm.acknowledged_by,
         "model_version": alarm.version,
     }
 

@@ -35,6 +35,12 @@ class OpenAlarm(Schema):
     failure_mode_probability: float | None = Field(
         default=None, description="Its probability if the machine fails.", examples=[0.71]
     )
+    acknowledged: str | None = Field(
+        default=None, description="When somebody acknowledged it first.", examples=["2024-01-31T12:04:11Z"]
+    )
+    acknowledged_by: str | None = Field(
+        default=None, description="A person, or the name of an API key.", examples=["Ana Ruiz"]
+    )
 
 
 class StoredAlarm(OpenAlarm):

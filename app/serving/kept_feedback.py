@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.store.rows import Actor, AuditEntry
 
 from ..problems import Problem, field_problem
 from ..schemas.feedback import Feedback
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def mode_choices(machine: Machine) -> tuple[str, ...]:
-    """What feedback on `machine` may name as failure mode: its failure modes or, without any, the types of its failures."""
-    label = machine.description.label
-    types = machine.description.events[label.failures.table].types if label.failures else ()
-    return tuple(label.modes) or types
-
-
 def feedback_rows(machine: Machine, given: Sequence[Feedback], max_skew_seconds: float) -> list["rows.Feedback"]:
     """The reports as the store keeps them. Raises Problem for one that does not fit the description of `machine`."""
     from predictive_maintenance.store.rows import Feedback as Row
@@ -37,7 +31,9 @@ def feedback_rows(machine: Machine, given: Sequence[Feedback], max_skew_seconds:
             subject=_subject(machine, report, row, max_skew_seconds),
             verdict=report.verdict,
             mode=_mode(machine, report, row),
-            failed=None if report.failed is None else _key(machine, report.failed, row, "failed", max_skew_seconds),
+            failed=None
+            if report.failed is None
+            else time_as_key(machine, report.failed, row, "failed", max_skew_seconds),
             comment=report.comment,
             author=report.by,
         )
@@ -45,12 +41,17 @@ def feedback_rows(machine: Machine, given: Sequence[Feedback], max_skew_seconds:
     ]
 
 
-def keep_feedback(store: "Store", machine: Machine, model_name: str, given: Sequence["rows.Feedback"]) -> Counter[str]:
+def keep_feedback(
+    store: "Store", machine: Machine, model_name: str, given: Sequence["rows.Feedback"], actor: Actor
+) -> Counter[str]:
     """Keep reports, and return the number of new, changed and repeated ones. The newest about a subject counts, all are kept.
+
+    Each new or changed one has an entry in the audit log.
 
     Raises Problem, and keeps nothing, if one is about an alarm that the store does not have.
     """
     outcomes, received = Counter[str](), int(time.time())
+    entries: list[AuditEntry] = []
     with store.writing() as transaction:
         for row, report in _rows(given):
             newest = transaction.newest_feedback(model_name, report.subject)
@@ -59,8 +60,28 @@ def keep_feedback(store: "Store", machine: Machine, model_name: str, given: Sequ
             outcome = "new" if newest is None else "repeated" if newest == report else "changed"
             if outcome != "repeated":
                 transaction.add_feedback(model_name, report, received)
+                entries.append(_audit_entry(machine, report, actor, received))
             outcomes[outcome] += 1
+        transaction.add_audit(model_name, entries)
     return outcomes
+
+
+def _audit_entry(machine: Machine, report: "rows.Feedback", actor: Actor, received: int) -> AuditEntry:
+    from predictive_maintenance.store.times import shown_time
+
+    kind, name, place = report.subject.kind, report.subject.name, report.subject.place
+    where = {
+        "alarm": f"{name}, {shown_time(place, machine)}" if kind == "alarm" else "",
+        "request": f"{name}, row {place}",
+    }
+    detail = {"verdict": report.verdict, "failure_mode": report.mode, "by": report.author, "comment": report.comment}
+    return AuditEntry(
+        at=received,
+        action="feedback",
+        actor=actor,
+        subject=f"{kind} {'of ' if kind == 'alarm' else ''}{where.get(kind, name)}",
+        detail={key: value for key, value in detail.items() if value},
+    )
 
 
 def _rows(given: Sequence[T]) -> Iterator[tuple[int | None, T]]:
@@ -102,11 +123,11 @@ def _subject(machine: Machine, report: Feedback, row: int | None, max_skew_secon
     if not machine.can_be_kept:
         raise field_problem([(row, "alarm", f"a {machine.description.name} has no alarms: name a reading_id")])
     assert report.machine_id is not None
-    return Subject("alarm", report.machine_id, _key(machine, report.alarm, row, "alarm", max_skew_seconds))
+    return Subject("alarm", report.machine_id, time_as_key(machine, report.alarm, row, "alarm", max_skew_seconds))
 
 
 def _mode(machine: Machine, report: Feedback, row: int | None) -> str | None:
-    choices, failures = mode_choices(machine), machine.description.label.failures
+    choices, failures = machine.feedback_modes, machine.description.label.failures
     if report.failure_mode is None:
         types = machine.description.events[failures.table].types if failures else ()
         if report.verdict == "confirmed" and report.alarm is not None and types:
@@ -122,7 +143,7 @@ def _wrong_mode(row: int | None, reason: str, choices: Sequence[str]) -> Problem
     return field_problem([(row, "failure_mode", f"{reason}: {known}")])
 
 
-def _key(machine: Machine, moment: Any, row: int | None, field: str, max_skew_seconds: float) -> int:
+def time_as_key(machine: Machine, moment: Any, row: int | None, field: str, max_skew_seconds: float) -> int:
     """The time of a field as the store orders it. Raises Problem for an invalid one, and one in the future."""
     from predictive_maintenance.store.times import as_keys
 

@@ -115,6 +115,7 @@ class ModelWatcher:
         max_backoff_seconds: float,
         on_event: Callable[[WatcherEvent, ServedModel | None], None] = lambda _event, _model: None,
         loader: LoadsModels = ServedModel,
+        on_production: Callable[[ModelVersion], None] = lambda _version: None,
     ) -> None:
         self.model: ServedModel | None = None
         self.state = WatcherState()
@@ -124,7 +125,8 @@ class ModelWatcher:
         self._polling = threading.Lock()
         self._cache = cache
         self._poll_seconds, self._max_backoff_seconds = poll_seconds, max_backoff_seconds
-        self._on_event = on_event
+        self._on_event, self._on_production = on_event, on_production
+        self._production: ModelVersion | None = None
         self._loader = loader
         self._polled_once, self._stopping = threading.Event(), threading.Event()
         self._swap = threading.Lock()
@@ -159,6 +161,9 @@ class ModelWatcher:
             self._registry = self._registry or self._open_registry()
             version = self._registry.production_version()
             production = version.version if version else None
+            if version and version != self._production:  # another one, or with other tags
+                self._production = version
+                self._on_production(version)
             # A version that is refused or has no space stays so while it is downloaded and checked again.
             before = self.state if production == self.state.production else WatcherState()
             error = before.error if before.no_space else None

@@ -34,6 +34,7 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     synchronous: Literal["normal", "full"]
     retention_days: float
     prediction_days: float
+    audit_days: float
     max_clock_skew_seconds: float
     create: bool = True
 
@@ -108,6 +109,7 @@ class StoreAccess:
             more = transaction.remove_received_before(int(now - options.retention_days * _DAY_SECONDS))
             before = int((now - options.prediction_days * _DAY_SECONDS) * 1e6)
             more |= transaction.remove_predictions_before(before)
+            more |= transaction.remove_audit_before(int(now - options.audit_days * _DAY_SECONDS))
             self._next_purge = 0.0 if more else time.monotonic() + _PURGE_SECONDS
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from app.schemas.prediction import Prediction, WhatIf
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import common, history_charts
+from dashboard.components.alarm_actions import alarm_actions
 from dashboard.components.explanation import contributions_chart, history_parts, turning_points
 from dashboard.components.stored_fleet import LEVEL_LABELS, how_to_send_readings
 from dashboard.formatting import NO_VALUE, ago, percent
@@ -80,6 +81,7 @@ def machine_over_time(machine_id: str, count: int, card: ModelCard, machine: Mac
             common.api_error(error, f"The history of {plain(machine_id)} is not available.")
             return
         _state(found, card, machine)
+        alarm_actions(found, machine)
         if not found.latest:
             st.info("The store has removed the readings of this machine, which are older than its retention.", icon="🗑️")
             return

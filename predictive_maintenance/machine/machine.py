@@ -89,6 +89,9 @@ class Machine:
         """The tables of events that features are made from."""
         self.window_sensors = tuple(dict.fromkeys(feature.sensor for feature in self.window_features.values()))
         self.mode_names = tuple(description.label.modes)
+        failures = description.label.failures
+        self.feedback_modes = self.mode_names or (description.events[failures.table].types if failures else ())
+        """What feedback may name as failure mode: the failure modes or, without any, the types of its failures."""
         self.label_name = description.label.column
         self.horizon = description.horizon()
         """How far ahead the label looks; None if it is a column."""

@@ -54,7 +54,7 @@ class Alarm:
     """An alarm of a machine, with the score of the reading that opened it. Times are keys; `closed` is None while it is open.
 
     `mode` is the likeliest failure mode then, and `mode_probability` its probability if the machine fails. `verdict` is
-    that of the newest feedback, where it is read.
+    that of the newest feedback, where it is read. `acknowledged` is in seconds since 1970.
     """
 
     opened: int
@@ -65,6 +65,8 @@ class Alarm:
     closed: int | None = None
     closed_by: ClosedBy | None = None
     verdict: Verdict | None = None
+    acknowledged: int | None = None
+    acknowledged_by: str | None = None
 
 
 Kind = Literal["alarm", "reading", "request"]
@@ -98,6 +100,40 @@ class StoredFeedback(Feedback):
     key: int
     received: int
     is_current: bool
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: the name of an API key, and the person that its client speaks for."""
+
+    key: str
+    person: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The person or, without one, the key."""
+        return self.person or self.key
+
+
+Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """What somebody did to `subject`, at a time in seconds since 1970. `detail` holds plain values."""
+
+    at: int
+    action: Action
+    actor: Actor
+    subject: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAuditEntry(AuditEntry):
+    """An entry of the audit log, in the order of its `key`."""
+
+    key: int
 
 
 AlarmChange = Literal["opened", "closed"]

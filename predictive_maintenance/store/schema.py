@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0006"
+REVISION = "0007"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -81,11 +81,14 @@ alarms = Table(
     Column("version", Text, nullable=False),
     Column("mode", Text),
     Column("mode_probability", Double),
+    Column("acknowledged", BigInteger),
+    Column("acknowledged_by", Text),
     sqlite_with_rowid=False,
 )
 """Alarms of machines by the time of the reading that opened them. `closed_by` is decisions or failure; at most one is open.
 
-`mode` is the likeliest failure mode at its opening, with its probability if the machine fails.
+`mode` is the likeliest failure mode at its opening, with its probability if the machine fails. `acknowledged` is in seconds
+since 1970.
 """
 Index("pdm_alarms_opened", alarms.c.opened)
 Index("pdm_events_received", events.c.received)
@@ -168,3 +171,21 @@ deliveries = Table(
 at `due`, in seconds since 1970.
 """
 Index("pdm_deliveries_state", deliveries.c.state, deliveries.c.due)
+
+audit = Table(
+    "pdm_audit",
+    metadata,
+    Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("model", _NAME, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("person", Text),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+"""Who did what, in the order of its arrival; rows are added, and removed when they expire. `at` is in seconds since 1970.
+
+`actor` is the name of an API key, or who moved production; `person` whom the key spoke for. `detail` is a JSON object.
+"""
+Index("pdm_audit_at", audit.c.at)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, deliveries, events, feedback, incidents, machines, predictions, readings
+from .schema import alarms, audit, deliveries, events, feedback, incidents, machines, predictions, readings
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -223,6 +223,33 @@ ALARM = (
         machines.c.model == bindparam("model"),
         machines.c.machine_id == bindparam("machine_id"),
         alarms.c.opened == bindparam("opened"),
+    )
+)
+
+ACKNOWLEDGE_ALARM = (
+    update(alarms)
+    .where(
+        alarms.c.machine
+        == select(machines.c.key)
+        .where(machines.c.model == bindparam("of_model"), machines.c.machine_id == bindparam("of_machine"))
+        .scalar_subquery(),
+        alarms.c.opened == bindparam("opened_at"),
+        alarms.c.acknowledged.is_(None),
+    )
+    .values(acknowledged=bindparam("at"), acknowledged_by=bindparam("by"))
+)
+
+INSERT_AUDIT = insert(audit)
+AUDIT = (
+    select(audit)
+    .where(audit.c.model == bindparam("model"), audit.c.key < bindparam("before"))
+    .order_by(audit.c.key.desc())
+    .limit(bindparam("most"))
+)
+AUDIT_OF_ACTIONS = AUDIT.where(audit.c.action.in_(bindparam("actions", expanding=True)))
+DELETE_AUDIT = delete(audit).where(
+    audit.c.key.in_(
+        select(audit.c.key).where(audit.c.at < bindparam("before")).order_by(audit.c.at).limit(bindparam("most"))
     )
 )
 

@@ -21,8 +21,11 @@ from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, Predictions
 from .rows import (
     MOST_SKEW,
+    Action,
+    Actor,
     Alarm,
     AlarmChange,
+    AuditEntry,
     Delivery,
     DeliveryState,
     Event,
@@ -34,6 +37,7 @@ from .rows import (
     Reading,
     Score,
     Sensors,
+    StoredAuditEntry,
     StoredFeedback,
     Subject,
     Verdict,
@@ -252,6 +256,13 @@ class Store:
         with self._reading() as connection:
             return [_incident(row) for row in connection.execute(statements.INCIDENTS, {"model": model, "most": most})]
 
+    def audit(
+        self, model: str, *, actions: Collection[Action] = (), before: int = LAST_KEY, most: int
+    ) -> list[StoredAuditEntry]:
+        """The latest `most` entries of the audit log whose keys precede `before`, the newest first. All actions by default."""
+        with self._reading() as connection:
+            return _audit(connection, model, actions, before, most)
+
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
         if self._file is None or (found := _identity(self._file)) == self._identity:
@@ -437,6 +448,32 @@ class Transaction:
         del row["subject"]
         self._connection.execute(statements.INSERT_FEEDBACK, row)
 
+    def acknowledge_alarm(self, model: str, machine_id: str, opened: int, by: str, at: int) -> bool:
+        """Note who has seen an alarm, at a time in seconds since 1970; return False if somebody had acknowledged it before."""
+        row = {"of_model": model, "of_machine": machine_id, "opened_at": opened, "by": by, "at": at}
+        return self._connection.execute(statements.ACKNOWLEDGE_ALARM, row).rowcount == 1
+
+    def add_audit(self, model: str, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit log."""
+        rows = [
+            {
+                "model": model, "at": one.at, "action": one.action, "actor": one.actor.key, "person": one.actor.person,
+                "subject": one.subject, "detail": json.dumps(one.detail),
+            }
+            for one in entries
+        ]  # fmt: skip
+        if rows:
+            self._connection.execute(statements.INSERT_AUDIT, rows)
+
+    def newest_audit(self, model: str, actions: Collection[Action], most: int) -> list[StoredAuditEntry]:
+        """The newest `most` entries of some actions, the newest first."""
+        return _audit(self._connection, model, actions, LAST_KEY, most)
+
+    def remove_audit_before(self, at: int) -> bool:
+        """Remove some entries of the audit log from before a time in seconds; return whether there may be more."""
+        limits = {"before": at, "most": _EXPIRED_AT_A_TIME}
+        return self._connection.execute(statements.DELETE_AUDIT, limits).rowcount >= _EXPIRED_AT_A_TIME
+
     def log(self, model: str, writer: int, blocks: Sequence[LoggedBlock]) -> None:
         """Add blocks to the log of predictions of a registered model. Those that it has are not added again."""
         rows = [
@@ -490,6 +527,24 @@ def _place(delivery: Delivery) -> dict[str, Any]:
     return {"of_machine": delivery.machine, "opened_at": delivery.alarm.opened, "change": delivery.what}
 
 
+def _audit(
+    connection: Connection, model: str, actions: Collection[Action], before: int, most: int
+) -> list[StoredAuditEntry]:
+    statement = statements.AUDIT_OF_ACTIONS if actions else statements.AUDIT
+    limits = {"model": model, "before": before, "most": most} | ({"actions": list(actions)} if actions else {})
+    return [
+        StoredAuditEntry(
+            key=row.key,
+            at=row.at,
+            action=row.action,
+            actor=Actor(row.actor, row.person),
+            subject=row.subject,
+            detail=json.loads(row.detail),
+        )
+        for row in connection.execute(statement, limits)
+    ]
+
+
 def _incident(row: Any) -> Incident:
     return Incident(
         key=row.key,
@@ -529,6 +584,8 @@ def _alarm(row: Any, verdict: Verdict | None = None) -> Alarm:
         mode=row.mode,
         mode_probability=row.mode_probability,
         verdict=verdict,
+        acknowledged=row.acknowledged,
+        acknowledged_by=row.acknowledged_by,
     )
 
 

@@ -95,5 +95,5 @@ def _detail(response: httpx.Response) -> str:
 
 def _way_out(status: int) -> str:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return ": set PDM_API_KEY to the key of the service"
+        return ": set PDM_API_KEY to a key of the service with the role write"
     return ": check --url" if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED) else ""

@@ -20,6 +20,12 @@ PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "pr
 PRODUCTION_REASON_TAG = "production_reason"
 """Why the version is in production, as text. It is valid while the version is in production."""
 
+PRODUCTION_BY_TAG = "production_by"
+"""Who moved production to the version: a user of the operating system, or the flow run whose gate decided."""
+
+ROLLED_BACK_REASON = "rolled back from version"
+"""The beginning of PRODUCTION_REASON_TAG after a rollback."""
+
 SCORER_TAG, SIGNATURE_TAG = "scorer_sha256", "signature"
 FLOW_RUN_TAG = "flow_run"
 """On an MLflow run and on a model version: the flow run that made it, such as TrainFlow/17."""

@@ -1,5 +1,7 @@
 """Register, promote and roll back model versions."""
 
+import getpass
+import os
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,9 +16,12 @@ from ..scorer.version_files import read_training_rows
 from .entities import (
     FILES_TAG,
     FINGERPRINT_TAG,
+    FLOW_RUN_TAG,
     PREVIOUS_TAG,
+    PRODUCTION_BY_TAG,
     PRODUCTION_REASON_TAG,
     PROMOTED_TAG,
+    ROLLED_BACK_REASON,
     ROLLED_BACK_TAG,
     SCORER_TAG,
     TIME_FORMAT,
@@ -106,8 +111,11 @@ class ModelRegistry(RegistryReader):
             if held != replaces:
                 return PromotionResult(promoted=False, production=held, previous=replaces)
             with self.connection.errors(f"promoting version {version}"):
-                reason = "passed every check of the gate" if by_gate else _promoted_by_hand(self.get_version(version))
-                self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason})
+                chosen = self.get_version(version)
+                reason = "passed every check of the gate" if by_gate else _promoted_by_hand(chosen)
+                tags = {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason}
+                by = chosen.tags.get(FLOW_RUN_TAG, "the gate") if by_gate else _user()
+                self._tag(version, {**tags, PRODUCTION_BY_TAG: by})
                 return self._move_production(held, version, may_roll_back=not by_gate)
 
     def rollback(self) -> PromotionResult:
@@ -123,9 +131,9 @@ class ModelRegistry(RegistryReader):
                 )
             self.get_version(previous)  # raises with the existing versions if this one was deleted
             self.load_scorer(previous)
-            reason = f"rolled back from version {current.version} at {datetime.now(UTC):{TIME_FORMAT}}"
+            reason = f"{ROLLED_BACK_REASON} {current.version} at {datetime.now(UTC):{TIME_FORMAT}}"
             with self.connection.errors(f"rolling back to version {previous}"):
-                self._tag(previous, {PRODUCTION_REASON_TAG: reason})
+                self._tag(previous, {PRODUCTION_REASON_TAG: reason, PRODUCTION_BY_TAG: _user()})
                 return self._move_production(current.version, previous)
 
     def _move_production(self, held: str | None, version: str, *, may_roll_back: bool = True) -> PromotionResult:
@@ -161,6 +169,14 @@ def _promoted_by_hand(version: ModelVersion) -> str:
     if not failed:
         return f"promoted by hand at {time}"
     return f"promoted by hand with --force at {time}, although {failed} check{'' if failed == 1 else 's'} failed"
+
+
+def _user() -> str:
+    """The user of the operating system, by name if it has one: a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _now() -> str:

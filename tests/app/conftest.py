@@ -121,6 +121,7 @@ def start_client(
         "registry_wait_seconds": 60,
         "batch_deadline_seconds": 60,
         "prediction_log": False,  # the end of each application would make a store
+        "audit_log": False,
     }
     given = {"model_cache": folder / "models", "store_url": f"sqlite:///{folder / 'store.db'}"} | defaults | settings
     records = Path(given["model_cache"]) / "checked"

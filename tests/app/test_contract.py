@@ -38,7 +38,7 @@ CHECKS = [
 READING_ROUTES = ("/predict", "/predict/what-if")
 """The document says exactly which readings are valid. Of tables, it cannot say that columns have equal lengths."""
 
-STORE_ROUTES = ("/alarms", "/feedback", "/incidents", "/machines", "/machines/{machine_id}")
+STORE_ROUTES = ("/alarms", "/audit", "/feedback", "/incidents", "/machines", "/machines/{machine_id}")
 """They have parameters."""
 
 CASES = int(os.environ.get("CONTRACT_CASES", "150"))
@@ -51,10 +51,12 @@ ROUTES = [
     ("POST", "/readings"),
     ("POST", "/events"),
     ("POST", "/feedback"),
+    ("POST", "/acknowledgements"),
     *(
         ("GET", path)
         for path in (
             "/alarms",
+            "/audit",
             "/feedback",
             "/incidents",
             "/machines",

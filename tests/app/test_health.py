@@ -324,7 +324,7 @@ def test_the_documentation_works_offline_and_declares_the_key_if_one_is_set(make
         assert without_key.get(address).status_code == 200
     assert "security" not in without_key.get("/openapi.json").json()["paths"]["/predict"]["post"]
     document = with_key.get("/openapi.json").json()
-    assert document["paths"]["/predict"]["post"]["security"] == [{"key": []}]
+    assert document["paths"]["/predict"]["post"]["security"] == [{"key": ["read"]}, {"bearer": ["read"]}]
     assert "security" not in document["paths"]["/health"]["get"]
 
 

@@ -159,7 +159,9 @@ def test_a_failure_closes_the_open_alarm_and_the_alarm_is_listed(client):
     assert alarm["machine_id"] == "P1"
     assert alarm["closed"] is None
     (machine,) = client.get("/machines").json()["machines"]
-    shown = ("opened", "failure_probability", "failure_mode", "failure_mode_probability")
+    shown = (
+        "opened", "failure_probability", "failure_mode", "failure_mode_probability", "acknowledged", "acknowledged_by"
+    )  # fmt: skip
     assert machine["alarm"] == {name: alarm[name] for name in shown}
     assert alarm["failure_mode"] in MACHINE.mode_names
     assert 0 < alarm["failure_mode_probability"] <= 1

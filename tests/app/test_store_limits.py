@@ -35,6 +35,7 @@ def make_queue(sqlite_url):
             timeout_seconds=5,
             synchronous="normal",
             retention_days=1,
+            audit_days=1,
             prediction_days=1,
             max_clock_skew_seconds=0,
         )

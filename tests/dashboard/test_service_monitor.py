@@ -90,7 +90,7 @@ def test_a_wrong_api_key_is_reported_with_the_setting(make_client, clock, full_r
     wrong = snapshot_with("wrong")
     assert wrong.health.serving_version == "1"
     assert wrong.model_card is None
-    assert wrong.failed_requests == ("the API requires a key: set PDM_API_KEY to the API's key",)
+    assert wrong.failed_requests == ("the API requires a key: set PDM_API_KEY to one of the API's keys",)
     right = snapshot_with("right")
     assert (right.model_card.version, right.failed_requests) == ("1", ())
 

@@ -102,4 +102,5 @@ def test_compose_passes_on_no_setting_as_an_empty_text():
         for value in service.get("environment", {}).values():
             assert value is None or not re.search(r"\$\{\w+(:?-)?\}", str(value))
     assert services["api"]["environment"]["PDM_API_KEY"] is None
+    assert services["api"]["environment"]["PDM_API_KEYS"] is None
     assert services["dashboard"]["environment"]["PDM_API_KEY"] is None

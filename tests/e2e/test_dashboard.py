@@ -43,6 +43,8 @@ PAGES = {
     "history": "Machine history",
     "machine": "Check a machine",
     "models": "Models",
+    "feedback": "Feedback",
+    "audit": "Audit",
 }
 SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 

@@ -327,4 +327,7 @@ def test_a_service_that_wants_a_key_stops_the_bridge(mosquitto, make_bridge):
         mosquitto.publish(*telemetry("key", 0))
         assert bridge.wait() == 1
         server.shutdown()
-    assert "POST /readings answers 401: Unauthorized: set PDM_API_KEY to the key of the service" in bridge.output
+    assert (
+        "POST /readings answers 401: Unauthorized: set PDM_API_KEY to a key of the service with the role write"
+        in bridge.output
+    )

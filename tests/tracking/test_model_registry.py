@@ -135,6 +135,18 @@ def test_rollback_returns_to_the_previous_version_and_marks_the_other(train, reg
         registry.rollback()
 
 
+def test_a_version_in_production_names_who_moved_production_to_it(train, registry, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ana")
+    train("TrainFlow/1")
+    assert registry.production_version().tags["production_by"] == "TrainFlow/1"
+    train("TrainFlow/2", champion=registry.baseline_model())
+    registry.promote("2", "1")
+    assert registry.production_version().tags["production_by"] == "ana"
+    monkeypatch.setenv("LOGNAME", "ben")
+    registry.rollback()
+    assert registry.production_version().tags["production_by"] == "ben"
+
+
 def test_promotion_of_an_older_version_marks_the_newer_one_as_rolled_back(train, registry):
     train("TrainFlow/1")
     train("TrainFlow/2", champion=registry.baseline_model())

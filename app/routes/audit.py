@@ -1,0 +1,96 @@
+"""Acknowledgements of alarms, and the audit log."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+
+from ..access import actor_of
+from ..http.disconnect import run_while_connected
+from ..http.json_validation import json_problem
+from ..http.media_types import JSON, request_media_type
+from ..http.request_body import read_body
+from ..problem_responses import ProblemDetails
+from ..schemas.audit import Acknowledgement, Action, AuditList, KeptAcknowledgement
+from ..service import get_service
+from ..serving.kept_acknowledgement import keep_acknowledgement
+from .readings import CONFLICT, require_places
+from .store_answers import answer_from_store
+
+if TYPE_CHECKING:
+    from predictive_maintenance.store.rows import StoredAuditEntry
+    from predictive_maintenance.store.store import Store
+
+router = APIRouter(tags=["people"])
+
+_MOST_BYTES = 16 * 1024
+_MOST_SHOWN = 1_000
+_ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ProblemDetails} for code in (401, 403, 422, 503)}
+_BODY_ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ProblemDetails} for code in (400, 404, 413, 415)}
+_BODY = {"required": True, "content": {JSON: {"schema": Acknowledgement.model_json_schema()}}}
+
+
+@router.post(
+    "/acknowledgements",
+    summary="Acknowledge an alarm",
+    response_model=KeptAcknowledgement,
+    responses=CONFLICT | _ERRORS | _BODY_ERRORS,
+    openapi_extra={"requestBody": _BODY},
+)
+async def acknowledge(request: Request) -> Any:
+    """Note that somebody has seen an alarm: the person that the client names, or the name of its key.
+
+    The first acknowledgement of an alarm stays. It says nothing about its cause: send that to /feedback.
+    """
+    actor, service = actor_of(request), get_service(request)
+    request_media_type(request, (JSON,))
+    body = bytes(await read_body(request, _MOST_BYTES, "no setting changes it"))
+    model = service.served_model()
+    require_places(model)
+    try:
+        given = Acknowledgement.model_validate_json(body)
+    except ValidationError as error:
+        raise json_problem(error, tuple(Acknowledgement.model_fields)) from None
+    machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
+    kept = service.store.write(lambda store: keep_acknowledgement(store, machine, name, given, actor, skew))
+    return KeptAcknowledgement(**await run_while_connected(request, kept))
+
+
+@router.get("/audit", summary="List the audit log", response_model=AuditList, responses=_ERRORS)
+async def audit(
+    request: Request,
+    action: Annotated[list[Action] | None, Query(description="Only these actions; all by default.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_MOST_SHOWN, description="Most entries in the answer.")] = 100,
+    before: Annotated[int, Query(ge=1, lt=2**63, description="`next` of the page before.")] = 2**63 - 1,
+) -> Response:
+    """Who did what: acknowledgements, feedback, promotions, rollbacks, settings, and requests whose key was refused.
+
+    The newest entry is first. Entries can be added only, and are removed after PDM_AUDIT_DAYS.
+    """
+    name, actions = get_service(request).model_name, tuple(action or ())
+
+    def read(store: "Store") -> dict[str, Any]:
+        found = store.audit(name, actions=actions, before=before, most=limit + 1)
+        shown = found[:limit]
+        return {
+            "model_name": name,
+            "entries": list(map(_shown, shown)),
+            "next": shown[-1].key if len(found) > limit else None,
+        }
+
+    return await answer_from_store(request, read)
+
+
+def _shown(entry: "StoredAuditEntry") -> dict[str, Any]:
+    """An entry as `schemas.audit.AuditEntry` has it."""
+    from predictive_maintenance.store.times import seconds_as_text
+
+    return {
+        "entry": entry.key,
+        "time": seconds_as_text(entry.at),
+        "action": entry.action,
+        "key": entry.actor.key,
+        "person": entry.actor.person,
+        "subject": entry.subject,
+        "detail": entry.detail,
+    }

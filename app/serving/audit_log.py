@@ -1,0 +1,169 @@
+"""The audit log of what happens outside of a request's own transaction: settings, changes of production, refused keys."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+
+from predictive_maintenance.errors import PredictiveMaintenanceError, StoreError
+from predictive_maintenance.store.rows import Action, Actor, AuditEntry
+from predictive_maintenance.tracking.entities import (
+    FLOW_RUN_TAG,
+    PREVIOUS_TAG,
+    PRODUCTION_BY_TAG,
+    PRODUCTION_REASON_TAG,
+    PROMOTED_TAG,
+    ROLLED_BACK_REASON,
+    ModelVersion,
+)
+
+from .store_access import StoreAccess
+
+if TYPE_CHECKING:
+    from predictive_maintenance.store.store import Transaction
+
+SERVICE = Actor("service")
+
+_MOST_WAITING = 1_000
+_MOST_REFUSALS = 20
+"""Kinds of refused requests with an entry of their own, for each interval: a flood must not fill the disk."""
+_LATEST = 20
+"""Entries that a new one is compared with: another worker may have written it, and a later one, before."""
+_RETRY_SECONDS = 5.0
+_TAGS = {"reason": PRODUCTION_REASON_TAG, "promoted": PROMOTED_TAG, "before": PREVIOUS_TAG, "flow_run": FLOW_RUN_TAG}
+
+_log = structlog.get_logger()
+
+
+class Refusal(NamedTuple):
+    """A request whose key was refused: the name of the key, the route, the status, the reason, the address of the client."""
+
+    key: str
+    route: str
+    status: int
+    reason: str
+    client: str
+
+
+class _State(NamedTuple):
+    """An entry about a state, which is added if the newest ones of its actions have no such state."""
+
+    entry: AuditEntry
+    actions: tuple[Action, ...]
+
+
+class AuditLog:
+    """Writes entries to the store that `access` opens, in a thread. Adding never waits and never fails.
+
+    Refused requests of one kind are counted for `seconds` and are then one entry.
+    """
+
+    def __init__(self, access: StoreAccess, model_name: str, seconds: float) -> None:
+        self._access, self._model_name, self._seconds = access, model_name, seconds
+        self._lock = threading.Lock()
+        self._waiting: deque[AuditEntry | _State] = deque()
+        self._refusals: Counter[Refusal] = Counter()
+        self._lost = 0
+        self._wake, self._ending = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
+
+    def start(self) -> None:
+        """Start to write."""
+        self._thread.start()
+
+    def add(self, action: Action, actor: Actor, subject: str, detail: Mapping[str, Any]) -> None:
+        """Add what somebody did now."""
+        self._add(_entry(action, actor, subject, detail))
+
+    def note_settings(self, settings: Mapping[str, Any]) -> None:
+        """Add the settings in force, unless they are those of the newest entry. They must hold no secret."""
+        self._add(_State(_entry("settings", SERVICE, "service", settings), ("settings",)))
+
+    def note_production(self, version: ModelVersion) -> None:
+        """Add that a version is in production, unless the log has it, with who moved it there by the tags of the registry."""
+        tags = version.tags
+        action: Action = (
+            "rollback" if tags.get(PRODUCTION_REASON_TAG, "").startswith(ROLLED_BACK_REASON) else "promotion"
+        )
+        detail = {name: tags[tag] for name, tag in _TAGS.items() if tags.get(tag)}
+        actor = Actor(tags.get(PRODUCTION_BY_TAG) or "unknown")
+        self._add(_State(_entry(action, actor, f"version {version.version}", detail), ("promotion", "rollback")))
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Count a request whose key was refused."""
+        with self._lock:
+            is_new = refusal not in self._refusals
+            if is_new and len(self._refusals) >= _MOST_REFUSALS:
+                refusal = Refusal("various", "various", refusal.status, "more refused requests", "various")
+            self._refusals[refusal] += 1
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, for at most `seconds`, and end."""
+        self._ending.set()
+        self._wake.set()
+        self._thread.join(seconds)
+        if left := len(self._waiting) + self._lost:
+            _log.warning(
+                "entries are not in the audit log", entries=left, reason=self._access.problem or "no time left"
+            )
+
+    def _add(self, item: AuditEntry | _State) -> None:
+        with self._lock:
+            if len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(item)
+            else:
+                self._lost += 1
+        self._wake.set()
+
+    def _run(self) -> None:
+        next_refusals, is_last = time.monotonic() + self._seconds, False
+        while not is_last:
+            self._wake.wait(max(0.0, next_refusals - time.monotonic()))
+            self._wake.clear()
+            is_last = self._ending.is_set()
+            if is_last or time.monotonic() >= next_refusals:
+                self._take_refusals()
+                next_refusals = time.monotonic() + self._seconds
+            try:
+                self._write()
+            except PredictiveMaintenanceError as error:
+                self._access.report(error if isinstance(error, StoreError) else StoreError(str(error)))
+                self._ending.wait(_RETRY_SECONDS)
+                self._wake.set()
+
+    def _take_refusals(self) -> None:
+        with self._lock:
+            refusals, self._refusals = self._refusals, Counter()
+        for one, times in refusals.items():
+            detail = {"status": one.status, "reason": one.reason, "client": one.client, "times": times}
+            self._add(_entry("refusal", Actor(one.key), one.route, detail))
+
+    def _write(self) -> None:
+        with self._lock:
+            items = list(self._waiting)
+        if not items:
+            return
+        with self._access.open().writing() as transaction:
+            for item in items:
+                self._write_one(transaction, item)
+        with self._lock:
+            for _ in items:
+                self._waiting.popleft()
+        self._access.report(None)
+        self._access.purge()
+
+    def _write_one(self, transaction: "Transaction", item: AuditEntry | _State) -> None:
+        entry = item.entry if isinstance(item, _State) else item
+        if isinstance(item, _State):
+            newest = transaction.newest_audit(self._model_name, item.actions, _LATEST)
+            compared = newest[:1] if entry.action == "settings" else newest
+            if any((one.subject, one.detail) == (entry.subject, entry.detail) for one in compared):
+                return
+        transaction.add_audit(self._model_name, [entry])
+
+
+def _entry(action: Action, actor: Actor, subject: str, detail: Mapping[str, Any]) -> AuditEntry:
+    return AuditEntry(at=int(time.time()), action=action, actor=actor, subject=subject, detail=detail)

@@ -1,0 +1,25 @@
+"""Audit page: who did what, and when."""
+
+import streamlit as st
+
+from dashboard import shared
+from dashboard.api_client import ApiError
+from dashboard.audit import ACTION_LABELS, MOST_ENTRIES, audit_csv, audit_table, newest_entries
+from dashboard.components import common
+
+common.page_header("Audit", "Who did what, and when: decisions of people, versions, settings, refused keys.")
+actions = st.multiselect("Actions", list(ACTION_LABELS), format_func=ACTION_LABELS.__getitem__, placeholder="All")
+try:
+    with st.spinner("Waiting for the service …"):
+        entries = newest_entries(shared.api(), actions)
+except ApiError as error:
+    common.api_error(error, "The audit log is not available.")
+    st.stop()
+if not entries:
+    st.info("There are no entries yet.", icon="📒")
+    st.stop()
+table = audit_table(entries)
+st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 660))
+st.download_button("Download as CSV", audit_csv(table), "audit.csv", "text/csv", icon="⬇️", on_click="ignore")
+limit = f" Older entries than the newest {MOST_ENTRIES:,} are left out." if len(entries) == MOST_ENTRIES else ""
+st.caption(f"{len(entries):,} entries. Times are in UTC.{limit}")
