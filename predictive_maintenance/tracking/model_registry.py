@@ -90,11 +90,13 @@ class ModelRegistry(RegistryReader):
             self._client.set_registered_model_alias(self._name, self._candidate, version)
         return self.get_version(version)
 
-    def promote(self, version: str, replaces: str | None, *, by_gate: bool = False) -> PromotionResult:
+    def promote(
+        self, version: str, replaces: str | None, *, by_gate: bool = False, reason: str | None = None
+    ) -> PromotionResult:
         """Move production to `version`, unless production is no longer `replaces`, the version it was compared with.
 
         `by_gate` is true when the gate decided: the version it replaces is never marked as rolled back, because a resumed
-        run can promote a version with a lower number.
+        run can promote a version with a lower number. `reason` is the text of PRODUCTION_REASON_TAG if it is another one.
         """
         self.load_scorer(version)
         with self.connection.lock():
@@ -106,7 +108,10 @@ class ModelRegistry(RegistryReader):
             if held != replaces:
                 return PromotionResult(promoted=False, production=held, previous=replaces)
             with self.connection.errors(f"promoting version {version}"):
-                reason = "passed every check of the gate" if by_gate else _promoted_by_hand(self.get_version(version))
+                if reason is None:
+                    reason = (
+                        "passed every check of the gate" if by_gate else _promoted_by_hand(self.get_version(version))
+                    )
                 self._tag(version, {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason})
                 return self._move_production(held, version, may_roll_back=not by_gate)
 
