@@ -14,6 +14,7 @@ from app.schemas.incidents import IncidentList
 from app.schemas.machines import MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
+from app.schemas.shadow import ComparisonList
 from app.schemas.training_runs import TrainingRunList
 from dashboard.settings import Settings
 
@@ -87,6 +88,10 @@ class ApiClient:
     def incidents(self, limit: int) -> IncidentList:
         """The newest incidents of monitoring, of a service with a store."""
         return self._get(f"/incidents?limit={limit}", IncidentList)
+
+    def comparisons(self) -> ComparisonList:
+        """The latest comparison of a candidate with production, of a service with a store."""
+        return self._get("/shadow", ComparisonList)
 
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""
