@@ -16,6 +16,7 @@ from app.schemas.incidents import IncidentList
 from app.schemas.machines import KeptEvents, MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
 from app.schemas.prediction import Prediction, WhatIf
+from app.schemas.shadow import ComparisonList
 from app.schemas.training_runs import TrainingRunList
 from dashboard.settings import Settings
 
@@ -107,6 +108,10 @@ class ApiClient:
     def keep_events(self, table: str, events: Sequence[Mapping[str, Any]], person: str | None) -> KeptEvents:
         """Send events of a table, at most 1,000: all of them are kept, or none."""
         return _parse(self._request("POST", "/events", json={table: list(events)}, headers=_for(person)), KeptEvents)
+
+    def comparisons(self) -> ComparisonList:
+        """The latest comparison of a candidate with production, of a service with a store."""
+        return self._get("/shadow", ComparisonList)
 
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""

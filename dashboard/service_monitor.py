@@ -11,6 +11,7 @@ from typing import TypeVar
 from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
 from app.schemas.model import ModelCard, VersionList
+from app.schemas.shadow import ComparisonList
 from app.schemas.training_runs import TrainingRunList
 from dashboard.api_client import ApiClient, ApiError
 from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
@@ -42,6 +43,7 @@ class Snapshot:
     counters: Counters | None = None
     traffic: Traffic | None = None
     incidents: IncidentList | None = None
+    comparisons: ComparisonList | None = None
 
     @property
     def version(self) -> str | None:
@@ -123,7 +125,9 @@ class ServiceMonitor:
             )
             if previous.counters and previous.counters.log:  # the service has a store
                 current = replace(
-                    current, incidents=request(lambda: self.api.incidents(SHOWN_INCIDENTS), previous.incidents)
+                    current,
+                    incidents=request(lambda: self.api.incidents(SHOWN_INCIDENTS), previous.incidents),
+                    comparisons=request(self.api.comparisons, previous.comparisons),
                 )
             self._registry_polled_at = self.clock()
         counters = request(lambda: parse_counters(self.api.metrics(), self.clock()), None)

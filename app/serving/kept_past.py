@@ -2,15 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from predictive_maintenance.history.alarms import is_open_after
 from predictive_maintenance.history.events import NO_EVENTS, Events
-from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
-from predictive_maintenance.machine.names import MACHINE_ID
 
 if TYPE_CHECKING:
     from predictive_maintenance.store.rows import Alarm, Event, LockedMachine, Score
@@ -21,6 +19,7 @@ def stored_events(
     transaction: "Transaction", machine: Machine, machines: Mapping["LockedMachine", str], first: int, last: int
 ) -> Events:
     """The events that the features of readings of `machines`, by id, from the time `first` to `last` depend on."""
+    from predictive_maintenance.store.event_tables import as_tables
     from predictive_maintenance.store.lookback import Lookback
 
     if not machine.event_tables:
@@ -30,23 +29,6 @@ def stored_events(
     found = transaction.events(list(machines), machine.event_tables, beginning=beginning, last=last)
     names = {locked.key: name for locked, name in machines.items()}
     return as_tables(machine, [(names[key], event) for key, events in found.items() for event in events])
-
-
-def as_tables(machine: Machine, events: Sequence[tuple[str, "Event"]]) -> Events:
-    """Events of machines, by id, as tables by column."""
-    from predictive_maintenance.store.times import as_times
-
-    tables: dict[str, dict[str, Any]] = {}
-    for name in {event.table for _, event in events}:
-        own = [(machine_id, event) for machine_id, event in events if event.table == name]
-        times = as_times([event.time for _, event in own], machine)
-        tables[name] = {
-            MACHINE_ID: [machine_id for machine_id, _ in own],
-            machine.time_name: times if machine.time_is_counter else times.view("datetime64[us]"),
-        }
-        if machine.description.events[name].types:
-            tables[name][EVENT_TYPE] = [event.type for _, event in own]
-    return tables
 
 
 def follow_alarms(

@@ -6,6 +6,7 @@ from app.schemas.model import ModelCard, VersionList
 from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.components import charts, common
+from dashboard.components.comparison import candidate_on_production
 from dashboard.components.models import (
     cost_inputs,
     mlflow_links,
@@ -84,6 +85,7 @@ if versions.warning:
 st.subheader("Versions", anchor=False)
 versions_table(versions)
 compare(versions, snapshot.version)
+candidate_on_production(snapshot)
 if snapshot.model_card:
     explore_threshold(snapshot.model_card)
 if snapshot.training_runs:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..config.environment import warn_of_unknown_variables
-from . import api_keys, data, doctor, machines, models, monitoring, mqtt, notifying, replay, results, scoring
+from . import api_keys, data, doctor, machines, models, monitoring, mqtt, notifying, replay, results, scoring, shadowing
 from .shared import FILE, PROGRAM, Group
 
 
@@ -38,6 +38,7 @@ for command in (
     mqtt.mqtt,
     monitoring.monitor,
     notifying.notify,
+    shadowing.shadow,
     api_keys.api_key,
     doctor.doctor,
 ):

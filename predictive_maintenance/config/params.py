@@ -167,6 +167,14 @@ class MonitoringSettings(StrictModel):
         return self
 
 
+class ShadowSettings(StrictModel):
+    """When a candidate is promoted automatically: after `days_of_agreement` days with production's decisions; None: never."""
+
+    days_of_agreement: Annotated[int | None, Field(ge=1, le=365)] = None
+    min_agreement: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    min_predictions: Annotated[int, Field(ge=100)] = 1000
+
+
 def _not_blank(name: str) -> str:
     if not name.strip():
         raise ValueError("is blank")
@@ -219,6 +227,7 @@ class Params(StrictModel):
     evaluation: EvaluationSettings
     gate: GateSettings
     monitoring: MonitoringSettings = MonitoringSettings()
+    shadow: ShadowSettings = ShadowSettings()
     registry: RegistrySettings
 
     def override(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..store.store import Store
 
 _TIMEOUT_SECONDS = 30.0
-_OUTCOMES = {"confirmed": 1, "false": 0}
+OUTCOMES = {"confirmed": 1, "false": 0}
 
 Events = dict[str, list[tuple[str, int, str]]]
 """Events by table: machine, time as a key, type."""
@@ -151,7 +151,7 @@ def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine
     reports_by_subject = {report.subject: report for report in store.feedback(model, only_current=True)}
     found: dict[str, tuple[StoredFeedback, Sensors]] = {}
     for _, predictions in store.predictions(model) if reports_by_subject else ():
-        for position, reading_id, report in _labelled(predictions, reports_by_subject):
+        for position, reading_id, report in labelled_predictions(predictions, reports_by_subject):
             if (sensors := _inputs(store, model, predictions, position)) is not None:
                 found[reading_id] = (report, sensors)
     if not found:
@@ -163,13 +163,13 @@ def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine
     table = _table(
         {READING_ID: list(found)}, [sensors for _, sensors in found.values()], list(machine.input_names), machine
     )
-    table = table.append_column(machine.label_name, pa.array([_OUTCOMES[report.verdict] for report in reports]))
+    table = table.append_column(machine.label_name, pa.array([OUTCOMES[report.verdict] for report in reports]))
     for mode in machine.mode_names:
         table = table.append_column(mode, pa.array([int(report.mode == mode) for report in reports]))
     return table
 
 
-def _labelled(
+def labelled_predictions(
     predictions: Predictions, reports_by_subject: Mapping[Subject, StoredFeedback]
 ) -> Iterator[tuple[int, str, StoredFeedback]]:
     """The predictions whose newest report gives a label: position, id of the reading, and the report."""
@@ -184,7 +184,7 @@ def _labelled(
         subjects = (Subject("reading", reading_id or ""), Subject("request", request_id, row))
         reports = [reports_by_subject[subject] for subject in subjects if subject in reports_by_subject]
         newest = max(reports, key=lambda report: report.key, default=None)
-        if newest is not None and newest.verdict in _OUTCOMES:
+        if newest is not None and newest.verdict in OUTCOMES:
             yield position, reading_id or f"{request_id}/{row}", newest
 
 

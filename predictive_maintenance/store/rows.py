@@ -178,6 +178,94 @@ class Incident:
     trained: int | None = None
 
 
+WHOLE_COUNTS = ("predictions", "both", "only_production", "only_candidate")
+SUMS = (
+    "difference",
+    "costs_production",
+    "costs_production_by_candidate",
+    "costs_candidate_by_production",
+    "costs_candidate",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Sums over predictions of two versions for the same readings.
+
+    `both` is the number of readings for which both decide for an alarm, `only_production` and `only_candidate` those with
+    different decisions. `difference` is the sum of the absolute differences of the probabilities. The others are the expected
+    costs of the decisions of one version: by its own probabilities, or by those of the other one.
+    """
+
+    predictions: int = 0
+    both: int = 0
+    only_production: int = 0
+    only_candidate: int = 0
+    difference: float = 0.0
+    costs_production: float = 0.0
+    costs_production_by_candidate: float = 0.0
+    costs_candidate_by_production: float = 0.0
+    costs_candidate: float = 0.0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in (*WHOLE_COUNTS, *SUMS)})
+
+    @property
+    def different(self) -> int:
+        """Readings with different decisions."""
+        return self.only_production + self.only_candidate
+
+    @property
+    def same(self) -> int:
+        """Readings with the same decision."""
+        return self.predictions - self.different
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """Wrong decisions of a version about readings whose outcome is known, and what they cost."""
+
+    missed_failures: int
+    false_alarms: int
+    costs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Compared readings on which there is feedback, and the errors of both versions."""
+
+    readings: int
+    failures: int
+    production: Errors
+    candidate: Errors
+
+
+ComparisonState = Literal["comparing", "not comparable", "broken", "ended"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A candidate that scores what `version` scores in production. Times are in seconds since 1970.
+
+    `reason` is why it is not comparable, broken or ended. `left_out` are predictions that were not compared, by reason.
+    `promotion` is what the automatic promotion waits for. `labelled` is None without feedback.
+    """
+
+    key: int
+    version: str
+    candidate: str
+    started: int
+    looked: int
+    state: ComparisonState
+    reason: str
+    attempts: int
+    due: int
+    promotion: str
+    currency: str
+    left_out: Mapping[str, int]
+    labelled: Labelled | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
     """A machine, the number of its readings, the latest of them, and its open alarm."""

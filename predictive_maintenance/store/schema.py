@@ -3,6 +3,8 @@
 A time is an integer: microseconds since 1970 in UTC, or what `times` makes of a counter. `received` is in seconds since 1970.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,9 +19,11 @@ from sqlalchemy import (
     text,
 )
 
+from .rows import SUMS, WHOLE_COUNTS
+
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0007"
+REVISION = "0008"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -111,6 +115,7 @@ predictions = Table(
 `writer` is a random number of the process, `number` that of the block in it: a block that is written again is the same row.
 The table is not clustered by its key in SQLite, as others are: to compare keys, SQLite would read the whole content.
 """
+Index("pdm_predictions_writer", predictions.c.writer, predictions.c.number)
 
 feedback = Table(
     "pdm_feedback",
@@ -189,3 +194,67 @@ audit = Table(
 `actor` is the name of an API key, or who moved production; `person` whom the key spoke for. `detail` is a JSON object.
 """
 Index("pdm_audit_at", audit.c.at)
+
+comparisons = Table(
+    "pdm_comparisons",
+    metadata,
+    Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("model", _NAME, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("looked", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("promotion", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("left_out", Text, nullable=False),
+    Column("labelled", Text),
+    UniqueConstraint("model", "version", "candidate", name="pdm_comparisons_versions"),
+)
+"""A version in production beside a candidate that scores the same readings. Times are in seconds since 1970.
+
+Predictions since `started` count. `state` is that of `rows.Comparison`, with `reason`; a broken candidate was loaded `attempts`
+times in vain, and is loaded again at `due`. `promotion` says what the automatic promotion waits for. `left_out` is a JSON object:
+predictions that were not compared, by reason. `labelled` is a `rows.Labelled` in JSON.
+"""
+
+comparison_places = Table(
+    "pdm_comparison_places",
+    metadata,
+    Column("comparison", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The number of the last block of the log, for each process that writes it, that a comparison has counted."""
+
+
+def _counts() -> list[Column[Any]]:
+    """The columns of `rows.Counts`."""
+    whole = [Column(name, BigInteger, nullable=False) for name in WHOLE_COUNTS]
+    return whole + [Column(name, Double, nullable=False) for name in SUMS]
+
+
+comparison_days = Table(
+    "pdm_comparison_days",
+    metadata,
+    Column("comparison", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("cluster", Integer, primary_key=True, autoincrement=False),
+    *_counts(),
+    sqlite_with_rowid=False,
+)
+"""The counts of a comparison by day (since 1970, in UTC) and cluster: readings that resemble each other are in one of 256."""
+
+comparison_machines = Table(
+    "pdm_comparison_machines",
+    metadata,
+    Column("comparison", BigInteger, primary_key=True, autoincrement=False),
+    Column("machine_id", _NAME, primary_key=True),
+    *_counts(),
+    sqlite_with_rowid=False,
+)
+"""The counts of a comparison by machine."""

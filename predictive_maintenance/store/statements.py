@@ -274,6 +274,18 @@ LAST_EVENTS = (
     .group_by(events.c.machine, events.c.source, events.c.type)
 )
 """The last event of each type before a time."""
+_had_arrived = events.c.received <= bindparam("known")
+KNOWN_EVENTS = LAST_EVENTS.where(_had_arrived), RECENT_EVENTS.where(_had_arrived)
+"""LAST_EVENTS and RECENT_EVENTS as they were at a time in seconds since 1970."""
+ARRIVED_EVENT = (
+    select(events.c.machine)
+    .where(
+        events.c.machine == bindparam("machine"),
+        events.c.received > bindparam("after"),
+        events.c.received <= bindparam("known"),
+    )
+    .limit(1)
+)
 LATEST_EVENTS = (
     select(events)
     .where(events.c.machine == bindparam("machine"), events.c.time >= bindparam("beginning"))
@@ -461,13 +473,15 @@ def insert_block(dialect: str) -> Any:
 
 
 @cache
-def window(dialect: str, by_length: bool, readings_before: int) -> Select[Any]:
+def window(dialect: str, by_length: bool, readings_before: int, *, as_known: bool = False) -> Select[Any]:
     """Readings up to `last`, from the earliest that the windows of a reading at `first` need.
 
     Those are the readings after `beginning` and the one before them, which shows that the windows are complete, and the
-    `readings_before` that precede `first`.
+    `readings_before` that precede `first`. With `as_known`, there are only those that had arrived by `known`.
     """
-    own = readings.c.machine == bindparam("machine")
+    own: ColumnElement[bool] = readings.c.machine == bindparam("machine")
+    if as_known:
+        own = and_(own, readings.c.received <= bindparam("known"))
     lower: list[ColumnElement[Any]] = []
     if by_length:
         lower.append(_latest_time(own, readings.c.time <= bindparam("beginning"), 0))
@@ -478,7 +492,7 @@ def window(dialect: str, by_length: bool, readings_before: int) -> Select[Any]:
     least = func.least if dialect == "postgresql" else func.min
     earliest = lower[0] if len(lower) == 1 else least(*lower)
     return (
-        select(readings.c.time, readings.c.sensors)
+        select(readings.c.time, readings.c.sensors, readings.c.received)
         .where(own, readings.c.time >= earliest, readings.c.time <= bindparam("last"))
         .order_by(readings.c.time)
     )

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -102,6 +102,10 @@ class Store:
         ):
             yield Transaction(connection)
         self._check_identity()  # nothing is acknowledged that went into a file without name
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for the modules of this package that only read. Raises StoreError."""
+        return self._reading()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -276,6 +280,11 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self._dialect = connection, connection.dialect.name
+
+    @property
+    def connection(self) -> Connection:
+        """Its connection, for the modules of this package."""
+        return self._connection
 
     def machines(self, model: str, machine_ids: Collection[str]) -> dict[str, LockedMachine]:
         """Machines by id. Those that were never seen are created."""

@@ -95,11 +95,20 @@ class ModelRegistry(RegistryReader):
             self._client.set_registered_model_alias(self._name, self._candidate, version)
         return self.get_version(version)
 
-    def promote(self, version: str, replaces: str | None, *, by_gate: bool = False) -> PromotionResult:
+    def promote(
+        self,
+        version: str,
+        replaces: str | None,
+        *,
+        by_gate: bool = False,
+        reason: str | None = None,
+        by: str | None = None,
+    ) -> PromotionResult:
         """Move production to `version`, unless production is no longer `replaces`, the version it was compared with.
 
         `by_gate` is true when the gate decided: the version it replaces is never marked as rolled back, because a resumed
-        run can promote a version with a lower number.
+        run can promote a version with a lower number. `reason` and `by` are the texts of PRODUCTION_REASON_TAG and
+        PRODUCTION_BY_TAG, if these are others.
         """
         self.load_scorer(version)
         with self.connection.lock():
@@ -112,9 +121,10 @@ class ModelRegistry(RegistryReader):
                 return PromotionResult(promoted=False, production=held, previous=replaces)
             with self.connection.errors(f"promoting version {version}"):
                 chosen = self.get_version(version)
-                reason = "passed every check of the gate" if by_gate else _promoted_by_hand(chosen)
+                if reason is None:
+                    reason = "passed every check of the gate" if by_gate else _promoted_by_hand(chosen)
                 tags = {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason}
-                by = chosen.tags.get(FLOW_RUN_TAG, "the gate") if by_gate else _user()
+                by = by or (chosen.tags.get(FLOW_RUN_TAG, "the gate") if by_gate else _user())
                 self._tag(version, {**tags, PRODUCTION_BY_TAG: by})
                 return self._move_production(held, version, may_roll_back=not by_gate)
 

@@ -38,7 +38,7 @@ CHECKS = [
 READING_ROUTES = ("/predict", "/predict/what-if")
 """The document says exactly which readings are valid. Of tables, it cannot say that columns have equal lengths."""
 
-STORE_ROUTES = ("/alarms", "/audit", "/feedback", "/incidents", "/machines", "/machines/{machine_id}")
+STORE_ROUTES = ("/alarms", "/audit", "/feedback", "/incidents", "/machines", "/machines/{machine_id}", "/shadow")
 """They have parameters."""
 
 CASES = int(os.environ.get("CONTRACT_CASES", "150"))
@@ -70,6 +70,7 @@ ROUTES = [
             "/ready",
             "/ping",
             "/metrics",
+            "/shadow",
         )
     ),
 ]

@@ -1,0 +1,107 @@
+"""The candidate beside production, on the readings that production scored: before anyone promotes it."""
+
+import streamlit as st
+
+from app.schemas.shadow import Comparison
+from dashboard.components import common
+from dashboard.formatting import NO_VALUE, money
+from dashboard.service_monitor import Snapshot
+from predictive_maintenance.reporting.markdown import plain, table
+
+_SHOWN_DAYS = 14
+_HELP = "`predictive-maintenance shadow` lets the candidate score the readings that production scores."
+
+
+def candidate_on_production(snapshot: Snapshot) -> None:
+    """Show how the candidate decides about the readings that production scored."""
+    if snapshot.comparisons is None:
+        return
+    st.subheader("Candidate on production's readings", anchor=False)
+    found = snapshot.comparisons.comparisons
+    if not found:
+        st.caption(f"Nothing was compared yet. {_HELP}")
+        return
+    comparison = found[0]
+    candidate, production = plain(comparison.candidate_version), plain(comparison.model_version)
+    st.markdown(f"**Candidate: version {candidate}. Production: version {production}.**")
+    if comparison.state == "ended":
+        st.info(f"This comparison has ended: {plain(comparison.reason)}.", icon="🏁")
+    elif comparison.state != "comparing":
+        st.warning(f"**The candidate is {comparison.state}.** {plain(comparison.reason)}", icon="⚠️")
+    if comparison.predictions:
+        _tiles(comparison)
+        _costs(comparison)
+        _machines(comparison)
+        _days(comparison)
+    left_out = "; ".join(f"{count:,} {plain(reason)}" for reason, count in comparison.left_out.items())
+    st.caption(
+        f"Predictions since {comparison.started} count; up to date at {comparison.updated}."
+        f"{f' Left out: {left_out}.' if left_out else ''} Automatic promotion: {plain(comparison.promotion) or NO_VALUE}."
+    )
+
+
+def _tiles(comparison: Comparison) -> None:
+    agreement, alarms, difference = st.columns(3)
+    share = comparison.agreement
+    with agreement:
+        note = f"[{share.low:.2%}, {share.high:.2%}] of {comparison.predictions:,} readings" if share else ""
+        common.tile("Same decision", f"{share.value:.2%}" if share else NO_VALUE, note)
+    with alarms:
+        common.tile(
+            "Different alarms",
+            f"{comparison.only_production + comparison.only_candidate:,}",
+            f"{comparison.only_production:,} of production only, {comparison.only_candidate:,} of the candidate only; "
+            f"{comparison.alarms_of_both:,} of both",
+        )
+    with difference:
+        mean = comparison.mean_absolute_difference
+        common.tile(
+            "Difference of probabilities", NO_VALUE if mean is None else f"{mean:.4f}", "mean absolute difference"
+        )
+
+
+def _costs(comparison: Comparison) -> None:
+    rows, currency = list[list[str]](), comparison.currency
+    for label, costs in (
+        ("expected, by the probabilities of production", comparison.costs_by_production),
+        ("expected, by the probabilities of the candidate", comparison.costs_by_candidate),
+    ):
+        if costs:
+            rows.append([label, money(costs.production, currency), money(costs.candidate, currency)])
+    if known := comparison.feedback:
+        scale = 1_000 / known.readings
+        label = f"reported: {known.readings:,} readings with feedback, {known.failures:,} failures"
+        rows.append([label, *(money(one.costs * scale, currency) for one in (known.production, known.candidate))])
+        rows.append(
+            ["reported errors", *(
+                f"{one.missed_failures:,} missed, {one.false_alarms:,} false" for one in (known.production, known.candidate)
+            )]
+        )  # fmt: skip
+    st.markdown(table(["Cost per 1,000 readings", "Production", "Candidate"], rows))
+    st.caption(
+        "Each version decides at its own threshold. Expected costs trust the probabilities of one version; feedback is not a "
+        "random sample, because people report on alarms."
+    )
+
+
+def _machines(comparison: Comparison) -> None:
+    if not comparison.machines:
+        return
+    rows = [
+        [
+            plain(one.machine_id), f"{one.predictions:,}", f"{one.only_production:,}", f"{one.only_candidate:,}",
+            f"{one.mean_absolute_difference:.4f}",
+        ]
+        for one in comparison.machines
+    ]  # fmt: skip
+    headers = ["Machine", "Readings", "Alarms of production only", "Alarms of the candidate only", "Mean difference"]
+    st.markdown(table(headers, rows))
+
+
+def _days(comparison: Comparison) -> None:
+    rows = [
+        [day.day, f"{day.predictions:,}", f"{day.same_decision / day.predictions:.2%}"]
+        for day in comparison.days[-_SHOWN_DAYS:]
+    ]
+    with st.expander("By day", icon="📅"):
+        st.markdown(table(["Day", "Readings", "Same decision"], rows))

@@ -1,0 +1,162 @@
+"""The command shadow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import PredictiveMaintenanceError
+from .shared import Command, count, load_settings, machine_option, open_registry, open_service_store
+
+if TYPE_CHECKING:
+    from ..config.params import Params
+    from ..shadow.comparing import Look, Shadow
+    from ..shadow.summary import Summary
+    from ..store.rows import Comparison
+
+_SHOWN_MACHINES = 10
+_SHOWN_DAYS = 7
+
+
+@click.command(cls=Command)
+@click.option("--once", is_flag=True, help="Score what is new, print the comparison, and end.")
+@click.option(
+    "--every",
+    "seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between two looks into the log.",
+)
+@machine_option
+@click.pass_obj
+def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
+    """Let the candidate score what the service scores, and compare both before anyone promotes.
+
+    The service logs each prediction in the store at PDM_STORE_URL. This command scores the same readings with the version
+    that has the candidate alias, from the time of its registration on: the service does not know of it, and no answer
+    waits. A reading of a machine with history gets the history that was known when it was scored. The dashboard (Models)
+    and GET /shadow show the share of the same decisions with its interval, the machines that differ most, and the
+    expected costs of both.
+
+    Several of these commands may run: each prediction counts once. A new candidate, or another version in production, begins
+    a new comparison. A candidate that cannot be loaded is reported, and loaded again later and later.
+
+    With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
+    which both agree. Without it (the default), nothing is promoted: use the command promote.
+
+    \b
+    Examples:
+      predictive-maintenance shadow --once
+      predictive-maintenance shadow --machine fleet --every 30
+    """
+    params = load_settings(params_file)
+    if once:
+        click.echo(_compare_once(params))
+    else:
+        _follow(params, seconds)
+
+
+def _shadow(params: Params) -> Shadow:
+    from ..shadow.comparing import Shadow
+
+    model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
+    return Shadow(open_registry(params), model, params.shadow)
+
+
+def _compare_once(params: Params) -> str:
+    from ..shadow.summary import summarise
+
+    following = _shadow(params)
+    with open_service_store() as store:
+        while (look := following.look(store, time.time())).is_more:
+            pass
+        if look.comparison is None:
+            return f"nothing to compare: {look.reason}"
+        return "\n".join(_lines(summarise(store, look.comparison, most_machines=_SHOWN_MACHINES)))
+
+
+def _follow(params: Params, seconds: float) -> None:
+    """Look again and again, and print what changes."""
+    following: Shadow | None = None
+    shown = ""
+    while True:
+        is_more = False
+        try:
+            following = following or _shadow(params)
+            with open_service_store() as store:
+                look = following.look(store, time.time())
+            is_more = look.is_more
+            if (state := _state(look)) != shown and not is_more:
+                click.echo(f"{_now()} {state}")
+                shown = state
+        except (
+            PredictiveMaintenanceError,
+            click.ClickException,
+        ) as error:  # such as a registry or a store that is away
+            click.echo(f"{_now()} {error}; the next look is in {seconds:g} s", err=True)
+        if not is_more:
+            time.sleep(seconds)
+
+
+def _state(look: Look) -> str:
+    """What is worth a line: a state that changes, or a promotion."""
+    if look.promoted:
+        return f"version {look.promoted} is in production: {look.comparison and look.comparison.promotion}"
+    return f"nothing to compare: {look.reason}" if look.comparison is None else _headline(look.comparison)
+
+
+def _headline(comparison: Comparison) -> str:
+    versions = f"candidate version {comparison.candidate}, version {comparison.version} in production"
+    reason = f": {comparison.reason}" if comparison.reason else ""
+    return f"{versions}: {comparison.state}{reason}"
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    comparison, counts, share = summary.comparison, summary.counts, summary.agreement
+    yield _headline(comparison)
+    yield f"  {count(counts.predictions, 'prediction')} since {_minute(comparison.started)}"
+    yield from (f"  {number:,} left out: {reason}" for reason, number in comparison.left_out.items())
+    if share is not None:
+        yield f"  same decision   {share.value:.2%} [{share.low:.2%}, {share.high:.2%}]"
+        yield (
+            f"  alarms of both  {counts.both:,}; of production only {counts.only_production:,}, of the candidate only "
+            f"{counts.only_candidate:,}"
+        )
+        yield f"  probabilities   differ by {counts.difference / counts.predictions:.4f} on average"
+        yield f"  expected costs per 1,000 readings in {comparison.currency}, by the probabilities of:"
+        for name, own in (
+            ("production", (counts.costs_production, counts.costs_candidate_by_production)),
+            ("the candidate", (counts.costs_production_by_candidate, counts.costs_candidate)),
+        ):
+            production, candidate = (cost / counts.predictions * 1_000 for cost in own)
+            yield f"    {name:<14} production {production:,.0f}, candidate {candidate:,.0f}"
+        for day in sorted(summary.days)[-_SHOWN_DAYS:]:
+            found = summary.days[day]
+            yield f"  {_minute(day * 86_400)[:10]}  {found.same / found.predictions:.2%} of {found.predictions:,}"
+    if labelled := comparison.labelled:
+        yield f"  {count(labelled.readings, 'reading')} with feedback, {count(labelled.failures, 'failure')}:"
+        for name, errors in (("production", labelled.production), ("candidate", labelled.candidate)):
+            yield (
+                f"    {name:<10}  {errors.missed_failures:,} missed, {count(errors.false_alarms, 'false alarm')}, "
+                f"{errors.costs:,.0f} {comparison.currency}"
+            )
+    for name, found in summary.machines:
+        if found.different:
+            yield f"  {name}: {found.different:,} of {found.predictions:,} decisions differ"
+    if comparison.promotion:
+        yield f"  automatic promotion: {comparison.promotion}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _minute(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,249 @@
+"""Let the candidate score what the version in production has scored since it was registered, and count what both say."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from ..config.params import ShadowSettings
+from ..errors import DataError, ModelError, RegistryError
+from ..scorer.scoring import Scorer
+from ..store import comparisons
+from ..store.comparisons import NewBlock, Place
+from ..store.rows import Comparison, ComparisonState, Counts, Labelled
+from ..store.store import Store
+from ..tracking.entities import ModelVersion
+from ..tracking.model_registry import ModelRegistry
+from .agreement import Compared, Costs, added, count, total
+from .labels import labelled_errors
+from .pair import NOT_ACCEPTED, Pair, score_block, why_not_comparable
+from .promotion import promotion_reason, waits_for
+
+_BLOCKS_AT_A_TIME = 20
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60, 3_600
+_NOTE_SECONDS = 60
+_LABEL_SECONDS = 600
+"""To find predictions with feedback, the log is read completely."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What one look did. `comparison` is None if there is nothing to compare, for `reason`.
+
+    `counted` predictions were added; `is_more` says that others wait already. `promoted` is the version that is in production now
+    because of it.
+    """
+
+    comparison: Comparison | None
+    reason: str = ""
+    counted: int = 0
+    is_more: bool = False
+    promoted: str | None = None
+
+
+class Shadow:
+    """Compares the candidate of a registered model with its version in production, as of `settings`.
+
+    Several processes may do this at the same time: each block of the log is counted once.
+    """
+
+    def __init__(self, registry: ModelRegistry, model: str, settings: ShadowSettings) -> None:
+        self._registry, self._model, self._settings = registry, model, settings
+        self._pair: Pair | None = None
+        self._labelled_at, self._newest_report = 0.0, -1
+
+    def look(self, store: Store, now: float) -> Look:
+        """Count what is new in the log at a time in seconds since 1970. Raises RegistryError and StoreError.
+
+        A candidate that cannot be loaded is noted in the store, and loaded again later and later.
+        """
+        production, candidate = self._registry.production_version(), self._registry.candidate_version()
+        if reason := _nothing_to_compare(production, candidate):
+            newest = comparisons.find(store, self._model, most=1)
+            if newest and newest[0].state != "ended":
+                with store.writing() as transaction:
+                    comparisons.end_others(transaction, self._model, because=reason)
+            return Look(comparison=None, reason=reason)
+        assert production is not None
+        assert candidate is not None
+        comparison = self._comparison(store, production, candidate, int(now))
+        pair = self._loaded(store, comparison, int(now))
+        if pair is None:
+            return Look(comparison=self._again(store, comparison))
+        if obstacle := why_not_comparable(pair.production_scorer.machine, pair.candidate_scorer.machine):
+            return Look(comparison=self._with_state(store, comparison, "not comparable", obstacle))
+        comparison = self._with_state(store, comparison, "comparing", "")
+        counted, is_more = self._count_new(store, comparison, pair)
+        if is_more:
+            return Look(comparison=comparison, counted=counted, is_more=True)
+        self._count_labelled(store, comparison, pair, now)
+        promoted = self._promote(store, comparison, production, candidate, now)
+        return Look(comparison=self._again(store, comparison), counted=counted, promoted=promoted)
+
+    def _comparison(self, store: Store, production: ModelVersion, candidate: ModelVersion, now: int) -> Comparison:
+        """The comparison of both versions, which goes on or begins."""
+        newest = comparisons.find(store, self._model, most=1)
+        versions = production.version, candidate.version
+        if newest and newest[0].state != "ended" and (newest[0].version, newest[0].candidate) == versions:
+            return newest[0]
+        with store.writing() as transaction:
+            return comparisons.begin(
+                transaction, self._model, *versions, started=int(candidate.created.timestamp()), now=now
+            )
+
+    def _loaded(self, store: Store, comparison: Comparison, now: int) -> Pair | None:
+        """Both versions; None while the last attempt to load them failed. The attempt is noted before: it may end the process."""
+        versions = comparison.version, comparison.candidate
+        if self._pair and (self._pair.version, self._pair.candidate) == versions:
+            return self._pair
+        self._pair = None
+        if comparison.state == "broken" and now < comparison.due:
+            return None
+        attempts = comparison.attempts + 1
+        due = now + min(_FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 16), _LONGEST_PAUSE_SECONDS)
+
+        def note(reason: str) -> None:
+            with store.writing() as transaction:
+                comparisons.set_state(transaction, comparison, "broken", reason, attempts=attempts, due=due)
+
+        note("it is being loaded; if this stays, the process ended while it was")
+        try:
+            self._pair = Pair(
+                model=self._model, version=versions[0], candidate=versions[1],
+                production_scorer=self._load(versions[0]), candidate_scorer=self._load(versions[1]),
+            )  # fmt: skip
+        except ModelError as error:
+            note(str(error))
+            return None
+        except RegistryError:
+            with store.writing() as transaction:
+                comparisons.set_state(
+                    transaction, comparison, comparison.state, comparison.reason, attempts=comparison.attempts,
+                    due=comparison.due,
+                )  # fmt: skip
+            raise
+        with store.writing() as transaction:
+            comparisons.set_state(transaction, comparison, "comparing", "")
+            comparisons.set_currency(transaction, comparison, self._pair.production_scorer.spec.currency)
+        return self._pair
+
+    def _load(self, version: str) -> Scorer:
+        with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
+            return Scorer.load(self._registry.download(version, Path(work)))
+
+    def _count_new(self, store: Store, comparison: Comparison, pair: Pair) -> tuple[int, bool]:
+        """Count some new blocks of each process that writes the log; return the number of predictions, and whether more wait."""
+        counted, is_more = 0, False
+        for place in comparisons.places(store, comparison):
+            blocks = comparisons.new_blocks(store, self._model, comparison, place, most=_BLOCKS_AT_A_TIME)
+            if blocks:
+                counted += self._count_blocks(store, comparison, pair, place, blocks)
+            is_more |= len(blocks) == _BLOCKS_AT_A_TIME
+        return counted, is_more
+
+    def _count_blocks(
+        self, store: Store, comparison: Comparison, pair: Pair, place: Place, blocks: Sequence[NewBlock]
+    ) -> int:
+        """Count blocks of a process; return the number of predictions, 0 if another shadow was faster."""
+        counted = [_compare(store, pair, block) for block in blocks if block.version == pair.version]
+        by_day = added([one.by_day for one in counted])
+        left_out = Counter[str]()
+        for one in counted:
+            left_out.update(one.left_out)
+        with store.writing() as transaction:
+            is_ours = comparisons.add(
+                transaction, comparison, place, blocks[-1].number, days=by_day,
+                machines=added([one.by_machine for one in counted]), left_out=left_out,
+            )  # fmt: skip
+        return total(list(by_day.values())).predictions if is_ours else 0
+
+    def _count_labelled(self, store: Store, comparison: Comparison, pair: Pair, now: float) -> None:
+        """Compare both versions with feedback, if there is new one. From the beginning: reports change."""
+        newest = store.feedback(self._model, only_current=False, most=1)
+        key = newest[0].key if newest else 0
+        if key == self._newest_report or now - self._labelled_at < _LABEL_SECONDS:
+            return
+        found: Labelled | None = labelled_errors(store, pair, _costs(pair), since=comparison.started)
+        with store.writing() as transaction:
+            comparisons.set_labelled(transaction, comparison, found)
+        self._labelled_at, self._newest_report = now, key
+
+    def _promote(
+        self, store: Store, comparison: Comparison, production: ModelVersion, candidate: ModelVersion, now: float
+    ) -> str | None:
+        """Promote the candidate if that is switched on and all conditions hold; return its version then."""
+        by_day = comparisons.counts_by_day(store, comparison)
+        reason = waits_for(self._settings, production, candidate, by_day, now)
+        promoted = None
+        if reason is None:
+            why = promotion_reason(comparison, by_day)
+            try:
+                result = self._registry.promote(
+                    candidate.version, production.version, by_gate=True, reason=why, by="shadow"
+                )
+            except ModelError as error:  # its files were changed since they were loaded
+                reason = str(error)
+            else:
+                promoted = candidate.version if result.promoted else None
+                reason = why if result.promoted else result.conflict
+        # Not at every look: SQLite has one writer, and the service is another one.
+        if reason != comparison.promotion or now - comparison.looked >= _NOTE_SECONDS:
+            with store.writing() as transaction:
+                comparisons.note_look(transaction, comparison, int(now), reason)
+        return promoted
+
+    def _with_state(self, store: Store, comparison: Comparison, state: ComparisonState, reason: str) -> Comparison:
+        if (comparison.state, comparison.reason) != (state, reason):
+            with store.writing() as transaction:
+                comparisons.set_state(transaction, comparison, state, reason)
+            return self._again(store, comparison)
+        return comparison
+
+    def _again(self, store: Store, comparison: Comparison) -> Comparison:
+        """The comparison as it is in the store now."""
+        found = comparisons.find(store, self._model, most=1)
+        return found[0] if found and found[0].key == comparison.key else comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """What both versions say about a block: counts by day and cluster, and by machine; predictions left out, by reason."""
+
+    by_day: Mapping[tuple[int, int], Counts]
+    by_machine: Mapping[str, Counts]
+    left_out: Mapping[str, int]
+
+
+def _compare(store: Store, pair: Pair, block: NewBlock) -> _Counted:
+    logged = block.predictions()
+    try:
+        scores = score_block(store, pair.model, pair.candidate_scorer, logged)
+    except DataError:  # such as a feature that is too large for the model
+        return _Counted(by_day={}, by_machine={}, left_out={NOT_ACCEPTED: len(logged.failure_probability)})
+    compared = Compared(
+        production=np.array(logged.failure_probability, dtype=np.float64)[scores.positions],
+        production_decisions=np.array(logged.predicted_failure, dtype=bool)[scores.positions],
+        candidate=scores.probabilities,
+        candidate_decisions=pair.candidate_scorer.decisions(scores.probabilities),
+    )
+    cluster = crc32(f"{block.writer}/{block.number}".encode())
+    by_day, by_machine = count(compared, _costs(pair), logged, scores.positions, cluster)
+    return _Counted(by_day=by_day, by_machine=by_machine, left_out=scores.left_out)
+
+
+def _nothing_to_compare(production: ModelVersion | None, candidate: ModelVersion | None) -> str:
+    if production is None:
+        return "no version is in production"
+    if candidate is None:
+        return "there is no candidate"
+    return f"version {candidate.version} is in production" if candidate.version == production.version else ""
+
+
+def _costs(pair: Pair) -> Costs:
+    """Those of the version in production, for both."""
+    spec = pair.production_scorer.spec
+    return Costs(missed_failure=spec.missed_failure_cost, false_alarm=spec.false_alarm_cost)

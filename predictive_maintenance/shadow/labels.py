@@ -1,0 +1,67 @@
+"""The errors of both versions about readings whose outcome people have reported."""
+
+from ..ingestion.service_store import OUTCOMES, labelled_predictions
+from ..store.predictions import Predictions
+from ..store.rows import Errors, Labelled
+from ..store.store import Store
+from .agreement import Costs
+from .pair import Pair, score_block
+
+_SECOND_US = 10**6
+
+Decided = tuple[bool, bool, bool]
+"""Whether the machine failed, and the decisions of production and candidate."""
+
+
+def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
+    """The errors in the predictions since a time, in seconds since 1970, that have feedback; None without any.
+
+    Of several predictions of one reading, the latest counts. Raises StoreError.
+    """
+    reports = {report.subject: report for report in store.feedback(pair.model, only_current=True)}
+    found = dict[str, Decided]()
+    for version, logged in store.predictions(pair.model, since=since * _SECOND_US) if reports else ():
+        if version != pair.version:
+            continue
+        labelled = list(labelled_predictions(logged, reports))
+        if not labelled:
+            continue
+        scores = score_block(
+            store, pair.model, pair.candidate_scorer, _some(logged, [place for place, _, _ in labelled])
+        )
+        decisions = pair.candidate_scorer.decisions(scores.probabilities)
+        for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
+            place, reading_id, report = labelled[number]
+            found[reading_id] = bool(OUTCOMES[report.verdict]), logged.predicted_failure[place], decision
+    if not found:
+        return None
+    rows = list(found.values())
+    return Labelled(
+        readings=len(rows),
+        failures=sum(failed for failed, _, _ in rows),
+        production=_errors([(failed, decision) for failed, decision, _ in rows], costs),
+        candidate=_errors([(failed, decision) for failed, _, decision in rows], costs),
+    )
+
+
+def _errors(rows: list[tuple[bool, bool]], costs: Costs) -> Errors:
+    missed = sum(failed and not decision for failed, decision in rows)
+    false_alarms = sum(decision and not failed for failed, decision in rows)
+    return Errors(
+        missed_failures=missed,
+        false_alarms=false_alarms,
+        costs=missed * costs.missed_failure + false_alarms * costs.false_alarm,
+    )
+
+
+def _some(logged: Predictions, places: list[int]) -> Predictions:
+    """The predictions at some places, with what scoring them needs."""
+    return Predictions(
+        scored=logged.scored if isinstance(logged.scored, int) else [logged.scored[place] for place in places],
+        request_id="",
+        failure_probability=[logged.failure_probability[place] for place in places],
+        predicted_failure=[logged.predicted_failure[place] for place in places],
+        machine_id=logged.machine_id and [logged.machine_id[place] for place in places],
+        time=logged.time and [logged.time[place] for place in places],
+        inputs=logged.inputs and {name: [values[place] for place in places] for name, values in logged.inputs.items()},
+    )

@@ -1,0 +1,74 @@
+"""When a candidate is promoted without a person: after days of agreement, if that is switched on."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ..config.params import ShadowSettings
+from ..store.rows import Comparison, Counts
+from ..tracking.entities import PROMOTED_TAG, ROLLED_BACK_TAG, TIME_FORMAT, ModelVersion
+from .agreement import added, agreement, total
+
+_DAY_SECONDS = 86_400
+
+ByDay = Mapping[tuple[int, int], Counts]
+
+
+def waits_for(
+    settings: ShadowSettings, production: ModelVersion, candidate: ModelVersion, by_day: ByDay, now: float
+) -> str | None:
+    """What the automatic promotion of a candidate waits for at a time in seconds since 1970; None if for nothing."""
+    if settings.days_of_agreement is None:
+        return "off: shadow.days_of_agreement is null"
+    if obstacle := _obstacle(production, candidate):
+        return obstacle
+    predictions, share = total(list(by_day.values())).predictions, agreement(by_day)
+    if share is None or predictions < settings.min_predictions:
+        return f"{predictions:,} predictions are compared, {settings.min_predictions:,} are needed"
+    if share.low < settings.min_agreement:
+        return (
+            f"agreement is {share.value:.2%} [{share.low:.2%}, {share.high:.2%}], its lower end must be at least "
+            f"{settings.min_agreement:.2%}"
+        )
+    days = days_of_agreement(by_day, settings.min_agreement, int(now // _DAY_SECONDS))
+    if days < settings.days_of_agreement:
+        return f"{days} of {settings.days_of_agreement} days of agreement"
+    return None
+
+
+def days_of_agreement(by_day: ByDay, least: float, today: int) -> int:
+    """The number of the latest days before `today`, with readings, on each of which at least this share of decisions agrees."""
+    days = added([{day: counts} for (day, _), counts in by_day.items()])
+    agreed = 0
+    for day in sorted((day for day in days if day < today), reverse=True):
+        if days[day].same < least * days[day].predictions:
+            break
+        agreed += 1
+    return agreed
+
+
+def promotion_reason(comparison: Comparison, by_day: ByDay) -> str:
+    """Why the candidate is in production then, as text."""
+    predictions, share = total(list(by_day.values())).predictions, agreement(by_day)
+    assert share is not None
+    return (
+        f"promoted by shadow at {datetime.now(UTC):{TIME_FORMAT}}: passed every check of the gate, and {share.value:.2%} "
+        f"[{share.low:.2%}, {share.high:.2%}] of {predictions:,} decisions are those of version {comparison.version}"
+    )
+
+
+def _obstacle(production: ModelVersion, candidate: ModelVersion) -> str | None:
+    """Why only a person may promote the candidate; None if its gate allows it."""
+    verdict = candidate.verdict
+    if verdict is None:
+        return f"version {candidate.version} has no quality gate: promote it by hand"
+    if verdict.level != "production":
+        return f"version {candidate.version} {verdict.summary()}"
+    if PROMOTED_TAG in candidate.tags or ROLLED_BACK_TAG in candidate.tags:
+        return f"version {candidate.version} was in production before: promote it by hand"
+    promoted = production.tags.get(PROMOTED_TAG)
+    if promoted and datetime.fromisoformat(promoted) > candidate.created:
+        return (
+            f"version {production.version} was promoted after the quality gate of version {candidate.version}: promote the "
+            "candidate by hand"
+        )
+    return None

@@ -1,0 +1,35 @@
+"""A comparison as it is shown: sums, agreement, days, and the machines that differ most."""
+
+from dataclasses import dataclass
+
+from ..store import comparisons
+from ..store.rows import Comparison, Counts
+from ..store.store import Store
+from .agreement import Share, added, agreement, total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What was counted of a comparison. `days` are since 1970, in UTC; `machines` have different decisions, the most first.
+
+    `agreement` is the share of the same decisions; None without readings.
+    """
+
+    comparison: Comparison
+    counts: Counts
+    agreement: Share | None
+    days: dict[int, Counts]
+    machines: list[tuple[str, Counts]]
+
+
+def summarise(store: Store, comparison: Comparison, *, most_machines: int) -> Summary:
+    """Read what was counted of a comparison. Raises StoreError."""
+    by_day = comparisons.counts_by_day(store, comparison)
+    days: dict[int, Counts] = added([{day: counts} for (day, _), counts in by_day.items()])
+    return Summary(
+        comparison=comparison,
+        counts=total(list(by_day.values())),
+        agreement=agreement(by_day),
+        days=days,
+        machines=comparisons.counts_by_machine(store, comparison, most=most_machines),
+    )

@@ -1,0 +1,63 @@
+"""The models page shows how the candidate decides about production's readings."""
+
+from contextlib import closing
+
+import pytest
+
+from predictive_maintenance.store import comparisons
+from predictive_maintenance.store.store import Store
+from tests.app.test_shadow import MODEL, compare
+
+from .conftest import page_text
+
+
+@pytest.fixture
+def shown(open_page, transport, make_client, clock, tmp_path):
+    """A function that changes the store, and returns the text of the page then."""
+    transport.start = lambda: make_client(prediction_log=True)
+    page = open_page("models")
+
+    def show(change=lambda _: None):
+        with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store:
+            change(store)
+        clock.now += 31
+        page.run()
+        clock.now += 31
+        return page_text(page.run())
+
+    return show
+
+
+def test_without_a_comparison_the_page_says_what_makes_one(shown):
+    assert "Nothing was compared yet. `predictive-maintenance shadow`" in shown()
+
+
+def test_agreement_costs_and_machines_are_shown(shown):
+    text = shown(compare)
+    assert "Candidate: version 2. Production: version 1." in text
+    assert "99.00%" in text
+    assert "of 2,000 readings" in text
+    assert "8 of production only, 12 of the candidate only; 20 of both" in text
+    assert "| expected, by the probabilities of production | 500 EUR | 450 EUR |" in text
+    assert "| A | 2,000 | 8 | 12 | 0.0200 |" in text
+    assert "| 2027-01-15 | 1,000 | 99.00% |" in text
+    assert "Left out: 3 gone." in text
+    assert "Automatic promotion: 1 of 7 days of agreement." in text
+
+
+def test_a_broken_candidate_is_reported(shown):
+    def is_broken(store):
+        found = compare(store)
+        with store.writing() as transaction:
+            comparisons.set_state(transaction, found, "broken", "model.onnx is damaged", attempts=2, due=0)
+
+    assert "The candidate is broken.** model.onnx is damaged" in shown(is_broken)
+
+
+def test_an_ended_comparison_says_why(shown):
+    def ended(store):
+        compare(store)
+        with store.writing() as transaction:
+            comparisons.end_others(transaction, MODEL, because="version 2 is in production")
+
+    assert "This comparison has ended: version 2 is in production." in shown(ended)

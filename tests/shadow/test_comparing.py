@@ -1,0 +1,238 @@
+"""The candidate scores what production has scored: each prediction once, whatever restarts, is late, or runs beside it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.shadow.pair import score_block
+from predictive_maintenance.shadow.summary import summarise
+from predictive_maintenance.store import comparisons
+from predictive_maintenance.store.rows import Counts, Feedback, Subject
+from predictive_maintenance.store.store import Store
+from predictive_maintenance.tracking.entities import ModelVersion
+from tests.fixtures.versions import with_machine
+
+from .conftest import MODEL, NOW, expected_counts, log, look_until_done
+
+DAY = 86_400
+
+
+def summary(store):
+    """The comparison that goes on, or the newest."""
+    return summarise(store, comparisons.find(store, MODEL, most=1)[0], most_machines=100)
+
+
+def test_agreement_differences_and_costs_are_counted(store, make_shadow, rows, small, small_forest):
+    names = [f"M{number % 30}" for number in range(len(rows))]
+    log(store, small, rows.head(400), machines=names[:400])
+    log(store, small, rows.tail(200), number=1, machines=names[400:], scored=NOW + DAY)
+    look = look_until_done(make_shadow(), store)
+    found, expected = summary(store), expected_counts(small, small_forest, rows)
+    assert look.counted == 600
+    assert vars(found.counts) == pytest.approx(expected)
+    assert found.counts.different > 0
+    assert [found.days[day].predictions for day in sorted(found.days)] == [400, 200]
+    assert found.agreement.low < found.agreement.value < found.agreement.high < 1
+    assert found.agreement.value == found.counts.same / 600
+    assert len(found.machines) == 30
+    name, most_different = found.machines[0]
+    assert most_different.different == max(counts.different for _, counts in found.machines) > 0
+    own = [position for position, machine in enumerate(names) if machine == name]
+    assert vars(most_different) == pytest.approx(expected_counts(small, small_forest, rows.iloc[own]))
+    assert (found.comparison.state, found.comparison.currency) == ("comparing", "EUR")
+
+
+def test_the_same_model_as_candidate_agrees_everywhere(store, make_shadow, versions, rows, small):
+    versions.versions["2"] = small.files
+    log(store, small, rows)
+    look_until_done(make_shadow(), store)
+    found = summary(store)
+    assert (found.counts.difference, found.counts.different, found.agreement.value) == (0, 0, 1)
+    assert 0.99 < found.agreement.low < 1
+
+
+def test_after_a_restart_only_what_is_new_counts(store, make_shadow, rows, small):
+    log(store, small, rows)
+    look_until_done(make_shadow(), store)
+    assert look_until_done(make_shadow(), store).counted == 0
+    log(store, small, rows.head(50), number=1)
+    assert look_until_done(make_shadow(), store).counted == 50
+    assert summary(store).counts.predictions == 650
+
+
+def test_several_processes_count_each_prediction_once(empty_store_url, store, make_shadow, rows, small):
+    blocks = 60
+    for number in range(blocks):
+        log(store, small, rows.iloc[number * 10 : number * 10 + 10], number=number, writer=number % 3)
+
+    def follow(shadow):
+        with closing(Store.open(empty_store_url, timeout_seconds=30)) as own:
+            counted = 0
+            for _ in range(20):
+                counted += shadow.look(own, NOW).counted
+            return counted
+
+    with ThreadPoolExecutor(3) as pool:
+        counted = list(pool.map(follow, [make_shadow() for _ in range(3)]))
+    assert sum(counted) == summary(store).counts.predictions == blocks * 10
+
+
+def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_shadow, rows, small, monkeypatch):
+    first, second, faster = make_shadow(), make_shadow(), []
+
+    def score(*arguments):
+        if faster:
+            faster.pop().look(store, NOW)
+        return score_block(*arguments)
+
+    monkeypatch.setattr("predictive_maintenance.shadow.comparing.score_block", score)
+    for number in range(2):
+        log(store, small, rows, number=number)
+        faster.append(second)
+        assert first.look(store, NOW).counted == 0
+        assert summary(store).counts.predictions == 600 * (number + 1)
+
+
+def test_what_the_service_could_not_write_for_hours_counts_when_it_arrives(store, make_shadow, rows, small):
+    shadow = make_shadow()
+    log(store, small, rows, writer=1)
+    look_until_done(shadow, store)
+    log(store, small, rows, writer=2, scored=NOW - 5 * 3_600)
+    log(store, small, rows, writer=1, number=1, scored=NOW - 3 * 3_600)
+    assert look_until_done(shadow, store).counted == 1_200
+
+
+def test_predictions_of_another_version_and_of_before_the_candidate_do_not_count(store, make_shadow, rows, small):
+    registered = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+    log(store, small, rows, writer=1, scored=registered - 60)
+    log(store, small, rows, writer=2, number=0, scored=registered - 60)
+    log(store, small, rows.head(10), writer=2, number=1, scored=registered + 60)
+    log(store, small, rows, writer=2, number=2, version="7")
+    assert look_until_done(make_shadow(), store).counted == 10
+
+
+def test_without_a_candidate_the_comparison_ends_and_goes_on_when_it_returns(store, make_shadow, versions, rows, small):
+    shadow = make_shadow()
+    log(store, small, rows)
+    look_until_done(shadow, store)
+    versions.candidate = None
+    assert look_until_done(shadow, store).comparison is None
+    ended = summary(store).comparison
+    assert (ended.state, ended.reason) == ("ended", "there is no candidate")
+    versions.candidate = "1"
+    assert look_until_done(shadow, store).reason == "version 1 is in production"
+    versions.candidate = "2"
+    log(store, small, rows.head(5), number=1)
+    look_until_done(shadow, store)
+    assert (summary(store).comparison.state, summary(store).counts.predictions) == ("comparing", 605)
+
+
+def test_another_candidate_begins_a_new_comparison(store, make_shadow, versions, rows, small):
+    shadow = make_shadow()
+    log(store, small, rows)
+    look_until_done(shadow, store)
+    versions.versions["3"], versions.candidate = small.files, "3"
+    look_until_done(shadow, store)
+    now, before = comparisons.find(store, MODEL, most=5)
+    assert (now.candidate, now.state) == ("3", "comparing")
+    assert (before.candidate, before.state) == ("2", "ended")
+    assert before.reason == "version 3 is compared with version 1"
+    assert summary(store).counts.different == 0
+
+
+def test_a_broken_candidate_is_noted_and_loaded_again_later_and_later(store, make_shadow, versions, rows, small):
+    shadow, good = make_shadow(), versions.versions["2"]
+    versions.versions["2"] = good | {"scorer.json": good["scorer.json"].replace(b'"threshold": 0.', b'"threshold": 3.')}
+    log(store, small, rows)
+    assert look_until_done(shadow, store, NOW).comparison.state == "broken"
+    downloads = versions.downloads
+    assert look_until_done(shadow, store, NOW + 59).comparison.attempts == 1
+    assert versions.downloads == downloads
+    second = look_until_done(make_shadow(), store, NOW + 60).comparison
+    assert (second.attempts, second.due) == (2, NOW + 60 + 120)
+    assert "scorer.json is damaged: threshold" in second.reason
+    versions.versions["2"] = good
+    assert look_until_done(shadow, store, NOW + 180).counted == 600
+    assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
+
+
+def test_a_registry_that_is_away_is_no_fault_of_the_candidate(store, make_shadow, versions, rows, small):
+    shadow = make_shadow()
+    log(store, small, rows)
+    versions.down = "no connection"
+    with pytest.raises(RegistryError):
+        shadow.look(store, NOW)
+    versions.down = None
+    assert look_until_done(shadow, store).counted == 600
+
+
+def test_a_candidate_that_needs_other_columns_is_not_comparable(
+    store, make_shadow, versions, small, small_compressor, rows
+):
+    versions.versions["2"] = small_compressor.files
+    log(store, small, rows)
+    found = look_until_done(make_shadow(), store).comparison
+    assert found.state == "not comparable"
+    assert "it needs columns " in found.reason
+    assert "which the version in production does not" in found.reason
+    assert summary(store).counts == Counts()
+
+
+def test_readings_that_the_candidate_does_not_accept_are_left_out(store, make_shadow, versions, rows, small, params):
+    narrow = params.machine.adjusted(ranges={"torque_nm": (0.0, 65.0)})
+    versions.versions["2"] = with_golden_below(small, narrow)
+    log(store, small, rows)
+    outside = int((rows["torque_nm"] > 65).sum())
+    assert outside > 0
+    assert look_until_done(make_shadow(), store).counted == 600 - outside
+    assert summary(store).comparison.left_out == {"not accepted by the candidate": outside}
+
+
+def with_golden_below(small, machine):
+    """The files of the small model with a narrower range of torque, and golden readings within it."""
+    files = with_machine(small.files, machine)
+    golden, reference = json.loads(files["golden.json"]), json.loads(files["reference.json"])
+    kept = [row for row, torque in enumerate(golden["readings"]["torque_nm"]) if torque <= 65]
+    golden["readings"] = {name: [values[row] for row in kept] for name, values in golden["readings"].items()}
+    for name in ("probabilities", "decisions", "modes"):
+        if golden.get(name) is not None:
+            golden[name] = [golden[name][row] for row in kept]
+    within = [row for row, torque in enumerate(reference["torque_nm"]) if torque <= 65]
+    reference = {name: [values[row] for row in within] for name, values in reference.items()}
+    return files | {"golden.json": json.dumps(golden).encode(), "reference.json": json.dumps(reference).encode()}
+
+
+def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, small_forest):
+    log(store, small, rows)
+    reported = list(range(0, 600, 7))
+    for row in reported:
+        failed = bool(rows["machine_failure"].iloc[row])
+        report = Feedback(
+            subject=Subject("request", "r-0", row + 1), verdict="confirmed" if failed else "false", mode=None, failed=None,
+            comment="", author="anna",
+        )  # fmt: skip
+        with store.writing() as transaction:
+            transaction.add_feedback(MODEL, report, NOW)
+    look_until_done(make_shadow(), store)
+    labelled, truth = summary(store).comparison.labelled, rows["machine_failure"].iloc[reported].to_numpy(bool)
+    assert (labelled.readings, labelled.failures) == (len(reported), truth.sum())
+    for model, errors in ((small, labelled.production), (small_forest, labelled.candidate)):
+        decisions = model.scorer.decisions(model.scorer.probabilities(rows.iloc[reported]))
+        assert errors.missed_failures == (truth & ~decisions).sum()
+        assert errors.false_alarms == (~truth & decisions).sum()
+        assert errors.costs == 5000 * errors.missed_failures + 250 * errors.false_alarms
+
+
+def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, small):
+    versions.versions["2"] = small.files
+    for day in range(20):
+        log(store, small, rows, number=day, scored=NOW - day * DAY)
+    versions.promote = lambda *_, **__: pytest.fail("promoted")
+    look = look_until_done(make_shadow(), store)
+    assert look.promoted is None
+    assert look.comparison.promotion == "off: shadow.days_of_agreement is null"
+    assert isinstance(versions.candidate_version(), ModelVersion)

@@ -1,0 +1,144 @@
+"""Automatic promotion, on a real registry: after days of agreement, by the gate's leave, once, and only if it is switched on."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from predictive_maintenance.cli.main import main
+from predictive_maintenance.config.params import ShadowSettings
+from predictive_maintenance.shadow.comparing import Shadow
+from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
+from predictive_maintenance.store import comparisons
+from predictive_maintenance.store.rows import Counts
+from predictive_maintenance.store.store import Store
+from predictive_maintenance.tracking.entities import ModelVersion
+from predictive_maintenance.tracking.signing import create_key_pair
+from tests.tracking.conftest import connection, make_train, registry, train
+
+from .conftest import MODEL, log, look_until_done
+
+__all__ = ["connection", "make_train", "registry", "train"]
+
+DAY = 86_400
+SETTINGS = ShadowSettings(days_of_agreement=3, min_predictions=1_000)
+
+
+@pytest.fixture
+def candidate(train, registry):
+    """Version 2 with the files of version 1, which is in production: its gate passed, and it was not promoted."""
+    assert train("TrainFlow/1").level == "production"
+    assert train("TrainFlow/2", promote=False).level == "candidate"
+    return registry.candidate_version()
+
+
+@pytest.fixture
+def store(sqlite_url):
+    store = Store.open(sqlite_url, timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def log_days(store, small, rows, candidate, days):
+    """Log 400 predictions for each of the days after the registration."""
+    for day in days:
+        log(store, small, rows.head(400), number=day, scored=candidate.created.timestamp() + (day + 1) * DAY)
+
+
+def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, rows, registry, candidate, run_status):
+    shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
+    log_days(store, small, rows, candidate, [0, 1])
+    waiting = look_until_done(shadow, store, start + 3 * DAY)
+    assert waiting.comparison.promotion == "800 predictions are compared, 1,000 are needed"
+    log_days(store, small, rows, candidate, [2])
+    waiting = look_until_done(shadow, store, start + 3 * DAY + 60)
+    assert waiting.comparison.promotion == "2 of 3 days of agreement"
+    assert registry.production_version().version == "1"
+
+    assert look_until_done(shadow, store, start + 4 * DAY + 60).promoted == "2"
+    production = registry.production_version()
+    assert production.version == "2"
+    assert production.tags["previous_production_version"] == "1"
+    assert production.tags["production_reason"].startswith("promoted by shadow at ")
+    assert "100.00% [99.68%, 100.00%] of 1,200 decisions are those of version 1" in production.tags["production_reason"]
+    assert "rolled_back_at" not in registry.get_version("1").tags
+    assert "because     promoted by shadow at " in run_status()
+    assert look_until_done(shadow, store, start + 5 * DAY).comparison is None
+    assert comparisons.find(store, MODEL, most=1)[0].reason == "version 2 is in production"
+
+
+@pytest.fixture
+def run_status():
+    return lambda: CliRunner().invoke(main, ["status"]).output
+
+
+def test_it_stays_a_candidate_by_default(store, small, rows, registry, candidate):
+    log_days(store, small, rows, candidate, range(5))
+    look = look_until_done(Shadow(registry, MODEL, ShadowSettings()), store, candidate.created.timestamp() + 10 * DAY)
+    assert look.promoted is None
+    assert registry.production_version().version == "1"
+
+
+def test_a_candidate_without_the_required_signature_is_not_promoted(
+    store, small, rows, registry, candidate, tmp_path, monkeypatch
+):
+    shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
+    log_days(store, small, rows, candidate, range(3))
+    look_until_done(shadow, store, start + 2 * DAY)
+    create_key_pair(tmp_path / "private.pem", tmp_path / "public.pem")
+    monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", str(tmp_path / "public.pem"))
+    look = look_until_done(shadow, store, start + 9 * DAY)
+    assert (look.promoted, registry.production_version().version) == (None, "1")
+    assert "version 2" in look.comparison.promotion
+    assert "signed" in look.comparison.promotion
+
+
+CREATED = datetime(2026, 5, 1, tzinfo=UTC)
+CHECK = {"name": "F1", "level": "production", "measured": "", "required": "", "why": "no"}
+PASSED = json.dumps([CHECK | {"passed": True}])
+PRODUCTION = ModelVersion(version="1", aliases=(), run_id="", created=CREATED - timedelta(days=9), tags={})
+CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED})
+AGREEING = {(day, day): Counts(predictions=1_000) for day in range(10)}
+
+
+def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
+    return waits_for(settings, production, candidate, by_day, 10 * DAY)
+
+
+def test_with_a_passed_gate_and_enough_days_it_waits_for_nothing():
+    assert reason() is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, "has no quality gate"),
+        ({"gate": json.dumps([CHECK | {"passed": False}])}, "stays a candidate, because a check failed: F1 (no)"),
+        ({"gate": PASSED, "promoted_at": "2026-05-02T00:00:00+00:00"}, "was in production before"),
+        ({"gate": PASSED, "rolled_back_at": "2026-05-02T00:00:00+00:00"}, "was in production before"),
+    ],
+)
+def test_only_a_person_promotes_what_the_gate_does_not_allow_or_was_rolled_back(tags, expected):
+    assert expected in reason(candidate=replace(CANDIDATE, tags=tags))
+
+
+def test_only_a_person_promotes_a_candidate_whose_gate_knew_another_champion():
+    promoted = (CREATED + timedelta(days=1)).isoformat()
+    assert "was promoted after the quality gate of version 2" in reason(
+        production=replace(PRODUCTION, tags={"promoted_at": promoted})
+    )
+
+
+def test_too_little_agreement_is_said_with_its_interval():
+    different = {(day, day): Counts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
+    assert reason(by_day=different).startswith("agreement is 97.55% [97.")
+
+
+def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
+    days = {1: 0, 2: 50, 4: 0, 5: 0, 7: 0}
+    by_day = {(day, 3): Counts(predictions=1_000, only_production=different) for day, different in days.items()}
+    assert days_of_agreement(by_day, 0.98, today=8) == 3
+    assert days_of_agreement(by_day, 0.98, today=7) == 2
+    assert days_of_agreement(by_day, 0.95, today=8) == 5
