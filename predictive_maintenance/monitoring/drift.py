@@ -11,10 +11,21 @@ import numpy as np
 
 from ..config.params import MonitoringSettings
 from ..machine.machine import Machine
-from ..scorer.monitoring_reference import ALARM, PROBABILITY, IntArray, MonitoringReference, WatchedColumn, psi
+from ..scorer.monitoring_reference import (
+    ALARM,
+    CLUSTERS,
+    PROBABILITY,
+    FloatArray,
+    IntArray,
+    MonitoringReference,
+    WatchedColumn,
+    psi,
+)
 from .windows import WindowSummary
 
-Kind = Literal["distribution", "missing values", "predictions", "alarm rate", "constant values"]
+Kind = Literal[
+    "distribution", "missing values", "predictions", "alarm rate", "constant values", "rejected readings", "performance"
+]
 
 _DRAWS = 200
 _TAILS = 0.025, 0.975
@@ -25,8 +36,9 @@ _SMOOTHING = 0.5
 class Finding:
     """One difference: its effect with an interval, and the limit that the lower end must exceed to count.
 
-    `before` and `now` are the mean of a sensor, the share of missing values or the alarm rate, in training and in the window;
-    NaN for a category. `machines` are those with constant values.
+    `before` and `now` are the mean of a sensor, the share of missing values, the alarm rate or a metric, in training and in the
+    window; of rejected readings, their share, usually and in the window; NaN for a category. `column` is the name of a metric,
+    or '' for rejected readings. `machines` are those with constant values.
     """
 
     kind: Kind
@@ -61,7 +73,11 @@ def compare(
     for place, (name, column) in enumerate(reference.columns.items()):
         counts, missing = window.counts[:, place, : len(column.counts)], window.missing[:, place]
         if counts.sum() and sum(column.counts) and name != ALARM:
-            findings.append(_distribution(name, column, counts, window.sums[:, place].sum(), draws, settings, random))
+            mean = float(window.sums[:, place].sum() / counts.sum())
+            samples = _paired(column, counts, window.clusters, random)
+            if samples is None:
+                samples = _unpaired(column, counts, draws, random)
+            findings.append(_distribution(name, column, counts.sum(axis=0), mean, samples, settings))
         if missing.any() or column.missing:
             findings.append(_missing_share(name, column, counts, missing, draws, settings, random))
         if name == ALARM:
@@ -72,16 +88,13 @@ def compare(
 
 
 def _distribution(
-    name: str, column: WatchedColumn, counts: IntArray, total: float, draws: IntArray, settings: MonitoringSettings,
-    random: np.random.Generator,
-) -> Finding:  # fmt: skip
-    """The stability index without the part that chance adds, and its basic bootstrap interval.
+    name: str, column: WatchedColumn, counts: IntArray, mean: float, samples: FloatArray, settings: MonitoringSettings
+) -> Finding:
+    """The stability index of `counts` (bins,) without the part that chance adds, and its basic bootstrap interval.
 
     Samples of a sample lie as far above its index as that lies above the true one: differences by chance make it larger.
     """
-    expected = np.array(column.counts)
-    value = psi(expected, counts.sum(axis=0))
-    samples = psi(random.multinomial(expected.sum(), expected / expected.sum(), _DRAWS), draws @ counts)
+    value = psi(np.array(column.counts), counts)
     low, high = np.quantile(samples, _TAILS)
     return Finding(
         kind="predictions" if name == PROBABILITY else "distribution",
@@ -91,8 +104,32 @@ def _distribution(
         high=float(2 * value - low),
         limit=settings.max_psi + (column.usual or 0.0),
         before=column.mean if column.mean is not None else np.nan,
-        now=float(total / counts.sum()),
+        now=mean,
     )
+
+
+def _unpaired(column: WatchedColumn, counts: IntArray, draws: IntArray, random: np.random.Generator) -> FloatArray:
+    """Samples of the index, with rows of training and clusters of the window that are drawn apart."""
+    expected = np.array(column.counts)
+    return psi(random.multinomial(expected.sum(), expected / expected.sum(), _DRAWS), draws @ counts)
+
+
+def _paired(
+    column: WatchedColumn, counts: IntArray, clusters: IntArray | None, random: np.random.Generator
+) -> FloatArray | None:
+    """Samples of the index of an attribute, with machines that are drawn together with their rows of training.
+
+    Which machines a fleet has is no chance: drawn apart, they would differ in any two samples. None if they are not known.
+    """
+    if column.clusters is None or clusters is None:
+        return None
+    before, now = np.zeros((2, CLUSTERS, len(column.counts)), dtype=np.intp)
+    for number, own in column.clusters.items():
+        before[number] = own
+    now[clusters] = counts
+    known = before.any(axis=1) | now.any(axis=1)
+    draws = random.multinomial(known.sum(), np.full(known.sum(), 1 / known.sum()), _DRAWS)
+    return psi(draws @ before[known], draws @ now[known])
 
 
 def _missing_share(

@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from ..scorer.monitoring_reference import FloatArray, IntArray, MonitoringReference
-
-CLUSTERS = 256
-"""Rows that resemble each other are counted in one cluster, and an interval draws whole clusters."""
+from ..scorer.monitoring_reference import CLUSTERS, FloatArray, IntArray, MonitoringReference, machine_clusters
 
 _BLOCK_ROWS = 32
 _MOST_MACHINES = 10_000
@@ -21,7 +17,8 @@ class WindowSummary:
     """Readings in a window, by cluster and watched column of a reference.
 
     `counts` (clusters, columns, bins), `missing` and `sums` (clusters, columns): rows in each bin, rows without a value, sums of
-    the values. Clusters without rows are left out. `constant` are the machines for which a sensor had one value in at least
+    the values. Clusters without rows are left out; `clusters` (clusters,) are the numbers of the others if they are
+    `machine_clusters`, otherwise None. `constant` are the machines for which a sensor had one value in at least
     `min_readings` readings.
     """
 
@@ -29,6 +26,7 @@ class WindowSummary:
     missing: IntArray
     sums: FloatArray
     constant: Mapping[str, tuple[str, ...]]
+    clusters: IntArray | None = None
 
     @property
     def rows(self) -> int:
@@ -49,7 +47,7 @@ class WindowCounter:
         self._counts = np.zeros((CLUSTERS, len(self._columns), most_bins), dtype=np.intp)
         self._missing = np.zeros((CLUSTERS, len(self._columns)), dtype=np.intp)
         self._sums = np.zeros((CLUSTERS, len(self._columns)))
-        self._seen = 0
+        self._seen, self._are_machines = 0, True
         self._machines: dict[str, int] = {}
         self._first = np.empty((0, len(reference.columns)))
         self._readings = np.empty((0, len(reference.columns)), dtype=np.intp)
@@ -68,6 +66,7 @@ class WindowCounter:
         sums = np.bincount(pairs.ravel(), np.nan_to_num(values).ravel(), minlength=self._sums.size)
         self._sums += sums.reshape(self._sums.shape)
         self._seen += placed.shape[1]
+        self._are_machines &= machines is not None and self._blocks == 1
         if machines is not None:
             self._compare_with_first(values, machines)
 
@@ -81,6 +80,7 @@ class WindowCounter:
             missing=self._missing[used],
             sums=self._sums[used],
             constant={name: tuple(names[constant[:, place]]) for place, name in enumerate(self._columns)},
+            clusters=np.flatnonzero(used) if self._are_machines else None,
         )
 
     def _clusters(self, rows: int, machines: npt.NDArray[np.object_] | None) -> IntArray:
@@ -88,9 +88,7 @@ class WindowCounter:
         numbers = (self._seen + np.arange(rows)) // _BLOCK_ROWS
         if machines is None:
             return numbers % CLUSTERS
-        names, owner = np.unique(machines, return_inverse=True)
-        hashes = np.array([crc32(str(name).encode()) for name in names])[owner]
-        return (hashes + numbers % self._blocks) % CLUSTERS
+        return (machine_clusters(machines) + numbers % self._blocks) % CLUSTERS
 
     def _compare_with_first(self, values: FloatArray, machines: npt.NDArray[np.object_]) -> None:
         """Note for each machine and column whether all values equal the first one."""

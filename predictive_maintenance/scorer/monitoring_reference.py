@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 NumberArray = FloatArray | IntArray
 
+CLUSTERS = 256
+"""Rows that resemble each other are counted in one cluster, and an interval draws whole clusters."""
+
 PROBABILITY, ALARM = "failure_probability", "predicted_failure"
 _MOST_BINS = 10
 _SMOOTHING = 0.5
@@ -26,7 +30,8 @@ class WatchedColumn(BaseModel):
     """The rows of training in bins of one column: bin i has the values from `edges[i - 1]`, inclusive, up to `edges[i]`.
 
     `missing` rows have no value; `mean` is that of the others, None without any. `usual` is the largest stability index
-    that a window of these rows had against all of them; None if windows cannot be told.
+    that a window of these rows had against all of them; None if windows cannot be told. `clusters` are the counts of the rows in
+    each of `machine_clusters` that has some, for an attribute of machines.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -36,6 +41,7 @@ class WatchedColumn(BaseModel):
     missing: _Count
     mean: float | None
     usual: Annotated[float, Field(ge=0)] | None = None
+    clusters: dict[int, list[_Count]] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -43,6 +49,9 @@ class WatchedColumn(BaseModel):
             raise ValueError("edges are not in order")
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"{len(self.counts)} counts for {len(self.edges)} edges")
+        for number, counts in (self.clusters or {}).items():
+            if not 0 <= number < CLUSTERS or len(counts) != len(self.counts):
+                raise ValueError(f"clusters: {number} is not below {CLUSTERS}, or has not {len(self.counts)} counts")
         return self
 
     @classmethod
@@ -64,6 +73,14 @@ class WatchedColumn(BaseModel):
         filled = counts[counts.sum(axis=1) > 0]
         usual = float(psi(np.array(column.counts), filled).max()) if len(filled) else None
         return column.model_copy(update={"usual": usual})
+
+    def with_clusters(self, values: FloatArray, clusters: IntArray) -> Self:
+        """The column with the counts of `values` (n,) in their `clusters` (n,)."""
+        placed = self.places(values)
+        counts = np.zeros((CLUSTERS, len(self.counts)), dtype=np.intp)
+        np.add.at(counts, (clusters[placed >= 0], placed[placed >= 0]), 1)
+        filled = np.flatnonzero(counts.any(axis=1)).tolist()
+        return self.model_copy(update={"clusters": {number: counts[number].tolist() for number in filled}})
 
     @property
     def rows(self) -> int:
@@ -125,6 +142,18 @@ def watched_inputs(machine: Machine, columns: Mapping[str, Any]) -> dict[str, Fl
     arrays = machine.arrays(columns)
     codes = [codes.code_name for codes in machine.categories.values()]
     return {name: arrays[name] for name in (*machine.sensor_names, *codes)}
+
+
+def attribute_columns(machine: Machine) -> set[str]:
+    """The watched columns that describe machines, and not their readings."""
+    names = {name for names in machine.attribute_tables.values() for name in names}
+    return {machine.categories[name].code_name if name in machine.categories else name for name in names}
+
+
+def machine_clusters(machines: npt.NDArray[np.object_]) -> IntArray:
+    """(n,) the cluster of each reading, below CLUSTERS: readings of one machine are in the same."""
+    names, owner = np.unique(machines, return_inverse=True)
+    return np.array([crc32(str(name).encode()) % CLUSTERS for name in names], dtype=np.intp)[owner]
 
 
 def edges_of(name: str, values: FloatArray, machine: Machine) -> list[float]:

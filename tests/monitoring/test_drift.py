@@ -13,9 +13,11 @@ from predictive_maintenance.scorer.monitoring_reference import (
     MonitoringReference,
     WatchedColumn,
     edges_of,
+    machine_clusters,
     watched_columns,
 )
 from tests.fixtures.machines import random_readings
+from tests.fixtures.pumps import pump
 
 SENSOR = "torque_nm"
 
@@ -154,3 +156,41 @@ def test_a_value_outside_of_one_that_is_usual_has_another_bin():
     """A sensor that was 0 all the time has one bin for 0, and others below and above."""
     column = WatchedColumn.of(np.zeros(50), edges_of("x", np.zeros(50), MILLING))
     assert len({*column.places(np.array([-1.0, 0.0, 1e-9])).tolist()}) == 3
+
+
+MACHINES = np.array([f"P{number}" for number in range(50)], dtype=object)
+
+
+def mix(readings, reference=None):
+    """The finding about an attribute: machine i of 50 has `readings[i]` readings, and one of two makes."""
+    machine = pump()
+    kinds = np.repeat(np.arange(50) % 2.0, readings)
+    names = np.repeat(MACHINES, readings)
+    columns = scored(machine, len(kinds), 3, make_code=lambda _: kinds)
+    if reference is None:
+        made = reference_of(machine, columns).columns
+        column = made["make_code"].with_clusters(kinds, machine_clusters(names))
+        return MonitoringReference(columns=made | {"make_code": column})
+    counter = WindowCounter(reference)
+    counter.add(columns, names)
+    findings = compare(machine, reference, counter.summary(), MonitoringSettings())
+    return next(finding for finding in findings if finding.column == "make_code")
+
+
+def test_another_mix_of_machines_is_found():
+    reference = mix(np.full(50, 100))
+    assert not mix(np.full(50, 40), reference).counts
+    fewer = np.where(np.arange(50) % 2 == 0, 40, 8)
+    assert mix(fewer, reference).counts
+    assert not mix(fewer, without_clusters(reference)).counts  # with machines that are drawn apart, nothing is certain
+
+
+def test_a_few_machines_that_stand_still_are_no_other_mix():
+    readings = np.full(50, 40)
+    readings[[1, 3, 5]] = 0
+    assert not mix(readings, mix(np.full(50, 100))).counts
+
+
+def without_clusters(reference):
+    column = reference.columns["make_code"].model_copy(update={"clusters": None})
+    return MonitoringReference(columns={**reference.columns, "make_code": column})

@@ -1,10 +1,17 @@
 """A version carries the distribution of its rows, and how much windows of them differ."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from predictive_maintenance.errors import ModelError
-from predictive_maintenance.scorer.monitoring_reference import ALARM, PROBABILITY, read_monitoring
+from predictive_maintenance.scorer.monitoring_reference import (
+    ALARM,
+    PROBABILITY,
+    MonitoringReference,
+    machine_clusters,
+    read_monitoring,
+)
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import MONITORING_FILE
 from predictive_maintenance.training.export import export_model
@@ -43,6 +50,19 @@ def test_windows_of_consecutive_readings_differ_by_something(small, folder):
     )
 
 
+def test_attributes_are_those_of_all_machines_by_cluster(small_pump):
+    rows = small_pump.rows
+    reference = MonitoringReference.model_validate_json(small_pump.files[MONITORING_FILE])
+    assert {name for name, column in reference.columns.items() if column.clusters} == {"make_code", "age"}
+    make = reference.columns["make_code"]
+    frame = pd.concat([rows.train, rows.test])
+    assert make.rows == len(frame)
+    clusters = machine_clusters(frame["machine_id"].to_numpy(dtype=object))
+    assert set(make.clusters) == set(clusters.tolist())
+    assert np.sum(list(make.clusters.values()), axis=0).tolist() == make.counts
+    assert reference.columns["flow"].rows == len(rows.train)
+
+
 def test_an_older_version_is_compared_with_its_sample(small, folder):
     (folder / MONITORING_FILE).unlink()
     reference = read_monitoring(folder, small.params.machine)
@@ -58,6 +78,7 @@ def test_an_older_version_is_compared_with_its_sample(small, folder):
         (b'"missing":0', b'"missing":-1', "greater than or equal to 0"),
         (b'"counts":[', b'"counts":[1,', r"\d+ counts for \d+ edges"),
         (b'"edges":[', b'"edges":[1e300,', "edges are not in order"),
+        (b'"clusters":null', b'"clusters":{"300":[1]}', "300 is not below 256"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(small, folder, old, new, reason):
