@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..http.chunked_answer import ChunkedAnswer
 from ..http.disconnect import run_while_connected
 from ..http.media_types import JSON
 from ..http.request_body import read_body
+from ..problems import Problem, count_by_field
 from ..service import Service, get_service
 from ..serving.served_model import ServedModel
 from ..worker.byte_budget import HeldBytes
@@ -20,6 +22,7 @@ from ..worker.messages import Job, Scored, Stored
 WARNINGS_HEADER = "X-Warnings"
 _MAX_WARNINGS = 10
 _FLOAT_BYTES = 8
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 ANSWER_HEADERS: dict[str, Any] = {
     "X-Model-Version": {"description": "The version that scored the batch.", "schema": {"type": "string"}},
@@ -38,16 +41,17 @@ async def score_batch(
     *,
     inputs: bool = False,
     invocation: bool = False,
+    is_logged: bool = True,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the answer as `answer_type`, and count it. Raises Problem if the batch is not scored."""
+    """Return the answer as `answer_type`, and count it if it is logged. Raises Problem if the batch is not scored."""
     service = get_service(request)
     held = HeldBytes(service.batches.budget)
     try:
         body = await read_body(request, service.settings.max_request_bytes, "PDM_MAX_REQUEST_BYTES", held.add)
         model = service.served_model()
         job = _job(service, model, media_type, answer_type, inputs=inputs, invocation=invocation)
-        return await run_job(request, model, job, body, held, headers)
+        return await run_job(request, model, job, body, held, headers, is_logged=is_logged)
     except BaseException:
         held.release()
         raise
@@ -82,19 +86,30 @@ async def run_job(
     body: bytes | bytearray,
     held: HeldBytes,
     headers: Mapping[str, str] | None = None,
+    *,
+    is_logged: bool = True,
 ) -> Response:
-    """Return the answer to a job, and count it. The answer releases what is `held`; an error does not."""
+    """Return the answer to a job, and count it if it is logged. The answer releases what is `held`; an error does not."""
     service = get_service(request)
-    if service.log:
-        job = structs.replace(job, request_id=request.scope.get("request_id", ""), log_bytes=service.log.batch_bytes)
-    result, answer = await run_while_connected(request, service.batches.run(job, body, held))
+    log = service.log if is_logged else None
+    if log:
+        job = structs.replace(job, request_id=request.scope.get("request_id", ""), log_bytes=log.batch_bytes)
+    try:
+        result, answer = await run_while_connected(request, service.batches.run(job, body, held))
+    except Problem as problem:
+        if log and problem.status in _REFUSALS:
+            fields = count_by_field((field for _, field, _ in problem.errors), model.schema.names)
+            log.inputs.add(rejected=1, fields=fields)  # nobody knows how many readings it has
+        raise
     assert isinstance(result, Scored)
     version = model.version.version
-    service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
-    service.metrics.count_rejected(result.errors)
-    service.metrics.count_kept(result.kept)
-    if service.log:
-        service.log.add_batch(version, result.log, len(result.probabilities) // _FLOAT_BYTES)
+    if is_logged:
+        service.metrics.count_batch(version, np.frombuffer(result.probabilities), result.alarms)
+        service.metrics.count_rejected(result.errors)
+        service.metrics.count_kept(result.kept)
+    if log:
+        log.add_batch(version, result.log, len(result.probabilities) // _FLOAT_BYTES)
+        log.inputs.add(rejected=result.rejected, fields=result.errors)
     sent = {"X-Model-Version": version, **(headers or {})}
     if result.warnings and job.answer_type != JSON:
         sent[WARNINGS_HEADER] = warnings_header(result.warnings)

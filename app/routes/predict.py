@@ -50,6 +50,12 @@ _INPUTS = {
     "description": "Add the readings to an answer that is a table.",
     "schema": {"type": "boolean", "default": False},
 }
+LOG = {
+    "name": "log",
+    "in": "query",
+    "description": "Count the readings and log the predictions, for monitoring and feedback. Send false for a trial.",
+    "schema": {"type": "boolean", "default": True},
+}
 _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "model": BatchPrediction,
@@ -64,7 +70,7 @@ _BATCH_ANSWER: dict[int | str, dict[str, Any]] = {
     summary="Score one reading",
     response_model=Prediction,
     responses=ERRORS,
-    openapi_extra={"parameters": [_EXPLAIN]},
+    openapi_extra={"parameters": [_EXPLAIN, LOG]},
 )
 async def predict(request: Request) -> Response:
     """Failure probability, decision, risk level, cost, exceeded operating limits and recommended action.
@@ -72,17 +78,18 @@ async def predict(request: Request) -> Response:
     A key that appears more than once in the reading, its history or its events is an error (422).
     """
     service = get_service(request)
-    explain = _flag(request, "explain")
-    model, reading = await _read_reading(service, request)
+    explain, is_logged = _flag(request, "explain"), _flag(request, "log", default="true")
+    model, reading = await _read_reading(service, request, is_logged=is_logged)
     try:
         answer = assess(model, service.model_name, reading)
     except DataError as error:
-        raise _without_value(service, model, reading, error) from None
+        raise _without_value(service, model, reading, error, is_logged=is_logged) from None
     if explain:
         explanation = await run_while_connected(request, service.executor.run(model.explainer.explain, reading))
         answer["explanation"] = explanation_response(explanation, model.scorer.machine, reading)
-    service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
-    if service.log:
+    if is_logged:
+        service.metrics.count_reading(model.version.version, answer["failure_probability"], answer["predicted_failure"])
+    if is_logged and service.log:
         service.log.add(scored_reading(model, reading, answer, request.scope.get("request_id", "")))
     return Response(to_json(answer), media_type=JSON)
 
@@ -96,14 +103,14 @@ async def predict(request: Request) -> Response:
 async def predict_what_if(request: Request) -> Response:
     """The failure probability for other values of each sensor, and the nearest value at which the decision changes.
 
-    The values cover the sensor's range in training; the other sensors stay fixed. The reading is not counted in the metrics.
+    The values cover the sensor's range in training; the other sensors stay fixed. The reading is neither counted nor logged.
     """
     service = get_service(request)
-    model, reading = await _read_reading(service, request)
+    model, reading = await _read_reading(service, request, is_logged=False)
     try:
         answer = await run_while_connected(request, service.executor.run(what_if_response, model, reading))
     except DataError as error:
-        raise _without_value(service, model, reading, error) from None
+        raise _without_value(service, model, reading, error, is_logged=False) from None
     return Response(to_json(answer), media_type=JSON)
 
 
@@ -112,7 +119,7 @@ async def predict_what_if(request: Request) -> Response:
     summary="Score a batch",
     response_model=BatchPrediction,
     responses=ERRORS | _BATCH_ANSWER,
-    openapi_extra={"parameters": [_INPUTS]},
+    openapi_extra={"parameters": [_INPUTS, LOG]},
 )
 async def predict_batch(request: Request) -> Response:
     """Readings as JSON records, JSON columns, CSV, Parquet or Arrow. The Accept header selects the format of the answer.
@@ -121,29 +128,29 @@ async def predict_batch(request: Request) -> Response:
     have units; unknown columns are ignored. With `inputs`, a table of answers also has the readings, in canonical columns
     and units. CSV is written for programs: an id that a spreadsheet would read as a formula is not escaped.
     """
-    inputs = _flag(request, "inputs")
+    inputs, is_logged = _flag(request, "inputs"), _flag(request, "log", default="true")
     media_type = request_media_type(request, MEDIA_TYPES)
     answer_type = response_media_type(request, MEDIA_TYPES, media_type)
     if inputs and answer_type == JSON:
         raise field_problem([(None, "inputs", f"needs a table as answer: accept {' or '.join(TABLES)}")])
-    return await score_batch(request, media_type, answer_type, inputs=inputs)
+    return await score_batch(request, media_type, answer_type, inputs=inputs, is_logged=is_logged)
 
 
-async def _read_reading(service: Service, request: Request) -> tuple[ServedModel, dict[str, Any]]:
-    """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it."""
+async def _read_reading(service: Service, request: Request, *, is_logged: bool) -> tuple[ServedModel, dict[str, Any]]:
+    """Return the served model and the reading in the body. Raises Problem for an invalid reading, and counts it if logged."""
     request_media_type(request, (JSON,))
     body = bytes(await read_body(request, service.settings.max_reading_bytes, "PDM_MAX_READING_BYTES"))
     model = service.served_model()
     try:
         reading = validate_reading(body, model.schema, partial(range_errors, model))
     except Problem as problem:
-        raise counted(service, model, problem) from None
+        raise counted(service, model, problem, is_logged=is_logged) from None
     machine = model.scorer.machine
     try:
         events = as_events(reading.get(EVENTS, {}), machine)
         return model, dict(complete_reading(machine, reading, reading.get(HISTORY, ()), events))
     except DataError as error:
-        raise counted(service, model, field_problem([_past_error(str(error))])) from None
+        raise counted(service, model, field_problem([_past_error(str(error))]), is_logged=is_logged) from None
 
 
 def _past_error(text: str) -> FieldError:
@@ -152,7 +159,9 @@ def _past_error(text: str) -> FieldError:
     return (None, field, reason) if field in (HISTORY, EVENTS) else (None, HISTORY, text)
 
 
-def _without_value(service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError) -> Problem:
+def _without_value(
+    service: Service, model: ServedModel, reading: Mapping[str, Any], error: DataError, *, is_logged: bool
+) -> Problem:
     """The problem of a reading with valid values for which a formula has no finite value, as in a batch."""
     machine = model.scorer.machine
     columns = {name: np.array([reading[name]], dtype=object) for name in machine.category_names}
@@ -160,22 +169,25 @@ def _without_value(service: Service, model: ServedModel, reading: Mapping[str, A
     columns |= {name: np.array([reading.get(name)], dtype=np.float64) for name in numbers}
     faults = invalid_values(columns, machine.input_names, machine)
     errors: list[FieldError] = [(None, fault.column, fault.reason) for fault in faults]
-    return counted(service, model, field_problem(errors or [(None, "", str(error))]))
+    return counted(service, model, field_problem(errors or [(None, "", str(error))]), is_logged=is_logged)
 
 
-def counted(service: Service, model: ServedModel, problem: Problem) -> Problem:
-    """`problem`, after its fields are counted in the metrics."""
-    fields = (field for _, field, _ in problem.errors)
-    service.metrics.count_rejected(count_by_field(fields, model.schema.names))
+def counted(service: Service, model: ServedModel, problem: Problem, *, is_logged: bool = True) -> Problem:
+    """`problem` of a reading, after it is counted, unless the request is not logged."""
+    if is_logged:
+        fields = count_by_field((field for _, field, _ in problem.errors), model.schema.names)
+        service.metrics.count_rejected(fields)
+        if service.log:
+            service.log.inputs.add(rejected=1, fields=fields)
     return problem
 
 
-def _flag(request: Request, name: str) -> bool:
-    """Return a boolean query parameter, false if it is not given. Raises Problem 422 for any other value."""
+def _flag(request: Request, name: str, default: str = "false") -> bool:
+    """Return a boolean query parameter. Raises Problem 422 for any other value."""
     if not request.scope["query_string"]:
-        return False
+        return default == "true"
     try:
-        return _FLAG.validate_python(request.query_params.get(name, "false"))
+        return _FLAG.validate_python(request.query_params.get(name, default))
     except ValidationError:
         raise field_problem([(None, name, "should be true or false")]) from None
 

@@ -17,6 +17,7 @@ from predictive_maintenance.store.predictions import Block, LoggedBlock, Predict
 from predictive_maintenance.store.times import as_keys
 
 from ..metrics import Metrics
+from .input_counts import InputCounts
 from .kept_reading import NewReading
 from .served_model import ServedModel
 from .store_access import StoreAccess
@@ -108,6 +109,7 @@ class PredictionLog:
     """Writes predictions of the model `model_name` to the store that `access` opens. Adding never waits and never fails.
 
     While the store cannot be written, predictions wait in memory within `limits`; what does not fit is dropped and counted.
+    `inputs` are the numbers of accepted and rejected readings, which are written with them.
     """
 
     def __init__(self, access: StoreAccess, metrics: Metrics, model_name: str, limits: LogLimits) -> None:
@@ -117,6 +119,7 @@ class PredictionLog:
         self._rows = self._bytes = 0  # of all that is not written yet
         self._taken: list[_Waiting] = []
         self._blocks: list[LoggedBlock] = []
+        self.inputs = InputCounts()
         self._writer, self._number = secrets.randbits(63), 0
         self._wake, self._ending = threading.Event(), threading.Event()
         self._ended = False
@@ -138,6 +141,7 @@ class PredictionLog:
         for value in reading.inputs:
             if type(value) is str:
                 size += len(value)
+        self.inputs.add(accepted=1)
         self._add((_Waiting(1, size, time.time_ns() // 1000, reading),))
 
     @property
@@ -147,6 +151,7 @@ class PredictionLog:
 
     def add_batch(self, version: str, blocks: Sequence[Block], rows: int) -> None:
         """Add the predictions of a batch of `rows` scored ones. Those that are in no block are lost."""
+        self.inputs.add(accepted=rows)
         if left_out := rows - sum(block.rows for block in blocks):
             self._metrics.count_not_logged("large batch", left_out)
         self._add([_Waiting(one.rows, _ROW_BYTES + len(one.content), one.began, None, version, one) for one in blocks])
@@ -207,14 +212,19 @@ class PredictionLog:
         while is_more:
             if not self._taken:
                 is_more = self._take()
-            if not self._taken:
+            counts = self.inputs.changed()
+            if not self._taken and not counts:
                 return
             self._metrics.log_waiting.set(self._rows)
             with self._access.open().writing() as transaction:
-                transaction.log(self._model_name, self._writer, self._blocks)
+                if self._blocks:
+                    transaction.log(self._model_name, self._writer, self._blocks)
+                if counts:
+                    transaction.save_inputs(self._model_name, self._writer, counts)
                 if self._ended:  # these have been counted as dropped
                     raise StoreError("the service has ended")
             self._access.report(None)
+            self.inputs.written(counts)
             rows = sum(item.rows for item in self._taken)
             with self._lock:
                 self._rows -= rows

@@ -48,13 +48,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A scored batch; the payload is the answer. `probabilities` are float64 in bytes, `errors` their number by field.
 
-    `kept` is the number of readings for the store by outcome, `warnings` are about the batch as a whole, `log`
-    has the predictions for the log.
+    `rejected` is the number of rows with errors, `kept` that of readings for the store by outcome; `warnings` are about the batch
+    as a whole, and `log` has the predictions for the log.
     """
 
     probabilities: bytes
     alarms: int
     errors: dict[str, int]
+    rejected: int
     kept: dict[str, int]
     warnings: list[str]
     log: list[Block]

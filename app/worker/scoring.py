@@ -88,6 +88,7 @@ class BatchScorer:
             probabilities=scored.probabilities.tobytes(),
             alarms=int(scored.decisions.sum()),
             errors=dict(batch.count_errors(schema.names)),
+            rejected=len(batch.errors),
             kept=dict(kept),
             warnings=list(scored.batch_warnings),
             log=logged_blocks(scored, job.request_id, job.log_bytes, with_inputs=job.store is None)

@@ -62,7 +62,7 @@ def traffic_tiles(snapshot: Snapshot) -> None:
         common.tile(
             "Readings scored",
             f"{counters.readings:,.0f}",
-            f"{counters.alarms:,.0f} alarms; since the service started, including requests of this dashboard",
+            f"{counters.alarms:,.0f} alarms; since the service started, without those of this dashboard",
         )
     with requests:
         _requests_tile(traffic, counters.requests)

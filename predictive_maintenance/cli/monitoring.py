@@ -7,8 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,10 +30,9 @@ from .shared import (
 
 if TYPE_CHECKING:
     from ..config.params import MonitoringSettings, Params
-    from ..machine.machine import Machine
-    from ..monitoring.drift import Finding
     from ..monitoring.incidents import Change
-    from ..monitoring.production import WatchedVersion, Window
+    from ..monitoring.look import Look
+    from ..monitoring.production import WatchedVersion
     from ..store.store import Store
 
 _DRIFT_EXIT_CODE = 4
@@ -81,14 +79,15 @@ def monitor(
       predictive-maintenance monitor --fail-on-drift || python flows/train_flow.py run
       predictive-maintenance monitor --machine fleet --watch --every 60
     """
+    from ..monitoring.look import content
     from ..monitoring.retraining import check_retraining
 
     params = load_settings(params_file)
     if not watch:
         with open_service_store() as store:
-            seen = _look(store, _watched_version(params, version), params.monitoring)
-        click.echo(_as_json(seen) if as_json else _as_text(seen, params.monitoring))
-        if seen.reasons and fail_on_drift:
+            seen = _look(store, _watched_version(params, version), params)
+        click.echo(json.dumps(content(seen), indent=2) if as_json else "\n".join(_lines(seen, params.monitoring)))
+        if seen.lasting and fail_on_drift:
             sys.exit(_DRIFT_EXIT_CODE)
         return
     if version or as_json or fail_on_drift:
@@ -105,41 +104,27 @@ def monitor(
         time.sleep(minutes * 60)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What one look at production found."""
+def _look(store: Store, watched: WatchedVersion, params: Params) -> Look:
+    from ..monitoring.look import look
+    from ..monitoring.production import Rules
 
-    watched: WatchedVersion
-    windows: Sequence[Window]
-    reasons: Sequence[Finding]
-    silent: Sequence[str]
-
-
-def _look(store: Store, watched: WatchedVersion, settings: MonitoringSettings) -> _Seen:
-    from ..monitoring.production import recent_windows, silent_machines
-    from ..monitoring.rule import lasting
-
-    windows = list(recent_windows(store, watched, settings, time.time()))
-    return _Seen(
-        watched=watched,
-        windows=windows,
-        reasons=lasting([window.findings for window in windows], least=settings.least, among=settings.windows),
-        silent=silent_machines(store, watched, windows),
-    )
+    rules = Rules(monitoring=params.monitoring, evaluation=params.evaluation, seed=params.training.seed)
+    return look(store, watched, rules, time.time())
 
 
 def _watch(params: Params) -> None:
     """Look once, follow the incident, and train for it."""
     from ..monitoring.incidents import follow, may_train, open_incident
+    from ..monitoring.look import save_look
     from ..monitoring.retraining import train_for
     from ..monitoring.schedule import claim_scheduled
 
     settings = params.monitoring
     with open_service_store() as store:
         watched = _watched_version(params, None)
-        seen = _look(store, watched, settings)
-        reasons = [_long(finding, watched.machine) for finding in seen.reasons]
-        changes = follow(store, watched, seen.windows, reasons, time.time())
+        seen = _look(store, watched, params)
+        save_look(store, seen, time.time())
+        changes = follow(store, watched, seen.windows, seen.reasons, time.time())
         for change in changes:
             click.echo(f"{_now()} {_change_text(change)}")
         newest = seen.windows[-1]
@@ -160,45 +145,54 @@ def _last_run(params: Params) -> float:
 
 
 def _watched_version(params: Params, version: str | None) -> WatchedVersion:
+    from ..config.params import CostSettings
+    from ..monitoring.performance import Promise, promised_metrics
     from ..monitoring.production import WatchedVersion
     from ..scorer.monitoring_reference import read_monitoring
     from ..scorer.scoring import Scorer
 
     registry = open_registry(params)
-    if version is None:
-        production = registry.production_version()
-        if production is None:
-            raise click.ClickException(f"no version is in production: run `{TRAIN_COMMAND}{machine_argument()}`")
-        version = production.version
+    found = registry.production_version() if version is None else registry.get_version(version)
+    if found is None:
+        raise click.ClickException(f"no version is in production: run `{TRAIN_COMMAND}{machine_argument()}`")
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
-        folder = registry.download(version, Path(work))
-        machine = Scorer.load(folder).machine
-        reference = read_monitoring(folder, machine)
-    model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
-    return WatchedVersion(model=model, version=version, machine=machine, reference=reference)
+        folder = registry.download(found.version, Path(work))
+        scorer = Scorer.load(folder)
+        reference = read_monitoring(folder, scorer.machine)
+    spec = scorer.spec
+    costs = CostSettings(
+        currency=spec.currency, missed_failure=spec.missed_failure_cost, false_alarm=spec.false_alarm_cost
+    )
+    return WatchedVersion(
+        model=os.environ.get("PDM_MODEL_NAME") or params.registry.model_name,
+        version=found.version,
+        machine=scorer.machine,
+        reference=reference,
+        promise=Promise(metrics=promised_metrics(found.tags), costs=costs),
+    )
 
 
-def _as_text(seen: _Seen, settings: MonitoringSettings) -> str:
-    return "\n".join(_lines(seen, settings))
+def _lines(seen: Look, settings: MonitoringSettings) -> Iterator[str]:
+    from ..monitoring.texts import figure_text, finding_name, performance_text
 
-
-def _lines(seen: _Seen, settings: MonitoringSettings) -> Iterator[str]:
-    machine, silent = seen.watched.machine, seen.silent
+    machine, silent, performance = seen.watched.machine, seen.silent, seen.windows[-1].performance
     yield f"{seen.watched.model} version {seen.watched.version}, windows of {settings.window_days:g} days:"
     for window in seen.windows:
         counting = [finding for finding in window.findings or () if finding.counts]
-        state = ", ".join(_short(finding, machine) for finding in counting) or "nothing differs"
-        if window.findings is None:
-            state = f"not judged: fewer than {settings.min_rows:,} readings"
+        state = ", ".join(finding_name(finding, machine) for finding in counting) or "nothing differs"
+        if window.rows < settings.min_rows:
+            state = f"not judged: fewer than {settings.min_rows:,} readings" + (f"; {state}" if counting else "")
         yield f"  {_day(window.begins)} to {_day(window.ends)}  {count(window.rows, 'reading'):>20}  {state}"
+    yield f"predictions from {_day(performance.begins)} to {_day(performance.ends)}: {performance_text(performance)}"
+    yield from (f"  {figure_text(figure)}" for figure in performance.figures)
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""
         yield f"silent in the newest window: {', '.join(silent[:_SHOWN_MACHINES])}{more}"
-    if not seen.reasons:
+    if not seen.lasting:
         yield f"no difference counts in {settings.least} of {settings.windows} windows"
         return
     yield f"differences in at least {settings.least} of {settings.windows} windows:"
-    yield from (f"  {_long(finding, machine)}" for finding in seen.reasons)
+    yield from (f"  {reason}" for reason in seen.reasons)
     yield f"next: find out why, or train on newer readings: {TRAIN_COMMAND}{machine_argument()}"
 
 
@@ -214,56 +208,3 @@ def _now() -> str:
 
 def _day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _short(finding: Finding, machine: Machine) -> str:
-    """The kind with the column, unless the kind has only one."""
-    alone = finding.kind in ("predictions", "alarm rate")
-    return finding.kind if alone else f"{finding.kind} of {_label(finding.column, machine)}"
-
-
-def _label(column: str, machine: Machine) -> str:
-    for name, codes in machine.categories.items():
-        if codes.code_name == column:
-            return machine.description.categories[name].label
-    return machine.columns[column].label
-
-
-def _long(finding: Finding, machine: Machine) -> str:
-    effect = f"{finding.effect:.2f} [{finding.low:.2f}, {finding.high:.2f}], limit {finding.limit:.2f}"
-    unit = f" {machine.unit(finding.column)}" if finding.column in machine.sensor_names else ""
-    match finding.kind:
-        case "constant values":
-            names = ", ".join(finding.machines[:_SHOWN_MACHINES])
-            text = f"one value all the time at {count(len(finding.machines), 'machine')}: {names}"
-        case "missing values":
-            text = f"{finding.now:.1%} missing, in training {finding.before:.1%}; change {effect}"
-        case "alarm rate":
-            text = f"{finding.now:.2%} of the readings, in held-out rows {finding.before:.2%}; ratio {effect}"
-        case _ if finding.column in machine.sensor_names or finding.kind == "predictions":
-            text = f"mean {finding.now:.4g}{unit}, in training {finding.before:.4g}{unit}; PSI {effect}"
-        case _:
-            text = f"PSI {effect}"
-    return f"{_short(finding, machine)}: {text}"
-
-
-def _as_json(seen: _Seen) -> str:
-    def shown(finding: Finding) -> dict[str, object]:
-        return asdict(finding) | {"counts": finding.counts}
-
-    answer = {
-        "model_name": seen.watched.model,
-        "model_version": seen.watched.version,
-        "windows": [
-            {
-                "begins": datetime.fromtimestamp(window.begins, UTC).isoformat(),
-                "ends": datetime.fromtimestamp(window.ends, UTC).isoformat(),
-                "readings": window.rows,
-                "findings": None if window.findings is None else [shown(finding) for finding in window.findings],
-            }
-            for window in seen.windows
-        ],
-        "lasting": [shown(finding) for finding in seen.reasons],
-        "silent_machines": seen.silent,
-    }
-    return json.dumps(answer, indent=2)

@@ -138,7 +138,11 @@ class GateSettings(StrictModel):
 
 
 class MonitoringSettings(StrictModel):
-    """Windows of production, and how much of a difference from training counts, in `least` of the last `windows` windows."""
+    """Windows of production, and how much of a difference counts, in `least` of the last `windows` windows.
+
+    The label of a prediction is due `label_days` after it, or after the end of its horizon. The performance in a window is that
+    of the predictions whose labels are due in it and in the windows before, `performance_windows` together.
+    """
 
     window_days: Positive = 7.0
     windows: Annotated[int, Field(ge=1, le=100)] = 5
@@ -147,6 +151,11 @@ class MonitoringSettings(StrictModel):
     max_psi: Positive = 0.2
     max_missing: Share = 0.05
     max_alarm_ratio: Annotated[float, Field(gt=1)] = 2.0
+    max_rejected: Share = 0.05
+    max_performance_loss: Share = 0.05
+    performance_windows: Annotated[int, Field(ge=1, le=100)] = 4
+    label_days: Annotated[float, Field(ge=0)] = 0.0
+    min_labelled: Share = 0.9
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
     retrain_every_days: Annotated[int | None, Field(ge=1)] = None

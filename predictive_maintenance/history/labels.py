@@ -37,15 +37,16 @@ def horizon_labels(
     for rows, known in zip(slices(bounds), slices(failure_bounds), strict=True):
         own, failed = times[rows], failures[known]
         until = max(own[-1], failed[-1]) if len(failed) else own[-1]
-        labels[rows] = _of_one_machine(own, failed, horizon, ignore_after, until)
+        labels[rows] = labels_of_machine(own, failed, horizon, ignore_after, until)
         passed = np.searchsorted(failed, own, side="right")
         following[rows] = np.where(passed < len(failed), known.start + passed, -1)
     return labels, following
 
 
-def _of_one_machine(
+def labels_of_machine(
     times: Times, failures: Times, horizon: float, ignore_after: float, observed_until: Any
 ) -> npt.NDArray[np.int8]:
+    """(n,) the label of each reading of one machine, as `horizon_labels` defines it. `times` (n,) and `failures` (f,) ascend."""
     passed = np.searchsorted(failures, times, side="right")
     labels = np.where(times + times.dtype.type(horizon) <= observed_until, DOES_NOT_FAIL, CENSORED).astype(np.int8)
     ahead = passed < len(failures)

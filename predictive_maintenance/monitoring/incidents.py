@@ -8,6 +8,7 @@ from ..config.params import MonitoringSettings
 from ..store.rows import Incident
 from ..store.store import Store
 from .production import WatchedVersion, Window
+from .rule import is_calm
 
 _DAY_SECONDS = 86_400
 
@@ -25,15 +26,16 @@ def follow(
 ) -> list[Change]:
     """Open or close the incident of a model by the lasting differences `reasons`. Raises StoreError.
 
-    Several monitors may do this at the same time: each change is made by one of them. If the newest window has too few
-    readings to be judged, nothing changes.
+    Several monitors may do this at the same time: each change is made by one of them. It is not closed while the newest window
+    does not judge, for lack of readings or labels, what counted before.
     """
     changes = []
     incident = open_incident(store, watched)
     if incident and incident.version != watched.version:
         changes += _close(store, incident, "another version", now)
         incident = open_incident(store, watched)
-    if incident and not reasons and windows[-1].findings is not None:
+    findings = [window.findings for window in windows]
+    if incident and not reasons and is_calm(findings, among=len(findings)):
         changes += _close(store, incident, "calm", now)
     elif incident is None and reasons:
         with store.writing() as transaction:

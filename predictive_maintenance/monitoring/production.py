@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..config.params import MonitoringSettings
+from ..config.params import EvaluationSettings, MonitoringSettings
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray, MonitoringReference, watched_columns
+from ..store.predictions import Predictions
 from ..store.store import Store
 from .drift import Finding, compare
+from .inputs import Inputs, rejected_readings
+from .labels import Judged, LabelSource, TimedPredictions, judged_by_failures, judged_by_feedback, known_failures
+from .performance import Counts, Performance, Promise, count, losses, measure, unjudged
 from .windows import WindowCounter
 
 _DAY_SECONDS = 86_400
@@ -24,12 +29,17 @@ Scored = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be judged."""
+    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be judged.
+
+    `performance` is of the predictions whose labels are due in the window.
+    """
 
     begins: int
     ends: int
     rows: int
     findings: Sequence[Finding] | None
+    inputs: Inputs
+    performance: Performance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +50,49 @@ class WatchedVersion:
     version: str
     machine: Machine
     reference: MonitoringReference
+    promise: Promise
 
 
-def recent_windows(store: Store, watched: WatchedVersion, settings: MonitoringSettings, now: float) -> Iterator[Window]:
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The settings by which windows are judged."""
+
+    monitoring: MonitoringSettings
+    evaluation: EvaluationSettings
+    seed: int = 0
+
+
+def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> Iterator[Window]:
     """The last windows up to `now`, in seconds since 1970, the oldest first. Raises StoreError.
 
     A window is read in pages: memory does not depend on the number of its readings.
     """
+    settings = rules.monitoring
     length = round(settings.window_days * _DAY_SECONDS)
     machines = len(store.machines(watched.model, most=_FEW_MACHINES))
     blocks = -(-_FEW_MACHINES // machines) if machines else 1
-    for back in range(settings.windows, 0, -1):
-        begins = int(now) - back * length
+    outcomes = _Outcomes(store, watched, rules)
+    first = int(now) - settings.windows * length
+    for begins in range(first, int(now), length):
+        ends = begins + length
         counter = WindowCounter(watched.reference, blocks=blocks)
-        for columns, names in _scored(store, watched, begins, begins + length):
+        for columns, names in _scored(store, watched, begins, ends):
             counter.add(columns, names)
         summary = counter.summary()
-        findings = compare(watched.machine, watched.reference, summary, settings)
-        yield Window(begins=begins, ends=begins + length, rows=summary.rows, findings=findings)
+        findings = list(compare(watched.machine, watched.reference, summary, settings) or ())
+        inputs, rejected = rejected_readings(
+            store, watched.model, settings, first=first, begins=begins, ends=ends, seed=rules.seed
+        )
+        performance = outcomes.performance(begins, length)
+        findings += [*losses(performance, settings), *([rejected] if rejected else [])]
+        yield Window(
+            begins=begins,
+            ends=ends,
+            rows=summary.rows,
+            findings=findings or None,
+            inputs=inputs,
+            performance=performance,
+        )
 
 
 def silent_machines(store: Store, watched: WatchedVersion, windows: Sequence[Window]) -> list[str]:
@@ -69,17 +104,91 @@ def silent_machines(store: Store, watched: WatchedVersion, windows: Sequence[Win
     return silent
 
 
+class _Outcomes:
+    """What became of the predictions of a version. The predictions of a time are read once."""
+
+    def __init__(self, store: Store, watched: WatchedVersion, rules: Rules) -> None:
+        """Read the known failures. Raises StoreError."""
+        self._store, self._watched, self._rules = store, watched, rules
+        self._counts: dict[int, Counts] = {}
+        has_failures = watched.machine.description.label.failures is not None
+        self._known = known_failures(store, watched.model, watched.machine) if has_failures else None
+
+    def performance(self, begins: int, length: int) -> Performance:
+        """That of the predictions whose labels are due in a window of some seconds, and in the windows before that belong to it.
+
+        A label is due at the end of the horizon, if there is one, and `label_days` later. Raises StoreError.
+        """
+        machine, promise, settings = self._watched.machine, self._watched.promise, self._rules.monitoring
+        horizon = 0.0 if machine.horizon is None or machine.time_is_counter else machine.horizon.length / 1e6
+        ends = begins + length - round(horizon + settings.label_days * _DAY_SECONDS)
+        parts = range(ends - settings.performance_windows * length, ends, length)
+        if machine.description.label.run_to_failure:
+            reason = "with label.run_to_failure, no failure of a machine that runs is known"
+            return unjudged(parts.start, ends, promise, reason)
+        if self._known and not self._known.are_known:
+            reason = "the store has no failure and no feedback on alarms: send them to /events or /feedback"
+            return unjudged(parts.start, ends, promise, reason)
+        source: LabelSource = self._known.source if self._known else "feedback"
+        for part in parts:
+            if part not in self._counts:
+                self._counts[part] = count(self._judged(part, part + length))
+        counts = reduce(Counts.plus, (self._counts[part] for part in parts))
+        return measure(counts, source, promise, settings, self._rules.evaluation, self._rules.seed, parts.start, ends)
+
+    def _judged(self, begins: int, ends: int) -> Iterator[Judged]:
+        store, watched = self._store, self._watched
+        if self._known:
+            return judged_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
+        return judged_by_feedback(store, watched.model, _blocks(store, watched, begins, ends), name=f"from {begins}")
+
+
 def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:
     """The readings in a window: those that the store keeps, and those of the log of predictions."""
     machine, names = watched.machine, watched.machine.input_names
     for page in store.scored_readings(watched.model, watched.version, since=begins, until=ends):
-        inputs = {name: [sensors.get(name) for _, sensors, _ in page] for name in names}
-        scores = [score.probability for _, _, score in page], [score.alarm for _, _, score in page]
-        yield watched_columns(machine, inputs, *scores), np.array([name for name, _, _ in page], dtype=object)
-    for version, logged in store.predictions(watched.model, since=begins * 10**6, until=ends * 10**6):
-        if version == watched.version and logged.inputs is not None:
+        inputs = {name: [sensors.get(name) for _, _, sensors, _ in page] for name in names}
+        scores = [score.probability for *_, score in page], [score.alarm for *_, score in page]
+        yield watched_columns(machine, inputs, *scores), np.array([name for name, *_ in page], dtype=object)
+    for logged in _blocks(store, watched, begins, ends):
+        if logged.inputs is not None:
             scores = logged.failure_probability, logged.predicted_failure
             yield watched_columns(machine, _complete(logged.inputs, names), *scores), _machines(logged.machine_id)
+
+
+def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[TimedPredictions]:
+    """The predictions in a window about readings with machine and time."""
+    for page in store.scored_readings(watched.model, watched.version, since=begins, until=ends):
+        yield _timed_page(
+            [name for name, *_ in page],
+            [key for _, key, *_ in page],
+            [score.probability for *_, score in page],
+            [score.alarm for *_, score in page],
+        )
+    for logged in _blocks(store, watched, begins, ends):
+        if logged.inputs is None or logged.machine_id is None or logged.time is None:
+            continue
+        rows = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)
+        if complete := [row for row in rows if row[0] is not None and row[1] is not None]:
+            yield _timed_page(*zip(*complete, strict=True))
+
+
+def _timed_page(
+    machines: Sequence[Any], keys: Sequence[Any], probabilities: Sequence[float], decisions: Sequence[bool]
+) -> TimedPredictions:
+    return TimedPredictions(
+        machines=np.array(machines, dtype=object),
+        keys=np.array(keys, dtype=np.int64),
+        probabilities=np.array(probabilities, dtype=np.float64),
+        decisions=np.array(decisions, dtype=bool),
+    )
+
+
+def _blocks(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Predictions]:
+    """The predictions of the version in the log that began in a window."""
+    for version, logged in store.predictions(watched.model, since=begins * 10**6, until=ends * 10**6):
+        if version == watched.version:
+            yield logged
 
 
 def _complete(inputs: Mapping[str, Sequence[Any]], names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -20,5 +20,21 @@ def lasting(windows: Sequence[Sequence[Finding] | None], *, least: int, among: i
     ]
 
 
+def is_calm(windows: Sequence[Sequence[Finding] | None], *, among: int) -> bool:
+    """Whether what counted in the last `among` windows was judged again in the newest, so that its absence there means something.
+
+    Labels and rejected readings may be missing where readings are judged, and the other way round.
+    """
+    if not windows or (newest := windows[-1]) is None:
+        return False
+    judged = {_subject(finding) for finding in newest}
+    return all(_subject(finding) in judged for window in windows[-among:] for finding in window or () if finding.counts)
+
+
+def _subject(finding: Finding) -> tuple[str, str]:
+    """What is judged together: each metric, the rejected readings, and all about the readings."""
+    return (finding.kind, finding.column) if finding.kind in ("performance", "rejected readings") else ("readings", "")
+
+
 def _counting(window: Sequence[Finding] | None) -> set[tuple[Kind, str]]:
     return {(finding.kind, finding.column) for finding in window or () if finding.counts}

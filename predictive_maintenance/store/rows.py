@@ -267,6 +267,31 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputCount:
+    """Readings that were accepted and rejected in an interval that began at `began`, in seconds since 1970.
+
+    `fields` is how often each field was invalid.
+    """
+
+    began: int
+    accepted: int
+    rejected: int
+    fields: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmReport:
+    """The newest feedback on an alarm. Times are keys: `closed` is None for an alarm that is open, or no longer in the store."""
+
+    machine_id: str
+    opened: int
+    closed: int | None
+    verdict: Verdict
+    mode: str | None
+    failed: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineState:
     """A machine, the number of its readings, the latest of them, and its open alarm."""
 

@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0008"
+REVISION = "0009"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -258,3 +258,27 @@ comparison_machines = Table(
     sqlite_with_rowid=False,
 )
 """The counts of a comparison by machine."""
+
+inputs = Table(
+    "pdm_inputs",
+    metadata,
+    Column("began", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", _NAME, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("fields", Text, nullable=False),
+)
+"""How many readings a process of the service accepted and rejected in an interval that began then, in seconds since 1970.
+
+`writer` is as in the log of predictions. `fields` is a JSON object: how often each field was invalid.
+"""
+
+looks = Table(
+    "pdm_looks",
+    metadata,
+    Column("model", _NAME, primary_key=True),
+    Column("looked", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+)
+"""What monitoring found at its latest look at each model, as JSON. `looked` is in seconds since 1970."""

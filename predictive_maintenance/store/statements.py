@@ -20,7 +20,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .schema import alarms, audit, deliveries, events, feedback, incidents, machines, predictions, readings
+from .schema import (
+    alarms,
+    audit,
+    deliveries,
+    events,
+    feedback,
+    incidents,
+    inputs,
+    looks,
+    machines,
+    predictions,
+    readings,
+)
 from .times import FIRST_KEY
 
 INSERT_READING = insert(readings)
@@ -117,11 +129,10 @@ BLOCKS = (
     .limit(bindparam("most"))
 )
 
+MACHINE_NAMES = select(machines.c.key, machines.c.machine_id).where(machines.c.model == bindparam("model"))
 SCORED_READINGS = (
-    select(readings, machines.c.machine_id)
-    .join(machines, machines.c.key == readings.c.machine)
+    select(readings)
     .where(
-        machines.c.model == bindparam("model"),
         readings.c.version == bindparam("version"),
         readings.c.received < bindparam("until"),
         tuple_(readings.c.received, readings.c.machine, readings.c.time)
@@ -130,6 +141,7 @@ SCORED_READINGS = (
     .order_by(readings.c.received, readings.c.machine, readings.c.time)
     .limit(bindparam("most"))
 )
+"""Without the machines: SQLite would begin with them, and read and sort all readings for each page."""
 
 READINGS = (
     select(machines.c.machine_id, readings.c.machine, readings.c.time, readings.c.sensors)
@@ -148,6 +160,21 @@ EVENTS = (
     .where(machines.c.model == bindparam("model"))
     .order_by(events.c.machine, events.c.source, events.c.time, events.c.type)
 )
+EVENTS_OF_TABLE = EVENTS.where(events.c.source == bindparam("source"))
+
+INPUTS = (
+    select(inputs)
+    .where(
+        inputs.c.model == bindparam("model"), inputs.c.began >= bindparam("since"), inputs.c.began < bindparam("until")
+    )
+    .order_by(inputs.c.began, inputs.c.writer)
+)
+INPUT_SUMS = select(
+    func.coalesce(func.sum(inputs.c.accepted), 0).label("accepted"),
+    func.coalesce(func.sum(inputs.c.rejected), 0).label("rejected"),
+).where(inputs.c.model == bindparam("model"), inputs.c.began < bindparam("until"))
+DELETE_INPUTS = delete(inputs).where(inputs.c.began < bindparam("before"))
+LOOK = select(looks).where(looks.c.model == bindparam("model"))
 
 INCIDENTS = (
     select(incidents)
@@ -216,6 +243,22 @@ FEEDBACK = (
     .limit(bindparam("most"))
 )
 CURRENT_FEEDBACK = FEEDBACK.where(_is_current)
+REPORTS_OF_NAMES = select(feedback).where(
+    feedback.c.model == bindparam("model"),
+    feedback.c.kind == bindparam("kind"),
+    feedback.c.name.in_(bindparam("names", expanding=True)),
+    _is_current,
+)
+HAS_REPORT = (
+    select(feedback.c.key).where(feedback.c.model == bindparam("model"), feedback.c.kind == bindparam("kind")).limit(1)
+)
+REPORTS_OF_ALARMS = (
+    select(feedback, alarms.c.closed)
+    .outerjoin(machines, and_(machines.c.model == feedback.c.model, machines.c.machine_id == feedback.c.name))
+    .outerjoin(alarms, and_(alarms.c.machine == machines.c.key, alarms.c.opened == feedback.c.place))
+    .where(feedback.c.model == bindparam("model"), feedback.c.kind == "alarm", _is_current)
+    .order_by(feedback.c.key)
+)
 ALARM = (
     select(alarms, machines.c.time.label("latest"))
     .join(machines, machines.c.key == alarms.c.machine)
@@ -470,6 +513,22 @@ def insert_alarm(dialect: str) -> Any:
 def insert_block(dialect: str) -> Any:
     """Add a block of predictions, unless it was added by an attempt whose answer was lost."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(predictions).on_conflict_do_nothing()
+
+
+@cache
+def save_inputs(dialect: str) -> Any:
+    """Add the counts of an interval, or replace those that the same process has written."""
+    added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(inputs)
+    changes = {name: added.excluded[name] for name in ("accepted", "rejected", "fields")}
+    return added.on_conflict_do_update(index_elements=["began", "writer"], set_=changes)
+
+
+@cache
+def save_look(dialect: str) -> Any:
+    """Add the latest look at a model, or replace an earlier one."""
+    added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(looks)
+    changes = {name: added.excluded[name] for name in ("looked", "content")}
+    return added.on_conflict_do_update(index_elements=["model"], set_=changes)
 
 
 @cache

@@ -25,6 +25,7 @@ from .rows import (
     Actor,
     Alarm,
     AlarmChange,
+    AlarmReport,
     AuditEntry,
     Delivery,
     DeliveryState,
@@ -32,6 +33,8 @@ from .rows import (
     Feedback,
     Incident,
     IncidentEnd,
+    InputCount,
+    Kind,
     LockedMachine,
     MachineState,
     Reading,
@@ -179,21 +182,24 @@ class Store:
 
     def scored_readings(
         self, model: str, version: str, *, since: int, until: int
-    ) -> Iterator[list[tuple[str, Sensors, Score]]]:
+    ) -> Iterator[list[tuple[str, int, Sensors, Score]]]:
         """The readings that a version scored at their arrival in [since, until), in seconds since 1970, by time of arrival.
 
-        Each list is a page: machine, inputs and score of at most some thousand readings, read in a transaction of its own.
+        Each list is a page: machine, time as a key, inputs and score of at most some thousand readings, read in a transaction of
+        its own.
         """
         place = {"received": since, "machine": -1, "time": FIRST_KEY}
-        limits = {"model": model, "version": version, "until": until, "most": _READINGS_AT_A_TIME}
+        limits = {"version": version, "until": until, "most": _READINGS_AT_A_TIME}
+        with self._reading() as connection:
+            names = {row.key: row.machine_id for row in connection.execute(statements.MACHINE_NAMES, {"model": model})}
         while True:
             with self._reading() as connection:
                 rows = connection.execute(statements.SCORED_READINGS, limits | place).all()
-            if rows:
-                sensors = decode([row.sensors for row in rows])
+            if own := [row for row in rows if row.machine in names]:
+                sensors = decode([row.sensors for row in own])
                 yield [
-                    (row.machine_id, values, Score(row.probability, row.alarm, row.version))
-                    for row, values in zip(rows, sensors, strict=True)
+                    (names[row.machine], row.time, values, Score(row.probability, row.alarm, row.version))
+                    for row, values in zip(own, sensors, strict=True)
                 ]
             if len(rows) < _READINGS_AT_A_TIME:
                 return
@@ -211,10 +217,11 @@ class Store:
                 return
             place |= {"machine": rows[-1].machine, "time": rows[-1].time}
 
-    def events(self, model: str) -> list[tuple[str, Event]]:
-        """All events of a registered model with their machines."""
+    def events(self, model: str, table: str | None = None) -> list[tuple[str, Event]]:
+        """All events of a registered model, or those of one table, with their machines."""
+        statement = statements.EVENTS if table is None else statements.EVENTS_OF_TABLE
         with self._reading() as connection:
-            rows = connection.execute(statements.EVENTS, {"model": model})
+            rows = connection.execute(statement, {"model": model} | ({} if table is None else {"source": table}))
             return [(row.machine_id, Event(row.source, row.time, row.type)) for row in rows]
 
     def feedback(
@@ -228,6 +235,55 @@ class Store:
             StoredFeedback(key=row.key, received=row.received, is_current=bool(row.is_current), **_report(row))
             for row in rows
         ]
+
+    def reports(self, model: str, kind: Kind, names: Sequence[str]) -> dict[Subject, StoredFeedback]:
+        """The newest report about each subject of a kind with one of these names, of which there are at most some thousand."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                statements.REPORTS_OF_NAMES, {"model": model, "kind": kind, "names": list(names)}
+            ).all()
+        found = (StoredFeedback(key=row.key, received=row.received, is_current=True, **_report(row)) for row in rows)
+        return {report.subject: report for report in found}
+
+    def has_reports(self, model: str, kind: Kind) -> bool:
+        """Whether there is any report about subjects of a kind."""
+        with self._reading() as connection:
+            return connection.execute(statements.HAS_REPORT, {"model": model, "kind": kind}).first() is not None
+
+    def alarm_reports(self, model: str) -> list[AlarmReport]:
+        """The newest report about each alarm of a registered model."""
+        with self._reading() as connection:
+            rows = connection.execute(statements.REPORTS_OF_ALARMS, {"model": model}).all()
+        return [
+            AlarmReport(
+                machine_id=row.name, opened=row.place, closed=row.closed, verdict=row.verdict, mode=row.mode, failed=row.failed
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def inputs(self, model: str, *, since: int, until: int) -> list[InputCount]:
+        """Accepted and rejected readings of the intervals that began in [since, until), in seconds since 1970.
+
+        There are some thousand in a month, however many readings there were. Processes have one each.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(statements.INPUTS, {"model": model, "since": since, "until": until}).all()
+        return [
+            InputCount(began=row.began, accepted=row.accepted, rejected=row.rejected, fields=json.loads(row.fields))
+            for row in rows
+        ]
+
+    def inputs_before(self, model: str, until: int) -> tuple[int, int]:
+        """The number of readings that were accepted and rejected before a time in seconds since 1970."""
+        with self._reading() as connection:
+            row = connection.execute(statements.INPUT_SUMS, {"model": model, "until": until}).one()
+        return int(row.accepted), int(row.rejected)
+
+    def look(self, model: str) -> tuple[int, str] | None:
+        """When monitoring looked at a registered model last, in seconds since 1970, and what it found, as JSON."""
+        with self._reading() as connection:
+            row = connection.execute(statements.LOOK, {"model": model}).one_or_none()
+        return None if row is None else (row.looked, row.content)
 
     def due_deliveries(self, model: str, *, now: int, most: int) -> list[Delivery]:
         """Alarms of a registered model that opened or closed and were not sent yet, or are to be sent again by `now`."""
@@ -494,8 +550,24 @@ class Transaction:
         ]  # fmt: skip
         self._connection.execute(statements.insert_block(self._dialect), rows)
 
+    def save_inputs(self, model: str, writer: int, counts: Sequence[InputCount]) -> None:
+        """Save what a process accepted and rejected in some intervals, in place of what it had saved of them."""
+        rows = [
+            {**vars(one), "writer": writer, "model": model, "fields": json.dumps(dict(one.fields))} for one in counts
+        ]
+        self._connection.execute(statements.save_inputs(self._dialect), rows)
+
+    def save_look(self, model: str, looked: int, content: str) -> None:
+        """Save what monitoring found at a model, in place of what it had found before."""
+        row = {"model": model, "looked": looked, "content": content}
+        self._connection.execute(statements.save_look(self._dialect), row)
+
     def remove_predictions_before(self, began: int) -> bool:
-        """Remove some blocks of the log that began before a time in microseconds; return whether there may be more."""
+        """Remove some blocks of the log that began before a time in microseconds; return whether there may be more.
+
+        Counts of accepted and rejected readings are removed with them.
+        """
+        self._connection.execute(statements.DELETE_INPUTS, {"before": began // 10**6})
         limits = {"before": began, "most": _EXPIRED_AT_A_TIME}
         return self._connection.execute(statements.DELETE_BLOCKS, limits).rowcount >= _EXPIRED_AT_A_TIME
 

@@ -429,3 +429,54 @@ def test_the_counts_of_several_workers_are_added_up(start_service, tmp_path):
     with httpx.Client(base_url=url) as client:
         wait_for(lambda: counts(client) == (60, 60, 0, 0))
     assert stored(tmp_path) == 60
+
+
+def inputs(client, tmp_path):
+    """Accepted and rejected readings in the store, and how often each field was invalid."""
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    with closing(store):
+        found = store.inputs(client.app.state.service.model_name, since=0, until=2**40)
+    fields = {}
+    for one in found:
+        for field, number in one.fields.items():
+            fields[field] = fields.get(field, 0) + number
+    return sum(one.accepted for one in found), sum(one.rejected for one in found), fields
+
+
+def test_accepted_and_rejected_readings_are_counted_in_the_store(logging_client, tmp_path):
+    hot, unknown = READING | {"torque_nm": 900.0}, READING | {"colour": "red"}
+    logging_client.post("/predict", json=READING)
+    assert logging_client.post("/predict", json=hot).status_code == 422
+    wait_until(lambda: inputs(logging_client, tmp_path)[:2] == (1, 1))
+    assert logging_client.post("/predict", json=unknown).status_code == 422
+    logging_client.post("/predict/batch", json=[READING, hot, READING, hot])
+    assert (
+        logging_client.post("/predict/batch", content="a,b\n1,2", headers={"content-type": "text/csv"}).status_code
+        == 422
+    )
+    wait_until(lambda: inputs(logging_client, tmp_path)[:2] == (3, 5))
+    fields = inputs(logging_client, tmp_path)[2]
+    assert (fields["torque_nm"], fields["unknown"]) == (4, 1)  # 4: the table has no torque, either
+
+
+def test_a_trial_is_neither_counted_nor_logged(logging_client, tmp_path):
+    assert logging_client.post("/predict?log=false&explain=true", json=READING).status_code == 200
+    assert logging_client.post("/predict?log=false", json={}).status_code == 422
+    assert logging_client.post("/predict/what-if", json=READING).status_code == 200
+    assert logging_client.post("/predict/what-if", json={}).status_code == 422
+    answer = logging_client.post("/predict/batch?log=false", json=[READING, {}]).json()
+    assert (answer["rows"], answer["rejected_rows"]) == (2, 1)
+    assert logging_client.post("/predict?log=maybe", json=READING).status_code == 422
+    logging_client.post("/predict?log=true", json=READING)
+    assert rows_of(logged(logging_client, tmp_path)) == 1
+    assert inputs(logging_client, tmp_path) == (1, 0, {})
+    assert counts(logging_client)[0] == 1
+
+
+def test_counts_wait_for_a_store_that_cannot_be_written(make_client, tmp_path):
+    client = make_client(**ON)
+    with locked(tmp_path / "store.db"):
+        client.post("/predict", json=READING)
+        client.post("/predict", json={})
+        time.sleep(0.5)
+    wait_until(lambda: inputs(client, tmp_path)[:2] == (1, 1))

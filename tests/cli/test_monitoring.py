@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
+from predictive_maintenance.store.rows import Feedback, Subject
 from predictive_maintenance.store.store import Store
 from tests.paths import PARAMS_FILE
 
@@ -60,6 +61,45 @@ def test_a_difference_that_lasts_is_shown_with_the_way_on(run, promoted, store, 
     assert "  distribution of Torque: mean 65 Nm, in training " in output
     assert "python flows/train_flow.py run" in output
     assert run("monitor")[0] == 0
+
+
+def test_the_performance_is_shown_with_the_reason_why_it_is_not_judged(run, promoted, store, small):
+    log(store, small, 1)
+    code, output = run("monitor")
+    assert code == 0, output
+    assert ": 0 of 600 predictions are judged by feedback, 0 failures\n" in output
+    assert "  Precision: not judged: 0 of " in output
+    assert "predicted failures have a label: at least 10 are needed; promised 0." in output
+    assert "missed failures are unknown; promised 0." in output
+
+
+def test_a_metric_below_the_promise_is_a_reason(run, promoted, store, small):
+    """All that was predicted as a failure was none."""
+    log(store, small, 3)
+    alarms = 0
+    for number, (_, block) in enumerate(store.predictions("predictive_maintenance")):
+        assert number < 3
+        alarms += sum(block.predicted_failure)
+    with store.writing() as transaction:
+        for row in range(1, 601):
+            transaction.add_feedback(
+                "predictive_maintenance",
+                Feedback(
+                    subject=Subject("request", "r", row),
+                    verdict="false",
+                    mode=None,
+                    failed=None,
+                    comment="",
+                    author="A",
+                ),
+                1,
+            )
+    code, output = run("monitor", "--fail-on-drift")
+    assert code == 4, output
+    assert "1,800 of 1,800 predictions are judged by feedback, 0 failures" in output
+    assert "  Precision: 0.000 [0.000, 0." in output
+    assert f" of {alarms} predicted failures; promised 0." in output
+    assert "  loss of Precision: 0.000, promised 0." in output
 
 
 def test_json(run, promoted, store, small):
@@ -122,6 +162,9 @@ def test_watch_opens_an_incident_and_trains_once(promoted, store, small, looks, 
     log(store, small, 3, torque_nm=65.0)
     looks += [lambda: None]
     output = watch()
+    looked, content = store.look("predictive_maintenance")
+    assert time.time() - looked < 60
+    assert json.loads(content)["lasting"][0]["column"] == "torque_nm"
     assert output.count("incident 1 opened: ") == 1
     assert "distribution of Torque: mean 65 Nm" in output
     assert output.count("incident 1: training (here)") == 1

@@ -11,7 +11,6 @@ import pytest
 from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
-from predictive_maintenance.monitoring.production import Window
 from predictive_maintenance.monitoring.retraining import TrainingError, check_retraining, train_for
 from predictive_maintenance.store.rows import Incident
 from predictive_maintenance.store.store import Store
@@ -39,7 +38,7 @@ def version(number="3"):
 
 def look(store, reasons, now, number="3", findings=()):
     """What one look at production changes."""
-    windows = [Window(begins=0, ends=1, rows=0, findings=findings)]
+    windows = [SimpleNamespace(findings=findings)]
     return [
         (change.what, change.incident.key, change.incident.closed_by)
         for change in follow(store, version(number), windows, reasons, now)

@@ -1,20 +1,28 @@
-"""What the store has of production is compared in windows: readings that it keeps, and the log of predictions."""
+"""What the store has of production is compared in windows: readings that it keeps, the log of predictions, and labels."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from predictive_maintenance.config.params import MonitoringSettings
-from predictive_maintenance.monitoring.production import WatchedVersion, recent_windows, silent_machines
+from predictive_maintenance.config.params import EvaluationSettings, MonitoringSettings
+from predictive_maintenance.evaluation.metrics import score
+from predictive_maintenance.monitoring.performance import Promise
+from predictive_maintenance.monitoring.production import Rules, WatchedVersion, recent_windows, silent_machines
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.scorer.monitoring_reference import ALARM, MonitoringReference
 from predictive_maintenance.scorer.version_files import MONITORING_FILE
 from predictive_maintenance.store import store as store_module
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
-from predictive_maintenance.store.rows import Reading, Score
+from predictive_maintenance.store.rows import Event, Feedback, InputCount, Reading, Score, Subject
 from predictive_maintenance.store.store import Store
 
 DAY = 86_400
 NOW = 1_800_000_000.0
-SETTINGS = MonitoringSettings(window_days=1, windows=3, least=2)
+RULES = Rules(
+    monitoring=MonitoringSettings(window_days=1, windows=3, least=2),
+    evaluation=EvaluationSettings(bootstrap_samples=200, confidence=0.95, min_assessable_failures=10),
+)
 
 
 @pytest.fixture
@@ -30,6 +38,7 @@ def watched_version(small, model="a model"):
         version="3",
         machine=small.params.machine,
         reference=MonitoringReference.model_validate_json(small.files[MONITORING_FILE]),
+        promise=Promise(metrics={}, costs=small.params.costs),
     )
 
 
@@ -51,7 +60,7 @@ def log(store, small, days_ago, rows, **changed):
 def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
     for day in (2, 1, 0):
         log(store, small, day, 600, **({} if day == 2 else {"torque_nm": 65.0}))
-    windows = list(recent_windows(store, watched_version(small), SETTINGS, NOW))
+    windows = list(recent_windows(store, watched_version(small), RULES, NOW))
     assert [(window.begins, window.ends, window.rows) for window in windows] == [
         (int(NOW) - (day + 1) * DAY, int(NOW) - day * DAY, 600) for day in (2, 1, 0)
     ]
@@ -67,9 +76,9 @@ def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
 def test_predictions_of_another_version_or_model_are_left_out(store, small):
     log(store, small, 0, 600)
     found = watched_version(small)
-    other = WatchedVersion(model="a model", version="2", machine=found.machine, reference=found.reference)
+    other = replace(found, version="2")
     for watched in (other, watched_version(small, model="another")):
-        assert [window.findings for window in recent_windows(store, watched, SETTINGS, NOW)] == [None] * 3
+        assert [window.findings for window in recent_windows(store, watched, RULES, NOW)] == [None] * 3
 
 
 def keep(store, small, machines, days_ago, count, ahead=0):
@@ -101,49 +110,137 @@ def keep(store, small, machines, days_ago, count, ahead=0):
 def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, monkeypatch):
     monkeypatch.setattr(store_module, "_READINGS_AT_A_TIME", 70)
     keep(store, small_pump, [f"P{number}" for number in range(30)], 0, 10)
-    *_, newest = recent_windows(store, watched_version(small_pump), SETTINGS, NOW)
+    *_, newest = recent_windows(store, watched_version(small_pump), RULES, NOW)
     assert newest.rows == 300
     (rate,) = [finding for finding in newest.findings if finding.column == ALARM]
     assert rate.now == 0.5
     assert rate.counts
+    others = recent_windows(store, watched_version(small_pump, model="another"), RULES, NOW)
+    assert [window.rows for window in others] == [0, 0, 0]
 
 
 def test_machines_that_have_fallen_silent_are_named(store, small_pump):
     keep(store, small_pump, ["P1", "P2", "P3"], 2, 3)
     keep(store, small_pump, ["P2"], 0, 3)
     watched = watched_version(small_pump)
-    windows = list(recent_windows(store, watched, SETTINGS, NOW))
+    windows = list(recent_windows(store, watched, RULES, NOW))
     assert silent_machines(store, watched, windows) == ["P1", "P3"]
-    later = list(recent_windows(store, watched, SETTINGS, NOW + 30 * DAY))
+    later = list(recent_windows(store, watched, RULES, NOW + 30 * DAY))
     assert silent_machines(store, watched, later) == []  # long ago: they are no news
 
 
 def test_the_time_of_a_window_is_its_own(store, small):
     log(store, small, 1, 400)
-    assert [window.rows for window in recent_windows(store, watched_version(small), SETTINGS, NOW)] == [0, 400, 0]
+    assert [window.rows for window in recent_windows(store, watched_version(small), RULES, NOW)] == [0, 400, 0]
 
 
 def test_predictions_of_a_clock_that_is_ahead_count_when_their_time_has_come(store, small):
     log(store, small, -2, 600)
     watched = watched_version(small)
-    assert [window.findings for window in recent_windows(store, watched, SETTINGS, NOW)] == [None] * 3
-    assert [window.rows for window in recent_windows(store, watched, SETTINGS, NOW + 2 * DAY)] == [0, 0, 600]
+    assert [window.findings for window in recent_windows(store, watched, RULES, NOW)] == [None] * 3
+    assert [window.rows for window in recent_windows(store, watched, RULES, NOW + 2 * DAY)] == [0, 0, 600]
 
 
 def test_readings_with_times_in_the_future_count_when_they_arrived(store, small_pump):
     keep(store, small_pump, ["P1", "P2"], 0, 150, ahead=3650)
-    windows = list(recent_windows(store, watched_version(small_pump), SETTINGS, NOW))
+    windows = list(recent_windows(store, watched_version(small_pump), RULES, NOW))
     assert [window.rows for window in windows] == [0, 0, 300]
 
 
 def test_a_machine_of_a_clock_that_is_ahead_is_not_silent(store, small_pump):
     keep(store, small_pump, ["P1"], -30, 3)
     watched = watched_version(small_pump)
-    assert silent_machines(store, watched, list(recent_windows(store, watched, SETTINGS, NOW))) == []
+    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == []
 
 
 @pytest.mark.parametrize("years", [-50, 10])
 def test_a_monitor_whose_clock_is_wrong_judges_nothing(store, small, years):
     log(store, small, 0, 600, torque_nm=65.0)
-    windows = list(recent_windows(store, watched_version(small), SETTINGS, NOW + years * 365 * DAY))
+    windows = list(recent_windows(store, watched_version(small), RULES, NOW + years * 365 * DAY))
     assert [window.findings for window in windows] == [None] * 3
+
+
+def log_with_ids(store, small, days_ago, rows, flipped=0.0):
+    """Log predictions of held-out rows with ids, and feedback on each; a share of the outcomes is the opposite of the label."""
+    frame = small.rows.test.sample(rows, replace=True, random_state=days_ago)
+    probabilities = small.scorer.probabilities(frame)
+    ids = [f"{days_ago}-{number}" for number in range(rows)]
+    logged = Predictions(
+        scored=int((NOW - days_ago * DAY - 7_200) * 1e6),
+        request_id="r",
+        failure_probability=probabilities.tolist(),
+        predicted_failure=small.scorer.decisions(probabilities).tolist(),
+        reading_id=ids,
+        inputs={name: frame[name].tolist() for name in small.params.machine.input_names},
+    )
+    failed = frame[small.params.machine.label_name].to_numpy() == 1
+    failed ^= np.random.default_rng(days_ago).random(rows) < flipped
+    with store.writing() as transaction:
+        transaction.log("a model", 1, [LoggedBlock(number=days_ago, version="3", block=logged.as_block())])
+        for name, outcome in zip(ids, failed.tolist(), strict=True):
+            found_out = Feedback(
+                subject=Subject("reading", name), verdict="confirmed" if outcome else "false", mode=None, failed=None,
+                comment="", author="A",
+            )  # fmt: skip
+            transaction.add_feedback("a model", found_out, int(NOW))
+
+
+@pytest.mark.parametrize(("flipped", "expected"), [(0.0, set()), (0.1, {"recall", "f1", "pr_auc"})])
+def test_concept_drift_is_a_finding_once_labels_arrive(store, small, flipped, expected):
+    """The readings are like those of training; what they lead to has changed."""
+    for day in range(5):
+        log_with_ids(store, small, day, 600, flipped)
+    test, costs = small.rows.test, small.params.costs
+    probabilities = small.scorer.probabilities(test)
+    held_out = score(
+        test,
+        small.params.machine.label_name,
+        probabilities,
+        small.scorer.decisions(probabilities),
+        costs,
+        RULES.evaluation,
+        1,
+    )
+    watched = replace(watched_version(small), promise=Promise(metrics=held_out.estimates, costs=costs))
+    windows = list(recent_windows(store, watched, RULES, NOW))
+    reasons = lasting([window.findings for window in windows], least=2, among=3)
+    assert {reason.column for reason in reasons if reason.kind == "performance"} >= expected
+    assert {reason.kind for reason in reasons} <= {"performance"}
+    assert bool(reasons) == bool(expected)
+    newest = windows[-1].performance
+    assert (newest.predictions, newest.judged, newest.source) == (2_400, 2_400, "feedback")  # of four windows
+    assert [window.performance.predictions for window in windows] == [1_800, 2_400, 2_400]
+
+
+def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
+    keep(store, small_pump, [f"P{number}" for number in range(30)], 3, 10)
+    settings = RULES.monitoring.model_copy(update={"performance_windows": 1})
+    rules = replace(RULES, monitoring=settings)
+    watched = watched_version(small_pump)
+    (reason,) = {
+        figure.reason for window in recent_windows(store, watched, rules, NOW) for figure in window.performance.figures
+    }
+    assert "send them to /events or /feedback" in reason
+    with store.writing() as transaction:
+        machine = transaction.machines("a model", ["P1"])["P1"]
+        transaction.add_events({machine: [Event("failures", int(NOW) * 10**6, "seal")]}, int(NOW))
+
+    def predictions(label_days):
+        delayed = replace(rules, monitoring=settings.model_copy(update={"label_days": label_days}))
+        return [window.performance.predictions for window in recent_windows(store, watched, delayed, NOW)]
+
+    assert predictions(0.0) == [300, 0, 0]  # scored 3 days ago; the horizon is a day, a window too
+    assert predictions(1.0) == [0, 300, 0]
+    assert predictions(2.0) == [0, 0, 300]
+
+
+def test_rejected_readings_are_a_finding_also_where_none_is_scored(store, small):
+    counts = [
+        InputCount(began=int(NOW) - 600 * number, accepted=0, rejected=5, fields={"torque_nm": 5})
+        for number in range(1, 30)
+    ]
+    with store.writing() as transaction:
+        transaction.save_inputs("a model", 1, counts)
+    *_, newest = recent_windows(store, watched_version(small), RULES, NOW)
+    assert [(one.kind, one.now, one.counts) for one in newest.findings] == [("rejected readings", 1.0, True)]
+    assert newest.inputs.fields == {"torque_nm": 145}

@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.monitoring.drift import Finding
-from predictive_maintenance.monitoring.rule import lasting
+from predictive_maintenance.monitoring.rule import is_calm, lasting
 
 
 def window(*low):
@@ -33,3 +33,27 @@ CALM, DRIFT = window(0.5, 0.5), window(2.0, 0.5)
 )
 def test_three_of_five_windows_and_the_newest(windows, expected):
     assert [finding.column for finding in lasting(windows, least=3, among=5)] == expected
+
+
+def of_kind(kind, low):
+    return Finding(kind=kind, column="f1", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
+
+
+LOSS, AS_PROMISED = of_kind("performance", 2.0), of_kind("performance", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        ([], False),
+        ([DRIFT, CALM], True),
+        ([DRIFT, None], False),
+        ([[LOSS], [AS_PROMISED]], True),
+        ([[LOSS, *DRIFT], CALM], False),  # no labels in the newest window
+        ([DRIFT, [AS_PROMISED]], False),  # labels, and too few readings
+        ([[of_kind("rejected readings", 2.0)], CALM], False),
+        ([[LOSS], CALM, CALM, CALM], True),  # too long ago
+    ],
+)
+def test_nothing_is_calm_that_is_not_judged_again(windows, expected):
+    assert is_calm(windows, among=3) is expected

@@ -10,7 +10,6 @@ import pytest
 from predictive_maintenance.config.params import MonitoringSettings, parse_params
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
-from predictive_maintenance.monitoring.production import Window
 from predictive_maintenance.monitoring.schedule import claim_scheduled, is_due
 from predictive_maintenance.store.store import Store
 
@@ -44,7 +43,7 @@ def trained(store, now, last_run=0.0, settings=WEEKLY):
 
 
 def open_drift(store, now):
-    windows = [Window(begins=0, ends=1, rows=0, findings=())]
+    windows = [SimpleNamespace(findings=())]
     return follow(store, PUMPS, windows, ["warm"], now)
 
 
@@ -108,7 +107,7 @@ def test_a_training_for_an_incident_counts_and_an_incident_waits_for_one(store):
     assert may_train(store, open_incident(store, PUMPS), WEEKLY, NOW)
     assert not trained(store, NOW + DAY)
     assert trained(store, NOW + 7 * DAY)
-    follow(store, PUMPS, [Window(begins=0, ends=1, rows=0, findings=())], [], NOW + 8 * DAY)
+    follow(store, PUMPS, [SimpleNamespace(findings=())], [], NOW + 8 * DAY)
     open_drift(store, NOW + 9 * DAY)
     assert not may_train(store, open_incident(store, PUMPS), WEEKLY, NOW + 9 * DAY)
     assert may_train(store, open_incident(store, PUMPS), WEEKLY, NOW + 14 * DAY)
@@ -120,7 +119,7 @@ def test_an_open_incident_stays_the_open_one_and_is_listed_first(store):
     assert open_drift(store, NOW + 2) == []
     assert open_incident(store, PUMPS).reasons == ("warm",)
     assert [incident.closed_by for incident in store.incidents("pumps", most=2)] == [None, "schedule"]
-    (closed,) = follow(store, PUMPS, [Window(begins=0, ends=1, rows=0, findings=())], [], NOW + 3)
+    (closed,) = follow(store, PUMPS, [SimpleNamespace(findings=())], [], NOW + 3)
     assert (closed.incident.reasons, closed.incident.closed_by) == (("warm",), "calm")
 
 

@@ -1,0 +1,224 @@
+"""What became of the predictions of a window: labels from failures in the store, and from feedback.
+
+A label is FAILS, DOES_NOT_FAIL, or UNKNOWN for a prediction that is not judged: its horizon has not ended, its machine was not
+observed until then, or nobody has reported what happened.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..history.labels import DOES_NOT_FAIL, FAILS, labels_of_machine
+from ..history.machine_rows import Times, machine_bounds, slices
+from ..machine.machine import Machine
+from ..scorer.monitoring_reference import FloatArray
+from ..store.predictions import Predictions
+from ..store.rows import Kind, StoredFeedback, Subject
+from ..store.store import Store
+from ..store.times import as_times
+
+UNKNOWN = -1
+
+LabelSource = Literal["failures", "confirmed alarms", "feedback"]
+
+_ROWS_TOGETHER = 2**18
+_NAMES_TOGETHER = 10_000
+_NEIGHBOURS = 32
+"""Consecutive predictions without machine that count as related."""
+_KINDS: tuple[Kind, ...] = ("reading", "request")
+_OUTCOMES = {"confirmed": FAILS, "false": DOES_NOT_FAIL}
+
+Labels = npt.NDArray[np.int8]
+Names = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """n predictions: `probabilities`, `decisions`, `labels` and `groups` of related ones, each (n,)."""
+
+    probabilities: FloatArray
+    decisions: npt.NDArray[np.bool_]
+    labels: Labels
+    groups: Names
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedPredictions:
+    """n predictions about machines, each (n,). `keys` are those of the times of their readings."""
+
+    machines: Names
+    keys: npt.NDArray[np.int64]
+    probabilities: FloatArray
+    decisions: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFailures:
+    """The failures of each machine, in their order, and the time until which each is observed.
+
+    If nobody reports failures but those of alarms, `are_reported` is False: a machine without one is not known to be healthy,
+    unless an alarm in `false_alarms`, with its beginning and end, was found to be false.
+    """
+
+    failed: Mapping[str, Times]
+    observed_until: Mapping[str, float]
+    false_alarms: Mapping[str, Sequence[tuple[float, float]]]
+    are_reported: bool
+
+    @property
+    def source(self) -> LabelSource:
+        """Where the labels come from."""
+        return "failures" if self.are_reported else "confirmed alarms"
+
+    @property
+    def are_known(self) -> bool:
+        """Whether anything was reported that a label can come from."""
+        return self.are_reported or bool(self.failed or self.false_alarms)
+
+
+def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
+    """What the store has of the failures of a machine whose label is computed from them. Raises StoreError.
+
+    A confirmed alarm is a failure, unless the store has one since the alarm opened: that is the same one.
+    """
+    rule = machine.description.label.failures
+    assert rule is not None
+    keys: dict[str, list[int]] = {}
+    for machine_id, event in store.events(model, rule.table):
+        keys.setdefault(machine_id, []).append(event.time)
+    are_reported = bool(keys)
+    false_alarms: dict[str, list[tuple[float, float]]] = {}
+    for report in store.alarm_reports(model):
+        own = keys.get(report.machine_id, [])
+        if report.verdict == "confirmed" and report.failed is not None:
+            if not any(report.opened <= key <= report.failed for key in own):
+                keys[report.machine_id] = [*own, report.failed]
+        elif report.verdict == "false":
+            opened, closed = (
+                float(as_times([key], machine)[0]) if key is not None else np.inf
+                for key in (report.opened, report.closed)
+            )
+            false_alarms.setdefault(report.machine_id, []).append((opened, closed))
+    return KnownFailures(
+        failed={name: np.sort(as_times(own, machine)) for name, own in keys.items()},
+        observed_until=_latest_times(store, model, machine),
+        false_alarms=false_alarms,
+        are_reported=are_reported,
+    )
+
+
+def judged_by_failures(pages: Iterator[TimedPredictions], known: KnownFailures, machine: Machine) -> Iterator[Judged]:
+    """Judge predictions by whether the machine failed within the horizon. Those at or shortly after a failure are UNKNOWN."""
+    for page in _together(pages):
+        labels = np.full(len(page.keys), UNKNOWN, dtype=np.int8)
+        times = as_times(page.keys, machine)
+        order = np.lexsort((times, page.machines.astype(str)))
+        names = page.machines[order]
+        for rows in slices(machine_bounds(names)):
+            own = order[rows]
+            labels[own] = _labels(times[own], page.decisions[own], str(names[rows.start]), known, machine)
+        yield Judged(probabilities=page.probabilities, decisions=page.decisions, labels=labels, groups=page.machines)
+
+
+def judged_by_feedback(store: Store, model: str, blocks: Iterator[Predictions], name: str) -> Iterator[Judged]:
+    """Judge the predictions of blocks of the log by the newest report about each. Raises StoreError.
+
+    `name` distinguishes the blocks from others: consecutive predictions without machine are related.
+    """
+    kinds = [kind for kind in _KINDS if store.has_reports(model, kind)]
+    seen = 0
+    for block in blocks:
+        count = len(block.failure_probability)
+        groups = np.array([f"{name} {number // _NEIGHBOURS}" for number in range(seen, seen + count)], dtype=object)
+        if block.machine_id is not None and None not in block.machine_id:
+            groups = np.array(block.machine_id, dtype=object)
+        seen += count
+        yield Judged(
+            probabilities=np.array(block.failure_probability, dtype=np.float64),
+            decisions=np.array(block.predicted_failure, dtype=bool),
+            labels=_reported(store, model, block, kinds),
+            groups=groups,
+        )
+
+
+def _labels(
+    times: Times, decisions: npt.NDArray[np.bool_], name: str, known: KnownFailures, machine: Machine
+) -> Labels:
+    """(n,) labels of the predictions about one machine, in the order of their times."""
+    assert machine.horizon is not None
+    until, failed = known.observed_until.get(name), known.failed.get(name, times[:0])
+    if until is None:
+        return np.full(len(times), UNKNOWN, dtype=np.int8)
+    until = max(until, failed[-1]) if len(failed) else until
+    labels = labels_of_machine(times, failed, machine.horizon.length, machine.ignored_after_failure, until)
+    if machine.time_is_counter:
+        # No clock says when a horizon has ended: near the end of the observation, only failures would be known.
+        labels[times + machine.horizon.length > until] = UNKNOWN
+    if not known.are_reported:
+        found_false = np.zeros(len(times), dtype=bool)
+        for opened, closed in known.false_alarms.get(name, ()):
+            found_false |= (times >= opened) & (times <= closed)
+        labels[(labels != FAILS) & ~found_false | ~decisions] = UNKNOWN
+    labels[labels < DOES_NOT_FAIL] = UNKNOWN
+    return labels
+
+
+def _reported(store: Store, model: str, block: Predictions, kinds: Sequence[Kind]) -> Labels:
+    """(n,) labels of the predictions in a block. The newer one of the reports about a reading and about its request counts."""
+    count = len(block.failure_probability)
+    labels, newest = np.full(count, UNKNOWN, dtype=np.int8), np.full(count, -1)
+    for kind in kinds:
+        names, places = _subjects(block, kind, count)
+        known = list(dict.fromkeys(name for name in names if name is not None))
+        reports: dict[Subject, StoredFeedback] = {}
+        for begin in range(0, len(known), _NAMES_TOGETHER):
+            reports |= store.reports(model, kind, known[begin : begin + _NAMES_TOGETHER])
+        found = {(subject.name, subject.place): report for subject, report in reports.items()}
+        for position, subject in enumerate(zip(names, places, strict=True) if found else ()):
+            if (report := found.get(subject)) and report.key > newest[position]:  # type: ignore[arg-type]
+                newest[position] = report.key
+                labels[position] = _OUTCOMES.get(report.verdict, UNKNOWN)
+    return labels
+
+
+def _subjects(block: Predictions, kind: Kind, count: int) -> tuple[Sequence[str | None], Sequence[int]]:
+    """The names and places by which feedback of a kind names the `count` predictions of a block."""
+    if kind == "reading":
+        return block.reading_id or [None] * count, [0] * count
+    names, first = block.request_id, block.row
+    rows = range(first, first + count) if isinstance(first, int) else first or [1] * count
+    return [names] * count if isinstance(names, str) else names, rows
+
+
+def _latest_times(store: Store, model: str, machine: Machine) -> dict[str, float]:
+    latest, after = dict[str, float](), ""
+    while page := store.machines(model, after=after, most=1_000):
+        after = page[-1].machine_id
+        latest |= zip(
+            (one.machine_id for one in page), as_times([one.time for one in page], machine).tolist(), strict=True
+        )
+    return latest
+
+
+def _together(pages: Iterator[TimedPredictions]) -> Iterator[TimedPredictions]:
+    """Larger pages, in which each machine has more predictions."""
+    waiting: list[TimedPredictions] = []
+    for page in pages:
+        waiting.append(page)
+        if sum(len(one.keys) for one in waiting) >= _ROWS_TOGETHER:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pages: Sequence[TimedPredictions]) -> TimedPredictions:
+    return TimedPredictions(
+        machines=np.concatenate([page.machines for page in pages]),
+        keys=np.concatenate([page.keys for page in pages]),
+        probabilities=np.concatenate([page.probabilities for page in pages]),
+        decisions=np.concatenate([page.decisions for page in pages]),
+    )

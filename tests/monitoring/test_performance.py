@@ -1,0 +1,247 @@
+"""Once labels arrive: which metrics they can tell, with which interval, and whether these are below what the version promised."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictive_maintenance.config.params import CostSettings, EvaluationSettings, MonitoringSettings
+from predictive_maintenance.evaluation.intervals import Estimate
+from predictive_maintenance.evaluation.metrics import score
+from predictive_maintenance.monitoring.labels import (
+    UNKNOWN,
+    Judged,
+    TimedPredictions,
+    judged_by_failures,
+    judged_by_feedback,
+    known_failures,
+)
+from predictive_maintenance.monitoring.performance import METRICS, Promise, count, losses, measure
+from predictive_maintenance.store.predictions import LoggedBlock, Predictions
+from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Score, Subject
+from predictive_maintenance.store.store import Store
+from tests.fixtures.pumps import pump
+
+HOUR = 3_600 * 10**6
+EVALUATION = EvaluationSettings(bootstrap_samples=300, confidence=0.95, min_assessable_failures=10)
+COSTS = CostSettings(currency="EUR", missed_failure=10.0, false_alarm=1.0)
+PROMISE = Promise(metrics=dict.fromkeys(METRICS, Estimate(0.8, 0.75, 0.85, 0.76)), costs=COSTS)
+
+
+@pytest.fixture
+def store(empty_store_url):
+    store = Store.open(empty_store_url, timeout_seconds=5)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def pump_machine():
+    return pump()
+
+
+def predictions(rows=3_000, seed=1, skill=4.0, groups=60):
+    """Judged predictions of a model with some skill: 10 % failures."""
+    random = np.random.default_rng(seed)
+    labels = (random.random(rows) < 0.1).astype(np.int8)
+    probabilities = 1 / (1 + np.exp(-(skill * (labels - 0.5) + random.normal(size=rows))))
+    names = np.array([f"M{number % groups}" for number in range(rows)], dtype=object)
+    return Judged(probabilities=probabilities, decisions=probabilities >= 0.5, labels=labels, groups=names)
+
+
+def part(judged, rows):
+    return Judged(**{name: values[rows] for name, values in vars(judged).items()})
+
+
+def measured(*pages, source="feedback", **settings):
+    return measure(count(pages), source, PROMISE, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
+
+
+def figures(performance):
+    return {figure.metric: figure for figure in performance.figures}
+
+
+def test_metrics_are_those_of_the_evaluation_also_in_parts():
+    judged = predictions()
+    rows = pd.DataFrame({"failed": judged.labels, "group": judged.groups})
+    expected = score(rows, "failed", judged.probabilities, judged.decisions, COSTS, EVALUATION, 7)
+    found = measured(*(part(judged, slice(start, start + 700)) for start in range(0, 3_000, 700)))
+    for metric, figure in figures(found).items():
+        assert vars(figure.now) == pytest.approx(vars(expected[metric])), metric
+    assert (found.predictions, found.judged, found.failures) == (3_000, 3_000, int(judged.labels.sum()))
+    assert figures(found)["recall"].count == found.failures
+    assert figures(found)["precision"].count == int(judged.decisions.sum())
+
+
+def test_a_model_that_is_as_good_as_promised_loses_nothing_and_a_worse_one_does():
+    as_promised = measured(predictions(skill=4.0))
+    promise = {name: figure.now for name, figure in figures(as_promised).items()}
+
+    def counting(seed, skill):
+        found = measured(predictions(seed=seed, skill=skill))
+        found = replace(
+            found, figures=tuple(replace(figure, promised=promise[figure.metric]) for figure in found.figures)
+        )
+        return {finding.column for finding in losses(found, MonitoringSettings()) if finding.counts}
+
+    assert [counting(seed, 4.0) for seed in range(2, 8)] == [set()] * 6
+    assert counting(2, 1.0) == {"precision", "recall", "f1", "pr_auc"}
+
+
+def test_feedback_on_predicted_failures_alone_tells_the_precision_and_no_more():
+    judged = predictions()
+    labels = np.where(judged.decisions, judged.labels, UNKNOWN).astype(np.int8)
+    found = figures(measured(replace(judged, labels=labels)))
+    assert found["precision"].now.value == figures(measured(judged))["precision"].now.value
+    for metric in ("recall", "f1", "pr_auc", "expected_cost"):
+        assert found[metric].now is None
+        assert found[metric].reason.startswith("0 of 2,")
+        assert "below 90%" in found[metric].reason
+
+
+def test_feedback_on_missed_failures_alone_does_not_tell_the_recall():
+    judged = predictions()
+    labels = np.where(judged.decisions | (judged.labels == 1), judged.labels, UNKNOWN).astype(np.int8)
+    assert figures(measured(replace(judged, labels=labels)))["recall"].now is None
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(60, 60), (3_000, 4)])
+def test_few_labels_and_few_machines_tell_nothing(rows, groups):
+    assert [figure.now for figure in measured(predictions(rows, groups=groups)).figures] == [None] * len(METRICS)
+
+
+def test_no_prediction_at_all_is_not_an_error():
+    assert measured().predictions == 0
+    assert "0 of 0 predicted failures have a label" in figures(measured())["precision"].reason
+
+
+def timed(machine_id, *hours, alarms=True):
+    count = len(hours)
+    return TimedPredictions(
+        machines=np.array([machine_id] * count, dtype=object),
+        keys=np.array([hour * HOUR for hour in hours]),
+        probabilities=np.full(count, 0.5),
+        decisions=np.full(count, alarms),
+    )
+
+
+def keep(store, machine_id, *hours):
+    reading = {"sensors": {"flow": 1.0}, "score": Score(0.5, alarm=True, version="3")}
+    with store.writing() as transaction:
+        locked = transaction.machines("pumps", [machine_id])[machine_id]
+        transaction.add([(locked, Reading(time=hour * HOUR, received=hour, **reading)) for hour in hours])
+
+
+def fail(store, machine_id, *hours):
+    with store.writing() as transaction:
+        locked = transaction.machines("pumps", [machine_id])[machine_id]
+        transaction.add_events({locked: [Event("failures", hour * HOUR, "seal") for hour in hours]}, 1)
+
+
+def alarm(store, machine_id, opened, verdict, closed=None, failed=None):
+    with store.writing() as transaction:
+        locked = transaction.machines("pumps", [machine_id])[machine_id]
+        opening = Alarm(opened=opened * HOUR, probability=0.5, version="3")
+        transaction.save_alarm(locked, opening)
+        if closed is not None:
+            transaction.save_alarm(locked, replace(opening, closed=closed * HOUR, closed_by="decisions"))
+        failed_at = None if failed is None else failed * HOUR
+        subject = Subject("alarm", machine_id, opened * HOUR)
+        transaction.add_feedback(
+            "pumps", Feedback(subject=subject, verdict=verdict, mode=None, failed=failed_at, comment="", author="A"), 1
+        )
+
+
+def labels(store, machine, *pages):
+    known = known_failures(store, "pumps", machine)
+    return [label for page in judged_by_failures(iter(pages), known, machine) for label in page.labels.tolist()]
+
+
+def test_a_prediction_is_judged_by_a_failure_within_the_horizon_once_it_has_ended(store, pump_machine):
+    """The horizon is 24 h. Readings at a failure, and in the 3 h after it, are not judged, nor those without an end."""
+    keep(store, "P1", 10, 50, 100)
+    fail(store, "P1", 60)
+    assert labels(store, pump_machine, timed("P1", 10, 35, 36, 59, 60, 62, 64, 76, 77)) == [
+        0, 0, 1, 1, UNKNOWN, UNKNOWN, 0, 0, UNKNOWN,
+    ]  # fmt: skip
+
+
+def test_a_machine_that_the_store_does_not_observe_is_not_judged(store, pump_machine):
+    keep(store, "P1", 10, 100)
+    fail(store, "P1", 60)
+    assert labels(store, pump_machine, timed("P2", 10, 40), timed("P1", 10)) == [UNKNOWN, UNKNOWN, 0]
+
+
+def test_a_confirmed_alarm_is_a_failure_and_the_same_one_as_a_reported_failure(store, pump_machine):
+    keep(store, "P1", 10, 200)
+    fail(store, "P1", 60)
+    alarm(store, "P1", 50, "confirmed", closed=60, failed=61)
+    alarm(store, "P1", 110, "confirmed", closed=130, failed=120)
+    known = known_failures(store, "pumps", pump_machine)
+    assert known.failed["P1"].tolist() == [60 * HOUR, 120 * HOUR]
+    assert known.source == "failures"
+
+
+def test_without_reported_failures_only_predictions_in_judged_alarms_are_judged(store, pump_machine):
+    keep(store, "P1", 10, 200)
+    keep(store, "P2", 10, 200)
+    alarm(store, "P1", 50, "confirmed", closed=60, failed=60)
+    alarm(store, "P2", 50, "false", closed=60)
+    alarm(store, "P2", 100, "unknown", closed=110)
+    known = known_failures(store, "pumps", pump_machine)
+    assert known.source == "confirmed alarms"
+    assert labels(store, pump_machine, timed("P1", 10, 55)) == [UNKNOWN, 1]
+    assert labels(store, pump_machine, timed("P2", 40, 55, 105)) == [UNKNOWN, 0, UNKNOWN]
+    assert labels(store, pump_machine, timed("P1", 55, alarms=False)) == [UNKNOWN]
+    found = figures(measured(replace(predictions(), labels=np.full(3_000, UNKNOWN, np.int8)), source=known.source))
+    assert "send all failures to /events" in found["recall"].reason
+
+
+def test_nothing_is_known_without_failures_and_feedback(store, pump_machine):
+    keep(store, "P1", 10, 200)
+    alarm(store, "P1", 50, "partly")
+    assert not known_failures(store, "pumps", pump_machine).are_known
+
+
+def report(store, subject, verdict):
+    with store.writing() as transaction:
+        transaction.add_feedback(
+            "pumps", Feedback(subject=subject, verdict=verdict, mode=None, failed=None, comment="", author="A"), 1
+        )
+
+
+def test_the_newest_report_about_a_reading_or_its_row_is_the_label(store):
+    report(store, Subject("reading", "a"), "false")
+    report(store, Subject("request", "r", 1), "confirmed")
+    report(store, Subject("request", "r", 2), "confirmed")
+    report(store, Subject("reading", "b"), "partly")
+    report(store, Subject("request", "r", 4), "false")
+    report(store, Subject("request", "another", 3), "false")
+    block = Predictions(
+        scored=1, request_id="r", failure_probability=[0.5] * 4, predicted_failure=[True] * 4, row=1,
+        reading_id=["a", "b", None, None],
+    )  # fmt: skip
+    (found,) = judged_by_feedback(store, "pumps", iter([block]), "log")
+    assert found.labels.tolist() == [1, UNKNOWN, UNKNOWN, 0]
+
+
+def test_predictions_of_a_machine_are_related_and_others_are_by_their_order(store):
+    def blocks(**values):
+        for _ in range(2):
+            yield Predictions(
+                scored=1, request_id="r", failure_probability=[0.5] * 20, predicted_failure=[True] * 20, **values
+            )
+
+    groups = [page.groups.tolist() for page in judged_by_feedback(store, "pumps", blocks(), "log")]
+    assert [len(set(names)) for names in groups] == [1, 2]
+    (first, _) = judged_by_feedback(store, "pumps", blocks(machine_id=["P1", "P2"] * 10), "log")
+    assert set(first.groups) == {"P1", "P2"}
+
+
+def test_the_log_is_judged_without_reports(store):
+    block = Predictions(scored=1, request_id="r", failure_probability=[0.5], predicted_failure=[True])
+    with store.writing() as transaction:
+        transaction.log("pumps", 1, [LoggedBlock(number=1, version="3", block=block.as_block())])
+    (found,) = judged_by_feedback(store, "pumps", (one for _, one in store.predictions("pumps")), "log")
+    assert found.labels.tolist() == [UNKNOWN]
