@@ -28,6 +28,7 @@ ROUTE_ROLES: Mapping[str, Role] = {
     "GET /alarms": "read",
     "GET /feedback": "read",
     "GET /incidents": "read",
+    "GET /monitoring": "read",
     "GET /shadow": "read",
     "GET /machines": "read",
     "GET /machines/{machine_id:path}": "read",

@@ -23,7 +23,20 @@ from .http.allowed_hosts import AllowedHostsMiddleware
 from .http.fast_path import FastPathMiddleware
 from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
-from .routes import audit, events, feedback, health, incidents, invocations, machines, model, predict, readings, shadow
+from .routes import (
+    audit,
+    events,
+    feedback,
+    health,
+    incidents,
+    invocations,
+    machines,
+    model,
+    monitoring,
+    predict,
+    readings,
+    shadow,
+)
 from .schemas.reading import ReadingSchema
 from .service import Service
 from .serving.audit_log import AuditLog, Refusal
@@ -84,7 +97,20 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    modules = (predict, readings, events, machines, feedback, audit, incidents, shadow, model, health, invocations)
+    modules = (
+        predict,
+        readings,
+        events,
+        machines,
+        feedback,
+        audit,
+        incidents,
+        monitoring,
+        shadow,
+        model,
+        health,
+        invocations,
+    )
     for module in modules:
         app.include_router(module.router)
     problem_responses.install(app)

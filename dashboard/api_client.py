@@ -15,6 +15,7 @@ from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
 from app.schemas.machines import KeptEvents, MachineHistory, MachineList
 from app.schemas.model import ModelCard, Thresholds, VersionList
+from app.schemas.monitoring import Monitoring
 from app.schemas.prediction import Prediction, WhatIf
 from app.schemas.shadow import ComparisonList
 from app.schemas.training_runs import TrainingRunList
@@ -113,13 +114,18 @@ class ApiClient:
         """The latest comparison of a candidate with production, of a service with a store."""
         return self._get("/shadow", ComparisonList)
 
+    def monitoring(self) -> Monitoring:
+        """What monitoring found at its latest look, of a service with a store."""
+        return self._get("/monitoring", Monitoring)
+
     def metrics(self) -> str:
         """Return the API's metrics in the Prometheus text format."""
         return self._request("GET", "/metrics").text
 
     def predict(self, reading: Mapping[str, Any]) -> Prediction:
-        """Return the prediction with its explanation."""
-        return _parse(self._request("POST", "/predict", params={"explain": "true"}, json=dict(reading)), Prediction)
+        """Return the prediction with its explanation. It is a trial: the service neither counts nor logs it."""
+        params = {"explain": "true", "log": "false"}
+        return _parse(self._request("POST", "/predict", params=params, json=dict(reading)), Prediction)
 
     def what_if(self, reading: Mapping[str, Any]) -> WhatIf:
         return _parse(self._request("POST", "/predict/what-if", json=dict(reading)), WhatIf)
@@ -130,9 +136,9 @@ class ApiClient:
         return (prediction if prediction.model_version == what_if.model_version else self.predict(reading)), what_if
 
     def score_table(self, content: bytes, media_type: str) -> pa.Table:
-        """Score a file of readings. Returns the readings with their scores."""
+        """Score a file of readings, as a trial. Returns the readings with their scores."""
         response = self._request(
-            "POST", "/predict/batch", params={"inputs": "true"}, content=content,
+            "POST", "/predict/batch", params={"inputs": "true", "log": "false"}, content=content,
             headers={"content-type": media_type, "accept": ARROW_STREAM}, timeout=BATCH_TIMEOUT_SECONDS,
         )  # fmt: skip
         try:

@@ -32,6 +32,7 @@ st.navigation(
         st.Page("app_pages/fleet.py", title="Fleet", icon="🏭", url_path="fleet"),
         st.Page("app_pages/history.py", title="Machine history", icon="📈", url_path="history"),
         st.Page("app_pages/machine.py", title="Check a machine", icon="🔎", url_path="machine"),
+        st.Page("app_pages/monitoring.py", title="Monitoring", icon="📡", url_path="monitoring"),
         st.Page("app_pages/models.py", title="Models", icon="🏆", url_path="models"),
         st.Page("app_pages/feedback.py", title="Feedback", icon="📝", url_path="feedback"),
         st.Page("app_pages/audit.py", title="Audit", icon="📒", url_path="audit"),

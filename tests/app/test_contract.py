@@ -59,6 +59,7 @@ ROUTES = [
             "/audit",
             "/feedback",
             "/incidents",
+            "/monitoring",
             "/machines",
             "/machines/{machine_id}",
             "/model",

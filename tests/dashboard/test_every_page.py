@@ -5,7 +5,7 @@ import pytest
 
 from .conftest import page_text
 
-PAGES = ["status", "fleet", "history", "machine", "models", "feedback", "audit"]
+PAGES = ["status", "fleet", "history", "machine", "monitoring", "models", "feedback", "audit"]
 TIMEOUT = httpx.ReadTimeout("read timed out")
 NOT_REACHABLE = httpx.ConnectError("[Errno 111] Connection refused")
 

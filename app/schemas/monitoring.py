@@ -1,0 +1,88 @@
+"""Schemas of what monitoring found at its latest look at production."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Schema
+
+
+class Interval(Schema):
+    """A value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Finding(Schema):
+    """A difference from training, or from what is usual, with its interval."""
+
+    kind: str = Field(description="What is compared.", examples=["distribution"])
+    column: str = Field(description="The input, or the metric of a performance; empty for rejected readings.")
+    effect: float
+    low: float
+    high: float
+    limit: float
+    before: float | None
+    now: float | None
+    machines: list[str] = Field(description="The first ones with constant values.")
+    counts: bool = Field(description="Whether the lower end of the interval is above the limit.")
+    text: str = Field(
+        examples=["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]
+    )
+
+
+class Figure(Schema):
+    """A metric of the predictions whose outcome is known."""
+
+    metric: Literal["precision", "recall", "f1", "pr_auc", "expected_cost"]
+    count: int = Field(
+        description="Predicted failures for the precision, failures for the recall, otherwise predictions."
+    )
+    now: Interval | None = Field(description="null if the labels cannot tell it.")
+    promised: Interval | None = Field(description="On the held-out rows of the version's training.")
+    reason: str = Field(description="Why the labels cannot tell it.")
+
+
+class Performance(Schema):
+    """The predictions whose labels are due in a window."""
+
+    begins: str = Field(
+        description="When the first of these predictions was made, earlier than the window by the horizon."
+    )
+    ends: str
+    source: Literal["failures", "confirmed alarms", "feedback"] | None = Field(description="Where labels come from.")
+    predictions: int
+    judged: int = Field(description="Predictions with a label.")
+    alarms: int = Field(description="Predicted failures.")
+    judged_alarms: int
+    failures: int
+    figures: list[Figure]
+
+
+class Window(Schema):
+    """A window of production."""
+
+    begins: str = Field(examples=["2025-06-23T12:00:00Z"])
+    ends: str = Field(examples=["2025-06-30T12:00:00Z"])
+    readings: int = Field(description="Readings that the version scored.")
+    accepted: int = Field(description="Readings that the service scored, whatever the version.")
+    rejected: int
+    invalid_fields: dict[str, int] = Field(description="How often each field was invalid, the most frequent ones.")
+    findings: list[Finding] | None = Field(
+        description="Of the newest window all, of earlier ones those that count; null if too few readings are there to judge."
+    )
+    performance: Performance
+
+
+class Monitoring(Schema):
+    """The latest look of `monitor --watch` at production."""
+
+    model_name: str
+    looked: str | None = Field(description="When it looked; null if it never did.", examples=["2025-06-30T12:00:00Z"])
+    model_version: str | None = Field(examples=["12"])
+    windows: list[Window] = Field(description="The oldest first.")
+    lasting: list[Finding] = Field(description="What counts in enough windows to be a reason to act.")
+    silent_machines: list[str] = Field(description="The first machines without readings in the newest window.")
+    silent_count: int

@@ -1,0 +1,27 @@
+"""Monitoring page: what production looks like compared with training, and how good the predictions were."""
+
+import streamlit as st
+
+from dashboard import shared
+from dashboard.api_client import ApiError
+from dashboard.components import common
+from dashboard.components.monitoring import findings, how_to_monitor, lasting, performance, silent_machines, windows
+from dashboard.components.status import incidents
+
+snapshot = common.page_header("Monitoring", "Production compared with training, and with what happened.")
+common.require_model(snapshot, "Monitoring")
+try:
+    with st.spinner("Waiting for the service …"):
+        found = shared.api().monitoring()
+except ApiError as error:
+    common.api_error(error, "What monitoring found could not be read.")
+    st.stop()
+if not found.windows:
+    how_to_monitor()
+    st.stop()
+lasting(found)
+windows(found)
+performance(found)
+findings(found)
+silent_machines(found)
+incidents(snapshot)

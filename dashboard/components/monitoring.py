@@ -1,0 +1,140 @@
+"""Elements of the monitoring page: windows, performance, differences, silent machines."""
+
+import math
+
+import streamlit as st
+
+from app.schemas.monitoring import Figure, Finding, Interval, Monitoring, Performance, Window
+from dashboard.formatting import NO_VALUE
+from predictive_maintenance.evaluation.metrics import METRICS
+from predictive_maintenance.reporting.markdown import plain, table
+
+_MOST_SHOWN = 30
+_SOURCES = {
+    "failures": "failures in the store",
+    "confirmed alarms": "feedback on alarms",
+    "feedback": "feedback on predictions",
+}
+
+
+def how_to_monitor() -> None:
+    """Show that nothing was looked at yet, and the command that does."""
+    st.info(
+        "Monitoring has not looked at production yet. Set `PDM_STORE_URL` for the service, so that it keeps what it scores, and "
+        "start the command below with the same setting. What it finds appears here at the next visit.",
+        icon="📭",
+    )
+    st.code("predictive-maintenance monitor --watch --every 60", language="bash")
+
+
+def lasting(found: Monitoring) -> None:
+    """Show what is a reason to act, or that nothing is."""
+    looked = f"Looked at version {plain(found.model_version or '')} at {_moment(found.looked or '')} UTC."
+    if not found.lasting:
+        st.success(f"**No difference lasts.** {looked}", icon="✅")
+        return
+    reasons = "\n".join(f"- {plain(finding.text)}" for finding in found.lasting[:_MOST_SHOWN])
+    st.warning(
+        f"**Production differs from what was promised or trained on.** {looked}\n\n{reasons}\n\nFind out why, or train on newer "
+        "readings: `python flows/train_flow.py run`.",
+        icon="⚠️",
+    )
+
+
+def windows(found: Monitoring) -> None:
+    """Show each window with what counts in it."""
+    st.subheader("Windows", anchor=False)
+    rows = [
+        [
+            f"{_moment(window.begins)} to {_moment(window.ends)}", f"{window.readings:,}", _rejected(window), _state(window),
+        ]
+        for window in reversed(found.windows)
+    ]  # fmt: skip
+    st.markdown(table(["Window (UTC)", "Readings scored", "Rejected", "What differs"], rows))
+    st.caption(
+        "A difference counts if the lower end of its interval is above its limit. Many readings alone make none."
+    )
+
+
+def performance(found: Monitoring) -> None:
+    """Show the metrics of the newest predictions whose outcome is known, beside what the version promised."""
+    st.subheader("Performance once labels are known", anchor=False)
+    newest = found.windows[-1].performance
+    rows = [_figure(figure) for figure in newest.figures]
+    for row, before in reversed(list(zip(rows[1:], rows, strict=False))):
+        if row[-1] == before[-1] and row[1] == NO_VALUE:
+            row[-1] = "not judged, for the same reason"
+    st.markdown(table(["Metric", "In production", "Promised", "From"], rows))
+    st.caption(_judged(newest))
+
+
+def findings(found: Monitoring) -> None:
+    """Show all differences of the newest window, the largest beside their limits first."""
+    newest = found.windows[-1].findings
+    if not newest:
+        return
+    st.subheader("Differences in the newest window", anchor=False)
+    ordered = sorted(newest, key=lambda one: (not one.counts, -one.low / (one.limit or 1)))
+    rows = [["⚠️" if one.counts else "", *map(plain, _parts(one))] for one in ordered[:_MOST_SHOWN]]
+    st.markdown(table(["", "What", "How much"], rows))
+    if len(ordered) > _MOST_SHOWN:
+        st.caption(
+            f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `predictive-maintenance monitor --json`."
+        )
+
+
+def silent_machines(found: Monitoring) -> None:
+    """Show the machines that have fallen silent."""
+    if not found.silent_count:
+        return
+    st.subheader("Silent machines", anchor=False)
+    names = ", ".join(map(plain, found.silent_machines[:_MOST_SHOWN]))
+    further = found.silent_count - min(len(found.silent_machines), _MOST_SHOWN)
+    st.markdown(names + (f", and {further:,} more" if further else ""))
+    st.caption("They sent readings in an earlier window, and none in the newest.")
+
+
+def _state(window: Window) -> str:
+    if window.findings is None:
+        return "too few readings to judge"
+    counting = [plain(_parts(finding)[0]) for finding in window.findings if finding.counts]
+    further = f", and {len(counting) - 3} more" if len(counting) > 3 else ""
+    return "⚠️ " + ", ".join(counting[:3]) + further if counting else "nothing"
+
+
+def _rejected(window: Window) -> str:
+    total = window.accepted + window.rejected
+    return f"{window.rejected:,} ({window.rejected / total:.1%})" if total else NO_VALUE
+
+
+def _figure(figure: Figure) -> list[str]:
+    of = {"precision": "predicted failures", "recall": "failures"}.get(figure.metric, "predictions")
+    source = f"{figure.count:,} {of}" if figure.now else f"not judged: {plain(figure.reason)}"
+    return [METRICS[figure.metric], _interval(figure.now), _interval(figure.promised), source]
+
+
+def _judged(performance: Performance) -> str:
+    if performance.source is None:
+        return "No prediction is judged."
+    return (
+        f"Of {performance.predictions:,} predictions from {_moment(performance.begins)} to {_moment(performance.ends)} UTC, "
+        f"whose labels are due by now, {performance.judged:,} are judged by {_SOURCES[performance.source]}; "
+        f"{performance.failures:,} are failures. Promised are the metrics on held-out rows. Ranges are confidence intervals."
+    )
+
+
+def _interval(found: Interval | None) -> str:
+    if found is None:
+        return NO_VALUE
+    digits = 3 if max(math.fabs(found.value), math.fabs(found.high)) < 10 else 0
+    return f"{found.value:,.{digits}f} ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
+
+
+def _parts(finding: Finding) -> tuple[str, str]:
+    what, _, how_much = finding.text.partition(": ")
+    return what, how_much
+
+
+def _moment(text: str) -> str:
+    """A time of the API, to the minute."""
+    return text[:16].replace("T", " ")

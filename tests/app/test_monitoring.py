@@ -1,0 +1,90 @@
+"""GET /monitoring returns the latest look that monitoring kept, as the OpenAPI document describes it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from app.schemas.monitoring import Monitoring
+from predictive_maintenance.evaluation.intervals import Estimate
+from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.monitoring import look as look_module
+from predictive_maintenance.monitoring.drift import Finding
+from predictive_maintenance.monitoring.inputs import Inputs
+from predictive_maintenance.monitoring.look import Look, content, save_look
+from predictive_maintenance.monitoring.performance import Figure, Performance
+from predictive_maintenance.monitoring.production import Window
+from predictive_maintenance.store.store import Store
+
+MODEL = "predictive_maintenance"
+LOOKED = 1_800_000_000
+
+
+class Version:
+    model, version, machine = MODEL, "1", MILLING
+
+
+def finding(column="torque_nm", low=1.71, **values):
+    fields = {"effect": 1.92, "high": 2.12, "limit": 0.33, "before": 40.0, "now": 65.0} | values
+    return Finding(kind="distribution", column=column, low=low, **fields)
+
+
+def window(begins, findings):
+    figures = (
+        Figure(metric="precision", count=40, now=Estimate(0.9, 0.8, 1.0, 0.82), promised=None),
+        Figure(metric="recall", count=0, now=None, promised=Estimate(0.8, 0.7, 0.9, 0.72), reason="*nobody* knows"),
+    )
+    performance = Performance(
+        begins=begins, ends=begins + 1, source="feedback", predictions=900, judged=40, alarms=50, judged_alarms=40, failures=36,
+        figures=figures,
+    )  # fmt: skip
+    inputs = Inputs(accepted=900, rejected=100, fields={"torque_nm": 100})
+    return Window(begins=begins, ends=begins + 1, rows=900, findings=findings, inputs=inputs, performance=performance)
+
+
+def a_look(**changed):
+    findings = [finding(), finding("tool_wear_min", low=0.0, before=float("nan"))]
+    windows = [window(LOOKED - 2, findings), window(LOOKED - 1, findings)]
+    return replace(Look(watched=Version, windows=windows, lasting=findings[:1], silent=["M1", "M2"]), **changed)
+
+
+@pytest.fixture
+def store(client, tmp_path):
+    client.get("/incidents")  # the service makes the store
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    yield store
+    store.close()
+
+
+def test_without_a_look_there_are_no_windows(client):
+    answer = client.get("/monitoring").json()
+    assert (answer["model_name"], answer["looked"], answer["windows"]) == (MODEL, None, [])
+    Monitoring.model_validate(answer)
+
+
+def test_the_latest_look_is_returned_with_its_time(client, store):
+    save_look(store, a_look(silent=[]), LOOKED - 60)
+    save_look(store, a_look(), LOOKED)
+    answer = client.get("/monitoring").json()
+    assert (answer["model_version"], answer["looked"], answer["silent_count"]) == ("1", "2027-01-15T08:00:00Z", 2)
+    assert answer["lasting"][0]["text"].startswith("distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92")
+    earlier, newest = Monitoring.model_validate(answer).windows
+    assert [one.column for one in earlier.findings] == ["torque_nm"]  # what does not count is left out
+    assert [one.before for one in newest.findings] == [40.0, None]
+    assert newest.performance.figures[0].now.high == 1.0
+    assert newest.performance.figures[1].reason == "*nobody* knows"
+
+
+def test_the_size_of_a_kept_look_does_not_depend_on_machines_and_columns(monkeypatch):
+    monkeypatch.setattr(look_module, "_MOST_FINDINGS", 3)
+    machines = tuple(f"M{number}" for number in range(1_000))
+    findings = [finding(low=0.0)] * 10 + [finding(machines=machines)]
+    found = a_look(windows=[window(0, findings)], lasting=findings, silent=machines)
+    kept = content(found, bounded=True)
+    (newest,) = kept["windows"]
+    assert [one["counts"] for one in newest["findings"]] == [True, False, False]
+    assert len(newest["findings"][0]["machines"]) == 10
+    assert (len(kept["silent_machines"]), kept["silent_count"]) == (100, 1_000)
+    whole = content(found)
+    assert (len(whole["windows"][0]["findings"]), len(whole["silent_machines"])) == (11, 1_000)
+    json.dumps(whole, allow_nan=False)
