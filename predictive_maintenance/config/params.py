@@ -122,7 +122,7 @@ class EvaluationSettings(StrictModel):
     min_assessable_failures: Annotated[int, Field(ge=1)]
     min_lead: SpanText = "0"
     alarm_policies: tuple[Alarm, ...] = ()
-    sample_rows: Annotated[int, Field(ge=1000)] = 2_000_000
+    sample_rows: Annotated[int, Field(ge=1000)] = 1_000_000
 
 
 class GateSettings(StrictModel):
