@@ -41,6 +41,7 @@ pytest_plugins = (
     "tests.fixtures.disks",
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
+    "tests.fixtures.storage_clusters",
     "tests.fixtures.storage_servers",
     "tests.fixtures.stores",
 )
