@@ -41,8 +41,8 @@ pytest_plugins = (
     "tests.fixtures.disks",
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
-    "tests.fixtures.storage_clusters",
     "tests.fixtures.storage_servers",
+    "tests.fixtures.storage_clusters",  # uses storage_servers, which pytest has to import
     "tests.fixtures.stores",
 )
 
