@@ -177,17 +177,16 @@ def _tasks_with_past(
 ) -> list[PartTask]:
     """The tasks that are not settled, with the features of their rows instead of the files that these depend on."""
     open_tasks = []
-    for task, settled in zip(
-        tasks, map_parts(engine, "reading records", _settled_part, job, tasks, ignore), strict=True
-    ):
+    alone = [replace(task, extent=None, others=()) for task in tasks]  # the others of all tasks are many
+    results = map_parts(engine, "reading records", _settled_part, job, alone, ignore)
+    for task, settled in zip(tasks, results, strict=True):
         if settled is None:
             open_tasks.append(task)
         else:
             on_settled(task.part, settled)
     needed = {part.name for task in open_tasks for part in (task.part, *task.others)}
-    files = [
-        task.part for task in tasks if task.part.name in needed
-    ]  # in an order that does not depend on what is settled
+    # In an order that does not depend on what is settled, so that a run that goes on finds the same parts.
+    files = [task.part for task in tasks if task.part.name in needed]
     found = shuffled_past(files, sum(rows.values()), job, _past_folder(job), engine, on_stage)
     past = {file.name: tables for file, tables in zip(files, found, strict=True)}
     return [replace(task, extent=None, others=(), past=past[task.part.name]) for task in open_tasks]
