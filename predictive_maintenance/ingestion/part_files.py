@@ -115,7 +115,9 @@ def local_copy(part: PartFile) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="pdm-part-") as folder:
         target = Path(folder, PurePosixPath(part.name).name)
-        RemoteStore.connect(part.uri, part.url).get(part.uri, part.url, target)
+        RemoteStore.connect(part.uri, part.url).get(
+            str(part), part.url, target
+        )  # an error names the file, not a pattern
         yield target
 
 
