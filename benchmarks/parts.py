@@ -1,6 +1,8 @@
 """Time and memory of scoring a data set of many files, in one process and on Dask workers.
 
     python benchmarks/parts.py             100 machines for a year, 877,000 readings; --days 90 is quicker
+    python benchmarks/parts.py --scatter   the rows of each machine are in all files, as a program that divides them at random
+                                           writes them
 
 Readings of the simulated fleet with windows of its past, its errors and its maintenance, a Parquet file for each week. Each line
 scores all files: in this process, by one worker and by two workers on a cluster of this machine, which is reached by its
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from measuring import describe_machine, in_child, markdown_table, read_peak_mib, reset_peak
 
 TRAINING_MACHINES, TRAINING_DAYS = 10, 365
@@ -43,7 +46,7 @@ def main() -> None:
         folder = Path(name)
         print("training a model and simulating the fleet ...", file=sys.stderr, flush=True)
         model = in_child(train_model)
-        in_child(write_fleet, folder, arguments.machines, arguments.days)
+        in_child(write_fleet, folder, arguments.machines, arguments.days, arguments.scatter)
         runs = []
         for workers in (0, 1, 2):
             print(f"{workers or 'no'} workers ...", file=sys.stderr, flush=True)
@@ -73,14 +76,16 @@ def train_model() -> dict[str, bytes]:
     return export_model(train_untuned("lightgbm", rows.train, rows.fold, params), rows, params)
 
 
-def write_fleet(folder: Path, machines: int, days: int) -> None:
-    """Write the readings of each week, and the other tables."""
+def write_fleet(folder: Path, machines: int, days: int, scatter: bool) -> None:
+    """Write the readings of each week, or as many files with random rows, and the other tables."""
     from machines.fleet.simulator import simulate_tables
 
     tables = simulate_tables(machines=machines, days=days)
     (folder / "readings").mkdir()
     readings = tables["readings"]
     week = (readings["timestamp"] - readings["timestamp"].min()).dt.days // 7
+    if scatter:
+        week = np.random.default_rng(0).permutation(week)
     for number, rows in readings.groupby(week):
         rows.to_parquet(folder / "readings" / f"week {number:03}.parquet")
     for name in TABLES:
@@ -92,7 +97,7 @@ def score(model: dict[str, bytes], folder: Path, workers: int) -> Run:
     from predictive_maintenance.config.sources import parse_tables
     from predictive_maintenance.engine.engine import InProcess
     from predictive_maintenance.inference.further_tables import read_further_tables
-    from predictive_maintenance.inference.part_scoring import ScoringJob
+    from predictive_maintenance.inference.part_job import ScoringJob
     from predictive_maintenance.scorer.scoring import Scorer
 
     sources = parse_tables(",".join(f"{name}:{folder / name}.parquet" for name in TABLES))
@@ -154,6 +159,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--machines", type=int, default=100, help="machines of the fleet  [default: 100]")
     parser.add_argument("--days", type=int, default=365, help="days of the fleet  [default: 365]")
+    parser.add_argument("--scatter", action="store_true", help="write files with random rows in place of weeks")
     return parser.parse_args()
 
 

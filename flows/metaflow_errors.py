@@ -56,7 +56,8 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
         if not isinstance(error, PredictiveMaintenanceError):
             raise
         # A resumed run keeps its settings and rows. Errors in those can only be fixed with a new run.
-        resumable = isinstance(error, RegistryError | ModelError | EngineError | PartError) and step_name != "start"
+        kept = error.transient or isinstance(error, RegistryError | ModelError | EngineError | PartError)
+        resumable = kept and step_name != "start"
         # A damaged file is written again by the step that wrote it, which takes over the files that are intact.
         step = f"{error.step} " if isinstance(error, PartError) else ""
         # With its id: a plain `resume` continues the last run that was not itself resumed, and repeats finished steps.

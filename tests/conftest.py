@@ -42,6 +42,7 @@ pytest_plugins = (
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
     "tests.fixtures.storage_servers",
+    "tests.fixtures.storage_clusters",  # uses storage_servers, which pytest has to import
     "tests.fixtures.stores",
 )
 

@@ -27,8 +27,10 @@ from .shared import (
 
 if TYPE_CHECKING:
     from ..config.params import Params
-    from ..inference.part_scoring import PartResult, ScoringJob
+    from ..inference.part_job import ScoringJob
+    from ..inference.part_scoring import PartResult
     from ..ingestion.part_files import PartFile
+    from ..partitions.progress import FinishedPart
     from ..scorer.scoring import Scorer
     from ..tracking.model_registry import ModelRegistry
 
@@ -101,8 +103,8 @@ def _score_file(file: Path, output: Path, scorer: Scorer, version: str, params: 
     from ..inference.further_tables import read_further_tables
 
     further = read_further_tables(parse_tables(tables), scorer.machine)
-    with _RowCounter() as counter:
-        scored = score_file(file, output, scorer, version, params.columns.aliases, counter, further)
+    with _Progress() as progress:
+        scored = score_file(file, output, scorer, version, params.columns.aliases, progress.add_rows, further)
     click.echo(
         f"{count(scored.rows, 'row')} scored by version {version}: {count(scored.alarms, 'alarm')}, "
         f"{scored.rejected:,} rejected"
@@ -121,7 +123,7 @@ def _job(
 ) -> ScoringJob:
     from ..config.sources import parse_tables
     from ..inference.further_tables import read_further_tables
-    from ..inference.part_scoring import ScoringJob
+    from ..inference.part_job import ScoringJob
 
     job = ScoringJob(
         model_files=registry.scorer_files(version),
@@ -140,9 +142,9 @@ def _score_data_set(files: Sequence[str], job: ScoringJob) -> None:
     from ..ingestion.part_files import list_parts
 
     parts = list_parts(files)
-    with open_engine() as engine:
+    with open_engine() as engine, _Progress() as progress:
         click.echo(f"{count(len(parts), 'file')} to score with version {job.version}, by {engine.description}")
-        scored = score_parts(parts, job, engine, _PartCounter(len(parts)))
+        scored = score_parts(parts, job, engine, _PartCounter(len(parts)), progress.show_stage)
     former = f", {count(scored.former, 'file')} of them by a former run" if scored.former else ""
     click.echo(
         f"{count(scored.rows, 'row')} scored in {count(scored.parts, 'file')}{former}: {count(scored.alarms, 'alarm')}, "
@@ -201,18 +203,23 @@ class _PartCounter:
         click.echo(f"[{self._ended}/{self._parts}] {part.name}: {'not scored' if result.error else text}")
 
 
-class _RowCounter:
-    """Shows the number of scored rows if stderr is a terminal."""
+class _Progress:
+    """Shows how far the work has come if stderr is a terminal: the rows of a file, or the files of a stage."""
 
     def __enter__(self) -> Self:
         self._rows, self._shown = 0, sys.stderr.isatty()
         return self
 
-    def __call__(self, rows: int) -> None:
+    def add_rows(self, rows: int) -> None:
         self._rows += rows
+        self._show(count(self._rows, "row"))
+
+    def show_stage(self, done: FinishedPart) -> None:
+        self._show("" if done.number == done.parts else f"{done.stage} {done.number:,}/{done.parts:,}")
+
+    def _show(self, text: str) -> None:
         if self._shown:
-            click.echo(f"\r{count(self._rows, 'row')}", nl=False, err=True)
+            click.echo(f"\r\033[K{text}", nl=False, err=True)
 
     def __exit__(self, *exception: object) -> None:
-        if self._shown:
-            click.echo("\r\033[K", nl=False, err=True)
+        self._show("")

@@ -20,7 +20,7 @@ _URI = re.compile(
     re.DOTALL,
 )
 # In abfs://CONTAINER@ACCOUNT, what stands before the @ is no user.
-_CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)(?!(?:(?<=abfs://)|(?<=abfss://))[a-z0-9$-]+@)[^\s'\"<>]*@")
+_CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)(?!(?:(?<=abfs://)|(?<=abfss://)|(?<=az://))[a-z0-9$-]+@)[^\s'\"<>]*@")
 _REDACTED = re.compile(r"([^:/?#@]*:)?\*\*\*@")
 _SECRET_PART = 4  # characters: a shorter part of a secret is not recognised in a text
 _VALID_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:(\d*|\$\{\w+\}))?")

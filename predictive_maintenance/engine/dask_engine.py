@@ -1,13 +1,14 @@
 """The engine on a Dask cluster: worker processes of this machine, or the cluster that an address names."""
 
-import importlib.metadata
 import logging
 import os
+import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+import dask
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
 
 from ..errors import EngineError
@@ -19,6 +20,9 @@ R = TypeVar("R")
 _PACKAGE = "predictive-maintenance"
 _CONNECT_SECONDS = 20
 _WORKER_SECONDS = 60
+# Dask sets the threshold of trimming only. That fixes the one of mmap at 128 KiB, so that each array has pages of its own, which
+# the kernel clears: windows would take five times as long.
+_WORKER_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 128 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
 _RERUN = "run the command again: what is finished is not done twice"
 
 
@@ -81,6 +85,12 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
 
 
 def _local_cluster() -> LocalCluster:
+    name = "distributed.nanny.pre-spawn-environ"
+    with dask.config.set({name: {**dask.config.get(name), **_WORKER_MEMORY}}):
+        return _start_local_cluster()
+
+
+def _start_local_cluster() -> LocalCluster:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
     return LocalCluster(
@@ -105,8 +115,8 @@ def _check_processes(client: Client, address: str) -> None:
         raise EngineError(
             f"the Dask scheduler at {address} has no worker: start one with `dask worker {address}`"
         ) from None
-    own = importlib.metadata.version(_PACKAGE)
-    found = client.run(_version_of, _PACKAGE, on_error="return")
+    own = pkgutil.resolve_name(_version_name())
+    found = client.run(_version_of, _version_name(), on_error="return")
     versions = {f"worker {worker}": version for worker, version in found.items()}
     # The scheduler reads the task graph.
     for process, version in ({f"scheduler at {address}": _scheduler_version(client)} | versions).items():
@@ -120,13 +130,18 @@ def _check_processes(client: Client, address: str) -> None:
 
 def _scheduler_version(client: Client) -> str | Exception:
     try:
-        return client.run_on_scheduler(_version_of, _PACKAGE)
-    except importlib.metadata.PackageNotFoundError as error:
+        return client.run_on_scheduler(_version_of, _version_name())
+    except ImportError as error:
         return error
 
 
+def _version_name() -> str:
+    """The name of the version in the code, since the training image has no metadata of the package."""
+    return f"{_PACKAGE.replace('-', '_')}:__version__"
+
+
 # A function of the standard library, which a worker without this package can run, too.
-_version_of = importlib.metadata.version
+_version_of = pkgutil.resolve_name
 
 
 def _dashboard(link: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import SourceError
-from ..history.features import complete, take
+from ..history.events import NO_EVENTS, Events
+from ..history.features import complete
 from ..ingestion.csv_reader import Dialect, MalformedRow
 from ..ingestion.table_reader import TableFile
 from ..ingestion.table_writer import is_parquet, writer
@@ -72,6 +73,17 @@ class BadCell(NamedTuple):
     reason: str
     header: str = ""
     line: int | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """The features from the past of the valid rows of a file, by their places in it.
+
+    `statistics` has a row for each valid row but those at the places `repeated` (r,), of a machine and time that other rows have.
+    """
+
+    statistics: pd.DataFrame
+    repeated: npt.NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
@@ -146,13 +158,15 @@ def check_file(path: Path, machine: Machine, examples: int = 10) -> CheckedFile:
 def score_file(
     path: Path, output: Path, scorer: Scorer, version: str, aliases: Aliases,
     on_rows: Callable[[int], None] = lambda _: None, tables: FurtherTables = NO_TABLES, others: pd.DataFrame | None = None,
+    past: Past | None = None,
 ) -> ScoredFile:  # fmt: skip
     """Write the rows of `path`, unchanged and followed by ADDED_COLUMNS, to `output`.
 
     The suffix of `output` determines its format: .parquet, or CSV (compressed for .gz) with the separator and the decimal
     mark of the input. A row that cannot be scored stays in its place, with the reason in `rejected`. `output` is created
     only when it is complete. `on_rows` is called with the number of rows of each batch. `tables` are the events and the
-    attributes of the machines, and `others` the valid rows of other files that the features of these rows depend on.
+    attributes of the machines, and `others` the valid rows of other files that the features of these rows depend on. `past` has
+    these features, if they are known.
     """
     machine = scorer.machine
     table = TableFile.open(path, written=machine.description.format)
@@ -164,7 +178,7 @@ def score_file(
     dialect = table.dialect or Dialect()
     checked = _checked_batches(table, match, names, machine)
     if machine.needs_history:
-        checked = _completed(checked, table, match, machine, tables, others)
+        checked = _completed(checked, table, match, machine, tables, others, past)
     elif tables.attributes:
         checked = _with_attributes(checked, machine, tables)
     with writer(output, dialect) as write:
@@ -189,7 +203,7 @@ def score_file(
 
 
 def read_valid(path: Path, machine: Machine, aliases: Aliases, tables: FurtherTables = NO_TABLES) -> pd.DataFrame:
-    """The rows of a file that scoring would not reject, with the columns that the model reads.
+    """The rows of a file that scoring would not reject, with the columns that the model reads. Their index is their place.
 
     Raises SourceError if the file cannot be read or lacks a column.
     """
@@ -197,7 +211,16 @@ def read_valid(path: Path, machine: Machine, aliases: Aliases, tables: FurtherTa
     match = _match(table, machine, aliases, tables.columns)
     checked = _checked_batches(table, match, _needed_names(match, machine, tables), machine)
     rows, faults, _ = _whole_file(checked, table, match, machine, tables)
-    return rows.drop(index=faults["position"].unique()).reset_index(drop=True)
+    return rows.drop(index=faults["position"].unique())
+
+
+def past_of(rows: pd.DataFrame, machine: Machine, events: Events = NO_EVENTS) -> Past:
+    """The features from the past of valid rows, from these rows and `events`. Places are those of the index of `rows`."""
+    repeated = rows.duplicated(list(machine.history_names), keep=False)
+    unique = rows[~repeated]
+    completed = complete(machine, unique, events)
+    statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=unique.index)
+    return Past(statistics, rows.index[repeated].to_numpy())
 
 
 def read_places(path: Path, machine: Machine, aliases: Aliases) -> pd.DataFrame:
@@ -262,23 +285,27 @@ def _completed(
     machine: Machine,
     tables: FurtherTables,
     others: pd.DataFrame | None,
+    past: Past | None,
 ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame, pd.DataFrame]]:
     """The checked batches with the features from the past of each row. A row with a bad cell is in no window.
 
     A row of the same machine and time as another row, also one of `others`, is a fault. Reads the file again for the raw batches.
     """
-    rows, own_faults, starts = _whole_file(checked, table, match, machine, tables)
-    known = pd.concat([rows, others], ignore_index=True) if others is not None else rows
-    faults = pd.concat([own_faults, _same_times(known, own_faults, machine)], ignore_index=True)
-    good = np.ones(len(known), dtype=bool)
-    good[faults["position"]] = False
-    completed = complete(machine, known[good], tables.events)
-    positions = np.flatnonzero(good)
-    own = np.flatnonzero(positions < len(rows))
-    completed, positions = take(completed, own), positions[own]
-    faults = pd.concat([faults, _formula_faults(completed, positions, machine)], ignore_index=True)
-    statistics = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=positions)
-    rows = pd.concat([rows, statistics.reindex(rows.index)], axis=1)
+    rows, faults, starts = _whole_file(checked, table, match, machine, tables)
+    if past is None:
+        valid = rows.drop(index=faults["position"].unique())
+        # The places of the other rows are behind those of this file.
+        places = range(len(rows), len(rows) + (0 if others is None else len(others)))
+        known = valid if others is None else pd.concat([valid, others.set_axis(places)])
+        found = past_of(known, machine, tables.events)
+        past = Past(found.statistics.loc[: len(rows) - 1], found.repeated[found.repeated < len(rows)])
+    own = past.statistics.index.to_numpy()
+    names = [name for name in (*machine.input_names, *machine.time_names) if name in rows]
+    completed = rows.loc[own, names].join(past.statistics)
+    faults = pd.concat(
+        [faults, _same_times(past.repeated, machine), _formula_faults(completed, own, machine)], ignore_index=True
+    )
+    rows = pd.concat([rows, past.statistics.reindex(rows.index)], axis=1)
     for batch, start, end in zip(table.batches(), starts, starts[1:], strict=False):
         own = faults[faults["position"].between(start, end, inclusive="left")].sort_values(
             "position", ignore_index=True
@@ -324,7 +351,7 @@ def _with_attributes(
         yield batch, joined, found.sort_values("position", ignore_index=True)
 
 
-def _formula_faults(columns: Mapping[str, Any], positions: npt.NDArray[np.intp], machine: Machine) -> pd.DataFrame:
+def _formula_faults(columns: pd.DataFrame, positions: npt.NDArray[np.intp], machine: Machine) -> pd.DataFrame:
     """The faults of formulas in the rows at `positions`, of which `columns` has the statistics. They stay in later windows."""
     found = fault_table(formula_faults(columns, machine))
     return found.assign(position=positions[found["position"]])
@@ -337,12 +364,9 @@ def _times(cells: Sequence[pa.Array], header: str) -> tuple[pd.Series, pd.DataFr
     return times, fault_table(unparsed(TIMESTAMP, plain, times.isna().to_numpy(), reason))
 
 
-def _same_times(rows: pd.DataFrame, faults: pd.DataFrame, machine: Machine) -> pd.DataFrame:
-    """A fault for each row, among those without another fault, with the machine and the time of another one."""
-    others = rows.drop(index=faults["position"].unique())
-    repeated = others.duplicated(list(machine.history_names), keep=False)
-    positions = others.index[repeated].to_numpy()
-    return fault_table([Faults(machine.time_name, SAME_TIME, positions, [""] * len(positions))])
+def _same_times(repeated: npt.NDArray[np.int64], machine: Machine) -> pd.DataFrame:
+    """A fault for each of the rows at the places `repeated`, whose machine and time another row has."""
+    return fault_table([Faults(machine.time_name, SAME_TIME, repeated, [""] * len(repeated))])
 
 
 def _score(

@@ -102,4 +102,5 @@ def _add_needed(needed: list[set[int]], own: pd.DataFrame, reach: Reach) -> None
             earlier = earlier[np.argsort(-last[earlier], kind="stable")]
             before = np.cumsum(counted[earlier]) - counted[earlier]
             within[earlier[before < reach.readings]] = True
-        needed[part].update(int(other) for other in parts[within] if other != part)
+        needed[part].update(parts[within].tolist())
+        needed[part].discard(part)

@@ -4,70 +4,45 @@ A record beside each result says what it was made from, so that a finished file 
 """
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
 
 from ..engine.engine import Engine
 from ..errors import PredictiveMaintenanceError, SourceError
-from ..ingestion.part_files import OutputFolder, PartFile, local_copy, open_output
+from ..ingestion.part_files import OutputFolder, PartFile, open_output, same_file
 from ..machine.names import MACHINE_ID
-from ..scorer.scoring import Scorer
-from .files import Aliases, read_places, read_valid, score_file
-from .further_tables import NO_TABLES, FurtherTables
+from ..partitions.part_folder import PartFolder, StoredTable
+from ..partitions.progress import OnPart, ignore, map_parts
+from .files import read_places, score_file
+from .part_job import ScoringJob, readable, valid_rows
 from .part_overlaps import PartExtent, extent_of, needed_parts, reach_of, times_of
+from .shuffled_history import load_past, shuffled_past
 
 RECORDS = "_scored"
 """The folder of the records, below that of the results. Spark, Dask and pyarrow ignore names that begin with an underscore."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class ScoringJob:
-    """What scoring each file needs: the files of a model version, its number, the tables, and the URI of the output folder."""
-
-    model_files: Mapping[str, bytes]
-    version: str
-    aliases: Aliases
-    output: str
-    tables: FurtherTables = NO_TABLES
-    overwrite: bool = False
-
-    @cached_property
-    def scorer(self) -> Scorer:
-        return Scorer.from_files(self.model_files)
-
-    @cached_property
-    def digest(self) -> str:
-        """A hash of all that the results depend on besides the readings."""
-        content = hashlib.sha256(json.dumps([self.version, dict(self.aliases)], default=list).encode())
-        tables = {f"events {name}": pd.DataFrame(table) for name, table in self.tables.events.items()}
-        tables |= {f"attributes {table.name}": table.frame for table in self.tables.attributes}
-        for name, table in sorted(tables.items()):
-            content.update(name.encode() + pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-        for name, file in sorted(self.model_files.items()):
-            content.update(name.encode() + hashlib.sha256(file).digest())
-        return content.hexdigest()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the scorer, whose ONNX session cannot be pickled: each process makes its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "scorer"}
+_PAST = f"{RECORDS}/past"
+_MOST_READS = 4
+_MOST_OTHER_ROWS = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartTask:
-    """A file to score, its extent if its features depend on other files, and those files."""
+    """A file to score. `made_from` identifies all that its result depends on.
+
+    If its features depend on `others`, which are files, `extent` is that of the file. Or `past` has the features, see load_past.
+    """
 
     part: PartFile
+    made_from: str
     extent: PartExtent | None = None
     others: Sequence[PartFile] = ()
+    past: Sequence[StoredTable] = ()
 
     def __str__(self) -> str:
         return str(self.part)
@@ -76,12 +51,13 @@ class PartTask:
 class PartResult(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of a scored file: rows, alarms, rejected rows, and rejected cells by column and reason.
 
-    `made_from` identifies all that the result depends on. `error` says why the file could not be scored. A result is not
-    `finished` until its file is in its place.
+    `made_from` is that of the task. `error` says why the file could not be scored. A result is not `finished` until its file is
+    in its place; `content` is the fingerprint of the file then.
     """
 
     made_from: str = ""
     finished: bool = True
+    content: str = ""
     rows: int = 0
     alarms: int = 0
     rejected: int = 0
@@ -123,13 +99,16 @@ def score_parts(
     job: ScoringJob,
     engine: Engine,
     on_part: Callable[[PartFile, PartResult], None] = lambda _part, _result: None,
+    on_stage: OnPart = ignore,
 ) -> ScoredParts:
     """Score each file into one with the same name below the job's output. `on_part` is called with each that ends.
 
     The features of a row see the earlier rows of its machine in all files. A file that cannot be scored does not stop the others.
-    One whose result was made before from the same readings, model and tables is not scored again.
+    One whose result was made before from the same readings, model and tables is not scored again. `on_stage` is called with
+    each file or part that was read before.
 
-    Raises SourceError if the output is the folder of the files, EngineError if the engine is lost.
+    Raises SourceError if the output is the folder of the files, or if the machines of a file that cannot be read are in most
+    files; EngineError if the engine is lost.
     """
     _check_names(parts, job)
     scored = ScoredParts()
@@ -138,11 +117,16 @@ def score_parts(
         scored.add(part.name, result)
         on_part(part, result)
 
-    tasks = [PartTask(part=part) for part in parts]
+    tasks = [PartTask(part=part, made_from=_made_from(job, [part])) for part in parts]
+    is_shuffled = False
     if job.scorer.machine.needs_history and len(parts) > 1:
-        tasks = list(_tasks_with_others(parts, job, engine, add))
+        tasks, rows = _tasks_with_others(parts, job, engine, add, on_stage)
+        if is_shuffled := _is_entangled(tasks, rows):
+            tasks = _tasks_with_past(tasks, rows, job, engine, add, on_stage)
     for place, result in engine.map(_score_part, job, tasks):
         add(tasks[place].part, result)
+    if is_shuffled:
+        open_output(job.output).delete(_PAST)
     return scored
 
 
@@ -150,40 +134,104 @@ def _check_names(parts: Sequence[PartFile], job: ScoringJob) -> None:
     """Raise SourceError if a result would replace the readings that it is made from."""
     output = open_output(job.output)
     for part in parts:
-        if output.location(part.name) == part.url:
+        if same_file(output.location(part.name), part.url):
             raise SourceError(f"{output}: is the folder of the readings: choose another folder for the results")
 
 
 def _tasks_with_others(
-    parts: Sequence[PartFile], job: ScoringJob, engine: Engine, on_error: Callable[[PartFile, PartResult], None]
-) -> Iterator[PartTask]:
+    parts: Sequence[PartFile],
+    job: ScoringJob,
+    engine: Engine,
+    on_error: Callable[[PartFile, PartResult], None],
+    on_stage: OnPart,
+) -> tuple[list[PartTask], dict[str, int]]:
+    """The tasks of the files that can be read, and about the number of rows of each file by name."""
     extents: dict[int, PartExtent] = {}
-    for place, found in engine.map(_extent_of_part, job, parts):
+    for place, found in enumerate(map_parts(engine, "reading times", _extent_of_part, job, parts, on_stage)):
         if isinstance(found, PartExtent):
             extents[place] = found
         else:
             on_error(parts[place], PartResult(error=found))
-    readable = sorted(extents)
-    needed = needed_parts([extents[place] for place in readable], reach_of(job.scorer.machine))
-    for place, others in zip(readable, needed, strict=True):
-        yield PartTask(part=parts[place], extent=extents[place], others=[parts[readable[other]] for other in others])
+    needed = needed_parts(list(extents.values()), reach_of(job.scorer.machine))
+    readable = [parts[place] for place in extents]
+    tasks = []
+    for part, extent, places in zip(readable, extents.values(), needed, strict=True):
+        others = [readable[place] for place in places]
+        tasks.append(PartTask(part=part, made_from=_made_from(job, [part, *others]), extent=extent, others=others))
+    return tasks, {part.name: int(extent.rows.sum()) for part, extent in zip(readable, extents.values(), strict=True)}
+
+
+def _is_entangled(tasks: Sequence[PartTask], rows: Mapping[str, int]) -> bool:
+    """Whether the files depend on so many others that their rows are to be divided by machine, instead of read with each file."""
+    others = [sum(rows[other.name] for other in task.others) for task in tasks]
+    return sum(others) > _MOST_READS * sum(rows.values()) or max(others, default=0) > _MOST_OTHER_ROWS
+
+
+def _tasks_with_past(
+    tasks: Sequence[PartTask],
+    rows: Mapping[str, int],
+    job: ScoringJob,
+    engine: Engine,
+    on_settled: Callable[[PartFile, PartResult], None],
+    on_stage: OnPart,
+) -> list[PartTask]:
+    """The tasks that are not settled, with the features of their rows instead of the files that these depend on."""
+    open_tasks = []
+    alone = [replace(task, extent=None, others=()) for task in tasks]  # the others of all tasks are many
+    results = map_parts(engine, "reading records", _settled_part, job, alone, ignore)
+    for task, settled in zip(tasks, results, strict=True):
+        if settled is None:
+            open_tasks.append(task)
+        else:
+            on_settled(task.part, settled)
+    needed = {part.name for task in open_tasks for part in (task.part, *task.others)}
+    # In an order that does not depend on what is settled, so that a run that goes on finds the same parts.
+    files = [task.part for task in tasks if task.part.name in needed]
+    found = shuffled_past(files, sum(rows.values()), job, _past_folder(job), engine, on_stage)
+    past = {file.name: tables for file, tables in zip(files, found, strict=True)}
+    return [replace(task, extent=None, others=(), past=past[task.part.name]) for task in open_tasks]
+
+
+def _past_folder(job: ScoringJob) -> PartFolder:
+    return PartFolder(f"{job.output.rstrip('/')}/{_PAST}")
 
 
 def _extent_of_part(job: ScoringJob, part: PartFile) -> PartExtent | str:
     """The extent of a file, or why it cannot be read."""
     machine = job.scorer.machine
     try:
-        with _readable(part) as path:
-            # Windows of a number of readings count valid rows only, so that the other columns are needed, too.
-            counts = reach_of(machine).readings > 0
-            rows = (
-                read_valid(path, machine, job.aliases, job.tables)
-                if counts
-                else read_places(path, machine, job.aliases)
-            )
-            return extent_of(rows, machine)
+        # Windows of a number of readings count valid rows only, so that the other columns are needed, too.
+        if reach_of(machine).readings:
+            return extent_of(valid_rows(job, part), machine)
+        with readable(part) as path:
+            return extent_of(read_places(path, machine, job.aliases), machine)
     except PredictiveMaintenanceError as error:
         return str(error)
+
+
+def _settled_part(job: ScoringJob, task: PartTask) -> PartResult | None:
+    try:
+        return _settled(job, task, open_output(job.output))
+    except PredictiveMaintenanceError as error:
+        return PartResult(error=str(error))
+
+
+def _settled(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult | None:
+    """The result of a former run, None if the file is to be scored. Raises SourceError if that would replace another file."""
+    name, record_name = task.part.name, f"{RECORDS}/{task.part.name}.json"
+    content = output.fingerprint(name)
+    former = None if content is None else _former_result(output, name, record_name)
+    if former and former.finished and (former.made_from, former.content) == (task.made_from, content):
+        return msgspec.structs.replace(former, is_former=True)
+    if job.overwrite or content is None or (former and not former.finished):
+        return None
+    if former is None:
+        problem = "exists and is not a result of scoring: "
+    elif former.content != content:
+        problem = "was changed or damaged after it was scored: delete it to score it again, "
+    else:
+        problem = "exists and was made from other readings or by another version: "
+    raise SourceError(f"{output}/{name}: {problem}choose another --output, or add --overwrite")
 
 
 def _score_part(job: ScoringJob, task: PartTask) -> PartResult:
@@ -194,21 +242,23 @@ def _score_part(job: ScoringJob, task: PartTask) -> PartResult:
 
 
 def _score(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult:
+    if (settled := _settled(job, task, output)) is not None:
+        return settled
     name, record_name = task.part.name, f"{RECORDS}/{task.part.name}.json"
-    made_from = _made_from(job, task)
-    former = _former_result(output, name, record_name)
-    if former and former.finished and former.made_from == made_from:
-        return msgspec.structs.replace(former, is_former=True)
-    if not job.overwrite and (former.finished if former else output.exists(name)):
-        origin = "was made from other readings or by another version" if former else "is not a result of scoring"
-        raise SourceError(f"{output}/{name}: exists and {origin}: choose another --output, or add --overwrite")
-    with output.workspace() as folder, _readable(task.part) as path:
+    with output.workspace() as folder, readable(task.part) as path:
         target = Path(folder, Path(name).name)
         scored = score_file(
-            path, target, job.scorer, job.version, job.aliases, tables=job.tables, others=_rows_of_others(job, task)
+            path,
+            target,
+            job.scorer,
+            job.version,
+            job.aliases,
+            tables=job.tables,
+            others=_rows_of_others(job, task),
+            past=load_past(_past_folder(job), task.past) if task.past else None,
         )
         result = PartResult(
-            made_from=made_from,
+            made_from=task.made_from,
             rows=scored.rows,
             alarms=scored.alarms,
             rejected=scored.rejected,
@@ -218,6 +268,7 @@ def _score(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult:
         # A process that ends between the two steps leaves a result that the next run recognises as its own.
         _put_record(output, record_name, msgspec.structs.replace(result, finished=False), Path(folder))
         output.put(name, target)
+        result = msgspec.structs.replace(result, content=output.fingerprint(name) or "")
         _put_record(output, record_name, result, Path(folder))
     return result
 
@@ -230,8 +281,7 @@ def _rows_of_others(job: ScoringJob, task: PartTask) -> pd.DataFrame | None:
     since = pd.Series(task.extent.first - task.extent.first.dtype.type(reach.length), index=task.extent.machines)
     found = []
     for other in task.others:
-        with _readable(other) as path:
-            rows = read_valid(path, machine, job.aliases, job.tables)
+        rows = valid_rows(job, other)
         owners = rows[MACHINE_ID].astype(str)
         rows = rows[owners.isin(since.index)]
         if not reach.readings:
@@ -240,26 +290,16 @@ def _rows_of_others(job: ScoringJob, task: PartTask) -> pd.DataFrame | None:
     return pd.concat(found, ignore_index=True)
 
 
-@contextmanager
-def _readable(part: PartFile) -> Iterator[Path]:
-    """The file on this machine. Errors in the block name the file instead of its copy."""
-    path = None
-    try:
-        with local_copy(part) as path:
-            yield path
-    except SourceError as error:
-        raise SourceError(str(error).replace(str(path), str(part)), transient=error.transient) from None
-
-
-def _made_from(job: ScoringJob, task: PartTask) -> str:
-    content = [job.digest, *(f"{part.name} {part.fingerprint}" for part in (task.part, *task.others))]
+def _made_from(job: ScoringJob, parts: Sequence[PartFile]) -> str:
+    """A hash of all that the result for the first of `parts` depends on, if its features depend on the others."""
+    content = [job.digest, *(f"{part.name} {part.fingerprint}" for part in parts)]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
 def _former_result(output: OutputFolder, name: str, record_name: str) -> PartResult | None:
-    """The record of a former run whose result is in its place."""
+    """The record of a former run."""
     record = output.read(record_name)
-    if record is None or not output.exists(name):
+    if record is None:
         return None
     try:
         return msgspec.json.decode(record, type=PartResult)

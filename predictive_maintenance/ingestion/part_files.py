@@ -1,5 +1,6 @@
 """The files that a data set consists of, and the folder that results are written to: local, or in remote storage."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from ..errors import SourceError
 from .locations import local_paths
 from .remote_files import RemoteStore
 from .remote_stores import store_kind
+
+_AZURE_URL = re.compile(r"^(?:az|abfss?)://([^@/]+)(?:@[^/]*)?/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,8 @@ class OutputFolder(Protocol):
         """The content of a file; None if there is none. Raises SourceError."""
         ...
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file. Raises SourceError."""
+    def fingerprint(self, name: str) -> str | None:
+        """A text that differs if the content of a file differs, as PartFile has it; None if there is none. Raises SourceError."""
         ...
 
     def local(self, name: str) -> AbstractContextManager[Path]:
@@ -96,8 +99,12 @@ def _files(uri: str) -> Iterator[tuple[str, str]]:
             f"{redact(uri)}: neither a file nor in remote storage: give files, or s3://, abfs://, gs://, https://"
         )
     for path in local_paths(resolved):
-        status = path.stat()
-        yield str(path.absolute()), f"{status.st_size} bytes, {status.st_mtime_ns}"
+        yield str(path.absolute()), _local_fingerprint(path)
+
+
+def _local_fingerprint(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} bytes, {status.st_mtime_ns}"
 
 
 @contextmanager
@@ -108,8 +115,15 @@ def local_copy(part: PartFile) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="pdm-part-") as folder:
         target = Path(folder, PurePosixPath(part.name).name)
-        RemoteStore.connect(part.uri, part.url).get(part.uri, part.url, target)
+        RemoteStore.connect(part.uri, part.url).get(
+            str(part), part.url, target
+        )  # an error names the file, not a pattern
         yield target
+
+
+def same_file(url: str, other: str) -> bool:
+    """Whether two URLs name one file. Azure's have three schemes, and an account that may be left out."""
+    return _AZURE_URL.sub(r"abfs://\1/", url) == _AZURE_URL.sub(r"abfs://\1/", other)
 
 
 def open_output(uri: str) -> OutputFolder:
@@ -141,8 +155,9 @@ class _LocalFolder:
         except OSError as error:
             raise SourceError(f"{self.folder / name}: cannot be read: {error.strerror or error}") from None
 
-    def exists(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+    def fingerprint(self, name: str) -> str | None:
+        path = self.folder / name
+        return _local_fingerprint(path) if path.is_file() else None
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -186,8 +201,8 @@ class _RemoteFolder:
     def read(self, name: str) -> bytes | None:
         return self._store.read(f"{self.uri}/{name}", f"{self.url}/{name}")
 
-    def exists(self, name: str) -> bool:
-        return self._store.exists(f"{self.uri}/{name}", f"{self.url}/{name}")
+    def fingerprint(self, name: str) -> str | None:
+        return self._store.fingerprint(f"{self.uri}/{name}", f"{self.url}/{name}")
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

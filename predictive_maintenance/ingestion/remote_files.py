@@ -87,9 +87,10 @@ class RemoteStore:
         """Delete all files below the folder `url`, if there are any."""
         self._run(uri, download_seconds(), self._delete, self._path(uri, url))
 
-    def exists(self, uri: str, url: str) -> bool:
-        """Whether `url` is a file."""
-        return bool(self._run(uri, CHECK_SECONDS, self._is_file, self._path(uri, url)))
+    def fingerprint(self, uri: str, url: str) -> str | None:
+        """A text that differs if the content of the file `url` differs; None if there is no such file."""
+        entry = self._run(uri, CHECK_SECONDS, self._file_entry, self._path(uri, url))
+        return None if entry is None else _fingerprint(entry)
 
     def read(self, uri: str, url: str) -> bytes | None:
         """The content of the file `url`; None if there is none."""
@@ -123,13 +124,15 @@ class RemoteStore:
         """Whether `path` has wildcards and is not itself the path of a file. A web server lists no files."""
         if self.kind.is_web or not glob.has_magic(path):
             return False
-        return not self._run(uri, CHECK_SECONDS, self._is_file, path)
+        return self._run(uri, CHECK_SECONDS, self._file_entry, path) is None
 
-    async def _is_file(self, path: str) -> bool:
+    async def _file_entry(self, path: str) -> Any:
+        """What the storage says of a file; None if there is no such file."""
         try:
-            return bool((await self.files._info(path))["type"] == "file")
+            entry = await self.files._info(path)
         except FileNotFoundError:
-            return False
+            return None
+        return entry if entry["type"] == "file" else None
 
     def _matches(self, uri: str, path: str) -> dict[str, Any]:
         """The files that a pattern names, in the order of their names, with what the storage says of each."""

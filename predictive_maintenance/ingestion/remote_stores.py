@@ -158,4 +158,4 @@ _WEB = StoreKind(
     errors=_web_errors,
     is_web=True,
 )
-_KINDS = {"s3": _S3, "abfs": _AZURE, "abfss": _AZURE, "gs": _GOOGLE, "http": _WEB, "https": _WEB}
+_KINDS = {"s3": _S3, "abfs": _AZURE, "abfss": _AZURE, "az": _AZURE, "gs": _GOOGLE, "http": _WEB, "https": _WEB}

@@ -76,6 +76,16 @@ def test_dask_works_in_several_processes(cluster):
     assert len(processes) == len(os.sched_getaffinity(0))
 
 
+def _variable(name, _item):
+    return os.environ.get(name)
+
+
+def test_workers_keep_freed_memory_of_arrays(cluster):
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
+        ((_, value),) = cluster.map(_variable, name, [0])
+        assert int(value) >= 2**25
+
+
 def test_the_work_of_a_worker_that_ends_is_done_by_another(cluster, tmp_path):
     results = list(cluster.map(_end_once, str(tmp_path), range(8)))
     assert sorted(results) == [(number, number) for number in range(8)]
@@ -161,7 +171,7 @@ def test_a_cluster_with_another_version_of_the_package_is_refused(tmp_path, monk
         monkeypatch.setattr(dask_engine, "_PACKAGE", "pytest")
         with open_cluster(address):  # every process has the same version of it
             pass
-        monkeypatch.setattr("importlib.metadata.version", lambda _: "99.0")
+        monkeypatch.setattr("pkgutil.resolve_name", lambda _: "99.0")
         with (
             pytest.raises(EngineError, match=r"scheduler at .* of pytest, this is 99\.0: install 99\.0 there"),
             open_cluster(address),
@@ -171,7 +181,7 @@ def test_a_cluster_with_another_version_of_the_package_is_refused(tmp_path, monk
 
 def test_a_cluster_without_the_package_is_refused(tmp_path, monkeypatch):
     with _scheduler(tmp_path, workers=1) as (address, _):
-        monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
+        monkeypatch.setattr("pkgutil.resolve_name", lambda _: "1.0")
         monkeypatch.setattr(dask_engine, "_PACKAGE", "no-such-package")
         with (
             pytest.raises(EngineError, match=r"has no no-such-package: install version 1\.0 of it there"),

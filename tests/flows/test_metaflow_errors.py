@@ -190,6 +190,19 @@ def test_only_transient_errors_of_the_data_are_retried(run_flow, error, attempts
     assert len([line for line in output.splitlines() if "] attempt " in line]) == attempts
 
 
+@pytest.mark.parametrize(
+    ("error", "command"),
+    [("SourceError('no such file')", "run"), ("SourceError('no answer', transient=True)", "resume --origin-run-id")],
+    ids=["permanent", "transient"],
+)
+def test_a_run_that_lost_its_storage_is_resumed_and_one_without_its_files_is_repeated(run_flow, error, command):
+    failing_end = f"    @plain_errors\n    @step\n    def end(self):\n        raise {error}\n"
+    flow = RETRYING_FLOW.replace("BODY", "pass").replace("    @step\n    def end(self):\n        pass\n", failing_end)
+    code, output = run_flow(flow)
+    assert code == 1
+    assert f"after the fix: python flows/train_flow.py {command}" in output
+
+
 @pytest.fixture(scope="module")
 def arguments_to_repeat():
     import_flow()

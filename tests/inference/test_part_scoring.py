@@ -16,10 +16,13 @@ from predictive_maintenance.config.sources import parse_tables
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import SourceError
+from predictive_maintenance.inference import part_job, part_scoring, shuffled_history
 from predictive_maintenance.inference.files import score_file
 from predictive_maintenance.inference.further_tables import NO_TABLES, read_further_tables
-from predictive_maintenance.inference.part_scoring import ScoringJob, score_parts
+from predictive_maintenance.inference.part_job import ScoringJob
+from predictive_maintenance.inference.part_scoring import score_parts
 from predictive_maintenance.ingestion.part_files import list_parts
+from predictive_maintenance.partitions.part_folder import PartWriter
 from tests.fixtures.pumps import pump_tables
 from tests.fixtures.run_to_failure import runs_to_failure
 from tests.fixtures.storage_servers import azure_connection_string
@@ -188,6 +191,101 @@ def test_a_result_whose_record_was_not_completed_is_made_again(small, write, job
     record = tmp_path / "scored" / "_scored" / "0.parquet.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"finished": False}))
     assert score_parts(parts, job(small), InProcess()).former == 6
+
+
+@pytest.fixture
+def scattered(write):
+    """Write rows into files that each have rows of all machines and times. It gives the files."""
+    return lambda rows: list_parts([write(rows, at_random)])
+
+
+def small_past_parts(monkeypatch):
+    """Divide the rows by machine into parts of 40 rows."""
+    monkeypatch.setattr(shuffled_history, "ROWS_PER_PART", 40)
+
+
+@pytest.mark.parametrize("most_reads", [0, 4, 1000])
+def test_results_do_not_depend_on_whether_rows_are_divided_by_machine(
+    small_engine, table, scattered, job, tmp_path, monkeypatch, most_reads
+):
+    small_past_parts(monkeypatch)
+    monkeypatch.setattr(part_scoring, "_MOST_READS", most_reads)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    whole = score_file(tmp_path / "table.csv", tmp_path / "whole.csv", small_engine.scorer, "1", {})
+    stages = []
+    scored = score_parts(
+        scattered(table), job(small_engine), InProcess(), on_stage=lambda done: stages.append(done.stage)
+    )
+    assert ("features" in stages) == (most_reads < 6)
+    assert (scored.rows, scored.alarms, scored.rejected, scored.reasons) == (
+        whole.rows, whole.alarms, whole.rejected, whole.reasons
+    )  # fmt: skip
+    found, expected = read(tmp_path / "scored"), pd.read_csv(tmp_path / "whole.csv", dtype={"heat": str})
+    pd.testing.assert_frame_equal(in_order(found), in_order(expected), check_exact=True)
+    assert not (tmp_path / "scored" / "_scored" / "past").exists()
+
+
+def test_scattered_files_are_read_three_times_and_not_once_with_each_other_file(
+    small_engine, table, scattered, job, monkeypatch
+):
+    reads = []
+    copy = part_job.local_copy
+    monkeypatch.setattr(part_job, "local_copy", lambda part: reads.append(part.name) or copy(part))
+    scored = score_parts(scattered(table), job(small_engine), InProcess())
+    assert scored.parts == 7
+    assert len(reads) == 3 * 7
+
+
+@pytest.mark.parametrize("after", [16, 20, 24, 31, 35])
+def test_a_run_goes_on_where_dividing_by_machine_was_interrupted(
+    small_engine, table, scattered, job, tmp_path, monkeypatch, after
+):
+    small_past_parts(monkeypatch)
+    parts = scattered(table)
+    expected = score_parts(parts, job(small_engine), InProcess())
+    results = {path.name: path.read_bytes() for path in (tmp_path / "scored").glob("*.csv")}
+    (tmp_path / "scored").rename(tmp_path / "before")
+    with pytest.raises(KeyboardInterrupt):
+        score_parts(parts, job(small_engine), Interrupted(after))
+    past = tmp_path / "scored" / "_scored" / "past"
+    finished = len(list(past.rglob("*.parquet")))
+    rewritten = []
+    move = PartWriter.move
+    monkeypatch.setattr(PartWriter, "move", lambda writer, *given: rewritten.append(given) or move(writer, *given))
+    scored = score_parts(parts, job(small_engine), InProcess())
+    assert dataclasses.replace(scored, former=0) == expected
+    tables = 2 * 7 * 10  # the rows and the features of 7 files in 10 parts
+    assert 0 < finished <= tables
+    assert finished + len(rewritten) == tables
+    assert {path.name: path.read_bytes() for path in (tmp_path / "scored").glob("*.csv")} == results
+
+
+def test_finished_files_are_not_divided_again(small_engine, table, scattered, job, tmp_path):
+    parts = scattered(table)
+    score_parts(parts, job(small_engine), InProcess())
+    stages = []
+    again = score_parts(parts, job(small_engine), InProcess(), on_stage=lambda done: stages.append(done.stage))
+    assert again.former == 7
+    assert set(stages) == {"reading times"}
+
+
+def test_a_result_that_was_damaged_is_named_and_made_again_if_it_may_be_replaced(small, write, job, tmp_path):
+    rows = small.rows.test.head(50)[list(small.params.machine.input_names)]
+    parts = list_parts([write(rows, at_random, ".parquet")])
+    score_parts(parts, job(small), InProcess())
+    damaged = tmp_path / "scored" / "3.parquet"
+    intact = damaged.read_bytes()
+    damaged.write_bytes(intact[:-100])
+    scored = score_parts(parts, job(small), InProcess())
+    assert scored.former == 6
+    assert list(scored.errors) == ["3.parquet"]
+    assert (
+        f"{damaged}: was changed or damaged after it was scored: delete it to score it again"
+        in scored.errors["3.parquet"]
+    )
+    again = score_parts(parts, job(small, overwrite=True), InProcess())
+    assert (again.former, again.errors) == (6, {})
+    assert damaged.read_bytes() == intact
 
 
 def test_readings_that_have_changed_are_scored_again_only_if_the_result_may_be_replaced(

@@ -1,5 +1,7 @@
 """Runs up to the split, in one table and in parts."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +75,28 @@ def run_in_parts(
     cleaned = clean_parts(ingested, machine, params.cleaning, engine, on_part)
     rows = split_parts(cleaned, machine, params.split, params.training.seed, engine, on_part, training_only(sources))
     return InParts(ingested=ingested, cleaned=cleaned, rows=rows)
+
+
+class EndingWorkers:
+    """An engine whose workers end once in each stage of the work, while they work on the second item."""
+
+    def __init__(self, engine, folder):
+        self._engine, self._folder, self.description = engine, folder, engine.description
+
+    def map(self, work, shared, items):
+        mark = self._folder / f"{work.__name__}-ended"
+        yield from self._engine.map(_EndsOnce(work, mark, items[1] if len(items) > 1 else None), shared, items)
+
+
+class _EndsOnce:
+    def __init__(self, work, mark, item):
+        self._work, self._mark, self._item, self.__name__ = work, mark, item, work.__name__
+
+    def __call__(self, shared, item):
+        if item == self._item and not self._mark.exists():
+            self._mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._work(shared, item)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Interruptions, damaged files, lost workers and runs at the same time: the result is right, or one error says what to do."""
 
 import os
-import signal
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
 from tests.fixtures.pumps import pump_tables
 
-from .conftest import run_in_one_table, run_in_parts
+from .conftest import EndingWorkers, run_in_one_table, run_in_parts
 from .test_equal_results import assert_equal
 
 
@@ -188,28 +187,6 @@ def test_errors_of_a_source_name_it_as_in_one_table(rows, params, cut, tmp_path)
         with pytest.raises(SourceError) as found:
             run_in_parts(wrong, params, tmp_path / "parts", 1000)
         assert str(found.value) == str(expected.value)
-
-
-class EndingWorkers:
-    """An engine whose workers end once in each stage of the work, while they work on the second item."""
-
-    def __init__(self, engine, folder):
-        self._engine, self._folder, self.description = engine, folder, engine.description
-
-    def map(self, work, shared, items):
-        mark = self._folder / f"{work.__name__}-ended"
-        yield from self._engine.map(_EndsOnce(work, mark, items[1] if len(items) > 1 else None), shared, items)
-
-
-class _EndsOnce:
-    def __init__(self, work, mark, item):
-        self._work, self._mark, self._item, self.__name__ = work, mark, item, work.__name__
-
-    def __call__(self, shared, item):
-        if item == self._item and not self._mark.exists():
-            self._mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self._work(shared, item)
 
 
 @pytest.fixture(scope="module")
