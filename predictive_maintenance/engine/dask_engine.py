@@ -92,9 +92,9 @@ def _local_cluster() -> LocalCluster:
 
 def _start_local_cluster() -> LocalCluster:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
+    # Any free port: another run on this machine may have the usual one. Without bokeh, there are health checks only.
     return LocalCluster(
-        n_workers=cores, threads_per_worker=1, dashboard_address=dashboard, silence_logs=logging.CRITICAL
+        n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
     )
 
 

@@ -250,8 +250,8 @@ def test_a_run_goes_on_where_dividing_by_machine_was_interrupted(
     past = tmp_path / "scored" / "_scored" / "past"
     finished = len(list(past.rglob("*.parquet")))
     rewritten = []
-    move = PartWriter.move
-    monkeypatch.setattr(PartWriter, "move", lambda writer, *given: rewritten.append(given) or move(writer, *given))
+    move = PartWriter._moved
+    monkeypatch.setattr(PartWriter, "_moved", lambda writer, *given: rewritten.append(given) or move(writer, *given))
     scored = score_parts(parts, job(small_engine), InProcess())
     assert dataclasses.replace(scored, former=0) == expected
     tables = 2 * 7 * 10  # the rows and the features of 7 files in 10 parts
