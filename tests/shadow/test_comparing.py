@@ -252,3 +252,15 @@ def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, smal
     assert look.promoted is None
     assert look.comparison.promotion == "off: shadow.days_of_agreement is null"
     assert isinstance(versions.candidate_version(), ModelVersion)
+
+
+def test_the_machines_of_a_large_fleet_are_counted_by_machine_up_to_a_number(store, monkeypatch):
+    monkeypatch.setattr(comparisons, "MOST_MACHINES", 3)
+    with store.writing() as transaction:
+        comparison = comparisons.begin(transaction, MODEL, "1", "2", started=NOW, now=NOW)
+        for number, names in enumerate((["M1", "M2"], [f"M{machine}" for machine in range(300_000)])):
+            place = comparisons.Place(1, number or None)
+            counts = dict.fromkeys(names, Counts(predictions=1))
+            assert comparisons.add(transaction, comparison, place, number + 1, days={}, machines=counts, left_out={})
+    found = comparisons.counts_by_machine(store, comparison, most=9)
+    assert [(name, counts.predictions) for name, counts in found] == [("M0", 1), ("M1", 2), ("M2", 2)]
