@@ -1,6 +1,7 @@
 """Files of failures and of feedback: rows are checked, the valid ones are sent to the API, the others come back with reasons."""
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
+from predictive_maintenance.reporting.spreadsheet import without_apostrophe
 
 MAX_ROWS = 5_000
 REASON = "reason"
@@ -95,17 +97,25 @@ def feedback_kind(api: ApiClient, machine: Machine, person: str | None) -> Kind:
 def read_rows(content: bytes, kind: Kind) -> pd.DataFrame:
     """The cells of a CSV file as texts. Raises UploadError for a file that is not one of this kind."""
     try:
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=MAX_ROWS + 1
+        )
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UploadError(f"The file is not CSV in UTF-8 with a header: {str(error).splitlines()[0]}") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first cells for names of rows
+        raise UploadError(
+            "The rows have more cells than the header: add the missing column, or remove commas at the end."
+        )
     frame.columns = [str(name).strip() for name in frame.columns]
     if missing := [name for name in kind.required if name not in frame]:
         raise UploadError(f"The column {missing[0]} is missing. Possible columns: {', '.join(kind.columns)}.")
     if unknown := [name for name in frame if name not in (*kind.columns, REASON)]:
         raise UploadError(f"The column {unknown[0]} is unknown. Possible columns: {', '.join(kind.columns)}.")
     if len(frame) > MAX_ROWS:
-        raise UploadError(f"The file has {len(frame):,} rows, and at most {MAX_ROWS:,} are possible: send it in parts.")
-    return frame.drop(columns=REASON, errors="ignore")
+        raise UploadError(f"The file has more than {MAX_ROWS:,} rows: send it in parts.")
+    if REASON not in frame:
+        return frame
+    return frame.drop(columns=REASON).map(without_apostrophe)  # the dashboard wrote it for a spreadsheet
 
 
 def upload(frame: pd.DataFrame, kind: Kind) -> Uploaded:
@@ -138,10 +148,17 @@ def _typed(cells: Mapping[str, str], kind: Kind) -> tuple[Row, str | None]:
     for name in kind.numbers:
         if name in row:
             try:
-                row[name] = int(row[name]) if name == "row" else float(row[name])
+                row[name] = int(row[name]) if name == "row" else _finite(row[name])
             except ValueError:
                 return {}, f"{name}: {row[name]!r} is not a number"
     return row, None
+
+
+def _finite(text: str) -> float:
+    """The number in a text. Raises ValueError for another text, also for NaN and infinity, which JSON does not have."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError
+    return number
 
 
 def _report_fault(row: Row) -> str | None:

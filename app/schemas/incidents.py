@@ -29,7 +29,7 @@ class Incident(Schema):
 
 
 class IncidentList(Schema):
-    """The incidents of the model, the newest first."""
+    """The incidents of the model: the open one, then the newest first."""
 
     model_name: str
     incidents: list[Incident]

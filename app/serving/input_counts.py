@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _INTERVAL_SECONDS = 600
 _MOST_INTERVALS = 1_000
 """A week: if the store cannot be written for longer, the oldest counts are lost."""
+_REMEMBERED = 3
+"""Intervals with the latest readings: their counts go on when a clock that was wrong is set back into them."""
 
 
 class InputCounts:
@@ -23,12 +25,15 @@ class InputCounts:
         self._rejected: Counter[int] = Counter()
         self._fields: dict[int, Counter[str]] = {}
         self._changed: dict[int, None] = {}  # in the order of time
+        self._used: dict[int, None] = {}  # in the order of their latest readings
 
     def add(self, accepted: int = 0, rejected: int = 0, fields: Mapping[str, int] | None = None) -> None:
         """Add readings that came now; `fields` is how often each field was invalid."""
         began = int(time.time()) // _INTERVAL_SECONDS * _INTERVAL_SECONDS
         with self._lock:
             self._changed[began] = None
+            self._used.pop(began, None)
+            self._used[began] = None
             self._accepted[began] += accepted
             self._rejected[began] += rejected
             if fields:
@@ -52,16 +57,15 @@ class InputCounts:
             ]
 
     def written(self, counts: Sequence["InputCount"]) -> None:
-        """Note what was written. An interval is forgotten when it has ended and nothing of it is left to be written."""
+        """Note what was written. An interval is forgotten when others have the latest readings, and all of it is written."""
         with self._lock:
             for one in counts:
                 if (self._accepted[one.began], self._rejected[one.began]) == (one.accepted, one.rejected):
                     self._changed.pop(one.began, None)
-            newest = max(self._accepted, default=0)
-            for began in [one for one in self._accepted if one < newest and one not in self._changed]:
+            for began in [one for one in list(self._used)[:-_REMEMBERED] if one not in self._changed]:
                 self._forget(began)
 
     def _forget(self, began: int) -> None:
-        del self._accepted[began], self._rejected[began]
+        del self._accepted[began], self._rejected[began], self._used[began]
         self._fields.pop(began, None)
         self._changed.pop(began, None)

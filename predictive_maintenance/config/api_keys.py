@@ -119,6 +119,10 @@ def _parse_line(place: str, fields: list[str], before: Collection[ApiKey]) -> Ap
             f"{place}: the key {name} has no hash: write {_HASH} and 64 hexadecimal digits, never the key"
         )
     key = ApiKey(name, level, bytes.fromhex(digest.removeprefix(_HASH)), role.endswith(_FOR_PEOPLE))
+    if key.digest == hash_key(""):  # as of a shell variable that is not set
+        raise ConfigError(
+            f"{place}: the hash of {name} is that of an empty key, which every client would send: make a key"
+        )
     if any(name == known.name for known in before):
         raise ConfigError(f"{place}: two keys have the name {name}: the audit log could not tell them apart")
     if any(key.digest == known.digest for known in before):

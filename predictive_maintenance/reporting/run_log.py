@@ -18,7 +18,15 @@ from ..machine.machine_json import to_json
 from ..partitions.cleaned_parts import CleanedParts
 from ..partitions.split_parts import SplitParts
 from ..scorer.version_files import MACHINE_FILE
-from ..tracking.entities import FINGERPRINT_TAG, FLOW_RUN_TAG, GATE_TAG, LEVEL_TAG, METRICS_TAG, SOURCES_TAG
+from ..tracking.entities import (
+    COMPARED_TAG,
+    FINGERPRINT_TAG,
+    FLOW_RUN_TAG,
+    GATE_TAG,
+    LEVEL_TAG,
+    METRICS_TAG,
+    SOURCES_TAG,
+)
 from ..tracking.lineage import package_versions, sources_file, sources_tag
 from ..tracking.runs import FlowRun
 from ..training.candidate import FittedCandidate
@@ -112,6 +120,7 @@ def version_tags(
         "threshold": repr(evaluation.threshold),
         **_verdict_tags(evaluation),
         GATE_TAG: evaluation.verdict.to_json(),
+        COMPARED_TAG: evaluation.comparison.version if evaluation.comparison else "",
         FINGERPRINT_TAG: fingerprint,
         SOURCES_TAG: sources_tag(records),
         FLOW_RUN_TAG: flow_run,

@@ -10,6 +10,7 @@ import pandas as pd
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # with the full-width forms, which spreadsheets read as the plain ones
 # Also behind a separator: a spreadsheet whose separator differs from the file's starts a new cell there.
 _FORMULA_START = re.compile(rf"(?:^\s*|[,;\t\r\n|])(?=[{_FORMULA}])|^(?=[\t\r\n])")
+_ESCAPED = re.compile(rf"((?:^\s*|[,;\t\r\n|]))'(?=[{_FORMULA}])|^'(?=[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -22,6 +23,11 @@ def spreadsheet_csv(frame: pd.DataFrame, header: bool = True) -> bytes:
     escaped.columns = pd.Index([_escape(name) for name in frame.columns])
     # RFC 4180's line end. With "\\n", pandas would not quote a cell with a carriage return, which then starts a new row.
     return escaped.to_csv(index=False, header=header, lineterminator="\r\n").encode()
+
+
+def without_apostrophe(cell: str) -> str:
+    """The text that `spreadsheet_csv` wrote as `cell`."""
+    return _ESCAPED.sub(lambda match: match[1] or "", cell)
 
 
 def _escape(cell: object) -> object:

@@ -100,7 +100,7 @@ class Shadow:
         versions = comparison.version, comparison.candidate
         if self._pair and (self._pair.version, self._pair.candidate) == versions:
             return self._pair
-        self._pair = None
+        self._pair, self._labelled_at, self._newest_report = None, 0.0, -1
         if comparison.state == "broken" and now < comparison.due:
             return None
         attempts = comparison.attempts + 1

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ..config.params import ShadowSettings
 from ..store.rows import Comparison, Counts
-from ..tracking.entities import PROMOTED_TAG, ROLLED_BACK_TAG, TIME_FORMAT, ModelVersion
+from ..tracking.entities import COMPARED_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, TIME_FORMAT, ModelVersion
 from .agreement import added, agreement, total
 
 _DAY_SECONDS = 86_400
@@ -65,10 +65,11 @@ def _obstacle(production: ModelVersion, candidate: ModelVersion) -> str | None:
         return f"version {candidate.version} {verdict.summary()}"
     if PROMOTED_TAG in candidate.tags or ROLLED_BACK_TAG in candidate.tags:
         return f"version {candidate.version} was in production before: promote it by hand"
-    promoted = production.tags.get(PROMOTED_TAG)
-    if promoted and datetime.fromisoformat(promoted) > candidate.created:
+    compared = candidate.tags.get(COMPARED_TAG)
+    if compared != production.version:
+        other = f"version {compared}" if compared else "no version"
         return (
-            f"version {production.version} was promoted after the quality gate of version {candidate.version}: promote the "
-            "candidate by hand"
+            f"the quality gate compared version {candidate.version} with {other}, and not with version {production.version}: "
+            "promote it by hand"
         )
     return None

@@ -114,11 +114,9 @@ _DELETE_PLACES = delete(comparison_places).where(
     comparison_places.c.comparison == bindparam("comparison"),
     ~select(predictions.c.writer).where(predictions.c.writer == comparison_places.c.writer).exists(),
 )
-_KNOWN_MACHINES = select(func.count()).where(comparison_machines.c.comparison == bindparam("comparison"))
-_HAS_MACHINES: Any = select(comparison_machines.c.machine_id).where(
-    comparison_machines.c.comparison == bindparam("comparison"),
-    comparison_machines.c.machine_id.in_(bindparam("names", expanding=True)),
-)
+_OF_COMPARISON = comparison_machines.c.comparison == bindparam("comparison")
+_COUNT_MACHINES = select(func.count()).where(_OF_COMPARISON)
+_KNOWN_MACHINES = select(comparison_machines.c.machine_id).where(_OF_COMPARISON)
 _DAYS = (
     select(comparison_days)
     .where(comparison_days.c.comparison == bindparam("comparison"))
@@ -303,12 +301,12 @@ def _add_counts(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 def _countable(connection: Connection, key: int, names: list[str]) -> list[str]:
     """The machines that may be counted by machine."""
-    known = connection.execute(_KNOWN_MACHINES, {"comparison": key}).scalar_one()
-    if known + len(names) <= MOST_MACHINES:
+    if connection.execute(_COUNT_MACHINES, {"comparison": key}).scalar_one() + len(names) <= MOST_MACHINES:
         return names
-    found = {row.machine_id for row in connection.execute(_HAS_MACHINES, {"comparison": key, "names": names})}
-    new = [name for name in names if name not in found]
-    return [*found, *new[: max(MOST_MACHINES - known, 0)]]
+    # All of them, which are few: a statement cannot have a parameter for each machine of a large fleet.
+    known = {row.machine_id for row in connection.execute(_KNOWN_MACHINES, {"comparison": key})}
+    new = [name for name in names if name not in known]
+    return [*(name for name in names if name in known), *new[: max(MOST_MACHINES - len(known), 0)]]
 
 
 def _add_left_out(connection: Connection, key: int, left_out: Mapping[str, int]) -> None:

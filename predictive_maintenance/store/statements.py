@@ -283,6 +283,8 @@ ACKNOWLEDGE_ALARM = (
 )
 
 INSERT_AUDIT = insert(audit)
+LOCK_AUDIT = select(func.pg_advisory_xact_lock(0x70646D6175646974 >> 1))
+"""As LOCK_TRAININGS, for entries that are added if the newest ones are not equal."""
 AUDIT = (
     select(audit)
     .where(audit.c.model == bindparam("model"), audit.c.key < bindparam("before"))

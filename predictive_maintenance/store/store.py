@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Select
 
 from ..config.uris import redact
 from ..errors import StoreError
@@ -479,7 +479,7 @@ class Transaction:
         It may not if one has started for it, or of the model in the `cool_down` seconds before. A clock that was wrong does not
         block it: later times than by MOST_SKEW do not count.
         """
-        self._lock_trainings()
+        self._lock(statements.LOCK_TRAININGS)
         row = {"incident": incident.key, "at": now, "after": now - cool_down, "latest": now + MOST_SKEW}
         return self._connection.execute(statements.CLAIM_TRAINING, row).rowcount == 1
 
@@ -488,7 +488,7 @@ class Transaction:
 
         Later times than by MOST_SKEW do not count.
         """
-        self._lock_trainings()
+        self._lock(statements.LOCK_TRAININGS)
         times = {"model": model, "latest": now + MOST_SKEW}
         return self._connection.execute(statements.LATEST_TRAINING, times).scalar() or 0
 
@@ -498,9 +498,9 @@ class Transaction:
         row = {"model": model, "version": version, "reasons": json.dumps([reason]), **times}
         return int(self._connection.execute(statements.INSERT_SCHEDULED_TRAINING, row).scalar_one())
 
-    def _lock_trainings(self) -> None:
+    def _lock(self, statement: Select[Any]) -> None:
         if self._dialect == "postgresql":  # SQLite has one lock for all, which the transaction has taken
-            self._connection.execute(statements.LOCK_TRAININGS)
+            self._connection.execute(statement)
 
     def newest_feedback(self, model: str, subject: Subject) -> Feedback | None:
         """The newest report about a subject."""
@@ -531,7 +531,11 @@ class Transaction:
             self._connection.execute(statements.INSERT_AUDIT, rows)
 
     def newest_audit(self, model: str, actions: Collection[Action], most: int) -> list[StoredAuditEntry]:
-        """The newest `most` entries of some actions, the newest first."""
+        """The newest `most` entries of some actions, the newest first.
+
+        Until the end of the transaction, no other one gets them: an entry that depends on them is added once.
+        """
+        self._lock(statements.LOCK_AUDIT)
         return _audit(self._connection, model, actions, LAST_KEY, most)
 
     def remove_audit_before(self, at: int) -> bool:

@@ -16,6 +16,9 @@ from ..evaluation.verdict import Verdict
 
 GATE_TAG, LEVEL_TAG, FINGERPRINT_TAG = "gate", "gate_level", "training_fingerprint"
 METRICS_TAG, SOURCES_TAG, FILES_TAG = "metrics", "data_sources", "files_sha256"
+COMPARED_TAG = "compared_with"
+"""The version in production that the quality gate compared a version with; empty without one."""
+
 PREVIOUS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "previous_production_version", "promoted_at", "rolled_back_at"
 PRODUCTION_REASON_TAG = "production_reason"
 """Why the version is in production, as text. It is valid while the version is in production."""

@@ -126,6 +126,7 @@ def choose_sides(
     """
     if training_only is None or not training_only.any():
         return _choose_sides(rows, machine, settings, seed, positions)
+    _check_not_shared(rows["group"], training_only, machine)
     others = ~training_only
     chosen = _choose_sides(
         rows[others].reset_index(drop=True), machine, settings, seed, None if positions is None else positions[others]
@@ -217,15 +218,14 @@ def with_groups(
     A group is what the description says: a row, a machine, the rows with one value of a column, or the rows of a machine
     until a sensor falls ("machine|first reading id"). Its text does not change when later readings are added. `numeric` is, if
     `frame` are some of the rows, whether all ids of each source are numbers. `training_only` are the places of the sources for
-    training only: raises DataError for a machine or another group that has readings of them and of other sources.
+    training only: raises DataError for a machine that has readings of them and of other sources.
     """
     rows = _in_time_order(frame, numeric)
     only = of_sources(rows, training_only)
     rows["group"] = _groups(rows, machine, only).astype("category")
     rows["position"] = np.arange(len(rows))
-    if only.any():
-        for column in [name for name in (MACHINE_ID, "group") if name in rows]:
-            _check_not_shared(rows[column], only, machine)
+    if only.any() and MACHINE_ID in rows:  # groups are checked when all rows are known
+        _check_not_shared(rows[MACHINE_ID], only, machine)
     return rows
 
 
@@ -236,10 +236,15 @@ def numeric_ids(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 def _check_not_shared(owner: pd.Series, only: npt.NDArray[np.bool_], machine: Machine) -> None:
     """Raise DataError for an owner of readings (n,) of a source for training only and of readings of another one."""
-    if len(shared := np.intersect1d(owner[only].astype("str").unique(), owner[~only].astype("str").unique())):
+    names = owner.astype("category").cat
+    codes, is_in_both = names.codes.to_numpy(), np.ones(len(names.categories), dtype=bool)
+    for side in (only, ~only):
+        is_in_both &= np.bincount(codes[side], minlength=len(is_in_both)) > 0
+    if is_in_both.any():
         noun = "machine" if owner.name == MACHINE_ID else machine.description.texts.group
+        shared = names.categories[is_in_both][0]
         raise DataError(
-            f"{noun} {shared[0]!r} has readings of a source for training only and of another one, so the former would be in what "
+            f"{noun} {shared!r} has readings of a source for training only and of another one, so the former would be in what "
             "is scored: give the machines of the source for training only other names, or remove its mark train:"
         )
 

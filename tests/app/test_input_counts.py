@@ -39,7 +39,23 @@ def test_ended_intervals_are_forgotten_when_they_are_written(clock):
         counts.add(accepted=1)
         counts.written(counts.changed())
         clock.now += 600
-    assert len(counts._accepted) == 1
+    assert len(counts._accepted) == input_counts._REMEMBERED
+
+
+@pytest.mark.parametrize("ahead", [600, 86_400])
+def test_counts_go_on_after_a_clock_that_was_ahead_is_set_back(clock, ahead):
+    counts = InputCounts()
+    counts.add(accepted=5)
+    counts.written(counts.changed())
+    clock.now += ahead
+    counts.add(accepted=1)
+    counts.written(counts.changed())
+    clock.now -= ahead
+    for _ in range(2):
+        counts.add(accepted=1)
+        written = counts.changed()
+        counts.written(written)
+    assert [(one.began, one.accepted) for one in written] == [(6_000, 7)]
 
 
 def test_the_oldest_counts_are_lost_if_nothing_can_be_written(clock, monkeypatch):

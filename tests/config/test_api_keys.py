@@ -60,6 +60,7 @@ def test_a_key_is_appended_to_a_file_that_its_owner_alone_can_read(tmp_path):
         (f"grafana admin {HASH}", "line 2: the role of grafana is none of read, write, operate"),
         ("grafana read pdm_plain-key", "line 2: the key grafana has no hash: write sha256: and 64 hexadecimal digits"),
         ("grafana read sha256:pdm_plain-key", "line 2: the key grafana has no hash"),
+        (f"grafana read sha256:{hashlib.sha256().hexdigest()}", "line 2: the hash of grafana is that of an empty key"),
         (f"first read {HASH}", "line 2: two keys have the name first"),
         (f"other read {OTHER}", "line 2: other has the hash of another key"),
     ],

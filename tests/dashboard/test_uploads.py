@@ -5,10 +5,12 @@ import pytest
 
 from dashboard.uploads import REASON, UploadError, event_tables, failures_kind, feedback_kind, read_rows, upload
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
 from tests.app.conftest import MemoryRegistry, enter, start_client
 from tests.app.test_kept_events import hot
 
 from .conftest import ServiceTransport
+from .stored_machines import turbofan
 
 __all__ = ["enter"]
 
@@ -80,6 +82,19 @@ def test_refused_rows_can_be_corrected_and_sent_again(failures, with_alarm):
     assert send(failures, again).kept == 1
 
 
+def test_an_id_that_looks_like_a_formula_stays_the_same_when_it_is_sent_again(failures, with_alarm):
+    refused = send(failures, FAILURES, "@P1,yesterday,seal").refused
+    again = spreadsheet_csv(refused.assign(timestamp="2024-03-01T05:00:00Z"))
+    assert b"'@P1" in again
+    assert list(read_rows(again, failures)["machine_id"]) == ["@P1"]
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-Infinity"])
+def test_a_time_of_a_counter_is_a_finite_number(api, number):
+    result = send(feedback_kind(api, turbofan(), None), "machine_id,alarm,verdict,by", f"U1,{number},false,Ana")
+    assert reasons(result) == {1: f"alarm: {number!r} is not a number"}
+
+
 def test_reports_are_kept_and_the_others_come_back_with_their_column(api, machine, with_alarm):
     kind = feedback_kind(api, machine, None)
     result = send(
@@ -130,7 +145,8 @@ def test_rows_that_the_service_could_not_answer_come_back(failures, transport):
         (b"\xff\xfe\x00", "not CSV"),
         (b"machine_id,type\nP1,seal", "The column timestamp is missing"),
         (b"machine_id,timestamp,type,torque\nP1,2024,seal,1", "The column torque is unknown"),
-        (b"machine_id,timestamp,type\n" + b"P1,2024,seal\n" * 5001, "5,001 rows, and at most 5,000"),
+        (b"machine_id,timestamp,type\n" + b"P1,2024,seal\n" * 5001, "more than 5,000 rows: send it in parts"),
+        (b"machine_id,timestamp,type\nP1,2024,seal,\n", "more cells than the header"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_an_error_that_names_the_column(failures, content, error):

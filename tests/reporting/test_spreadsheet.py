@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
+from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv, without_apostrophe
 
 FORMULA_CHARACTERS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
@@ -30,6 +30,13 @@ def test_a_text_that_starts_like_a_formula_gets_an_apostrophe(first):
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_a_formula_behind_a_separator_gets_an_apostrophe(separator):
     assert cell_of(f"press{separator}=HYPERLINK(1)") == f"press{separator}'=HYPERLINK(1)"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "@pump", "- seal ordered", "\t=1", "\tpress", " =1", "a;=1,@b|-c", "-3.5", "l'-17", ""]
+)
+def test_an_apostrophe_can_be_removed_again(text):
+    assert without_apostrophe(cell_of(text)) == text
 
 
 @pytest.mark.parametrize("text", ["press 1", "L-17", "a=b", "-3.5", "+1", "-3,5", "-1e-05", "", "'=1"])

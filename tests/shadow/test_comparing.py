@@ -206,9 +206,8 @@ def with_golden_below(small, machine):
     return files | {"golden.json": json.dumps(golden).encode(), "reference.json": json.dumps(reference).encode()}
 
 
-def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, small_forest):
-    log(store, small, rows)
-    reported = list(range(0, 600, 7))
+def report_outcomes(store, rows, reported):
+    """Report what became of the predictions of the first block for some rows."""
     for row in reported:
         failed = bool(rows["machine_failure"].iloc[row])
         report = Feedback(
@@ -217,6 +216,12 @@ def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, smal
         )  # fmt: skip
         with store.writing() as transaction:
             transaction.add_feedback(MODEL, report, NOW)
+
+
+def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, small_forest):
+    log(store, small, rows)
+    reported = list(range(0, 600, 7))
+    report_outcomes(store, rows, reported)
     look_until_done(make_shadow(), store)
     labelled, truth = summary(store).comparison.labelled, rows["machine_failure"].iloc[reported].to_numpy(bool)
     assert (labelled.readings, labelled.failures) == (len(reported), truth.sum())
@@ -225,6 +230,17 @@ def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, smal
         assert errors.missed_failures == (truth & ~decisions).sum()
         assert errors.false_alarms == (~truth & decisions).sum()
         assert errors.costs == 5000 * errors.missed_failures + 250 * errors.false_alarms
+
+
+def test_a_new_candidate_is_compared_with_the_feedback_that_there_is(store, make_shadow, versions, rows, small):
+    log(store, small, rows)
+    report_outcomes(store, rows, range(0, 600, 7))
+    shadow = make_shadow()
+    look_until_done(shadow, store)
+    versions.versions["3"], versions.candidate = versions.versions["2"], "3"
+    look_until_done(shadow, store)
+    found = summary(store).comparison
+    assert (found.candidate, found.labelled.readings) == ("3", 86)
 
 
 def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, small):
@@ -236,3 +252,15 @@ def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, smal
     assert look.promoted is None
     assert look.comparison.promotion == "off: shadow.days_of_agreement is null"
     assert isinstance(versions.candidate_version(), ModelVersion)
+
+
+def test_the_machines_of_a_large_fleet_are_counted_by_machine_up_to_a_number(store, monkeypatch):
+    monkeypatch.setattr(comparisons, "MOST_MACHINES", 3)
+    with store.writing() as transaction:
+        comparison = comparisons.begin(transaction, MODEL, "1", "2", started=NOW, now=NOW)
+        for number, names in enumerate((["M1", "M2"], [f"M{machine}" for machine in range(300_000)])):
+            place = comparisons.Place(1, number or None)
+            counts = dict.fromkeys(names, Counts(predictions=1))
+            assert comparisons.add(transaction, comparison, place, number + 1, days={}, machines=counts, left_out={})
+    found = comparisons.counts_by_machine(store, comparison, most=9)
+    assert [(name, counts.predictions) for name, counts in found] == [("M0", 1), ("M1", 2), ("M2", 2)]

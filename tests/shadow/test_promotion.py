@@ -27,10 +27,11 @@ SETTINGS = ShadowSettings(days_of_agreement=3, min_predictions=1_000)
 
 
 @pytest.fixture
-def candidate(train, registry):
+def candidate(connection, train, registry):
     """Version 2 with the files of version 1, which is in production: its gate passed, and it was not promoted."""
     assert train("TrainFlow/1").level == "production"
-    assert train("TrainFlow/2", promote=False).level == "candidate"
+    connection.client.set_model_version_tag(MODEL, "1", "training_fingerprint", "other rows")
+    assert train("TrainFlow/2", promote=False, champion=registry.baseline_model()).level == "candidate"
     return registry.candidate_version()
 
 
@@ -99,7 +100,7 @@ CREATED = datetime(2026, 5, 1, tzinfo=UTC)
 CHECK = {"name": "F1", "level": "production", "measured": "", "required": "", "why": "no"}
 PASSED = json.dumps([CHECK | {"passed": True}])
 PRODUCTION = ModelVersion(version="1", aliases=(), run_id="", created=CREATED - timedelta(days=9), tags={})
-CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED})
+CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED, "compared_with": "1"})
 AGREEING = {(day, day): Counts(predictions=1_000) for day in range(10)}
 
 
@@ -124,11 +125,25 @@ def test_only_a_person_promotes_what_the_gate_does_not_allow_or_was_rolled_back(
     assert expected in reason(candidate=replace(CANDIDATE, tags=tags))
 
 
-def test_only_a_person_promotes_a_candidate_whose_gate_knew_another_champion():
-    promoted = (CREATED + timedelta(days=1)).isoformat()
-    assert "was promoted after the quality gate of version 2" in reason(
-        production=replace(PRODUCTION, tags={"promoted_at": promoted})
-    )
+@pytest.mark.parametrize(("compared", "other"), [("3", "version 3"), ("", "no version"), (None, "no version")])
+def test_only_a_person_promotes_a_candidate_whose_gate_knew_another_champion(compared, other):
+    tags = {"gate": PASSED} | ({} if compared is None else {"compared_with": compared})
+    expected = f"the quality gate compared version 2 with {other}, and not with version 1: promote it by hand"
+    assert reason(candidate=replace(CANDIDATE, tags=tags)) == expected
+
+
+def test_only_a_person_promotes_a_candidate_after_a_rollback_of_the_version_that_its_gate_knew(
+    store, small, rows, connection, train, registry, candidate
+):
+    registry.promote("2", "1")
+    connection.client.set_model_version_tag(MODEL, "2", "training_fingerprint", "other rows")
+    assert train("TrainFlow/3", promote=False, champion=registry.baseline_model()).level == "candidate"
+    registry.rollback()
+    candidate = registry.candidate_version()
+    log_days(store, small, rows, candidate, range(4))
+    look = look_until_done(Shadow(registry, MODEL, SETTINGS), store, candidate.created.timestamp() + 9 * DAY)
+    assert (look.promoted, registry.production_version().version) == (None, "1")
+    assert "compared version 3 with version 2" in look.comparison.promotion
 
 
 def test_too_little_agreement_is_said_with_its_interval():

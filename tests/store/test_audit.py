@@ -1,5 +1,6 @@
 """The audit log in a store on SQLite and on PostgreSQL, and who has acknowledged an alarm."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 import pytest
@@ -39,6 +40,21 @@ def test_pages_have_the_newest_entries_of_one_model_first(store):
     assert [one.subject for one in first] == ["c", "b"]
     assert [one.subject for one in store.audit("pump", before=first[-1].key, most=2)] == ["a"]
     assert [one.subject for one in store.audit("pump", actions=["acknowledgement"], most=9)] == ["c", "a"]
+
+
+def test_an_entry_that_is_added_unless_the_newest_is_equal_is_added_by_one_of_two_processes(store):
+    def add_once():
+        with store.writing() as transaction:
+            if not transaction.newest_audit("pump", ["settings"], 1):
+                transaction.add_audit("pump", [entry(action="settings")])
+
+    with ThreadPoolExecutor(1) as pool, store.writing() as transaction:
+        assert not transaction.newest_audit("pump", ["settings"], 1)
+        other = pool.submit(add_once)
+        wait([other], timeout=0.3)
+        transaction.add_audit("pump", [entry(action="settings")])
+    other.result()
+    assert len(store.audit("pump", most=9)) == 1
 
 
 def test_entries_expire(store):

@@ -100,6 +100,16 @@ def test_a_machine_that_both_sources_have_is_an_error(quick, real, extra):
         split(rows, MILLING, quick.split, 7, training_only={1})
 
 
+def test_a_group_that_both_sources_have_is_an_error_also_if_its_rows_are_in_several_parts(quick, real, extra):
+    rows = pd.concat([real, extra], ignore_index=True)
+    only = (rows["source_index"] == 1).to_numpy()
+    sites = np.where(only, "simulated", "north")
+    sites[-1] = "north"
+    rows["group"] = pd.Categorical(sites)
+    with pytest.raises(DataError, match="'north' has readings of a source for training only and of another one"):
+        choose_sides(rows, MILLING, quick.split, 7, training_only=only)
+
+
 def test_every_model_is_fitted_to_them(quick, with_extra, trained):
     rows = with_extra
     training, hyperparameters = quick.training, trained.hyperparameters
