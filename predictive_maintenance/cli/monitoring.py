@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from .shared import (
     Command,
     count,
     given_machine,
-    load_settings,
+    load_served_settings,
     machine_argument,
     machine_option,
     open_registry,
@@ -82,7 +81,7 @@ def monitor(
     from ..monitoring.look import content
     from ..monitoring.retraining import check_retraining
 
-    params = load_settings(params_file)
+    params = load_served_settings(params_file)
     if not watch:
         with open_service_store() as store:
             seen = _look(store, _watched_version(params, version), params)
@@ -164,7 +163,7 @@ def _watched_version(params: Params, version: str | None) -> WatchedVersion:
         currency=spec.currency, missed_failure=spec.missed_failure_cost, false_alarm=spec.false_alarm_cost
     )
     return WatchedVersion(
-        model=os.environ.get("PDM_MODEL_NAME") or params.registry.model_name,
+        model=params.registry.model_name,
         version=found.version,
         machine=scorer.machine,
         reference=reference,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..errors import PredictiveMaintenanceError
-from .shared import Command, count, load_settings, machine_option, open_service_store
+from .shared import Command, count, load_served_settings, machine_option, open_service_store
 
 _SHOWN = 1_000
 
@@ -45,8 +45,8 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
     from ..notification.deliveries import describe, send_due
     from ..notification.webhook import Webhook
 
-    params = load_settings(params_file)
-    model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
+    params = load_served_settings(params_file)
+    model = params.registry.model_name
     with open_service_store() as store, httpx.Client() as client:
         if dead or repeat_dead:
             for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):

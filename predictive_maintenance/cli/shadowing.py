@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import PredictiveMaintenanceError
-from .shared import Command, count, load_settings, machine_option, open_registry, open_service_store
+from .shared import Command, count, load_served_settings, machine_option, open_registry, open_service_store
 
 if TYPE_CHECKING:
     from ..config.params import Params
@@ -56,7 +55,7 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
       predictive-maintenance shadow --once
       predictive-maintenance shadow --machine fleet --every 30
     """
-    params = load_settings(params_file)
+    params = load_served_settings(params_file)
     if once:
         click.echo(_compare_once(params))
     else:
@@ -66,8 +65,7 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
 def _shadow(params: Params) -> Shadow:
     from ..shadow.comparing import Shadow
 
-    model = os.environ.get("PDM_MODEL_NAME") or params.registry.model_name
-    return Shadow(open_registry(params), model, params.shadow)
+    return Shadow(open_registry(params), params.registry.model_name, params.shadow)
 
 
 def _compare_once(params: Params) -> str:

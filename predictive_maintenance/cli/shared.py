@@ -113,6 +113,18 @@ def load_settings(params_file: Path | None) -> Params:
     return load_params(params_file, given_machine())
 
 
+def load_served_settings(params_file: Path | None) -> Params:
+    """Settings of `load_settings` with the registered model in PDM_MODEL_NAME: that of the service, whose store is read."""
+    from ..config.params import parse_params
+    from ..config.serving_params import MODEL_NAME_VARIABLE
+
+    params = load_settings(params_file)
+    if not (name := os.environ.get(MODEL_NAME_VARIABLE)):
+        return params
+    raw = params.model_dump(mode="json")
+    return parse_params(raw | {"registry": raw["registry"] | {"model_name": name}}, MODEL_NAME_VARIABLE)
+
+
 def given_machine() -> str | None:
     """The kind of machine that --machine names, if it is given."""
     context = click.get_current_context(silent=True)

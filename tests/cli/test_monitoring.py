@@ -52,6 +52,12 @@ def test_calm_windows(run, promoted, store, small):
     assert "no difference counts in 3 of 5 windows" in output
 
 
+def test_the_model_of_the_service_is_that_of_the_registry_and_of_the_store(run, promoted, store, small, monkeypatch):
+    log(store, small, 5)
+    monkeypatch.setenv("PDM_MODEL_NAME", "of_another_plant")
+    assert "no version is in production" in run(*("monitor",))[1]
+
+
 def test_a_difference_that_lasts_is_shown_with_the_way_on(run, promoted, store, small):
     log(store, small, 3, torque_nm=65.0)
     code, output = run("monitor", "--fail-on-drift")

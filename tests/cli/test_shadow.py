@@ -31,6 +31,12 @@ def test_once_prints_the_comparison(run, promoted, store, small):
     assert run("shadow", "--once")[1] == output
 
 
+def test_the_model_of_the_service_is_that_of_the_registry_and_of_the_store(run, promoted, store, small, monkeypatch):
+    log(store, small, small.rows.test.head(300), scored=time.time() + 60)
+    monkeypatch.setenv("PDM_MODEL_NAME", "of_another_plant")
+    assert "nothing to compare: no version is in production" in run(*("shadow", "--once"))[1]
+
+
 def test_once_without_a_candidate_says_so(run, registry_uri, store):
     assert run("shadow", "--once") == (0, "nothing to compare: no version is in production\n")
 

@@ -5,6 +5,7 @@ import hmac
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -219,12 +220,11 @@ def test_the_command_sends_and_lists_what_was_given_up(tmp_path, receiver, monke
     url = f"sqlite:///{tmp_path / 'store.db'}"
     store = Store.open(url, timeout_seconds=5)
     for name, value in {
-        "PDM_STORE_URL": url, "PDM_MODEL_NAME": "pumps", "PDM_WEBHOOK_URL": receiver.url, "PDM_WEBHOOK_SECRET": SECRET,
+        "PDM_STORE_URL": url, "PDM_WEBHOOK_URL": receiver.url, "PDM_WEBHOOK_SECRET": SECRET,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(
-        "predictive_maintenance.cli.notifying.load_settings", lambda _: type("Params", (), {"machine": pump()})
-    )
+    settings = SimpleNamespace(machine=pump(), registry=SimpleNamespace(model_name="pumps"))
+    monkeypatch.setattr("predictive_maintenance.cli.notifying.load_served_settings", lambda _: settings)
 
     def notify(*options):
         result = CliRunner().invoke(main, ["notify", *options])
