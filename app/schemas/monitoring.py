@@ -40,9 +40,9 @@ class Figure(Schema):
     count: int = Field(
         description="Predicted failures for the precision, failures for the recall, otherwise predictions."
     )
-    now: Interval | None = Field(description="null if the labels cannot tell it.")
+    now: Interval | None = Field(description="null if it cannot be computed from the labels.")
     promised: Interval | None = Field(description="On the held-out rows of the version's training.")
-    reason: str = Field(description="Why the labels cannot tell it.")
+    reason: str = Field(description="Why it cannot be computed from the labels; else empty.")
 
 
 class Performance(Schema):

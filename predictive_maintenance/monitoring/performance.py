@@ -1,7 +1,7 @@
 """How good the predictions of a window were, compared with what the version promised: its metrics on held-out rows.
 
-People report on alarms: their reports tell the precision, and nothing about failures without an alarm. A metric that the labels
-cannot tell is refused, with the reason.
+People report on alarms: the precision can be computed from their reports, and nothing about failures without an alarm. A metric
+that cannot be computed from the labels has a reason instead of a value.
 """
 
 import json
