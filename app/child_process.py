@@ -6,7 +6,7 @@ from pathlib import Path
 from predictive_maintenance.config.project import project_dir
 
 _CODE_FOLDER = Path(__file__).resolve().parents[1]
-_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "VIRTUAL_ENV")
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "ORT_DISABLE_TELEMETRY", "PATH", "TMPDIR", "VIRTUAL_ENV")
 
 
 def child_environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 `__all__` is the public API. Other modules may change in any release.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from .errors import PredictiveMaintenanceError
     from .inference.explaining import Explainer
     from .scorer.scoring import Scorer
+
+# The ONNX runtime reads it when it is imported, and sends usage data to its maker without it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Explainer", "PredictiveMaintenanceError", "Scorer", "__version__", "load_params", "project_dir"]

@@ -1,5 +1,6 @@
 """The public names of the package resolve, and importing it loads no library."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -7,6 +8,7 @@ import tomllib
 import pytest
 
 import predictive_maintenance
+from app.child_process import child_environment
 from tests.paths import REPOSITORY
 
 HEAVY_LIBRARIES = ("lightgbm", "mlflow", "numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "sklearn")
@@ -21,6 +23,21 @@ def imported_libraries(statement: str) -> set[str]:
 
 def test_importing_the_package_imports_no_library():
     assert imported_libraries("import predictive_maintenance") == set()
+
+
+def test_the_onnx_runtime_sends_no_usage_data_unless_the_user_says_so(monkeypatch):
+    code = "import os, predictive_maintenance; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+
+    def setting():
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True
+        ).stdout
+
+    assert child_environment()["ORT_DISABLE_TELEMETRY"] == os.environ["ORT_DISABLE_TELEMETRY"]
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    assert setting() == "1\n"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    assert setting() == "0\n"
 
 
 @pytest.mark.parametrize("name", ["Scorer", "Explainer"])
