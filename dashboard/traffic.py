@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.api_client import ApiError
 
-_SCORING_ROUTES = ("/predict", "/predict/batch", "/predict/what-if", "/invocations")
+_SCORING_ROUTES = ("/predict", "/predict/batch", "/predict/what-if", "/readings", "/invocations")
 
 Buckets = tuple[tuple[float, float], ...]
 """Cumulative histogram: (upper bound in seconds, requests up to it), in ascending order."""

@@ -53,10 +53,12 @@ def _report(found: MachineHistory, machine: Machine) -> None:
     alarm = st.selectbox("Alarm that opened at", found.alarms[:_MOST_ALARMS], format_func=opened)
     verdict = st.radio("Verdict", list(VERDICT_LABELS), format_func=VERDICT_LABELS.__getitem__)
     modes = machine.feedback_modes if verdict == "confirmed" else ()
-    mode = st.selectbox("What failed", modes, None, placeholder="Not known") if modes else None
+    must_name_mode = bool(modes) and machine.description.label.failures is not None
+    unset = "Choose" if must_name_mode else "Not known"
+    mode = st.selectbox("What failed", modes, None, placeholder=unset) if modes else None
     comment = st.text_area("Comment", max_chars=2000)
     by = person or st.text_input("Reported by", max_chars=200)
-    if not st.button("Send the report", disabled=not by):
+    if not st.button("Send the report", disabled=not by or (must_name_mode and mode is None)):
         return
     report = {"machine_id": found.machine_id, "alarm": alarm.opened, "verdict": verdict, "by": by, "comment": comment}
     try:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import shared
 from dashboard.components import common
-from dashboard.formatting import NO_VALUE, latency_bound
+from dashboard.formatting import NO_VALUE, latency_bound, utc_time
 from dashboard.service_monitor import Snapshot
 from dashboard.system_state import (
     last_training_state,
@@ -116,7 +116,7 @@ def incidents(snapshot: Snapshot) -> None:
     """Show the open incident of monitoring with its reasons, and earlier ones."""
     if snapshot.incidents is None:
         return
-    st.subheader("Monitoring", anchor=False)
+    st.subheader("Incidents", anchor=False)
     found = snapshot.incidents.incidents
     if not found:
         st.caption(
@@ -125,16 +125,19 @@ def incidents(snapshot: Snapshot) -> None:
         return
     for incident in [one for one in found if one.closed is None]:
         reasons = "\n".join(f"- {plain(reason)}" for reason in incident.reasons)
-        training = f" A training was started at {incident.training_started}." if incident.training_started else ""
+        training = (
+            f" A training was started at {utc_time(incident.training_started)}." if incident.training_started else ""
+        )
         st.warning(
-            f"**Incident {incident.incident} is open** since {incident.opened}: production differs from the training of "
-            f"version {plain(incident.model_version)}.{training}\n\n{reasons}",
+            f"**Incident {incident.incident} is open** since {utc_time(incident.opened)}: production differs from the training "
+            f"of version {plain(incident.model_version)}.{training}\n\n{reasons}",
             icon="⚠️",
         )
     rows = [
         [
-            str(incident.incident), plain(incident.model_version), incident.opened,
-            f"{incident.closed} ({incident.closed_by})" if incident.closed else "open", incident.training_started or NO_VALUE,
+            str(incident.incident), plain(incident.model_version), utc_time(incident.opened),
+            f"{utc_time(incident.closed)} ({incident.closed_by})" if incident.closed else "open",
+            utc_time(incident.training_started),
         ]
         for incident in found
     ]  # fmt: skip

@@ -203,6 +203,7 @@ def _alarm_table(found: MachineHistory, machine: Machine) -> None:
                 percent(alarm.failure_probability),
                 plain(mode_text(alarm, machine) or NO_VALUE),
                 plain(alarm.model_version),
+                plain(alarm.feedback or NO_VALUE),
             ]
         )
     st.markdown(
@@ -215,6 +216,7 @@ def _alarm_table(found: MachineHistory, machine: Machine) -> None:
                 "Failure probability when opened",
                 "Likeliest failure",
                 "Version",
+                "Report",
             ],
             rows,
         )

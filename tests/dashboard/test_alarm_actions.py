@@ -31,8 +31,10 @@ def test_the_open_alarm_is_acknowledged_once(page, with_alarm):
 def test_an_alarm_is_reported_with_what_failed_and_by_whom(page, with_alarm):
     assert button(page, "Send the report").disabled
     page = next(one for one in page.text_input if one.label == "Reported by").input("Ana Ruíz").run()
+    assert button(page, "Send the report").disabled  # a confirmed alarm is a failure of a type
     page = next(one for one in page.selectbox if one.label == "What failed").select("seal_failure").run()
     page = button(page, "Send the report").click().run()
     assert "The report is kept." in page_text(page)
+    assert "| confirmed |" in page_text(page.run())
     (report,) = with_alarm.get("/feedback").json()["feedback"]
     assert (report["verdict"], report["failure_mode"], report["by"]) == ("confirmed", "seal_failure", "Ana Ruíz")

@@ -28,6 +28,11 @@ def test_latencies_are_those_of_the_requests_in_between():
     assert (traffic.median_seconds, traffic.p95_seconds) == (0.001, 0.01)
 
 
+def test_readings_for_the_store_are_traffic():
+    text = METRICS.replace('route="/predict"', 'route="/readings"').format(ok=3, failed=0, fast=2, all=3)
+    assert parse_counters(text, 0).requests == 3
+
+
 def test_latencies_above_the_largest_bucket_are_infinite():
     first = counters(0, ok=0, failed=0, fast=0, all=0)
     last = counters(10, ok=1, failed=0, fast=0, all=100)
