@@ -19,33 +19,40 @@ from .error_codes import draw_errors
 from .plant_time import START, YEAR_H, Floats
 from .pump import DECIMALS, NOMINAL_FLOW, Pump, draw_pump, draw_upsets, flow_shares, sensor_values
 
-MIN_DAYS = 30
+MIN_DAYS, ALL_DAYS = 30, 36_500
 OPTIONAL_SENSOR = "vibration_mm_s"
 _LATE_SHARE, _LATEST_START = 0.12, 0.4  # share of the machines, share of the days
 _GAPS_PER_DAY, _GAP_HOURS = 8 / 365, (2.0, 24.0)
 _LOST_SHARE, _LOST_PER_DAY, _LOST_HOURS = 0.005, 1 / 120, (6.0, 48.0)
 _DELAYED_SHARE, _JITTER_S, _DELAY_S = 0.03, 15, (60, 900)
 
+_DAY_SECONDS = 86_400
+
 Seconds = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
-def simulate_tables(machines: int = 100, days: int = 365, seed: int = 7) -> dict[str, pd.DataFrame]:
+def simulate_tables(
+    machines: int = 100, days: int = 365, seed: int = 7, until: int = ALL_DAYS
+) -> dict[str, pd.DataFrame]:
     """Simulate the tables readings, errors, maintenance, failures and machines of `machines` pumps over `days` days.
 
     The same arguments give the same tables. The rows of a machine depend on its number, `days` and `seed`, not on `machines`.
-    Rows are in order of machine and time; timestamps are in UTC. Raises ConfigError if an argument is too small.
+    Rows after the first `until` days are left out: a model that is trained on the others has not seen them. Rows are in order of
+    machine and time; timestamps are in UTC. Raises ConfigError if an argument is too small.
     """
-    for name, value, least in (("machines", machines, 1), ("days", days, MIN_DAYS), ("seed", seed, 0)):
+    for name, value, least in (
+        ("machines", machines, 1), ("days", days, MIN_DAYS), ("seed", seed, 0), ("until", until, MIN_DAYS),
+    ):  # fmt: skip
         if value < least:
             raise ConfigError(f"simulator of the fleet: {name} is {value}; it must be at least {least}")
     fleet = [_simulate_pump(number, days, seed) for number in range(1, machines + 1)]
     names = [f"P{number:03d}" for number in range(1, machines + 1)]
     return {
-        "readings": _table(names, [simulated.readings for simulated in fleet]),
-        "errors": _table(names, [simulated.errors for simulated in fleet]),
-        "maintenance": _table(names, [simulated.maintenance for simulated in fleet]),
-        "failures": _table(names, [simulated.failures for simulated in fleet]),
+        "readings": _table(names, [simulated.readings for simulated in fleet], until),
+        "errors": _table(names, [simulated.errors for simulated in fleet], until),
+        "maintenance": _table(names, [simulated.maintenance for simulated in fleet], until),
+        "failures": _table(names, [simulated.failures for simulated in fleet], until),
         "machines": pd.DataFrame(
             {
                 "machine_id": names,
@@ -106,15 +113,16 @@ def _simulate_pump(number: int, days: int, seed: int) -> _SimulatedPump:
     )
 
 
-def _table(names: Sequence[str], rows: Sequence[_Rows]) -> pd.DataFrame:
+def _table(names: Sequence[str], rows: Sequence[_Rows], until: int) -> pd.DataFrame:
     seconds = np.concatenate([part.seconds for part in rows])
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "machine_id": np.repeat(names, [len(part.seconds) for part in rows]),
             "timestamp": START + pd.to_timedelta(seconds, unit="s").as_unit("us"),
             **{name: np.concatenate([part.columns[name] for part in rows]) for name in rows[0].columns},
         }
     )
+    return table[seconds < until * _DAY_SECONDS].reset_index(drop=True)
 
 
 def _component_rows(hours: Sequence[float], stops: Sequence[Stop]) -> _Rows:

@@ -60,6 +60,7 @@ def check(params_file: Path | None, file: Path) -> None:
 @click.option("--rows", type=click.IntRange(1, 10_000_000), help="The number of readings.  [default: 10000]")
 @click.option("--machines", type=click.IntRange(1, 100_000), help="The number of machines of a fleet.  [default: 100]")
 @click.option("--days", type=click.IntRange(1, 36_500), help="The days that a fleet is simulated for.  [default: 365]")
+@click.option("--until", type=click.IntRange(1, 36_500), help="The days of a fleet that are written.  [default: all]")
 @click.option("--seed", type=click.IntRange(min=0), help="The random seed.  [default: 7]")
 @click.option(
     "-o", "--output", type=FILE, default=Path("simulated.csv"), show_default=True, help="A .csv or .parquet file."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +21,20 @@ _READINGS_AT_A_TIME = 5_000
 _EVENTS_AT_A_TIME = 1_000
 _SHOWN_ALARMS = 1_000
 _LOADING_SECONDS = 60
+
+
+def _parse_shifts(_ctx: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    """The changes by sensor."""
+    shifts = {}
+    for text in texts:
+        name, _, change = text.partition("=")
+        try:
+            shifts[name] = float(change)
+        except ValueError:
+            shifts[name] = math.nan
+        if not math.isfinite(shifts[name]):
+            raise click.BadParameter(f"{text!r}: write the sensor and a number, such as vibration_mm_s=+2")
+    return shifts
 
 
 @click.command(cls=Command)
@@ -48,6 +63,14 @@ _LOADING_SECONDS = 60
     type=click.FloatRange(min=0, min_open=True),
     help="How many times faster than real time.",
 )
+@click.option(
+    "--shift",
+    "shifts",
+    metavar="SENSOR=CHANGE",
+    multiple=True,
+    callback=_parse_shifts,
+    help="Add CHANGE to the values of SENSOR from --start on, in the unit of the description; several times for several sensors.",
+)
 @machine_option
 @click.pass_obj
 def replay(
@@ -59,6 +82,7 @@ def replay(
     past_days: float | None,
     step_hours: float,
     speed: float,
+    shifts: dict[str, float],
 ) -> None:
     """Send past readings and events to a running service, as machines would have.
 
@@ -66,17 +90,21 @@ def replay(
     are shown. A repeated replay changes nothing: the service has these readings. A service with an API key needs it in
     PDM_API_KEY.
 
+    With --shift, a sensor reads higher or lower than before, as after a change of the plant: monitor should find it. The service
+    keeps the first reading of a machine and a time, so shift readings that were not sent before, and leave out the past that was.
+
     \b
     Examples:
       predictive-maintenance replay --machine fleet
       predictive-maintenance replay --machine fleet --start 2025-11-03 --days 14 --step-hours 6 --speed 86400
+      predictive-maintenance replay --machine fleet --start 2025-11-17 --days 7 --past-days 0 --shift vibration_mm_s=+2
     """
     from ..inference.replay import read_replay
 
     with service_client(url) as client:
         _wait_for_model(client)
         _open_alarms(client)  # before the sources are read, which may take long
-        found = read_replay(load_settings(params_file).override(sources), start, days, step_hours, past_days)
+        found = read_replay(load_settings(params_file).override(sources), start, days, step_hours, past_days, shifts)
         past = found.past
         click.echo(f"history: {count(len(past.readings), 'reading')} since {past.begins}, {_count_events(past)}")
         _send(client, past, progress=True)

@@ -4,7 +4,8 @@ The folders `machines` of the project and of the installation are one namespace 
 imports its modules here only, by the name of a machine. Each file of a machine is optional:
 
 - simulator.py: `simulate(rows, seed)`, a data frame of readings and labels with canonical column names, or
-  `simulate_tables(machines, days, seed)`, a data frame for each table of the description.
+  `simulate_tables(machines, days, seed)`, a data frame for each table of the description. A fourth argument `until` is optional:
+  only the rows of so many first days.
 - oracle.py: `violates_rules(rows)`, the rules that made the labels, and `INPUTS`, the columns that they read.
 - data_set.py: `FILE_NAME`, `LICENCE` and `fetch(path, url)`, the download of a public data set.
 - sample_fleet.csv: readings that the dashboard offers as a sample.
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,7 +108,8 @@ def sample_fleet_of(machine: Machine) -> Path | None:
 def _simulator(path: Path) -> Simulator:
     module = _module(path)
     if hasattr(module, "simulate_tables"):
-        return Simulator(module.simulate_tables, ("machines", "days", "seed"))
+        has_until = "until" in signature(module.simulate_tables).parameters
+        return Simulator(module.simulate_tables, ("machines", "days", "seed", *(("until",) if has_until else ())))
     return Simulator(_module(path, "simulate").simulate, ("rows", "seed"))
 
 

@@ -30,6 +30,7 @@ _SHOWN_OPTIONS = (
     "rows",
     "machines",
     "days",
+    "until",
     "seed",
     "model",
 )  # of a database, the simulator, the store

@@ -13,6 +13,7 @@ from ..ingestion.ingest import check_sources, ingest
 from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.names import COUNTER, MACHINE_ID, TIMESTAMP
+from ..strict_model import suggestion
 from ..validation.cleaning import clean
 
 _US_PER_HOUR = 3.6e9
@@ -35,15 +36,25 @@ class Replay:
     steps: tuple[Step, ...]
 
 
-def read_replay(params: Params, start: str | None, days: float, step_hours: float, past_days: float | None) -> Replay:
+def read_replay(
+    params: Params,
+    start: str | None,
+    days: float,
+    step_hours: float,
+    past_days: float | None,
+    shifts: Mapping[str, float] | None = None,
+) -> Replay:
     """Read the sources of `params` and cut `days` from `start` on, by default the last ones, into steps.
 
-    `past_days` are sent before; by default as many as the longest window or span of the features. Raises ConfigError,
-    SourceError and DataError, also for a machine without timestamps.
+    `past_days` are sent before; by default as many as the longest window or span of the features. `shifts` are added to the
+    values of sensors from `start` on, in the units of the description. Raises ConfigError, SourceError and DataError, also for a
+    machine without timestamps.
     """
     machine = params.machine
     if TIMESTAMP not in machine.columns or not machine.needs_history:
         raise DataError(f"the {machine.description.name} has no history with timestamps: there is nothing to replay")
+    if unknown := [name for name in shifts or {} if name not in machine.sensor_names]:
+        raise DataError(f"--shift: {unknown[0]!r} is not a sensor{suggestion(unknown[0], machine.sensor_names)}")
     check_sources(params.data.sources, machine)
     ingested = ingest(params.data.sources, machine)
     cleaned = clean(ingested, machine, params.cleaning, ingested.events)
@@ -55,6 +66,7 @@ def read_replay(params: Params, start: str | None, days: float, step_hours: floa
     if chosen.empty:
         first = frame[TIMESTAMP].min()
         raise DataError(f"no readings from {begin} on: they are from {first} to {end}: choose another --start")
+    chosen = chosen.assign(**{name: chosen[name] + shift for name, shift in (shifts or {}).items() if name in chosen})
     names = [name for name in (MACHINE_ID, TIMESTAMP, *machine.input_names) if name in frame]
     before = frame[(frame[TIMESTAMP] >= begin - past) & (frame[TIMESTAMP] < begin)]
     earlier = {name: table[table[TIMESTAMP] < begin] for name, table in events.items()}

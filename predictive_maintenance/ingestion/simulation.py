@@ -12,8 +12,8 @@ from ..config.sources import READINGS
 from ..errors import ConfigError, SourceError
 from ..machine.machine import Machine
 
-DEFAULTS = {"rows": 10_000, "machines": 100, "days": 365, "seed": 7}
-MAXIMA = {"rows": 10_000_000, "machines": 100_000, "days": 36_500}
+DEFAULTS = {"rows": 10_000, "machines": 100, "days": 365, "seed": 7, "until": 36_500}
+MAXIMA = {"rows": 10_000_000, "machines": 100_000, "days": 36_500, "until": 36_500}
 _MAX_DIGITS = 18
 
 

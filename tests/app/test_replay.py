@@ -107,6 +107,32 @@ def test_readings_and_events_are_in_steps_and_the_last_reading_is_sent(project, 
     assert last.steps[-1].readings
 
 
+def test_a_shift_changes_the_readings_from_the_start_on_only(project, sources):
+    params = load_params(None, "pump").override(sources)
+
+    def flows(**shifts):
+        found = read_replay(params, "2024-01-05", days=1, step_hours=24, past_days=1, shifts=shifts)
+        return [[row["flow"] for row in step.readings] for step in (found.past, *found.steps)]
+
+    (past, sent), (shifted_past, shifted) = flows(), flows(flow=2.5)
+    assert shifted_past == past
+    assert shifted == [value + 2.5 for value in sent]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flaw=1", "--shift: 'flaw' is not a sensor; did you mean 'flow'?"),
+        ("flow=much", "'flow=much': write the sensor and a number"),
+        ("flow", "'flow': write the sensor and a number"),
+    ],
+)
+def test_a_shift_that_cannot_be_used_is_named(project, sources, url, text, message):
+    code, output = replay("--url", url, "--sources", sources, "--shift", text)
+    assert code != 0
+    assert message in output
+
+
 @pytest.mark.parametrize(
     ("start", "message"), [("soon", "--start: 'soon' is not a time"), ("2030-01-01", "no readings from")]
 )

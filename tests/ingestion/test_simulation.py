@@ -33,7 +33,7 @@ def test_the_uri_has_a_name_and_the_options_rows_and_seed():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("?row=5", "'row' is not an option of a simulator; options: rows, machines, days, seed"),
+        ("?row=5", "'row' is not an option of a simulator; options: rows, machines, days, seed, until"),
         ("?rows=0", "rows must be a whole number from 1 to 10,000,000, not '0'"),
         ("?rows=ten", "rows must be a whole number from 1 to 10,000,000, not 'ten'"),
         ("?rows=99999999999999999999", "rows must be a whole number from 1 to 10,000,000"),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from machines.fleet.simulator import simulate_tables
+from predictive_maintenance.config.machine_extras import simulator_named
 from predictive_maintenance.errors import ConfigError
 
 DAY = pd.Timedelta("1d")
@@ -60,6 +61,20 @@ def test_a_machine_does_not_depend_on_the_number_of_machines(fleet):
         assert rows["machine_id"].unique().tolist() == ["P001", "P002"]
         same = fleet[name][fleet[name]["machine_id"] <= "P002"].reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, same, check_exact=True)
+
+
+def test_rows_after_the_stated_days_are_left_out(fleet):
+    end = START + 200 * DAY
+    for name, rows in simulate_tables(machines=40, days=365, seed=11, until=200).items():
+        same = (
+            fleet[name][fleet[name]["timestamp"] < end].reset_index(drop=True) if "timestamp" in rows else fleet[name]
+        )
+        pd.testing.assert_frame_equal(rows, same, check_exact=True)
+        assert len(rows) < len(fleet[name]) or name == "machines"
+
+
+def test_the_stated_days_are_an_option_of_the_source():
+    assert simulator_named("fleet").options == ("machines", "days", "seed", "until")
 
 
 def test_machines_vary_independently(fleet):
@@ -266,6 +281,7 @@ def test_nuisance_errors_are_as_frequent_before_a_failure_as_at_other_times(flee
         ({"machines": 0}, "machines is 0; it must be at least 1"),
         ({"days": 29}, "days is 29; it must be at least 30"),
         ({"seed": -1}, "seed is -1; it must be at least 0"),
+        ({"until": 29}, "until is 29; it must be at least 30"),
     ],
 )
 def test_an_argument_that_is_too_small_is_an_error(arguments, message):
