@@ -104,3 +104,19 @@ def test_compose_passes_on_no_setting_as_an_empty_text():
     assert services["api"]["environment"]["PDM_API_KEY"] is None
     assert services["api"]["environment"]["PDM_API_KEYS"] is None
     assert services["dashboard"]["environment"]["PDM_API_KEY"] is None
+
+
+def test_the_containers_use_the_settings_and_descriptions_of_the_folder():
+    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]
+    for name in ("api", "dashboard", "bridge", "monitor", "shadow", "train"):
+        assert {"./params.yaml:/opt/pdm/params.yaml:ro", "./machines:/opt/pdm/machines:ro"} <= {
+            *services[name]["volumes"]
+        }
+        assert services[name]["environment"]["PDM_MACHINE"] is None
+
+
+def test_the_monitor_can_train_in_its_read_only_container():
+    monitor = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]["monitor"]
+    assert monitor["read_only"]
+    results, store = monitor["environment"]["METAFLOW_DATASTORE_SYSROOT_LOCAL"], monitor["environment"]["PDM_STORE_URL"]
+    assert {f"runs:{results}", f"store:{store.removeprefix('sqlite:///').rpartition('/')[0]}"} <= {*monitor["volumes"]}
