@@ -36,7 +36,8 @@ def follow_alarms(
 ) -> None:
     """Open and close the alarms of machines by their new decisions, which have times as keys, in any order.
 
-    A late reading changes no alarm: people have seen it already.
+    A late reading changes no alarm: people have seen it already. Nor does one that arrives after the failure that has closed the
+    alarm of its time.
     """
     open_alarms = transaction.open_alarms(decided)
     failures = _failures(transaction, machine, decided, max(time for rows in decided.values() for time, _ in rows))
@@ -98,7 +99,7 @@ def _follow(
                 alarm = None
         decisions = [*decisions[-(policy.memory - 1) :], score.alarm] if policy.memory > 1 else [score.alarm]
         is_open = is_open_after(alarm is not None, np.array(decisions), policy)
-        if is_open and alarm is None:
+        if is_open and alarm is None and not transaction.had_alarm(locked, time):
             alarm = Alarm(
                 opened=time,
                 probability=score.probability,

@@ -350,6 +350,9 @@ LATEST_DECISIONS = (
     .limit(bindparam("most"))
 )
 OPEN_ALARMS = select(alarms).where(alarms.c.machine.in_(_OF_MACHINES), alarms.c.closed.is_(None))
+CLOSED_ALARM_AT = select(alarms.c.opened).where(
+    alarms.c.machine == bindparam("machine"), alarms.c.opened <= bindparam("time"), alarms.c.closed > bindparam("time")
+)
 _verdict = (
     select(feedback.c.verdict)
     .where(

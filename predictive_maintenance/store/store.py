@@ -419,6 +419,11 @@ class Transaction:
         rows = self._connection.execute(statements.OPEN_ALARMS, {"machines": [machine.key for machine in machines]})
         return {row.machine: _alarm(row) for row in rows}
 
+    def had_alarm(self, machine: LockedMachine, time: int) -> bool:
+        """Whether an alarm that is closed now was open at a time, as a key."""
+        place = {"machine": machine.key, "time": time}
+        return self._connection.execute(statements.CLOSED_ALARM_AT, place).first() is not None
+
     def save_alarm(self, machine: LockedMachine, alarm: Alarm) -> None:
         """Add an open alarm, or close one."""
         if alarm.closed is None:

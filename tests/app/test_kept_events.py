@@ -172,6 +172,15 @@ def test_a_failure_closes_the_open_alarm_and_the_alarm_is_listed(client):
     assert client.get("/machines").json()["machines"][0]["alarm"] is None
 
 
+def test_a_reading_that_comes_after_the_failure_opens_no_second_alarm_before_it(client):
+    for hour in range(4):
+        client.post("/readings", json=hot(hour))
+    client.post("/events", json={"failures": [NAMED | {"timestamp": "2024-03-01T05:30:00Z", "type": "seal"}]})
+    assert client.post("/readings", json=hot(5)).json()["predicted_failure"]
+    (alarm,) = client.get("/alarms?state=all").json()["alarms"]
+    assert (alarm["closed"], alarm["closed_by"]) == ("2024-03-01T05:30:00Z", "failure")
+
+
 def test_a_late_reading_changes_no_alarm(client):
     client.post("/readings", json=hot(10, flow=60.0, heat=300.0))
     assert client.post("/readings", json=hot(9)).json()["predicted_failure"]
