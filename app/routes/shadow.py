@@ -56,6 +56,7 @@ def _shown(summary: "Summary") -> dict[str, Any]:
         "predictions": counts.predictions,
         "left_out": comparison.left_out,
         "agreement": summary.agreement and vars(summary.agreement),
+        "alarm_agreement": summary.alarm_agreement and vars(summary.alarm_agreement),
         "alarms_of_both": counts.both,
         "only_production": counts.only_production,
         "only_candidate": counts.only_candidate,

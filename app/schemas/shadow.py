@@ -8,7 +8,7 @@ from .base import Schema
 
 
 class AgreementShare(Schema):
-    """The share of readings for which both versions decide the same, with its 95 % interval."""
+    """A share of readings on which both versions agree, with its 95 % interval."""
 
     value: float = Field(examples=[0.991])
     low: float = Field(examples=[0.987])
@@ -72,7 +72,13 @@ class Comparison(Schema):
     )
     predictions: int = Field(description="Readings that both versions have scored.", examples=[24_000])
     left_out: dict[str, int] = Field(description="Predictions that are not compared, by reason.", examples=[{}])
-    agreement: AgreementShare | None = Field(description="null without predictions.")
+    agreement: AgreementShare | None = Field(
+        description="Of all readings, the share with the same decision. null without predictions."
+    )
+    alarm_agreement: AgreementShare | None = Field(
+        description="Of the readings for which at least one version raises an alarm, the share for which both do. "
+        "null if neither version has raised an alarm: it cannot be judged."
+    )
     alarms_of_both: int
     only_production: int = Field(description="Alarms of the version in production alone.")
     only_candidate: int = Field(description="Alarms of the candidate alone.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.schemas.shadow import Comparison
+from app.schemas.shadow import AgreementShare, Comparison
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, money
 from dashboard.service_monitor import Snapshot
@@ -41,15 +41,18 @@ def candidate_on_production(snapshot: Snapshot) -> None:
 
 
 def _tiles(comparison: Comparison) -> None:
-    agreement, alarms, difference = st.columns(3)
-    share = comparison.agreement
+    agreement, alarm_agreement, alarms, difference = st.columns(4)
+    different = comparison.only_production + comparison.only_candidate
     with agreement:
-        note = f"[{share.low:.2%}, {share.high:.2%}] of {comparison.predictions:,} readings" if share else ""
-        common.tile("Same decision", f"{share.value:.2%}" if share else NO_VALUE, note)
+        _share("Same decision", comparison.agreement, f"of {comparison.predictions:,} readings", "")
+    with alarm_agreement:
+        either = comparison.alarms_of_both + different
+        of = f"of {either:,} readings with an alarm of either version"
+        _share("Same alarm", comparison.alarm_agreement, of, "cannot be judged: neither version has raised an alarm")
     with alarms:
         common.tile(
             "Different alarms",
-            f"{comparison.only_production + comparison.only_candidate:,}",
+            f"{different:,}",
             f"{comparison.only_production:,} of production only, {comparison.only_candidate:,} of the candidate only; "
             f"{comparison.alarms_of_both:,} of both",
         )
@@ -58,6 +61,11 @@ def _tiles(comparison: Comparison) -> None:
         common.tile(
             "Difference of probabilities", NO_VALUE if mean is None else f"{mean:.4f}", "mean absolute difference"
         )
+
+
+def _share(label: str, share: AgreementShare | None, of: str, without: str) -> None:
+    note = f"[{share.low:.2%}, {share.high:.2%}] {of}" if share else without
+    common.tile(label, f"{share.value:.2%}" if share else NO_VALUE, note)
 
 
 def _costs(comparison: Comparison) -> None:

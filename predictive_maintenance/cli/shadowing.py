@@ -41,14 +41,14 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
     The service logs each prediction in the store at PDM_STORE_URL. This command scores the same readings with the version
     that has the candidate alias, from the time of its registration on: the service does not know of it, and no answer
     waits. A reading of a machine with history gets the history that was known when it was scored. The dashboard (Models)
-    and GET /shadow show the share of the same decisions with its interval, the machines that differ most, and the
-    expected costs of both.
+    and GET /shadow show the shares of the same decisions and of the same alarms with their intervals, the machines
+    that differ most, and the expected costs of both.
 
     Several of these commands may run: each prediction counts once. A new candidate, or another version in production, begins
     a new comparison. A candidate that cannot be loaded is reported, and loaded again later and later.
 
     With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
-    which both agree. Without it (the default), nothing is promoted: use the command promote.
+    which both agree, if they agree on alarms as well. Without it (the default), nothing is promoted: use the command promote.
 
     \b
     Examples:
@@ -123,6 +123,10 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from (f"  {number:,} left out: {reason}" for reason, number in comparison.left_out.items())
     if share is not None:
         yield f"  same decision   {share.value:.2%} [{share.low:.2%}, {share.high:.2%}]"
+        if (alarms := summary.alarm_agreement) is None:
+            yield "  same alarm      cannot be judged: neither version has raised an alarm"
+        else:
+            yield f"  same alarm      {alarms.value:.2%} [{alarms.low:.2%}, {alarms.high:.2%}] of {counts.alarms:,} of either"
         yield (
             f"  alarms of both  {counts.both:,}; of production only {counts.only_production:,}, of the candidate only "
             f"{counts.only_candidate:,}"

@@ -1,4 +1,4 @@
-"""What two versions say about the same readings, as sums, and how sure the share of the same decisions is."""
+"""What two versions say about the same readings, as sums, and how sure the shares of the same decisions and alarms are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,17 +104,34 @@ def total(counts: Sequence[Counts]) -> Counts:
 
 
 def agreement(by_day: Mapping[tuple[int, int], Counts]) -> Share | None:
-    """The share of readings with the same decision; None without readings.
+    """The share of readings with the same decision; None without readings."""
+    return _share({key: (counts.same, counts.predictions) for key, counts in by_day.items()})
+
+
+def alarm_agreement(by_day: Mapping[tuple[int, int], Counts]) -> Share | None:
+    """The share of readings with an alarm of both versions among those with an alarm of either; None without alarms.
+
+    If alarms are rare, a candidate that never raises one has the same decision for nearly all readings, and a share of 0 here.
+    """
+    return _share({key: (counts.both, counts.alarms) for key, counts in by_day.items()})
+
+
+def _share(by_day: Mapping[tuple[int, int], tuple[int, int]]) -> Share | None:
+    """The share of readings that agree, from (those that agree, all) by day and cluster; None without readings.
 
     Wilson's interval for the number of independent readings that varies as much between clusters as these do: readings of one
     machine resemble each other. With few machines, those of one day are a cluster.
     """
-    clusters: dict[Any, Counts] = added([{cluster: counts} for (_, cluster), counts in by_day.items()])
-    parts = list(clusters.values() if len(clusters) >= _FEW_CLUSTERS else by_day.values())
-    rows = np.array([part.predictions for part in parts], dtype=np.float64)
-    same = np.array([part.same for part in parts], dtype=np.float64)
-    if not (number := rows.sum()):
+    by_cluster = dict[int, tuple[int, int]]()
+    by_day = {key: part for key, part in by_day.items() if part[1]}
+    if not by_day:
         return None
+    for (_, cluster), (agreeing, readings) in by_day.items():
+        before = by_cluster.get(cluster, (0, 0))
+        by_cluster[cluster] = before[0] + agreeing, before[1] + readings
+    parts = list(by_cluster.values() if len(by_cluster) >= _FEW_CLUSTERS else by_day.values())
+    same, rows = np.array(parts, dtype=np.float64).T
+    number = rows.sum()
     value = float(same.sum() / number)
     by_chance = value * (1 - value) / number
     between = len(parts) / max(len(parts) - 1, 1) * float(((same - value * rows) ** 2).sum()) / number**2

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from ..config.params import ShadowSettings
 from ..store.rows import Comparison, Counts
 from ..tracking.entities import COMPARED_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, TIME_FORMAT, ModelVersion
-from .agreement import added, agreement, total
+from .agreement import Share, added, agreement, alarm_agreement, total
 
 _DAY_SECONDS = 86_400
 
@@ -25,10 +25,12 @@ def waits_for(
     if share is None or predictions < settings.min_predictions:
         return f"{predictions:,} predictions are compared, {settings.min_predictions:,} are needed"
     if share.low < settings.min_agreement:
-        return (
-            f"agreement is {share.value:.2%} [{share.low:.2%}, {share.high:.2%}], its lower end must be at least "
-            f"{settings.min_agreement:.2%}"
-        )
+        return f"agreement is {_too_low(share, settings.min_agreement)}"
+    alarms = alarm_agreement(by_day)
+    if alarms is None:
+        return "agreement on alarms cannot be judged: neither version has raised an alarm"
+    if alarms.low < settings.min_agreement:
+        return f"agreement on alarms is {_too_low(alarms, settings.min_agreement)}"
     days = days_of_agreement(by_day, settings.min_agreement, int(now // _DAY_SECONDS))
     if days < settings.days_of_agreement:
         return f"{days} of {settings.days_of_agreement} days of agreement"
@@ -48,12 +50,22 @@ def days_of_agreement(by_day: ByDay, least: float, today: int) -> int:
 
 def promotion_reason(comparison: Comparison, by_day: ByDay) -> str:
     """Why the candidate is in production then, as text."""
-    predictions, share = total(list(by_day.values())).predictions, agreement(by_day)
+    counts, share, alarms = total(list(by_day.values())), agreement(by_day), alarm_agreement(by_day)
     assert share is not None
+    assert alarms is not None
     return (
-        f"promoted by shadow at {datetime.now(UTC):{TIME_FORMAT}}: passed every check of the gate, and {share.value:.2%} "
-        f"[{share.low:.2%}, {share.high:.2%}] of {predictions:,} decisions are those of version {comparison.version}"
+        f"promoted by shadow at {datetime.now(UTC):{TIME_FORMAT}}: passed every check of the gate, and {_interval(share)} of "
+        f"{counts.predictions:,} decisions are those of version {comparison.version}; {_interval(alarms)} of {counts.alarms:,} "
+        "readings with an alarm of either version have an alarm of both"
     )
+
+
+def _too_low(share: Share, least: float) -> str:
+    return f"{_interval(share)}, its lower end must be at least {least:.2%}"
+
+
+def _interval(share: Share) -> str:
+    return f"{share.value:.2%} [{share.low:.2%}, {share.high:.2%}]"
 
 
 def _obstacle(production: ModelVersion, candidate: ModelVersion) -> str | None:

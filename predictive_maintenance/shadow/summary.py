@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from ..store import comparisons
 from ..store.rows import Comparison, Counts
 from ..store.store import Store
-from .agreement import Share, added, agreement, total
+from .agreement import Share, added, agreement, alarm_agreement, total
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """What was counted of a comparison. `days` are since 1970, in UTC; `machines` have different decisions, the most first.
 
-    `agreement` is the share of the same decisions; None without readings.
+    `agreement` is the share of the same decisions; None without readings. `alarm_agreement` is the share of alarms of both among
+    the readings with an alarm of either; None without alarms.
     """
 
     comparison: Comparison
     counts: Counts
     agreement: Share | None
+    alarm_agreement: Share | None
     days: dict[int, Counts]
     machines: list[tuple[str, Counts]]
 
@@ -30,6 +32,7 @@ def summarise(store: Store, comparison: Comparison, *, most_machines: int) -> Su
         comparison=comparison,
         counts=total(list(by_day.values())),
         agreement=agreement(by_day),
+        alarm_agreement=alarm_agreement(by_day),
         days=days,
         machines=comparisons.counts_by_machine(store, comparison, most=most_machines),
     )

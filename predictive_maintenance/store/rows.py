@@ -220,6 +220,11 @@ class Counts:
         """Readings with the same decision."""
         return self.predictions - self.different
 
+    @property
+    def alarms(self) -> int:
+        """Readings for which at least one version decides for an alarm."""
+        return self.both + self.different
+
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:

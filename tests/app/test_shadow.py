@@ -50,6 +50,9 @@ def test_a_comparison_is_shown_with_counts_costs_days_and_machines(client, store
     share = shown.pop("agreement")
     assert share["value"] == 0.99
     assert share["low"] < 0.99 < share["high"]
+    alarms = shown.pop("alarm_agreement")
+    assert alarms["value"] == 0.5
+    assert alarms["low"] < 0.5 < alarms["high"]
     assert shown == {
         "model_version": "1", "candidate_version": "2", "state": "comparing", "reason": "",
         "started": "2027-01-15T08:00:00Z", "updated": "2027-01-15T09:00:00Z", "predictions": 2_000, "left_out": {"gone": 3},

@@ -26,6 +26,7 @@ def test_once_prints_the_comparison(run, promoted, store, small):
     assert code == 0, output
     assert output.startswith("candidate version 2, version 1 in production: comparing\n  300 predictions since ")
     assert "  same decision   100.00% [98.74%, 100.00%]\n" in output
+    assert "  same alarm      100.00% [" in output
     assert "expected costs per 1,000 readings in EUR" in output
     assert "automatic promotion: off: shadow.days_of_agreement is null" in output
     assert run("shadow", "--once")[1] == output

@@ -5,8 +5,9 @@ from contextlib import closing
 import pytest
 
 from predictive_maintenance.store import comparisons
+from predictive_maintenance.store.rows import Counts
 from predictive_maintenance.store.store import Store
-from tests.app.test_shadow import MODEL, compare
+from tests.app.test_shadow import DAY, MODEL, STARTED, compare
 
 from .conftest import page_text
 
@@ -37,12 +38,24 @@ def test_agreement_costs_and_machines_are_shown(shown):
     assert "Candidate: version 2. Production: version 1." in text
     assert "99.00%" in text
     assert "of 2,000 readings" in text
+    assert "50.00%" in text
+    assert "of 40 readings with an alarm of either version" in text
     assert "8 of production only, 12 of the candidate only; 20 of both" in text
     assert "| expected, by the probabilities of production | 500 EUR | 450 EUR |" in text
     assert "| A | 2,000 | 8 | 12 | 0.0200 |" in text
     assert "| 2027-01-15 | 1,000 | 99.00% |" in text
     assert "Left out: 3 gone." in text
     assert "Automatic promotion: 1 of 7 days of agreement." in text
+
+
+def test_without_alarms_the_same_alarms_cannot_be_judged(shown):
+    def calm(store):
+        with store.writing() as transaction:
+            found = comparisons.begin(transaction, MODEL, "1", "2", started=STARTED, now=STARTED)
+            days = {(DAY, 1): Counts(predictions=1_000)}
+            comparisons.add(transaction, found, comparisons.Place(1, None), 5, days=days, machines={}, left_out={})
+
+    assert "cannot be judged: neither version has raised an alarm" in shown(calm)
 
 
 def test_a_broken_candidate_is_reported(shown):

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params import ShadowSettings
+from predictive_maintenance.shadow.agreement import alarm_agreement
 from predictive_maintenance.shadow.comparing import Shadow
 from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
 from predictive_maintenance.store import comparisons
@@ -43,9 +45,11 @@ def store(sqlite_url):
 
 
 def log_days(store, small, rows, candidate, days):
-    """Log 400 predictions for each of the days after the registration."""
+    """Log 400 predictions for each of the days after the registration, so many of them alarms that agreement can be sure."""
+    alarms = rows[small.scorer.decisions(small.scorer.probabilities(rows))]
+    frame = pd.concat([*[alarms] * 4, rows]).head(400)
     for day in days:
-        log(store, small, rows.head(400), number=day, scored=candidate.created.timestamp() + (day + 1) * DAY)
+        log(store, small, frame, number=day, scored=candidate.created.timestamp() + (day + 1) * DAY)
 
 
 def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, rows, registry, candidate, run_status):
@@ -64,6 +68,7 @@ def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, row
     assert production.tags["previous_production_version"] == "1"
     assert production.tags["production_reason"].startswith("promoted by shadow at ")
     assert "100.00% [99.68%, 100.00%] of 1,200 decisions are those of version 1" in production.tags["production_reason"]
+    assert "readings with an alarm of either version have an alarm of both" in production.tags["production_reason"]
     assert "rolled_back_at" not in registry.get_version("1").tags
     assert "because     promoted by shadow at " in run_status()
     assert look_until_done(shadow, store, start + 5 * DAY).comparison is None
@@ -101,7 +106,7 @@ CHECK = {"name": "F1", "level": "production", "measured": "", "required": "", "w
 PASSED = json.dumps([CHECK | {"passed": True}])
 PRODUCTION = ModelVersion(version="1", aliases=(), run_id="", created=CREATED - timedelta(days=9), tags={})
 CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED, "compared_with": "1"})
-AGREEING = {(day, day): Counts(predictions=1_000) for day in range(10)}
+AGREEING = {(day, day): Counts(predictions=1_000, both=100) for day in range(10)}
 
 
 def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
@@ -149,6 +154,31 @@ def test_only_a_person_promotes_a_candidate_after_a_rollback_of_the_version_that
 def test_too_little_agreement_is_said_with_its_interval():
     different = {(day, day): Counts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
     assert reason(by_day=different).startswith("agreement is 97.55% [97.")
+
+
+def test_a_candidate_that_never_raises_an_alarm_is_not_promoted():
+    silent = {(day, day): Counts(predictions=10_000, only_production=100) for day in range(10)}
+    assert reason(by_day=silent) == (
+        "agreement on alarms is 0.00% [0.00%, 0.38%], its lower end must be at least 98.00%"
+    )
+
+
+def test_few_alarms_are_not_enough_even_if_all_are_the_same():
+    few = {(day, day): Counts(predictions=1_000, both=10) for day in range(10)}
+    assert reason(by_day=few).startswith("agreement on alarms is 100.00% [96.30%, 100.00%]")
+
+
+def test_without_an_alarm_of_either_version_nothing_is_promoted():
+    calm = {(day, day): Counts(predictions=1_000) for day in range(10)}
+    assert reason(by_day=calm) == "agreement on alarms cannot be judged: neither version has raised an alarm"
+
+
+def test_machines_without_alarms_make_the_agreement_on_alarms_no_surer():
+    alarms = {
+        (1, machine): Counts(predictions=1_000, both=20 * (machine % 2), only_candidate=5) for machine in range(10)
+    }
+    calm = {(day, machine): Counts(predictions=1_000) for day in range(9) for machine in range(20, 250)}
+    assert alarm_agreement(alarms | calm) == alarm_agreement(alarms)
 
 
 def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
