@@ -37,7 +37,7 @@ _BODY = {
         JSON: {
             "schema": {"anyOf": [Feedback.model_json_schema(), {"type": "array", "items": Feedback.model_json_schema()}]},
             "example": {
-                "machine_id": "P001", "alarm": "2025-06-30T12:00:00Z", "verdict": "confirmed", "failure_mode": "seal",
+                "machine_id": "P001", "alarm": "2025-06-30T12:00:00Z", "verdict": "confirmed", "failure_mode": "seal_failure",
                 "by": "A. Smith",
             },
         }
