@@ -16,6 +16,7 @@ from ..errors import ConfigError, SourceError, StoreError
 from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
+from ..store.failures import confirmed_failures
 from ..store.location import store_url
 from ..store.predictions import Predictions
 from ..store.rows import Sensors, StoredFeedback, Subject
@@ -45,8 +46,7 @@ def stored_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
         tables = _readings(store, model, machine)
         if READINGS not in tables:
             raise SourceError(f"{uri}: the store has no readings of the model {model}")
-        events = _events(store, model)
-        _add_confirmed_alarms(events, store, model, machine)
+        events = _events(store, model, machine)
         known = {table: rows for table, rows in events.items() if table in machine.description.events and rows}
         return tables | {table: _event_table(rows, table, machine) for table, rows in known.items()}
 
@@ -112,28 +112,13 @@ def _times(keys: list[int], machine: Machine) -> pa.Array:
     return pa.array(times) if machine.time_is_counter else pa.array(times, pa.timestamp("us", "UTC"))
 
 
-def _events(store: "Store", model: str) -> Events:
+def _events(store: "Store", model: str, machine: Machine) -> Events:
+    """The events in the store, and the failures of confirmed alarms."""
     events: Events = {}
-    for machine_id, event in store.events(model):
+    stored = store.events(model)
+    for machine_id, event in stored + confirmed_failures(stored, store.alarm_reports(model), machine):
         events.setdefault(event.table, []).append((machine_id, event.time, event.type))
     return events
-
-
-def _add_confirmed_alarms(events: Events, store: "Store", model: str, machine: Machine) -> None:
-    """Add the failures of confirmed alarms. One that the store has since the alarm opened is the same failure."""
-    label = machine.description.label
-    assert label.failures is not None
-    known = events.setdefault(label.failures.table, [])
-    failed: dict[str, list[int]] = {}
-    for machine_id, key, _ in known:
-        failed.setdefault(machine_id, []).append(key)
-    types = label.mode_types()
-    for report in store.feedback(model, only_current=True):
-        if report.subject.kind != "alarm" or report.verdict != "confirmed" or report.failed is None:
-            continue
-        name, opened = report.subject.name, report.subject.place
-        if not any(opened <= key <= report.failed for key in failed.get(name, ())):
-            known.append((name, report.failed, types.get(report.mode or "", report.mode or "")))
 
 
 def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine) -> pa.Table:

@@ -15,6 +15,7 @@ from ..history.labels import DOES_NOT_FAIL, FAILS, labels_of_machine
 from ..history.machine_rows import Times, machine_bounds, slices
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray
+from ..store.failures import confirmed_failures
 from ..store.predictions import Predictions
 from ..store.rows import Kind, StoredFeedback, Subject
 from ..store.store import Store
@@ -82,21 +83,17 @@ class KnownFailures:
 def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
     """What the store has of the failures of a machine whose label is computed from them. Raises StoreError.
 
-    A confirmed alarm is a failure, unless the store has one since the alarm opened: that is the same one.
+    The failures of confirmed alarms are those of the next training.
     """
     rule = machine.description.label.failures
     assert rule is not None
+    stored, reports = store.events(model, rule.table), store.alarm_reports(model)
     keys: dict[str, list[int]] = {}
-    for machine_id, event in store.events(model, rule.table):
+    for machine_id, event in stored + confirmed_failures(stored, reports, machine):
         keys.setdefault(machine_id, []).append(event.time)
-    are_reported = bool(keys)
     false_alarms: dict[str, list[tuple[float, float]]] = {}
-    for report in store.alarm_reports(model):
-        own = keys.get(report.machine_id, [])
-        if report.verdict == "confirmed" and report.failed is not None:
-            if not any(report.opened <= key <= report.failed for key in own):
-                keys[report.machine_id] = [*own, report.failed]
-        elif report.verdict == "false":
+    for report in reports:
+        if report.verdict == "false":
             opened, closed = (
                 float(as_times([key], machine)[0]) if key is not None else np.inf
                 for key in (report.opened, report.closed)
@@ -106,7 +103,7 @@ def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
         failed={name: np.sort(as_times(own, machine)) for name, own in keys.items()},
         observed_until=_latest_times(store, model, machine),
         false_alarms=false_alarms,
-        are_reported=are_reported,
+        are_reported=bool(stored),
     )
 
 
