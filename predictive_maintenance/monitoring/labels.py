@@ -16,8 +16,7 @@ from ..history.machine_rows import Times, machine_bounds, slices
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray
 from ..store.failures import confirmed_failures
-from ..store.predictions import Predictions
-from ..store.rows import Kind, StoredFeedback, Subject
+from ..store.outcomes import LABELS, Read, reported_predictions
 from ..store.store import Store
 from ..store.times import as_times
 
@@ -26,11 +25,8 @@ UNKNOWN = -1
 LabelSource = Literal["failures", "confirmed alarms", "feedback"]
 
 _ROWS_TOGETHER = 2**18
-_NAMES_TOGETHER = 10_000
 _NEIGHBOURS = 32
 """Consecutive predictions without machine that count as related."""
-_KINDS: tuple[Kind, ...] = ("reading", "request")
-_OUTCOMES = {"confirmed": FAILS, "false": DOES_NOT_FAIL}
 
 Labels = npt.NDArray[np.int8]
 Names = npt.NDArray[np.object_]
@@ -120,24 +116,27 @@ def judged_by_failures(pages: Iterator[TimedPredictions], known: KnownFailures, 
         yield Judged(probabilities=page.probabilities, decisions=page.decisions, labels=labels, groups=page.machines)
 
 
-def judged_by_feedback(store: Store, model: str, blocks: Iterator[Predictions], name: str) -> Iterator[Judged]:
-    """Judge the predictions of blocks of the log by the newest report about each. Raises StoreError.
+def judged_by_feedback(store: Store, model: str, read: Read, name: str) -> Iterator[Judged]:
+    """Judge the predictions in blocks of the log by the newest report about each. Raises StoreError.
 
-    `name` distinguishes the blocks from others: consecutive predictions without machine are related.
+    Of several predictions of one reading, the latest counts. `name` distinguishes the blocks from others: consecutive
+    predictions without machine are related.
     """
-    kinds = [kind for kind in _KINDS if store.has_reports(model, kind)]
     seen = 0
-    for block in blocks:
-        count = len(block.failure_probability)
+    for block, counts, reports in reported_predictions(store, model, read):
+        count = len(counts)
         groups = np.array([f"{name} {number // _NEIGHBOURS}" for number in range(seen, seen + count)], dtype=object)
         if block.machine_id is not None and None not in block.machine_id:
             groups = np.array(block.machine_id, dtype=object)
         seen += count
+        labels = np.full(count, UNKNOWN, dtype=np.int8)
+        for position, report in reports.items():
+            labels[position] = LABELS.get(report.verdict, UNKNOWN)
         yield Judged(
-            probabilities=np.array(block.failure_probability, dtype=np.float64),
-            decisions=np.array(block.predicted_failure, dtype=bool),
-            labels=_reported(store, model, block, kinds),
-            groups=groups,
+            probabilities=np.array(block.failure_probability, dtype=np.float64)[counts],
+            decisions=np.array(block.predicted_failure, dtype=bool)[counts],
+            labels=labels[counts],
+            groups=groups[counts],
         )
 
 
@@ -161,33 +160,6 @@ def _labels(
         labels[(labels != FAILS) & ~found_false | ~decisions] = UNKNOWN
     labels[labels < DOES_NOT_FAIL] = UNKNOWN
     return labels
-
-
-def _reported(store: Store, model: str, block: Predictions, kinds: Sequence[Kind]) -> Labels:
-    """(n,) labels of the predictions in a block. The newer one of the reports about a reading and about its request counts."""
-    count = len(block.failure_probability)
-    labels, newest = np.full(count, UNKNOWN, dtype=np.int8), np.full(count, -1)
-    for kind in kinds:
-        names, places = _subjects(block, kind, count)
-        known = list(dict.fromkeys(name for name in names if name is not None))
-        reports: dict[Subject, StoredFeedback] = {}
-        for begin in range(0, len(known), _NAMES_TOGETHER):
-            reports |= store.reports(model, kind, known[begin : begin + _NAMES_TOGETHER])
-        found = {(subject.name, subject.place): report for subject, report in reports.items()}
-        for position, subject in enumerate(zip(names, places, strict=True) if found else ()):
-            if (report := found.get(subject)) and report.key > newest[position]:  # type: ignore[arg-type]
-                newest[position] = report.key
-                labels[position] = _OUTCOMES.get(report.verdict, UNKNOWN)
-    return labels
-
-
-def _subjects(block: Predictions, kind: Kind, count: int) -> tuple[Sequence[str | None], Sequence[int]]:
-    """The names and places by which feedback of a kind names the `count` predictions of a block."""
-    if kind == "reading":
-        return block.reading_id or [None] * count, [0] * count
-    names, first = block.request_id, block.row
-    rows = range(first, first + count) if isinstance(first, int) else first or [1] * count
-    return [names] * count if isinstance(names, str) else names, rows
 
 
 def _latest_times(store: Store, model: str, machine: Machine) -> dict[str, float]:
