@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from predictive_maintenance.config.api_keys import Role
+from predictive_maintenance.config.api_keys import ANONYMOUS_NAME, Role
 from predictive_maintenance.store.rows import Actor
 
 from .http.asgi import header
@@ -46,7 +46,7 @@ ROUTE_ROLES: Mapping[str, Role] = {
 }
 """The role that each route needs. An application with a route that is neither here nor open does not start."""
 
-ANONYMOUS = Actor("anonymous")
+ANONYMOUS = Actor(ANONYMOUS_NAME)
 """Who calls a service without API keys."""
 
 _PERSON_CHARACTERS = 200

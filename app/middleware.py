@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from predictive_maintenance.config.api_keys import ApiKey, hash_key
+from predictive_maintenance.config.api_keys import UNKNOWN_NAME, ApiKey, hash_key
 from predictive_maintenance.store.rows import Actor
 
 from .access import OPENAPI_PATH, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
@@ -141,7 +141,7 @@ class ApiKeyMiddleware:
             if hmac.compare_digest(key.digest, digest):
                 found = key
         if found is None and given:
-            self._note(scope, route, "unknown", HTTPStatus.UNAUTHORIZED, "the API key is not known")
+            self._note(scope, route, UNKNOWN_NAME, HTTPStatus.UNAUTHORIZED, "the API key is not known")
             raise _unauthorized("an API key is needed, and the given one is not known")
         return found
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from predictive_maintenance.config.api_keys import ApiKey, hash_key, parse_api_keys
+from predictive_maintenance.config.api_keys import SINGLE_KEY_NAME, ApiKey, hash_key, parse_api_keys
 from predictive_maintenance.config.setting_errors import refuse_empty_key
 from predictive_maintenance.config.uris import redact
 from predictive_maintenance.errors import ConfigError
@@ -20,8 +20,6 @@ from predictive_maintenance.tracking.signing import parse_public_key
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _SECRETS = ("api_key", "api_keys", "model_public_key", "store_url")
-_SINGLE_KEY = "PDM_API_KEY"
-"""Its name in the audit log."""
 _SHOWN_CHARACTERS = 64
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -176,7 +174,11 @@ class Settings(BaseSettings):
             return named
         digest = hash_key(self.api_key.get_secret_value())
         # In containers that share an environment, PDM_API_KEY may be a client's key: it keeps its name and its role.
-        return named if any(key.digest == digest for key in named) else (*named, ApiKey(_SINGLE_KEY, "operate", digest))
+        return (
+            named
+            if any(key.digest == digest for key in named)
+            else (*named, ApiKey(SINGLE_KEY_NAME, "operate", digest))
+        )
 
     @property
     def logs_predictions(self) -> bool:

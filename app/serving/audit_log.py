@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
+from predictive_maintenance.config.api_keys import SERVICE_NAME, UNKNOWN_NAME, VARIOUS_NAME
 from predictive_maintenance.errors import PredictiveMaintenanceError, StoreError
 from predictive_maintenance.store.rows import Action, Actor, AuditEntry
 from predictive_maintenance.tracking.entities import (
@@ -25,7 +26,7 @@ from .store_access import StoreAccess
 if TYPE_CHECKING:
     from predictive_maintenance.store.store import Transaction
 
-SERVICE = Actor("service")
+SERVICE = Actor(SERVICE_NAME)
 
 _MOST_WAITING = 1_000
 _MOST_REFUSALS = 20
@@ -89,7 +90,7 @@ class AuditLog:
             "rollback" if tags.get(PRODUCTION_REASON_TAG, "").startswith(ROLLED_BACK_REASON) else "promotion"
         )
         detail = {name: tags[tag] for name, tag in _TAGS.items() if tags.get(tag)}
-        actor = Actor(tags.get(PRODUCTION_BY_TAG) or "unknown")
+        actor = Actor(tags.get(PRODUCTION_BY_TAG) or UNKNOWN_NAME)
         self._add(_State(_entry(action, actor, f"version {version.version}", detail), ("promotion", "rollback")))
 
     def note_refusal(self, refusal: Refusal) -> None:
@@ -97,7 +98,7 @@ class AuditLog:
         with self._lock:
             is_new = refusal not in self._refusals
             if is_new and len(self._refusals) >= _MOST_REFUSALS:
-                refusal = Refusal("various", "various", refusal.status, "more refused requests", "various")
+                refusal = Refusal(VARIOUS_NAME, "various", refusal.status, "more refused requests", "various")
             self._refusals[refusal] += 1
 
     def close(self, seconds: float) -> None:

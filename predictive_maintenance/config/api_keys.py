@@ -17,12 +17,21 @@ Role = Literal["read", "write", "operate"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each role includes those before it."""
 
+SINGLE_KEY_NAME = "PDM_API_KEY"
+ANONYMOUS_NAME = "anonymous"
+SERVICE_NAME = "service"
+UNKNOWN_NAME = "unknown"
+VARIOUS_NAME = "various"
+RESERVED_NAMES = (SINGLE_KEY_NAME, ANONYMOUS_NAME, SERVICE_NAME, UNKNOWN_NAME, VARIOUS_NAME)
+"""What the audit log has in place of the name of a named key."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _HASH = "sha256:"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOR_PEOPLE = "+people"
 _FORM = f"NAME ROLE {_HASH}HEX, with ROLE one of {', '.join(ROLES)}, and {_FOR_PEOPLE} behind it for a dashboard with sign-in"
 _KEY_BYTES = 32
+_RESERVED = f"is reserved for entries of the audit log, like {', '.join(RESERVED_NAMES)}: choose another name"
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,11 @@ class ApiKey:
 
 
 def new_api_key(name: str, role: Role, speaks_for_people: bool = False) -> tuple[str, ApiKey]:
-    """A random key of 256 bits, and what the service keeps of it. Raises ConfigError for an invalid name."""
+    """A random key of 256 bits, and what the service keeps of it. Raises ConfigError for an invalid or reserved name."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is not a name of a key: use up to 60 letters, digits, '.', '_' and '-'")
+    if _is_reserved(name):
+        raise ConfigError(f"{name!r} {_RESERVED}")
     key = f"pdm_{secrets.token_urlsafe(_KEY_BYTES)}"
     return key, ApiKey(name, role, hash_key(key), speaks_for_people)
 
@@ -112,6 +123,8 @@ def _parse_line(place: str, fields: list[str], before: Collection[ApiKey]) -> Ap
     level = role.removesuffix(_FOR_PEOPLE)
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{place}: the name may have up to 60 letters, digits, '.', '_' and '-'")
+    if _is_reserved(name):
+        raise ConfigError(f"{place}: the name {name} {_RESERVED}")
     if level not in ROLES:
         raise ConfigError(f"{place}: the role of {name} is none of {', '.join(ROLES)}")
     if not digest.startswith(_HASH) or not _DIGEST.fullmatch(digest.removeprefix(_HASH)):
@@ -128,3 +141,8 @@ def _parse_line(place: str, fields: list[str], before: Collection[ApiKey]) -> Ap
     if any(key.digest == known.digest for known in before):
         raise ConfigError(f"{place}: {name} has the hash of another key")
     return key
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether a name is reserved, in any case: `Service` would look like `service`."""
+    return name.casefold() in {reserved.casefold() for reserved in RESERVED_NAMES}

@@ -16,16 +16,17 @@ from ..errors import ConfigError, SourceError, StoreError
 from ..machine.events import EVENT_TYPE
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
+from ..store.failures import confirmed_failures
 from ..store.location import store_url
+from ..store.outcomes import LABELS, labelled_predictions, reading_name
 from ..store.predictions import Predictions
-from ..store.rows import Sensors, StoredFeedback, Subject
+from ..store.rows import Sensors, StoredFeedback
 from ..store.times import as_times
 
 if TYPE_CHECKING:
     from ..store.store import Store
 
 _TIMEOUT_SECONDS = 30.0
-OUTCOMES = {"confirmed": 1, "false": 0}
 
 Events = dict[str, list[tuple[str, int, str]]]
 """Events by table: machine, time as a key, type."""
@@ -45,8 +46,7 @@ def stored_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
         tables = _readings(store, model, machine)
         if READINGS not in tables:
             raise SourceError(f"{uri}: the store has no readings of the model {model}")
-        events = _events(store, model)
-        _add_confirmed_alarms(events, store, model, machine)
+        events = _events(store, model, machine)
         known = {table: rows for table, rows in events.items() if table in machine.description.events and rows}
         return tables | {table: _event_table(rows, table, machine) for table, rows in known.items()}
 
@@ -112,28 +112,13 @@ def _times(keys: list[int], machine: Machine) -> pa.Array:
     return pa.array(times) if machine.time_is_counter else pa.array(times, pa.timestamp("us", "UTC"))
 
 
-def _events(store: "Store", model: str) -> Events:
+def _events(store: "Store", model: str, machine: Machine) -> Events:
+    """The events in the store, and the failures of confirmed alarms."""
     events: Events = {}
-    for machine_id, event in store.events(model):
+    stored = store.events(model)
+    for machine_id, event in stored + confirmed_failures(stored, store.alarm_reports(model), machine):
         events.setdefault(event.table, []).append((machine_id, event.time, event.type))
     return events
-
-
-def _add_confirmed_alarms(events: Events, store: "Store", model: str, machine: Machine) -> None:
-    """Add the failures of confirmed alarms. One that the store has since the alarm opened is the same failure."""
-    label = machine.description.label
-    assert label.failures is not None
-    known = events.setdefault(label.failures.table, [])
-    failed: dict[str, list[int]] = {}
-    for machine_id, key, _ in known:
-        failed.setdefault(machine_id, []).append(key)
-    types = label.mode_types()
-    for report in store.feedback(model, only_current=True):
-        if report.subject.kind != "alarm" or report.verdict != "confirmed" or report.failed is None:
-            continue
-        name, opened = report.subject.name, report.subject.place
-        if not any(opened <= key <= report.failed for key in failed.get(name, ())):
-            known.append((name, report.failed, types.get(report.mode or "", report.mode or "")))
 
 
 def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine) -> pa.Table:
@@ -148,12 +133,13 @@ def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine)
 
 def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine) -> pa.Table:
     """The latest prediction of each reading that feedback is about, with the label that it gives."""
-    reports_by_subject = {report.subject: report for report in store.feedback(model, only_current=True)}
     found: dict[str, tuple[StoredFeedback, Sensors]] = {}
-    for _, predictions in store.predictions(model) if reports_by_subject else ():
-        for position, reading_id, report in labelled_predictions(predictions, reports_by_subject):
+    for predictions, reported in labelled_predictions(
+        store, model, lambda: (one for _, one in store.predictions(model))
+    ):
+        for position, report in reported.items():
             if (sensors := _inputs(store, model, predictions, position)) is not None:
-                found[reading_id] = (report, sensors)
+                found[reading_name(predictions, position)] = (report, sensors)
     if not found:
         raise SourceError(
             f"{uri}: the store has no predictions of the model {model} with feedback that is confirmed or false: send it to "
@@ -163,29 +149,10 @@ def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine
     table = _table(
         {READING_ID: list(found)}, [sensors for _, sensors in found.values()], list(machine.input_names), machine
     )
-    table = table.append_column(machine.label_name, pa.array([OUTCOMES[report.verdict] for report in reports]))
+    table = table.append_column(machine.label_name, pa.array([LABELS[report.verdict] for report in reports]))
     for mode in machine.mode_names:
         table = table.append_column(mode, pa.array([int(report.mode == mode) for report in reports]))
     return table
-
-
-def labelled_predictions(
-    predictions: Predictions, reports_by_subject: Mapping[Subject, StoredFeedback]
-) -> Iterator[tuple[int, str, StoredFeedback]]:
-    """The predictions whose newest report gives a label: position, id of the reading, and the report."""
-    count, rows, requests = len(predictions.failure_probability), predictions.row, predictions.request_id
-    names = {subject.name for subject in reports_by_subject}
-    row_numbers = range(rows, rows + count) if isinstance(rows, int) else rows or [1] * count
-    for position, row in enumerate(row_numbers):
-        request_id = requests if isinstance(requests, str) else requests[position]
-        reading_id = predictions.reading_id[position] if predictions.reading_id else None
-        if reading_id not in names and request_id not in names:
-            continue
-        subjects = (Subject("reading", reading_id or ""), Subject("request", request_id, row))
-        reports = [reports_by_subject[subject] for subject in subjects if subject in reports_by_subject]
-        newest = max(reports, key=lambda report: report.key, default=None)
-        if newest is not None and newest.verdict in OUTCOMES:
-            yield position, reading_id or f"{request_id}/{row}", newest
 
 
 def _inputs(store: "Store", model: str, predictions: Predictions, position: int) -> Sensors | None:

@@ -15,8 +15,8 @@ from ..history.labels import DOES_NOT_FAIL, FAILS, labels_of_machine
 from ..history.machine_rows import Times, machine_bounds, slices
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray
-from ..store.predictions import Predictions
-from ..store.rows import Kind, StoredFeedback, Subject
+from ..store.failures import confirmed_failures
+from ..store.outcomes import LABELS, Read, reported_predictions
 from ..store.store import Store
 from ..store.times import as_times
 
@@ -25,11 +25,8 @@ UNKNOWN = -1
 LabelSource = Literal["failures", "confirmed alarms", "feedback"]
 
 _ROWS_TOGETHER = 2**18
-_NAMES_TOGETHER = 10_000
 _NEIGHBOURS = 32
 """Consecutive predictions without machine that count as related."""
-_KINDS: tuple[Kind, ...] = ("reading", "request")
-_OUTCOMES = {"confirmed": FAILS, "false": DOES_NOT_FAIL}
 
 Labels = npt.NDArray[np.int8]
 Names = npt.NDArray[np.object_]
@@ -82,21 +79,17 @@ class KnownFailures:
 def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
     """What the store has of the failures of a machine whose label is computed from them. Raises StoreError.
 
-    A confirmed alarm is a failure, unless the store has one since the alarm opened: that is the same one.
+    The failures of confirmed alarms are those of the next training.
     """
     rule = machine.description.label.failures
     assert rule is not None
+    stored, reports = store.events(model, rule.table), store.alarm_reports(model)
     keys: dict[str, list[int]] = {}
-    for machine_id, event in store.events(model, rule.table):
+    for machine_id, event in stored + confirmed_failures(stored, reports, machine):
         keys.setdefault(machine_id, []).append(event.time)
-    are_reported = bool(keys)
     false_alarms: dict[str, list[tuple[float, float]]] = {}
-    for report in store.alarm_reports(model):
-        own = keys.get(report.machine_id, [])
-        if report.verdict == "confirmed" and report.failed is not None:
-            if not any(report.opened <= key <= report.failed for key in own):
-                keys[report.machine_id] = [*own, report.failed]
-        elif report.verdict == "false":
+    for report in reports:
+        if report.verdict == "false":
             opened, closed = (
                 float(as_times([key], machine)[0]) if key is not None else np.inf
                 for key in (report.opened, report.closed)
@@ -106,7 +99,7 @@ def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
         failed={name: np.sort(as_times(own, machine)) for name, own in keys.items()},
         observed_until=_latest_times(store, model, machine),
         false_alarms=false_alarms,
-        are_reported=are_reported,
+        are_reported=bool(stored),
     )
 
 
@@ -123,24 +116,27 @@ def judged_by_failures(pages: Iterator[TimedPredictions], known: KnownFailures, 
         yield Judged(probabilities=page.probabilities, decisions=page.decisions, labels=labels, groups=page.machines)
 
 
-def judged_by_feedback(store: Store, model: str, blocks: Iterator[Predictions], name: str) -> Iterator[Judged]:
-    """Judge the predictions of blocks of the log by the newest report about each. Raises StoreError.
+def judged_by_feedback(store: Store, model: str, read: Read, name: str) -> Iterator[Judged]:
+    """Judge the predictions in blocks of the log by the newest report about each. Raises StoreError.
 
-    `name` distinguishes the blocks from others: consecutive predictions without machine are related.
+    Of several predictions of one reading, the latest counts. `name` distinguishes the blocks from others: consecutive
+    predictions without machine are related.
     """
-    kinds = [kind for kind in _KINDS if store.has_reports(model, kind)]
     seen = 0
-    for block in blocks:
-        count = len(block.failure_probability)
+    for block, counts, reports in reported_predictions(store, model, read):
+        count = len(counts)
         groups = np.array([f"{name} {number // _NEIGHBOURS}" for number in range(seen, seen + count)], dtype=object)
         if block.machine_id is not None and None not in block.machine_id:
             groups = np.array(block.machine_id, dtype=object)
         seen += count
+        labels = np.full(count, UNKNOWN, dtype=np.int8)
+        for position, report in reports.items():
+            labels[position] = LABELS.get(report.verdict, UNKNOWN)
         yield Judged(
-            probabilities=np.array(block.failure_probability, dtype=np.float64),
-            decisions=np.array(block.predicted_failure, dtype=bool),
-            labels=_reported(store, model, block, kinds),
-            groups=groups,
+            probabilities=np.array(block.failure_probability, dtype=np.float64)[counts],
+            decisions=np.array(block.predicted_failure, dtype=bool)[counts],
+            labels=labels[counts],
+            groups=groups[counts],
         )
 
 
@@ -164,33 +160,6 @@ def _labels(
         labels[(labels != FAILS) & ~found_false | ~decisions] = UNKNOWN
     labels[labels < DOES_NOT_FAIL] = UNKNOWN
     return labels
-
-
-def _reported(store: Store, model: str, block: Predictions, kinds: Sequence[Kind]) -> Labels:
-    """(n,) labels of the predictions in a block. The newer one of the reports about a reading and about its request counts."""
-    count = len(block.failure_probability)
-    labels, newest = np.full(count, UNKNOWN, dtype=np.int8), np.full(count, -1)
-    for kind in kinds:
-        names, places = _subjects(block, kind, count)
-        known = list(dict.fromkeys(name for name in names if name is not None))
-        reports: dict[Subject, StoredFeedback] = {}
-        for begin in range(0, len(known), _NAMES_TOGETHER):
-            reports |= store.reports(model, kind, known[begin : begin + _NAMES_TOGETHER])
-        found = {(subject.name, subject.place): report for subject, report in reports.items()}
-        for position, subject in enumerate(zip(names, places, strict=True) if found else ()):
-            if (report := found.get(subject)) and report.key > newest[position]:  # type: ignore[arg-type]
-                newest[position] = report.key
-                labels[position] = _OUTCOMES.get(report.verdict, UNKNOWN)
-    return labels
-
-
-def _subjects(block: Predictions, kind: Kind, count: int) -> tuple[Sequence[str | None], Sequence[int]]:
-    """The names and places by which feedback of a kind names the `count` predictions of a block."""
-    if kind == "reading":
-        return block.reading_id or [None] * count, [0] * count
-    names, first = block.request_id, block.row
-    rows = range(first, first + count) if isinstance(first, int) else first or [1] * count
-    return [names] * count if isinstance(names, str) else names, rows
 
 
 def _latest_times(store: Store, model: str, machine: Machine) -> dict[str, float]:

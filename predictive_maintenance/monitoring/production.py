@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from ..config.params import EvaluationSettings, MonitoringSettings
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray, MonitoringReference, watched_columns
+from ..store.outcomes import latest_predictions
 from ..store.predictions import Predictions
 from ..store.store import Store
 from .drift import Finding, compare
@@ -140,7 +142,8 @@ class _Outcomes:
         store, watched = self._store, self._watched
         if self._known:
             return judged_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
-        return judged_by_feedback(store, watched.model, _blocks(store, watched, begins, ends), name=f"from {begins}")
+        read = partial(_blocks, store, watched, begins, ends)
+        return judged_by_feedback(store, watched.model, read, name=f"from {begins}")
 
 
 def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:
@@ -165,10 +168,11 @@ def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Ite
             [score.probability for *_, score in page],
             [score.alarm for *_, score in page],
         )
-    for logged in _blocks(store, watched, begins, ends):
+    for logged, counts in latest_predictions(partial(_blocks, store, watched, begins, ends)):
         if logged.inputs is None or logged.machine_id is None or logged.time is None:
             continue
-        rows = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)
+        every = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)
+        rows = compress(every, counts)
         if complete := [row for row in rows if row[0] is not None and row[1] is not None]:
             yield _timed_page(*zip(*complete, strict=True))
 

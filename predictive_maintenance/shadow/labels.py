@@ -1,6 +1,8 @@
 """The errors of both versions about readings whose outcome people have reported."""
 
-from ..ingestion.service_store import OUTCOMES, labelled_predictions
+from collections.abc import Iterator
+
+from ..store.outcomes import LABELS, labelled_predictions
 from ..store.predictions import Predictions
 from ..store.rows import Errors, Labelled
 from ..store.store import Store
@@ -18,24 +20,21 @@ def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> La
 
     Of several predictions of one reading, the latest counts. Raises StoreError.
     """
-    reports = {report.subject: report for report in store.feedback(pair.model, only_current=True)}
-    found = dict[str, Decided]()
-    for version, logged in store.predictions(pair.model, since=since * _SECOND_US) if reports else ():
-        if version != pair.version:
-            continue
-        labelled = list(labelled_predictions(logged, reports))
-        if not labelled:
-            continue
-        scores = score_block(
-            store, pair.model, pair.candidate_scorer, _some(logged, [place for place, _, _ in labelled])
-        )
+
+    def read() -> Iterator[Predictions]:
+        predictions = store.predictions(pair.model, since=since * _SECOND_US)
+        return (logged for version, logged in predictions if version == pair.version)
+
+    rows: list[Decided] = []
+    for logged, reports in labelled_predictions(store, pair.model, read):
+        labelled = list(reports.items())
+        scores = score_block(store, pair.model, pair.candidate_scorer, _some(logged, list(reports)))
         decisions = pair.candidate_scorer.decisions(scores.probabilities)
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
-            place, reading_id, report = labelled[number]
-            found[reading_id] = bool(OUTCOMES[report.verdict]), logged.predicted_failure[place], decision
-    if not found:
+            place, report = labelled[number]
+            rows.append((bool(LABELS[report.verdict]), logged.predicted_failure[place], decision))
+    if not rows:
         return None
-    rows = list(found.values())
     return Labelled(
         readings=len(rows),
         failures=sum(failed for failed, _, _ in rows),

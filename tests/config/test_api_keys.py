@@ -57,6 +57,7 @@ def test_a_key_is_appended_to_a_file_that_its_owner_alone_can_read(tmp_path):
     [
         ("grafana read", "line 2: 2 fields: write NAME ROLE sha256:HEX"),
         (f"gra/fana read {HASH}", "line 2: the name may have up to 60 letters"),
+        (f"service read {HASH}", "line 2: the name service is reserved for entries of the audit log"),
         (f"grafana admin {HASH}", "line 2: the role of grafana is none of read, write, operate"),
         ("grafana read pdm_plain-key", "line 2: the key grafana has no hash: write sha256: and 64 hexadecimal digits"),
         ("grafana read sha256:pdm_plain-key", "line 2: the key grafana has no hash"),
@@ -91,3 +92,13 @@ def test_a_file_without_keys_or_one_that_is_not_there_is_an_error(tmp_path):
 def test_a_name_that_a_line_cannot_have_is_refused():
     with pytest.raises(ConfigError, match="'a b' is not a name of a key"):
         new_api_key("a b", "read")
+
+
+@pytest.mark.parametrize(
+    "name", ["PDM_API_KEY", "anonymous", "service", "unknown", "various", "Service", "pdm_api_key"]
+)
+def test_a_name_that_the_audit_log_uses_itself_is_refused(name):
+    with pytest.raises(ConfigError, match=f"'{name}' is reserved .*: choose another name"):
+        new_api_key(name, "read")
+    with pytest.raises(ConfigError, match=f"line 1: the name {name} is reserved .*: choose another name"):
+        parse_api_keys(f"{name} read {HASH}")

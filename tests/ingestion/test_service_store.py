@@ -10,6 +10,7 @@ from predictive_maintenance.errors import SourceError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.monitoring.labels import known_failures
 from predictive_maintenance.store import store as store_module
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Subject
@@ -126,6 +127,18 @@ def test_a_confirmed_alarm_is_a_failure_unless_the_store_has_it(store):
     frame = read(PUMP).events["failures"].frame
     found = zip(frame["machine_id"], times(frame), frame["type"], strict=True)
     assert sorted(found) == [("P1", "01 20", "seal"), ("P2", "01 22", "seal")]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_overlapping_confirmed_alarms_are_one_failure_for_training_and_for_monitoring(store, order):
+    keep_pumps(store)
+    confirmed = [(10, 14, "seal_failure"), (12, 16, "bearing"), (17, 18, "bearing")]
+    for opened, failed, mode in (confirmed[place] for place in order):
+        report(store, Subject("alarm", "P2", key(opened)), "confirmed", mode=mode, failed=key(failed))
+    frame = read(PUMP).events["failures"].frame
+    found = sorted(zip(frame["machine_id"], times(frame), frame["type"], strict=True))
+    assert found == [("P1", "01 20", "seal"), ("P2", "01 14", "seal"), ("P2", "01 18", "bearing")]
+    assert known_failures(store, MODEL, PUMP).failed["P2"].tolist() == [key(14), key(18)]
 
 
 @pytest.mark.parametrize("verdict", ["false", "partly", "unknown"])

@@ -1,6 +1,7 @@
 """Once labels arrive: which metrics they can tell, with which interval, and whether these are below what the version promised."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -222,8 +223,20 @@ def test_the_newest_report_about_a_reading_or_its_row_is_the_label(store):
         scored=1, request_id="r", failure_probability=[0.5] * 4, predicted_failure=[True] * 4, row=1,
         reading_id=["a", "b", None, None],
     )  # fmt: skip
-    (found,) = judged_by_feedback(store, "pumps", iter([block]), "log")
+    (found,) = judged_by_feedback(store, "pumps", lambda: [block], "log")
     assert found.labels.tolist() == [1, UNKNOWN, UNKNOWN, 0]
+
+
+def test_a_repeated_prediction_of_a_reading_is_judged_once(store):
+    report(store, Subject("reading", "a"), "confirmed")
+    common = {"failure_probability": [0.2, 0.3], "predicted_failure": [False, False], "row": 1}
+    blocks = [
+        Predictions(scored=1, request_id="r", reading_id=["a", "b"], **common),
+        Predictions(scored=2, request_id="s", reading_id=["c", "a"], **common),
+    ]
+    found = list(judged_by_feedback(store, "pumps", lambda: blocks, "log"))
+    assert [page.labels.tolist() for page in found] == [[UNKNOWN], [UNKNOWN, 1]]
+    assert [page.probabilities.tolist() for page in found] == [[0.3], [0.2, 0.3]]
 
 
 def test_predictions_of_a_machine_are_related_and_others_are_by_their_order(store):
@@ -233,9 +246,9 @@ def test_predictions_of_a_machine_are_related_and_others_are_by_their_order(stor
                 scored=1, request_id="r", failure_probability=[0.5] * 20, predicted_failure=[True] * 20, **values
             )
 
-    groups = [page.groups.tolist() for page in judged_by_feedback(store, "pumps", blocks(), "log")]
+    groups = [page.groups.tolist() for page in judged_by_feedback(store, "pumps", blocks, "log")]
     assert [len(set(names)) for names in groups] == [1, 2]
-    (first, _) = judged_by_feedback(store, "pumps", blocks(machine_id=["P1", "P2"] * 10), "log")
+    (first, _) = judged_by_feedback(store, "pumps", partial(blocks, machine_id=["P1", "P2"] * 10), "log")
     assert set(first.groups) == {"P1", "P2"}
 
 
@@ -243,5 +256,5 @@ def test_the_log_is_judged_without_reports(store):
     block = Predictions(scored=1, request_id="r", failure_probability=[0.5], predicted_failure=[True])
     with store.writing() as transaction:
         transaction.log("pumps", 1, [LoggedBlock(number=1, version="3", block=block.as_block())])
-    (found,) = judged_by_feedback(store, "pumps", (one for _, one in store.predictions("pumps")), "log")
+    (found,) = judged_by_feedback(store, "pumps", lambda: (one for _, one in store.predictions("pumps")), "log")
     assert found.labels.tolist() == [UNKNOWN]

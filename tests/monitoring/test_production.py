@@ -234,6 +234,23 @@ def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
     assert predictions(2.0) == [0, 0, 300]
 
 
+def test_a_repeated_prediction_of_a_reading_that_is_not_kept_is_judged_once(store, small_pump):
+    scored = int((NOW - 3 * DAY - 7_200) * 1e6)
+    keep(store, small_pump, ["P1"], 3, 10)
+    with store.writing() as transaction:
+        machine = transaction.machines("a model", ["P1"])["P1"]
+        transaction.add_events({machine: [Event("failures", int(NOW) * 10**6, "seal")]}, int(NOW))
+        for number in range(2):
+            logged = Predictions(
+                scored=scored + number, request_id=f"r{number}", failure_probability=[0.5], predicted_failure=[True],
+                reading_id=["a"], machine_id=["P1"], time=[scored], inputs={"flow": [1.0]},
+            )  # fmt: skip
+            transaction.log("a model", 1, [LoggedBlock(number=number, version="3", block=logged.as_block())])
+    rules = replace(RULES, monitoring=RULES.monitoring.model_copy(update={"performance_windows": 1}))
+    first, *_ = recent_windows(store, watched_version(small_pump), rules, NOW)
+    assert first.performance.predictions == 11
+
+
 def test_rejected_readings_are_a_finding_also_where_none_is_scored(store, small):
     counts = [
         InputCount(began=int(NOW) - 600 * number, accepted=0, rejected=5, fields={"torque_nm": 5})
