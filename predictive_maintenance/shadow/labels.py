@@ -16,7 +16,7 @@ Decided = tuple[bool, bool, bool]
 def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
     """The errors in the predictions since a time, in seconds since 1970, that have feedback; None without any.
 
-    Of several predictions of one reading, the latest counts. Raises StoreError.
+    Of several predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
     """
     reports = {report.subject: report for report in store.feedback(pair.model, only_current=True)}
     found = dict[str, Decided]()
@@ -26,9 +26,7 @@ def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> La
         labelled = list(labelled_predictions(logged, reports))
         if not labelled:
             continue
-        scores = score_block(
-            store, pair.model, pair.candidate_scorer, _some(logged, [place for place, _, _ in labelled])
-        )
+        scores = score_block(store, pair, _some(logged, [place for place, _, _ in labelled]))
         decisions = pair.candidate_scorer.decisions(scores.probabilities)
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
             place, reading_id, report = labelled[number]
