@@ -95,7 +95,7 @@ class Comparison(Schema):
 
 
 class ComparisonList(Schema):
-    """The comparisons of the model: the one that goes on, then the newest."""
+    """The comparisons of the model: the current comparison, then the newest."""
 
     model_name: str
     comparisons: list[Comparison]

@@ -33,7 +33,7 @@ _LABEL_SECONDS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What one look did. `comparison` is None if there is nothing to compare, for `reason`.
+    """What one run did. `comparison` is None if there is nothing to compare, for `reason`.
 
     `counted` predictions were added; `is_more` says that others wait already. `promoted` is the version that is in production now
     because of it.

@@ -158,7 +158,7 @@ class Place:
 
 
 def find(store: Store, model: str, *, most: int) -> list[Comparison]:
-    """The latest `most` comparisons of a registered model: the one that goes on, then the newest. Raises StoreError."""
+    """The latest `most` comparisons of a registered model: the current comparison, then the newest. Raises StoreError."""
     with store.reading() as connection:
         return [_comparison(row) for row in connection.execute(_COMPARISONS, {"model": model, "most": most})]
 

@@ -23,7 +23,7 @@ DAY = 86_400
 
 
 def summary(store):
-    """The comparison that goes on, or the newest."""
+    """The current comparison, or the newest."""
     return summarise(store, comparisons.find(store, MODEL, most=1)[0], most_machines=100)
 
 
