@@ -63,7 +63,7 @@ class Comparison(Schema):
     model_version: str = Field(description="The version in production.", examples=["12"])
     candidate_version: str = Field(examples=["13"])
     state: Literal["comparing", "not comparable", "broken", "ended"] = Field(
-        description="broken: a version cannot be loaded; it is loaded again later."
+        description="broken: a version cannot be loaded, or the candidate cannot score; it is tried again later."
     )
     reason: str = Field(description="Why it is not comparable, broken or ended; else empty.", examples=[""])
     started: str = Field(description="Predictions from this time on count.", examples=["2025-06-23T12:00:00Z"])
@@ -95,7 +95,7 @@ class Comparison(Schema):
 
 
 class ComparisonList(Schema):
-    """The comparisons of the model: the one that goes on, then the newest."""
+    """The comparisons of the model: the current comparison, then the newest."""
 
     model_name: str
     comparisons: list[Comparison]

@@ -31,7 +31,7 @@ _SHOWN_DAYS = 7
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds between two looks into the log.",
+    help="Seconds between two checks of the log.",
 )
 @machine_option
 @click.pass_obj
@@ -45,7 +45,8 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
     that differ most, and the expected costs of both.
 
     Several of these commands may run: each prediction counts once. A new candidate, or another version in production, begins
-    a new comparison. A candidate that cannot be loaded is reported, and loaded again later and later.
+    a new comparison. A candidate that cannot be loaded or fails while it scores is reported, and
+    tried again after 1, 2, 4 ... 60 minutes.
 
     With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
     which both agree, if they agree on alarms as well. Without it (the default), nothing is promoted: use the command promote.
@@ -81,7 +82,7 @@ def _compare_once(params: Params) -> str:
 
 
 def _follow(params: Params, seconds: float) -> None:
-    """Look again and again, and print what changes."""
+    """Check the log repeatedly, and print what changes."""
     following: Shadow | None = None
     shown = ""
     while True:
@@ -98,7 +99,7 @@ def _follow(params: Params, seconds: float) -> None:
             PredictiveMaintenanceError,
             click.ClickException,
         ) as error:  # such as a registry or a store that is away
-            click.echo(f"{_now()} {error}; the next look is in {seconds:g} s", err=True)
+            click.echo(f"{_now()} {error}; the next check is in {seconds:g} s", err=True)
         if not is_more:
             time.sleep(seconds)
 

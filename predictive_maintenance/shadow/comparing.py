@@ -2,15 +2,16 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
 from ..config.params import ShadowSettings
-from ..errors import DataError, ModelError, RegistryError
+from ..errors import ModelError, RegistryError, StoreError
 from ..scorer.scoring import Scorer
 from ..store import comparisons
 from ..store.comparisons import NewBlock, Place
@@ -20,7 +21,7 @@ from ..tracking.entities import ModelVersion
 from ..tracking.model_registry import ModelRegistry
 from .agreement import Compared, Costs, added, count, total
 from .labels import labelled_errors
-from .pair import NOT_ACCEPTED, Pair, score_block, why_not_comparable
+from .pair import Pair, score_block, why_not_comparable
 from .promotion import promotion_reason, waits_for
 
 _BLOCKS_AT_A_TIME = 20
@@ -32,7 +33,7 @@ _LABEL_SECONDS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What one look did. `comparison` is None if there is nothing to compare, for `reason`.
+    """What one run did. `comparison` is None if there is nothing to compare, for `reason`.
 
     `counted` predictions were added; `is_more` says that others wait already. `promoted` is the version that is in production now
     because of it.
@@ -59,7 +60,7 @@ class Shadow:
     def look(self, store: Store, now: float) -> Look:
         """Count what is new in the log at a time in seconds since 1970. Raises RegistryError and StoreError.
 
-        A candidate that cannot be loaded is noted in the store, and loaded again later and later.
+        A candidate that cannot be loaded, or fails while it scores, is noted in the store, and tried again later and later.
         """
         production, candidate = self._registry.production_version(), self._registry.candidate_version()
         if reason := _nothing_to_compare(production, candidate):
@@ -74,13 +75,17 @@ class Shadow:
         pair = self._loaded(store, comparison, int(now))
         if pair is None:
             return Look(comparison=self._again(store, comparison))
+        comparison = self._again(store, comparison)
         if obstacle := why_not_comparable(pair.production_scorer.machine, pair.candidate_scorer.machine):
             return Look(comparison=self._with_state(store, comparison, "not comparable", obstacle))
         comparison = self._with_state(store, comparison, "comparing", "")
-        counted, is_more = self._count_new(store, comparison, pair)
-        if is_more:
-            return Look(comparison=comparison, counted=counted, is_more=True)
-        self._count_labelled(store, comparison, pair, now)
+        try:
+            counted, is_more = self._count_new(store, comparison, pair, int(now))
+            if is_more:
+                return Look(comparison=comparison, counted=counted, is_more=True)
+            self._count_labelled(store, comparison, pair, now)
+        except ModelError:  # noted in the store
+            return Look(comparison=self._again(store, comparison))
         promoted = self._promote(store, comparison, production, candidate, now)
         return Look(comparison=self._again(store, comparison), counted=counted, promoted=promoted)
 
@@ -96,38 +101,35 @@ class Shadow:
             )
 
     def _loaded(self, store: Store, comparison: Comparison, now: int) -> Pair | None:
-        """Both versions; None while the last attempt to load them failed. The attempt is noted before: it may end the process."""
+        """Both versions; None while the last attempt to load them, or to score with them, failed.
+
+        The attempt is noted before: it may end the process.
+        """
         versions = comparison.version, comparison.candidate
         if self._pair and (self._pair.version, self._pair.candidate) == versions:
             return self._pair
         self._pair, self._labelled_at, self._newest_report = None, 0.0, -1
-        if comparison.state == "broken" and now < comparison.due:
+        if now < comparison.due:
+            if comparison.state == "comparing":
+                reason = "it is scoring predictions; if this stays, the process ended while it was"
+                _note(store, replace(comparison, state="broken", reason=reason))
             return None
-        attempts = comparison.attempts + 1
-        due = now + min(_FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 16), _LONGEST_PAUSE_SECONDS)
-
-        def note(reason: str) -> None:
-            with store.writing() as transaction:
-                comparisons.set_state(transaction, comparison, "broken", reason, attempts=attempts, due=due)
-
-        note("it is being loaded; if this stays, the process ended while it was")
+        attempt = _next_attempt(comparison, now)
+        _note(store, replace(attempt, reason="it is being loaded; if this stays, the process ended while it was"))
         try:
             self._pair = Pair(
                 model=self._model, version=versions[0], candidate=versions[1],
                 production_scorer=self._load(versions[0]), candidate_scorer=self._load(versions[1]),
             )  # fmt: skip
         except ModelError as error:
-            note(str(error))
+            _note(store, replace(attempt, reason=str(error)))
             return None
         except RegistryError:
-            with store.writing() as transaction:
-                comparisons.set_state(
-                    transaction, comparison, comparison.state, comparison.reason, attempts=comparison.attempts,
-                    due=comparison.due,
-                )  # fmt: skip
+            _note(store, comparison)
             raise
+        # The attempts stay until it has scored something.
+        _note(store, replace(comparison, state="comparing", reason=""))
         with store.writing() as transaction:
-            comparisons.set_state(transaction, comparison, "comparing", "")
             comparisons.set_currency(transaction, comparison, self._pair.production_scorer.spec.currency)
         return self._pair
 
@@ -135,21 +137,43 @@ class Shadow:
         with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
             return Scorer.load(self._registry.download(version, Path(work)))
 
-    def _count_new(self, store: Store, comparison: Comparison, pair: Pair) -> tuple[int, bool]:
+    @contextmanager
+    def _scoring(self, store: Store, comparison: Comparison, now: int) -> Iterator[None]:
+        """Note an attempt to score before it begins, because it may end the process, and how it ends.
+
+        Raises ModelError, after which both versions are loaded again.
+        """
+        attempt = _next_attempt(comparison, now)
+        # Not yet broken: people would read that with each block.
+        _note(store, replace(attempt, state=comparison.state, reason=comparison.reason))
+        try:
+            yield
+        except ModelError as error:
+            self._pair = None
+            _note(store, replace(attempt, reason=str(error)))
+            raise
+        except (StoreError, KeyboardInterrupt):  # no fault of the candidate
+            _note(store, comparison)
+            raise
+        _note(store, replace(comparison, attempts=0, due=0))
+
+    def _count_new(self, store: Store, comparison: Comparison, pair: Pair, now: int) -> tuple[int, bool]:
         """Count some new blocks of each process that writes the log; return the number of predictions, and whether more wait."""
         counted, is_more = 0, False
         for place in comparisons.places(store, comparison):
             blocks = comparisons.new_blocks(store, self._model, comparison, place, most=_BLOCKS_AT_A_TIME)
             if blocks:
-                counted += self._count_blocks(store, comparison, pair, place, blocks)
+                counted += self._count_blocks(store, comparison, pair, place, blocks, now)
             is_more |= len(blocks) == _BLOCKS_AT_A_TIME
         return counted, is_more
 
     def _count_blocks(
-        self, store: Store, comparison: Comparison, pair: Pair, place: Place, blocks: Sequence[NewBlock]
+        self, store: Store, comparison: Comparison, pair: Pair, place: Place, blocks: Sequence[NewBlock], now: int
     ) -> int:
         """Count blocks of a process; return the number of predictions, 0 if another shadow was faster."""
-        counted = [_compare(store, pair, block) for block in blocks if block.version == pair.version]
+        blocks_of_version = [block for block in blocks if block.version == pair.version]
+        with self._scoring(store, comparison, now) if blocks_of_version else nullcontext():
+            counted = [_compare(store, pair, block) for block in blocks_of_version]
         by_day = added([one.by_day for one in counted])
         left_out = Counter[str]()
         for one in counted:
@@ -167,7 +191,8 @@ class Shadow:
         key = newest[0].key if newest else 0
         if key == self._newest_report or now - self._labelled_at < _LABEL_SECONDS:
             return
-        found: Labelled | None = labelled_errors(store, pair, _costs(pair), since=comparison.started)
+        with self._scoring(store, comparison, int(now)):
+            found: Labelled | None = labelled_errors(store, pair, _costs(pair), since=comparison.started)
         with store.writing() as transaction:
             comparisons.set_labelled(transaction, comparison, found)
         self._labelled_at, self._newest_report = now, key
@@ -198,8 +223,7 @@ class Shadow:
 
     def _with_state(self, store: Store, comparison: Comparison, state: ComparisonState, reason: str) -> Comparison:
         if (comparison.state, comparison.reason) != (state, reason):
-            with store.writing() as transaction:
-                comparisons.set_state(transaction, comparison, state, reason)
+            _note(store, replace(comparison, state=state, reason=reason))
             return self._again(store, comparison)
         return comparison
 
@@ -220,10 +244,7 @@ class _Counted:
 
 def _compare(store: Store, pair: Pair, block: NewBlock) -> _Counted:
     logged = block.predictions()
-    try:
-        scores = score_block(store, pair.model, pair.candidate_scorer, logged)
-    except DataError:  # such as a feature that is too large for the model
-        return _Counted(by_day={}, by_machine={}, left_out={NOT_ACCEPTED: len(logged.failure_probability)})
+    scores = score_block(store, pair, logged)
     compared = Compared(
         production=np.array(logged.failure_probability, dtype=np.float64)[scores.positions],
         production_decisions=np.array(logged.predicted_failure, dtype=bool)[scores.positions],
@@ -233,6 +254,26 @@ def _compare(store: Store, pair: Pair, block: NewBlock) -> _Counted:
     cluster = crc32(f"{block.writer}/{block.number}".encode())
     by_day, by_machine = count(compared, _costs(pair), logged, scores.positions, cluster)
     return _Counted(by_day=by_day, by_machine=by_machine, left_out=scores.left_out)
+
+
+def _next_attempt(comparison: Comparison, now: int) -> Comparison:
+    """The comparison if the attempt that begins now fails."""
+    attempts = comparison.attempts + 1
+    pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 16), _LONGEST_PAUSE_SECONDS)
+    return replace(comparison, state="broken", attempts=attempts, due=now + pause)
+
+
+def _note(store: Store, comparison: Comparison) -> None:
+    """Note the state and the attempts of a comparison."""
+    with store.writing() as transaction:
+        comparisons.set_state(
+            transaction,
+            comparison,
+            comparison.state,
+            comparison.reason,
+            attempts=comparison.attempts,
+            due=comparison.due,
+        )
 
 
 def _nothing_to_compare(production: ModelVersion | None, candidate: ModelVersion | None) -> str:

@@ -18,7 +18,7 @@ Decided = tuple[bool, bool, bool]
 def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
     """The errors in the predictions since a time, in seconds since 1970, that have feedback; None without any.
 
-    Of several predictions of one reading, the latest counts. Raises StoreError.
+    Of several predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
     """
 
     def read() -> Iterator[Predictions]:
@@ -28,7 +28,7 @@ def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> La
     rows: list[Decided] = []
     for logged, reports in labelled_predictions(store, pair.model, read):
         labelled = list(reports.items())
-        scores = score_block(store, pair.model, pair.candidate_scorer, _some(logged, list(reports)))
+        scores = score_block(store, pair, _some(logged, list(reports)))
         decisions = pair.candidate_scorer.decisions(scores.probabilities)
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
             place, report = labelled[number]

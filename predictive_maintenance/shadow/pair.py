@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import DataError, ModelError, PredictiveMaintenanceError
 from ..history.features import take
 from ..machine.machine import Machine
 from ..scorer.calibration import Vector
@@ -51,8 +52,24 @@ def why_not_comparable(production: Machine, candidate: Machine) -> str | None:
     return "; ".join(obstacles) or None
 
 
-def score_block(store: Store, model: str, candidate: Scorer, logged: Predictions) -> CandidateScores:
-    """Score the readings of a block of the log with a candidate, with the history that was known then. Raises StoreError."""
+def score_block(store: Store, pair: Pair, logged: Predictions) -> CandidateScores:
+    """Score the readings of a block of the log with a candidate, with the history that was known then.
+
+    Raises StoreError, and ModelError if the candidate fails.
+    """
+    try:
+        return _scores(store, pair.model, pair.candidate_scorer, logged)
+    except DataError:  # such as a feature that is too large for the model
+        nothing = np.empty(0)
+        left_out = {NOT_ACCEPTED: len(logged.failure_probability)}
+        return CandidateScores(positions=nothing.astype(np.intp), probabilities=nothing, left_out=left_out)
+    except PredictiveMaintenanceError:
+        raise
+    except Exception as error:  # the runtime raises untyped errors, and a formula of the candidate can raise any
+        raise ModelError(f"version {pair.candidate} cannot score readings of the log: {error!r}") from error
+
+
+def _scores(store: Store, model: str, candidate: Scorer, logged: Predictions) -> CandidateScores:
     machine, count = candidate.machine, len(logged.failure_probability)
     if logged.inputs is None:
         scored = _stored(logged)

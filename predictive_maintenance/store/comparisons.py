@@ -45,8 +45,13 @@ _END_OTHERS = (
 )
 _SET_STATE = (
     update(comparisons)
-    .where(comparisons.c.key == bindparam("comparison"))
+    .where(comparisons.c.key == bindparam("comparison"), comparisons.c.state != "ended")
     .values({name: bindparam(f"new_{name}") for name in ("state", "reason", "attempts", "due")})
+)
+_BEGIN_AGAIN = (
+    update(comparisons)
+    .where(comparisons.c.key == bindparam("comparison"))
+    .values(state="comparing", reason="", attempts=0, due=0)
 )
 _SET_LOOK = (
     update(comparisons)
@@ -153,7 +158,7 @@ class Place:
 
 
 def find(store: Store, model: str, *, most: int) -> list[Comparison]:
-    """The latest `most` comparisons of a registered model: the one that goes on, then the newest. Raises StoreError."""
+    """The latest `most` comparisons of a registered model: the current comparison, then the newest. Raises StoreError."""
     with store.reading() as connection:
         return [_comparison(row) for row in connection.execute(_COMPARISONS, {"model": model, "most": most})]
 
@@ -168,7 +173,7 @@ def begin(transaction: Transaction, model: str, version: str, candidate: str, *,
     connection.execute(_insert(connection, comparisons).on_conflict_do_nothing(), names | new)
     found = _comparison(connection.execute(_COMPARISON, names).one())
     if found.state == "ended":
-        set_state(transaction, found, "comparing", "")
+        connection.execute(_BEGIN_AGAIN, {"comparison": found.key})
     end_others(transaction, model, kept=found.key, because=f"version {candidate} is compared with version {version}")
     _remove_old(connection, model)
     return found
@@ -189,7 +194,7 @@ def set_state(
     attempts: int = 0,
     due: int = 0,
 ) -> None:
-    """Note the state of a comparison."""
+    """Note the state of a comparison, unless it has ended, maybe by another process."""
     row = {"comparison": comparison.key, "new_state": state, "new_reason": reason}
     transaction.connection.execute(_SET_STATE, row | {"new_attempts": attempts, "new_due": due})
 

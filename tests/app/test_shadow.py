@@ -74,7 +74,7 @@ def test_a_comparison_is_shown_with_counts_costs_days_and_machines(client, store
     }  # fmt: skip
 
 
-def test_a_comparison_that_goes_on_comes_before_those_that_ended(client, store):
+def test_the_current_comparison_comes_before_those_that_ended(client, store):
     compare(store)
     compare(store, candidate="3")
     shown = client.get("/shadow?limit=5").json()["comparisons"]

@@ -38,6 +38,10 @@ def test_the_model_of_the_service_is_that_of_the_registry_and_of_the_store(run, 
     assert "nothing to compare: no version is in production" in run(*("shadow", "--once"))[1]
 
 
+def test_the_help_says_how_often_the_log_is_checked(run):
+    assert "Seconds between two checks of the log." in run("shadow", "--help")[1]
+
+
 def test_once_without_a_candidate_says_so(run, registry_uri, store):
     assert run("shadow", "--once") == (0, "nothing to compare: no version is in production\n")
 
@@ -66,4 +70,5 @@ def test_it_goes_on_while_the_store_is_away_and_reports_a_state_once(promoted, t
     result = CliRunner().invoke(main, ["shadow"])
     assert isinstance(result.exception, EnoughError), result.output
     assert result.output.count("there is no store") == 1
+    assert result.output.count("; the next check is in 10 s") == 1
     assert result.output.count("candidate version 2, version 1 in production: comparing") == 1

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from predictive_maintenance.errors import RegistryError
+from predictive_maintenance.errors import DataError, ModelError, RegistryError, StoreError
+from predictive_maintenance.shadow import pair
 from predictive_maintenance.shadow.pair import score_block
 from predictive_maintenance.shadow.summary import summarise
 from predictive_maintenance.store import comparisons
@@ -22,7 +23,7 @@ DAY = 86_400
 
 
 def summary(store):
-    """The comparison that goes on, or the newest."""
+    """The current comparison, or the newest."""
     return summarise(store, comparisons.find(store, MODEL, most=1)[0], most_machines=100)
 
 
@@ -89,6 +90,7 @@ def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_
             faster.pop().look(store, NOW)
         return score_block(*arguments)
 
+    second.look(store, NOW)
     monkeypatch.setattr("predictive_maintenance.shadow.comparing.score_block", score)
     for number in range(2):
         log(store, small, rows, number=number)
@@ -158,6 +160,110 @@ def test_a_broken_candidate_is_noted_and_loaded_again_later_and_later(store, mak
     versions.versions["2"] = good
     assert look_until_done(shadow, store, NOW + 180).counted == 600
     assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
+
+
+class KilledError(BaseException):
+    """Ends a process at once, as a signal does."""
+
+
+@pytest.fixture
+def candidate_raises(monkeypatch):
+    """A function that sets the error that the candidate raises while it scores, or None."""
+    errors = [None]
+
+    def scores(*arguments):
+        if errors[0] is not None:
+            raise errors[0]
+        return real(*arguments)
+
+    real = pair._scores
+    monkeypatch.setattr(pair, "_scores", scores)
+    return lambda error: errors.__setitem__(0, error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Non-zero status code"), MemoryError(), ModelError("no mode")])
+def test_a_candidate_that_fails_while_it_scores_is_broken_and_tried_again_later_and_later(
+    store, make_shadow, rows, small, candidate_raises, error
+):
+    shadow = make_shadow()
+    log(store, small, rows)
+    candidate_raises(error)
+    for attempts, now in enumerate((NOW, NOW + 60, NOW + 180), start=1):
+        look_until_done(shadow, store, now)
+        found = look_until_done(shadow, store, now + 59).comparison
+        assert (found.state, found.attempts, found.due) == ("broken", attempts, now + 60 * 2 ** (attempts - 1))
+        assert str(error) in found.reason
+    candidate_raises(None)
+    assert look_until_done(shadow, store, NOW + 420).counted == 600
+    assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
+
+
+def test_a_candidate_that_kills_the_process_while_it_scores_is_broken_and_tried_again_later_and_later(
+    store, make_shadow, versions, rows, small, candidate_raises
+):
+    log(store, small, rows)
+    candidate_raises(KilledError())
+    for attempts, now in enumerate((NOW, NOW + 60, NOW + 180), start=1):
+        with pytest.raises(KilledError):
+            make_shadow().look(store, now)
+        downloads = versions.downloads
+        found = make_shadow().look(store, now + 1).comparison
+        assert (found.state, found.attempts, found.due) == ("broken", attempts, now + 60 * 2 ** (attempts - 1))
+        assert found.reason == "it is scoring predictions; if this stays, the process ended while it was"
+        assert versions.downloads == downloads
+    candidate_raises(None)
+    assert look_until_done(make_shadow(), store, NOW + 420).counted == 600
+    assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
+
+
+def test_a_candidate_that_fails_at_predictions_with_feedback_is_broken(
+    store, make_shadow, rows, small, candidate_raises
+):
+    shadow = make_shadow()
+    log(store, small, rows)
+    look_until_done(shadow, store)
+    report_outcomes(store, rows, [0])
+    candidate_raises(RuntimeError("Non-zero status code"))
+    found = look_until_done(shadow, store, NOW + 600).comparison
+    assert (found.state, found.reason) == (
+        "broken",
+        "version 2 cannot score readings of the log: RuntimeError('Non-zero status code')",
+    )
+
+
+def test_a_block_that_the_candidate_cannot_take_is_left_out_with_its_feedback(
+    store, make_shadow, rows, small, candidate_raises
+):
+    log(store, small, rows)
+    report_outcomes(store, rows, [0])
+    candidate_raises(DataError("row 1: torque_nm is too large"))
+    found = look_until_done(make_shadow(), store).comparison
+    assert (found.state, found.left_out, found.labelled) == ("comparing", {"not accepted by the candidate": 600}, None)
+
+
+@pytest.mark.parametrize("error", [StoreError("no connection"), KeyboardInterrupt()])
+def test_a_store_that_is_away_or_a_person_who_ends_it_is_no_fault_of_the_candidate(
+    store, make_shadow, rows, small, candidate_raises, error
+):
+    log(store, small, rows)
+    candidate_raises(error)
+    with pytest.raises(type(error)):
+        make_shadow().look(store, NOW)
+    candidate_raises(None)
+    assert look_until_done(make_shadow(), store).counted == 600
+
+
+def test_what_another_process_has_ended_stays_ended(store, make_shadow, rows, small, monkeypatch):
+    log(store, small, rows)
+
+    def score(*arguments):
+        with store.writing() as transaction:
+            comparisons.end_others(transaction, MODEL, because="version 3 is the candidate")
+        return score_block(*arguments)
+
+    monkeypatch.setattr("predictive_maintenance.shadow.comparing.score_block", score)
+    make_shadow().look(store, NOW)
+    assert summary(store).comparison.state == "ended"
 
 
 def test_a_registry_that_is_away_is_no_fault_of_the_candidate(store, make_shadow, versions, rows, small):
