@@ -4,6 +4,7 @@ Each fault ends with the results of one table, or with one error that says what 
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -48,9 +49,11 @@ def expected(sources, pump_params):
 
 
 def finished(bucket) -> dict[str, object]:
-    """The files of the parts that are finished, and when each was written."""
-    objects = bucket.objects.filter(Prefix="run/")
-    return {found.key: found.last_modified for found in objects if "/shuffle/" not in found.key}
+    """The files of the parts that are finished, and when each was written. Features are discarded when they are divided."""
+    objects = {found.key: found.last_modified for found in bucket.objects.filter(Prefix="run/")}
+    folders = tuple(key.removesuffix("record.json") for key in objects if key.endswith("/record.json"))
+    discarded = re.compile(r"^run/(shuffle/|features/\d+/rows\.)")
+    return {key: time for key, time in objects.items() if key.startswith(folders) and not discarded.match(key)}
 
 
 def run(cluster, sources, params, folder="s3://plant/run", on_part: Callable = lambda _: None):
@@ -64,7 +67,8 @@ def test_a_cluster_gives_the_results_of_one_table_from_two_storages(
     parts = run(storage_cluster, sources, pump_params)
     assert len(parts.ingested.parts) > 2
     assert_equal(expected, parts)
-    assert all(file.startswith("s3://plant/run/features/split/") for file in parts.rows.files())
+    with parts.rows.row_parts() as found:
+        assert all(file.startswith("s3://plant/run/features/split/") for file in found.shared)
     before = finished(storage[0])
     assert_equal(expected, run(storage_cluster, sources, pump_params))
     assert finished(storage[0]) == before
