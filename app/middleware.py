@@ -137,7 +137,7 @@ class ApiKeyMiddleware:
         scheme, _, token = header(scope, b"authorization").partition(" ")
         given = header(scope, b"x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         digest, found = hash_key(given), None
-        for key in self._keys:  # all of them: the time must not tell which one is similar
+        for key in self._keys:  # all of them, so that the time of the answer says nothing about the keys
             if hmac.compare_digest(key.digest, digest):
                 found = key
         if found is None and given:

@@ -161,8 +161,8 @@ def train(folder: Path, rows: int, *, show: bool) -> Run:
     if code:
         sys.exit("\n".join([*lines[-40:], f"the run ended with code {code}"]))
     _read_times(lines, steps)
-    told = re.compile(r"F1 .* held-out rows|is in production|registered as candidate")
-    result = "; ".join(line.split("] ", 1)[-1] for line in lines if told.search(line))
+    results = re.compile(r"F1 .* held-out rows|is in production|registered as candidate")
+    result = "; ".join(line.split("] ", 1)[-1] for line in lines if results.search(line))
     return Run(rows=rows, seconds=seconds, steps=dict(steps), result=result)
 
 

@@ -9,7 +9,7 @@ _MOST_CHARACTERS = 200
 
 
 def require() -> None:
-    """Show who is signed in. If nobody is, and PDM_DASHBOARD_SIGN_IN is set, show a button and end the page."""
+    """Show who is signed in. Without a signed-in person, if PDM_DASHBOARD_SIGN_IN is set, show a button and end the page."""
     if not shared.settings().dashboard_sign_in:
         return
     if not st.secrets.load_if_toml_exists() or "auth" not in st.secrets:

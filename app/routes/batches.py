@@ -99,7 +99,7 @@ async def run_job(
     except Problem as problem:
         if log and problem.status in _REFUSALS:
             fields = count_by_field((field for _, field, _ in problem.errors), model.schema.names)
-            log.inputs.add(rejected=1, fields=fields)  # nobody knows how many readings it has
+            log.inputs.add(rejected=1, fields=fields)  # as one: its number of readings is unknown
         raise
     assert isinstance(result, Scored)
     version = model.version.version
