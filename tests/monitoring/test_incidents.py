@@ -18,20 +18,6 @@ from predictive_maintenance.store.store import Store
 INCIDENT = Incident(key=7, version="3", opened=1, reasons=("warm",))
 
 
-@pytest.fixture
-def stores(empty_store_url):
-    """Two connections, as two monitors have."""
-    stores = [Store.open(empty_store_url, timeout_seconds=5) for _ in range(2)]
-    yield stores
-    for store in stores:
-        store.close()
-
-
-@pytest.fixture
-def store(stores):
-    return stores[0]
-
-
 def version(number="3"):
     return SimpleNamespace(model="pumps", version=number)
 

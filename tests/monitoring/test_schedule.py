@@ -19,20 +19,6 @@ PUMPS = SimpleNamespace(model="pumps", version="3")
 WEEKLY = MonitoringSettings(retrain="here", retrain_every_days=7, retrain_at="03:17")
 
 
-@pytest.fixture
-def stores(empty_store_url):
-    """Two connections, as two monitors have."""
-    stores = [Store.open(empty_store_url, timeout_seconds=5) for _ in range(2)]
-    yield stores
-    for store in stores:
-        store.close()
-
-
-@pytest.fixture
-def store(stores):
-    return stores[0]
-
-
 def at(text):
     return datetime.fromisoformat(f"2026-06-{text}+00:00").timestamp()
 
