@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from pandas.api.types import union_categoricals
 
 from ..config.params import SplitSettings
@@ -69,16 +70,23 @@ def feature_part(job: FeatureJob, part: CleanedPart) -> FeaturePart:
 
 
 def _with_features(job: FeatureJob, part: CleanedPart, writer: PartWriter) -> FeaturePart:
-    labelled, machine = labelled_part(job, part), job.machine
-    rows = with_groups(labelled.frame, machine, job.numeric, job.training_only)
+    labelled = labelled_part(job, part)
+    unlabelled, reasons = history_of([labelled.unlabelled], job.machine), labelled.reasons
+    rows = rows_of_part(labelled, job)
+    del labelled  # as large as the rows
     return FeaturePart(
         number=part.number,
         rows=writer.write_temporary("rows", rows.drop(columns="position")),
         order=writer.write("order", _order_of(rows, job)),
         machines=writer.write("machines", _machines_of(rows, job)),
-        unlabelled=writer.write("unlabelled", history_of([labelled.unlabelled], machine)),
-        reasons=labelled.reasons,
+        unlabelled=writer.write("unlabelled", unlabelled),
+        reasons=reasons,
     )
+
+
+def rows_of_part(labelled: LabelledRows, job: FeatureJob) -> pd.DataFrame:
+    """The labelled rows of a part in time order, with their groups."""
+    return with_groups(labelled.frame, job.machine, job.numeric, job.training_only)
 
 
 def labelled_part(job: FeatureJob, part: CleanedPart) -> LabelledRows:
@@ -170,4 +178,6 @@ def joined_orders(tables: list[pd.DataFrame]) -> pd.DataFrame:
             if parts[0].dtype == "category"
             else pd.concat(parts, ignore_index=True)
         )
+        del parts
+        pa.default_memory_pool().release_unused()
     return pd.DataFrame(columns, copy=False)

@@ -27,7 +27,6 @@ from ..training.splits import (
     SplitRows,
     choose_sides,
     history_of,
-    with_groups,
 )
 from ..validation.row_identity import row_hashes
 from .cleaned_parts import CleanedPart, CleanedParts
@@ -41,6 +40,7 @@ from .feature_parts import (
     joined_orders,
     labelled_part,
     positions_of,
+    rows_of_part,
 )
 from .part_folder import PartFolder, PartWriter, StoredTable, digest
 from .progress import OnPart, ignore, map_parts
@@ -310,26 +310,34 @@ def _divided(
     try:
         rows = folder.read(part.rows)
     except PartError:  # discarded, and the divided part was damaged since
-        rows = with_groups(labelled_part(job, cleaned).frame, machine, job.numeric, job.training_only)
-    rows = rows.assign(position=chosen["position"].to_numpy())
-    trained, held_out, fold = (chosen[name].to_numpy() for name in ("trained", "held_out", FOLD))
-    only = fold == TRAINING_ONLY
-    test = rows[held_out]
+        rows = rows_of_part(labelled_part(job, cleaned), job)
+    rows = rows.assign(position=chosen["position"].to_numpy(), **{FOLD: chosen[FOLD].to_numpy()})
+    trained, held_out = chosen["trained"].to_numpy(), chosen["held_out"].to_numpy()
+    only = rows[FOLD].to_numpy() == TRAINING_ONLY
+    hashes = content_hashes(rows, machine)
     history = history_of([rows[~trained & ~held_out & ~only], folder.read(part.unlabelled)], machine)
-    hashes = {name: _hashes(side, machine) for name, side in (("train", rows[trained | only]), ("test", test))}
-    train, training_only = (rows[side].assign(**{FOLD: fold[side]}) for side in (trained, only))
+    train, matrix = _write_fitted(writer, "train", "matrix", rows, trained, machine)
+    training_only, only_matrix = _write_fitted(writer, "training-only", "training-only-matrix", rows, only, machine)
     return SplitPart(
         number=part.number,
-        train=writer.write("train", train),
-        matrix=writer.write("matrix", _as_numbers(train, machine), MATRIX_ROWS),
-        test=writer.write("test", test),
+        train=train,
+        matrix=matrix,
+        test=writer.write("test", rows[held_out].drop(columns=FOLD)),
         history=writer.write("history", history),
-        training_only=writer.write("training-only", training_only),
-        training_only_matrix=writer.write("training-only-matrix", _as_numbers(training_only, machine), MATRIX_ROWS),
-        train_hashes=writer.write("train-hashes", hashes["train"]),
-        test_hashes=writer.write("test-hashes", hashes["test"]),
-        columns={str(name): str(kind) for name, kind in rows.dtypes.items()},
+        training_only=training_only,
+        training_only_matrix=only_matrix,
+        train_hashes=writer.write("train-hashes", pd.DataFrame({"hash": hashes[trained | only]})),
+        test_hashes=writer.write("test-hashes", pd.DataFrame({"hash": hashes[held_out]})),
+        columns={str(name): str(kind) for name, kind in rows.dtypes.items() if name != FOLD},
     )
+
+
+def _write_fitted(
+    writer: PartWriter, name: str, matrix: str, rows: pd.DataFrame, side: npt.NDArray[np.bool_], machine: Machine
+) -> tuple[StoredTable, StoredTable]:
+    """Write the rows (n,) of a side that a model is fitted to, and their matrix."""
+    own = rows[side]
+    return writer.write(name, own), writer.write(matrix, _as_numbers(own, machine), MATRIX_ROWS)
 
 
 def _as_numbers(train: pd.DataFrame, machine: Machine) -> pd.DataFrame:
@@ -337,10 +345,6 @@ def _as_numbers(train: pd.DataFrame, machine: Machine) -> pd.DataFrame:
     features = pd.DataFrame(machine.feature_matrix(train), columns=list(machine.feature_names), copy=False)
     others = train[["group", FOLD]].reset_index(drop=True)
     return features.assign(**{machine.label_name: train[machine.label_name].to_numpy(dtype=np.int8)}, **others)
-
-
-def _hashes(rows: pd.DataFrame, machine: Machine) -> pd.DataFrame:
-    return pd.DataFrame({"hash": content_hashes(rows, machine)})
 
 
 def _fingerprint(folder: PartFolder, tables: Sequence[StoredTable]) -> str:

@@ -116,10 +116,7 @@ def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events:
     A row for which a formula has no finite value gets no label. Raises DataError for readings without machine or time.
     """
     if machine.history_features:
-        used = {name: events[name] for name in machine.event_tables if name in events}
-        completed = complete(machine, frame, used)
-        past = pd.DataFrame({name: completed[name] for name in machine.history_features}, index=frame.index)
-        frame = pd.concat([frame, past], axis=1)
+        frame = pd.concat([frame, _past_features(frame, machine, events)], axis=1)
     frame = machine.with_features(frame.assign(**{machine.label_name: labels.values}, **labels.columns()))
     faults = machine.formula_faults(frame)
     good = labels.are_known & ~np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *faults.values()])
@@ -129,6 +126,12 @@ def labelled_rows(frame: pd.DataFrame, labels: Labels, machine: Machine, events:
         unlabelled=frame[~good].reset_index(drop=True),
         reasons=labels.reasons() | formulas,
     )
+
+
+def _past_features(frame: pd.DataFrame, machine: Machine, events: Events) -> pd.DataFrame:
+    completed = complete(machine, frame, {name: events[name] for name in machine.event_tables if name in events})
+    # Without a copy: there may be a hundred features of a million rows.
+    return pd.DataFrame({name: completed[name] for name in machine.history_features}, index=frame.index, copy=False)
 
 
 def _from_failures(frame: pd.DataFrame, events: Events, machine: Machine, failures: Failures) -> Labels:
