@@ -36,7 +36,7 @@ RUN apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet --no
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=train-packages /opt/venv /opt/venv
 COPY --chown=pdm:pdm . /opt/pdm
-COPY docker/serve docker/healthy docker/train docker/predictive-maintenance /usr/local/bin/
+COPY docker/serve docker/healthy docker/train docker/predictive-maintenance docker/dask-scheduler docker/dask-worker /usr/local/bin/
 ARG IMAGE_USER=pdm
 USER ${IMAGE_USER}
 # GIT_COMMIT stands before a RUN: older podman and buildah would otherwise reuse cached labels with another commit.

@@ -1,7 +1,11 @@
 """The files in deploy/dask: what the operator of dask-kubernetes and dask-cloudprovider accept, without a right too much."""
 
 import ast
+import os
+import subprocess
+import sys
 from itertools import chain
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -59,6 +63,27 @@ def test_the_library_accepts_the_arguments_of_the_cluster_on_fargate(packages):
     given = yaml.safe_load((DASK / "fargate.yaml").read_text())
     assert set(given) <= known
     assert given["fargate_spot"]
+
+
+@pytest.mark.environment
+def test_the_image_has_the_programs_that_the_library_starts_on_fargate(packages):
+    tree = ast.parse((packages / "dask_cloudprovider" / "aws" / "ecs.py").read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    programs = {text for text in texts if text in ("dask-scheduler", "dask-worker", "dask-cuda-worker")}
+    assert {"dask-scheduler", "dask-worker"} <= programs
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for name in ("dask-scheduler", "dask-worker"):
+        assert f"docker/{name}" in dockerfile
+        done = subprocess.run(
+            [REPOSITORY / "docker" / name, "--help"], capture_output=True, text=True, env=environment, check=True
+        )
+        assert "--death-timeout" in done.stdout or name == "dask-scheduler"
+
+
+def test_the_operator_finds_the_ports_that_it_asks_for(kubernetes):
+    ports = {port["name"] for port in kubernetes["spec"]["scheduler"]["service"]["ports"]}
+    assert ports == {"tcp-comm", "http-dashboard"}
 
 
 def test_processes_in_kubernetes_have_no_rights_but_those_they_need(kubernetes):
