@@ -75,6 +75,7 @@ class PartProgress:
         if done.stage not in self._bars:
             if not self._bars:
                 print(f"{self._step}: on {self._engine}", flush=True)
+                self._card.append(Markdown(plain(f"On {self._engine}")))
             self._bars[done.stage] = ProgressBar(max=done.parts, label=done.stage, unit="parts")
             self._card.append(self._bars[done.stage])
         print(f"{done.stage:<14} {_bar(done.number, done.parts)} {done.number:,}/{done.parts:,}", flush=True)

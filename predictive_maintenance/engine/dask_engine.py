@@ -3,15 +3,20 @@
 import logging
 import os
 import pkgutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import dask
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
+from dask.system import CPU_COUNT
+from distributed import CancelledError, Client, KilledWorker, LocalCluster
+from distributed.system import MEMORY_LIMIT
 
-from ..errors import EngineError
+from ..errors import ConfigError, EngineError
+from .engine import WORKERS_VARIABLE
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -20,6 +25,9 @@ R = TypeVar("R")
 _PACKAGE = "predictive-maintenance"
 _CONNECT_SECONDS = 20
 _WORKER_SECONDS = 60
+_POLL_SECONDS = 5
+_NO_WORKER_SECONDS = 300  # new ones of a pool of spot machines take some minutes
+_WORKER_BYTES = 3 * 2**30  # what a part of a million readings takes at its peak
 # Dask sets the threshold of trimming only. That fixes the one of mmap at 128 KiB, so that each array has pages of its own, which
 # the kernel clears: windows would take five times as long.
 _WORKER_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 128 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
@@ -40,13 +48,36 @@ class DaskEngine:
         given = self.client.submit(_given, shared, pure=False)
         futures = self.client.map(_Work(work), items, shared=given, pure=False)
         places = {future.key: place for place, future in enumerate(futures)}
+        ended: SimpleQueue[Any] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         try:
-            for future in as_completed(futures, loop=self.client.loop, raise_errors=False):
+            for _ in futures:
+                future = self._next(ended)
                 place = places[future.key]
                 yield place, self._result(future, items[place])
                 future.release()  # the worker can free the result
         finally:
             self.client.cancel([*futures, given], force=True)
+
+    def _next(self, ended: "SimpleQueue[Any]") -> Any:
+        """The next future that has ended. Raises EngineError if the cluster has had no worker for some minutes."""
+        last_seen = time.monotonic()
+        while True:
+            try:
+                return ended.get(timeout=_POLL_SECONDS)
+            except Empty:
+                pass
+            try:
+                if self.client.scheduler_info(n_workers=-1)["workers"]:
+                    last_seen = time.monotonic()
+            except (OSError, TimeoutError) as error:
+                raise cluster_lost(self.where, type(error).__name__) from None
+            if (seconds := time.monotonic() - last_seen) > _NO_WORKER_SECONDS:
+                raise EngineError(
+                    f"the Dask cluster {self.where} has had no worker for {seconds:.0f} s: start workers, and {_RERUN}",
+                    transient=True,
+                )
 
     def _result(self, future: Any, item: Any) -> Any:
         """The result of the work on `item`, or what it raised."""
@@ -57,16 +88,21 @@ class DaskEngine:
         except KilledWorker:
             raise EngineError(
                 f"{item}: the Dask workers that it was sent to ended, four times: most likely it, or what they did at the same "
-                "time, needs more memory than a worker has. Use workers with more memory, or smaller parts"
+                f"time, needs more memory than a worker has. Use workers with more memory, fewer of them on this machine "
+                f"({WORKERS_VARIABLE}), or smaller parts"
             ) from None
         except (CancelledError, OSError, TimeoutError) as error:
-            text = f"the Dask cluster {self.where} is lost ({type(error).__name__}): {_RERUN}"
-            raise EngineError(text, transient=True) from None
+            raise cluster_lost(self.where, type(error).__name__) from None
+
+
+def cluster_lost(where: str, reason: str) -> EngineError:
+    """The error that says so."""
+    return EngineError(f"the Dask cluster {where} is lost ({reason}): {_RERUN}", transient=True)
 
 
 @contextmanager
 def open_cluster(address: str | None) -> Iterator[DaskEngine]:
-    """The engine on the cluster at `address`; on new workers, one for each core of this machine, if it is None.
+    """The engine on the cluster at `address`; on new workers on this machine if it is None.
 
     Raises EngineError if there is no such cluster, it has no worker, or one of its processes has another version of this package.
     """
@@ -75,11 +111,12 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
     try:
         if address is None:
             with _local_cluster() as cluster, Client(cluster, set_as_default=False) as client:
-                yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link)}")
+                yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link, _can_show_dashboard())}")
             return
         with _connect(address) as client:
             _check_processes(client, address)
-            yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link)}")
+            shown = client.run_on_scheduler(_can_show_dashboard)
+            yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link, shown)}")
     finally:
         logging.getLogger("distributed").setLevel(level)
 
@@ -91,11 +128,26 @@ def _local_cluster() -> LocalCluster:
 
 
 def _start_local_cluster() -> LocalCluster:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # Any free port: another run on this machine may have the usual one. Without bokeh, there are health checks only.
     return LocalCluster(
-        n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+        n_workers=_number_of_workers(),
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
     )
+
+
+def _number_of_workers() -> int:
+    """What PDM_DASK_WORKERS says; by default one for each core, as far as each has memory for a part.
+
+    Limits of a container count as the machine's. Raises ConfigError if it is not a number from 1.
+    """
+    given = os.environ.get(WORKERS_VARIABLE)
+    if not given:
+        return max(1, min(CPU_COUNT, MEMORY_LIMIT // _WORKER_BYTES))
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"{WORKERS_VARIABLE}: {given!r} is not a number of workers from 1")
+    return int(given)
 
 
 def _connect(address: str) -> Client:
@@ -144,8 +196,12 @@ def _version_name() -> str:
 _version_of = pkgutil.resolve_name
 
 
-def _dashboard(link: str) -> str:
-    return f"; its dashboard: {link}" if link and find_spec("bokeh") else ""
+def _can_show_dashboard() -> bool:
+    return find_spec("bokeh") is not None
+
+
+def _dashboard(link: str, shown: bool) -> str:
+    return f"; its dashboard: {link}" if link and shown else ""
 
 
 def _given(value: Any) -> Any:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..config.sources import READINGS, Source
 from ..config.uris import redact
-from ..engine.engine import Engine
+from ..engine.engine import Engine, InProcess
 from ..errors import DataError, PartError, SourceError
 from ..ingestion.attributes import join_attributes
 from ..ingestion.ingest import check_columns, check_needed_tables, tables_of
@@ -123,6 +123,8 @@ def ingest_parts(
         parts=number_of_parts(files, rows_per_part),
         rows_per_part=rows_per_part,
     )
+    if not isinstance(engine, InProcess):
+        folder.check_reach(engine)
     numbers = range(job.parts)
     if job.parts > 1 and any(_finished(job, number) is None for number in numbers):
         divided = map_parts(engine, "reading files", divide, job, range(len(files)), on_part)

@@ -17,12 +17,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import PartError, SourceError
+from ..engine.engine import Engine
+from ..errors import EngineError, PartError, SourceError
 from ..ingestion.part_files import OutputFolder, open_output
 
 _RECORD = "record.json"
+_REACH = "reach"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HASH_CHARACTERS = 12
+_STEPS = {"shuffle": "ingest"}  # folders that are not named after the step that writes them
 
 T = TypeVar("T")
 
@@ -52,7 +55,8 @@ class PartFolder:
         Raises PartError that names the file, and the step to repeat, if the file is missing or was changed.
         """
         with self.local(stored) as path:
-            return pq.read_table(path, columns=None if columns is None else list(columns)).to_pandas()
+            table = pq.read_table(path, columns=None if columns is None else list(columns))
+        return table.to_pandas(split_blocks=True, self_destruct=True)  # so that no column is in memory twice
 
     def location(self, stored: StoredTable) -> str:
         """The path or URL of a table."""
@@ -74,6 +78,20 @@ class PartFolder:
             record.write_bytes(msgspec.json.encode(content))
             self._output.put(f"{name}/{_RECORD}", record)
         return result
+
+    def check_reach(self, engine: Engine) -> None:
+        """Raise EngineError if the workers of `engine` do not see what this process writes here."""
+        with self._output.workspace() as work:
+            path = Path(work, "reach")
+            path.write_bytes(b"")
+            self._output.put(_REACH, path)
+        ((_, is_there),) = engine.map(_is_there, self, [_REACH])
+        if not is_there:
+            raise EngineError(
+                f"the workers do not see {self}, where the parts of the run are: set PDM_PARTS_FOLDER to a folder that this "
+                "machine and all workers reach by the same name, such as s3://bucket/parts"
+            )
+        self._output.delete(_REACH)
 
     def delete(self, name: str) -> None:
         """Delete the results whose names begin with the folder `name`."""
@@ -112,7 +130,8 @@ class PartFolder:
                 raise
             problem = f"cannot be read: {error}"
         if problem is not None:
-            step = stored.name.split("/", 1)[0]
+            folder = stored.name.split("/", 1)[0]
+            step = _STEPS.get(folder, folder)
             raise PartError(f"{self}/{stored.name}: {problem}: the step {step} wrote it, and has to be repeated", step)
 
     @cached_property
@@ -194,6 +213,10 @@ class _Record(msgspec.Struct, frozen=True):
     made_from: str
     tables: Sequence[StoredTable]
     result: msgspec.Raw
+
+
+def _is_there(folder: PartFolder, name: str) -> bool:
+    return folder._output.read(name) is not None
 
 
 def arrow_table(frame: pd.DataFrame) -> pa.Table:

@@ -19,7 +19,7 @@ from dask.delayed import delayed
 from distributed import Client
 
 from ..config.params import Scalar, TrainingSettings
-from ..engine.dask_engine import open_cluster
+from ..engine.dask_engine import cluster_lost, open_cluster
 from ..errors import EngineError, PredictiveMaintenanceError
 from .estimators import Estimator, Matrix
 from .lightgbm_parts import fitted_to_two_rows, parameters, with_booster
@@ -147,8 +147,9 @@ class _Fit:
         try:
             lost = sorted(workers - _present(self._client))
         except (OSError, TimeoutError) as error:
-            text = f"the Dask cluster {where} is lost ({type(error).__name__}): run the command again"
-            raise EngineError(text, transient=True) from None
+            raise cluster_lost(where, type(error).__name__) from None
+        if self._client.status != "running":  # without the scheduler, it knows of no worker
+            raise cluster_lost(where, "its scheduler ended")
         if lost:
             raise EngineError(
                 f"the Dask worker at {lost[0]} ended while LightGBM was fitted: most likely it needs more memory; use workers "

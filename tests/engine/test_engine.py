@@ -150,6 +150,33 @@ def test_a_cluster_at_an_address_works_and_its_loss_is_one_clear_error(tmp_path,
                 list(results)
 
 
+def test_a_cluster_that_has_lost_all_workers_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_engine, "_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(dask_engine, "_NO_WORKER_SECONDS", 1)
+    with _scheduler(tmp_path, workers=1) as (address, _), open_cluster(address) as engine:
+        results = engine.map(_process, None, range(1000))
+        next(results)
+        ((_, nanny),) = engine.client.run(os.getppid).items()
+        (worker,) = engine.client.run(os.getpid).values()
+        for process in (nanny, worker):
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(EngineError, match=r"has had no worker for \d+ s: start workers, and run the command again"):
+            list(results)
+
+
+def test_local_workers_share_the_memory_of_the_machine_unless_a_setting_says_how_many(monkeypatch):
+    monkeypatch.setattr(dask_engine, "CPU_COUNT", 64)
+    monkeypatch.setattr(dask_engine, "MEMORY_LIMIT", 16 * 2**30)
+    assert dask_engine._number_of_workers() == 5
+    monkeypatch.setattr(dask_engine, "MEMORY_LIMIT", 2**30)
+    assert dask_engine._number_of_workers() == 1
+    monkeypatch.setenv("PDM_DASK_WORKERS", "3")
+    assert dask_engine._number_of_workers() == 3
+    monkeypatch.setenv("PDM_DASK_WORKERS", "many")
+    with pytest.raises(ConfigError, match="PDM_DASK_WORKERS: 'many' is not a number of workers"):
+        dask_engine._number_of_workers()
+
+
 def test_an_address_without_a_scheduler_is_an_error_that_says_what_to_start(monkeypatch):
     monkeypatch.setattr("predictive_maintenance.engine.dask_engine._CONNECT_SECONDS", 1)
     with (

@@ -13,7 +13,7 @@ from machines.milling.simulator import simulate
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
-from predictive_maintenance.errors import DataError, PartError, SourceError
+from predictive_maintenance.errors import DataError, EngineError, PartError, SourceError
 from predictive_maintenance.partitions import feature_parts
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
@@ -54,6 +54,20 @@ class Interrupted(InProcess):
             if not self._after:
                 raise KeyboardInterrupt
             yield place, result
+
+
+class Elsewhere:
+    """An engine whose workers have another file system."""
+
+    def map(self, work, shared, items):
+        yield from InProcess().map(work, PartFolder(f"{shared.uri}-elsewhere"), items)
+
+
+def test_workers_that_do_not_reach_the_folder_of_the_parts_are_refused_before_anything_is_read(
+    sources, params, tmp_path
+):
+    with pytest.raises(EngineError, match=r"the workers do not see .*parts, .* set PDM_PARTS_FOLDER"):
+        ingest_parts(sources, params.machine, PartFolder(str(tmp_path / "parts")), Elsewhere(), 1000)
 
 
 @pytest.mark.parametrize("after", [1, 2, 4, 6, 9, 12, 14])

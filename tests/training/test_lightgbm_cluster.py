@@ -122,6 +122,13 @@ def test_a_worker_that_dies_is_one_clear_error(parts, params, tmp_path):
         assert _fit(cluster, parts, params).booster_.num_trees() == 60  # the nannies restarted the workers
 
 
+def test_a_scheduler_that_ends_is_not_taken_for_a_worker_without_memory(parts, params, tmp_path):
+    with dask_cluster(tmp_path, workers=2) as cluster:
+        threading.Timer(6, cluster.scheduler.kill).start()
+        with pytest.raises(EngineError, match=r"the Dask cluster .* is lost .*: run the command again"):
+            _fit(cluster, parts, params, HYPERPARAMETERS | {"n_estimators": 20_000})
+
+
 def test_a_worker_that_hangs_ends_the_fit_at_its_deadline(parts, params, tmp_path):
     with dask_cluster(tmp_path, workers=2) as cluster:
         threading.Timer(5, lambda: os.kill(cluster.worker_process(0), signal.SIGSTOP)).start()
