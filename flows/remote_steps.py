@@ -19,6 +19,7 @@ from predictive_maintenance.config.params import Params, parse_params
 from predictive_maintenance.config.uris import redact, scheme_of, written_out_secret
 from predictive_maintenance.errors import PredictiveMaintenanceError, SourceError
 from predictive_maintenance.ingestion.locations import remote_copies
+from predictive_maintenance.store.location import VARIABLE as STORE_VARIABLE
 from predictive_maintenance.tracking.connection import tracking_uri
 from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE, Launcher
 from predictive_maintenance.tracking.lineage import git_commit
@@ -35,6 +36,7 @@ _FORWARDED_VARIABLES = (
     *("PDM_DOWNLOAD_TIMEOUT_MINUTES", COPIES, LAUNCHER_VARIABLE, ARGUMENTS_VARIABLE),
 )
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_STORE_IT = "store it in AWS Secrets Manager as a JSON object of environment variables, and set PDM_SECRETS to the secret's name"
 
 
 def source_copies() -> dict[str, Any]:
@@ -67,6 +69,8 @@ class RemoteSteps(FlowMutator):
         if starts_a_run:
             _check_remote_steps(command, remote, dict(mutable_flow.configs)["settings"])
         forwarded = {name: os.environ[name] for name in _FORWARDED_VARIABLES if os.environ.get(name)}
+        if (store := os.environ.get(STORE_VARIABLE)) and not written_out_secret(store):
+            forwarded[STORE_VARIABLE] = store
         for step in remote.values():
             step.add_decorator("environment", deco_kwargs={"vars": forwarded | {"PDM_GIT_COMMIT": git_commit()}})
             if secrets := _names_in("PDM_SECRETS"):
@@ -85,11 +89,29 @@ def _check_remote_steps(command: Any, remote: Mapping[str, Any], settings: Any) 
             params = parse_params(settings.to_dict(), "settings").override(command.params.get("sources"))
         except PredictiveMaintenanceError as error:
             raise RunStopped(str(error)) from None
-        problems += _local_sources(params)
+        problems += [*_local_sources(params), *_store_problems(params, remote)]
     if problems:
         raise RunStopped(
             "\n".join([f"steps on AWS Batch ({', '.join(remote)}) cannot run with these settings:", *problems])
         )
+
+
+def _store_problems(params: Params, remote: Mapping[str, Any]) -> Iterator[str]:
+    """Report a store that jobs cannot read, if the rows of the service are a source."""
+    if not any(scheme_of(source.uri) == "store" for source in params.data.sources):
+        return
+    url = os.environ.get(STORE_VARIABLE, "")
+    if scheme_of(url).startswith("sqlite") or not (url or _has_secrets(remote)):
+        yield (
+            f"- {STORE_VARIABLE}: store:// is an SQLite file of this machine: keep the service's rows in PostgreSQL, or run the "
+            "steps that read them locally: PDM_REMOTE_STEPS=train,evaluate without --with batch"
+        )
+    elif written_out_secret(url) and not _has_secrets(remote):
+        yield f"- {STORE_VARIABLE}: has a password, and is not passed to jobs: {_STORE_IT}"
+
+
+def _has_secrets(remote: Mapping[str, Any]) -> bool:
+    return bool(_names_in("PDM_SECRETS")) or all(step.has_decorator("secrets") for step in remote.values())
 
 
 def _missing_settings(datastore: str, remote: Mapping[str, Any]) -> Iterator[str]:
@@ -119,12 +141,9 @@ def _mlflow_problems(remote: Mapping[str, Any]) -> Iterator[str]:
         yield f"- MLFLOW_TRACKING_URI: {redact(uri)} is a local registry: set it to the URL of an MLflow server"
     elif secret := written_out_secret(uri):
         yield f"- MLFLOW_TRACKING_URI: contains {secret}, which everyone who can view a job could read: see PDM_SECRETS"
-    has_secrets = _names_in("PDM_SECRETS") or all(step.has_decorator("secrets") for step in remote.values())
-    if not has_secrets and (names := [name for name in _SECRET_VARIABLES if os.environ.get(name)]):
-        yield (
-            f"- {names[0]}: is not passed to jobs: store it in AWS Secrets Manager as a JSON object of environment "
-            "variables, and set PDM_SECRETS to the name of the secret"
-        )
+    names = [name for name in _SECRET_VARIABLES if os.environ.get(name)]
+    if names and not _has_secrets(remote):
+        yield f"- {names[0]}: is not passed to jobs: {_STORE_IT}"
 
 
 def _clashes(remote: Mapping[str, Any]) -> Iterator[str]:

@@ -56,6 +56,19 @@ def test_a_local_file_is_rejected_when_its_steps_are_remote(place):
     assert "simulator" not in output
 
 
+def test_a_store_that_jobs_cannot_read_is_rejected_and_its_password_is_not_shown(place):
+    arguments = ("--with", "batch", "--sources", "store://")
+    for settings in ({}, {"PDM_STORE_URL": "sqlite:////var/lib/store.db", "PDM_SECRETS": "pdm/store"}):
+        output = rejected(place, *arguments, **settings)
+        assert (
+            "- PDM_STORE_URL: store:// is an SQLite file of this machine: keep the service's rows in PostgreSQL"
+            in output
+        )
+    output = rejected(place, *arguments, PDM_STORE_URL="postgresql://pdm:hush-hush@store.example/pdm")
+    assert "- PDM_STORE_URL: has a password, and is not passed to jobs" in output
+    assert "hush-hush" not in output
+
+
 def test_a_file_that_is_not_in_the_dvc_remote_is_rejected(place):
     simulate(200, 1).to_csv(place.root / "rows.csv", index=False)
     (place.root / "rows.csv.dvc").write_text("outs:\n- md5: 0123abcd\n  path: rows.csv\n")
