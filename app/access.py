@@ -66,15 +66,14 @@ class RouteRoles:
                 name = f"{method} {route.path}"
                 if name not in ROUTE_ROLES:
                     raise LookupError(f"{name} has no role: add it to ROUTE_ROLES in app/access.py")
-                if "{" in route.path:
-                    self._patterns.append((method, route, name))
-                else:
-                    self._by_place[method, route.path] = name
+                self._by_place[method, route.path] = name
+                self._patterns.append((method, route, name))
 
     def find(self, method: str, path: str) -> str | None:
         """The route of a request; None if no route needs a role: the framework then answers with 404 or 405."""
         if name := self._by_place.get((method, path)):
             return name
+        # By the patterns of the framework: they match other paths, too, such as /audit with a line feed behind it.
         matching = (name for of, route, name in self._patterns if of == method and route.path_regex.match(path))
         return next(matching, None)
 
