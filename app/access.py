@@ -40,6 +40,7 @@ ROUTE_ROLES: Mapping[str, Role] = {
     "GET /model/trainings": "read",
     "GET /audit": "operate",  # it names people
     "POST /acknowledgements": "operate",
+    "POST /audit/refusals": "operate",
     "POST /events": "write",
     "POST /feedback": "write",
     "POST /readings": "write",

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictive_maintenance.config.api_keys import SINGLE_KEY_NAME, ApiKey, hash_key, parse_api_keys
-from predictive_maintenance.config.setting_errors import refuse_empty_key
+from predictive_maintenance.config.setting_errors import refuse_empty
 from predictive_maintenance.config.uris import redact
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.store.location import check_store_url
@@ -207,7 +207,7 @@ def read_settings() -> Settings:
     used and is not an address.
     """
     for name in ("PDM_API_KEY", "PDM_API_KEYS"):
-        refuse_empty_key(name)
+        refuse_empty(name)
     try:
         settings = Settings()
     except ValidationError as error:

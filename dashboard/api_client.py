@@ -9,7 +9,7 @@ import httpx
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from app.schemas.audit import PERSON_HEADER, Action, AuditList, KeptAcknowledgement
+from app.schemas.audit import PERSON_HEADER, Action, AuditList, KeptAcknowledgement, NotedRefusal, RefusalReason
 from app.schemas.feedback import KeptFeedback
 from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
@@ -101,6 +101,11 @@ class ApiClient:
         """Acknowledge the alarm of a machine that opened at a time."""
         body = {"machine_id": machine_id, "alarm": alarm}
         return _parse(self._request("POST", "/acknowledgements", json=body, headers=_for(person)), KeptAcknowledgement)
+
+    def note_refused_person(self, person: str, reason: RefusalReason) -> NotedRefusal:
+        """Note in the audit log that a person was not let in. It needs a key that speaks for people."""
+        body = {"reason": reason}
+        return _parse(self._request("POST", "/audit/refusals", json=body, headers=_for(person)), NotedRefusal)
 
     def report(self, reports: Sequence[Mapping[str, Any]], person: str | None) -> KeptFeedback:
         """Send reports on alarms or predictions, at most 1,000: all of them are kept, or none."""

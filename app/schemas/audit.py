@@ -10,6 +10,7 @@ from .feedback import Comment, Name, Time
 PERSON_HEADER = "X-On-Behalf-Of"
 """The person who acts, percent-encoded in UTF-8: for clients whose keys speak for people."""
 
+RefusalReason = Literal["not allowed", "e-mail address not verified"]
 Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
 
 
@@ -31,6 +32,20 @@ class KeptAcknowledgement(Schema):
     acknowledged: str = Field(examples=["2025-06-30T12:04:11Z"])
     acknowledged_by: str = Field(description="A person, or the name of an API key.", examples=["Ana Ruiz"])
     repeated: bool = Field(description="Whether it was acknowledged before; nothing was changed then.")
+
+
+class RefusedPerson(Schema):
+    """Why a client did not let a person in."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    reason: RefusalReason
+
+
+class NotedRefusal(Schema):
+    """Whether the refusal will be in the audit log."""
+
+    noted: bool = Field(description="False if the service has no audit log (PDM_AUDIT_LOG).")
 
 
 class AuditEntry(Schema):

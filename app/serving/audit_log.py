@@ -40,13 +40,17 @@ _log = structlog.get_logger()
 
 
 class Refusal(NamedTuple):
-    """A request whose key was refused: the name of the key, the route, the status, the reason, the address of the client."""
+    """A request whose key was refused: the name of the key, the route, the status, the reason, the address of the client.
+
+    With `person`, the client of the key did not let this person in.
+    """
 
     key: str
     route: str
     status: int
     reason: str
     client: str
+    person: str | None = None
 
 
 class _State(NamedTuple):
@@ -94,7 +98,7 @@ class AuditLog:
         self._add(_State(_entry(action, actor, f"version {version.version}", detail), ("promotion", "rollback")))
 
     def note_refusal(self, refusal: Refusal) -> None:
-        """Count a request whose key was refused."""
+        """Count a request whose key was refused, or a person who was."""
         with self._lock:
             is_new = refusal not in self._refusals
             if is_new and len(self._refusals) >= _MOST_REFUSALS:
@@ -140,7 +144,7 @@ class AuditLog:
             refusals, self._refusals = self._refusals, Counter()
         for one, times in refusals.items():
             detail = {"status": one.status, "reason": one.reason, "client": one.client, "times": times}
-            self._add(_entry("refusal", Actor(one.key), one.route, detail))
+            self._add(_entry("refusal", Actor(one.key, one.person), one.route, detail))
 
     def _write(self) -> None:
         with self._lock:

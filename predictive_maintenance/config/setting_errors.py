@@ -42,10 +42,10 @@ def describe_error(detail: Any, model: type[BaseModel]) -> str:
     return f"{key}: {message} (got {value!r})" if shown else f"{key}: {message}"
 
 
-def refuse_empty_key(name: str) -> None:
-    """Raise ConfigError if the environment variable `name` is set, but empty: that is not a decision to go without a key."""
+def refuse_empty(name: str, what: str = "a key") -> None:
+    """Raise ConfigError if the environment variable `name` is set, but empty: that is not a decision to go without `what`."""
     if any(variable.upper() == name and not value.strip() for variable, value in os.environ.items()):
-        raise ConfigError(f"{name} is empty: unset it or set a key")
+        raise ConfigError(f"{name} is empty: unset it or set {what}")
 
 
 def _is_tag(part: str | int) -> bool:

@@ -30,7 +30,7 @@ def test_every_route_has_a_role_and_every_role_a_route(shared_client):
 def test_keeping_data_needs_write_and_deciding_needs_operate():
     of_role = {role: {route for route, needed in ROUTE_ROLES.items() if needed == role} for role in ROLES}
     assert of_role["write"] == {"POST /events", "POST /feedback", "POST /readings"}
-    assert of_role["operate"] == {"POST /acknowledgements", "GET /audit"}
+    assert of_role["operate"] == {"POST /acknowledgements", "POST /audit/refusals", "GET /audit"}
     assert {route for route in of_role["read"] if not route.startswith("GET ")} == {
         "POST /predict", "POST /predict/batch", "POST /predict/what-if", "POST /invocations",
     }  # fmt: skip

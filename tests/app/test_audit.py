@@ -142,6 +142,26 @@ def test_a_flood_of_refused_requests_has_a_bounded_number_of_entries(make_client
     assert sum(entry["detail"]["times"] for entry in entries) == 100
 
 
+def test_people_whom_the_dashboard_did_not_let_in_are_counted_with_their_names(make_client):
+    client, refused = make_client(**ON | {"audit_seconds": 3600}), {"reason": "not allowed"}
+    for _ in range(3):
+        assert client.post("/audit/refusals", json=refused, headers=ANA).json() == {"noted": True}
+    client.__exit__(None, None, None)
+    client.__enter__()
+    (entry,) = audit(client, "refusal")
+    assert (entry["key"], entry["person"], entry["subject"]) == ("board", "Ana Ruíz", "sign-in")
+    assert entry["detail"] == {"status": 403, "reason": "not allowed", "client": "testclient", "times": 3}
+    unnamed = client.post("/audit/refusals", json=refused, headers={"x-api-key": PEOPLE_KEY})
+    assert problem(unnamed, 400)["detail"] == "X-On-Behalf-Of is missing: name the person who was refused"
+    assert problem(client.post("/audit/refusals", json={"reason": "=1+1"}, headers=ANA), 422)["errors"][0]["field"] == "reason"
+    assert client.post("/audit/refusals", json=refused, headers=ANA | key("operate")).status_code == 403
+
+
+def test_a_service_without_audit_log_says_that_a_refusal_is_not_noted(make_client):
+    client = make_client(**NAMED)
+    assert client.post("/audit/refusals", json={"reason": "not allowed"}, headers=ANA).json() == {"noted": False}
+
+
 def test_the_settings_in_force_are_recorded_when_they_change_and_show_no_secret(make_client, tmp_path):
     client = make_client(**ON | {"api_key": "s3cret-word"})
     (first,) = wait_for_audit(client, "settings")

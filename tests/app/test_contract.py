@@ -52,6 +52,7 @@ ROUTES = [
     ("POST", "/events"),
     ("POST", "/feedback"),
     ("POST", "/acknowledgements"),
+    ("POST", "/audit/refusals"),
     *(
         ("GET", path)
         for path in (

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.browser
 STYLE_OF_PROVIDER = "https://cdn.jsdelivr.net/"
 """Where the pages of the provider load their style from, if they can."""
 
-PERSON = {"sub": "ana", "name": "Ana Ruíz", "email": "ana@plant.example"}
+PERSON = {"sub": "ana", "name": "Ana Ruíz", "email": "ana@plant.example", "email_verified": True}
+STRANGER = {"sub": "eve", "name": "<b>Eve</b>", "email": "eve@evil.example", "email_verified": True}
 SECRETS = """
 [auth]
 redirect_uri = "{dashboard}/oauth2callback"
@@ -34,10 +35,12 @@ server_metadata_url = "{provider}/.well-known/openid-configuration"
 
 @pytest.fixture
 def provider(tmp_path):
-    """An OpenID Connect provider that knows PERSON."""
+    """An OpenID Connect provider that knows PERSON and STRANGER."""
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
-    process = Process([*command, "--user-claims", json.dumps(PERSON)], tmp_path / "provider.log", clean_environment())
+    for person in (PERSON, STRANGER):
+        command += ["--user-claims", json.dumps(person)]
+    process = Process(command, tmp_path / "provider.log", clean_environment())
     process.start()
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: httpx.get(f"{url}/.well-known/openid-configuration").status_code == 200)
@@ -60,6 +63,7 @@ def service(small_pump, keys, tmp_path):
         PDM_MODEL_CACHE=str(tmp_path / "cache"),
         PDM_STORE_URL=f"sqlite:///{tmp_path / 'store.db'}",
         PDM_API_KEYS=";".join(known.line for _, known in keys.values()),
+        PDM_AUDIT_SECONDS="0.5",
     )
     server = Server([sys.executable, "-m", "app", "--port", str(port)], tmp_path / "server.log", environment, port=port)
     server.ready()
@@ -76,6 +80,7 @@ def dashboard(make_dashboard, provider, service, keys, tmp_path):
         service.url,
         PDM_API_KEY=keys["board"][0],
         PDM_DASHBOARD_SIGN_IN="true",
+        PDM_DASHBOARD_ALLOWED_EMAILS="@plant.example",
         STREAMLIT_SECRETS_FILES=str(secrets),
     )
     secrets.write_text(SECRETS.format(dashboard=started.url, provider=provider))
@@ -83,10 +88,10 @@ def dashboard(make_dashboard, provider, service, keys, tmp_path):
     return started
 
 
-def sign_in(page):
+def sign_in(page, person=PERSON):
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/oauth2/authorize**")
-    page.get_by_role("button", name="ana").click()
+    page.get_by_role("button", name=person["sub"]).click()
 
 
 def test_nothing_is_shown_before_sign_in_and_the_audit_log_names_who_acknowledged(
@@ -125,6 +130,31 @@ def test_nothing_is_shown_before_sign_in_and_the_audit_log_names_who_acknowledge
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     of_provider = (provider, STYLE_OF_PROVIDER)
     assert [problem for problem in dashboard.problems if not any(place in problem for place in of_provider)] == []
+
+
+def test_a_person_who_is_not_on_the_list_sees_the_reason_and_is_in_the_audit_log(browser, dashboard, service, keys):
+    page = dashboard.open(browser, "/history?machine=P1")
+    sign_in(page, STRANGER)
+    for path in ("/", "/history?machine=P1", "/audit"):
+        page.goto(f"{dashboard.url}{path}")
+        expect(page.get_by_text("bEve/b <eve@evil.example> may not use this dashboard.")).to_be_visible()
+        text = page.locator("body").inner_text()
+        assert "P1" not in text
+        assert "Fleet" not in text
+    page.screenshot(path=SCREENSHOTS / "refused.png")
+    headers = {"x-api-key": keys["board"][0]}
+
+    def entries():
+        return httpx.get(f"{service.url}/audit?action=refusal", headers=headers).json()["entries"]
+
+    wait_for(entries)
+    entry = entries()[0]
+    assert (entry["key"], entry["person"], entry["subject"]) == ("board", "bEve/b <eve@evil.example>", "sign-in")
+    assert entry["detail"]["reason"] == "not allowed"
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="End session").click()  # of the provider
+    sign_in(page)
+    expect(page.get_by_text("Signed in as Ana Ruíz <ana@plant.example>")).to_be_visible()
 
 
 def test_a_file_of_failures_is_uploaded_by_the_person_who_is_signed_in(browser, dashboard, service, keys, tmp_path):
