@@ -135,8 +135,8 @@ class Settings(BaseSettings):
     )
     audit_log: bool | None = Field(
         None,
-        description="Whether settings, changes of the version in production, refused keys and events that people send are "
-        "recorded in the store; by default if PDM_STORE_URL is set.",
+        description="Whether settings, changes of the version in production and refused keys are recorded in the store; by default "
+        "if PDM_STORE_URL is set.",
     )
     audit_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         730.0, description="Days for which entries of the audit log are kept."
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 
     @property
     def audits(self) -> bool:
-        """Whether entries are recorded in the background. Acknowledgements and feedback always are, in their transactions."""
+        """Whether entries are recorded in the background. What people do always is, in its transaction."""
         return self.store_url is not None if self.audit_log is None else self.audit_log
 
     def shown(self) -> dict[str, Any]:

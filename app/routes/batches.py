@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Request, Response
 from msgspec import structs
 
+from ..access import actor_of
 from ..http.chunked_answer import ChunkedAnswer
 from ..http.disconnect import run_while_connected
 from ..http.media_types import JSON
@@ -71,9 +72,9 @@ async def keep_event_batch(
     request: Request, model: ServedModel, body: bytes | bytearray, held: HeldBytes, media_type: str, table: str
 ) -> int:
     """Keep the events in `body`, of one table or EVERY_TABLE, in the store, and return their number. Raises Problem."""
-    service = get_service(request)
+    service, actor = get_service(request), actor_of(request)
     with service.store.access.used_elsewhere() as store:
-        job = _job(service, model, media_type, JSON, store=store, events=table)
+        job = _job(service, model, media_type, JSON, store=store, events=table, actor=actor)
         result, _ = await run_while_connected(request, service.batches.run(job, body, held))
     assert isinstance(result, Stored)
     return result.events

@@ -50,15 +50,11 @@ async def events(
     the limits of a batch. An event that the store has is not stored again. Events may come late: readings that were scored
     before keep their scores.
     """
-    actor, service = actor_of(request), get_service(request)
-    kept = await _keep(request, service, table)
-    if service.audit and actor.person:
-        service.audit.add("events", actor, table or "events", {"events": kept})
-    return {"events": kept}
+    return {"events": await _keep(request, get_service(request), table)}
 
 
 async def _keep(request: Request, service: Service, table: str | None) -> int:
-    media_type = request_media_type(request, MEDIA_TYPES)
+    actor, media_type = actor_of(request), request_media_type(request, MEDIA_TYPES)
     if media_type != JSON:
         return await _keep_table(request, service, media_type, table)
     if table is not None:
@@ -75,7 +71,7 @@ async def _keep(request: Request, service: Service, table: str | None) -> int:
             held.release()
     machine, name, skew = model.scorer.machine, service.model_name, service.settings.max_clock_skew_seconds
     found = await run_while_connected(request, service.executor.run(read_json_events, body, model.schema, skew))
-    kept = service.store.write(lambda store: keep_events(store, machine, name, found))
+    kept = service.store.write(lambda store: keep_events(store, machine, name, found, actor))
     return await run_while_connected(request, kept)
 
 

@@ -79,10 +79,6 @@ class AuditLog:
         """Start to write."""
         self._thread.start()
 
-    def add(self, action: Action, actor: Actor, subject: str, detail: Mapping[str, Any]) -> None:
-        """Add what somebody did now."""
-        self._add(_entry(action, actor, subject, detail))
-
     def note_settings(self, settings: Mapping[str, Any]) -> None:
         """Add the settings in force, unless they are those of the newest entry. They must hold no secret."""
         self._add(_State(_entry("settings", SERVICE, "service", settings), ("settings",)))

@@ -9,6 +9,7 @@ from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.events import EVENT_TYPE
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
+from predictive_maintenance.store.rows import Actor, AuditEntry
 
 from .kept_past import end_alarms
 from .kept_rows import machine_id_fault, time_fault
@@ -49,11 +50,11 @@ def events_by_machine(machine: Machine, tables: Events) -> dict[str, set["Event"
     return found
 
 
-def keep_events(store: "Store", machine: Machine, model_name: str, events: EventsByMachine) -> int:
+def keep_events(store: "Store", machine: Machine, model_name: str, events: EventsByMachine, actor: Actor | None) -> int:
     """Keep events, and end the alarms of machines that failed. Return the number of events.
 
-    Some machines are in one transaction. If a later one fails with StoreError, the earlier events are kept: sent again, they
-    are not stored twice.
+    Some machines are in one transaction, with an entry in the audit log if `actor` is a person. If a later one fails with
+    StoreError, the earlier events are kept: sent again, they are not stored twice.
     """
     received = int(time.time())
     for part in _parts(events):
@@ -62,7 +63,20 @@ def keep_events(store: "Store", machine: Machine, model_name: str, events: Event
             happened = {locked[machine_id]: found for machine_id, found in part.items()}
             transaction.add_events(happened, received)
             end_alarms(transaction, machine, happened)
+            if actor and actor.person:
+                transaction.add_audit(model_name, [_audit_entry(part, actor, received)])
     return sum(map(len, events.values()))
+
+
+def _audit_entry(events: EventsByMachine, actor: Actor, received: int) -> AuditEntry:
+    tables = sorted({event.table for found in events.values() for event in found})
+    return AuditEntry(
+        at=received,
+        action="events",
+        actor=actor,
+        subject=", ".join(tables) + (f" of {next(iter(events))}" if len(events) == 1 else ""),
+        detail={"events": sum(map(len, events.values())), "machines": len(events)},
+    )
 
 
 def _parts(events: EventsByMachine) -> Iterator[EventsByMachine]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from predictive_maintenance.store.predictions import Block
+from predictive_maintenance.store.rows import Actor
 
 from ..serving.store_access import StoreOptions
 
@@ -23,7 +24,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A batch to score; the payload is the request body.
 
     `folder` holds the model and `version` is its ModelVersion in JSON. `seconds` is the time until the process ends itself.
-    With a `store`, it keeps the readings or, if `events` names a table or EVERY_TABLE, the events.
+    With a `store`, it keeps the readings or, if `events` names a table or EVERY_TABLE, the events that `actor` sends.
     With `log_bytes`, its predictions are logged, with the id of the request; they may take as much.
     """
 
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     invocation: bool = False
     store: StoreOptions | None = None
     events: str = ""
+    actor: Actor | None = None
     request_id: str = ""
     log_bytes: int = 0
 

@@ -107,7 +107,10 @@ class BatchScorer:
             if errors := list(event_faults(machine, columns, skew)):
                 raise field_problem(errors)
             events = events_by_machine(machine, {job.events: columns})
-        return Stored(events=self._in_store(options, lambda store: keep_events(store, machine, job.model_name, events)))
+        name = job.model_name
+        return Stored(
+            events=self._in_store(options, lambda store: keep_events(store, machine, name, events, job.actor))
+        )
 
     def _keep(
         self, batch: Batch, model: ServedModel, model_name: str, options: StoreOptions

@@ -6,6 +6,8 @@ from contextlib import closing
 import pytest
 
 from app.serving.audit_log import Refusal
+from predictive_maintenance.errors import StoreError
+from predictive_maintenance.store.store import Transaction
 from predictive_maintenance.tracking.entities import (
     PREVIOUS_TAG,
     PRODUCTION_BY_TAG,
@@ -20,6 +22,7 @@ from .test_predict import problem
 from .test_prediction_log import locked
 
 ALARM = {"machine_id": "P1", "alarm": "2024-03-01T00:00:00Z"}
+FAILURE = {"machine_id": "P1", "timestamp": "2024-03-01T03:00:00Z", "type": "seal"}
 ANA = {"x-api-key": PEOPLE_KEY, "x-on-behalf-of": "Ana%20Ru%C3%ADz"}
 ON = NAMED | {"audit_log": True, "audit_seconds": 0.05}
 
@@ -97,11 +100,47 @@ def test_feedback_has_an_entry_unless_it_is_repeated(start_pump):
 
 
 def test_events_that_a_person_sends_have_an_entry_and_those_of_machines_have_none(start_pump):
-    client, happened = start_pump(), {"machine_id": "P1", "timestamp": "2024-03-01T03:00:00Z", "type": "seal"}
+    client = start_pump(audit_log=False)
     for headers in (key("write"), ANA):
-        assert client.post("/events", json={"failures": [happened]}, headers=headers).status_code == 200
-    (entry,) = wait_for_audit(client, "events")
-    assert (entry["person"], entry["detail"]) == ("Ana Ruíz", {"events": 1})
+        assert client.post("/events", json={"failures": [FAILURE]}, headers=headers).status_code == 200
+    (entry,) = audit(client, "events")
+    assert (entry["person"], entry["subject"]) == ("Ana Ruíz", "failures of P1")
+    assert entry["detail"] == {"events": 1, "machines": 1}
+
+
+def test_uploads_of_a_person_have_entries_with_their_events(start_pump):
+    client = start_pump(audit_log=False)
+    many = [FAILURE | {"machine_id": f"P{number}"} for number in range(2, 40)]
+    assert client.post("/events", json={"failures": many}, headers=ANA).json() == {"events": 38}
+    table = "machine_id,timestamp,type\nP1,2024-03-01T04:00:00Z,seal\nP2,2024-03-01T04:00:00Z,seal\n"
+    headers = ANA | {"content-type": "text/csv"}
+    assert client.post("/events?table=failures", content=table, headers=headers).json() == {"events": 2}
+    entries = [(one["person"], one["subject"], one["detail"]) for one in audit(client, "events")]
+    assert entries == [
+        ("Ana Ruíz", "failures", {"events": 2, "machines": 2}),
+        ("Ana Ruíz", "failures", {"events": 38, "machines": 38}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/events", {"failures": [FAILURE]}),
+        ("/feedback", ALARM | {"verdict": "false", "by": "Ben"}),
+        ("/acknowledgements", ALARM),
+    ],
+)
+def test_nothing_that_a_person_does_is_kept_without_its_entry(start_pump, monkeypatch, route, body):
+    def fail(*_):
+        raise StoreError("the process ends here")
+
+    client = start_pump(audit_log=False)
+    monkeypatch.setattr(Transaction, "add_audit", fail)
+    assert client.post(route, json=body, headers=ANA).status_code == 503
+    machine = client.get("/machines/P1", headers=key("operate")).json()
+    assert machine["events"] == []
+    assert machine["alarm"]["acknowledged"] is None
+    assert client.get("/feedback", headers=key("operate")).json()["feedback"] == []
 
 
 def test_without_keys_everybody_is_anonymous_and_nobody_speaks_for_people(start_pump):
@@ -153,7 +192,10 @@ def test_people_whom_the_dashboard_did_not_let_in_are_counted_with_their_names(m
     assert entry["detail"] == {"status": 403, "reason": "not allowed", "client": "testclient", "times": 3}
     unnamed = client.post("/audit/refusals", json=refused, headers={"x-api-key": PEOPLE_KEY})
     assert problem(unnamed, 400)["detail"] == "X-On-Behalf-Of is missing: name the person who was refused"
-    assert problem(client.post("/audit/refusals", json={"reason": "=1+1"}, headers=ANA), 422)["errors"][0]["field"] == "reason"
+    assert (
+        problem(client.post("/audit/refusals", json={"reason": "=1+1"}, headers=ANA), 422)["errors"][0]["field"]
+        == "reason"
+    )
     assert client.post("/audit/refusals", json=refused, headers=ANA | key("operate")).status_code == 403
 
 
