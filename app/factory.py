@@ -151,8 +151,8 @@ def _prediction_log(settings: Settings, access: StoreAccess, metrics: Metrics, m
     return PredictionLog(access, metrics, model_name, limits)
 
 
-def _audit_log(settings: Settings, access: StoreAccess, model_name: str) -> AuditLog | None:
-    return AuditLog(access, model_name, settings.audit_seconds) if settings.audits else None
+def _audit_log(settings: Settings, access: StoreAccess, metrics: Metrics, model_name: str) -> AuditLog | None:
+    return AuditLog(access, metrics, model_name, settings.audit_seconds) if settings.audits else None
 
 
 def _note_refusal(app: FastAPI, refusal: Refusal) -> None:
@@ -194,7 +194,7 @@ def _lifespan(
             public_key=parse_public_key(settings.model_public_key),
         )
         store = StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting)
-        audit_log = _audit_log(settings, store.access, names.model_name)
+        audit_log = _audit_log(settings, store.access, metrics, names.model_name)
         watcher = ModelWatcher(
             lambda: local or open_registry(names),
             cache,

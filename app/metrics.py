@@ -24,6 +24,7 @@ _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 
 
 NotLogged = Literal["queue full", "large batch", "shutdown"]
 NOT_LOGGED: tuple[NotLogged, ...] = get_args(NotLogged)
+NOT_AUDITED = ("queue full", "error", "shutdown")
 
 _FILES = ("counter", "histogram", "gauge_liveall", "gauge_livesum")
 _FILE_BYTES = 2**20
@@ -86,6 +87,15 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.audit_errors = Counter(
+            "pdm_audit_errors", "Errors while the audit log was written, by their type.", ["error"], registry=registry
+        )
+        self.audit_lost = Counter(
+            "pdm_audit_entries_lost",
+            "Entries that are not in the audit log, by reason: queue full, error, shutdown.",
+            ["reason"],
+            registry=registry,
+        )
         self.model_events = Counter(
             "pdm_model_events",
             "Events of the model watcher: loaded, restored, refused, unreachable.",
@@ -138,6 +148,11 @@ class Metrics:
     def count_not_logged(self, reason: NotLogged, predictions: int) -> None:
         """Add a number of predictions that are not in the log."""
         self.not_logged.labels(reason).inc(predictions)
+
+    def prepare_audit(self) -> None:
+        """Show the counters of the audit log, which a service without one does not have."""
+        for reason in NOT_AUDITED:
+            self.audit_lost.labels(reason)
 
     def count_event(self, event: str, serving: tuple[str, str] | None) -> None:
         """Count an event of the model watcher. `serving` is (version, algorithm) of the served model."""

@@ -135,8 +135,8 @@ class Settings(BaseSettings):
     )
     audit_log: bool | None = Field(
         None,
-        description="Whether settings, changes of the version in production and refused keys are recorded in the store; by default "
-        "if PDM_STORE_URL is set.",
+        description="Whether settings, changes of the version in production and refused keys are recorded in the store; by "
+        "default if PDM_STORE_URL is set.",
     )
     audit_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         730.0, description="Days for which entries of the audit log are kept."

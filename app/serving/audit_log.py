@@ -1,9 +1,10 @@
-"""The audit log of what happens outside of a request's own transaction: settings, changes of production, refused keys."""
+"""The audit log of what happens outside of a request's own transaction: settings, changes of production, refusals."""
 
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -21,6 +22,7 @@ from predictive_maintenance.tracking.entities import (
     ModelVersion,
 )
 
+from ..metrics import Metrics
 from .store_access import StoreAccess
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _MOST_REFUSALS = 20
 """Kinds of refused requests with an entry of their own, for each interval: a flood must not fill the disk."""
 _LATEST = 20
 """Entries that a new one is compared with: another worker may have written it, and a later one, before."""
+_MOST_FAILURES = 3
+"""Unexpected errors of one entry, until it is dropped: the others wait for it."""
 _RETRY_SECONDS = 5.0
 _TAGS = {"reason": PRODUCTION_REASON_TAG, "promoted": PROMOTED_TAG, "before": PREVIOUS_TAG, "flow_run": FLOW_RUN_TAG}
 
@@ -63,17 +67,21 @@ class _State(NamedTuple):
 class AuditLog:
     """Writes entries to the store that `access` opens, in a thread. Adding never waits and never fails.
 
-    Refused requests of one kind are counted for `seconds` and are then one entry.
+    Refused requests of one kind are counted for `seconds` and are then one entry. No error ends the thread: entries wait, and one
+    that cannot be written by itself is dropped and counted.
     """
 
-    def __init__(self, access: StoreAccess, model_name: str, seconds: float) -> None:
-        self._access, self._model_name, self._seconds = access, model_name, seconds
+    def __init__(self, access: StoreAccess, metrics: Metrics, model_name: str, seconds: float) -> None:
+        self._access, self._metrics, self._model_name, self._seconds = access, metrics, model_name, seconds
         self._lock = threading.Lock()
         self._waiting: deque[AuditEntry | _State] = deque()
         self._refusals: Counter[Refusal] = Counter()
-        self._lost = 0
+        self._lost = self._failures = 0
+        self._most_together = _MOST_WAITING
+        self._known_errors: set[str] = set()
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
+        metrics.prepare_audit()
 
     def start(self) -> None:
         """Start to write."""
@@ -106,17 +114,22 @@ class AuditLog:
         self._ending.set()
         self._wake.set()
         self._thread.join(seconds)
-        if left := len(self._waiting) + self._lost:
-            _log.warning(
-                "entries are not in the audit log", entries=left, reason=self._access.problem or "no time left"
+        if waiting := len(self._waiting):
+            self._metrics.audit_lost.labels("shutdown").inc(waiting)
+        if left := waiting + self._lost:
+            reason = self._access.problem or (
+                "no time left" if waiting else "the queue was full, or by the errors above"
             )
+            _log.warning("entries are not in the audit log", entries=left, reason=reason)
 
     def _add(self, item: AuditEntry | _State) -> None:
         with self._lock:
-            if len(self._waiting) < _MOST_WAITING:
-                self._waiting.append(item)
-            else:
+            if is_full := len(self._waiting) >= _MOST_WAITING:
                 self._lost += 1
+            else:
+                self._waiting.append(item)
+        if is_full:
+            self._metrics.audit_lost.labels("queue full").inc()
         self._wake.set()
 
     def _run(self) -> None:
@@ -125,13 +138,15 @@ class AuditLog:
             self._wake.wait(max(0.0, next_refusals - time.monotonic()))
             self._wake.clear()
             is_last = self._ending.is_set()
-            if is_last or time.monotonic() >= next_refusals:
-                self._take_refusals()
-                next_refusals = time.monotonic() + self._seconds
             try:
+                if is_last or time.monotonic() >= next_refusals:
+                    next_refusals = time.monotonic() + self._seconds
+                    self._take_refusals()
                 self._write()
-            except PredictiveMaintenanceError as error:
-                self._access.report(error if isinstance(error, StoreError) else StoreError(str(error)))
+            except Exception as error:  # noqa: BLE001  without the thread, all further entries would be lost
+                self._note_error(error)
+                # At the end, too, the entries behind one that cannot be written are written.
+                is_last = is_last and isinstance(error, PredictiveMaintenanceError)
                 self._ending.wait(_RETRY_SECONDS)
                 self._wake.set()
 
@@ -142,19 +157,48 @@ class AuditLog:
             detail = {"status": one.status, "reason": one.reason, "client": one.client, "times": times}
             self._add(_entry("refusal", Actor(one.key, one.person), one.route, detail))
 
-    def _write(self) -> None:
-        with self._lock:
-            items = list(self._waiting)
-        if not items:
+    def _note_error(self, error: Exception) -> None:
+        """Count an error, and log it if it is the first of its kind. After an unexpected one, entries are written one by one."""
+        kind = type(error).__name__
+        self._metrics.audit_errors.labels(kind).inc()
+        if isinstance(error, PredictiveMaintenanceError):
+            self._access.report(error if isinstance(error, StoreError) else StoreError(str(error)))
             return
-        with self._access.open().writing() as transaction:
-            for item in items:
-                self._write_one(transaction, item)
+        if kind not in self._known_errors:
+            self._known_errors.add(kind)
+            _log.error("the audit log cannot be written: an unexpected error", kind=kind, exc_info=error)
+        self._failures += self._most_together == 1
+        self._most_together = 1
+        if self._failures >= _MOST_FAILURES:
+            self._drop_first(kind)
+
+    def _drop_first(self, kind: str) -> None:
         with self._lock:
-            for _ in items:
-                self._waiting.popleft()
-        self._access.report(None)
-        self._access.purge()
+            item = self._waiting.popleft() if self._waiting else None
+            self._lost += item is not None
+        self._failures = 0
+        if item is not None:
+            self._metrics.audit_lost.labels("error").inc()
+            entry = item.entry if isinstance(item, _State) else item
+            _log.error("an entry is not in the audit log", action=entry.action, subject=entry.subject, error=kind)
+
+    def _write(self) -> None:
+        while items := self._first():
+            with self._access.open().writing() as transaction:
+                for item in items:
+                    self._write_one(transaction, item)
+            with self._lock:
+                for _ in items:
+                    self._waiting.popleft()
+            self._failures = 0
+            self._access.report(None)
+            self._access.purge()
+        self._most_together = _MOST_WAITING
+
+    def _first(self) -> list[AuditEntry | _State]:
+        """The entries that are written in the next transaction."""
+        with self._lock:
+            return list(islice(self._waiting, self._most_together))
 
     def _write_one(self, transaction: "Transaction", item: AuditEntry | _State) -> None:
         entry = item.entry if isinstance(item, _State) else item

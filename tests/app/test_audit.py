@@ -4,7 +4,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
+from app.serving import audit_log
 from app.serving.audit_log import Refusal
 from predictive_maintenance.errors import StoreError
 from predictive_maintenance.store.store import Transaction
@@ -17,6 +19,7 @@ from predictive_maintenance.tracking.entities import (
 
 from .conftest import READING, MemoryRegistry, start_client, wait_until
 from .test_access import NAMED, PEOPLE_KEY, key
+from .test_health import samples
 from .test_kept_events import hot
 from .test_predict import problem
 from .test_prediction_log import locked
@@ -267,6 +270,75 @@ def test_a_locked_store_delays_no_prediction_and_loses_no_entry(make_client, tmp
         wait_until(lambda: client.app.state.service.store.access.problem is not None)
     (entry,) = wait_for_audit(client, "refusal")
     assert entry["detail"]["times"] == 1
+
+
+def hold_audit(monkeypatch, *errors):
+    """Let writing to the audit log fail with these errors, one after the other, and then work. Return those that are left."""
+    left, add = list(errors), Transaction.add_audit
+
+    def add_or_fail(*arguments):
+        if left:
+            raise left.pop(0)
+        add(*arguments)
+
+    monkeypatch.setattr(audit_log, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(Transaction, "add_audit", add_or_fail)
+    return left
+
+
+def test_an_unexpected_error_does_not_end_the_audit_log_and_is_logged_once(make_client, monkeypatch):
+    left = hold_audit(monkeypatch, RuntimeError("first"), RuntimeError("again"), ValueError("other"))
+    with capture_logs() as logs:
+        client = make_client(**ON)
+        wait_for_audit(client, "settings")
+        client.get("/model", headers={"x-api-key": "wrong"})
+        wait_for_audit(client, "refusal")
+    assert left == []
+    errors = [line for line in logs if line["event"].startswith("the audit log cannot be written")]
+    assert [line["kind"] for line in errors] == ["RuntimeError", "ValueError"]
+    found = samples(client, headers=key("read"))
+    assert found["pdm_audit_errors_total", ("error", "RuntimeError")] == 2
+    assert found["pdm_audit_errors_total", ("error", "ValueError")] == 1
+    assert found["pdm_audit_entries_lost_total", ("reason", "error")] == 0
+
+
+def test_an_entry_that_can_never_be_written_is_dropped_and_those_behind_it_are_written(make_client, monkeypatch):
+    hold_audit(monkeypatch)
+    client = make_client(**ON)
+    wait_for_audit(client, "settings")
+    log = client.app.state.service.audit
+    log.note_settings({"not JSON": object()})
+    log.note_settings({"max_rows": 9})
+    newest, *_ = wait_for_audit(client, "settings", entries=2)
+    assert newest["detail"] == {"max_rows": 9}
+    assert samples(client, headers=key("read"))["pdm_audit_entries_lost_total", ("reason", "error")] == 1
+
+
+def test_the_end_of_the_service_writes_the_entries_behind_one_that_can_never_be_written(make_client, monkeypatch):
+    hold_audit(monkeypatch)
+    client = make_client(**ON)
+    wait_for_audit(client, "settings")
+    monkeypatch.setattr(audit_log, "_RETRY_SECONDS", 60)
+    log = client.app.state.service.audit
+    log.note_settings({"not JSON": object()})
+    log.note_refusal(Refusal("unknown", "GET /model", 401, "the API key is not known", "10.0.0.1"))
+    client.__exit__(None, None, None)
+    client.__enter__()
+    assert len(wait_for_audit(client, "refusal")) == 1
+
+
+def test_entries_that_wait_for_an_error_to_end_are_bounded(make_client, monkeypatch):
+    client = make_client(**ON)
+    wait_for_audit(client, "settings")
+    monkeypatch.setattr(audit_log, "_MOST_WAITING", 5)
+    left = hold_audit(monkeypatch, *[StoreError("down")] * 1000)
+    log = client.app.state.service.audit
+    for number in range(8):
+        log.note_settings({"max_rows": number})
+    assert samples(client, headers=key("read"))["pdm_audit_entries_lost_total", ("reason", "queue full")] == 3
+    left.clear()
+    newest, *_ = wait_for_audit(client, "settings", entries=6)
+    assert newest["detail"] == {"max_rows": 4}
 
 
 def test_entries_older_than_their_retention_are_removed(make_client, tmp_path):

@@ -24,9 +24,9 @@ from .test_predict import problem
 REJECTED = "pdm_readings_rejected_total"
 
 
-def samples(client):
-    """Return the values of the metrics by name and labels."""
-    text = client.get("/metrics").text
+def samples(client, **options):
+    """Return the values of the metrics by name and labels. `options` are those of the request."""
+    text = client.get("/metrics", **options).text
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
