@@ -20,6 +20,9 @@ OPENAPI_PATH = "/openapi.json"
 OPEN_PATHS = ("/health", "/ready", "/ping", "/", "/docs", OPENAPI_PATH)
 """Paths that need no API key, like the files of the documentation page: probes have no key."""
 
+PEOPLE_ROLE: Role = "operate"
+"""The role that sees who did something. Others get null in place of the name."""
+
 ROUTE_ROLES: Mapping[str, Role] = {
     "POST /predict": "read",  # scoring changes nothing but the log of predictions
     "POST /predict/what-if": "read",
@@ -38,7 +41,7 @@ ROUTE_ROLES: Mapping[str, Role] = {
     "GET /model/status": "read",
     "GET /model/thresholds": "read",
     "GET /model/trainings": "read",
-    "GET /audit": "operate",  # it names people
+    "GET /audit": PEOPLE_ROLE,
     "POST /acknowledgements": "operate",
     "POST /audit/refusals": "operate",
     "POST /events": "write",
@@ -51,7 +54,7 @@ ANONYMOUS = Actor(ANONYMOUS_NAME)
 """Who calls a service without API keys."""
 
 _PERSON_CHARACTERS = 200
-_ACTOR = "actor"
+_ACTOR, _SEES_PEOPLE = "actor", "sees_people"
 
 
 class RouteRoles:
@@ -97,9 +100,14 @@ def person_of(scope: Scope) -> str | None:
     return person
 
 
-def set_actor(scope: Scope, actor: Actor) -> None:
-    """Remember who sent a request."""
-    scope[_ACTOR] = actor
+def set_actor(scope: Scope, actor: Actor, *, sees_people: bool) -> None:
+    """Remember who sent a request, and whether its answer may name people."""
+    scope[_ACTOR], scope[_SEES_PEOPLE] = actor, sees_people
+
+
+def sees_people(request: Request) -> bool:
+    """Whether the answer to a request may name people: the key has PEOPLE_ROLE, or the service has no keys."""
+    return bool(request.scope.get(_SEES_PEOPLE, True))
 
 
 def actor_of(request: Request) -> Actor:

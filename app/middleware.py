@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from predictive_maintenance.config.api_keys import UNKNOWN_NAME, ApiKey, hash_key
 from predictive_maintenance.store.rows import Actor
 
-from .access import OPENAPI_PATH, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
+from .access import OPENAPI_PATH, PEOPLE_ROLE, ROUTE_ROLES, RouteRoles, is_open, person_of, set_actor
 from .http.asgi import header, route_path
 from .metrics import Metrics
 from .problem_responses import error_response
@@ -114,14 +114,15 @@ class ApiKeyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_open(path := route_path(scope)):
             try:
-                set_actor(scope, self._actor(scope, self._roles.find(scope["method"], path)))
+                key, actor = self._sender(scope, self._roles.find(scope["method"], path))
+                set_actor(scope, actor, sees_people=key.allows(PEOPLE_ROLE))
             except Problem as refusal:
                 await error_response(scope, refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _actor(self, scope: Scope, route: str | None) -> Actor:
-        """Who sends a request. Raises Problem if its key does not allow it."""
+    def _sender(self, scope: Scope, route: str | None) -> tuple[ApiKey, Actor]:
+        """The key of a request, and who sends it. Raises Problem if the key does not allow it."""
         if (key := self._sent_key(scope, route)) is None:
             raise _unauthorized("an API key is needed")
         if route and not key.allows(role := ROUTE_ROLES[route]):
@@ -130,7 +131,7 @@ class ApiKeyMiddleware:
         if (person := person_of(scope)) is not None and not key.speaks_for_people:
             reason = f"the API key {key.name} may not speak for people ({PERSON_HEADER})"
             raise self._refusal(scope, route, key.name, reason, f"use one with the role {key.role}+people")
-        return Actor(key.name, person)
+        return key, Actor(key.name, person)
 
     def _sent_key(self, scope: Scope, route: str | None) -> ApiKey | None:
         """The key that a request sends; None without one. Raises Problem if it is not known."""

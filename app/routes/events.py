@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ..access import actor_of
+from ..access import actor_of, sees_people
 from ..http.disconnect import run_while_connected
 from ..http.event_json import check_event_count, read_json_events
 from ..http.media_types import JSON, MEDIA_TYPES, request_media_type, response_media_type
@@ -108,7 +108,7 @@ async def alarms(
     service = get_service(request)
     model = service.served_model()
     require_places(model)
-    machine, name = model.scorer.machine, service.model_name
+    machine, name, with_names = model.scorer.machine, service.model_name, sees_people(request)
     opened, _, last_id = (after or "").partition(_PAGE)
     if "\0" in last_id:
         raise field_problem([(None, "after", "is not the next page of alarms")])
@@ -116,7 +116,9 @@ async def alarms(
 
     def read(store: "Store") -> dict[str, Any]:
         found = store.alarms(name, only_open=state == "open", before=end, after=last_id, most=limit + 1)
-        shown = [{"machine_id": machine_id, **shown_alarm(alarm, machine)} for machine_id, alarm in found[:limit]]
+        shown = [
+            {"machine_id": machine_id, **shown_alarm(alarm, machine, with_names)} for machine_id, alarm in found[:limit]
+        ]
         return {"model_name": name, "alarms": shown, "next": _next_page(shown[-1]) if len(found) > limit else None}
 
     return await answer_from_store(request, read)

@@ -7,7 +7,7 @@ from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from predictive_maintenance.machine.machine import Machine
 
-from ..access import actor_of
+from ..access import actor_of, sees_people
 from ..http.disconnect import run_while_connected
 from ..http.json_validation import json_problem
 from ..http.media_types import JSON, request_media_type
@@ -80,13 +80,14 @@ async def get_feedback(
     """Reports about alarms and predictions, the newest first."""
     service = get_service(request)
     machine, name = service.served_model().scorer.machine, service.model_name
+    with_names = sees_people(request)
 
     def read(store: "Store") -> dict[str, Any]:
         found = store.feedback(name, only_current=state == "current", before=before, most=limit + 1)
         shown = found[:limit]
         return {
             "model_name": name,
-            "feedback": [_shown(one, machine) for one in shown],
+            "feedback": [_shown(one, machine, with_names) for one in shown],
             "next": shown[-1].key if len(found) > limit else None,
         }
 
@@ -102,8 +103,8 @@ def _read(body: bytes) -> list[Feedback]:
         raise json_problem(error, tuple(Feedback.model_fields)) from None
 
 
-def _shown(report: "StoredFeedback", machine: Machine) -> dict[str, Any]:
-    """A report as `schemas.feedback.StoredFeedback` has it."""
+def _shown(report: "StoredFeedback", machine: Machine, with_names: bool) -> dict[str, Any]:
+    """A report as `schemas.feedback.StoredFeedback` has it, without who reported it unless `with_names`."""
     from predictive_maintenance.store.times import seconds_as_text, shown_time
 
     kind, name, place = report.subject.kind, report.subject.name, report.subject.place
@@ -117,7 +118,7 @@ def _shown(report: "StoredFeedback", machine: Machine) -> dict[str, Any]:
         "failure_mode": report.mode,
         "failed": None if report.failed is None else shown_time(report.failed, machine),
         "comment": report.comment,
-        "by": report.author,
+        "by": report.author if with_names else None,
         "received": seconds_as_text(report.received),
         "is_current": report.is_current,
     }

@@ -10,6 +10,7 @@ from predictive_maintenance.errors import DataError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.machine.machine import Machine
 
+from ..access import sees_people
 from ..problem_responses import ProblemDetails
 from ..problems import Problem, field_problem
 from ..schemas.machines import MachineHistory, MachineList, OpenAlarm
@@ -39,14 +40,14 @@ async def machines(
     require_places(model)
     if "\0" in after:
         raise field_problem([(None, "after", "is not the id of a machine")])
-    name, described = service.model_name, model.scorer.machine
+    name, described, with_names = service.model_name, model.scorer.machine, sees_people(request)
 
     def read(store: "Store") -> dict[str, Any]:
         found = store.machines(name, after=after, most=limit + 1)
         shown = found[:limit]
         return {
             "model_name": name,
-            "machines": _summaries(shown, described),
+            "machines": _summaries(shown, described, with_names),
             "next": shown[-1].machine_id if len(found) > limit else None,
         }
 
@@ -73,7 +74,7 @@ async def machine(
     service = get_service(request)
     model = service.served_model()
     require_places(model)
-    described, name = model.scorer.machine, service.model_name
+    described, name, with_names = model.scorer.machine, service.model_name, sees_people(request)
     end = LAST_KEY if before is None else time_key(described, before)
 
     def read(store: "Store") -> dict[str, Any] | None:
@@ -82,12 +83,12 @@ async def machine(
         state, latest = found
         beginning = latest[-1].time if latest else LAST_KEY
         alarms, events = store.past(name, machine_id, beginning=beginning, most=limit)
-        (summary,) = _summaries([state], described)
+        (summary,) = _summaries([state], described, with_names)
         scored = _scored(latest, described)
         return summary | {
             "model_name": name,
             "latest": [one | {"values": reading.sensors} for one, reading in zip(scored, latest, strict=True)],
-            "alarms": [shown_alarm(alarm, described) for alarm in alarms],
+            "alarms": [shown_alarm(alarm, described, with_names) for alarm in alarms],
             "events": _events(events, described),
         }
 
@@ -100,8 +101,8 @@ def _unknown(machine_id: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"the store has no readings of a machine {machine_id!r}")
 
 
-def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
-    """An alarm as `schemas.machines.StoredAlarm` has it."""
+def shown_alarm(alarm: "Alarm", machine: Machine, with_names: bool) -> dict[str, Any]:
+    """An alarm as `schemas.machines.StoredAlarm` has it, without who acknowledged it unless `with_names`."""
     from predictive_maintenance.store.times import seconds_as_text, shown_time
 
     return {
@@ -113,7 +114,7 @@ def shown_alarm(alarm: "Alarm", machine: Machine) -> dict[str, Any]:
         "closed_by": alarm.closed_by,
         "feedback": alarm.verdict,
         "acknowledged": None if alarm.acknowledged is None else seconds_as_text(alarm.acknowledged),
-        "acknowledged_by": alarm.acknowledged_by,
+        "acknowledged_by": alarm.acknowledged_by if with_names else None,
         "model_version": alarm.version,
     }
 
@@ -136,17 +137,22 @@ def time_key(machine: Machine, text: str, parameter: str = "before") -> int:
     return int(as_keys(times)[0])
 
 
-def _summaries(states: Sequence["MachineState"], machine: Machine) -> list[dict[str, Any]]:
+def _summaries(states: Sequence["MachineState"], machine: Machine, with_names: bool) -> list[dict[str, Any]]:
     return [
-        {"machine_id": state.machine_id, "readings": state.readings, "alarm": _open_alarm(state, machine), **scored}
+        {
+            "machine_id": state.machine_id,
+            "readings": state.readings,
+            "alarm": _open_alarm(state, machine, with_names),
+            **scored,
+        }
         for state, scored in zip(states, _scored(states, machine), strict=True)
     ]
 
 
-def _open_alarm(state: "MachineState", machine: Machine) -> dict[str, Any] | None:
+def _open_alarm(state: "MachineState", machine: Machine, with_names: bool) -> dict[str, Any] | None:
     if state.alarm is None:
         return None
-    shown = shown_alarm(state.alarm, machine)
+    shown = shown_alarm(state.alarm, machine, with_names)
     return {name: value for name, value in shown.items() if name in OpenAlarm.model_fields}
 
 

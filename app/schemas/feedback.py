@@ -9,6 +9,13 @@ from .base import Schema
 Time = str | float
 Verdict = Literal["confirmed", "false", "partly", "unknown"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+# No control characters, line ends, or marks that change the direction of what follows: tables and logs show the name.
+Person = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+    ),
+]
 Comment = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
 
 MOST_REPORTS = 1_000
@@ -40,7 +47,7 @@ class Feedback(Schema):
         description="When a machine with a table of failures failed. Default: when its alarm closed, or its latest reading.",
     )
     comment: Comment = ""
-    by: Name = Field(description="Who reports it.", examples=["A. Smith"])
+    by: Person = Field(description="Who reports it.", examples=["A. Smith"])
 
     @model_validator(mode="after")
     def _has_one_subject(self) -> Self:
@@ -73,7 +80,9 @@ class StoredFeedback(Schema):
     failure_mode: str | None
     failed: Time | None
     comment: str
-    by: str
+    by: str | None = Field(
+        description="Who reported it; null for keys without the role operate.", examples=["A. Smith"]
+    )
     received: str = Field(description="When the service received it.", examples=["2025-07-01T08:00:00Z"])
     is_current: bool = Field(description="Whether it is the newest one about its subject, which counts.")
 

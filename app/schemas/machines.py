@@ -39,7 +39,9 @@ class OpenAlarm(Schema):
         default=None, description="When somebody acknowledged it first.", examples=["2024-01-31T12:04:11Z"]
     )
     acknowledged_by: str | None = Field(
-        default=None, description="A person, or the name of an API key.", examples=["Ana Ruiz"]
+        default=None,
+        description="A person, or the name of an API key; null for keys without the role operate.",
+        examples=["Ana Ruiz"],
     )
 
 

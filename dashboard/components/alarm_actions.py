@@ -34,7 +34,8 @@ def _acknowledge(found: MachineHistory) -> None:
     assert found.alarm is not None
     alarm = found.alarm
     if alarm.acknowledged is not None:
-        st.caption(f"👁️ Acknowledged by {plain(alarm.acknowledged_by or '')}, {ago(alarm.acknowledged)}.")
+        by = f" by {plain(alarm.acknowledged_by)}" if alarm.acknowledged_by else ""
+        st.caption(f"👁️ Acknowledged{by}, {ago(alarm.acknowledged)}.")
     elif st.button("Acknowledge the alarm", icon="👁️"):
         try:
             kept = shared.api().acknowledge(found.machine_id, alarm.opened, sign_in.person())

@@ -69,10 +69,47 @@ def test_an_acknowledgement_has_the_person_that_the_dashboard_speaks_for(start_p
         "time": answer["acknowledged"], "action": "acknowledgement", "key": "board", "person": "Ana Ruíz",
         "subject": "alarm of P1, 2024-03-01T00:00:00Z", "detail": {"comment": "seal ordered"},
     }  # fmt: skip
-    listed = client.get("/alarms", headers=key("read")).json()["alarms"]
-    listed += client.get("/machines/P1", headers=key("read")).json()["alarms"]
-    listed.append(client.get("/machines", headers=key("read")).json()["machines"][0]["alarm"])
-    assert [alarm["acknowledged_by"] for alarm in listed] == ["Ana Ruíz"] * 3
+    assert names_of_people(client, key("operate")) == ["Ana Ruíz"] * 4
+
+
+def names_of_people(client, headers):
+    """Who acknowledged the alarm and who reported on it, in each answer that has it."""
+    listed = client.get("/alarms", headers=headers).json()["alarms"]
+    history = client.get("/machines/P1", headers=headers).json()
+    listed += [
+        *history["alarms"],
+        history["alarm"],
+        client.get("/machines", headers=headers).json()["machines"][0]["alarm"],
+    ]
+    assert all(alarm["acknowledged"] for alarm in listed)
+    reports = client.get("/feedback", headers=headers).json()["feedback"]
+    return [alarm["acknowledged_by"] for alarm in listed] + [report["by"] for report in reports]
+
+
+def test_names_of_people_are_shown_to_keys_that_may_read_the_audit_log_only(start_pump):
+    client = start_pump(api_key="single")
+    acknowledge(client, ANA)
+    client.post("/feedback", json=ALARM | {"verdict": "false", "by": "Ben"}, headers=key("write"))
+    for headers in (key("operate"), {"x-api-key": PEOPLE_KEY}, {"x-api-key": "single"}):
+        assert names_of_people(client, headers) == ["Ana Ruíz"] * 4 + ["Ben"]
+    for role in ("read", "write"):
+        assert names_of_people(client, key(role)) == [None] * 5
+        answers = "".join(client.get(path, headers=key(role)).text for path in ("/alarms", "/machines/P1", "/feedback"))
+        assert "Ana" not in answers
+        assert "Ben" not in answers
+
+
+def test_a_service_without_keys_shows_names_to_everybody(start_pump):
+    client = start_pump(api_keys=None)
+    acknowledge(client, {})
+    assert names_of_people(client, {}) == ["anonymous"] * 4
+
+
+@pytest.mark.parametrize("by", ["Ana\nRuíz", "Ana\r", "\u202eanA", "Ana\x1b[31m", "Ana\u2028", "\x00"])
+def test_a_name_that_a_table_or_a_log_would_show_as_something_else_is_refused(start_pump, by):
+    report = ALARM | {"verdict": "false", "by": by}
+    refused = start_pump().post("/feedback", json=report, headers=key("write"))
+    assert problem(refused, 422)["errors"][0]["field"] == "by"
 
 
 def test_the_first_acknowledgement_stays_and_a_repeated_one_has_no_entry(start_pump):
