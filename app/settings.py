@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         named = parse_api_keys(self.api_keys) if self.api_keys is not None else ()
         if self.api_key is None:
             return named
-        digest = hash_key(self.api_key.get_secret_value())
+        digest = hash_key(self.api_key.get_secret_value().strip())  # a file of a secret often ends with a line feed
         # In containers that share an environment, PDM_API_KEY may be a client's key: it keeps its name and its role.
         return (
             named

@@ -10,6 +10,7 @@ from dashboard import shared
 from dashboard.api_client import ApiError
 from predictive_maintenance.reporting.markdown import plain
 
+_FEWEST_OF_SECRET = 32
 _MOST_CHARACTERS = 200
 _MOST_OF_IDENTITY = _MOST_CHARACTERS - len(" <>")
 _REFUSED: dict[RefusalReason, str] = {
@@ -31,6 +32,13 @@ def require() -> None:
         st.error(
             "**Sign-in is not set up.** `PDM_DASHBOARD_SIGN_IN` is set, and no `.streamlit/secrets.toml` has a section `[auth]`: "
             "see `docs/how-to/sign-in.md`.",
+            icon="🚫",
+        )
+        st.stop()
+    if len(str(st.secrets["auth"].get("cookie_secret", ""))) < _FEWEST_OF_SECRET:
+        st.error(
+            f"**Sign-in is not safe.** `cookie_secret` in `[auth]` has fewer than {_FEWEST_OF_SECRET} characters: whoever "
+            "guesses it can sign in as anybody. Set it to what `openssl rand -hex 32` prints, and restart the dashboard.",
             icon="🚫",
         )
         st.stop()

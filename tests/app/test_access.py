@@ -86,6 +86,26 @@ def test_the_single_key_has_every_role_beside_named_ones(make_client):
     assert client.post("/predict", json=READING, headers=key("read")).status_code == 200
 
 
+def test_the_single_key_may_end_with_a_line_feed(make_client):
+    """As in the dashboard: no header has the line feed."""
+    assert make_client(api_key="secret\n").get("/model", headers={"x-api-key": "secret"}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+@pytest.mark.parametrize("value", ["", " ", "\t", "Bearer", "Bearer  ", "Bearer \t"])
+def test_an_empty_key_is_no_key(make_client, header, value):
+    assert make_client(**NAMED).get("/model", headers={header: value}).status_code == 401
+
+
+def test_the_first_of_several_keys_counts(make_client):
+    client, person = make_client(**NAMED), ("x-on-behalf-of", "Ana")
+    reader, board = ("x-api-key", KEYS["read"][0]), ("x-api-key", PEOPLE_KEY)
+    bearer = ("authorization", f"Bearer {PEOPLE_KEY}")
+    assert client.get("/audit", headers=[reader, board]).status_code == 403
+    assert client.get("/model", headers=[reader, board, person]).status_code == 403
+    assert client.get("/model", headers=[reader, bearer, person]).status_code == 403
+
+
 def test_a_single_key_that_is_a_named_one_keeps_its_role(make_client):
     """Containers share PDM_API_KEY as the key of a client."""
     client = make_client(api_key=KEYS["read"][0], **NAMED)

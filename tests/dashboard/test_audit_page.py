@@ -41,6 +41,14 @@ def test_the_page_names_the_role_that_its_key_has_not(open_page, transport):
     assert detail in page_text(open_page("audit"))
 
 
+def test_names_and_details_are_no_html_and_no_markdown(open_page, transport):
+    hostile = "<img src=x onerror=alert(1)> [x](http://evil) **b**"
+    transport.answers["/audit"] = page_of(entry(1, person=hostile, subject=hostile, detail={"by": hostile}))
+    page = open_page("audit")
+    assert "onerror" not in page_text(page)
+    assert page.dataframe[0].value["By"].tolist() == [hostile]
+
+
 def test_no_cell_of_the_csv_is_a_formula():
     hostile = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "x,=1"]
     entries = [

@@ -22,8 +22,8 @@ ANA = {"name": "Ana Ruíz", "email": "ana@plant.example", "email_verified": True
 class SignedIn:
     """Streamlit with a person who is signed in."""
 
-    def __init__(self, claims):
-        self.secrets, self.user = Secrets(auth={}), Claims(claims)
+    def __init__(self, claims, cookie_secret="0123456789abcdef" * 2):
+        self.secrets, self.user = Secrets(auth={"cookie_secret": cookie_secret}), Claims(claims)
 
     def __getattr__(self, name):
         return getattr(st, name)
@@ -140,6 +140,16 @@ def test_only_verified_addresses_of_the_list_are_let_in(monkeypatch, claims, rea
     monkeypatch.setattr(sign_in, "st", SimpleNamespace(user=claims))
     assert sign_in.refusal(("ben@other.example", "@plant.example")) == reason
     assert sign_in.refusal(None) is None
+
+
+@pytest.mark.usefixtures("sign_in_is_on")
+@pytest.mark.parametrize("secret", ["...", "", "a" * 31])
+def test_a_cookie_secret_that_can_be_guessed_lets_nobody_in(monkeypatch, secret):
+    monkeypatch.setattr(sign_in, "st", SignedIn(ANA, secret))
+    page = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    assert "`cookie_secret` in `[auth]` has fewer than 32 characters" in page.error[0].value
+    assert not page.button
+    assert not page.title
 
 
 def test_who_is_on_the_list_sees_the_pages(open_as):
