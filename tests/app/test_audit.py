@@ -367,6 +367,7 @@ def test_the_end_of_the_service_writes_the_entries_behind_one_that_can_never_be_
 def test_entries_that_wait_for_an_error_to_end_are_bounded(make_client, monkeypatch):
     client = make_client(**ON)
     wait_for_audit(client, "settings")
+    wait_for_audit(client, "promotion")
     monkeypatch.setattr(audit_log, "_MOST_WAITING", 5)
     left = hold_audit(monkeypatch, *[StoreError("down")] * 1000)
     log = client.app.state.service.audit
