@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.schemas.monitoring import Finding, Interval, MetricComparison, Monitoring, Performance, Window
 from dashboard.formatting import NO_VALUE
+from predictive_maintenance.config.commands import flow_command, program_command
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import plain, table
 
@@ -24,7 +25,7 @@ def how_to_monitor() -> None:
         "the command below with the same setting. Reload this page to see the result.",
         icon="📭",
     )
-    st.code("predictive-maintenance monitor --watch --every 60", language="bash")
+    st.code(program_command("monitor --watch --every 60"), language="bash")
 
 
 def lasting(found: Monitoring) -> None:
@@ -36,7 +37,7 @@ def lasting(found: Monitoring) -> None:
     reasons = "\n".join(f"- {plain(finding.text)}" for finding in found.lasting[:_MOST_SHOWN])
     st.warning(
         f"**Production differs from training or evaluation.** {checked}\n\n{reasons}\n\nFind out why, or train on newer "
-        "readings: `python flows/train_flow.py run`.",
+        f"readings: `{flow_command('run')}`.",
         icon="⚠️",
     )
 
@@ -76,9 +77,7 @@ def findings(found: Monitoring) -> None:
     rows = [["⚠️" if one.exceeds_limit else "", *map(plain, _parts(one))] for one in ordered[:_MOST_SHOWN]]
     st.markdown(table(["", "What", "How much"], rows))
     if len(ordered) > _MOST_SHOWN:
-        st.caption(
-            f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `predictive-maintenance monitor --json`."
-        )
+        st.caption(f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `{program_command('monitor --json')}`.")
 
 
 def silent_machines(found: Monitoring) -> None:

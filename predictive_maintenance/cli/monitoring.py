@@ -16,15 +16,14 @@ import click
 
 from ..errors import PredictiveMaintenanceError
 from .shared import (
-    TRAIN_COMMAND,
     Command,
     count,
     given_machine,
     load_served_settings,
-    machine_argument,
     machine_option,
     open_registry,
     open_service_store,
+    train_command,
 )
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def _watched_version(params: Params, version: str | None) -> WatchedVersion:
     registry = open_registry(params)
     found = registry.production_version() if version is None else registry.get_version(version)
     if found is None:
-        raise click.ClickException(f"no version is in production: run `{TRAIN_COMMAND}{machine_argument()}`")
+        raise click.ClickException(f"no version is in production: run `{train_command()}`")
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = registry.download(found.version, Path(work))
         scorer = Scorer.load(folder)
@@ -194,7 +193,7 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
         return
     yield f"differences above their limit in at least {settings.least} of {settings.windows} windows:"
     yield from (f"  {reason}" for reason in seen.reasons)
-    yield f"next: find out why, or train on newer readings: {TRAIN_COMMAND}{machine_argument()}"
+    yield f"next: find out why, or train on newer readings: {train_command()}"
 
 
 def _change_text(change: Change) -> str:
