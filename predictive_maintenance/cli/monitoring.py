@@ -83,9 +83,11 @@ def monitor(
     from ..monitoring.retraining import check_retraining
 
     params = load_served_settings(params_file)
+    warned = set[str]()
     if not watch:
         with open_service_store() as store:
             seen = _check(store, _watched_version(params, version), params)
+            _warn_of_retention(store, seen, warned)
         click.echo(json.dumps(content(seen), indent=2) if as_json else "\n".join(_lines(seen, params.monitoring)))
         if seen.lasting and fail_on_drift:
             sys.exit(_DRIFT_EXIT_CODE)
@@ -95,7 +97,7 @@ def monitor(
     check_retraining(params.monitoring)
     while True:
         try:
-            _watch(params)
+            _watch(params, warned)
         except (
             PredictiveMaintenanceError,
             click.ClickException,
@@ -112,7 +114,19 @@ def _check(store: Store, watched: WatchedVersion, params: Params) -> ProductionC
     return check_production(store, watched, rules, time.time())
 
 
-def _watch(params: Params) -> None:
+def _warn_of_retention(store: Store, seen: ProductionCheck, warned: set[str]) -> None:
+    """Print each warning about what the service removes too early, unless it is in `warned`, and add it."""
+    from ..monitoring.retention import needed_days, retention_warnings
+    from ..store.retention import retention_days
+
+    needed = needed_days(seen.watched, seen.windows)
+    for warning in retention_warnings(retention_days(store, seen.watched.model), needed):
+        if warning not in warned:
+            click.echo(f"warning: {warning}", err=True)
+            warned.add(warning)
+
+
+def _watch(params: Params, warned: set[str]) -> None:
     """Check once, follow the incident, and train for it."""
     from ..monitoring.incidents import follow, may_train, open_incident
     from ..monitoring.production_check import save_check
@@ -128,6 +142,7 @@ def _watch(params: Params) -> None:
         for change in changes:
             click.echo(f"{_now()} {_change_text(change)}")
         newest = seen.windows[-1]
+        _warn_of_retention(store, seen, warned)
         if not changes:
             click.echo(f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window")
         incident = open_incident(store, watched)

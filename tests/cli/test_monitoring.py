@@ -178,6 +178,23 @@ def test_watch_opens_an_incident_and_trains_once(promoted, store, small, checks,
     assert store.incidents("predictive_maintenance", most=1)[0].trained is not None
 
 
+def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, store, small, monkeypatch):
+    log(store, small, 1)
+    monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
+    result = CliRunner().invoke(main, ["monitor", "--json"])
+    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 56: " in result.stderr
+    assert json.loads(result.stdout)["lasting"] == []
+
+
+def test_watch_warns_once_of_a_retention_that_is_too_short(promoted, store, small, checks, project, monkeypatch):
+    log(store, small, 1)
+    monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
+    checks += [lambda: None]
+    output = watch()
+    assert output.count("600 readings in the newest window") == 2
+    assert output.count("warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days") == 1
+
+
 def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, checks):
     monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
     checks += [lambda: None]
