@@ -20,6 +20,7 @@ from .shared import (
     count,
     given_machine,
     load_served_settings,
+    load_settings,
     machine_option,
     open_registry,
     open_service_store,
@@ -94,7 +95,11 @@ def monitor(
         return
     if version or as_json or fail_on_drift:
         raise click.UsageError("--watch follows the version in production and prints text: leave out the other options")
-    check_retraining(params.monitoring)
+    check_retraining(
+        params.monitoring,
+        watched=params.registry.model_name,
+        trained=load_settings(params_file).registry.model_name,
+    )
     while True:
         try:
             _watch(params, warned)
@@ -138,11 +143,11 @@ def _watch(params: Params, warned: set[str]) -> None:
         watched = _watched_version(params, None)
         seen = _check(store, watched, params)
         save_check(store, seen, time.time())
+        _warn_of_retention(store, seen, warned)
         changes = follow(store, watched, seen.windows, seen.reasons, time.time())
         for change in changes:
             click.echo(f"{_now()} {_change_text(change)}")
         newest = seen.windows[-1]
-        _warn_of_retention(store, seen, warned)
         if not changes:
             click.echo(f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window")
         incident = open_incident(store, watched)

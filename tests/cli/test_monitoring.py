@@ -195,6 +195,14 @@ def test_watch_warns_once_of_a_retention_that_is_too_short(promoted, store, smal
     assert output.count("warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days") == 1
 
 
+def test_watch_does_not_start_if_it_would_train_another_model(project, monkeypatch):
+    monkeypatch.setenv("PDM_MODEL_NAME", "of_another_plant")
+    result = CliRunner().invoke(main, ["monitor", "--watch"])
+    assert result.exit_code == 1
+    assert "PDM_MODEL_NAME is 'of_another_plant', and monitoring.retrain is 'here'" in result.output
+    assert "would register a version of 'predictive_maintenance'" in result.output
+
+
 def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, checks):
     monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
     checks += [lambda: None]

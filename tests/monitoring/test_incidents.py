@@ -161,8 +161,22 @@ def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):
 def test_what_is_missing_to_train_is_named_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
     with pytest.raises(ConfigError, match=r"train_flow\.py does not exist"):
-        check_retraining(MonitoringSettings(retrain="here"))
+        check_retraining(MonitoringSettings(retrain="here"), "pumps", "pumps")
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=r"set GITHUB_REPOSITORY .* and GITHUB_TOKEN"):
-        check_retraining(MonitoringSettings(retrain="repository_dispatch"))
-    check_retraining(MonitoringSettings())
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+    check_retraining(MonitoringSettings(), "pumps", "pumps")
+
+
+@pytest.mark.parametrize("how", ["here", "batch", "repository_dispatch"])
+def test_a_training_of_another_model_than_the_watched_one_is_refused_at_the_start(project, github, how):
+    settings = MonitoringSettings(retrain=how)
+    check_retraining(settings, watched="pumps", trained="pumps")
+    with pytest.raises(
+        ConfigError, match=f"PDM_MODEL_NAME is 'fans', and monitoring.retrain is '{how}': .* of 'pumps'"
+    ):
+        check_retraining(settings, watched="fans", trained="pumps")
+
+
+def test_a_model_that_is_never_trained_may_be_watched(project):
+    check_retraining(MonitoringSettings(retrain="never"), watched="fans", trained="pumps")
