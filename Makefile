@@ -92,7 +92,7 @@ machine-files: $(READY)  ## Generate the JSON Schema of machine.yaml and the pac
 docs: $(READY)  ## Build the documentation site in build/site; warnings are errors
 	$(BIN)/mkdocs build --strict --quiet
 
-screenshots: $(READY)  ## Take the documentation's screenshots from two new training runs (needs Chromium; some minutes)
+screenshots: $(READY)  ## Take the documentation's screenshots from three new training runs (needs Chromium; a quarter of an hour)
 	$(BIN)/python docs/screenshots.py
 
 format: $(READY)  ## Fix formatting and auto-fixable lint errors, and strip notebook outputs

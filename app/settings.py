@@ -14,6 +14,7 @@ from predictive_maintenance.config.setting_errors import refuse_empty
 from predictive_maintenance.config.uris import redact
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.store.location import check_store_url
+from predictive_maintenance.store.retention import PREDICTION_LOG_DAYS, STORE_RETENTION_DAYS
 from predictive_maintenance.tracking.connection import check_tracking_uri
 from predictive_maintenance.tracking.signing import parse_public_key
 
@@ -115,13 +116,13 @@ class Settings(BaseSettings):
         "only (normal).",
     )
     store_retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        365.0, description="Days for which received readings are kept."
+        STORE_RETENTION_DAYS, description="Days for which received readings are kept."
     )
     prediction_log: bool | None = Field(
         None, description="Whether predictions are logged in the store; by default if PDM_STORE_URL is set."
     )
     prediction_log_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        90.0, description="Days for which logged predictions are kept."
+        PREDICTION_LOG_DAYS, description="Days for which logged predictions are kept."
     )
     prediction_log_seconds: Seconds = Field(
         2.0,

@@ -27,8 +27,8 @@ from predictive_maintenance.evaluation.metrics import score
 from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.monitoring.drift import Finding, compare
-from predictive_maintenance.monitoring.labels import UNKNOWN, Judged, LabelSource
-from predictive_maintenance.monitoring.performance import Counts, Promise, count, losses, measure
+from predictive_maintenance.monitoring.labels import UNKNOWN, LabelledPredictions, LabelSource
+from predictive_maintenance.monitoring.performance import Counts, EvaluationMetrics, count, losses, measure
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.monitoring.windows import WindowCounter
 from predictive_maintenance.scorer.monitoring_reference import MonitoringReference, watched_columns
@@ -85,7 +85,7 @@ class Plant:
             rows.test, params.machine.label_name, probabilities, self.scorer.decisions(probabilities), params.costs,
             params.evaluation, params.training.seed,
         )  # fmt: skip
-        self.promise = Promise(metrics=held_out.estimates, costs=params.costs)
+        self.at_evaluation = EvaluationMetrics(metrics=held_out.estimates, costs=params.costs)
         self.reference = MonitoringReference.model_validate_json(self.files[MONITORING_FILE])
         label_name = params.machine.label_name
         frame = pd.concat(
@@ -95,20 +95,20 @@ class Plant:
         numbers = window(frame).to_numpy()
         self.windows = [frame[numbers == first + number] for number in range(_BEFORE + _AFTER)]
 
-    def look(self, frame: pd.DataFrame, number: int) -> tuple[list[Finding], Counts]:
+    def check(self, frame: pd.DataFrame, number: int) -> tuple[list[Finding], Counts]:
         """How a window differs from training, and what became of its predictions."""
         return self._differences(frame), self._outcomes(frame, number)
 
-    def findings(self, looks: Sequence[tuple[list[Finding], Counts]]) -> list[list[Finding]]:
+    def findings(self, checks: Sequence[tuple[list[Finding], Counts]]) -> list[list[Finding]]:
         """What monitoring finds in each window, with the performance of the windows whose labels are due by then."""
         settings, delay = MonitoringSettings(), int(self.params.machine.horizon is not None)
         evaluation = self.params.evaluation.model_copy(update={"bootstrap_samples": _SAMPLES})
         found = []
-        for number, (differences, _) in enumerate(looks):
-            due = looks[max(number + 1 - delay - settings.performance_windows, 0) : max(number + 1 - delay, 0)]
+        for number, (differences, _) in enumerate(checks):
+            due = checks[max(number + 1 - delay - settings.performance_windows, 0) : max(number + 1 - delay, 0)]
             counts = reduce(Counts.plus, (counted for _, counted in due), Counts())
             source: LabelSource = "failures" if delay else "feedback"
-            performance = measure(counts, source, self.promise, settings, evaluation, 1, 0, 1)
+            performance = measure(counts, source, self.at_evaluation, settings, evaluation, 1, 0, 1)
             found.append([*differences, *losses(performance, settings)])
         return found
 
@@ -123,13 +123,13 @@ class Plant:
         probabilities = self.scorer.probabilities(frame)
         related = np.array([f"{number} {place // 32}" for place in range(len(frame))], dtype=object)
         machines = _machines(frame)
-        judged = Judged(
+        labelled = LabelledPredictions(
             probabilities=probabilities,
             decisions=self.scorer.decisions(probabilities),
             labels=frame[LABEL].to_numpy(dtype=np.int8),
             groups=related if machines is None else machines,
         )
-        return count([judged])
+        return count([labelled])
 
 
 def _machines(frame: pd.DataFrame) -> Any:
@@ -234,13 +234,13 @@ def results(make: Callable[[int], Plant], sensor: str, repeat: int) -> Iterator[
     found: dict[str, Counter[str]] = {name: Counter() for name in delays}
     for seed in range(100, 100 + repeat):
         plant = make(seed)
-        calm = [plant.look(frame, number) for number, frame in enumerate(plant.windows)]
+        calm = [plant.check(frame, number) for number, frame in enumerate(plant.windows)]
         for name, change in changes(sensor).items():
             random = np.random.default_rng(seed)
-            looks = calm if change is None else calm[:_BEFORE] + [
-                plant.look(change(frame, random), number) for number, frame in enumerate(plant.windows[_BEFORE:], _BEFORE)
+            checks = calm if change is None else calm[:_BEFORE] + [
+                plant.check(change(frame, random), number) for number, frame in enumerate(plant.windows[_BEFORE:], _BEFORE)
             ]  # fmt: skip
-            changed = plant.findings(looks)
+            changed = plant.findings(checks)
             for end in range(1 if change is None else _BEFORE + 1, len(changed) + 1):
                 if reasons := lasting(changed[:end], least=LEAST, among=AMONG):
                     delays[name].append(end - (0 if change is None else _BEFORE))

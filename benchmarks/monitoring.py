@@ -1,4 +1,4 @@
-"""Time and memory of one look of monitoring at a store with millions of predictions.
+"""Time and memory of one check by monitoring of a store with millions of predictions.
 
     python benchmarks/monitoring.py                         10,000,000 logged predictions and 1,000,000 kept readings
     python benchmarks/monitoring.py --logged 1 --kept 0.1   a tenth of both
@@ -20,9 +20,9 @@ from measuring import Measured, describe_machine, in_child, markdown_table, meas
 
 from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.config.params_file import load_params
-from predictive_maintenance.monitoring.look import Look, look
-from predictive_maintenance.monitoring.performance import Promise
+from predictive_maintenance.monitoring.performance import EvaluationMetrics
 from predictive_maintenance.monitoring.production import Rules, WatchedVersion
+from predictive_maintenance.monitoring.production_check import ProductionCheck, check_production
 from predictive_maintenance.scorer.monitoring_reference import read_monitoring
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions, rows_of_block
@@ -47,31 +47,35 @@ def main() -> None:
     ):
         with tempfile.TemporaryDirectory(prefix="pdm-monitoring-") as folder:
             url, count, now = f"sqlite:///{folder}/store.db", round(millions * 1e6), int(time.time())
-            promise = in_child(write, url, Path(folder), count, now)
+            at_evaluation = in_child(write, url, Path(folder), count, now)
             size = Path(folder, "store.db").stat().st_size / 2**20
-            found, judged, scored = in_child(measure_look, url, Path(folder), promise, now)
+            found, labelled, scored = in_child(measure_check, url, Path(folder), at_evaluation, now)
             rows.append(
-                (name, f"{scored:,}", f"{size:,.0f}", f"{judged:,}", f"{found.seconds:.1f}", f"{found.peak_mib:,.0f}")
+                (name, f"{scored:,}", f"{size:,.0f}", f"{labelled:,}", f"{found.seconds:.1f}", f"{found.peak_mib:,.0f}")
             )
     print(f"{describe_machine()}\n")
-    print(markdown_table(("predictions in", "number", "MiB of the store", "judged", "s", "peak MiB"), rows))
+    print(markdown_table(("predictions in", "number", "MiB of the store", "labelled", "s", "peak MiB"), rows))
 
 
-def measure_look(url: str, folder: Path, promise: Promise, now: int) -> tuple[Measured, int, int]:
-    """One look: time and peak memory, judged predictions of the newest window, readings of all windows."""
+def measure_check(url: str, folder: Path, at_evaluation: EvaluationMetrics, now: int) -> tuple[Measured, int, int]:
+    """One check: time and peak memory, labelled predictions of the newest window, readings of all windows."""
     machine = Scorer.load(folder).machine
     watched = WatchedVersion(
-        model=MODEL, version=VERSION, machine=machine, reference=read_monitoring(folder, machine), promise=promise
+        model=MODEL,
+        version=VERSION,
+        machine=machine,
+        reference=read_monitoring(folder, machine),
+        at_evaluation=at_evaluation,
     )
     rules = Rules(monitoring=MonitoringSettings(), evaluation=load_params().evaluation)
     store = Store.open(url, timeout_seconds=30)
     with closing(store):
-        measured, found = measure(1, look, store, watched, rules, now)
-    assert isinstance(found, Look)
-    return measured, found.windows[-1].performance.judged, sum(window.rows for window in found.windows)
+        measured, found = measure(1, check_production, store, watched, rules, now)
+    assert isinstance(found, ProductionCheck)
+    return measured, found.windows[-1].performance.labelled, sum(window.rows for window in found.windows)
 
 
-def write_log(url: str, folder: Path, count: int, now: int) -> Promise:
+def write_log(url: str, folder: Path, count: int, now: int) -> EvaluationMetrics:
     """Write a version, predictions of its held-out rows, and feedback on some."""
     plant = milling(1)
     _write_files(plant, folder)
@@ -99,10 +103,10 @@ def write_log(url: str, folder: Path, count: int, now: int) -> Promise:
                 for row in alarms.tolist() if number % 10 == 0 else ():
                     subject = Subject("request", f"request {number}", row + 1)
                     transaction.add_feedback(MODEL, _report(subject), now)
-    return plant.promise
+    return plant.at_evaluation
 
 
-def write_readings(url: str, folder: Path, count: int, now: int) -> Promise:
+def write_readings(url: str, folder: Path, count: int, now: int) -> EvaluationMetrics:
     """Write a version, scored readings of pumps in the order of time, and a failure of each pump."""
     plant = fleet(1)
     _write_files(plant, folder)
@@ -143,7 +147,7 @@ def write_readings(url: str, folder: Path, count: int, now: int) -> Promise:
                 },
                 now,
             )
-    return plant.promise
+    return plant.at_evaluation
 
 
 def _write_files(plant: Plant, folder: Path) -> None:

@@ -120,7 +120,7 @@ class ApiClient:
         return self._get("/shadow", ComparisonList)
 
     def monitoring(self) -> Monitoring:
-        """What monitoring found at its latest look, of a service with a store."""
+        """The latest check of production by monitoring, of a service with a store."""
         return self._get("/monitoring", Monitoring)
 
     def metrics(self) -> str:

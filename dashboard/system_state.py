@@ -17,6 +17,7 @@ from dashboard.formatting import (
     utc_time,
 )
 from dashboard.service_monitor import Snapshot
+from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.reporting.markdown import plain
 
@@ -70,7 +71,7 @@ def last_training_state(training_runs: TrainingRunList | None) -> State:
     if training_runs is None:
         return State("Unknown", "no response from the registry", "⚪")
     if not training_runs.trainings:
-        return State("None", "start one with `make train`", "⚪")
+        return State("None", f"start one with `{flow_command('run')}`", "⚪")
     last = training_runs.trainings[0]
     if last.status in RUNNING_STATUSES:
         return State("Running", f"{plain(last.flow_run)}, started {ago(last.started)}", "🔵")

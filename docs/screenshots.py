@@ -1,7 +1,8 @@
 """Take the screenshots of the documentation: make screenshots
 
-Trains a model in a temporary registry, starts the API and the dashboard, and opens each page in Chromium. The models page is
-taken after a second training run, which gives a challenger.
+Trains models in a temporary registry, starts the API and the dashboard, and opens each page in Chromium. The milling machine
+shows the pages about readings and versions: the models page is taken after a second training run, which gives a challenger. The
+fleet of pumps shows the pages about machines over time: `replay` sends its readings, the last of them with a drift.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import click
 import httpx
+import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -28,8 +30,19 @@ MAX_BYTES = 250_000
 API_PORT, DASHBOARD_PORT = 8000, 8501
 SECOND_TRAINING = ("--trials", "1", "--sources", "simulator://?rows=10000&seed=8")
 
-DESKTOP, PHONE = (1280, 900), (390, 844)
-"""Width and height in pixels. On the desktop, the window grows to the height of the page."""
+FLEET = "simulator://fleet?machines=30&days=270"
+FLEET_TRAINING = ("--sources", f"{FLEET}&until=250")
+BEFORE_DRIFT = ("--start", "2025-09-08", "--days", "10", "--speed", "7200")
+WITH_DRIFT = (
+    "--start", "2025-09-18", "--days", "10", "--speed", "3600", "--past-days", "0", "--shift", "vibration_mm_s=+2",
+)  # fmt: skip
+MONITORING = {"window_days": 0.0005, "windows": 4, "least": 2}
+"""Windows of 43 s, in which `replay` sends the readings of some days."""
+FAILURES = "machine_id,timestamp,type\nP001,2025-09-17T14:20:00Z,seal\nP002,17.09.2025,seal\nP003,2025-09-16T08:00:00Z,gearbox\n"
+"""Failures for the upload. The second row has no time in ISO 8601, the third an unknown type."""
+
+DESKTOP = 1280, 900
+"""Width and height in pixels. The window grows to the height of the page."""
 MARGIN_BELOW = 24
 
 READING = {
@@ -59,26 +72,70 @@ def main(registry: str | None, chromium: str) -> None:
             "METAFLOW_DATASTORE_SYSROOT_LOCAL": work,
             "PDM_MODEL_CACHE": f"{work}/models",
         }
-        if registry is None:
-            train(environment)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        with servers(environment) as running:
-            with open_page(browser, running.dashboard):
-                send_traffic(running.api)  # the dashboard counts requests from its first poll on
-            screenshot_fleet(browser, running)
-            screenshot_machine(browser, running)
-            screenshot_status(browser, running)
-        if registry is None:
-            train(environment, *SECOND_TRAINING)
-        with servers(environment) as running:
-            screenshot_models(browser, running)
+        take_milling(browser, environment, trains=registry is None)
+        take_fleet(browser, environment, Path(work), trains=registry is None)
         browser.close()
+
+
+def take_milling(browser: Browser, environment: Mapping[str, str], *, trains: bool) -> None:
+    """Take the pages about readings and versions."""
+    if trains:
+        train(environment)
+    with servers(environment) as running:
+        with open_page(browser, running.dashboard):
+            send_traffic(running.api)  # the dashboard counts requests from its first poll on
+        screenshot_ranking(browser, running)
+        screenshot_machine(browser, running)
+        screenshot_status(browser, running)
+    if trains:
+        train(environment, *SECOND_TRAINING)
+    with servers(environment) as running:
+        screenshot_models(browser, running)
+
+
+def take_fleet(browser: Browser, environment: Mapping[str, str], work: Path, *, trains: bool) -> None:
+    """Take the pages about machines over time."""
+    environment = {**environment, "PDM_MACHINE": "fleet", "PDM_STORE_URL": f"sqlite:///{work}/store.db"}
+    if trains:
+        train(environment, *FLEET_TRAINING)
+    params = work / "params.yaml"
+    settings = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    params.write_text(yaml.safe_dump({**settings, "monitoring": {**settings["monitoring"], **MONITORING}}))
+    with servers(environment) as running:
+        replay = ["replay", "--url", running.api, "--sources", FLEET]
+        click.echo("replay: 2 min")
+        with package([*replay, *BEFORE_DRIFT], environment) as process:
+            process.wait()
+        machine_id = note_alarm(running.api)
+        screenshot_fleet(browser, running)
+        screenshot_history(browser, running, machine_id)
+        click.echo("replay with a drift: some minutes")
+        with (
+            package([*replay, *WITH_DRIFT], environment),
+            package(["--params", str(params), "monitor", "--watch", "--every", "0.1"], environment),
+        ):
+            wait_for_drift(running.api)
+        screenshot_monitoring(browser, running)
+        screenshot_feedback(browser, running)
+        screenshot_audit(browser, running)
 
 
 def train(environment: Mapping[str, str], *arguments: str) -> None:
     click.echo(f"training: flows/train_flow.py run {' '.join(arguments)}")
     command = [sys.executable, "flows/train_flow.py", "run", *arguments]
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+@contextlib.contextmanager
+def package(arguments: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command of the package until the end of the block."""
+    command = [sys.executable, "-m", "predictive_maintenance", *arguments]
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager
@@ -140,18 +197,39 @@ def send_traffic(api: str) -> None:
             client.post("/predict", json=READING | {"torque_nm": IMPOSSIBLE_TORQUE_NM})
 
 
+def note_alarm(api: str) -> str:
+    """Acknowledge the latest alarm and report on it, so that the audit log has entries. Returns its machine."""
+    with httpx.Client(base_url=api) as client:
+        alarms = client.get("/alarms").json()["alarms"]
+        if not alarms:
+            raise click.ClickException("the replayed readings of the fleet have opened no alarm that is still open")
+        subject = {"machine_id": alarms[0]["machine_id"], "alarm": alarms[0]["opened"]}
+        client.post("/acknowledgements", json={**subject, "comment": "seal ordered"}).raise_for_status()
+        report = {**subject, "verdict": "partly", "by": "A. Smith", "comment": "seal is worn, but tight"}
+        client.post("/feedback", json=[report]).raise_for_status()
+    return str(subject["machine_id"])
+
+
+def wait_for_drift(api: str, timeout_seconds: float = 600) -> None:
+    """Wait until monitoring has found a lasting difference."""
+    deadline = time.monotonic() + timeout_seconds
+    while not httpx.get(f"{api}/monitoring").json()["lasting"]:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"monitoring has found no difference within {timeout_seconds:g} s")
+        time.sleep(1)
+
+
 def screenshot_status(browser: Browser, running: Servers) -> None:
-    for name, size in (("status", DESKTOP), ("status-phone", PHONE)):
-        with open_page(browser, running.dashboard, size) as page:
-            expect(page.get_by_text("Evaluation of version")).to_be_visible(timeout=60_000)
-            save(page, name)
+    with open_page(browser, running.dashboard) as page:
+        expect(page.get_by_text("Evaluation of version")).to_be_visible(timeout=60_000)
+        save(page, "status")
 
 
-def screenshot_fleet(browser: Browser, running: Servers) -> None:
+def screenshot_ranking(browser: Browser, running: Servers) -> None:
     with open_page(browser, f"{running.dashboard}/fleet") as page:
         page.get_by_text("Use the sample file").click(timeout=60_000)
         expect(page.get_by_text("Ranked by failure probability")).to_be_visible(timeout=60_000)
-        save(page, "fleet")
+        save(page, "ranking")
 
 
 def screenshot_machine(browser: Browser, running: Servers) -> None:
@@ -167,9 +245,43 @@ def screenshot_models(browser: Browser, running: Servers) -> None:
         save(page, "models")
 
 
+def screenshot_fleet(browser: Browser, running: Servers) -> None:
+    with open_page(browser, f"{running.dashboard}/fleet") as page:
+        expect(page.get_by_text("readings in the store").first).to_be_visible(timeout=60_000)
+        save(page, "fleet")
+
+
+def screenshot_history(browser: Browser, running: Servers, machine_id: str) -> None:
+    with open_page(browser, f"{running.dashboard}/history?machine={machine_id}") as page:
+        expect(page.get_by_text("Acknowledged by").first).to_be_visible(timeout=60_000)
+        save(page, "history")
+
+
+def screenshot_monitoring(browser: Browser, running: Servers) -> None:
+    with open_page(browser, f"{running.dashboard}/monitoring") as page:
+        expect(page.get_by_text("Differences in the newest window")).to_be_visible(timeout=60_000)
+        save(page, "monitoring")
+
+
+def screenshot_feedback(browser: Browser, running: Servers) -> None:
+    with open_page(browser, f"{running.dashboard}/feedback") as page:
+        page.locator("input[type=file]").set_input_files(
+            {"name": "failures.csv", "mimeType": "text/csv", "buffer": FAILURES.encode()}, timeout=60_000
+        )
+        page.get_by_role("button", name="Send 3 rows").click(timeout=60_000)
+        expect(page.get_by_text("2 rows not kept")).to_be_visible(timeout=60_000)
+        save(page, "feedback")
+
+
+def screenshot_audit(browser: Browser, running: Servers) -> None:
+    with open_page(browser, f"{running.dashboard}/audit") as page:
+        expect(page.get_by_text("Times are in UTC")).to_be_visible(timeout=60_000)
+        save(page, "audit")
+
+
 @contextlib.contextmanager
-def open_page(browser: Browser, url: str, size: tuple[int, int] = DESKTOP) -> Iterator[Page]:
-    width, height = size
+def open_page(browser: Browser, url: str) -> Iterator[Page]:
+    width, height = DESKTOP
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
     page.goto(url)
     expect(page.get_by_text("is served.")).to_be_visible(timeout=60_000)
@@ -178,12 +290,10 @@ def open_page(browser: Browser, url: str, size: tuple[int, int] = DESKTOP) -> It
 
 
 def save(page: Page, name: str) -> None:
-    """Save the page. Streamlit scrolls inside the window, so on the desktop the window gets the height of the content."""
+    """Save the page. Streamlit scrolls inside the window, so the window gets the height of the content."""
     wait_until_drawn(page)
-    width = page.viewport_size["width"]
-    if width == DESKTOP[0]:
-        page.set_viewport_size({"width": width, "height": content_height(page) + MARGIN_BELOW})
-        wait_until_drawn(page)
+    page.set_viewport_size({"width": DESKTOP[0], "height": content_height(page) + MARGIN_BELOW})
+    wait_until_drawn(page)
     content = compress(page.screenshot())
     (OUTPUT / f"{name}.png").write_bytes(content)
     click.echo(f"{OUTPUT.relative_to(PROJECT) / name}.png: {len(content) / 1000:.0f} kB")

@@ -13,6 +13,7 @@ from metaflow.runtime import NativeRuntime
 from metaflow.task import MetaflowTask
 
 from metaflow_errors import RunStopped
+from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.errors import is_disk_full
 
 
@@ -28,7 +29,7 @@ def _full_disk_as_text(run_id: str) -> Iterator[None]:
         places = error.filename2 or error.filename or f"the results in {results}, or {tempfile.gettempdir()}"
         raise RunStopped(
             f"{places}: {error.strerror}: free space on the disk\n"
-            f"after the fix: python flows/train_flow.py resume --origin-run-id {run_id}   (finished steps are kept)",
+            f"after the fix: {flow_command(f'resume --origin-run-id {run_id}')}   (finished steps are kept)",
             permanent=True,
         ) from None
 

@@ -10,6 +10,7 @@ from typing import Any
 from metaflow import FlowSpec, current, user_step_decorator
 from metaflow.exception import MetaflowException
 
+from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.config.machine_file import find_machine
 from predictive_maintenance.config.params_file import read_yaml
 from predictive_maintenance.config.params_reader import machine_params
@@ -62,8 +63,8 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
         step = f"{error.step} " if isinstance(error, PartError) else ""
         # With its id: a plain `resume` continues the last run that was not itself resumed, and repeats finished steps.
         resume = f"resume {step}--origin-run-id {current.run_id}   (finished steps are kept)"
-        command = resume if resumable else os.environ.get(ARGUMENTS_VARIABLE) or "run"
-        text = f"{error}\nafter the fix: python flows/train_flow.py {command}"
+        arguments = resume if resumable else os.environ.get(ARGUMENTS_VARIABLE) or "run"
+        text = f"{error}\nafter the fix: {flow_command(arguments)}"
         raise RunStopped(text, permanent=not error.transient) from None
 
 

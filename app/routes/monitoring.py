@@ -1,4 +1,4 @@
-"""What `predictive-maintenance monitor --watch` found at its latest look."""
+"""The latest check of production by `predictive-maintenance monitor --watch`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +19,20 @@ _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ProblemDetails} for 
 _NEVER: dict[str, Any] = {"model_version": None, "windows": [], "lasting": [], "silent_machines": [], "silent_count": 0}
 
 
-@router.get("", summary="Get what monitoring found", response_model=Monitoring, responses=_ERRORS)
+@router.get("", summary="Get the latest check of production", response_model=Monitoring, responses=_ERRORS)
 async def monitoring(request: Request) -> Response:
-    """Windows of production compared with training, and the performance where labels are known, of the latest look.
+    """The latest check: windows of production compared with training, and the performance where labels are known.
 
-    It is kept by `predictive-maintenance monitor --watch`: nothing is computed for this answer, and its size is bounded.
+    `predictive-maintenance monitor --watch` keeps it: nothing is computed for this answer, and its size is bounded.
     """
     name = get_service(request).model_name
 
     def read(store: "Store") -> dict[str, Any]:
         from predictive_maintenance.store.times import seconds_as_text
 
-        if (found := store.look(name)) is None:
-            return {"model_name": name, "looked": None, **_NEVER}
-        looked, content = found
-        return {"model_name": name, "looked": seconds_as_text(looked), **msgspec.json.decode(content)}
+        if (found := store.production_check(name)) is None:
+            return {"model_name": name, "checked": None, **_NEVER}
+        checked, content = found
+        return {"model_name": name, "checked": seconds_as_text(checked), **msgspec.json.decode(content)}
 
     return await answer_from_store(request, read)

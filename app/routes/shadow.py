@@ -52,7 +52,7 @@ def _shown(summary: "Summary") -> dict[str, Any]:
         "state": comparison.state,
         "reason": comparison.reason,
         "started": seconds_as_text(comparison.started),
-        "updated": seconds_as_text(comparison.looked),
+        "updated": seconds_as_text(comparison.checked),
         "predictions": counts.predictions,
         "left_out": comparison.left_out,
         "agreement": summary.agreement and vars(summary.agreement),

@@ -1,4 +1,4 @@
-"""Schemas of what monitoring found at its latest look at production."""
+"""Schemas of the latest check of production by monitoring."""
 
 from typing import Literal
 
@@ -27,21 +27,21 @@ class Finding(Schema):
     before: float | None
     now: float | None
     machines: list[str] = Field(description="The first ones with constant values.")
-    counts: bool = Field(description="Whether the lower end of the interval is above the limit.")
+    exceeds_limit: bool = Field(description="Whether the lower end of the interval is above the limit.")
     text: str = Field(
         examples=["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]
     )
 
 
-class Figure(Schema):
-    """A metric of the predictions whose outcome is known."""
+class MetricComparison(Schema):
+    """A metric of the predictions whose outcome is known, in production and at evaluation."""
 
     metric: Literal["precision", "recall", "f1", "pr_auc", "expected_cost"]
     count: int = Field(
         description="Predicted failures for the precision, failures for the recall, otherwise predictions."
     )
     now: Interval | None = Field(description="null if it cannot be computed from the labels.")
-    promised: Interval | None = Field(description="On the held-out rows of the version's training.")
+    at_evaluation: Interval | None = Field(description="On the held-out rows of the version's training.")
     reason: str = Field(description="Why it cannot be computed from the labels; else empty.")
 
 
@@ -54,11 +54,11 @@ class Performance(Schema):
     ends: str
     source: Literal["failures", "confirmed alarms", "feedback"] | None = Field(description="Where labels come from.")
     predictions: int
-    judged: int = Field(description="Predictions with a label.")
+    labelled: int = Field(description="Predictions with a label.")
     alarms: int = Field(description="Predicted failures.")
-    judged_alarms: int
+    labelled_alarms: int
     failures: int
-    figures: list[Figure]
+    metrics: list[MetricComparison]
 
 
 class Window(Schema):
@@ -71,18 +71,22 @@ class Window(Schema):
     rejected: int
     invalid_fields: dict[str, int] = Field(description="How often each field was invalid, the most frequent ones.")
     findings: list[Finding] | None = Field(
-        description="Of the newest window all, of earlier ones those that count; null if too few readings are there to judge."
+        description="Of the newest window all, of earlier ones those that exceed their limit; null with too few readings."
     )
     performance: Performance
 
 
 class Monitoring(Schema):
-    """The latest look of `monitor --watch` at production."""
+    """The latest check of production by `monitor --watch`."""
 
     model_name: str
-    looked: str | None = Field(description="When it looked; null if it never did.", examples=["2025-06-30T12:00:00Z"])
+    checked: str | None = Field(
+        description="When production was checked; null before the first check.", examples=["2025-06-30T12:00:00Z"]
+    )
     model_version: str | None = Field(examples=["12"])
     windows: list[Window] = Field(description="The oldest first.")
-    lasting: list[Finding] = Field(description="What counts in enough windows to be a reason to act.")
+    lasting: list[Finding] = Field(
+        description="The differences that exceed their limit in enough windows to be a reason to act."
+    )
     silent_machines: list[str] = Field(description="The first machines without readings in the newest window.")
     silent_count: int

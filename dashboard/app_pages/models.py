@@ -16,6 +16,7 @@ from dashboard.components.models import (
 )
 from dashboard.formatting import threshold_percent
 from dashboard.thresholds import result_at, threshold_options, threshold_table
+from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.reporting.markdown import plain
 
 
@@ -75,7 +76,9 @@ def explore_threshold(card: ModelCard) -> None:
 snapshot = common.page_header("Models", "Model versions, quality gate, decision threshold and training runs.")
 versions = snapshot.versions
 if versions is None or not versions.versions:
-    condition = "when the service responds" if versions is None else "when one is registered: run `make train`"
+    condition = (
+        "when the service responds" if versions is None else f"when one is registered: run `{flow_command('run')}`"
+    )
     st.info(f"Versions will be shown {condition}.", icon="🕓")
     if snapshot.training_runs:
         training_runs_table(snapshot.training_runs)

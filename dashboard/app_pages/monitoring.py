@@ -1,4 +1,4 @@
-"""Monitoring page: what production looks like compared with training, and how good the predictions were."""
+"""Monitoring page: production compared with training, and the performance where labels are known."""
 
 import streamlit as st
 
@@ -8,13 +8,13 @@ from dashboard.components import common
 from dashboard.components.monitoring import findings, how_to_monitor, lasting, performance, silent_machines, windows
 from dashboard.components.status import incidents
 
-snapshot = common.page_header("Monitoring", "Production compared with training, and with what happened.")
+snapshot = common.page_header("Monitoring", "Production compared with training and evaluation.")
 common.require_model(snapshot, "Monitoring")
 try:
     with st.spinner("Waiting for the service …"):
         found = shared.api().monitoring()
 except ApiError as error:
-    common.api_error(error, "What monitoring found could not be read.")
+    common.api_error(error, "The latest check could not be read.")
     st.stop()
 if not found.windows:
     how_to_monitor()

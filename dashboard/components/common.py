@@ -10,6 +10,7 @@ from dashboard import shared
 from dashboard.api_client import ApiError, ApiStatusError
 from dashboard.formatting import NO_VALUE, duration, interval
 from dashboard.service_monitor import Snapshot
+from predictive_maintenance.config.commands import flow_command, in_containers
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import code, plain, table
 
@@ -48,6 +49,12 @@ def page_header(title: str, subtitle: str) -> Snapshot:
     return drawn
 
 
+def _how_to_start() -> str:
+    if in_containers():
+        return "Check the container of the service and its log."
+    return "Start the service with `make serve`, or set `PDM_API_URL` to its address."
+
+
 def service_banner(snapshot: Snapshot) -> None:
     """Show which version is served, or what is wrong and how to fix it."""
     health = snapshot.health
@@ -55,14 +62,15 @@ def service_banner(snapshot: Snapshot) -> None:
         age = snapshot.age_seconds(datetime.now(UTC))
         shown = "No data was received yet." if age is None else f"The data shown is {duration(age)} old."
         st.error(
-            f"**The service is not reachable.** {plain(snapshot.error)}. {shown} Start the service with `make serve`, or set "
-            "`PDM_API_URL` to its address. This page reconnects automatically.",
+            f"**The service is not reachable.** {plain(snapshot.error)}. {shown} {_how_to_start()} "
+            "This page reconnects automatically.",
             icon="🔌",
         )
     elif health is None or health.serving_version is None:
         reason = plain(health.warning) if health and health.warning else "the service is starting"
         st.warning(
-            f"**No model is served:** {reason}. Train one with `make train`. The service loads it after its promotion.",
+            f"**No model is served:** {reason}. Train one with `{flow_command('run')}`. The service loads it after its "
+            "promotion.",
             icon="⏳",
         )
     elif health.status == "degraded":

@@ -6,10 +6,11 @@ from app.schemas.shadow import AgreementShare, Comparison
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, money
 from dashboard.service_monitor import Snapshot
+from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 _SHOWN_DAYS = 14
-_HELP = "`predictive-maintenance shadow` lets the candidate score the readings that production scores."
+_HELP = f"`{program_command('shadow')}` lets the candidate score the readings that production scores."
 
 
 def candidate_on_production(snapshot: Snapshot) -> None:

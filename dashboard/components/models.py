@@ -21,6 +21,7 @@ from dashboard.formatting import (
 )
 from dashboard.service_monitor import Snapshot
 from dashboard.thresholds import ThresholdResult
+from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 
@@ -49,7 +50,7 @@ def versions_table(versions: VersionList) -> None:
 def training_runs_table(training_runs: TrainingRunList) -> None:
     """Show the latest training runs, including failed and rejected ones."""
     if not training_runs.trainings:
-        st.caption("No training runs yet. Start one with `make train`.")
+        st.caption(f"No training runs yet. Start one with `{flow_command('run')}`.")
         return
     rows = []
     for training in training_runs.trainings:

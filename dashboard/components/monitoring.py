@@ -4,8 +4,9 @@ import math
 
 import streamlit as st
 
-from app.schemas.monitoring import Figure, Finding, Interval, Monitoring, Performance, Window
+from app.schemas.monitoring import Finding, Interval, MetricComparison, Monitoring, Performance, Window
 from dashboard.formatting import NO_VALUE
+from predictive_maintenance.config.commands import flow_command, program_command
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import plain, table
 
@@ -18,31 +19,31 @@ _SOURCES = {
 
 
 def how_to_monitor() -> None:
-    """Show that nothing was looked at yet, and the command that does."""
+    """Show that production was not checked yet, and the command that checks it."""
     st.info(
-        "Monitoring has not looked at production yet. Set `PDM_STORE_URL` for the service, so that it keeps what it scores, and "
-        "start the command below with the same setting. What it finds appears here at the next visit.",
+        "Production has not been checked yet. Set `PDM_STORE_URL` for the service, so that it keeps what it scores, and start "
+        "the command below with the same setting. Reload this page to see the result.",
         icon="📭",
     )
-    st.code("predictive-maintenance monitor --watch --every 60", language="bash")
+    st.code(program_command("monitor --watch --every 60"), language="bash")
 
 
 def lasting(found: Monitoring) -> None:
-    """Show what is a reason to act, or that nothing is."""
-    looked = f"Looked at version {plain(found.model_version or '')} at {_moment(found.looked or '')} UTC."
+    """Show the lasting differences, which are a reason to act, or that there are none."""
+    checked = f"Version {plain(found.model_version or '')}, checked at {_moment(found.checked or '')} UTC."
     if not found.lasting:
-        st.success(f"**No difference lasts.** {looked}", icon="✅")
+        st.success(f"**No lasting difference.** {checked}", icon="✅")
         return
     reasons = "\n".join(f"- {plain(finding.text)}" for finding in found.lasting[:_MOST_SHOWN])
     st.warning(
-        f"**Production differs from what was promised or trained on.** {looked}\n\n{reasons}\n\nFind out why, or train on newer "
-        "readings: `python flows/train_flow.py run`.",
+        f"**Production differs from training or evaluation.** {checked}\n\n{reasons}\n\nFind out why, or train on newer "
+        f"readings: `{flow_command('run')}`.",
         icon="⚠️",
     )
 
 
 def windows(found: Monitoring) -> None:
-    """Show each window with what counts in it."""
+    """Show each window with the differences above their limit."""
     st.subheader("Windows", anchor=False)
     rows = [
         [
@@ -51,21 +52,19 @@ def windows(found: Monitoring) -> None:
         for window in reversed(found.windows)
     ]  # fmt: skip
     st.markdown(table(["Window (UTC)", "Readings scored", "Rejected", "What differs"], rows))
-    st.caption(
-        "A difference counts if the lower end of its interval is above its limit. Many readings alone make none."
-    )
+    st.caption("A difference is listed if the lower end of its confidence interval is above its limit.")
 
 
 def performance(found: Monitoring) -> None:
-    """Show the metrics of the newest predictions whose outcome is known, beside what the version promised."""
+    """Show the metrics of the newest predictions whose outcome is known, beside those at evaluation."""
     st.subheader("Performance once labels are known", anchor=False)
     newest = found.windows[-1].performance
-    rows = [_figure(figure) for figure in newest.figures]
+    rows = [_metric(metric) for metric in newest.metrics]
     for row, before in reversed(list(zip(rows[1:], rows, strict=False))):
         if row[-1] == before[-1] and row[1] == NO_VALUE:
-            row[-1] = "not judged, for the same reason"
-    st.markdown(table(["Metric", "In production", "Promised", "From"], rows))
-    st.caption(_judged(newest))
+            row[-1] = "not available, for the same reason"
+    st.markdown(table(["Metric", "In production", "At evaluation", "Predictions"], rows))
+    st.caption(_labelled(newest))
 
 
 def findings(found: Monitoring) -> None:
@@ -74,13 +73,11 @@ def findings(found: Monitoring) -> None:
     if not newest:
         return
     st.subheader("Differences in the newest window", anchor=False)
-    ordered = sorted(newest, key=lambda one: (not one.counts, -one.low / (one.limit or 1)))
-    rows = [["⚠️" if one.counts else "", *map(plain, _parts(one))] for one in ordered[:_MOST_SHOWN]]
+    ordered = sorted(newest, key=lambda one: (not one.exceeds_limit, -one.low / (one.limit or 1)))
+    rows = [["⚠️" if one.exceeds_limit else "", *map(plain, _parts(one))] for one in ordered[:_MOST_SHOWN]]
     st.markdown(table(["", "What", "How much"], rows))
     if len(ordered) > _MOST_SHOWN:
-        st.caption(
-            f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `predictive-maintenance monitor --json`."
-        )
+        st.caption(f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `{program_command('monitor --json')}`.")
 
 
 def silent_machines(found: Monitoring) -> None:
@@ -96,10 +93,10 @@ def silent_machines(found: Monitoring) -> None:
 
 def _state(window: Window) -> str:
     if window.findings is None:
-        return "too few readings to judge"
-    counting = [plain(_parts(finding)[0]) for finding in window.findings if finding.counts]
-    further = f", and {len(counting) - 3} more" if len(counting) > 3 else ""
-    return "⚠️ " + ", ".join(counting[:3]) + further if counting else "nothing"
+        return "too few readings to compare"
+    exceeded = [plain(_parts(finding)[0]) for finding in window.findings if finding.exceeds_limit]
+    further = f", and {len(exceeded) - 3} more" if len(exceeded) > 3 else ""
+    return "⚠️ " + ", ".join(exceeded[:3]) + further if exceeded else "no difference"
 
 
 def _rejected(window: Window) -> str:
@@ -107,19 +104,19 @@ def _rejected(window: Window) -> str:
     return f"{window.rejected:,} ({window.rejected / total:.1%})" if total else NO_VALUE
 
 
-def _figure(figure: Figure) -> list[str]:
-    of = {"precision": "predicted failures", "recall": "failures"}.get(figure.metric, "predictions")
-    source = f"{figure.count:,} {of}" if figure.now else f"not judged: {plain(figure.reason)}"
-    return [METRICS[figure.metric], _interval(figure.now), _interval(figure.promised), source]
+def _metric(metric: MetricComparison) -> list[str]:
+    of = {"precision": "predicted failures", "recall": "failures"}.get(metric.metric, "predictions")
+    source = f"{metric.count:,} {of}" if metric.now else f"not available: {plain(metric.reason)}"
+    return [METRICS[metric.metric], _interval(metric.now), _interval(metric.at_evaluation), source]
 
 
-def _judged(performance: Performance) -> str:
+def _labelled(performance: Performance) -> str:
     if performance.source is None:
-        return "No prediction is judged."
+        return "No prediction has a label."
     return (
         f"Of {performance.predictions:,} predictions from {_moment(performance.begins)} to {_moment(performance.ends)} UTC, "
-        f"whose labels are due by now, {performance.judged:,} are judged by {_SOURCES[performance.source]}; "
-        f"{performance.failures:,} are failures. Promised are the metrics on held-out rows. Ranges are confidence intervals."
+        f"whose labels are due by now, {performance.labelled:,} have a label from {_SOURCES[performance.source]}; "
+        f"{performance.failures:,} are failures. At evaluation: on held-out rows of training. Ranges are confidence intervals."
     )
 
 

@@ -15,6 +15,7 @@ from dashboard.system_state import (
     service_state,
 )
 from dashboard.traffic import Traffic
+from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 SHORTEST_RATE_WINDOW_SECONDS = 60
@@ -120,7 +121,7 @@ def incidents(snapshot: Snapshot) -> None:
     found = snapshot.incidents.incidents
     if not found:
         st.caption(
-            "No incident was recorded. `predictive-maintenance monitor --watch` compares production with training."
+            f"No incident was recorded. `{program_command('monitor --watch')}` compares production with training."
         )
         return
     for incident in [one for one in found if one.closed is None]:

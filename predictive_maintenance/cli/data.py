@@ -10,7 +10,6 @@ import click
 
 from .shared import (
     FILE,
-    TRAIN_COMMAND,
     Command,
     check_output,
     count,
@@ -20,6 +19,7 @@ from .shared import (
     overwrite_option,
     print_reasons,
     program_name,
+    train_command,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def simulate(params_file: Path | None, /, output: Path, overwrite: bool, **given
         table = "" if name == READINGS else f"{name}: "
         click.echo(f"{table}{count(len(frame), 'row')}{failures} written to {paths[name]}")
     sources = ",".join(str(paths[name]) if name == READINGS else f"{name}:{paths[name]}" for name in tables)
-    click.echo(f"next: {TRAIN_COMMAND}{machine_argument()} --sources {sources}")
+    click.echo(f"next: {train_command()} --sources {sources}")
 
 
 def _path_of_table(output: Path, table: str) -> Path:
@@ -139,9 +139,7 @@ def fetch(params_file: Path | None, output: Path | None, url: str | None) -> Non
     path = output or project_dir() / "data" / "raw" / data_set.FILE_NAME
     fetched = data_set.fetch(path, url)
     click.echo(f"{'written to' if fetched else 'already at'} {path}\n{data_set.LICENCE}")
-    click.echo(
-        f"next: {TRAIN_COMMAND}{machine_argument()} --sources {path}\n      dvc add {path}   (to track its versions)"
-    )
+    click.echo(f"next: {train_command()} --sources {path}\n      dvc add {path}   (to track its versions)")
 
 
 def _print_columns(checked: CheckedFile, machine: Machine) -> None:

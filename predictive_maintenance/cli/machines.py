@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .shared import FILE, TRAIN_COMMAND, Command, count, program_name
+from ..config.commands import flow_command
+from .shared import FILE, Command, count, program_name
 
 if TYPE_CHECKING:
     from ..drafting.draft import Draft
@@ -196,4 +197,4 @@ def _next_commands(files: Sequence[Path], tables: str, name: str, path: Path, dr
     yield f'next: confirm or correct {count(drafted.checks, "line")} with "check:" in {path}, then'
     yield f"  {program_name()} describe --machine {name}"
     yield f"  {program_name()} check {shlex.quote(str(files[0]))} --machine {name}"
-    yield f"  {TRAIN_COMMAND} --machine {name} --sources {sources}"
+    yield f"  {flow_command(f'run --machine {name} --sources {sources}')}"

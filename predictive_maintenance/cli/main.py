@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from ..config.commands import PROGRAM
 from ..config.environment import warn_of_unknown_variables
 from . import api_keys, data, doctor, machines, models, monitoring, mqtt, notifying, replay, results, scoring, shadowing
-from .shared import FILE, PROGRAM, Group
+from .shared import FILE, Group
 
 
 @click.group(PROGRAM, cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

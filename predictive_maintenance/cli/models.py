@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..config.commands import flow_command
 from .shared import (
     FOLDER,
-    TRAIN_COMMAND,
     Command,
     RenamedOption,
     load_settings,
@@ -21,6 +21,7 @@ from .shared import (
     open_registry,
     program_name,
     promote_command,
+    train_command,
 )
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _print_status(
     from ..reporting.version_summary import describe
 
     if champion is None:
-        click.echo(f"production: no version yet; train one with {TRAIN_COMMAND}{machine_argument()}")
+        click.echo(f"production: no version yet; train one with {train_command()}")
     else:
         click.echo(describe("production", champion, in_production=True))
     if candidate is not None and (champion is None or candidate.version != champion.version):
@@ -172,8 +173,8 @@ def _describe_unfinished(found: UnfinishedRun) -> str:
         return f"in progress: {run}, started {_age(found.age)} ago"
     return (
         f"warning: {run}, started {_age(found.age)} ago, has the status RUNNING, but {found.abandoned}\n"
-        "         the next training run sets it to KILLED; to continue it: python flows/train_flow.py resume "
-        f"--origin-run-id {found.run.flow_run.rpartition('/')[2]}"
+        "         the next training run sets it to KILLED; to continue it: "
+        + flow_command(f"resume --origin-run-id {found.run.flow_run.rpartition('/')[2]}")
     )
 
 

@@ -16,22 +16,22 @@ import click
 
 from ..errors import PredictiveMaintenanceError
 from .shared import (
-    TRAIN_COMMAND,
     Command,
     count,
     given_machine,
     load_served_settings,
-    machine_argument,
+    load_settings,
     machine_option,
     open_registry,
     open_service_store,
+    train_command,
 )
 
 if TYPE_CHECKING:
     from ..config.params import MonitoringSettings, Params
     from ..monitoring.incidents import Change
-    from ..monitoring.look import Look
     from ..monitoring.production import WatchedVersion
+    from ..monitoring.production_check import ProductionCheck
     from ..store.store import Store
 
 _DRIFT_EXIT_CODE = 4
@@ -40,9 +40,11 @@ _DONE = {"here": "successful", "batch": "successful", "repository_dispatch": "re
 
 
 @click.command(cls=Command)
-@click.option("--version", help="Watch this model version instead of the one in production.")
+@click.option("--version", help="Check this model version instead of the one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--fail-on-drift", is_flag=True, help=f"Exit with code {_DRIFT_EXIT_CODE} if a difference lasts.")
+@click.option(
+    "--fail-on-drift", is_flag=True, help=f"Exit with code {_DRIFT_EXIT_CODE} if there is a lasting difference."
+)
 @click.option(
     "--watch", is_flag=True, help="Repeat it, keep incidents in the store, and train as monitoring.retrain says."
 )
@@ -52,7 +54,7 @@ _DONE = {"here": "successful", "batch": "successful", "repository_dispatch": "re
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Minutes between two looks of --watch.",
+    help="Minutes between two checks of --watch.",
 )
 @machine_option
 @click.pass_obj
@@ -63,11 +65,11 @@ def monitor(
 
     The readings are those of the store at PDM_STORE_URL: the service keeps there what it scores. They are compared in
     windows of monitoring.window_days, for each sensor, category, share of missing values, and the predictions. A difference
-    counts by its size, not by the number of readings: the lower end of its interval must exceed a limit, to which what
-    windows of training differ by is added. It lasts if it counts in the newest window and in monitoring.least of
-    monitoring.windows.
+    exceeds its limit if the lower end of its confidence interval is above it; the usual difference between windows of
+    training is part of the limit. A difference is lasting if it exceeds its limit in the newest window and in
+    monitoring.least of monitoring.windows. Where labels are known, metrics are compared with those at evaluation.
 
-    With --watch, a difference that lasts opens an incident, once. It closes when nothing lasts any more, or when another
+    With --watch, a lasting difference opens one incident. It closes when no difference lasts any more, or when another
     version is in production. When it opens, monitoring.retrain says how a training is started: once for an incident, and not
     within monitoring.cool_down_days. With monitoring.retrain_every_days, one is also started when the last one is as old. The
     gate decides about its model as always.
@@ -78,51 +80,70 @@ def monitor(
       predictive-maintenance monitor --fail-on-drift || python flows/train_flow.py run
       predictive-maintenance monitor --machine fleet --watch --every 60
     """
-    from ..monitoring.look import content
+    from ..monitoring.production_check import content
     from ..monitoring.retraining import check_retraining
 
     params = load_served_settings(params_file)
+    warned = set[str]()
     if not watch:
         with open_service_store() as store:
-            seen = _look(store, _watched_version(params, version), params)
+            seen = _check(store, _watched_version(params, version), params)
+            _warn_of_retention(store, seen, warned)
         click.echo(json.dumps(content(seen), indent=2) if as_json else "\n".join(_lines(seen, params.monitoring)))
         if seen.lasting and fail_on_drift:
             sys.exit(_DRIFT_EXIT_CODE)
         return
     if version or as_json or fail_on_drift:
         raise click.UsageError("--watch follows the version in production and prints text: leave out the other options")
-    check_retraining(params.monitoring)
+    check_retraining(
+        params.monitoring,
+        watched=params.registry.model_name,
+        trained=load_settings(params_file).registry.model_name,
+    )
     while True:
         try:
-            _watch(params)
+            _watch(params, warned)
         except (
             PredictiveMaintenanceError,
             click.ClickException,
         ) as error:  # such as a registry or a store that is away
-            click.echo(f"{_now()} {error}; the next look is in {minutes:g} min", err=True)
+            click.echo(f"{_now()} {error}; the next check is in {minutes:g} min", err=True)
         time.sleep(minutes * 60)
 
 
-def _look(store: Store, watched: WatchedVersion, params: Params) -> Look:
-    from ..monitoring.look import look
+def _check(store: Store, watched: WatchedVersion, params: Params) -> ProductionCheck:
     from ..monitoring.production import Rules
+    from ..monitoring.production_check import check_production
 
     rules = Rules(monitoring=params.monitoring, evaluation=params.evaluation, seed=params.training.seed)
-    return look(store, watched, rules, time.time())
+    return check_production(store, watched, rules, time.time())
 
 
-def _watch(params: Params) -> None:
-    """Look once, follow the incident, and train for it."""
+def _warn_of_retention(store: Store, seen: ProductionCheck, warned: set[str]) -> None:
+    """Print each warning about what the service removes too early, unless it is in `warned`, and add it."""
+    from ..monitoring.retention import needed_days, retention_warnings
+    from ..store.retention import retention_days
+
+    needed = needed_days(seen.watched, seen.windows)
+    for warning in retention_warnings(retention_days(store, seen.watched.model), needed):
+        if warning not in warned:
+            click.echo(f"warning: {warning}", err=True)
+            warned.add(warning)
+
+
+def _watch(params: Params, warned: set[str]) -> None:
+    """Check once, follow the incident, and train for it."""
     from ..monitoring.incidents import follow, may_train, open_incident
-    from ..monitoring.look import save_look
+    from ..monitoring.production_check import save_check
     from ..monitoring.retraining import train_for
     from ..monitoring.schedule import claim_scheduled
 
     settings = params.monitoring
     with open_service_store() as store:
         watched = _watched_version(params, None)
-        seen = _look(store, watched, params)
-        save_look(store, seen, time.time())
+        seen = _check(store, watched, params)
+        save_check(store, seen, time.time())
+        _warn_of_retention(store, seen, warned)
         changes = follow(store, watched, seen.windows, seen.reasons, time.time())
         for change in changes:
             click.echo(f"{_now()} {_change_text(change)}")
@@ -145,7 +166,7 @@ def _last_run(params: Params) -> float:
 
 def _watched_version(params: Params, version: str | None) -> WatchedVersion:
     from ..config.params import CostSettings
-    from ..monitoring.performance import Promise, promised_metrics
+    from ..monitoring.performance import EvaluationMetrics, evaluation_metrics
     from ..monitoring.production import WatchedVersion
     from ..scorer.monitoring_reference import read_monitoring
     from ..scorer.scoring import Scorer
@@ -153,7 +174,7 @@ def _watched_version(params: Params, version: str | None) -> WatchedVersion:
     registry = open_registry(params)
     found = registry.production_version() if version is None else registry.get_version(version)
     if found is None:
-        raise click.ClickException(f"no version is in production: run `{TRAIN_COMMAND}{machine_argument()}`")
+        raise click.ClickException(f"no version is in production: run `{train_command()}`")
     with tempfile.TemporaryDirectory(prefix="pdm-version-") as work:
         folder = registry.download(found.version, Path(work))
         scorer = Scorer.load(folder)
@@ -167,32 +188,32 @@ def _watched_version(params: Params, version: str | None) -> WatchedVersion:
         version=found.version,
         machine=scorer.machine,
         reference=reference,
-        promise=Promise(metrics=promised_metrics(found.tags), costs=costs),
+        at_evaluation=EvaluationMetrics(metrics=evaluation_metrics(found.tags), costs=costs),
     )
 
 
-def _lines(seen: Look, settings: MonitoringSettings) -> Iterator[str]:
-    from ..monitoring.texts import figure_text, finding_name, performance_text
+def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]:
+    from ..monitoring.texts import finding_name, metric_text, performance_text
 
     machine, silent, performance = seen.watched.machine, seen.silent, seen.windows[-1].performance
     yield f"{seen.watched.model} version {seen.watched.version}, windows of {settings.window_days:g} days:"
     for window in seen.windows:
-        counting = [finding for finding in window.findings or () if finding.counts]
-        state = ", ".join(finding_name(finding, machine) for finding in counting) or "nothing differs"
+        exceeded = [finding for finding in window.findings or () if finding.exceeds_limit]
+        state = ", ".join(finding_name(finding, machine) for finding in exceeded) or "no difference"
         if window.rows < settings.min_rows:
-            state = f"not judged: fewer than {settings.min_rows:,} readings" + (f"; {state}" if counting else "")
+            state = f"not compared: fewer than {settings.min_rows:,} readings" + (f"; {state}" if exceeded else "")
         yield f"  {_day(window.begins)} to {_day(window.ends)}  {count(window.rows, 'reading'):>20}  {state}"
     yield f"predictions from {_day(performance.begins)} to {_day(performance.ends)}: {performance_text(performance)}"
-    yield from (f"  {figure_text(figure)}" for figure in performance.figures)
+    yield from (f"  {metric_text(metric)}" for metric in performance.metrics)
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""
         yield f"silent in the newest window: {', '.join(silent[:_SHOWN_MACHINES])}{more}"
     if not seen.lasting:
-        yield f"no difference counts in {settings.least} of {settings.windows} windows"
+        yield f"no difference exceeds its limit in {settings.least} of {settings.windows} windows"
         return
-    yield f"differences in at least {settings.least} of {settings.windows} windows:"
+    yield f"differences above their limit in at least {settings.least} of {settings.windows} windows:"
     yield from (f"  {reason}" for reason in seen.reasons)
-    yield f"next: find out why, or train on newer readings: {TRAIN_COMMAND}{machine_argument()}"
+    yield f"next: find out why, or train on newer readings: {train_command()}"
 
 
 def _change_text(change: Change) -> str:

@@ -14,16 +14,16 @@ _SHOWN = 1_000
 
 
 @click.command(cls=Command)
-@click.option("--once", is_flag=True, help="Send what is due now, and end.")
-@click.option("--dead", is_flag=True, help="List what was given up, with the reasons.")
-@click.option("--repeat-dead", is_flag=True, help="Let what was given up be sent again.")
+@click.option("--once", is_flag=True, help="Send the messages that are due, and end.")
+@click.option("--dead", is_flag=True, help="List the messages that were given up, with the reasons.")
+@click.option("--repeat-dead", is_flag=True, help="Send the messages that were given up again.")
 @click.option(
     "--every",
     "seconds",
     default=5.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds between two looks into the store.",
+    help="Seconds between two checks of the store.",
 )
 @machine_option
 @click.pass_obj

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from .shared import (
-    TRAIN_COMMAND,
     Command,
     check_output,
     count,
@@ -23,6 +22,7 @@ from .shared import (
     overwrite_option,
     print_reasons,
     program_name,
+    train_command,
 )
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _is_data_set(files: Sequence[str], output: str | None) -> bool:
 def _production_version(registry: ModelRegistry) -> str:
     if (champion := registry.production_version()) is None:
         raise click.ClickException(
-            f"no version is in production: train one with {TRAIN_COMMAND}{machine_argument()}, or promote one with "
+            f"no version is in production: train one with {train_command()}, or promote one with "
             f"{program_name()} promote"
         )
     return champion.version

@@ -23,7 +23,7 @@ from ..errors import PredictiveMaintenanceError, RegistryError, SourceError
 from ..tracking.connection import Connection, connect, is_server, is_sqlite, not_an_address, tracking_uri
 from ..tracking.mlflow_errors import OLDEST_SERVER
 from ..tracking.registry_reader import RegistryReader
-from .shared import TRAIN_COMMAND, count, machine_argument, promote_command
+from .shared import count, promote_command, train_command
 
 if TYPE_CHECKING:
     from typing import Any
@@ -118,7 +118,7 @@ def _registry(params: Params) -> Generator[CheckResult, None, Connection | None]
     yield CheckResult("registry", "pass", f"{count(len(versions), 'version')} of {params.registry.model_name}")
     if champion is None:
         promote = f", or {promote_command(versions[0])}" if versions else ""
-        text = f"no version is in production: {TRAIN_COMMAND}{machine_argument()}{promote}"
+        text = f"no version is in production: {train_command()}{promote}"
         yield CheckResult("model", "unset", text)
     else:
         yield _run_check("model", lambda: _load_champion(registry, champion.version))

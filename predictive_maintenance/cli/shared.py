@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..config.commands import PROGRAM, command, flow_command
 from ..errors import PredictiveMaintenanceError
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from ..tracking.entities import ModelVersion
     from ..tracking.model_registry import ModelRegistry
 
-PROGRAM = "predictive-maintenance"
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-TRAIN_COMMAND = "python flows/train_flow.py run"
 FORMER_COMMANDS = {"fetch-ai4i": "fetch"}
 
 _SERVICE_TIMEOUT_SECONDS = 120.0
@@ -89,9 +88,14 @@ class RenamedOption(click.Option):
 
 
 def program_name() -> str:
-    """The program as it was started: `predictive-maintenance` or `python -m predictive_maintenance`."""
+    """The program as a person starts it: `predictive-maintenance`, `python -m predictive_maintenance`, or in a container."""
     context = click.get_current_context(silent=True)
-    return (context and context.find_root().info_name) or PROGRAM
+    return command((context and context.find_root().info_name) or PROGRAM)
+
+
+def train_command() -> str:
+    """The command that trains the machine of this command."""
+    return flow_command(f"run{machine_argument()}")
 
 
 def machine_argument() -> str:

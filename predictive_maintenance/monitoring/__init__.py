@@ -1,1 +1,1 @@
-"""What production looks like compared with training: drift of readings and predictions, performance, silent machines."""
+"""Compares production with training and evaluation: drift of readings and predictions, performance, silent machines."""

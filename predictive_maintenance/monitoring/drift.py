@@ -34,7 +34,7 @@ _SMOOTHING = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One difference: its effect with an interval, and the limit that the lower end must exceed to count.
+    """One difference: its effect with an interval, and the limit that the lower end must exceed.
 
     `before` and `now` are the mean of a sensor, the share of missing values, the alarm rate or a metric, in training and in the
     window; of rejected readings, their share, usually and in the window; NaN for a category. `column` is the name of a metric,
@@ -52,15 +52,15 @@ class Finding:
     machines: tuple[str, ...] = ()
 
     @property
-    def counts(self) -> bool:
-        """Whether the difference is large for certain."""
+    def exceeds_limit(self) -> bool:
+        """Whether the lower end of the interval is above the limit."""
         return self.low > self.limit
 
 
 def compare(
     machine: Machine, reference: MonitoringReference, window: WindowSummary, settings: MonitoringSettings, seed: int = 0
 ) -> list[Finding] | None:
-    """All differences of a window from the training rows; None if the window has too few rows to be judged.
+    """All differences of a window from the training rows; None if the window has too few rows to be compared.
 
     A distribution must be further away than windows of training rows usually are: air gets warmer and colder without harm.
     """

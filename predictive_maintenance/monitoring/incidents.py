@@ -8,7 +8,7 @@ from ..config.params import MonitoringSettings
 from ..store.rows import Incident
 from ..store.store import Store
 from .production import WatchedVersion, Window
-from .rule import is_calm
+from .rule import is_resolved
 
 _DAY_SECONDS = 86_400
 
@@ -27,7 +27,7 @@ def follow(
     """Open or close the incident of a model by the lasting differences `reasons`. Raises StoreError.
 
     Several monitors may do this at the same time: each change is made by one of them. It is not closed while the newest window
-    does not judge, for lack of readings or labels, what counted before.
+    has too few readings or labels to measure again what exceeded its limit before.
     """
     changes = []
     incident = open_incident(store, watched)
@@ -35,8 +35,8 @@ def follow(
         changes += _close(store, incident, "another version", now)
         incident = open_incident(store, watched)
     findings = [window.findings for window in windows]
-    if incident and not reasons and is_calm(findings, among=len(findings)):
-        changes += _close(store, incident, "calm", now)
+    if incident and not reasons and is_resolved(findings, among=len(findings)):
+        changes += _close(store, incident, "resolved", now)
     elif incident is None and reasons:
         with store.writing() as transaction:
             opened = transaction.open_incident(watched.model, watched.version, reasons, int(now))
@@ -59,7 +59,7 @@ def may_train(store: Store, incident: Incident, settings: MonitoringSettings, no
         return transaction.claim_training(incident, int(now), round(settings.cool_down_days * _DAY_SECONDS))
 
 
-def _close(store: Store, incident: Incident, by: Literal["calm", "another version"], now: float) -> list[Change]:
+def _close(store: Store, incident: Incident, by: Literal["resolved", "another version"], now: float) -> list[Change]:
     with store.writing() as transaction:
         closed = transaction.close_incident(incident, by, int(now))
     return [Change("closed", store.incident(incident.key))] if closed else []

@@ -1,6 +1,6 @@
 """What became of the predictions of a window: labels from failures in the store, and from feedback.
 
-A label is FAILS, DOES_NOT_FAIL, or UNKNOWN for a prediction that is not judged: its horizon has not ended, its machine was not
+A label is FAILS, DOES_NOT_FAIL, or UNKNOWN for a prediction without a label: its horizon has not ended, its machine was not
 observed until then, or nobody has reported what happened.
 """
 
@@ -33,7 +33,7 @@ Names = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class LabelledPredictions:
     """n predictions: `probabilities`, `decisions`, `labels` and `groups` of related ones, each (n,)."""
 
     probabilities: FloatArray
@@ -103,8 +103,10 @@ def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
     )
 
 
-def judged_by_failures(pages: Iterator[TimedPredictions], known: KnownFailures, machine: Machine) -> Iterator[Judged]:
-    """Judge predictions by whether the machine failed within the horizon. Those at or shortly after a failure are UNKNOWN."""
+def labelled_by_failures(
+    pages: Iterator[TimedPredictions], known: KnownFailures, machine: Machine
+) -> Iterator[LabelledPredictions]:
+    """Label predictions by whether the machine failed within the horizon. Those at or shortly after a failure are UNKNOWN."""
     for page in _together(pages):
         labels = np.full(len(page.keys), UNKNOWN, dtype=np.int8)
         times = as_times(page.keys, machine)
@@ -113,11 +115,13 @@ def judged_by_failures(pages: Iterator[TimedPredictions], known: KnownFailures, 
         for rows in slices(machine_bounds(names)):
             own = order[rows]
             labels[own] = _labels(times[own], page.decisions[own], str(names[rows.start]), known, machine)
-        yield Judged(probabilities=page.probabilities, decisions=page.decisions, labels=labels, groups=page.machines)
+        yield LabelledPredictions(
+            probabilities=page.probabilities, decisions=page.decisions, labels=labels, groups=page.machines
+        )
 
 
-def judged_by_feedback(store: Store, model: str, read: Read, name: str) -> Iterator[Judged]:
-    """Judge the predictions in blocks of the log by the newest report about each. Raises StoreError.
+def labelled_by_feedback(store: Store, model: str, read: Read, name: str) -> Iterator[LabelledPredictions]:
+    """Label the predictions in blocks of the log by the newest report about each. Raises StoreError.
 
     Of several predictions of one reading, the latest counts. `name` distinguishes the blocks from others: consecutive
     predictions without machine are related.
@@ -132,7 +136,7 @@ def judged_by_feedback(store: Store, model: str, read: Read, name: str) -> Itera
         labels = np.full(count, UNKNOWN, dtype=np.int8)
         for position, report in reports.items():
             labels[position] = LABELS.get(report.verdict, UNKNOWN)
-        yield Judged(
+        yield LabelledPredictions(
             probabilities=np.array(block.failure_probability, dtype=np.float64)[counts],
             decisions=np.array(block.predicted_failure, dtype=bool)[counts],
             labels=labels[counts],

@@ -1,4 +1,4 @@
-"""How good the predictions of a window were, compared with what the version promised: its metrics on held-out rows.
+"""The metrics of the predictions of a window, compared with those at evaluation: on the held-out rows of the training.
 
 People report on alarms: the precision can be computed from their reports, and nothing about failures without an alarm. A metric
 that cannot be computed from the labels has a reason instead of a value.
@@ -22,7 +22,7 @@ from ..evaluation.prediction_summary import PredictionSummary
 from ..history.labels import FAILS
 from ..tracking.entities import METRICS_TAG
 from .drift import Finding
-from .labels import UNKNOWN, Judged, LabelSource
+from .labels import UNKNOWN, LabelledPredictions, LabelSource
 
 METRICS = ("precision", "recall", "f1", "pr_auc", "expected_cost")
 COMPARED = METRICS[:-1]
@@ -35,22 +35,22 @@ _ROWS_TOGETHER = 2**18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A metric of the judged predictions, and what the version promised; without `now`, `reason` says why it is refused.
+class MetricComparison:
+    """A metric of the labelled predictions, and the same at evaluation; without `now`, `reason` says why it is not available.
 
-    `count` is the number of predictions that the metric is from: failures for the recall, alarms for the precision.
+    `count` is the number of predictions behind the metric: failures for the recall, alarms for the precision.
     """
 
     metric: str
     count: int
     now: Estimate | None
-    promised: Estimate | None
+    at_evaluation: Estimate | None
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """The predictions that were scored in [begins, ends), in seconds since 1970, how many are judged, and the figures.
+    """The predictions that were scored in [begins, ends), in seconds since 1970, how many have a label, and the metrics.
 
     `source` is where the labels come from; None if there are none.
     """
@@ -59,22 +59,22 @@ class Performance:
     ends: int
     source: LabelSource | None
     predictions: int
-    judged: int
+    labelled: int
     alarms: int
-    judged_alarms: int
+    labelled_alarms: int
     failures: int
-    figures: tuple[Figure, ...]
+    metrics: tuple[MetricComparison, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promise:
-    """What a version promised: its metrics on held-out rows, and the costs that these are computed with."""
+class EvaluationMetrics:
+    """The metrics of a version at evaluation, on held-out rows, and the costs that they are computed with."""
 
     metrics: Mapping[str, Estimate]
     costs: CostSettings
 
 
-def promised_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
+def evaluation_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
     """The metrics on held-out rows in the tags of a version, with their intervals; {} for a version without them."""
     held_out = json.loads(tags.get(METRICS_TAG, "{}")).get("held_out") or {"metrics": {}}
     return {
@@ -90,8 +90,8 @@ class Counts:
     summary: PredictionSummary | None = None
     predictions: int = 0
     alarms: int = 0
-    judged: int = 0
-    judged_alarms: int = 0
+    labelled: int = 0
+    labelled_alarms: int = 0
     groups_with_alarms: frozenset[str] = frozenset()
     groups_with_failures: frozenset[str] = frozenset()
 
@@ -102,68 +102,70 @@ class Counts:
             summary=PredictionSummary.merged(both) if both else None,
             predictions=self.predictions + other.predictions,
             alarms=self.alarms + other.alarms,
-            judged=self.judged + other.judged,
-            judged_alarms=self.judged_alarms + other.judged_alarms,
+            labelled=self.labelled + other.labelled,
+            labelled_alarms=self.labelled_alarms + other.labelled_alarms,
             groups_with_alarms=_some(self.groups_with_alarms | other.groups_with_alarms),
             groups_with_failures=_some(self.groups_with_failures | other.groups_with_failures),
         )
 
 
-def count(pages: Iterable[Judged]) -> Counts:
-    """Count judged predictions, in memory that does not depend on their number."""
+def count(pages: Iterable[LabelledPredictions]) -> Counts:
+    """Count labelled predictions, in memory that does not depend on their number."""
     return reduce(Counts.plus, map(_counts, _together(pages)), Counts())
 
 
 def measure(
-    counts: Counts, source: LabelSource, promise: Promise, settings: MonitoringSettings, evaluation: EvaluationSettings,
-    seed: int, begins: int, ends: int,
+    counts: Counts, source: LabelSource, at_evaluation: EvaluationMetrics, settings: MonitoringSettings,
+    evaluation: EvaluationSettings, seed: int, begins: int, ends: int,
 ) -> Performance:  # fmt: skip
     """The performance of counted predictions, which were scored in [begins, ends), in seconds since 1970."""
-    scores = score_summary(counts.summary, promise.costs, evaluation, seed) if counts.summary else None
-    figures = tuple(_figure(metric, scores, counts, source, promise, settings, evaluation) for metric in METRICS)
+    scores = score_summary(counts.summary, at_evaluation.costs, evaluation, seed) if counts.summary else None
+    metrics = tuple(_metric(metric, scores, counts, source, at_evaluation, settings, evaluation) for metric in METRICS)
     return Performance(
-        begins=begins, ends=ends, source=source, predictions=counts.predictions, judged=counts.judged, alarms=counts.alarms,
-        judged_alarms=counts.judged_alarms, failures=scores.failures if scores else 0, figures=figures,
+        begins=begins, ends=ends, source=source, predictions=counts.predictions, labelled=counts.labelled, alarms=counts.alarms,
+        labelled_alarms=counts.labelled_alarms, failures=scores.failures if scores else 0, metrics=metrics,
     )  # fmt: skip
 
 
-def unjudged(begins: int, ends: int, promise: Promise, reason: str) -> Performance:
-    """The performance of predictions of which nothing is known."""
-    figures = tuple(
-        Figure(metric=metric, count=0, now=None, promised=promise.metrics.get(metric), reason=reason)
+def unlabelled(begins: int, ends: int, at_evaluation: EvaluationMetrics, reason: str) -> Performance:
+    """The performance of predictions without any label."""
+    metrics = tuple(
+        MetricComparison(
+            metric=metric, count=0, now=None, at_evaluation=at_evaluation.metrics.get(metric), reason=reason
+        )
         for metric in METRICS
     )
     return Performance(
-        begins=begins, ends=ends, source=None, predictions=0, judged=0, alarms=0, judged_alarms=0, failures=0, figures=figures
+        begins=begins, ends=ends, source=None, predictions=0, labelled=0, alarms=0, labelled_alarms=0, failures=0, metrics=metrics
     )  # fmt: skip
 
 
 def losses(performance: Performance, settings: MonitoringSettings) -> Iterator[Finding]:
-    """How far each metric is below the promise. Both are estimates, from different rows.
+    """How far each metric is below the one at evaluation. Both are estimates, from different rows.
 
     The interval of the difference is made from both intervals. Source: G. Y. Zou and A. Donner, "Construction of confidence
     limits about effect measures", 2008.
     """
-    for figure in performance.figures:
-        now, promised = figure.now, figure.promised
-        if figure.metric not in COMPARED or now is None or promised is None:
+    for metric in performance.metrics:
+        now, at_evaluation = metric.now, metric.at_evaluation
+        if metric.metric not in COMPARED or now is None or at_evaluation is None:
             continue
-        loss = promised.value - now.value
+        loss = at_evaluation.value - now.value
         yield Finding(
             kind="performance",
-            column=figure.metric,
+            column=metric.metric,
             effect=loss,
-            low=loss - math.hypot(promised.value - promised.low, now.high - now.value),
-            high=loss + math.hypot(promised.high - promised.value, now.value - now.low),
+            low=loss - math.hypot(at_evaluation.value - at_evaluation.low, now.high - now.value),
+            high=loss + math.hypot(at_evaluation.high - at_evaluation.value, now.value - now.low),
             limit=settings.max_performance_loss,
-            before=promised.value,
+            before=at_evaluation.value,
             now=now.value,
         )
 
 
-def _together(pages: Iterable[Judged]) -> Iterator[list[Judged]]:
+def _together(pages: Iterable[LabelledPredictions]) -> Iterator[list[LabelledPredictions]]:
     """Pages that have many rows together: to add a summary to another one takes longer than to make it."""
-    waiting: list[Judged] = []
+    waiting: list[LabelledPredictions] = []
     for page in pages:
         waiting.append(page)
         if sum(len(one.labels) for one in waiting) >= _ROWS_TOGETHER:
@@ -173,7 +175,7 @@ def _together(pages: Iterable[Judged]) -> Iterator[list[Judged]]:
         yield waiting
 
 
-def _counts(pages: Sequence[Judged]) -> Counts:
+def _counts(pages: Sequence[LabelledPredictions]) -> Counts:
     labels, decisions, probabilities, groups = (
         np.concatenate([getattr(page, name) for page in pages])
         for name in ("labels", "decisions", "probabilities", "groups")
@@ -186,8 +188,8 @@ def _counts(pages: Sequence[Judged]) -> Counts:
         else None,
         predictions=len(labels),
         alarms=int(decisions.sum()),
-        judged=int(known.sum()),
-        judged_alarms=int(alarms.sum()),
+        labelled=int(known.sum()),
+        labelled_alarms=int(alarms.sum()),
         groups_with_alarms=_some(groups[known][alarms].tolist()),
         groups_with_failures=_some(groups[known][failed].tolist()),
     )
@@ -198,45 +200,48 @@ def _some(groups: Iterable[str]) -> frozenset[str]:
     return frozenset(islice(dict.fromkeys(groups), _MIN_GROUPS))
 
 
-def _figure(
-    metric: str, scores: Scores | None, counts: Counts, source: LabelSource, promise: Promise, settings: MonitoringSettings,
-    evaluation: EvaluationSettings,
-) -> Figure:  # fmt: skip
+def _metric(
+    metric: str, scores: Scores | None, counts: Counts, source: LabelSource, at_evaluation: EvaluationMetrics,
+    settings: MonitoringSettings, evaluation: EvaluationSettings,
+) -> MetricComparison:  # fmt: skip
     failures = scores.failures if scores else 0
-    count = {"precision": counts.judged_alarms, "recall": failures}.get(metric, counts.judged)
-    reason = _too_few_alarms(counts, evaluation) if metric == "precision" else _refusal(
+    count = {"precision": counts.labelled_alarms, "recall": failures}.get(metric, counts.labelled)
+    reason = _too_few_alarms(counts, evaluation) if metric == "precision" else _unavailable(
         failures, counts, source, settings, evaluation
     )  # fmt: skip
     now = scores[metric] if scores and not reason else None
-    return Figure(metric=metric, count=count, now=now, promised=promise.metrics.get(metric), reason=reason)
+    return MetricComparison(
+        metric=metric, count=count, now=now, at_evaluation=at_evaluation.metrics.get(metric), reason=reason
+    )
 
 
 def _too_few_alarms(counts: Counts, evaluation: EvaluationSettings) -> str:
     least = evaluation.min_assessable_failures
-    if counts.judged_alarms < least:
-        return f"{counts.judged_alarms:,} of {counts.alarms:,} predicted failures have a label: at least {least} are needed"
+    if counts.labelled_alarms < least:
+        return f"{counts.labelled_alarms:,} of {counts.alarms:,} predicted failures have a label: at least {least} are needed"
     return _too_few_groups("predicted failures", len(counts.groups_with_alarms))
 
 
-def _refusal(
+def _unavailable(
     failures: int, counts: Counts, source: LabelSource, settings: MonitoringSettings, evaluation: EvaluationSettings
 ) -> str:
-    """Why all metrics but the precision are refused; '' if they are not."""
+    """Why no metric but the precision is available; '' if all are."""
     if source == "confirmed alarms":
         return (
             "the only known failures are those of alarms, so that missed ones are unknown: send all failures to /events"
         )
-    others, judged = counts.predictions - counts.alarms, counts.judged - counts.judged_alarms
+    others, labelled = counts.predictions - counts.alarms, counts.labelled - counts.labelled_alarms
     if source == "feedback" and (
-        judged < settings.min_labelled * others or counts.judged_alarms < settings.min_labelled * counts.alarms
+        labelled < settings.min_labelled * others or counts.labelled_alarms < settings.min_labelled * counts.alarms
     ):
         return (
-            f"{judged:,} of {others:,} predictions without and {counts.judged_alarms:,} of {counts.alarms:,} with a predicted "
-            f"failure have feedback: below {settings.min_labelled:.0%} (monitoring.min_labelled), missed failures are unknown"
+            f"{labelled:,} of {others:,} predictions without and {counts.labelled_alarms:,} of {counts.alarms:,} with a "
+            f"predicted failure have feedback: below {settings.min_labelled:.0%} (monitoring.min_labelled), missed "
+            "failures are unknown"
         )
     if failures < evaluation.min_assessable_failures:
         least = evaluation.min_assessable_failures
-        return f"{failures:,} of {counts.judged:,} judged predictions are failures: at least {least} are needed"
+        return f"{failures:,} of {counts.labelled:,} labelled predictions are failures: at least {least} are needed"
     return _too_few_groups("failures", len(counts.groups_with_failures))
 
 

@@ -17,8 +17,15 @@ from ..store.predictions import Predictions
 from ..store.store import Store
 from .drift import Finding, compare
 from .inputs import Inputs, rejected_readings
-from .labels import Judged, LabelSource, TimedPredictions, judged_by_failures, judged_by_feedback, known_failures
-from .performance import Counts, Performance, Promise, count, losses, measure, unjudged
+from .labels import (
+    LabelledPredictions,
+    LabelSource,
+    TimedPredictions,
+    known_failures,
+    labelled_by_failures,
+    labelled_by_feedback,
+)
+from .performance import Counts, EvaluationMetrics, Performance, count, losses, measure, unlabelled
 from .windows import WindowCounter
 
 _DAY_SECONDS = 86_400
@@ -31,7 +38,7 @@ Scored = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be judged.
+    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be compared.
 
     `performance` is of the predictions whose labels are due in the window.
     """
@@ -52,12 +59,12 @@ class WatchedVersion:
     version: str
     machine: Machine
     reference: MonitoringReference
-    promise: Promise
+    at_evaluation: EvaluationMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The settings by which windows are judged."""
+    """The settings by which windows are compared with training and evaluation."""
 
     monitoring: MonitoringSettings
     evaluation: EvaluationSettings
@@ -121,29 +128,31 @@ class _Outcomes:
 
         A label is due at the end of the horizon, if there is one, and `label_days` later. Raises StoreError.
         """
-        machine, promise, settings = self._watched.machine, self._watched.promise, self._rules.monitoring
+        machine, at_evaluation, settings = self._watched.machine, self._watched.at_evaluation, self._rules.monitoring
         horizon = 0.0 if machine.horizon is None or machine.time_is_counter else machine.horizon.length / 1e6
         ends = begins + length - round(horizon + settings.label_days * _DAY_SECONDS)
         parts = range(ends - settings.performance_windows * length, ends, length)
         if machine.description.label.run_to_failure:
             reason = "with label.run_to_failure, no failure of a machine that runs is known"
-            return unjudged(parts.start, ends, promise, reason)
+            return unlabelled(parts.start, ends, at_evaluation, reason)
         if self._known and not self._known.are_known:
             reason = "the store has no failure and no feedback on alarms: send them to /events or /feedback"
-            return unjudged(parts.start, ends, promise, reason)
+            return unlabelled(parts.start, ends, at_evaluation, reason)
         source: LabelSource = self._known.source if self._known else "feedback"
         for part in parts:
             if part not in self._counts:
-                self._counts[part] = count(self._judged(part, part + length))
+                self._counts[part] = count(self._labelled(part, part + length))
         counts = reduce(Counts.plus, (self._counts[part] for part in parts))
-        return measure(counts, source, promise, settings, self._rules.evaluation, self._rules.seed, parts.start, ends)
+        return measure(
+            counts, source, at_evaluation, settings, self._rules.evaluation, self._rules.seed, parts.start, ends
+        )
 
-    def _judged(self, begins: int, ends: int) -> Iterator[Judged]:
+    def _labelled(self, begins: int, ends: int) -> Iterator[LabelledPredictions]:
         store, watched = self._store, self._watched
         if self._known:
-            return judged_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
+            return labelled_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
         read = partial(_blocks, store, watched, begins, ends)
-        return judged_by_feedback(store, watched.model, read, name=f"from {begins}")
+        return labelled_by_feedback(store, watched.model, read, name=f"from {begins}")
 
 
 def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..config.params import MonitoringSettings
 from ..config.project import project_dir
+from ..config.serving_params import MODEL_NAME_VARIABLE
 from ..errors import ConfigError, PredictiveMaintenanceError
 from ..store.rows import Incident
 from ..tracking.runs import INCIDENT_TAG
@@ -18,8 +19,18 @@ class TrainingError(PredictiveMaintenanceError):
     """A training could not be started, or ended with an error."""
 
 
-def check_retraining(settings: MonitoringSettings) -> None:
-    """Raise ConfigError if a training could not be started as the settings say."""
+def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -> None:
+    """Raise ConfigError if a training could not be started as the settings say.
+
+    `watched` is the registered model that is monitored, `trained` the one of which the flow registers a version: a training of
+    another model would never end an incident.
+    """
+    if settings.retrain != "never" and watched != trained:
+        raise ConfigError(
+            f"{MODEL_NAME_VARIABLE} is {watched!r}, and monitoring.retrain is {settings.retrain!r}: the training would register "
+            f"a version of {trained!r}; choose the machine of {watched!r} with --machine, set registry.model_name in params.yaml "
+            f"to {watched!r} and unset {MODEL_NAME_VARIABLE}, or set monitoring.retrain to never"
+        )
     if settings.retrain == "repository_dispatch":
         _repository_and_token()
     elif settings.retrain != "never" and not _flow().exists():

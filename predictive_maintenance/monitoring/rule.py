@@ -6,13 +6,13 @@ from .drift import Finding, Kind
 
 
 def lasting(windows: Sequence[Sequence[Finding] | None], *, least: int, among: int) -> list[Finding]:
-    """The findings of the newest window that count, in it and in at least `least` of the last `among` windows.
+    """The findings of the newest window that exceed their limit in it and in at least `least` of the last `among` windows.
 
-    `windows` are in the order of time; None stands for a window with too few rows to be judged.
+    `windows` are in the order of time; None stands for a window with too few rows to be compared.
     """
     if not windows or windows[-1] is None:
         return []
-    recent = [_counting(window) for window in windows[-among:]]
+    recent = [_exceeded(window) for window in windows[-among:]]
     return [
         finding
         for finding in windows[-1]
@@ -20,21 +20,22 @@ def lasting(windows: Sequence[Sequence[Finding] | None], *, least: int, among: i
     ]
 
 
-def is_calm(windows: Sequence[Sequence[Finding] | None], *, among: int) -> bool:
-    """Whether what counted in the last `among` windows was judged again in the newest, so that its absence there means something.
+def is_resolved(windows: Sequence[Sequence[Finding] | None], *, among: int) -> bool:
+    """Whether the newest window could measure again what exceeded its limit in the last `among` windows.
 
-    Labels and rejected readings may be missing where readings are judged, and the other way round.
+    Without labels, readings or rejected readings in it, the absence of a finding means nothing.
     """
     if not windows or (newest := windows[-1]) is None:
         return False
-    judged = {_subject(finding) for finding in newest}
-    return all(_subject(finding) in judged for window in windows[-among:] for finding in window or () if finding.counts)
+    measured = {_subject(finding) for finding in newest}
+    exceeded = (finding for window in windows[-among:] for finding in window or () if finding.exceeds_limit)
+    return all(_subject(finding) in measured for finding in exceeded)
 
 
 def _subject(finding: Finding) -> tuple[str, str]:
-    """What is judged together: each metric, the rejected readings, and all about the readings."""
+    """What is measured together: each metric, the rejected readings, and all about the readings."""
     return (finding.kind, finding.column) if finding.kind in ("performance", "rejected readings") else ("readings", "")
 
 
-def _counting(window: Sequence[Finding] | None) -> set[tuple[Kind, str]]:
-    return {(finding.kind, finding.column) for finding in window or () if finding.counts}
+def _exceeded(window: Sequence[Finding] | None) -> set[tuple[Kind, str]]:
+    return {(finding.kind, finding.column) for finding in window or () if finding.exceeds_limit}

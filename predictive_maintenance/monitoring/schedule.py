@@ -13,7 +13,7 @@ _DAY_SECONDS = 86_400
 def is_due(settings: MonitoringSettings, last: float, now: float) -> bool:
     """Whether a training is due at `now` if the last one was started at `last`, both in seconds since 1970.
 
-    Days begin at `retrain_at`, so that a look which comes late does not delay the next training.
+    Days begin at `retrain_at`, so that a late check does not delay the next training.
     """
     every = settings.retrain_every_days
     return every is not None and _day(settings, now) - _day(settings, last) >= every

@@ -1,4 +1,4 @@
-"""Findings and figures of performance as sentences."""
+"""Findings and metrics of performance as sentences."""
 
 import math
 
@@ -6,7 +6,7 @@ from ..evaluation.intervals import Estimate
 from ..evaluation.metrics import METRICS
 from ..machine.machine import Machine
 from .drift import Finding
-from .performance import Figure, Performance
+from .performance import MetricComparison, Performance
 
 SHOWN_MACHINES = 10
 
@@ -36,7 +36,7 @@ def finding_text(finding: Finding, machine: Machine) -> str:
         case "rejected readings":
             text = f"{finding.now:.1%} of the readings, usually {finding.before:.1%}; share {effect}"
         case "performance":
-            text = f"{finding.now:.3f}, promised {finding.before:.3f}; loss {effect}"
+            text = f"{finding.now:.3f}, at evaluation {finding.before:.3f}; loss {effect}"
         case _ if finding.column in machine.sensor_names or finding.kind == "predictions":
             text = f"mean {finding.now:.4g}{unit}, in training {finding.before:.4g}{unit}; PSI {effect}"
         case _:
@@ -44,21 +44,21 @@ def finding_text(finding: Finding, machine: Machine) -> str:
     return f"{finding_name(finding, machine)}: {text}"
 
 
-def figure_text(figure: Figure) -> str:
-    """A metric with what was promised, or why it is not judged."""
-    promised = f"; promised {_estimate(figure.promised)}" if figure.promised else ""
-    if figure.now is None:
-        return f"{METRICS[figure.metric]}: not judged: {figure.reason}{promised}"
-    return f"{METRICS[figure.metric]}: {_estimate(figure.now)} of {figure.count:,} {_OF[figure.metric]}{promised}"
+def metric_text(metric: MetricComparison) -> str:
+    """A metric in production and at evaluation, or why it is not available."""
+    at_evaluation = f"; at evaluation {_estimate(metric.at_evaluation)}" if metric.at_evaluation else ""
+    if metric.now is None:
+        return f"{METRICS[metric.metric]}: not available: {metric.reason}{at_evaluation}"
+    return f"{METRICS[metric.metric]}: {_estimate(metric.now)} of {metric.count:,} {_OF[metric.metric]}{at_evaluation}"
 
 
 def performance_text(performance: Performance) -> str:
-    """How many predictions are judged, and by which labels."""
+    """How many predictions have a label, and where the labels come from."""
     if performance.source is None:
-        return "no prediction is judged"
+        return "no prediction has a label"
     return (
-        f"{performance.judged:,} of {performance.predictions:,} predictions are judged by {performance.source}, "
-        f"{performance.failures:,} failures"
+        f"{performance.labelled:,} of {performance.predictions:,} predictions have a label from {performance.source}, "
+        f"{performance.failures:,} of them failures"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from ..config.commands import flow_command
 from ..config.metaflow_defaults import set_metaflow_defaults
 from ..config.params import Params
 from ..errors import DataError
@@ -51,9 +52,9 @@ def load_run(run: str | None = None) -> FinishedRun:
     found = _find(run_id)
     if found is None:
         wanted = f"run {run_id!r}" if run_id else "successful run"
-        raise DataError(f"no {wanted} of {FLOW_NAME} in {_datastore()}: start one with python flows/train_flow.py run")
+        raise DataError(f"no {wanted} of {FLOW_NAME} in {_datastore()}: start one with {flow_command('run')}")
     if not found.successful:
-        resume = f"python flows/train_flow.py resume --origin-run-id {run_id}"
+        resume = flow_command(f"resume --origin-run-id {run_id}")
         raise DataError(f"{FLOW_NAME}/{run_id} did not succeed: continue it with {resume}")
     end: FinishedRun = found["end"].task.data
     return end

@@ -53,10 +53,10 @@ _BEGIN_AGAIN = (
     .where(comparisons.c.key == bindparam("comparison"))
     .values(state="comparing", reason="", attempts=0, due=0)
 )
-_SET_LOOK = (
+_SET_CHECK = (
     update(comparisons)
     .where(comparisons.c.key == bindparam("comparison"))
-    .values(looked=bindparam("at"), promotion=bindparam("waits_for"))
+    .values(checked=bindparam("at"), promotion=bindparam("waits_for"))
 )
 _SET_CURRENCY = (
     update(comparisons).where(comparisons.c.key == bindparam("comparison")).values(currency=bindparam("of_costs"))
@@ -167,7 +167,7 @@ def begin(transaction: Transaction, model: str, version: str, candidate: str, *,
     """The comparison of two versions: the one that there is, which goes on, or a new one. All others end."""
     connection, names = transaction.connection, {"model": model, "version": version, "candidate": candidate}
     new = {
-        "started": started, "looked": now, "state": "comparing", "reason": "", "attempts": 0, "due": 0, "promotion": "",
+        "started": started, "checked": now, "state": "comparing", "reason": "", "attempts": 0, "due": 0, "promotion": "",
         "currency": "", "left_out": "{}",
     }  # fmt: skip
     connection.execute(_insert(connection, comparisons).on_conflict_do_nothing(), names | new)
@@ -204,9 +204,9 @@ def set_currency(transaction: Transaction, comparison: Comparison, currency: str
     transaction.connection.execute(_SET_CURRENCY, {"comparison": comparison.key, "of_costs": currency})
 
 
-def note_look(transaction: Transaction, comparison: Comparison, now: int, promotion: str) -> None:
+def note_check(transaction: Transaction, comparison: Comparison, now: int, promotion: str) -> None:
     """Note that all predictions up to now are counted, and what the automatic promotion waits for."""
-    transaction.connection.execute(_SET_LOOK, {"comparison": comparison.key, "at": now, "waits_for": promotion})
+    transaction.connection.execute(_SET_CHECK, {"comparison": comparison.key, "at": now, "waits_for": promotion})
     transaction.connection.execute(_DELETE_PLACES, {"comparison": comparison.key})
 
 
@@ -338,7 +338,7 @@ def _comparison(row: Any) -> Comparison:
         "version",
         "candidate",
         "started",
-        "looked",
+        "checked",
         "state",
         "reason",
         "attempts",

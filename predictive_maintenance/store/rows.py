@@ -155,7 +155,7 @@ class Delivery:
     reason: str = ""
 
 
-IncidentEnd = Literal["calm", "another version", "schedule"]
+IncidentEnd = Literal["resolved", "another version", "schedule"]
 
 MOST_SKEW = 86_400
 """Seconds by which the clock of another process may be ahead. A training that is said to be later was noted by a wrong clock."""
@@ -260,7 +260,7 @@ class Comparison:
     version: str
     candidate: str
     started: int
-    looked: int
+    checked: int
     state: ComparisonState
     reason: str
     attempts: int

@@ -203,7 +203,7 @@ comparisons = Table(
     Column("version", Text, nullable=False),
     Column("candidate", Text, nullable=False),
     Column("started", BigInteger, nullable=False),
-    Column("looked", BigInteger, nullable=False),
+    Column("checked", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -274,11 +274,11 @@ inputs = Table(
 `writer` is as in the log of predictions. `fields` is a JSON object: how often each field was invalid.
 """
 
-looks = Table(
-    "pdm_looks",
+production_checks = Table(
+    "pdm_production_checks",
     metadata,
     Column("model", _NAME, primary_key=True),
-    Column("looked", BigInteger, nullable=False),
+    Column("checked", BigInteger, nullable=False),
     Column("content", Text, nullable=False),
 )
-"""What monitoring found at its latest look at each model, as JSON. `looked` is in seconds since 1970."""
+"""The result of the latest check of each model by monitoring, as JSON. `checked` is in seconds since 1970."""

@@ -28,9 +28,9 @@ from .schema import (
     feedback,
     incidents,
     inputs,
-    looks,
     machines,
     predictions,
+    production_checks,
     readings,
 )
 from .times import FIRST_KEY
@@ -174,7 +174,7 @@ INPUT_SUMS = select(
     func.coalesce(func.sum(inputs.c.rejected), 0).label("rejected"),
 ).where(inputs.c.model == bindparam("model"), inputs.c.began < bindparam("until"))
 DELETE_INPUTS = delete(inputs).where(inputs.c.began < bindparam("before"))
-LOOK = select(looks).where(looks.c.model == bindparam("model"))
+PRODUCTION_CHECK = select(production_checks).where(production_checks.c.model == bindparam("model"))
 
 INCIDENTS = (
     select(incidents)
@@ -529,10 +529,10 @@ def save_inputs(dialect: str) -> Any:
 
 
 @cache
-def save_look(dialect: str) -> Any:
-    """Add the latest look at a model, or replace an earlier one."""
-    added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(looks)
-    changes = {name: added.excluded[name] for name in ("looked", "content")}
+def save_production_check(dialect: str) -> Any:
+    """Add the latest check of a model, or replace an earlier one."""
+    added: Any = (postgresql if dialect == "postgresql" else sqlite).insert(production_checks)
+    changes = {name: added.excluded[name] for name in ("checked", "content")}
     return added.on_conflict_do_update(index_elements=["model"], set_=changes)
 
 

@@ -279,11 +279,11 @@ class Store:
             row = connection.execute(statements.INPUT_SUMS, {"model": model, "until": until}).one()
         return int(row.accepted), int(row.rejected)
 
-    def look(self, model: str) -> tuple[int, str] | None:
-        """When monitoring looked at a registered model last, in seconds since 1970, and what it found, as JSON."""
+    def production_check(self, model: str) -> tuple[int, str] | None:
+        """When monitoring last checked a registered model, in seconds since 1970, and the result as JSON."""
         with self._reading() as connection:
-            row = connection.execute(statements.LOOK, {"model": model}).one_or_none()
-        return None if row is None else (row.looked, row.content)
+            row = connection.execute(statements.PRODUCTION_CHECK, {"model": model}).one_or_none()
+        return None if row is None else (row.checked, row.content)
 
     def due_deliveries(self, model: str, *, now: int, most: int) -> list[Delivery]:
         """Alarms of a registered model that opened or closed and were not sent yet, or are to be sent again by `now`."""
@@ -566,10 +566,10 @@ class Transaction:
         ]
         self._connection.execute(statements.save_inputs(self._dialect), rows)
 
-    def save_look(self, model: str, looked: int, content: str) -> None:
+    def save_production_check(self, model: str, checked: int, content: str) -> None:
         """Save what monitoring found at a model, in place of what it had found before."""
-        row = {"model": model, "looked": looked, "content": content}
-        self._connection.execute(statements.save_look(self._dialect), row)
+        row = {"model": model, "checked": checked, "content": content}
+        self._connection.execute(statements.save_production_check(self._dialect), row)
 
     def remove_predictions_before(self, began: int) -> bool:
         """Remove some blocks of the log that began before a time in microseconds; return whether there may be more.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..config.commands import flow_command, program_command, show_card
 from ..config.params import RegistrySettings
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.verdict import Level
@@ -16,7 +17,6 @@ from .packaging import package_version
 from .runs import FlowRun
 
 _EXAMPLE_ROWS = 5
-_COMPARE_AGAIN = "python flows/train_flow.py resume evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +45,21 @@ class Outcome:
             case "production":
                 lines += [
                     f"version {self.version} is in production: {self.uri}",
-                    f"next: predictive-maintenance status{machine}",
-                    f"      predictive-maintenance score FILE{machine}",
+                    f"next: {program_command(f'status{machine}')}",
+                    f"      {program_command(f'score FILE{machine}')}",
                 ]
             case "candidate":
                 force = "" if self.allowed == "production" else " --force"
                 lines += [
                     f"version {self.version} is registered as candidate; production is {production}",
-                    "next: python flows/train_flow.py card view evaluate",
-                    f"      predictive-maintenance promote {self.version}{force}{machine}   (to promote it anyway)",
+                    f"next: {show_card('evaluate')}",
+                    f"      {program_command(f'promote {self.version}{force}{machine}')}   (to promote it anyway)",
                 ]
             case None:
                 lines += [
                     f"nothing was registered; production is {production}",
-                    "next: python flows/train_flow.py card view evaluate   (the gate)",
-                    "      python flows/train_flow.py card view clean      (the data)",
+                    f"next: {show_card('evaluate')}   (the gate)",
+                    f"      {show_card('clean')}      (the data)",
                 ]
         return "\n".join(lines)
 
@@ -108,7 +108,7 @@ def _promote(registry: ModelRegistry, outcome: Outcome, version: str, compared_w
         summary = f"{outcome.summary}{replaces}"
         return replace(outcome, level="production", previous=result.previous, summary=summary)
     registry.tag(version, {"verdict": f"{result.conflict} during the run"})
-    summary = f"{outcome.summary}, but {result.conflict} during the run: compare it again with {_COMPARE_AGAIN}"
+    summary = f"{outcome.summary}, but {result.conflict} during the run: compare it again with {flow_command('resume evaluate')}"
     return replace(outcome, previous=result.production, summary=summary)
 
 

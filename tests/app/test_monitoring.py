@@ -1,4 +1,4 @@
-"""GET /monitoring returns the latest look that monitoring kept, as the OpenAPI document describes it."""
+"""GET /monitoring returns the latest check that monitoring kept, as the OpenAPI document describes it."""
 
 import json
 from dataclasses import replace
@@ -8,16 +8,16 @@ import pytest
 from app.schemas.monitoring import Monitoring
 from predictive_maintenance.evaluation.intervals import Estimate
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.monitoring import look as look_module
+from predictive_maintenance.monitoring import production_check as check_module
 from predictive_maintenance.monitoring.drift import Finding
 from predictive_maintenance.monitoring.inputs import Inputs
-from predictive_maintenance.monitoring.look import Look, content, save_look
-from predictive_maintenance.monitoring.performance import Figure, Performance
+from predictive_maintenance.monitoring.performance import MetricComparison, Performance
 from predictive_maintenance.monitoring.production import Window
+from predictive_maintenance.monitoring.production_check import ProductionCheck, content, save_check
 from predictive_maintenance.store.store import Store
 
 MODEL = "predictive_maintenance"
-LOOKED = 1_800_000_000
+CHECKED = 1_800_000_000
 
 
 class Version:
@@ -30,22 +30,26 @@ def finding(column="torque_nm", low=1.71, **values):
 
 
 def window(begins, findings):
-    figures = (
-        Figure(metric="precision", count=40, now=Estimate(0.9, 0.8, 1.0, 0.82), promised=None),
-        Figure(metric="recall", count=0, now=None, promised=Estimate(0.8, 0.7, 0.9, 0.72), reason="*nobody* knows"),
+    metrics = (
+        MetricComparison(metric="precision", count=40, now=Estimate(0.9, 0.8, 1.0, 0.82), at_evaluation=None),
+        MetricComparison(
+            metric="recall", count=0, now=None, at_evaluation=Estimate(0.8, 0.7, 0.9, 0.72), reason="*nobody* knows"
+        ),
     )
     performance = Performance(
-        begins=begins, ends=begins + 1, source="feedback", predictions=900, judged=40, alarms=50, judged_alarms=40, failures=36,
-        figures=figures,
+        begins=begins, ends=begins + 1, source="feedback", predictions=900, labelled=40, alarms=50, labelled_alarms=40,
+        failures=36, metrics=metrics,
     )  # fmt: skip
     inputs = Inputs(accepted=900, rejected=100, fields={"torque_nm": 100})
     return Window(begins=begins, ends=begins + 1, rows=900, findings=findings, inputs=inputs, performance=performance)
 
 
-def a_look(**changed):
+def a_check(**changed):
     findings = [finding(), finding("tool_wear_min", low=0.0, before=float("nan"))]
-    windows = [window(LOOKED - 2, findings), window(LOOKED - 1, findings)]
-    return replace(Look(watched=Version, windows=windows, lasting=findings[:1], silent=["M1", "M2"]), **changed)
+    windows = [window(CHECKED - 2, findings), window(CHECKED - 1, findings)]
+    return replace(
+        ProductionCheck(watched=Version, windows=windows, lasting=findings[:1], silent=["M1", "M2"]), **changed
+    )
 
 
 @pytest.fixture
@@ -56,33 +60,33 @@ def store(client, tmp_path):
     store.close()
 
 
-def test_without_a_look_there_are_no_windows(client):
+def test_without_a_check_there_are_no_windows(client):
     answer = client.get("/monitoring").json()
-    assert (answer["model_name"], answer["looked"], answer["windows"]) == (MODEL, None, [])
+    assert (answer["model_name"], answer["checked"], answer["windows"]) == (MODEL, None, [])
     Monitoring.model_validate(answer)
 
 
-def test_the_latest_look_is_returned_with_its_time(client, store):
-    save_look(store, a_look(silent=[]), LOOKED - 60)
-    save_look(store, a_look(), LOOKED)
+def test_the_latest_check_is_returned_with_its_time(client, store):
+    save_check(store, a_check(silent=[]), CHECKED - 60)
+    save_check(store, a_check(), CHECKED)
     answer = client.get("/monitoring").json()
-    assert (answer["model_version"], answer["looked"], answer["silent_count"]) == ("1", "2027-01-15T08:00:00Z", 2)
+    assert (answer["model_version"], answer["checked"], answer["silent_count"]) == ("1", "2027-01-15T08:00:00Z", 2)
     assert answer["lasting"][0]["text"].startswith("distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92")
     earlier, newest = Monitoring.model_validate(answer).windows
     assert [one.column for one in earlier.findings] == ["torque_nm"]  # what does not count is left out
     assert [one.before for one in newest.findings] == [40.0, None]
-    assert newest.performance.figures[0].now.high == 1.0
-    assert newest.performance.figures[1].reason == "*nobody* knows"
+    assert newest.performance.metrics[0].now.high == 1.0
+    assert newest.performance.metrics[1].reason == "*nobody* knows"
 
 
-def test_the_size_of_a_kept_look_does_not_depend_on_machines_and_columns(monkeypatch):
-    monkeypatch.setattr(look_module, "_MOST_FINDINGS", 3)
+def test_the_size_of_a_kept_check_does_not_depend_on_machines_and_columns(monkeypatch):
+    monkeypatch.setattr(check_module, "_MOST_FINDINGS", 3)
     machines = tuple(f"M{number}" for number in range(1_000))
     findings = [finding(low=0.0)] * 10 + [finding(machines=machines)]
-    found = a_look(windows=[window(0, findings)], lasting=findings, silent=machines)
+    found = a_check(windows=[window(0, findings)], lasting=findings, silent=machines)
     kept = content(found, bounded=True)
     (newest,) = kept["windows"]
-    assert [one["counts"] for one in newest["findings"]] == [True, False, False]
+    assert [one["exceeds_limit"] for one in newest["findings"]] == [True, False, False]
     assert len(newest["findings"][0]["machines"]) == 10
     assert (len(kept["silent_machines"]), kept["silent_count"]) == (100, 1_000)
     whole = content(found)

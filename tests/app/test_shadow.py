@@ -31,7 +31,7 @@ def compare(store, candidate="2"):
             transaction, found, comparisons.Place(1, None), 5, days={(DAY, 1): counts, (DAY + 1, 2): counts},
             machines={"A": counts + counts, "B": Counts(predictions=7)}, left_out={"gone": 3},
         )  # fmt: skip
-        comparisons.note_look(transaction, found, STARTED + 3_600, "1 of 7 days of agreement")
+        comparisons.note_check(transaction, found, STARTED + 3_600, "1 of 7 days of agreement")
     return found
 
 

@@ -43,13 +43,13 @@ def log(store, small, days, **changed):
             )
 
 
-def test_calm_windows(run, promoted, store, small):
+def test_windows_without_a_difference(run, promoted, store, small):
     log(store, small, 5)
     code, output = run("monitor", "--fail-on-drift")
     assert code == 0, output
     assert output.startswith("predictive_maintenance version 1, windows of 7 days:\n")
-    assert output.count("600 readings  nothing differs") == 5
-    assert "no difference counts in 3 of 5 windows" in output
+    assert output.count("600 readings  no difference") == 5
+    assert "no difference exceeds its limit in 3 of 5 windows" in output
 
 
 def test_the_model_of_the_service_is_that_of_the_registry_and_of_the_store(run, promoted, store, small, monkeypatch):
@@ -62,24 +62,24 @@ def test_a_difference_that_lasts_is_shown_with_the_way_on(run, promoted, store, 
     log(store, small, 3, torque_nm=65.0)
     code, output = run("monitor", "--fail-on-drift")
     assert code == 4
-    assert "0 readings  not judged: fewer than 200 readings" in output
-    assert "differences in at least 3 of 5 windows:\n" in output
+    assert "0 readings  not compared: fewer than 200 readings" in output
+    assert "differences above their limit in at least 3 of 5 windows:\n" in output
     assert "  distribution of Torque: mean 65 Nm, in training " in output
     assert "python flows/train_flow.py run" in output
     assert run("monitor")[0] == 0
 
 
-def test_the_performance_is_shown_with_the_reason_why_it_is_not_judged(run, promoted, store, small):
+def test_the_performance_is_shown_with_the_reason_why_it_is_not_available(run, promoted, store, small):
     log(store, small, 1)
     code, output = run("monitor")
     assert code == 0, output
-    assert ": 0 of 600 predictions are judged by feedback, 0 failures\n" in output
-    assert "  Precision: not judged: 0 of " in output
-    assert "predicted failures have a label: at least 10 are needed; promised 0." in output
-    assert "missed failures are unknown; promised 0." in output
+    assert ": 0 of 600 predictions have a label from feedback, 0 of them failures\n" in output
+    assert "  Precision: not available: 0 of " in output
+    assert "predicted failures have a label: at least 10 are needed; at evaluation 0." in output
+    assert "missed failures are unknown; at evaluation 0." in output
 
 
-def test_a_metric_below_the_promise_is_a_reason(run, promoted, store, small):
+def test_a_metric_below_that_at_evaluation_is_a_reason(run, promoted, store, small):
     """All that was predicted as a failure was none."""
     log(store, small, 3)
     alarms = 0
@@ -102,10 +102,10 @@ def test_a_metric_below_the_promise_is_a_reason(run, promoted, store, small):
             )
     code, output = run("monitor", "--fail-on-drift")
     assert code == 4, output
-    assert "1,800 of 1,800 predictions are judged by feedback, 0 failures" in output
+    assert "1,800 of 1,800 predictions have a label from feedback, 0 of them failures" in output
     assert "  Precision: 0.000 [0.000, 0." in output
-    assert f" of {alarms} predicted failures; promised 0." in output
-    assert "  loss of Precision: 0.000, promised 0." in output
+    assert f" of {alarms} predicted failures; at evaluation 0." in output
+    assert "  loss of Precision: 0.000, at evaluation 0." in output
 
 
 def test_json(run, promoted, store, small):
@@ -134,8 +134,8 @@ class EnoughError(Exception):
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """Ends --watch after so many looks as the list has values; each is called before the next look."""
+def checks(monkeypatch):
+    """Ends --watch after so many checks as the list has values; each is called before the next check."""
     before_next = []
 
     def sleep(seconds):
@@ -164,12 +164,12 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
 
 
-def test_watch_opens_an_incident_and_trains_once(promoted, store, small, looks, project):
+def test_watch_opens_an_incident_and_trains_once(promoted, store, small, checks, project):
     log(store, small, 3, torque_nm=65.0)
-    looks += [lambda: None]
+    checks += [lambda: None]
     output = watch()
-    looked, content = store.look("predictive_maintenance")
-    assert time.time() - looked < 60
+    checked, content = store.production_check("predictive_maintenance")
+    assert time.time() - checked < 60
     assert json.loads(content)["lasting"][0]["column"] == "torque_nm"
     assert output.count("incident 1 opened: ") == 1
     assert "distribution of Torque: mean 65 Nm" in output
@@ -178,12 +178,37 @@ def test_watch_opens_an_incident_and_trains_once(promoted, store, small, looks, 
     assert store.incidents("predictive_maintenance", most=1)[0].trained is not None
 
 
-def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, looks):
+def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, store, small, monkeypatch):
+    log(store, small, 1)
+    monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
+    result = CliRunner().invoke(main, ["monitor", "--json"])
+    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 56: " in result.stderr
+    assert json.loads(result.stdout)["lasting"] == []
+
+
+def test_watch_warns_once_of_a_retention_that_is_too_short(promoted, store, small, checks, project, monkeypatch):
+    log(store, small, 1)
+    monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
+    checks += [lambda: None]
+    output = watch()
+    assert output.count("600 readings in the newest window") == 2
+    assert output.count("warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days") == 1
+
+
+def test_watch_does_not_start_if_it_would_train_another_model(project, monkeypatch):
+    monkeypatch.setenv("PDM_MODEL_NAME", "of_another_plant")
+    result = CliRunner().invoke(main, ["monitor", "--watch"])
+    assert result.exit_code == 1
+    assert "PDM_MODEL_NAME is 'of_another_plant', and monitoring.retrain is 'here'" in result.output
+    assert "would register a version of 'predictive_maintenance'" in result.output
+
+
+def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, checks):
     monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
-    looks += [lambda: None]
+    checks += [lambda: None]
     output = watch()
     assert output.count("none.db") == 2
-    assert output.count("; the next look is in 1 min") == 2
+    assert output.count("; the next check is in 1 min") == 2
 
 
 @pytest.fixture
@@ -200,8 +225,8 @@ def outage(empty_store_url, request):
 @pytest.mark.parametrize(
     ("method", "call"), [("predictions", 3), ("writing", 1), ("writing", 2)], ids=["reading", "opening", "claiming"]
 )
-def test_a_database_that_goes_away_during_a_look_costs_no_incident_and_no_training(
-    promoted, store, small, looks, project, monkeypatch, outage, method, call
+def test_a_database_that_goes_away_during_a_check_costs_no_incident_and_no_training(
+    promoted, store, small, checks, project, monkeypatch, outage, method, call
 ):
     log(store, small, 3, torque_nm=65.0)
     away, back = outage
@@ -213,14 +238,14 @@ def test_a_database_that_goes_away_during_a_look_costs_no_incident_and_no_traini
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(Store, method, goes_away)
-    looks += [back, lambda: None]
+    checks += [back, lambda: None]
     output = watch()
-    assert output.count("; the next look is in 1 min") == 1
+    assert output.count("; the next check is in 1 min") == 1
     assert output.count("incident 1 opened: ") == 1
     assert output.count("incident 1: training (here)") == 1
 
 
-def test_watch_trains_when_the_last_run_is_as_old_as_the_schedule_says(promoted, store, looks, project, monkeypatch):
+def test_watch_trains_when_the_last_run_is_as_old_as_the_schedule_says(promoted, store, checks, project, monkeypatch):
     settings = Path(os.environ["PDM_PROJECT_DIR"]) / "params.yaml"
     settings.write_text(settings.read_text().replace("retrain_every_days: null", "retrain_every_days: 7"))
     now = time.time  # the registry has runs of today
@@ -229,7 +254,7 @@ def test_watch_trains_when_the_last_run_is_as_old_as_the_schedule_says(promoted,
         monkeypatch.setattr("predictive_maintenance.cli.monitoring.time.time", lambda: now() + 7 * 86_400)
         assert store.incidents("predictive_maintenance", most=5) == []
 
-    looks += [in_a_week, lambda: None]
+    checks += [in_a_week, lambda: None]
     output = watch()
     assert output.count("incident 1: training (here)") == 1
     assert store.incidents("predictive_maintenance", most=5)[0].closed_by == "schedule"

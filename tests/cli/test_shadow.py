@@ -58,13 +58,13 @@ class EnoughError(Exception):
 
 def test_it_goes_on_while_the_store_is_away_and_reports_a_state_once(promoted, tmp_path, monkeypatch, small):
     monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'store.db'}")
-    looks = [lambda: Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5).close(), lambda: None]
+    checks = [lambda: Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5).close(), lambda: None]
 
     def sleep(seconds):
         assert seconds == 10
-        if not looks:
+        if not checks:
             raise EnoughError
-        looks.pop(0)()
+        checks.pop(0)()
 
     monkeypatch.setattr("predictive_maintenance.cli.shadowing.time.sleep", sleep)
     result = CliRunner().invoke(main, ["shadow"])

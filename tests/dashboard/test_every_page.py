@@ -37,7 +37,17 @@ def test_every_page_shows_how_to_train_a_model_if_there_is_none(open_page, full_
     full_registry.versions, full_registry.alias, full_registry.runs = {}, None, []
     text = page_text(open_page(name))
     assert "No model is served" in text
-    assert "make train" in text
+    assert "`python flows/train_flow.py run`" in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_in_containers_every_page_shows_what_to_do_there(open_page, transport, full_registry, monkeypatch, name):
+    monkeypatch.setenv("PDM_COMMAND_PREFIX", "docker compose run --rm train")
+    full_registry.versions, full_registry.alias, full_registry.runs = {}, None, []
+    assert "`docker compose run --rm train python flows/train_flow.py run`" in page_text(open_page(name))
+    transport.fault = NOT_REACHABLE
+    text = page_text(open_page(name))
+    assert ("Check the container of the service" in text, "make serve" in text) == (True, False)
 
 
 def test_text_from_the_registry_is_not_rendered_as_markdown(open_page, full_registry):

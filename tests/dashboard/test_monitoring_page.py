@@ -1,10 +1,10 @@
-"""The monitoring page: what to do before the first look, and what a look found."""
+"""The monitoring page: what to do before the first check, and what a check found."""
 
 import pytest
 
-from predictive_maintenance.monitoring.look import save_look
+from predictive_maintenance.monitoring.production_check import save_check
 from predictive_maintenance.store.store import Store
-from tests.app.test_monitoring import LOOKED, a_look, finding, window
+from tests.app.test_monitoring import CHECKED, a_check, finding, window
 
 from .conftest import page_text
 
@@ -17,38 +17,38 @@ def store(transport, tmp_path):
     store.close()
 
 
-def test_without_a_look_the_page_says_how_to_have_one(open_page):
+def test_without_a_check_the_page_shows_the_command(open_page):
     page = open_page("monitoring")
     assert "Set `PDM_STORE_URL`" in page_text(page)
     assert [code.value for code in page.code] == ["predictive-maintenance monitor --watch --every 60"]
 
 
 def test_windows_performance_and_differences_are_shown(open_page, store):
-    save_look(store, a_look(), LOOKED)
+    save_check(store, a_check(), CHECKED)
     text = page_text(open_page("monitoring"))
-    assert "**Production differs from what was promised or trained on.**" in text
-    assert "Looked at version 1 at 2027-01-15 08:00 UTC" in text
+    assert "**Production differs from training or evaluation.**" in text
+    assert "Version 1, checked at 2027-01-15 08:00 UTC" in text
     assert "- distribution of Torque: mean 65 Nm" in text
     assert "| 2027-01-15 07:59 to 2027-01-15 08:00 | 900 | 100 (10.0%) | ⚠️ distribution of Torque |" in text
     assert "| Precision | 0.900 (0.800 to 1.000) | — | 40 predicted failures |" in text
-    assert "| Recall | — | 0.800 (0.700 to 0.900) | not judged: *nobody* knows |" in text
-    assert "40 are judged by feedback on predictions; 36 are failures" in text
+    assert "| Recall | — | 0.800 (0.700 to 0.900) | not available: *nobody* knows |" in text
+    assert "40 have a label from feedback on predictions; 36 are failures" in text
     assert "|  | distribution of Tool wear |" in text
     assert "M1, M2" in text
 
 
-def test_calm_windows_and_those_with_few_readings_are_shown_as_such(open_page, store):
-    calm = [window(LOOKED - 2, None), window(LOOKED - 1, [finding(low=0.0)])]
-    save_look(store, a_look(windows=calm, lasting=[], silent=[]), LOOKED)
+def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(open_page, store):
+    calm = [window(CHECKED - 2, None), window(CHECKED - 1, [finding(low=0.0)])]
+    save_check(store, a_check(windows=calm, lasting=[], silent=[]), CHECKED)
     text = page_text(open_page("monitoring"))
-    assert "**No difference lasts.**" in text
-    assert "| nothing |" in text
-    assert "| too few readings to judge |" in text
+    assert "**No lasting difference.**" in text
+    assert "| no difference |" in text
+    assert "| too few readings to compare |" in text
     assert "Silent machines" not in text
 
 
 def test_names_from_the_store_are_not_rendered_as_markdown(open_page, store):
-    save_look(store, a_look(silent=["![x](http://evil/x.png)"]), LOOKED)
+    save_check(store, a_check(silent=["![x](http://evil/x.png)"]), CHECKED)
     page = open_page("monitoring")
     assert "![x]" not in "\n".join(element.value for element in page.markdown)
     assert "![x](http://evil/x.png)" in page_text(page)
@@ -56,6 +56,4 @@ def test_names_from_the_store_are_not_rendered_as_markdown(open_page, store):
 
 def test_a_store_that_cannot_be_used_is_reported(open_page, transport):
     transport.answers["/monitoring"] = (503, {"detail": "the file of the store is gone"})
-    assert "What monitoring found could not be read.** the file of the store is gone" in page_text(
-        open_page("monitoring")
-    )
+    assert "The latest check could not be read.** the file of the store is gone" in page_text(open_page("monitoring"))

@@ -76,12 +76,12 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     assert "A training was started at 2027-01-15 08:01 UTC." in text
     assert "- Torque: mean *65* Nm" in text
     with store.writing() as transaction:
-        transaction.close_incident(incident, "calm", 1_800_000_120)
+        transaction.close_incident(incident, "resolved", 1_800_000_120)
     store.close()
     clock.now += 31
     text = page_text(page.run())
     assert "is open" not in text
-    assert "| 1 | 1 | 2027-01-15 08:00 UTC | 2027-01-15 08:02 UTC (calm) | 2027-01-15 08:01 UTC |" in text
+    assert "| 1 | 1 | 2027-01-15 08:00 UTC | 2027-01-15 08:02 UTC (resolved) | 2027-01-15 08:01 UTC |" in text
 
 
 def test_a_service_without_log_says_how_to_have_one(open_page):

@@ -10,6 +10,7 @@ import yaml
 
 from app.factory import create_app
 from app.settings import Settings
+from predictive_maintenance.config.commands import PREFIX_VARIABLE
 from predictive_maintenance.config.serving_params import load_serving_params
 from tests.fixtures.environments import Environment
 from tests.paths import REPOSITORY
@@ -113,6 +114,16 @@ def test_the_containers_use_the_settings_and_descriptions_of_the_folder():
             *services[name]["volumes"]
         }
         assert services[name]["environment"]["PDM_MACHINE"] is None
+
+
+def test_the_commands_that_containers_name_run_in_the_training_container():
+    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]
+    for name in ("dashboard", "monitor", "shadow", "train"):
+        assert services[name]["environment"][PREFIX_VARIABLE] == (
+            "${PDM_COMMAND_PREFIX:-docker compose --profile train run --rm train}"
+        )
+    assert services["train"]["profiles"] == ["train"]
+    assert services["train"]["working_dir"] == "/opt/pdm"  # for flows/train_flow.py
 
 
 def test_the_monitor_can_train_in_its_read_only_container():

@@ -42,7 +42,7 @@ def found(machine, reference, columns, machines=None, **limits):
     counter = WindowCounter(reference)
     counter.add(columns, machines)
     findings = compare(machine, reference, counter.summary(), MonitoringSettings(**limits))
-    return {(finding.kind, finding.column) for finding in findings if finding.counts}
+    return {(finding.kind, finding.column) for finding in findings if finding.exceeds_limit}
 
 
 @pytest.fixture(params=["milling", "compressor"])
@@ -133,7 +133,9 @@ def test_a_sensor_that_is_stuck_at_one_machine_is_found_with_the_machine():
     for start in range(0, 2_000, 300):  # a machine is remembered from one part to the next
         part = {name: values[start : start + 300] for name, values in columns.items()}
         counter.add(part, machines[start : start + 300])
-    (finding,) = [one for one in compare(MILLING, reference, counter.summary(), MonitoringSettings()) if one.counts]
+    (finding,) = [
+        one for one in compare(MILLING, reference, counter.summary(), MonitoringSettings()) if one.exceeds_limit
+    ]
     assert (finding.kind, finding.column, finding.machines) == ("constant values", SENSOR, ("M7",))
 
 
@@ -179,16 +181,18 @@ def mix(readings, reference=None):
 
 def test_another_mix_of_machines_is_found():
     reference = mix(np.full(50, 100))
-    assert not mix(np.full(50, 40), reference).counts
+    assert not mix(np.full(50, 40), reference).exceeds_limit
     fewer = np.where(np.arange(50) % 2 == 0, 40, 8)
-    assert mix(fewer, reference).counts
-    assert not mix(fewer, without_clusters(reference)).counts  # with machines that are drawn apart, nothing is certain
+    assert mix(fewer, reference).exceeds_limit
+    assert not mix(
+        fewer, without_clusters(reference)
+    ).exceeds_limit  # with machines that are drawn apart, nothing is certain
 
 
 def test_a_few_machines_that_stand_still_are_no_other_mix():
     readings = np.full(50, 40)
     readings[[1, 3, 5]] = 0
-    assert not mix(readings, mix(np.full(50, 100))).counts
+    assert not mix(readings, mix(np.full(50, 100))).exceeds_limit
 
 
 def without_clusters(reference):

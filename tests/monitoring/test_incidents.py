@@ -22,8 +22,8 @@ def version(number="3"):
     return SimpleNamespace(model="pumps", version=number)
 
 
-def look(store, reasons, now, number="3", findings=()):
-    """What one look at production changes."""
+def check(store, reasons, now, number="3", findings=()):
+    """What one check of production changes."""
     windows = [SimpleNamespace(findings=findings)]
     return [
         (change.what, change.incident.key, change.incident.closed_by)
@@ -32,38 +32,38 @@ def look(store, reasons, now, number="3", findings=()):
 
 
 def test_an_incident_lasts_until_nothing_lasts(store):
-    assert look(store, [], 1) == []
-    assert look(store, ["warm"], 2) == [("opened", 1, None)]
-    assert look(store, ["warm", "wet"], 3) == []
-    assert look(store, [], 4, findings=None) == []  # too few readings to be judged
+    assert check(store, [], 1) == []
+    assert check(store, ["warm"], 2) == [("opened", 1, None)]
+    assert check(store, ["warm", "wet"], 3) == []
+    assert check(store, [], 4, findings=None) == []  # too few readings to be compared
     assert open_incident(store, version()).reasons == ("warm",)
-    assert look(store, [], 5) == [("closed", 1, "calm")]
+    assert check(store, [], 5) == [("closed", 1, "resolved")]
     assert open_incident(store, version()) is None
 
 
 def test_another_version_in_production_closes_it_and_may_have_its_own(store):
-    look(store, ["warm"], 2)
-    assert look(store, [], 3, number="4", findings=None) == [("closed", 1, "another version")]
-    look(store, ["warm"], 4, number="4")
-    assert look(store, ["warm"], 5, number="5") == [("closed", 2, "another version"), ("opened", 3, None)]
+    check(store, ["warm"], 2)
+    assert check(store, [], 3, number="4", findings=None) == [("closed", 1, "another version")]
+    check(store, ["warm"], 4, number="4")
+    assert check(store, ["warm"], 5, number="5") == [("closed", 2, "another version"), ("opened", 3, None)]
 
 
 def test_a_training_is_started_once(store):
-    look(store, ["warm"], 2)
+    check(store, ["warm"], 2)
     incident = open_incident(store, version())
     assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
 
 
 def test_two_monitors_at_once_open_one_incident_and_start_one_training(stores):
     def monitor(store):
-        changes = look(store, ["warm"], 2)
+        changes = check(store, ["warm"], 2)
         return len(changes), may_train(store, open_incident(store, version()), MonitoringSettings(), 3)
 
     with ThreadPoolExecutor(2) as pool:
         opened, trained = zip(*pool.map(monitor, stores), strict=True)
     assert (sum(opened), sum(trained)) == (1, 1)
     with ThreadPoolExecutor(2) as pool:
-        closed = list(pool.map(lambda store: look(store, [], 4), stores))
+        closed = list(pool.map(lambda store: check(store, [], 4), stores))
     assert sorted(map(len, closed)) == [0, 1]
 
 
@@ -72,10 +72,10 @@ def test_an_incident_opens_once_the_full_disk_has_space_again(make_disk):
     store = Store.open(f"sqlite:///{disk.path / 'store.db'}", timeout_seconds=5)
     disk.fill()
     with pytest.raises(StoreError, match="the disk of the store is full"):
-        look(store, ["warm" * 100_000], 2)  # larger than what is free in the files
+        check(store, ["warm" * 100_000], 2)  # larger than what is free in the files
     assert open_incident(store, version()) is None
     disk.free()
-    assert look(store, ["warm"], 3) == [("opened", 1, None)]
+    assert check(store, ["warm"], 3) == [("opened", 1, None)]
     store.close()
 
 
@@ -161,8 +161,22 @@ def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):
 def test_what_is_missing_to_train_is_named_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
     with pytest.raises(ConfigError, match=r"train_flow\.py does not exist"):
-        check_retraining(MonitoringSettings(retrain="here"))
+        check_retraining(MonitoringSettings(retrain="here"), "pumps", "pumps")
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=r"set GITHUB_REPOSITORY .* and GITHUB_TOKEN"):
-        check_retraining(MonitoringSettings(retrain="repository_dispatch"))
-    check_retraining(MonitoringSettings())
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+    check_retraining(MonitoringSettings(), "pumps", "pumps")
+
+
+@pytest.mark.parametrize("how", ["here", "batch", "repository_dispatch"])
+def test_a_training_of_another_model_than_the_watched_one_is_refused_at_the_start(project, github, how):
+    settings = MonitoringSettings(retrain=how)
+    check_retraining(settings, watched="pumps", trained="pumps")
+    with pytest.raises(
+        ConfigError, match=f"PDM_MODEL_NAME is 'fans', and monitoring.retrain is '{how}': .* of 'pumps'"
+    ):
+        check_retraining(settings, watched="fans", trained="pumps")
+
+
+def test_a_model_that_is_never_trained_may_be_watched(project):
+    check_retraining(MonitoringSettings(retrain="never"), watched="fans", trained="pumps")

@@ -27,7 +27,7 @@ def save(store, rejected, *, begins=0, accepted=100, writer=1, model="pumps"):
         transaction.save_inputs(model, writer, counts)
 
 
-def look(store, begins=0, **settings):
+def check(store, begins=0, **settings):
     return rejected_readings(store, "pumps", MonitoringSettings(**settings), first=0, begins=begins, ends=begins + WEEK)
 
 
@@ -36,7 +36,7 @@ def test_counts_are_added_up_over_processes_and_replaced_by_newer_ones_of_the_sa
     save(store, [3, 4])
     save(store, [10, 0], writer=2)
     save(store, [50], writer=3, model="another")
-    inputs, finding = look(store)
+    inputs, finding = check(store)
     assert (inputs.accepted, inputs.rejected, inputs.fields) == (400, 17, {"flow": 17})
     assert finding is None  # too few intervals
 
@@ -44,25 +44,25 @@ def test_counts_are_added_up_over_processes_and_replaced_by_newer_ones_of_the_sa
 @pytest.mark.parametrize(("rejected", "counts"), [(0, False), (5, False), (20, True)])
 def test_a_share_above_the_limit_counts(store, rejected, counts):
     save(store, [rejected] * 50)
-    _, finding = look(store)
-    assert finding.counts is counts
+    _, finding = check(store)
+    assert finding.exceeds_limit is counts
     assert finding.now == pytest.approx(rejected / (100 + rejected))
 
 
 def test_a_burst_of_invalid_readings_is_not_certain(store):
     save(store, [0] * 49 + [1_000])
-    _, finding = look(store)
+    _, finding = check(store)
     assert finding.now > 0.1
-    assert not finding.counts
+    assert not finding.exceeds_limit
 
 
 def test_what_was_rejected_before_the_windows_is_usual(store):
     save(store, [20] * 50, begins=-WEEK)
     save(store, [20] * 50)
-    _, finding = look(store)
-    assert (finding.before, finding.counts) == (pytest.approx(20 / 120), False)
+    _, finding = check(store)
+    assert (finding.before, finding.exceeds_limit) == (pytest.approx(20 / 120), False)
     save(store, [50] * 50, begins=WEEK)
-    assert look(store, begins=WEEK)[1].counts
+    assert check(store, begins=WEEK)[1].exceeds_limit
 
 
 def test_old_counts_are_removed_with_the_predictions(store):

@@ -1,4 +1,4 @@
-"""Once labels arrive: which metrics they can tell, with which interval, and whether these are below what the version promised."""
+"""Once labels arrive: which metrics they can tell, with which interval, and whether these are below those at evaluation."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,13 +12,13 @@ from predictive_maintenance.evaluation.intervals import Estimate
 from predictive_maintenance.evaluation.metrics import score
 from predictive_maintenance.monitoring.labels import (
     UNKNOWN,
-    Judged,
+    LabelledPredictions,
     TimedPredictions,
-    judged_by_failures,
-    judged_by_feedback,
     known_failures,
+    labelled_by_failures,
+    labelled_by_feedback,
 )
-from predictive_maintenance.monitoring.performance import METRICS, Promise, count, losses, measure
+from predictive_maintenance.monitoring.performance import METRICS, EvaluationMetrics, count, losses, measure
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Score, Subject
 from predictive_maintenance.store.store import Store
@@ -27,7 +27,7 @@ from tests.fixtures.pumps import pump
 HOUR = 3_600 * 10**6
 EVALUATION = EvaluationSettings(bootstrap_samples=300, confidence=0.95, min_assessable_failures=10)
 COSTS = CostSettings(currency="EUR", missed_failure=10.0, false_alarm=1.0)
-PROMISE = Promise(metrics=dict.fromkeys(METRICS, Estimate(0.8, 0.75, 0.85, 0.76)), costs=COSTS)
+AT_EVALUATION = EvaluationMetrics(metrics=dict.fromkeys(METRICS, Estimate(0.8, 0.75, 0.85, 0.76)), costs=COSTS)
 
 
 @pytest.fixture
@@ -43,58 +43,59 @@ def pump_machine():
 
 
 def predictions(rows=3_000, seed=1, skill=4.0, groups=60):
-    """Judged predictions of a model with some skill: 10 % failures."""
+    """Labelled predictions of a model with some skill: 10 % failures."""
     random = np.random.default_rng(seed)
     labels = (random.random(rows) < 0.1).astype(np.int8)
     probabilities = 1 / (1 + np.exp(-(skill * (labels - 0.5) + random.normal(size=rows))))
     names = np.array([f"M{number % groups}" for number in range(rows)], dtype=object)
-    return Judged(probabilities=probabilities, decisions=probabilities >= 0.5, labels=labels, groups=names)
+    return LabelledPredictions(probabilities=probabilities, decisions=probabilities >= 0.5, labels=labels, groups=names)
 
 
-def part(judged, rows):
-    return Judged(**{name: values[rows] for name, values in vars(judged).items()})
+def part(labelled, rows):
+    return LabelledPredictions(**{name: values[rows] for name, values in vars(labelled).items()})
 
 
 def measured(*pages, source="feedback", **settings):
-    return measure(count(pages), source, PROMISE, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
+    return measure(count(pages), source, AT_EVALUATION, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
 
 
-def figures(performance):
-    return {figure.metric: figure for figure in performance.figures}
+def metrics(performance):
+    return {metric.metric: metric for metric in performance.metrics}
 
 
 def test_metrics_are_those_of_the_evaluation_also_in_parts():
-    judged = predictions()
-    rows = pd.DataFrame({"failed": judged.labels, "group": judged.groups})
-    expected = score(rows, "failed", judged.probabilities, judged.decisions, COSTS, EVALUATION, 7)
-    found = measured(*(part(judged, slice(start, start + 700)) for start in range(0, 3_000, 700)))
-    for metric, figure in figures(found).items():
-        assert vars(figure.now) == pytest.approx(vars(expected[metric])), metric
-    assert (found.predictions, found.judged, found.failures) == (3_000, 3_000, int(judged.labels.sum()))
-    assert figures(found)["recall"].count == found.failures
-    assert figures(found)["precision"].count == int(judged.decisions.sum())
+    labelled = predictions()
+    rows = pd.DataFrame({"failed": labelled.labels, "group": labelled.groups})
+    expected = score(rows, "failed", labelled.probabilities, labelled.decisions, COSTS, EVALUATION, 7)
+    found = measured(*(part(labelled, slice(start, start + 700)) for start in range(0, 3_000, 700)))
+    for name, metric in metrics(found).items():
+        assert vars(metric.now) == pytest.approx(vars(expected[name])), name
+    assert (found.predictions, found.labelled, found.failures) == (3_000, 3_000, int(labelled.labels.sum()))
+    assert metrics(found)["recall"].count == found.failures
+    assert metrics(found)["precision"].count == int(labelled.decisions.sum())
 
 
-def test_a_model_that_is_as_good_as_promised_loses_nothing_and_a_worse_one_does():
-    as_promised = measured(predictions(skill=4.0))
-    promise = {name: figure.now for name, figure in figures(as_promised).items()}
+def test_a_model_that_is_as_good_as_at_evaluation_loses_nothing_and_a_worse_one_does():
+    as_evaluated = measured(predictions(skill=4.0))
+    at_evaluation = {name: metric.now for name, metric in metrics(as_evaluated).items()}
 
     def counting(seed, skill):
         found = measured(predictions(seed=seed, skill=skill))
         found = replace(
-            found, figures=tuple(replace(figure, promised=promise[figure.metric]) for figure in found.figures)
+            found,
+            metrics=tuple(replace(metric, at_evaluation=at_evaluation[metric.metric]) for metric in found.metrics),
         )
-        return {finding.column for finding in losses(found, MonitoringSettings()) if finding.counts}
+        return {finding.column for finding in losses(found, MonitoringSettings()) if finding.exceeds_limit}
 
     assert [counting(seed, 4.0) for seed in range(2, 8)] == [set()] * 6
     assert counting(2, 1.0) == {"precision", "recall", "f1", "pr_auc"}
 
 
 def test_feedback_on_predicted_failures_alone_tells_the_precision_and_no_more():
-    judged = predictions()
-    labels = np.where(judged.decisions, judged.labels, UNKNOWN).astype(np.int8)
-    found = figures(measured(replace(judged, labels=labels)))
-    assert found["precision"].now.value == figures(measured(judged))["precision"].now.value
+    labelled = predictions()
+    labels = np.where(labelled.decisions, labelled.labels, UNKNOWN).astype(np.int8)
+    found = metrics(measured(replace(labelled, labels=labels)))
+    assert found["precision"].now.value == metrics(measured(labelled))["precision"].now.value
     for metric in ("recall", "f1", "pr_auc", "expected_cost"):
         assert found[metric].now is None
         assert found[metric].reason.startswith("0 of 2,")
@@ -102,19 +103,19 @@ def test_feedback_on_predicted_failures_alone_tells_the_precision_and_no_more():
 
 
 def test_feedback_on_missed_failures_alone_does_not_tell_the_recall():
-    judged = predictions()
-    labels = np.where(judged.decisions | (judged.labels == 1), judged.labels, UNKNOWN).astype(np.int8)
-    assert figures(measured(replace(judged, labels=labels)))["recall"].now is None
+    labelled = predictions()
+    labels = np.where(labelled.decisions | (labelled.labels == 1), labelled.labels, UNKNOWN).astype(np.int8)
+    assert metrics(measured(replace(labelled, labels=labels)))["recall"].now is None
 
 
 @pytest.mark.parametrize(("rows", "groups"), [(60, 60), (3_000, 4)])
 def test_few_labels_and_few_machines_tell_nothing(rows, groups):
-    assert [figure.now for figure in measured(predictions(rows, groups=groups)).figures] == [None] * len(METRICS)
+    assert [metric.now for metric in measured(predictions(rows, groups=groups)).metrics] == [None] * len(METRICS)
 
 
 def test_no_prediction_at_all_is_not_an_error():
     assert measured().predictions == 0
-    assert "0 of 0 predicted failures have a label" in figures(measured())["precision"].reason
+    assert "0 of 0 predicted failures have a label" in metrics(measured())["precision"].reason
 
 
 def timed(machine_id, *hours, alarms=True):
@@ -156,11 +157,11 @@ def alarm(store, machine_id, opened, verdict, closed=None, failed=None):
 
 def labels(store, machine, *pages):
     known = known_failures(store, "pumps", machine)
-    return [label for page in judged_by_failures(iter(pages), known, machine) for label in page.labels.tolist()]
+    return [label for page in labelled_by_failures(iter(pages), known, machine) for label in page.labels.tolist()]
 
 
-def test_a_prediction_is_judged_by_a_failure_within_the_horizon_once_it_has_ended(store, pump_machine):
-    """The horizon is 24 h. Readings at a failure, and in the 3 h after it, are not judged, nor those without an end."""
+def test_a_prediction_is_labelled_by_a_failure_within_the_horizon_once_it_has_ended(store, pump_machine):
+    """The horizon is 24 h. Readings at a failure, and in the 3 h after it, have no label, nor those without an end."""
     keep(store, "P1", 10, 50, 100)
     fail(store, "P1", 60)
     assert labels(store, pump_machine, timed("P1", 10, 35, 36, 59, 60, 62, 64, 76, 77)) == [
@@ -168,7 +169,7 @@ def test_a_prediction_is_judged_by_a_failure_within_the_horizon_once_it_has_ende
     ]  # fmt: skip
 
 
-def test_a_machine_that_the_store_does_not_observe_is_not_judged(store, pump_machine):
+def test_a_machine_that_the_store_does_not_observe_has_no_labels(store, pump_machine):
     keep(store, "P1", 10, 100)
     fail(store, "P1", 60)
     assert labels(store, pump_machine, timed("P2", 10, 40), timed("P1", 10)) == [UNKNOWN, UNKNOWN, 0]
@@ -184,7 +185,7 @@ def test_a_confirmed_alarm_is_a_failure_and_the_same_one_as_a_reported_failure(s
     assert known.source == "failures"
 
 
-def test_without_reported_failures_only_predictions_in_judged_alarms_are_judged(store, pump_machine):
+def test_without_reported_failures_only_predictions_in_reported_alarms_have_labels(store, pump_machine):
     keep(store, "P1", 10, 200)
     keep(store, "P2", 10, 200)
     alarm(store, "P1", 50, "confirmed", closed=60, failed=60)
@@ -195,7 +196,7 @@ def test_without_reported_failures_only_predictions_in_judged_alarms_are_judged(
     assert labels(store, pump_machine, timed("P1", 10, 55)) == [UNKNOWN, 1]
     assert labels(store, pump_machine, timed("P2", 40, 55, 105)) == [UNKNOWN, 0, UNKNOWN]
     assert labels(store, pump_machine, timed("P1", 55, alarms=False)) == [UNKNOWN]
-    found = figures(measured(replace(predictions(), labels=np.full(3_000, UNKNOWN, np.int8)), source=known.source))
+    found = metrics(measured(replace(predictions(), labels=np.full(3_000, UNKNOWN, np.int8)), source=known.source))
     assert "send all failures to /events" in found["recall"].reason
 
 
@@ -223,18 +224,18 @@ def test_the_newest_report_about_a_reading_or_its_row_is_the_label(store):
         scored=1, request_id="r", failure_probability=[0.5] * 4, predicted_failure=[True] * 4, row=1,
         reading_id=["a", "b", None, None],
     )  # fmt: skip
-    (found,) = judged_by_feedback(store, "pumps", lambda: [block], "log")
+    (found,) = labelled_by_feedback(store, "pumps", lambda: [block], "log")
     assert found.labels.tolist() == [1, UNKNOWN, UNKNOWN, 0]
 
 
-def test_a_repeated_prediction_of_a_reading_is_judged_once(store):
+def test_a_repeated_prediction_of_a_reading_is_labelled_once(store):
     report(store, Subject("reading", "a"), "confirmed")
     common = {"failure_probability": [0.2, 0.3], "predicted_failure": [False, False], "row": 1}
     blocks = [
         Predictions(scored=1, request_id="r", reading_id=["a", "b"], **common),
         Predictions(scored=2, request_id="s", reading_id=["c", "a"], **common),
     ]
-    found = list(judged_by_feedback(store, "pumps", lambda: blocks, "log"))
+    found = list(labelled_by_feedback(store, "pumps", lambda: blocks, "log"))
     assert [page.labels.tolist() for page in found] == [[UNKNOWN], [UNKNOWN, 1]]
     assert [page.probabilities.tolist() for page in found] == [[0.3], [0.2, 0.3]]
 
@@ -246,15 +247,15 @@ def test_predictions_of_a_machine_are_related_and_others_are_by_their_order(stor
                 scored=1, request_id="r", failure_probability=[0.5] * 20, predicted_failure=[True] * 20, **values
             )
 
-    groups = [page.groups.tolist() for page in judged_by_feedback(store, "pumps", blocks, "log")]
+    groups = [page.groups.tolist() for page in labelled_by_feedback(store, "pumps", blocks, "log")]
     assert [len(set(names)) for names in groups] == [1, 2]
-    (first, _) = judged_by_feedback(store, "pumps", partial(blocks, machine_id=["P1", "P2"] * 10), "log")
+    (first, _) = labelled_by_feedback(store, "pumps", partial(blocks, machine_id=["P1", "P2"] * 10), "log")
     assert set(first.groups) == {"P1", "P2"}
 
 
-def test_the_log_is_judged_without_reports(store):
+def test_the_log_without_reports_has_no_labels(store):
     block = Predictions(scored=1, request_id="r", failure_probability=[0.5], predicted_failure=[True])
     with store.writing() as transaction:
         transaction.log("pumps", 1, [LoggedBlock(number=1, version="3", block=block.as_block())])
-    (found,) = judged_by_feedback(store, "pumps", lambda: (one for _, one in store.predictions("pumps")), "log")
+    (found,) = labelled_by_feedback(store, "pumps", lambda: (one for _, one in store.predictions("pumps")), "log")
     assert found.labels.tolist() == [UNKNOWN]

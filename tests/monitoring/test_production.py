@@ -7,7 +7,7 @@ import pytest
 
 from predictive_maintenance.config.params import EvaluationSettings, MonitoringSettings
 from predictive_maintenance.evaluation.metrics import score
-from predictive_maintenance.monitoring.performance import Promise
+from predictive_maintenance.monitoring.performance import EvaluationMetrics
 from predictive_maintenance.monitoring.production import Rules, WatchedVersion, recent_windows, silent_machines
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.scorer.monitoring_reference import ALARM, MonitoringReference
@@ -38,7 +38,7 @@ def watched_version(small, model="a model"):
         version="3",
         machine=small.params.machine,
         reference=MonitoringReference.model_validate_json(small.files[MONITORING_FILE]),
-        promise=Promise(metrics={}, costs=small.params.costs),
+        at_evaluation=EvaluationMetrics(metrics={}, costs=small.params.costs),
     )
 
 
@@ -64,7 +64,7 @@ def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
     assert [(window.begins, window.ends, window.rows) for window in windows] == [
         (int(NOW) - (day + 1) * DAY, int(NOW) - day * DAY, 600) for day in (2, 1, 0)
     ]
-    counting = [{(one.kind, one.column) for one in window.findings if one.counts} for window in windows]
+    counting = [{(one.kind, one.column) for one in window.findings if one.exceeds_limit} for window in windows]
     assert counting[0] == set()
     assert ("distribution", "torque_nm") in counting[1] & counting[2]
     reasons = lasting([window.findings for window in windows], least=2, among=3)
@@ -114,7 +114,7 @@ def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, mo
     assert newest.rows == 300
     (rate,) = [finding for finding in newest.findings if finding.column == ALARM]
     assert rate.now == 0.5
-    assert rate.counts
+    assert rate.exceeds_limit
     others = recent_windows(store, watched_version(small_pump, model="another"), RULES, NOW)
     assert [window.rows for window in others] == [0, 0, 0]
 
@@ -154,7 +154,7 @@ def test_a_machine_of_a_clock_that_is_ahead_is_not_silent(store, small_pump):
 
 
 @pytest.mark.parametrize("years", [-50, 10])
-def test_a_monitor_whose_clock_is_wrong_judges_nothing(store, small, years):
+def test_a_monitor_whose_clock_is_wrong_compares_nothing(store, small, years):
     log(store, small, 0, 600, torque_nm=65.0)
     windows = list(recent_windows(store, watched_version(small), RULES, NOW + years * 365 * DAY))
     assert [window.findings for window in windows] == [None] * 3
@@ -201,14 +201,14 @@ def test_concept_drift_is_a_finding_once_labels_arrive(store, small, flipped, ex
         RULES.evaluation,
         1,
     )
-    watched = replace(watched_version(small), promise=Promise(metrics=held_out.estimates, costs=costs))
+    watched = replace(watched_version(small), at_evaluation=EvaluationMetrics(metrics=held_out.estimates, costs=costs))
     windows = list(recent_windows(store, watched, RULES, NOW))
     reasons = lasting([window.findings for window in windows], least=2, among=3)
     assert {reason.column for reason in reasons if reason.kind == "performance"} >= expected
     assert {reason.kind for reason in reasons} <= {"performance"}
     assert bool(reasons) == bool(expected)
     newest = windows[-1].performance
-    assert (newest.predictions, newest.judged, newest.source) == (2_400, 2_400, "feedback")  # of four windows
+    assert (newest.predictions, newest.labelled, newest.source) == (2_400, 2_400, "feedback")  # of four windows
     assert [window.performance.predictions for window in windows] == [1_800, 2_400, 2_400]
 
 
@@ -218,7 +218,7 @@ def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
     rules = replace(RULES, monitoring=settings)
     watched = watched_version(small_pump)
     (reason,) = {
-        figure.reason for window in recent_windows(store, watched, rules, NOW) for figure in window.performance.figures
+        metric.reason for window in recent_windows(store, watched, rules, NOW) for metric in window.performance.metrics
     }
     assert "send them to /events or /feedback" in reason
     with store.writing() as transaction:
@@ -234,7 +234,7 @@ def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
     assert predictions(2.0) == [0, 0, 300]
 
 
-def test_a_repeated_prediction_of_a_reading_that_is_not_kept_is_judged_once(store, small_pump):
+def test_a_repeated_prediction_of_a_reading_that_is_not_kept_counts_once(store, small_pump):
     scored = int((NOW - 3 * DAY - 7_200) * 1e6)
     keep(store, small_pump, ["P1"], 3, 10)
     with store.writing() as transaction:
@@ -259,5 +259,5 @@ def test_rejected_readings_are_a_finding_also_where_none_is_scored(store, small)
     with store.writing() as transaction:
         transaction.save_inputs("a model", 1, counts)
     *_, newest = recent_windows(store, watched_version(small), RULES, NOW)
-    assert [(one.kind, one.now, one.counts) for one in newest.findings] == [("rejected readings", 1.0, True)]
+    assert [(one.kind, one.now, one.exceeds_limit) for one in newest.findings] == [("rejected readings", 1.0, True)]
     assert newest.inputs.fields == {"torque_nm": 145}

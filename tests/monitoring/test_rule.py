@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.monitoring.drift import Finding
-from predictive_maintenance.monitoring.rule import is_calm, lasting
+from predictive_maintenance.monitoring.rule import is_resolved, lasting
 
 
 def window(*low):
@@ -24,10 +24,10 @@ CALM, DRIFT = window(0.5, 0.5), window(2.0, 0.5)
         ([DRIFT], []),
         ([DRIFT, DRIFT, DRIFT], ["a"]),
         ([DRIFT, CALM, DRIFT, CALM, DRIFT], ["a"]),
-        ([DRIFT, DRIFT, DRIFT, CALM], []),  # calm again
+        ([DRIFT, DRIFT, DRIFT, CALM], []),  # below the limit again
         ([DRIFT, DRIFT, CALM, CALM, CALM, DRIFT], []),  # too long ago
         ([DRIFT, DRIFT, None, DRIFT], ["a"]),
-        ([DRIFT, DRIFT, DRIFT, None], []),  # the newest window is not judged
+        ([DRIFT, DRIFT, DRIFT, None], []),  # the newest window is not compared
         ([window(0.5, 2.0), DRIFT, DRIFT], []),  # another column
     ],
 )
@@ -39,7 +39,7 @@ def of_kind(kind, low):
     return Finding(kind=kind, column="f1", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
 
 
-LOSS, AS_PROMISED = of_kind("performance", 2.0), of_kind("performance", 0.0)
+LOSS, AS_EVALUATED = of_kind("performance", 2.0), of_kind("performance", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ LOSS, AS_PROMISED = of_kind("performance", 2.0), of_kind("performance", 0.0)
         ([], False),
         ([DRIFT, CALM], True),
         ([DRIFT, None], False),
-        ([[LOSS], [AS_PROMISED]], True),
+        ([[LOSS], [AS_EVALUATED]], True),
         ([[LOSS, *DRIFT], CALM], False),  # no labels in the newest window
-        ([DRIFT, [AS_PROMISED]], False),  # labels, and too few readings
+        ([DRIFT, [AS_EVALUATED]], False),  # labels, and too few readings
         ([[of_kind("rejected readings", 2.0)], CALM], False),
         ([[LOSS], CALM, CALM, CALM], True),  # too long ago
     ],
 )
-def test_nothing_is_calm_that_is_not_judged_again(windows, expected):
-    assert is_calm(windows, among=3) is expected
+def test_an_incident_is_resolved_only_if_what_exceeded_its_limit_is_measured_again(windows, expected):
+    assert is_resolved(windows, among=3) is expected

@@ -24,7 +24,7 @@ def at(text):
 
 
 def trained(store, now, last_run=0.0, settings=WEEKLY):
-    """Whether a look at `now` starts a training."""
+    """Whether a check at `now` starts a training."""
     return claim_scheduled(store, PUMPS, settings, lambda: last_run, now) is not None
 
 
@@ -37,7 +37,7 @@ def open_drift(store, now):
     ("last", "now", "due"),
     [
         ("01 03:30", "08 03:16", False),
-        ("01 03:30", "08 03:18", True),  # although a look was late a week ago
+        ("01 03:30", "08 03:18", True),  # although a check was late a week ago
         ("01 18:00", "08 03:18", True),  # started by hand
         ("02 03:00", "08 03:18", True),  # before the day began
         ("02 03:18", "08 23:59", False),
@@ -70,13 +70,13 @@ def test_a_training_that_the_registry_knows_counts(store):
 def test_two_monitors_at_once_start_one(stores):
     together = Barrier(2)
 
-    def look(store, model):
+    def check(store, model):
         together.wait()
         return claim_scheduled(store, SimpleNamespace(model=model, version="3"), WEEKLY, lambda: 0.0, NOW) is not None
 
     with ThreadPoolExecutor(2) as pool:
         for model in (f"pumps {number}" for number in range(10)):
-            assert sum(pool.map(look, stores, [model, model])) == 1
+            assert sum(pool.map(check, stores, [model, model])) == 1
 
 
 def test_a_monitor_that_restarts_does_not_start_it_again(empty_store_url):
@@ -106,7 +106,7 @@ def test_an_open_incident_stays_the_open_one_and_is_listed_first(store):
     assert open_incident(store, PUMPS).reasons == ("warm",)
     assert [incident.closed_by for incident in store.incidents("pumps", most=2)] == [None, "schedule"]
     (closed,) = follow(store, PUMPS, [SimpleNamespace(findings=())], [], NOW + 3)
-    assert (closed.incident.reasons, closed.incident.closed_by) == (("warm",), "calm")
+    assert (closed.incident.reasons, closed.incident.closed_by) == (("warm",), "resolved")
 
 
 def test_a_clock_that_jumps_forward_starts_one_more_and_blocks_none(store):
@@ -125,7 +125,7 @@ def test_a_wrong_clock_does_not_block_the_training_for_an_incident(store):
     assert may_train(store, open_incident(store, PUMPS), WEEKLY, NOW)
 
 
-def test_a_clock_that_jumps_back_starts_one_and_not_at_each_look(store):
+def test_a_clock_that_jumps_back_starts_one_and_not_at_each_check(store):
     assert trained(store, NOW)
     back = NOW - 365 * DAY
     assert [trained(store, back + hour * 3600) for hour in range(3)] == [True, False, False]

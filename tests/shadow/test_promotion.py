@@ -20,7 +20,7 @@ from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.signing import create_key_pair
 from tests.tracking.conftest import connection, make_train, registry, train
 
-from .conftest import MODEL, log, look_until_done
+from .conftest import MODEL, check_until_done, log
 
 __all__ = ["connection", "make_train", "registry", "train"]
 
@@ -55,14 +55,14 @@ def log_days(store, small, rows, candidate, days):
 def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, rows, registry, candidate, run_status):
     shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
     log_days(store, small, rows, candidate, [0, 1])
-    waiting = look_until_done(shadow, store, start + 3 * DAY)
+    waiting = check_until_done(shadow, store, start + 3 * DAY)
     assert waiting.comparison.promotion == "800 predictions are compared, 1,000 are needed"
     log_days(store, small, rows, candidate, [2])
-    waiting = look_until_done(shadow, store, start + 3 * DAY + 60)
+    waiting = check_until_done(shadow, store, start + 3 * DAY + 60)
     assert waiting.comparison.promotion == "2 of 3 days of agreement"
     assert registry.production_version().version == "1"
 
-    assert look_until_done(shadow, store, start + 4 * DAY + 60).promoted == "2"
+    assert check_until_done(shadow, store, start + 4 * DAY + 60).promoted == "2"
     production = registry.production_version()
     assert production.version == "2"
     assert production.tags["previous_production_version"] == "1"
@@ -71,7 +71,7 @@ def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, row
     assert "readings with an alarm of either version have an alarm of both" in production.tags["production_reason"]
     assert "rolled_back_at" not in registry.get_version("1").tags
     assert "because     promoted by shadow at " in run_status()
-    assert look_until_done(shadow, store, start + 5 * DAY).comparison is None
+    assert check_until_done(shadow, store, start + 5 * DAY).comparison is None
     assert comparisons.find(store, MODEL, most=1)[0].reason == "version 2 is in production"
 
 
@@ -82,8 +82,8 @@ def run_status():
 
 def test_it_stays_a_candidate_by_default(store, small, rows, registry, candidate):
     log_days(store, small, rows, candidate, range(5))
-    look = look_until_done(Shadow(registry, MODEL, ShadowSettings()), store, candidate.created.timestamp() + 10 * DAY)
-    assert look.promoted is None
+    check = check_until_done(Shadow(registry, MODEL, ShadowSettings()), store, candidate.created.timestamp() + 10 * DAY)
+    assert check.promoted is None
     assert registry.production_version().version == "1"
 
 
@@ -92,13 +92,13 @@ def test_a_candidate_without_the_required_signature_is_not_promoted(
 ):
     shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
     log_days(store, small, rows, candidate, range(3))
-    look_until_done(shadow, store, start + 2 * DAY)
+    check_until_done(shadow, store, start + 2 * DAY)
     create_key_pair(tmp_path / "private.pem", tmp_path / "public.pem")
     monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", str(tmp_path / "public.pem"))
-    look = look_until_done(shadow, store, start + 9 * DAY)
-    assert (look.promoted, registry.production_version().version) == (None, "1")
-    assert "version 2" in look.comparison.promotion
-    assert "signed" in look.comparison.promotion
+    check = check_until_done(shadow, store, start + 9 * DAY)
+    assert (check.promoted, registry.production_version().version) == (None, "1")
+    assert "version 2" in check.comparison.promotion
+    assert "signed" in check.comparison.promotion
 
 
 CREATED = datetime(2026, 5, 1, tzinfo=UTC)
@@ -146,9 +146,9 @@ def test_only_a_person_promotes_a_candidate_after_a_rollback_of_the_version_that
     registry.rollback()
     candidate = registry.candidate_version()
     log_days(store, small, rows, candidate, range(4))
-    look = look_until_done(Shadow(registry, MODEL, SETTINGS), store, candidate.created.timestamp() + 9 * DAY)
-    assert (look.promoted, registry.production_version().version) == (None, "1")
-    assert "compared version 3 with version 2" in look.comparison.promotion
+    check = check_until_done(Shadow(registry, MODEL, SETTINGS), store, candidate.created.timestamp() + 9 * DAY)
+    assert (check.promoted, registry.production_version().version) == (None, "1")
+    assert "compared version 3 with version 2" in check.comparison.promotion
 
 
 def test_too_little_agreement_is_said_with_its_interval():

@@ -38,11 +38,11 @@ def test_it_is_closed_once_and_another_one_can_open(stores):
     (incident,) = stores[0].incidents("pumps", most=5)
     for store, expected in zip(stores, (True, False), strict=True):
         with store.writing() as transaction:
-            assert transaction.close_incident(incident, "calm", 2_000) is expected
+            assert transaction.close_incident(incident, "resolved", 2_000) is expected
     assert opened(stores[1], now=3_000)
     newest, former = stores[0].incidents("pumps", most=5)
     assert (newest.opened, newest.closed) == (3_000, None)
-    assert (former.closed, former.closed_by) == (2_000, "calm")
+    assert (former.closed, former.closed_by) == (2_000, "resolved")
 
 
 def test_one_training_is_claimed_for_an_incident(stores):
@@ -56,7 +56,7 @@ def test_another_incident_waits_for_the_end_of_the_cool_down(stores):
     opened(store)
     assert claimed(store, 1_500)
     with store.writing() as transaction:
-        transaction.close_incident(store.incidents("pumps", most=1)[0], "calm", 2_000)
+        transaction.close_incident(store.incidents("pumps", most=1)[0], "resolved", 2_000)
     opened(store, now=3_000)
     assert not claimed(store, 1_500 + 7 * DAY - 1)
     assert claimed(store, 1_500 + 7 * DAY)

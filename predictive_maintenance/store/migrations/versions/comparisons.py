@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("candidate", sa.Text(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
-        sa.Column("looked", sa.BigInteger(), nullable=False),
+        sa.Column("checked", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),

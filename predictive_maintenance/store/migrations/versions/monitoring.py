@@ -1,4 +1,4 @@
-"""Accepted and rejected readings, and the latest look of monitoring."""
+"""Accepted and rejected readings, and the latest check of monitoring."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,8 +22,8 @@ def upgrade() -> None:
         sa.Column("fields", sa.Text(), nullable=False),
     )
     op.create_table(
-        "pdm_looks",
+        "pdm_production_checks",
         sa.Column("model", _NAME, primary_key=True),
-        sa.Column("looked", sa.BigInteger(), nullable=False),
+        sa.Column("checked", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
     )

@@ -1,4 +1,4 @@
-"""One look at production: all windows, what lasts, and which machines are silent. Also as plain values."""
+"""One check of production: all windows, the lasting differences and the silent machines. Also as plain values."""
 
 import json
 import math
@@ -17,13 +17,13 @@ from .rule import lasting
 from .texts import SHOWN_MACHINES, finding_text
 
 _MOST_FINDINGS = 500
-"""Of a window, in the store: those that count come first."""
+"""Of a window, in the store: those that exceed their limit come first."""
 _MOST_SILENT = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What was found. `lasting` are the differences that are a reason to act, `silent` the machines that have fallen silent."""
+class ProductionCheck:
+    """The result of a check: `lasting` differences are a reason to act, `silent` machines have stopped sending readings."""
 
     watched: WatchedVersion
     windows: Sequence[Window]
@@ -36,11 +36,11 @@ class Look:
         return [finding_text(finding, self.watched.machine) for finding in self.lasting]
 
 
-def look(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> Look:
-    """Look at the windows up to `now`, in seconds since 1970. Raises StoreError."""
+def check_production(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> ProductionCheck:
+    """Check the windows up to `now`, in seconds since 1970. Raises StoreError."""
     windows = list(recent_windows(store, watched, rules, now))
     settings = rules.monitoring
-    return Look(
+    return ProductionCheck(
         watched=watched,
         windows=windows,
         lasting=lasting([window.findings for window in windows], least=settings.least, among=settings.windows),
@@ -48,16 +48,17 @@ def look(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> Loo
     )
 
 
-def save_look(store: Store, found: Look, now: float) -> None:
-    """Keep a look in the store, in place of the one before, for the API. Its size is bounded. Raises StoreError."""
+def save_check(store: Store, found: ProductionCheck, now: float) -> None:
+    """Keep a check in the store, in place of the one before, for the API. Its size is bounded. Raises StoreError."""
     with store.writing() as transaction:
-        transaction.save_look(found.watched.model, int(now), json.dumps(content(found, bounded=True)))
+        transaction.save_production_check(found.watched.model, int(now), json.dumps(content(found, bounded=True)))
 
 
-def content(found: Look, *, bounded: bool = False) -> dict[str, Any]:
-    """The look as plain values, as `app.schemas.monitoring` describes them but for its time.
+def content(found: ProductionCheck, *, bounded: bool = False) -> dict[str, Any]:
+    """The check as plain values, as `app.schemas.monitoring` describes them but for its time.
 
-    If it is `bounded`, there are at most some hundred findings and machines; earlier windows have only the findings that count.
+    If it is `bounded`, there are at most some hundred findings and machines, and earlier windows have only the findings that
+    exceed their limit.
     """
     machine, newest = found.watched.machine, found.windows[-1]
     most_silent = _MOST_SILENT if bounded else len(found.silent)
@@ -74,7 +75,7 @@ def content(found: Look, *, bounded: bool = False) -> dict[str, Any]:
 def _window(window: Window, machine: Machine, bounded: bool, *, is_newest: bool) -> dict[str, Any]:
     shown = window.findings
     if shown is not None and bounded and not is_newest:
-        shown = [finding for finding in shown if finding.counts]
+        shown = [finding for finding in shown if finding.exceeds_limit]
     return {
         "begins": seconds_as_text(window.begins),
         "ends": seconds_as_text(window.ends),
@@ -88,7 +89,7 @@ def _window(window: Window, machine: Machine, bounded: bool, *, is_newest: bool)
 
 
 def _findings(findings: Sequence[Finding], machine: Machine, bounded: bool) -> list[dict[str, Any]]:
-    ordered = sorted(findings, key=lambda finding: not finding.counts)[:_MOST_FINDINGS] if bounded else findings
+    ordered = sorted(findings, key=lambda finding: not finding.exceeds_limit)[:_MOST_FINDINGS] if bounded else findings
     machines = SHOWN_MACHINES if bounded else None
     return [
         {
@@ -97,7 +98,7 @@ def _findings(findings: Sequence[Finding], machine: Machine, bounded: bool) -> l
         }
         | {
             "machines": list(finding.machines[:machines]),
-            "counts": finding.counts,
+            "exceeds_limit": finding.exceeds_limit,
             "text": finding_text(finding, machine),
         }
         for finding in ordered
@@ -108,15 +109,15 @@ def _performance(performance: Performance) -> dict[str, Any]:
     return asdict(performance) | {
         "begins": seconds_as_text(performance.begins),
         "ends": seconds_as_text(performance.ends),
-        "figures": [
+        "metrics": [
             {
-                "metric": figure.metric,
-                "count": figure.count,
-                "now": _estimate(figure.now),
-                "promised": _estimate(figure.promised),
-                "reason": figure.reason,
+                "metric": metric.metric,
+                "count": metric.count,
+                "now": _estimate(metric.now),
+                "at_evaluation": _estimate(metric.at_evaluation),
+                "reason": metric.reason,
             }
-            for figure in performance.figures
+            for metric in performance.metrics
         ],
     }
 
