@@ -12,8 +12,7 @@ import numpy.typing as npt
 from ..config.params import EvaluationSettings, MonitoringSettings
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray, MonitoringReference, watched_columns
-from ..store.outcomes import latest_predictions
-from ..store.predictions import Predictions
+from ..store.outcomes import Read, latest_predictions
 from ..store.store import Store
 from .drift import Finding, compare
 from .inputs import Inputs, rejected_readings
@@ -142,21 +141,25 @@ class _Outcomes:
         store, watched = self._store, self._watched
         if self._known:
             return judged_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
-        read = partial(_blocks, store, watched, begins, ends)
-        return judged_by_feedback(store, watched.model, read, name=f"from {begins}")
+        return judged_by_feedback(store, watched.model, _logged(store, watched, begins, ends), name=f"from {begins}")
 
 
 def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:
-    """The readings in a window: those that the store keeps, and those of the log of predictions."""
+    """The readings in a window, each once: those that the store keeps, and those of the log of predictions."""
     machine, names = watched.machine, watched.machine.input_names
     for page in store.scored_readings(watched.model, watched.version, since=begins, until=ends):
         inputs = {name: [sensors.get(name) for _, _, sensors, _ in page] for name in names}
         scores = [score.probability for *_, score in page], [score.alarm for *_, score in page]
         yield watched_columns(machine, inputs, *scores), np.array([name for name, *_ in page], dtype=object)
-    for logged in _blocks(store, watched, begins, ends):
-        if logged.inputs is not None:
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
+        if logged.inputs is not None and counts.any():
             scores = logged.failure_probability, logged.predicted_failure
-            yield watched_columns(machine, _complete(logged.inputs, names), *scores), _machines(logged.machine_id)
+            columns = watched_columns(machine, _complete(logged.inputs, names), *scores)
+            machines = _machines(logged.machine_id)
+            yield (
+                {name: values[counts] for name, values in columns.items()},
+                None if machines is None else machines[counts],
+            )
 
 
 def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[TimedPredictions]:
@@ -168,7 +171,7 @@ def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Ite
             [score.probability for *_, score in page],
             [score.alarm for *_, score in page],
         )
-    for logged, counts in latest_predictions(partial(_blocks, store, watched, begins, ends)):
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
         if logged.inputs is None or logged.machine_id is None or logged.time is None:
             continue
         every = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)
@@ -188,11 +191,9 @@ def _timed_page(
     )
 
 
-def _blocks(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Predictions]:
-    """The predictions of the version in the log that began in a window."""
-    for version, logged in store.predictions(watched.model, since=begins * 10**6, until=ends * 10**6):
-        if version == watched.version:
-            yield logged
+def _logged(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Read:
+    """A function that reads the predictions of the version in the log that began in a window."""
+    return partial(store.predictions_of, watched.model, watched.version, since=begins * 10**6, until=ends * 10**6)
 
 
 def _complete(inputs: Mapping[str, Sequence[Any]], names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -1,9 +1,8 @@
 """The errors of both versions about readings whose outcome people have reported."""
 
-from collections.abc import Iterator
+from functools import partial
 
 from ..store.outcomes import LABELS, labelled_predictions
-from ..store.predictions import Predictions
 from ..store.rows import Errors, Labelled
 from ..store.store import Store
 from .agreement import Costs
@@ -20,15 +19,11 @@ def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> La
 
     Of several predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
     """
-
-    def read() -> Iterator[Predictions]:
-        predictions = store.predictions(pair.model, since=since * _SECOND_US)
-        return (logged for version, logged in predictions if version == pair.version)
-
+    read = partial(store.predictions_of, pair.model, pair.version, since=since * _SECOND_US)
     rows: list[Decided] = []
     for logged, reports in labelled_predictions(store, pair.model, read):
         labelled = list(reports.items())
-        scores = score_block(store, pair, _some(logged, list(reports)))
+        scores = score_block(store, pair, logged.at(list(reports)))
         decisions = pair.candidate_scorer.decisions(scores.probabilities)
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
             place, report = labelled[number]
@@ -50,17 +45,4 @@ def _errors(rows: list[tuple[bool, bool]], costs: Costs) -> Errors:
         missed_failures=missed,
         false_alarms=false_alarms,
         costs=missed * costs.missed_failure + false_alarms * costs.false_alarm,
-    )
-
-
-def _some(logged: Predictions, places: list[int]) -> Predictions:
-    """The predictions at some places, with what scoring them needs."""
-    return Predictions(
-        scored=logged.scored if isinstance(logged.scored, int) else [logged.scored[place] for place in places],
-        request_id="",
-        failure_probability=[logged.failure_probability[place] for place in places],
-        predicted_failure=[logged.predicted_failure[place] for place in places],
-        machine_id=logged.machine_id and [logged.machine_id[place] for place in places],
-        time=logged.time and [logged.time[place] for place in places],
-        inputs=logged.inputs and {name: [values[place] for place in places] for name, values in logged.inputs.items()},
     )

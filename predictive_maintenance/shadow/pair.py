@@ -20,6 +20,7 @@ from .past import Positions, Scored, columns_with_past, input_columns
 
 NOT_KEPT = "not sent to /readings: what the machine did before is not known"
 GONE = "no longer in the store"
+AGAIN = "scored again: each reading counts once"
 NOT_ACCEPTED = "not accepted by the candidate"
 
 _MOST_SHOWN = 8

@@ -1,14 +1,14 @@
 """Keep what a comparison of a candidate with the version in production has counted, each block of the log once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Table, bindparam, case, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .predictions import Predictions
+from .predictions import PredictedReadings, Predictions
 from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, Counts, Labelled
 from .schema import comparison_days, comparison_machines, comparison_places, comparisons, predictions
 from .store import Store, Transaction
@@ -19,6 +19,9 @@ MOST_MACHINES = 10_000
 
 _KEPT = 20
 """Comparisons of a registered model; older ones are removed."""
+
+_NAMES_AT_A_TIME = 20
+"""Blocks whose readings are read together: at most some 20 MB."""
 
 _COLUMNS = (*WHOLE_COUNTS, *SUMS)
 _DIFFERENT = comparison_machines.c.only_production + comparison_machines.c.only_candidate
@@ -106,6 +109,18 @@ _NEW_BLOCKS = (
     .order_by(predictions.c.number)
     .limit(bindparam("most"))
 )
+_NEWEST_BLOCKS = (
+    select(predictions.c.began, predictions.c.writer, predictions.c.number, predictions.c.content)
+    .where(
+        predictions.c.model == bindparam("model"),
+        predictions.c.version == bindparam("version"),
+        predictions.c.began >= bindparam("since"),
+        tuple_(predictions.c.began, predictions.c.writer, predictions.c.number)
+        < tuple_(bindparam("began"), bindparam("writer"), bindparam("number")),
+    )
+    .order_by(predictions.c.began.desc(), predictions.c.writer.desc(), predictions.c.number.desc())
+    .limit(bindparam("most"))
+)
 _ADVANCE = (
     update(comparison_places)
     .where(
@@ -147,6 +162,15 @@ class NewBlock:
     def predictions(self) -> Predictions:
         """The predictions in it."""
         return Predictions.from_json(self.content)
+
+
+@dataclass(frozen=True)
+class LoggedReadings:
+    """The names of the readings in a block of the log: the process that wrote it, its number there."""
+
+    writer: int
+    number: int
+    readings: PredictedReadings
 
 
 @dataclass(frozen=True)
@@ -239,6 +263,24 @@ def new_blocks(store: Store, model: str, comparison: Comparison, place: Place, *
     with store.reading() as connection:
         rows = connection.execute(_NEW_BLOCKS, limits).all()
     return [NewBlock(writer=row.writer, number=row.number, version=row.version, content=row.content) for row in rows]
+
+
+def newest_readings(store: Store, model: str, comparison: Comparison) -> Iterator[list[LoggedReadings]]:
+    """The readings in the blocks of the version in production, the newest first, in pages. Raises StoreError."""
+    limits = {
+        "model": model,
+        "version": comparison.version,
+        "since": comparison.started * 10**6,
+        "most": _NAMES_AT_A_TIME,
+    }
+    place = {"began": LAST_KEY, "writer": LAST_KEY, "number": LAST_KEY}
+    while True:
+        with store.reading() as connection:
+            rows = connection.execute(_NEWEST_BLOCKS, limits | place).all()
+        yield [LoggedReadings(row.writer, row.number, PredictedReadings.from_json(row.content)) for row in rows]
+        if len(rows) < _NAMES_AT_A_TIME:
+            return
+        place = {name: getattr(rows[-1], name) for name in place}
 
 
 def add(

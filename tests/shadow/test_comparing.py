@@ -82,6 +82,63 @@ def test_several_processes_count_each_prediction_once(empty_store_url, store, ma
     assert sum(counted) == summary(store).counts.predictions == blocks * 10
 
 
+def names(kind, numbers):
+    """What names readings: their ids, or their machines and times."""
+    if kind == "ids":
+        return {"ids": [f"reading {number}" for number in numbers]}
+    return {"machines": [f"M{number % 7}" for number in numbers], "times": [number // 7 for number in numbers]}
+
+
+@pytest.mark.parametrize("kind", ["ids", "times"])
+def test_a_reading_that_is_scored_again_counts_once(store, make_shadow, rows, small, small_forest, kind):
+    shadow = make_shadow()
+    log(store, small, rows, **names(kind, range(600)))
+    log(store, small, rows.head(300), number=1, **names(kind, range(300)))
+    log(store, small, rows.head(100), writer=2, **names(kind, range(100)))
+    assert look_until_done(shadow, store).counted == 600
+    log(store, small, rows.head(50), number=2, **names(kind, range(550, 600)))
+    assert look_until_done(shadow, store).counted == 0
+    found = summary(store)
+    assert vars(found.counts) == pytest.approx(expected_counts(small, small_forest, rows))
+    assert found.comparison.left_out == {"scored again: each reading counts once": 450}
+
+
+def test_a_reading_that_is_scored_again_after_a_restart_or_beside_another_shadow_counts_once(
+    store, make_shadow, rows, small
+):
+    first, second = make_shadow(), make_shadow()
+    log(store, small, rows.head(200), **names("ids", range(200)))
+    look_until_done(first, store)
+    log(store, small, rows.head(300), number=1, **names("ids", range(300)))
+    assert look_until_done(second, store).counted == 100
+    log(store, small, rows.head(400), writer=2, **names("ids", range(400)))
+    assert look_until_done(first, store).counted == 100
+    log(store, small, rows.head(500), number=2, **names("ids", range(500)))
+    assert look_until_done(make_shadow(), store).counted == 100
+
+
+def test_readings_without_a_name_all_count(store, make_shadow, rows, small):
+    log(store, small, rows.head(2), ids=["a", None])
+    log(store, small, rows.head(3), number=1, ids=["a", None, None])
+    assert look_until_done(make_shadow(), store).counted == 4
+
+
+def test_readings_of_a_page_that_the_store_did_not_take_count_the_next_time(
+    store, make_shadow, rows, small, monkeypatch
+):
+    shadow, add = make_shadow(), comparisons.add
+    log(store, small, rows, **names("ids", range(600)))
+
+    def refuse(*_, **__):
+        raise StoreError("no space")
+
+    monkeypatch.setattr(comparisons, "add", refuse)
+    with pytest.raises(StoreError):
+        shadow.look(store, NOW)
+    monkeypatch.setattr(comparisons, "add", add)
+    assert look_until_done(shadow, store).counted == 600
+
+
 def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_shadow, rows, small, monkeypatch):
     first, second, faster = make_shadow(), make_shadow(), []
 
