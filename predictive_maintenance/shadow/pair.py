@@ -1,6 +1,6 @@
 """The version in production and the candidate, and what the candidate says about readings in the log."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import DataError, ModelError, PredictiveMaintenanceError
 from ..history.features import take
+from ..machine.compatibility import Described, obstacles
 from ..machine.machine import Machine
 from ..scorer.calibration import Vector
 from ..scorer.scoring import Scorer
@@ -23,7 +24,6 @@ GONE = "no longer in the store"
 AGAIN = "scored again: each reading counts once"
 NOT_ACCEPTED = "not accepted by the candidate"
 
-_MOST_SHOWN = 8
 _SECOND_US = 10**6
 
 
@@ -49,8 +49,17 @@ class CandidateScores:
 
 def why_not_comparable(production: Machine, candidate: Machine) -> str | None:
     """Why a candidate cannot score what a version of the machine `production` scores; None if it can."""
-    obstacles = list(_obstacles(production, candidate)) if production != candidate else []
-    return "; ".join(obstacles) or None
+    if production == candidate:
+        return None
+    # The log names machine and time alike, whatever their columns are called.
+    places = candidate.history_names if production.can_be_kept else ()
+    given = Described(
+        production,
+        {*production.input_names, *places},
+        rows="the readings of production",
+        model="the version in production",
+    )
+    return "; ".join(obstacles(candidate, given)) or None
 
 
 def score_block(store: Store, pair: Pair, logged: Predictions) -> CandidateScores:
@@ -59,7 +68,7 @@ def score_block(store: Store, pair: Pair, logged: Predictions) -> CandidateScore
     Raises StoreError, and ModelError if the candidate fails.
     """
     try:
-        return _scores(store, pair.model, pair.candidate_scorer, logged)
+        return _scores(store, pair, logged)
     except DataError:  # such as a feature that is too large for the model
         nothing = np.empty(0)
         left_out = {NOT_ACCEPTED: len(logged.failure_probability)}
@@ -70,17 +79,22 @@ def score_block(store: Store, pair: Pair, logged: Predictions) -> CandidateScore
         raise ModelError(f"version {pair.candidate} cannot score readings of the log: {error!r}") from error
 
 
-def _scores(store: Store, model: str, candidate: Scorer, logged: Predictions) -> CandidateScores:
-    machine, count = candidate.machine, len(logged.failure_probability)
+def _scores(store: Store, pair: Pair, logged: Predictions) -> CandidateScores:
+    candidate, production, count = (
+        pair.candidate_scorer,
+        pair.production_scorer.machine,
+        len(logged.failure_probability),
+    )
+    machine = candidate.machine
     if logged.inputs is None:
         scored = _stored(logged)
-        with known_past(store, model) as past:
-            positions, columns = columns_with_past(past, machine, scored)
+        with known_past(store, pair.model) as past:
+            positions, columns = columns_with_past(past, machine, production, scored)
         lost = GONE
     elif machine.needs_history:
         positions, columns, lost = np.empty(0, dtype=np.intp), {}, NOT_KEPT
     else:
-        positions, columns, lost = np.arange(count), input_columns(machine, logged.inputs), ""
+        positions, columns, lost = np.arange(count), input_columns(machine, production, logged.inputs), ""
     accepted = _accepted(machine, columns, len(positions))
     numbers = {lost: count - len(positions), NOT_ACCEPTED: len(positions) - int(accepted.sum())}
     chosen = np.flatnonzero(accepted)
@@ -115,35 +129,3 @@ def _accepted(machine: Machine, columns: Mapping[str, Any], count: int) -> npt.N
     for fault in invalid_values(columns, machine.input_names, machine):
         accepted[fault.positions] = False
     return accepted
-
-
-def _obstacles(production: Machine, candidate: Machine) -> Iterator[str]:
-    if missing := [name for name in candidate.required_input_names if name not in production.input_names]:
-        yield f"it needs {_columns(missing)}, which the version in production does not"
-    both = [name for name in candidate.input_names if name in production.input_names]
-    if changed := [name for name in both if (name in candidate.categories) != (name in production.categories)]:
-        yield f"{_columns(changed)}: it is a category in one description and a sensor in the other"
-    for name in both:
-        if name in candidate.sensor_names and candidate.unit(name) != production.unit(name):
-            now, before = (machine.unit(name) or "none" for machine in (candidate, production))
-            yield f"column {name} has unit {now} for it and {before} in production"
-    if candidate.needs_history and candidate.time_is_counter != production.time_is_counter:
-        yield "time is a counter in one description and a timestamp in the other"
-    if unknown := [name for name in candidate.event_tables if name not in production.description.events]:
-        yield f"it needs the events of {_listed(unknown)}, which are not kept for the version in production"
-    if candidate.label_name != production.label_name:
-        yield f"it predicts {candidate.label_name}, and the version in production predicts {production.label_name}"
-    elif candidate.horizon != production.horizon:
-        before, now = (
-            f"within {each.horizon.text}" if each.horizon else "a column" for each in (production, candidate)
-        )
-        yield f"{candidate.label_name} is {now} for it and {before} in production"
-
-
-def _columns(names: Sequence[str]) -> str:
-    return f"column{'' if len(names) == 1 else 's'} {_listed(names)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    return ", ".join(names[:_MOST_SHOWN]) + more

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..history.features import complete_some, take
+from ..machine.compatibility import SAME_UNIT, unit_conversion
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID
 from ..store.event_tables import as_tables
@@ -43,8 +44,12 @@ class _Group:
     events: Sequence[Event]
 
 
-def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tuple[Positions, dict[str, Any]]:
+def columns_with_past(
+    past: KnownPast, machine: Machine, production: Machine, scored: Scored
+) -> tuple[Positions, dict[str, Any]]:
     """The positions (m,) of the predictions whose readings the store still has, and their columns with features from the past.
+
+    The columns are those of `machine`, the readings those of `production`.
 
     Raises StoreError.
     """
@@ -62,7 +67,7 @@ def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tupl
         return np.empty(0, dtype=np.intp), {}
     positions, chosen = np.array(wanted, dtype=np.intp).T
     columns = input_columns(
-        machine, {name: [sensors.get(name) for _, _, sensors in rows] for name in machine.input_names}
+        machine, production, {name: [sensors.get(name) for _, _, sensors in rows] for name in machine.input_names}
     )
     if not machine.needs_history:
         return positions, take(columns, chosen)
@@ -73,8 +78,11 @@ def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tupl
     return positions, complete_some(machine, columns, chosen, events)
 
 
-def input_columns(machine: Machine, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Values as columns of the inputs of `machine`: a value of another kind than its description says is missing."""
+def input_columns(machine: Machine, production: Machine, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Values of the inputs of `production` as columns of those of `machine`, in its units.
+
+    A value of another kind than its description says is missing.
+    """
     rows = len(next(iter(values.values())))
     columns: dict[str, Any] = {}
     for name in machine.input_names:
@@ -82,6 +90,9 @@ def input_columns(machine: Machine, values: Mapping[str, Sequence[Any]]) -> dict
         if name in machine.sensor_names:
             numbers = [value if isinstance(value, int | float) else np.nan for value in given]
             columns[name] = np.array(numbers, dtype=np.float64)
+            known = unit_conversion(machine, production, name) if name in production.sensor_names else None
+            if known and known != SAME_UNIT:
+                columns[name] = columns[name] * known[0] + known[1]
         else:
             columns[name] = np.array([value if isinstance(value, str) else None for value in given], dtype=object)
     return columns

@@ -341,7 +341,7 @@ def test_a_candidate_that_needs_other_columns_is_not_comparable(
     found = look_until_done(make_shadow(), store).comparison
     assert found.state == "not comparable"
     assert "it needs columns " in found.reason
-    assert "which the version in production does not" in found.reason
+    assert "which the readings of production do not have" in found.reason
     assert summary(store).counts == Counts()
 
 
