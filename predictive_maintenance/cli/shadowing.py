@@ -15,7 +15,7 @@ from .shared import Command, count, load_served_settings, machine_option, open_r
 
 if TYPE_CHECKING:
     from ..config.params import Params
-    from ..shadow.comparing import Look, Shadow
+    from ..shadow.comparing import Shadow, ShadowCheck
     from ..shadow.summary import Summary
     from ..store.rows import Comparison
 
@@ -74,11 +74,11 @@ def _compare_once(params: Params) -> str:
 
     following = _shadow(params)
     with open_service_store() as store:
-        while (look := following.look(store, time.time())).is_more:
+        while (check := following.check(store, time.time())).is_more:
             pass
-        if look.comparison is None:
-            return f"nothing to compare: {look.reason}"
-        return "\n".join(_lines(summarise(store, look.comparison, most_machines=_SHOWN_MACHINES)))
+        if check.comparison is None:
+            return f"nothing to compare: {check.reason}"
+        return "\n".join(_lines(summarise(store, check.comparison, most_machines=_SHOWN_MACHINES)))
 
 
 def _follow(params: Params, seconds: float) -> None:
@@ -90,9 +90,9 @@ def _follow(params: Params, seconds: float) -> None:
         try:
             following = following or _shadow(params)
             with open_service_store() as store:
-                look = following.look(store, time.time())
-            is_more = look.is_more
-            if (state := _state(look)) != shown and not is_more:
+                check = following.check(store, time.time())
+            is_more = check.is_more
+            if (state := _state(check)) != shown and not is_more:
                 click.echo(f"{_now()} {state}")
                 shown = state
         except (
@@ -104,11 +104,11 @@ def _follow(params: Params, seconds: float) -> None:
             time.sleep(seconds)
 
 
-def _state(look: Look) -> str:
+def _state(check: ShadowCheck) -> str:
     """What is worth a line: a state that changes, or a promotion."""
-    if look.promoted:
-        return f"version {look.promoted} is in production: {look.comparison and look.comparison.promotion}"
-    return f"nothing to compare: {look.reason}" if look.comparison is None else _headline(look.comparison)
+    if check.promoted:
+        return f"version {check.promoted} is in production: {check.comparison and check.comparison.promotion}"
+    return f"nothing to compare: {check.reason}" if check.comparison is None else _headline(check.comparison)
 
 
 def _headline(comparison: Comparison) -> str:

@@ -84,7 +84,7 @@ def promised_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class OutcomeCounts:
     """Predictions, those with a label, and the summary of these; None without any. The groups are some of all at least."""
 
     summary: PredictionSummary | None = None
@@ -109,13 +109,13 @@ class Counts:
         )
 
 
-def count(pages: Iterable[Judged]) -> Counts:
+def count(pages: Iterable[Judged]) -> OutcomeCounts:
     """Count judged predictions, in memory that does not depend on their number."""
-    return reduce(Counts.plus, map(_counts, _together(pages)), Counts())
+    return reduce(OutcomeCounts.plus, map(_counts, _together(pages)), OutcomeCounts())
 
 
 def measure(
-    counts: Counts, source: LabelSource, promise: Promise, settings: MonitoringSettings, evaluation: EvaluationSettings,
+    counts: OutcomeCounts, source: LabelSource, promise: Promise, settings: MonitoringSettings, evaluation: EvaluationSettings,
     seed: int, begins: int, ends: int,
 ) -> Performance:  # fmt: skip
     """The performance of counted predictions, which were scored in [begins, ends), in seconds since 1970."""
@@ -173,14 +173,14 @@ def _together(pages: Iterable[Judged]) -> Iterator[list[Judged]]:
         yield waiting
 
 
-def _counts(pages: Sequence[Judged]) -> Counts:
+def _counts(pages: Sequence[Judged]) -> OutcomeCounts:
     labels, decisions, probabilities, groups = (
         np.concatenate([getattr(page, name) for page in pages])
         for name in ("labels", "decisions", "probabilities", "groups")
     )
     known = labels != UNKNOWN
     failed, alarms = labels[known] == FAILS, decisions[known]
-    return Counts(
+    return OutcomeCounts(
         summary=PredictionSummary.of(failed, probabilities[known], alarms, pd.Series(groups[known]), _SUMMARY_PAIRS)
         if known.any()
         else None,
@@ -199,8 +199,8 @@ def _some(groups: Iterable[str]) -> frozenset[str]:
 
 
 def _figure(
-    metric: str, scores: Scores | None, counts: Counts, source: LabelSource, promise: Promise, settings: MonitoringSettings,
-    evaluation: EvaluationSettings,
+    metric: str, scores: Scores | None, counts: OutcomeCounts, source: LabelSource, promise: Promise,
+    settings: MonitoringSettings, evaluation: EvaluationSettings,
 ) -> Figure:  # fmt: skip
     failures = scores.failures if scores else 0
     count = {"precision": counts.judged_alarms, "recall": failures}.get(metric, counts.judged)
@@ -211,7 +211,7 @@ def _figure(
     return Figure(metric=metric, count=count, now=now, promised=promise.metrics.get(metric), reason=reason)
 
 
-def _too_few_alarms(counts: Counts, evaluation: EvaluationSettings) -> str:
+def _too_few_alarms(counts: OutcomeCounts, evaluation: EvaluationSettings) -> str:
     least = evaluation.min_assessable_failures
     if counts.judged_alarms < least:
         return f"{counts.judged_alarms:,} of {counts.alarms:,} predicted failures have a label: at least {least} are needed"
@@ -219,7 +219,11 @@ def _too_few_alarms(counts: Counts, evaluation: EvaluationSettings) -> str:
 
 
 def _refusal(
-    failures: int, counts: Counts, source: LabelSource, settings: MonitoringSettings, evaluation: EvaluationSettings
+    failures: int,
+    counts: OutcomeCounts,
+    source: LabelSource,
+    settings: MonitoringSettings,
+    evaluation: EvaluationSettings,
 ) -> str:
     """Why all metrics but the precision are refused; '' if they are not."""
     if source == "confirmed alarms":

@@ -17,14 +17,14 @@ from ..store.store import Store
 from .drift import Finding, compare
 from .inputs import Inputs, rejected_readings
 from .labels import Judged, LabelSource, TimedPredictions, judged_by_failures, judged_by_feedback, known_failures
-from .performance import Counts, Performance, Promise, count, losses, measure, unjudged
+from .performance import OutcomeCounts, Performance, Promise, count, losses, measure, unjudged
 from .windows import WindowCounter
 
 _DAY_SECONDS = 86_400
 _FEW_MACHINES = 20
 """With fewer, consecutive readings of each make several clusters."""
 
-Scored = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
+WatchedReadings = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 """The watched columns (n,) of n scored readings, and the machine of each, if any."""
 
 
@@ -111,7 +111,7 @@ class _Outcomes:
     def __init__(self, store: Store, watched: WatchedVersion, rules: Rules) -> None:
         """Read the known failures. Raises StoreError."""
         self._store, self._watched, self._rules = store, watched, rules
-        self._counts: dict[int, Counts] = {}
+        self._counts: dict[int, OutcomeCounts] = {}
         has_failures = watched.machine.description.label.failures is not None
         self._known = known_failures(store, watched.model, watched.machine) if has_failures else None
 
@@ -134,7 +134,7 @@ class _Outcomes:
         for part in parts:
             if part not in self._counts:
                 self._counts[part] = count(self._judged(part, part + length))
-        counts = reduce(Counts.plus, (self._counts[part] for part in parts))
+        counts = reduce(OutcomeCounts.plus, (self._counts[part] for part in parts))
         return measure(counts, source, promise, settings, self._rules.evaluation, self._rules.seed, parts.start, ends)
 
     def _judged(self, begins: int, ends: int) -> Iterator[Judged]:
@@ -144,7 +144,7 @@ class _Outcomes:
         return judged_by_feedback(store, watched.model, _logged(store, watched, begins, ends), name=f"from {begins}")
 
 
-def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:
+def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[WatchedReadings]:
     """The readings in a window, each once: those that the store keeps, and those of the log of predictions."""
     machine, names = watched.machine, watched.machine.input_names
     for page in store.scored_readings(watched.model, watched.version, since=begins, until=ends):

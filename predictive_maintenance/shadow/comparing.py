@@ -15,7 +15,7 @@ from ..errors import ModelError, RegistryError, StoreError
 from ..scorer.scoring import Scorer
 from ..store import comparisons
 from ..store.comparisons import NewBlock, Place
-from ..store.rows import Comparison, ComparisonState, Counts, Labelled
+from ..store.rows import Comparison, ComparisonState, DecisionCounts, Labelled
 from ..store.store import Store
 from ..store.times import FIRST_KEY
 from ..tracking.entities import ModelVersion
@@ -34,7 +34,7 @@ _LABEL_SECONDS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ShadowCheck:
     """What one run did. `comparison` is None if there is nothing to compare, for `reason`.
 
     `counted` predictions were added; `is_more` says that others wait already. `promoted` is the version that is in production now
@@ -61,7 +61,7 @@ class Shadow:
         self._readings = CountedReadings()
         self._known: dict[int, int] = {}  # of each process that writes the log: the last block whose readings are known
 
-    def look(self, store: Store, now: float) -> Look:
+    def check(self, store: Store, now: float) -> ShadowCheck:
         """Count what is new in the log at a time in seconds since 1970. Raises RegistryError and StoreError.
 
         A candidate that cannot be loaded, or fails while it scores, is noted in the store, and tried again later and later.
@@ -72,26 +72,26 @@ class Shadow:
             if newest and newest[0].state != "ended":
                 with store.writing() as transaction:
                     comparisons.end_others(transaction, self._model, because=reason)
-            return Look(comparison=None, reason=reason)
+            return ShadowCheck(comparison=None, reason=reason)
         assert production is not None
         assert candidate is not None
         comparison = self._comparison(store, production, candidate, int(now))
         pair = self._loaded(store, comparison, int(now))
         if pair is None:
-            return Look(comparison=self._again(store, comparison))
+            return ShadowCheck(comparison=self._again(store, comparison))
         comparison = self._again(store, comparison)
         if obstacle := why_not_comparable(pair.production_scorer.machine, pair.candidate_scorer.machine):
-            return Look(comparison=self._with_state(store, comparison, "not comparable", obstacle))
+            return ShadowCheck(comparison=self._with_state(store, comparison, "not comparable", obstacle))
         comparison = self._with_state(store, comparison, "comparing", "")
         try:
             counted, is_more = self._count_new(store, comparison, pair, int(now))
             if is_more:
-                return Look(comparison=comparison, counted=counted, is_more=True)
+                return ShadowCheck(comparison=comparison, counted=counted, is_more=True)
             self._count_labelled(store, comparison, pair, now)
         except ModelError:  # noted in the store
-            return Look(comparison=self._again(store, comparison))
+            return ShadowCheck(comparison=self._again(store, comparison))
         promoted = self._promote(store, comparison, production, candidate, now)
-        return Look(comparison=self._again(store, comparison), counted=counted, promoted=promoted)
+        return ShadowCheck(comparison=self._again(store, comparison), counted=counted, promoted=promoted)
 
     def _comparison(self, store: Store, production: ModelVersion, candidate: ModelVersion, now: int) -> Comparison:
         """The comparison of both versions, which goes on or begins."""
@@ -246,10 +246,10 @@ class Shadow:
             else:
                 promoted = candidate.version if result.promoted else None
                 reason = why if result.promoted else result.conflict
-        # Not at every look: SQLite has one writer, and the service is another one.
+        # Not at every check: SQLite has one writer, and the service is another one.
         if reason != comparison.promotion or now - comparison.looked >= _NOTE_SECONDS:
             with store.writing() as transaction:
-                comparisons.note_look(transaction, comparison, int(now), reason)
+                comparisons.note_check(transaction, comparison, int(now), reason)
         return promoted
 
     def _with_state(self, store: Store, comparison: Comparison, state: ComparisonState, reason: str) -> Comparison:
@@ -268,8 +268,8 @@ class Shadow:
 class _Counted:
     """What both versions say about a block: counts by day and cluster, and by machine; predictions left out, by reason."""
 
-    by_day: Mapping[tuple[int, int], Counts]
-    by_machine: Mapping[str, Counts]
+    by_day: Mapping[tuple[int, int], DecisionCounts]
+    by_machine: Mapping[str, DecisionCounts]
     left_out: Mapping[str, int]
 
 

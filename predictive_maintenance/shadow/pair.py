@@ -17,7 +17,7 @@ from ..store.known_past import known_past
 from ..store.predictions import Predictions
 from ..store.store import Store
 from ..validation.value_validation import invalid_values
-from .past import Positions, Scored, columns_with_past, input_columns
+from .past import KeptPredictions, Positions, columns_with_past, input_columns
 
 NOT_KEPT = "not sent to /readings: what the machine did before is not known"
 GONE = "no longer in the store"
@@ -105,12 +105,12 @@ def _scores(store: Store, pair: Pair, logged: Predictions) -> CandidateScores:
     )
 
 
-def _stored(logged: Predictions) -> Scored:
+def _stored(logged: Predictions) -> KeptPredictions:
     assert logged.machine_id is not None
     assert logged.time is not None
     count = len(logged.failure_probability)
     made = [logged.scored] * count if isinstance(logged.scored, int) else logged.scored
-    return Scored(
+    return KeptPredictions(
         machine_ids=[str(name) for name in logged.machine_id],
         keys=[int(time or 0) for time in logged.time],
         known=[time // _SECOND_US for time in made],

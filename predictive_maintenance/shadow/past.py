@@ -27,7 +27,7 @@ Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class KeptPredictions:
     """n predictions of readings in the store: machine, time as a key, and when they were made, in seconds since 1970."""
 
     machine_ids: Sequence[str]
@@ -45,7 +45,7 @@ class _Group:
 
 
 def columns_with_past(
-    past: KnownPast, machine: Machine, production: Machine, scored: Scored
+    past: KnownPast, machine: Machine, production: Machine, scored: KeptPredictions
 ) -> tuple[Positions, dict[str, Any]]:
     """The positions (m,) of the predictions whose readings the store still has, and their columns with features from the past.
 
@@ -98,7 +98,7 @@ def input_columns(machine: Machine, production: Machine, values: Mapping[str, Se
     return columns
 
 
-def _groups(past: KnownPast, machine: Machine, scored: Scored) -> Iterator[_Group]:
+def _groups(past: KnownPast, machine: Machine, scored: KeptPredictions) -> Iterator[_Group]:
     ids, keys = scored.machine_ids, scored.keys
     order = sorted(range(len(ids)), key=lambda position: (ids[position], keys[position]))
     for machine_id, positions in groupby(order, key=ids.__getitem__):
@@ -121,7 +121,7 @@ def _stretches(positions: Sequence[int], keys: Sequence[int], machine: Machine) 
 
 
 def _with_same_past(
-    past: KnownPast, machine: Machine, key: int, stretch: Sequence[int], scored: Scored
+    past: KnownPast, machine: Machine, key: int, stretch: Sequence[int], scored: KeptPredictions
 ) -> Iterator[_Group]:
     """The predictions of a stretch: together, but one before which something arrived late is read alone."""
     known = [scored.known[position] for position in stretch]
@@ -142,7 +142,7 @@ def _with_same_past(
 
 
 def _window(
-    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: Scored
+    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: KeptPredictions
 ) -> dict[int, KnownReading]:
     lookback, first = _lookback(machine), scored.keys[positions[0]]
     return past.window(
@@ -151,7 +151,9 @@ def _window(
     )  # fmt: skip
 
 
-def _events(past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: Scored) -> list[Event]:
+def _events(
+    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: KeptPredictions
+) -> list[Event]:
     if not machine.event_tables:
         return []
     spans = [feature.span.length for feature in machine.event_features.values() if feature.span]

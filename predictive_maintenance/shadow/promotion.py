@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from ..config.params import ShadowSettings
-from ..store.rows import Comparison, Counts
+from ..store.rows import Comparison, DecisionCounts
 from ..tracking.entities import COMPARED_TAG, PROMOTED_TAG, ROLLED_BACK_TAG, TIME_FORMAT, ModelVersion
 from .agreement import Share, added, agreement, alarm_agreement, total
 
 _DAY_SECONDS = 86_400
 
-ByDay = Mapping[tuple[int, int], Counts]
+ByDay = Mapping[tuple[int, int], DecisionCounts]
 
 
 def waits_for(

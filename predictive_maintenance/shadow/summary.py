@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..store import comparisons
-from ..store.rows import Comparison, Counts
+from ..store.rows import Comparison, DecisionCounts
 from ..store.store import Store
 from .agreement import Share, added, agreement, alarm_agreement, total
 
@@ -17,17 +17,17 @@ class Summary:
     """
 
     comparison: Comparison
-    counts: Counts
+    counts: DecisionCounts
     agreement: Share | None
     alarm_agreement: Share | None
-    days: dict[int, Counts]
-    machines: list[tuple[str, Counts]]
+    days: dict[int, DecisionCounts]
+    machines: list[tuple[str, DecisionCounts]]
 
 
 def summarise(store: Store, comparison: Comparison, *, most_machines: int) -> Summary:
     """Read what was counted of a comparison. Raises StoreError."""
     by_day = comparisons.counts_by_day(store, comparison)
-    days: dict[int, Counts] = added([{day: counts} for (day, _), counts in by_day.items()])
+    days: dict[int, DecisionCounts] = added([{day: counts} for (day, _), counts in by_day.items()])
     return Summary(
         comparison=comparison,
         counts=total(list(by_day.values())),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, bindparam, case, delete, func, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .predictions import PredictedReadings, Predictions
-from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, Counts, Labelled
+from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, DecisionCounts, Labelled
 from .schema import comparison_days, comparison_machines, comparison_places, comparisons, predictions
 from .store import Store, Transaction
 from .times import FIRST_KEY, LAST_KEY
@@ -56,7 +56,7 @@ _BEGIN_AGAIN = (
     .where(comparisons.c.key == bindparam("comparison"))
     .values(state="comparing", reason="", attempts=0, due=0)
 )
-_SET_LOOK = (
+_SET_CHECK = (
     update(comparisons)
     .where(comparisons.c.key == bindparam("comparison"))
     .values(looked=bindparam("at"), promotion=bindparam("waits_for"))
@@ -228,9 +228,9 @@ def set_currency(transaction: Transaction, comparison: Comparison, currency: str
     transaction.connection.execute(_SET_CURRENCY, {"comparison": comparison.key, "of_costs": currency})
 
 
-def note_look(transaction: Transaction, comparison: Comparison, now: int, promotion: str) -> None:
+def note_check(transaction: Transaction, comparison: Comparison, now: int, promotion: str) -> None:
     """Note that all predictions up to now are counted, and what the automatic promotion waits for."""
-    transaction.connection.execute(_SET_LOOK, {"comparison": comparison.key, "at": now, "waits_for": promotion})
+    transaction.connection.execute(_SET_CHECK, {"comparison": comparison.key, "at": now, "waits_for": promotion})
     transaction.connection.execute(_DELETE_PLACES, {"comparison": comparison.key})
 
 
@@ -285,7 +285,7 @@ def newest_readings(store: Store, model: str, comparison: Comparison) -> Iterato
 
 def add(
     transaction: Transaction, comparison: Comparison, place: Place, upto: int, *,
-    days: Mapping[tuple[int, int], Counts], machines: Mapping[str, Counts], left_out: Mapping[str, int],
+    days: Mapping[tuple[int, int], DecisionCounts], machines: Mapping[str, DecisionCounts], left_out: Mapping[str, int],
 ) -> bool:  # fmt: skip
     """Add the counts of the blocks of a process up to the number `upto`, by day and cluster, and by machine.
 
@@ -308,14 +308,14 @@ def add(
     return True
 
 
-def counts_by_day(store: Store, comparison: Comparison) -> dict[tuple[int, int], Counts]:
+def counts_by_day(store: Store, comparison: Comparison) -> dict[tuple[int, int], DecisionCounts]:
     """The counts of a comparison by day (since 1970, in UTC) and cluster. Raises StoreError."""
     with store.reading() as connection:
         rows = connection.execute(_DAYS, {"comparison": comparison.key})
         return {(row.day, row.cluster): _counts(row) for row in rows}
 
 
-def counts_by_machine(store: Store, comparison: Comparison, *, most: int) -> list[tuple[str, Counts]]:
+def counts_by_machine(store: Store, comparison: Comparison, *, most: int) -> list[tuple[str, DecisionCounts]]:
     """The counts of the `most` machines with the most different decisions, in this order. Raises StoreError."""
     with store.reading() as connection:
         rows = connection.execute(_MACHINES, {"comparison": comparison.key, "most": most})
@@ -370,8 +370,8 @@ def _insert(connection: Connection, table: Table) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
-def _counts(row: Any) -> Counts:
-    return Counts(**{name: getattr(row, name) for name in _COLUMNS})
+def _counts(row: Any) -> DecisionCounts:
+    return DecisionCounts(**{name: getattr(row, name) for name in _COLUMNS})
 
 
 def _comparison(row: Any) -> Comparison:

@@ -189,7 +189,7 @@ SUMS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class DecisionCounts:
     """Sums over predictions of two versions for the same readings.
 
     `both` is the number of readings for which both decide for an alarm, `only_production` and `only_candidate` those with
@@ -207,8 +207,8 @@ class Counts:
     costs_candidate_by_production: float = 0.0
     costs_candidate: float = 0.0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in (*WHOLE_COUNTS, *SUMS)})
+    def __add__(self, other: "DecisionCounts") -> "DecisionCounts":
+        return DecisionCounts(**{name: getattr(self, name) + getattr(other, name) for name in (*WHOLE_COUNTS, *SUMS)})
 
     @property
     def different(self) -> int:

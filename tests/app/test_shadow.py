@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts, Errors, Labelled
+from predictive_maintenance.store.rows import DecisionCounts, Errors, Labelled
 from predictive_maintenance.store.store import Store
 
 MODEL = "predictive_maintenance"
@@ -20,7 +20,7 @@ def store(tmp_path):
 
 def compare(store, candidate="2"):
     """A comparison of 2,000 readings of two machines, over two days."""
-    counts = Counts(
+    counts = DecisionCounts(
         predictions=1_000, both=10, only_production=4, only_candidate=6, difference=20.0, costs_production=500.0,
         costs_production_by_candidate=600.0, costs_candidate_by_production=450.0, costs_candidate=400.0,
     )  # fmt: skip
@@ -29,9 +29,9 @@ def compare(store, candidate="2"):
         comparisons.set_currency(transaction, found, "EUR")
         comparisons.add(
             transaction, found, comparisons.Place(1, None), 5, days={(DAY, 1): counts, (DAY + 1, 2): counts},
-            machines={"A": counts + counts, "B": Counts(predictions=7)}, left_out={"gone": 3},
+            machines={"A": counts + counts, "B": DecisionCounts(predictions=7)}, left_out={"gone": 3},
         )  # fmt: skip
-        comparisons.note_look(transaction, found, STARTED + 3_600, "1 of 7 days of agreement")
+        comparisons.note_check(transaction, found, STARTED + 3_600, "1 of 7 days of agreement")
     return found
 
 

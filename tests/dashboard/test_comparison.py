@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts
+from predictive_maintenance.store.rows import DecisionCounts
 from predictive_maintenance.store.store import Store
 from tests.app.test_shadow import DAY, MODEL, STARTED, compare
 
@@ -52,7 +52,7 @@ def test_without_alarms_the_same_alarms_cannot_be_judged(shown):
     def calm(store):
         with store.writing() as transaction:
             found = comparisons.begin(transaction, MODEL, "1", "2", started=STARTED, now=STARTED)
-            days = {(DAY, 1): Counts(predictions=1_000)}
+            days = {(DAY, 1): DecisionCounts(predictions=1_000)}
             comparisons.add(transaction, found, comparisons.Place(1, None), 5, days=days, machines={}, left_out={})
 
     assert "cannot be judged: neither version has raised an alarm" in shown(calm)

@@ -56,11 +56,11 @@ def rows(small: Any) -> pd.DataFrame:
     return small.rows.test.head(600)
 
 
-def look_until_done(shadow: Shadow, store: Store, now: float = NOW) -> Any:
-    """Look until nothing waits; return the last look."""
-    while (look := shadow.look(store, now)).is_more:
+def check_until_done(shadow: Shadow, store: Store, now: float = NOW) -> Any:
+    """Check until nothing waits; return the last check."""
+    while (check := shadow.check(store, now)).is_more:
         pass
-    return look
+    return check
 
 
 def log(

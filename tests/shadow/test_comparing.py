@@ -12,12 +12,12 @@ from predictive_maintenance.shadow import pair
 from predictive_maintenance.shadow.pair import score_block
 from predictive_maintenance.shadow.summary import summarise
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts, Feedback, Subject
+from predictive_maintenance.store.rows import DecisionCounts, Feedback, Subject
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.entities import ModelVersion
 from tests.fixtures.versions import with_machine
 
-from .conftest import MODEL, NOW, expected_counts, log, look_until_done
+from .conftest import MODEL, NOW, check_until_done, expected_counts, log
 
 DAY = 86_400
 
@@ -31,9 +31,9 @@ def test_agreement_differences_and_costs_are_counted(store, make_shadow, rows, s
     names = [f"M{number % 30}" for number in range(len(rows))]
     log(store, small, rows.head(400), machines=names[:400])
     log(store, small, rows.tail(200), number=1, machines=names[400:], scored=NOW + DAY)
-    look = look_until_done(make_shadow(), store)
+    check = check_until_done(make_shadow(), store)
     found, expected = summary(store), expected_counts(small, small_forest, rows)
-    assert look.counted == 600
+    assert check.counted == 600
     assert vars(found.counts) == pytest.approx(expected)
     assert found.counts.different > 0
     assert [found.days[day].predictions for day in sorted(found.days)] == [400, 200]
@@ -50,7 +50,7 @@ def test_agreement_differences_and_costs_are_counted(store, make_shadow, rows, s
 def test_the_same_model_as_candidate_agrees_everywhere(store, make_shadow, versions, rows, small):
     versions.versions["2"] = small.files
     log(store, small, rows)
-    look_until_done(make_shadow(), store)
+    check_until_done(make_shadow(), store)
     found = summary(store)
     assert (found.counts.difference, found.counts.different, found.agreement.value) == (0, 0, 1)
     assert 0.99 < found.agreement.low < 1
@@ -58,10 +58,10 @@ def test_the_same_model_as_candidate_agrees_everywhere(store, make_shadow, versi
 
 def test_after_a_restart_only_what_is_new_counts(store, make_shadow, rows, small):
     log(store, small, rows)
-    look_until_done(make_shadow(), store)
-    assert look_until_done(make_shadow(), store).counted == 0
+    check_until_done(make_shadow(), store)
+    assert check_until_done(make_shadow(), store).counted == 0
     log(store, small, rows.head(50), number=1)
-    assert look_until_done(make_shadow(), store).counted == 50
+    assert check_until_done(make_shadow(), store).counted == 50
     assert summary(store).counts.predictions == 650
 
 
@@ -74,7 +74,7 @@ def test_several_processes_count_each_prediction_once(empty_store_url, store, ma
         with closing(Store.open(empty_store_url, timeout_seconds=30)) as own:
             counted = 0
             for _ in range(20):
-                counted += shadow.look(own, NOW).counted
+                counted += shadow.check(own, NOW).counted
             return counted
 
     with ThreadPoolExecutor(3) as pool:
@@ -95,9 +95,9 @@ def test_a_reading_that_is_scored_again_counts_once(store, make_shadow, rows, sm
     log(store, small, rows, **names(kind, range(600)))
     log(store, small, rows.head(300), number=1, **names(kind, range(300)))
     log(store, small, rows.head(100), writer=2, **names(kind, range(100)))
-    assert look_until_done(shadow, store).counted == 600
+    assert check_until_done(shadow, store).counted == 600
     log(store, small, rows.head(50), number=2, **names(kind, range(550, 600)))
-    assert look_until_done(shadow, store).counted == 0
+    assert check_until_done(shadow, store).counted == 0
     found = summary(store)
     assert vars(found.counts) == pytest.approx(expected_counts(small, small_forest, rows))
     assert found.comparison.left_out == {"scored again: each reading counts once": 450}
@@ -108,19 +108,19 @@ def test_a_reading_that_is_scored_again_after_a_restart_or_beside_another_shadow
 ):
     first, second = make_shadow(), make_shadow()
     log(store, small, rows.head(200), **names("ids", range(200)))
-    look_until_done(first, store)
+    check_until_done(first, store)
     log(store, small, rows.head(300), number=1, **names("ids", range(300)))
-    assert look_until_done(second, store).counted == 100
+    assert check_until_done(second, store).counted == 100
     log(store, small, rows.head(400), writer=2, **names("ids", range(400)))
-    assert look_until_done(first, store).counted == 100
+    assert check_until_done(first, store).counted == 100
     log(store, small, rows.head(500), number=2, **names("ids", range(500)))
-    assert look_until_done(make_shadow(), store).counted == 100
+    assert check_until_done(make_shadow(), store).counted == 100
 
 
 def test_readings_without_a_name_all_count(store, make_shadow, rows, small):
     log(store, small, rows.head(2), ids=["a", None])
     log(store, small, rows.head(3), number=1, ids=["a", None, None])
-    assert look_until_done(make_shadow(), store).counted == 4
+    assert check_until_done(make_shadow(), store).counted == 4
 
 
 def test_readings_of_a_page_that_the_store_did_not_take_count_the_next_time(
@@ -134,9 +134,9 @@ def test_readings_of_a_page_that_the_store_did_not_take_count_the_next_time(
 
     monkeypatch.setattr(comparisons, "add", refuse)
     with pytest.raises(StoreError):
-        shadow.look(store, NOW)
+        shadow.check(store, NOW)
     monkeypatch.setattr(comparisons, "add", add)
-    assert look_until_done(shadow, store).counted == 600
+    assert check_until_done(shadow, store).counted == 600
 
 
 def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_shadow, rows, small, monkeypatch):
@@ -144,25 +144,25 @@ def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_
 
     def score(*arguments):
         if faster:
-            faster.pop().look(store, NOW)
+            faster.pop().check(store, NOW)
         return score_block(*arguments)
 
-    second.look(store, NOW)
+    second.check(store, NOW)
     monkeypatch.setattr("predictive_maintenance.shadow.comparing.score_block", score)
     for number in range(2):
         log(store, small, rows, number=number)
         faster.append(second)
-        assert first.look(store, NOW).counted == 0
+        assert first.check(store, NOW).counted == 0
         assert summary(store).counts.predictions == 600 * (number + 1)
 
 
 def test_what_the_service_could_not_write_for_hours_counts_when_it_arrives(store, make_shadow, rows, small):
     shadow = make_shadow()
     log(store, small, rows, writer=1)
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     log(store, small, rows, writer=2, scored=NOW - 5 * 3_600)
     log(store, small, rows, writer=1, number=1, scored=NOW - 3 * 3_600)
-    assert look_until_done(shadow, store).counted == 1_200
+    assert check_until_done(shadow, store).counted == 1_200
 
 
 def test_predictions_of_another_version_and_of_before_the_candidate_do_not_count(store, make_shadow, rows, small):
@@ -171,31 +171,31 @@ def test_predictions_of_another_version_and_of_before_the_candidate_do_not_count
     log(store, small, rows, writer=2, number=0, scored=registered - 60)
     log(store, small, rows.head(10), writer=2, number=1, scored=registered + 60)
     log(store, small, rows, writer=2, number=2, version="7")
-    assert look_until_done(make_shadow(), store).counted == 10
+    assert check_until_done(make_shadow(), store).counted == 10
 
 
 def test_without_a_candidate_the_comparison_ends_and_goes_on_when_it_returns(store, make_shadow, versions, rows, small):
     shadow = make_shadow()
     log(store, small, rows)
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     versions.candidate = None
-    assert look_until_done(shadow, store).comparison is None
+    assert check_until_done(shadow, store).comparison is None
     ended = summary(store).comparison
     assert (ended.state, ended.reason) == ("ended", "there is no candidate")
     versions.candidate = "1"
-    assert look_until_done(shadow, store).reason == "version 1 is in production"
+    assert check_until_done(shadow, store).reason == "version 1 is in production"
     versions.candidate = "2"
     log(store, small, rows.head(5), number=1)
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     assert (summary(store).comparison.state, summary(store).counts.predictions) == ("comparing", 605)
 
 
 def test_another_candidate_begins_a_new_comparison(store, make_shadow, versions, rows, small):
     shadow = make_shadow()
     log(store, small, rows)
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     versions.versions["3"], versions.candidate = small.files, "3"
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     now, before = comparisons.find(store, MODEL, most=5)
     assert (now.candidate, now.state) == ("3", "comparing")
     assert (before.candidate, before.state) == ("2", "ended")
@@ -207,15 +207,15 @@ def test_a_broken_candidate_is_noted_and_loaded_again_later_and_later(store, mak
     shadow, good = make_shadow(), versions.versions["2"]
     versions.versions["2"] = good | {"scorer.json": good["scorer.json"].replace(b'"threshold": 0.', b'"threshold": 3.')}
     log(store, small, rows)
-    assert look_until_done(shadow, store, NOW).comparison.state == "broken"
+    assert check_until_done(shadow, store, NOW).comparison.state == "broken"
     downloads = versions.downloads
-    assert look_until_done(shadow, store, NOW + 59).comparison.attempts == 1
+    assert check_until_done(shadow, store, NOW + 59).comparison.attempts == 1
     assert versions.downloads == downloads
-    second = look_until_done(make_shadow(), store, NOW + 60).comparison
+    second = check_until_done(make_shadow(), store, NOW + 60).comparison
     assert (second.attempts, second.due) == (2, NOW + 60 + 120)
     assert "scorer.json is damaged: threshold" in second.reason
     versions.versions["2"] = good
-    assert look_until_done(shadow, store, NOW + 180).counted == 600
+    assert check_until_done(shadow, store, NOW + 180).counted == 600
     assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
 
 
@@ -246,12 +246,12 @@ def test_a_candidate_that_fails_while_it_scores_is_broken_and_tried_again_later_
     log(store, small, rows)
     candidate_raises(error)
     for attempts, now in enumerate((NOW, NOW + 60, NOW + 180), start=1):
-        look_until_done(shadow, store, now)
-        found = look_until_done(shadow, store, now + 59).comparison
+        check_until_done(shadow, store, now)
+        found = check_until_done(shadow, store, now + 59).comparison
         assert (found.state, found.attempts, found.due) == ("broken", attempts, now + 60 * 2 ** (attempts - 1))
         assert str(error) in found.reason
     candidate_raises(None)
-    assert look_until_done(shadow, store, NOW + 420).counted == 600
+    assert check_until_done(shadow, store, NOW + 420).counted == 600
     assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
 
 
@@ -262,14 +262,14 @@ def test_a_candidate_that_kills_the_process_while_it_scores_is_broken_and_tried_
     candidate_raises(KilledError())
     for attempts, now in enumerate((NOW, NOW + 60, NOW + 180), start=1):
         with pytest.raises(KilledError):
-            make_shadow().look(store, now)
+            make_shadow().check(store, now)
         downloads = versions.downloads
-        found = make_shadow().look(store, now + 1).comparison
+        found = make_shadow().check(store, now + 1).comparison
         assert (found.state, found.attempts, found.due) == ("broken", attempts, now + 60 * 2 ** (attempts - 1))
         assert found.reason == "it is scoring predictions; if this stays, the process ended while it was"
         assert versions.downloads == downloads
     candidate_raises(None)
-    assert look_until_done(make_shadow(), store, NOW + 420).counted == 600
+    assert check_until_done(make_shadow(), store, NOW + 420).counted == 600
     assert (summary(store).comparison.state, summary(store).comparison.attempts) == ("comparing", 0)
 
 
@@ -278,10 +278,10 @@ def test_a_candidate_that_fails_at_predictions_with_feedback_is_broken(
 ):
     shadow = make_shadow()
     log(store, small, rows)
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     report_outcomes(store, rows, [0])
     candidate_raises(RuntimeError("Non-zero status code"))
-    found = look_until_done(shadow, store, NOW + 600).comparison
+    found = check_until_done(shadow, store, NOW + 600).comparison
     assert (found.state, found.reason) == (
         "broken",
         "version 2 cannot score readings of the log: RuntimeError('Non-zero status code')",
@@ -294,7 +294,7 @@ def test_a_block_that_the_candidate_cannot_take_is_left_out_with_its_feedback(
     log(store, small, rows)
     report_outcomes(store, rows, [0])
     candidate_raises(DataError("row 1: torque_nm is too large"))
-    found = look_until_done(make_shadow(), store).comparison
+    found = check_until_done(make_shadow(), store).comparison
     assert (found.state, found.left_out, found.labelled) == ("comparing", {"not accepted by the candidate": 600}, None)
 
 
@@ -305,9 +305,9 @@ def test_a_store_that_is_away_or_a_person_who_ends_it_is_no_fault_of_the_candida
     log(store, small, rows)
     candidate_raises(error)
     with pytest.raises(type(error)):
-        make_shadow().look(store, NOW)
+        make_shadow().check(store, NOW)
     candidate_raises(None)
-    assert look_until_done(make_shadow(), store).counted == 600
+    assert check_until_done(make_shadow(), store).counted == 600
 
 
 def test_what_another_process_has_ended_stays_ended(store, make_shadow, rows, small, monkeypatch):
@@ -319,7 +319,7 @@ def test_what_another_process_has_ended_stays_ended(store, make_shadow, rows, sm
         return score_block(*arguments)
 
     monkeypatch.setattr("predictive_maintenance.shadow.comparing.score_block", score)
-    make_shadow().look(store, NOW)
+    make_shadow().check(store, NOW)
     assert summary(store).comparison.state == "ended"
 
 
@@ -328,9 +328,9 @@ def test_a_registry_that_is_away_is_no_fault_of_the_candidate(store, make_shadow
     log(store, small, rows)
     versions.down = "no connection"
     with pytest.raises(RegistryError):
-        shadow.look(store, NOW)
+        shadow.check(store, NOW)
     versions.down = None
-    assert look_until_done(shadow, store).counted == 600
+    assert check_until_done(shadow, store).counted == 600
 
 
 def test_a_candidate_that_needs_other_columns_is_not_comparable(
@@ -338,11 +338,11 @@ def test_a_candidate_that_needs_other_columns_is_not_comparable(
 ):
     versions.versions["2"] = small_compressor.files
     log(store, small, rows)
-    found = look_until_done(make_shadow(), store).comparison
+    found = check_until_done(make_shadow(), store).comparison
     assert found.state == "not comparable"
     assert "it needs columns " in found.reason
     assert "which the readings of production do not have" in found.reason
-    assert summary(store).counts == Counts()
+    assert summary(store).counts == DecisionCounts()
 
 
 def test_readings_that_the_candidate_does_not_accept_are_left_out(store, make_shadow, versions, rows, small, params):
@@ -351,7 +351,7 @@ def test_readings_that_the_candidate_does_not_accept_are_left_out(store, make_sh
     log(store, small, rows)
     outside = int((rows["torque_nm"] > 65).sum())
     assert outside > 0
-    assert look_until_done(make_shadow(), store).counted == 600 - outside
+    assert check_until_done(make_shadow(), store).counted == 600 - outside
     assert summary(store).comparison.left_out == {"not accepted by the candidate": outside}
 
 
@@ -385,7 +385,7 @@ def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, smal
     log(store, small, rows)
     reported = list(range(0, 600, 7))
     report_outcomes(store, rows, reported)
-    look_until_done(make_shadow(), store)
+    check_until_done(make_shadow(), store)
     labelled, truth = summary(store).comparison.labelled, rows["machine_failure"].iloc[reported].to_numpy(bool)
     assert (labelled.readings, labelled.failures) == (len(reported), truth.sum())
     for model, errors in ((small, labelled.production), (small_forest, labelled.candidate)):
@@ -399,9 +399,9 @@ def test_a_new_candidate_is_compared_with_the_feedback_that_there_is(store, make
     log(store, small, rows)
     report_outcomes(store, rows, range(0, 600, 7))
     shadow = make_shadow()
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     versions.versions["3"], versions.candidate = versions.versions["2"], "3"
-    look_until_done(shadow, store)
+    check_until_done(shadow, store)
     found = summary(store).comparison
     assert (found.candidate, found.labelled.readings) == ("3", 86)
 
@@ -411,9 +411,9 @@ def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, smal
     for day in range(20):
         log(store, small, rows, number=day, scored=NOW - day * DAY)
     versions.promote = lambda *_, **__: pytest.fail("promoted")
-    look = look_until_done(make_shadow(), store)
-    assert look.promoted is None
-    assert look.comparison.promotion == "off: shadow.days_of_agreement is null"
+    check = check_until_done(make_shadow(), store)
+    assert check.promoted is None
+    assert check.comparison.promotion == "off: shadow.days_of_agreement is null"
     assert isinstance(versions.candidate_version(), ModelVersion)
 
 
@@ -423,7 +423,7 @@ def test_the_machines_of_a_large_fleet_are_counted_by_machine_up_to_a_number(sto
         comparison = comparisons.begin(transaction, MODEL, "1", "2", started=NOW, now=NOW)
         for number, names in enumerate((["M1", "M2"], [f"M{machine}" for machine in range(300_000)])):
             place = comparisons.Place(1, number or None)
-            counts = dict.fromkeys(names, Counts(predictions=1))
+            counts = dict.fromkeys(names, DecisionCounts(predictions=1))
             assert comparisons.add(transaction, comparison, place, number + 1, days={}, machines=counts, left_out={})
     found = comparisons.counts_by_machine(store, comparison, most=9)
     assert [(name, counts.predictions) for name, counts in found] == [("M0", 1), ("M1", 2), ("M2", 2)]

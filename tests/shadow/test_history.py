@@ -71,7 +71,7 @@ def compared(client, versions, tmp_path):
     model = client.app.state.service.model_name
     with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store:
         shadow = Shadow(versions, model, ShadowSettings())
-        while shadow.look(store, time.time()).is_more:
+        while shadow.check(store, time.time()).is_more:
             pass
         return summarise(store, comparisons.find(store, model, most=1)[0], most_machines=10)
 

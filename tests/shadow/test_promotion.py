@@ -14,13 +14,13 @@ from predictive_maintenance.shadow.agreement import alarm_agreement
 from predictive_maintenance.shadow.comparing import Shadow
 from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts
+from predictive_maintenance.store.rows import DecisionCounts
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.signing import create_key_pair
 from tests.tracking.conftest import connection, make_train, registry, train
 
-from .conftest import MODEL, log, look_until_done
+from .conftest import MODEL, check_until_done, log
 
 __all__ = ["connection", "make_train", "registry", "train"]
 
@@ -55,14 +55,14 @@ def log_days(store, small, rows, candidate, days):
 def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, rows, registry, candidate, run_status):
     shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
     log_days(store, small, rows, candidate, [0, 1])
-    waiting = look_until_done(shadow, store, start + 3 * DAY)
+    waiting = check_until_done(shadow, store, start + 3 * DAY)
     assert waiting.comparison.promotion == "800 predictions are compared, 1,000 are needed"
     log_days(store, small, rows, candidate, [2])
-    waiting = look_until_done(shadow, store, start + 3 * DAY + 60)
+    waiting = check_until_done(shadow, store, start + 3 * DAY + 60)
     assert waiting.comparison.promotion == "2 of 3 days of agreement"
     assert registry.production_version().version == "1"
 
-    assert look_until_done(shadow, store, start + 4 * DAY + 60).promoted == "2"
+    assert check_until_done(shadow, store, start + 4 * DAY + 60).promoted == "2"
     production = registry.production_version()
     assert production.version == "2"
     assert production.tags["previous_production_version"] == "1"
@@ -71,7 +71,7 @@ def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, row
     assert "readings with an alarm of either version have an alarm of both" in production.tags["production_reason"]
     assert "rolled_back_at" not in registry.get_version("1").tags
     assert "because     promoted by shadow at " in run_status()
-    assert look_until_done(shadow, store, start + 5 * DAY).comparison is None
+    assert check_until_done(shadow, store, start + 5 * DAY).comparison is None
     assert comparisons.find(store, MODEL, most=1)[0].reason == "version 2 is in production"
 
 
@@ -82,8 +82,8 @@ def run_status():
 
 def test_it_stays_a_candidate_by_default(store, small, rows, registry, candidate):
     log_days(store, small, rows, candidate, range(5))
-    look = look_until_done(Shadow(registry, MODEL, ShadowSettings()), store, candidate.created.timestamp() + 10 * DAY)
-    assert look.promoted is None
+    check = check_until_done(Shadow(registry, MODEL, ShadowSettings()), store, candidate.created.timestamp() + 10 * DAY)
+    assert check.promoted is None
     assert registry.production_version().version == "1"
 
 
@@ -92,13 +92,13 @@ def test_a_candidate_without_the_required_signature_is_not_promoted(
 ):
     shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
     log_days(store, small, rows, candidate, range(3))
-    look_until_done(shadow, store, start + 2 * DAY)
+    check_until_done(shadow, store, start + 2 * DAY)
     create_key_pair(tmp_path / "private.pem", tmp_path / "public.pem")
     monkeypatch.setenv("PDM_MODEL_PUBLIC_KEY", str(tmp_path / "public.pem"))
-    look = look_until_done(shadow, store, start + 9 * DAY)
-    assert (look.promoted, registry.production_version().version) == (None, "1")
-    assert "version 2" in look.comparison.promotion
-    assert "signed" in look.comparison.promotion
+    check = check_until_done(shadow, store, start + 9 * DAY)
+    assert (check.promoted, registry.production_version().version) == (None, "1")
+    assert "version 2" in check.comparison.promotion
+    assert "signed" in check.comparison.promotion
 
 
 CREATED = datetime(2026, 5, 1, tzinfo=UTC)
@@ -106,7 +106,7 @@ CHECK = {"name": "F1", "level": "production", "measured": "", "required": "", "w
 PASSED = json.dumps([CHECK | {"passed": True}])
 PRODUCTION = ModelVersion(version="1", aliases=(), run_id="", created=CREATED - timedelta(days=9), tags={})
 CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED, "compared_with": "1"})
-AGREEING = {(day, day): Counts(predictions=1_000, both=100) for day in range(10)}
+AGREEING = {(day, day): DecisionCounts(predictions=1_000, both=100) for day in range(10)}
 
 
 def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
@@ -146,44 +146,45 @@ def test_only_a_person_promotes_a_candidate_after_a_rollback_of_the_version_that
     registry.rollback()
     candidate = registry.candidate_version()
     log_days(store, small, rows, candidate, range(4))
-    look = look_until_done(Shadow(registry, MODEL, SETTINGS), store, candidate.created.timestamp() + 9 * DAY)
-    assert (look.promoted, registry.production_version().version) == (None, "1")
-    assert "compared version 3 with version 2" in look.comparison.promotion
+    check = check_until_done(Shadow(registry, MODEL, SETTINGS), store, candidate.created.timestamp() + 9 * DAY)
+    assert (check.promoted, registry.production_version().version) == (None, "1")
+    assert "compared version 3 with version 2" in check.comparison.promotion
 
 
 def test_too_little_agreement_is_said_with_its_interval():
-    different = {(day, day): Counts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
+    different = {(day, day): DecisionCounts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
     assert reason(by_day=different).startswith("agreement is 97.55% [97.")
 
 
 def test_a_candidate_that_never_raises_an_alarm_is_not_promoted():
-    silent = {(day, day): Counts(predictions=10_000, only_production=100) for day in range(10)}
+    silent = {(day, day): DecisionCounts(predictions=10_000, only_production=100) for day in range(10)}
     assert reason(by_day=silent) == (
         "agreement on alarms is 0.00% [0.00%, 0.38%], its lower end must be at least 98.00%"
     )
 
 
 def test_few_alarms_are_not_enough_even_if_all_are_the_same():
-    few = {(day, day): Counts(predictions=1_000, both=10) for day in range(10)}
+    few = {(day, day): DecisionCounts(predictions=1_000, both=10) for day in range(10)}
     assert reason(by_day=few).startswith("agreement on alarms is 100.00% [96.30%, 100.00%]")
 
 
 def test_without_an_alarm_of_either_version_nothing_is_promoted():
-    calm = {(day, day): Counts(predictions=1_000) for day in range(10)}
+    calm = {(day, day): DecisionCounts(predictions=1_000) for day in range(10)}
     assert reason(by_day=calm) == "agreement on alarms cannot be judged: neither version has raised an alarm"
 
 
 def test_machines_without_alarms_make_the_agreement_on_alarms_no_surer():
     alarms = {
-        (1, machine): Counts(predictions=1_000, both=20 * (machine % 2), only_candidate=5) for machine in range(10)
+        (1, machine): DecisionCounts(predictions=1_000, both=20 * (machine % 2), only_candidate=5)
+        for machine in range(10)
     }
-    calm = {(day, machine): Counts(predictions=1_000) for day in range(9) for machine in range(20, 250)}
+    calm = {(day, machine): DecisionCounts(predictions=1_000) for day in range(9) for machine in range(20, 250)}
     assert alarm_agreement(alarms | calm) == alarm_agreement(alarms)
 
 
 def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
     days = {1: 0, 2: 50, 4: 0, 5: 0, 7: 0}
-    by_day = {(day, 3): Counts(predictions=1_000, only_production=different) for day, different in days.items()}
+    by_day = {(day, 3): DecisionCounts(predictions=1_000, only_production=different) for day, different in days.items()}
     assert days_of_agreement(by_day, 0.98, today=8) == 3
     assert days_of_agreement(by_day, 0.98, today=7) == 2
     assert days_of_agreement(by_day, 0.95, today=8) == 5
