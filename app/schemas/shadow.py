@@ -87,7 +87,7 @@ class Comparison(Schema):
     costs_by_production: ExpectedCosts | None = Field(description="By the probabilities of the version in production.")
     costs_by_candidate: ExpectedCosts | None = Field(description="By the probabilities of the candidate.")
     feedback: ReportedOutcomes | None = Field(description="null without feedback on compared predictions.")
-    days: list[DayOfAgreement] = Field(description="The days with predictions, the oldest first.")
+    days: list[DayOfAgreement] = Field(description="The latest 400 days with predictions, the oldest first.")
     machines: list[MachineDifference] = Field(description="The machines with different decisions, the most first.")
     promotion: str = Field(
         description="What the automatic promotion waits for.", examples=["off: shadow.days_of_agreement is null"]

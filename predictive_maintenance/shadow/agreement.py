@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from ..scorer.calibration import Vector
 from ..scorer.monitoring_reference import CLUSTERS, NEIGHBOURS
+from ..store.comparisons import FEW_CLUSTERS
 from ..store.predictions import Predictions
 from ..store.rows import SUMS, WHOLE_COUNTS, DecisionCounts
 
-_FEW_CLUSTERS = 20
 _NORMAL_QUANTILE = 1.96
 """Of an interval that contains the true value with 95 %."""
 _DAY_US = 86_400 * 10**6
@@ -101,33 +101,33 @@ def total(counts: Sequence[DecisionCounts]) -> DecisionCounts:
     return sum(counts, DecisionCounts())
 
 
-def agreement(by_day: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
+def agreement(by_part: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
     """The share of readings with the same decision; None without readings."""
-    return _share({key: (counts.same, counts.predictions) for key, counts in by_day.items()})
+    return _share({key: (counts.same, counts.predictions) for key, counts in by_part.items()})
 
 
-def alarm_agreement(by_day: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
+def alarm_agreement(by_part: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
     """The share of readings with an alarm of both versions among those with an alarm of either; None without alarms.
 
     If alarms are rare, a candidate that never raises one has the same decision for nearly all readings, and a share of 0 here.
     """
-    return _share({key: (counts.both, counts.alarms) for key, counts in by_day.items()})
+    return _share({key: (counts.both, counts.alarms) for key, counts in by_part.items()})
 
 
-def _share(by_day: Mapping[tuple[int, int], tuple[int, int]]) -> Share | None:
-    """The share of readings that agree, from (those that agree, all) by day and cluster; None without readings.
+def _share(by_part: Mapping[tuple[int, int], tuple[int, int]]) -> Share | None:
+    """The share of readings that agree, from (those that agree, all) by part and cluster; None without readings.
 
     Wilson's interval for the number of independent readings that varies as much between clusters as these do: readings of one
-    machine resemble each other. With few machines, those of one day are a cluster.
+    machine resemble each other. With few machines, those of one part are a cluster.
     """
     by_cluster = dict[int, tuple[int, int]]()
-    by_day = {key: part for key, part in by_day.items() if part[1]}
-    if not by_day:
+    by_part = {key: part for key, part in by_part.items() if part[1]}
+    if not by_part:
         return None
-    for (_, cluster), (agreeing, readings) in by_day.items():
+    for (_, cluster), (agreeing, readings) in by_part.items():
         before = by_cluster.get(cluster, (0, 0))
         by_cluster[cluster] = before[0] + agreeing, before[1] + readings
-    parts = list(by_cluster.values() if len(by_cluster) >= _FEW_CLUSTERS else by_day.values())
+    parts = list(by_cluster.values() if len(by_cluster) >= FEW_CLUSTERS else by_part.values())
     same, rows = np.array(parts, dtype=np.float64).T
     number = rows.sum()
     value = float(same.sum() / number)

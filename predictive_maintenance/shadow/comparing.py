@@ -25,6 +25,7 @@ from .counted_readings import MOST_KNOWN, CountedReadings
 from .labels import labelled_errors
 from .pair import AGAIN, Pair, score_block, why_not_comparable
 from .promotion import promotion_reason, waits_for
+from .summary import summarise
 
 _BLOCKS_AT_A_TIME = 20
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60, 3_600
@@ -232,11 +233,11 @@ class Shadow:
         self, store: Store, comparison: Comparison, production: ModelVersion, candidate: ModelVersion, now: float
     ) -> str | None:
         """Promote the candidate if that is switched on and all conditions hold; return its version then."""
-        by_day = comparisons.counts_by_day(store, comparison)
-        reason = waits_for(self._settings, production, candidate, by_day, now)
+        summary = summarise(store, comparison, most_machines=0)
+        reason = waits_for(self._settings, production, candidate, summary, now)
         promoted = None
         if reason is None:
-            why = promotion_reason(comparison, by_day)
+            why = promotion_reason(summary)
             try:
                 result = self._registry.promote(
                     candidate.version, production.version, by_gate=True, reason=why, by="shadow"

@@ -5,7 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, case, delete, func, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .predictions import PredictedReadings, Predictions
@@ -20,10 +36,25 @@ MOST_MACHINES = 10_000
 _KEPT = 20
 """Comparisons of a registered model; older ones are removed."""
 
+MOST_DAYS = 400
+"""Of a comparison that are read: automatic promotion needs a year at most."""
+
+FEW_CLUSTERS = 20
+"""With fewer, the days of each make several parts."""
+_PARTS = 16
+
 _NAMES_AT_A_TIME = 20
 """Blocks whose readings are read together: at most some 20 MB."""
 
 _COLUMNS = (*WHOLE_COUNTS, *SUMS)
+
+
+def _totals(rows: FromClause) -> list[ColumnElement[Any]]:
+    """The sums of all counts. PostgreSQL would make decimal numbers of whole ones."""
+    whole = [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in WHOLE_COUNTS]
+    return whole + [func.sum(rows.c[name]).label(name) for name in SUMS]
+
+
 _DIFFERENT = comparison_machines.c.only_production + comparison_machines.c.only_candidate
 
 _COMPARISON = select(comparisons).where(
@@ -137,10 +168,36 @@ _DELETE_PLACES = delete(comparison_places).where(
 _OF_COMPARISON = comparison_machines.c.comparison == bindparam("comparison")
 _COUNT_MACHINES = select(func.count()).where(_OF_COMPARISON)
 _KNOWN_MACHINES = select(comparison_machines.c.machine_id).where(_OF_COMPARISON)
-_DAYS = (
-    select(comparison_days)
-    .where(comparison_days.c.comparison == bindparam("comparison"))
-    .order_by(comparison_days.c.day, comparison_days.c.cluster)
+_IN_COMPARISON = comparison_days.c.comparison == bindparam("comparison")
+_sums = [comparison_days.c[name] for name in _COLUMNS]
+_clusters = (
+    select(
+        comparison_days.c.cluster,
+        func.sum(comparison_days.c.both + comparison_days.c.only_production + comparison_days.c.only_candidate).label(
+            "alarms"
+        ),
+    )
+    .where(_IN_COMPARISON)
+    .group_by(comparison_days.c.cluster)
+    .cte("clusters")
+)
+_number = select(func.count()).select_from(_clusters).correlate(None)
+_are_few = _number.scalar_subquery() < FEW_CLUSTERS
+_few_have_alarms = _number.where(_clusters.c.alarms > 0).scalar_subquery() < FEW_CLUSTERS
+_in_parts = or_(_are_few, and_(_few_have_alarms, _clusters.c.alarms > 0))
+_rows = (
+    select(case((_in_parts, comparison_days.c.day % _PARTS), else_=0).label("part"), comparison_days.c.cluster, *_sums)
+    .join(_clusters, _clusters.c.cluster == comparison_days.c.cluster)
+    .where(_IN_COMPARISON)
+    .subquery()
+)
+_PARTS_OF_CLUSTERS = select(_rows.c.part, _rows.c.cluster, *_totals(_rows)).group_by(_rows.c.part, _rows.c.cluster)
+_LATEST_DAYS = (
+    select(comparison_days.c.day, *_totals(comparison_days))
+    .where(_IN_COMPARISON)
+    .group_by(comparison_days.c.day)
+    .order_by(comparison_days.c.day.desc())
+    .limit(bindparam("most"))
 )
 _MACHINES = (
     select(comparison_machines)
@@ -308,11 +365,21 @@ def add(
     return True
 
 
-def counts_by_day(store: Store, comparison: Comparison) -> dict[tuple[int, int], DecisionCounts]:
-    """The counts of a comparison by day (since 1970, in UTC) and cluster. Raises StoreError."""
+def counts_by_part(store: Store, comparison: Comparison) -> dict[tuple[int, int], DecisionCounts]:
+    """The counts of a comparison by part and cluster: at most some hundred, however many days there are. Raises StoreError.
+
+    A cluster has one part, or several ones of some days each if fewer than FEW_CLUSTERS have readings, or readings with alarms.
+    """
     with store.reading() as connection:
-        rows = connection.execute(_DAYS, {"comparison": comparison.key})
-        return {(row.day, row.cluster): _counts(row) for row in rows}
+        rows = connection.execute(_PARTS_OF_CLUSTERS, {"comparison": comparison.key})
+        return {(row.part, row.cluster): _counts(row) for row in rows}
+
+
+def counts_by_day(store: Store, comparison: Comparison) -> dict[int, DecisionCounts]:
+    """The counts of the latest MOST_DAYS days with readings, since 1970, in UTC, the newest first. Raises StoreError."""
+    with store.reading() as connection:
+        rows = connection.execute(_LATEST_DAYS, {"comparison": comparison.key, "most": MOST_DAYS})
+        return {row.day: _counts(row) for row in rows}
 
 
 def counts_by_machine(store: Store, comparison: Comparison, *, most: int) -> list[tuple[str, DecisionCounts]]:

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params import ShadowSettings
-from predictive_maintenance.shadow.agreement import alarm_agreement
+from predictive_maintenance.shadow.agreement import added, agreement, alarm_agreement, total
 from predictive_maintenance.shadow.comparing import Shadow
 from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
+from predictive_maintenance.shadow.summary import Summary
 from predictive_maintenance.store import comparisons
 from predictive_maintenance.store.rows import DecisionCounts
 from predictive_maintenance.store.store import Store
@@ -110,7 +111,12 @@ AGREEING = {(day, day): DecisionCounts(predictions=1_000, both=100) for day in r
 
 
 def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
-    return waits_for(settings, production, candidate, by_day, 10 * DAY)
+    days = added([{day: counts} for (day, _), counts in by_day.items()])
+    summary = Summary(
+        comparison=None, counts=total(list(by_day.values())), agreement=agreement(by_day), days=days, machines=[],
+        alarm_agreement=alarm_agreement(by_day),
+    )  # fmt: skip
+    return waits_for(settings, production, candidate, summary, 10 * DAY)
 
 
 def test_with_a_passed_gate_and_enough_days_it_waits_for_nothing():
@@ -184,7 +190,7 @@ def test_machines_without_alarms_make_the_agreement_on_alarms_no_surer():
 
 def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
     days = {1: 0, 2: 50, 4: 0, 5: 0, 7: 0}
-    by_day = {(day, 3): DecisionCounts(predictions=1_000, only_production=different) for day, different in days.items()}
+    by_day = {day: DecisionCounts(predictions=1_000, only_production=different) for day, different in days.items()}
     assert days_of_agreement(by_day, 0.98, today=8) == 3
     assert days_of_agreement(by_day, 0.98, today=7) == 2
     assert days_of_agreement(by_day, 0.95, today=8) == 5
