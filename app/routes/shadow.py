@@ -64,7 +64,7 @@ def _shown(summary: "Summary") -> dict[str, Any]:
         "currency": comparison.currency,
         "costs_by_production": _costs(counts, counts.costs_production, counts.costs_candidate_by_production),
         "costs_by_candidate": _costs(counts, counts.costs_production_by_candidate, counts.costs_candidate),
-        "feedback": comparison.labelled,
+        "outcomes": comparison.labelled,
         "days": [
             {
                 "day": seconds_as_text(day * _DAY_SECONDS)[:10],

@@ -15,6 +15,7 @@ from ..errors import ModelError, RegistryError, StoreError
 from ..scorer.scoring import Scorer
 from ..store import comparisons
 from ..store.comparisons import NewBlock, Place
+from ..store.predictions import PredictedReadings
 from ..store.rows import Comparison, ComparisonState, DecisionCounts, Labelled
 from ..store.store import Store
 from ..store.times import FIRST_KEY
@@ -22,7 +23,7 @@ from ..tracking.entities import ModelVersion
 from ..tracking.model_registry import ModelRegistry
 from .agreement import Compared, Costs, added, count, total
 from .counted_readings import MOST_KNOWN, CountedReadings
-from .labels import labelled_errors
+from .labels import LabelRules, labelled_errors
 from .pair import AGAIN, Pair, score_block, why_not_comparable
 from .promotion import promotion_reason, waits_for
 from .summary import summarise
@@ -32,6 +33,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60, 3_600
 _NOTE_SECONDS = 60
 _LABEL_SECONDS = 600
 """To find predictions with feedback, the log is read completely."""
+_FAILURE_SECONDS = 3_600
+"""For labels of failures, up to MOST_LABELLED readings are scored once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,11 @@ class Shadow:
     Several processes may do this at the same time: each block of the log is counted once.
     """
 
-    def __init__(self, registry: ModelRegistry, model: str, settings: ShadowSettings) -> None:
+    def __init__(
+        self, registry: ModelRegistry, model: str, settings: ShadowSettings, labels: LabelRules | None = None
+    ) -> None:
         self._registry, self._model, self._settings = registry, model, settings
+        self._labels = labels or LabelRules()
         self._pair: Pair | None = None
         self._labelled_at, self._newest_report = 0.0, -1
         self._readings = CountedReadings()
@@ -182,11 +188,11 @@ class Shadow:
         if all(self._known.get(writer) == number for writer, number in counted.items()):
             return
         learned = known_blocks = 0
-        for page in comparisons.newest_readings(store, self._model, comparison):
+        for page in comparisons.newest_blocks(store, self._model, comparison, PredictedReadings):
             for block in page:
                 if block.number <= self._known.get(block.writer, FIRST_KEY):
                     known_blocks += 1
-                elif block.number <= counted.get(block.writer, FIRST_KEY) and (keys := block.readings.keys()):
+                elif block.number <= counted.get(block.writer, FIRST_KEY) and (keys := block.content.keys()):
                     learned += len(keys)
                     self._readings.first(keys)
             self._readings.keep()
@@ -218,13 +224,15 @@ class Shadow:
         return total(list(by_day.values())).predictions
 
     def _count_labelled(self, store: Store, comparison: Comparison, pair: Pair, now: float) -> None:
-        """Compare both versions with feedback, if there is new one. From the beginning: reports change."""
+        """Compare both versions with outcomes, if there may be new ones. From the beginning: reports change."""
         newest = store.feedback(self._model, only_current=False, most=1)
         key = newest[0].key if newest else 0
-        if key == self._newest_report or now - self._labelled_at < _LABEL_SECONDS:
+        by_failures = pair.production_scorer.machine.description.label.failures is not None
+        pause = _FAILURE_SECONDS if by_failures else _LABEL_SECONDS
+        if now - self._labelled_at < pause or (key == self._newest_report and not by_failures):
             return
         with self._scoring(store, comparison, int(now)):
-            found: Labelled | None = labelled_errors(store, pair, _costs(pair), since=comparison.started)
+            found: Labelled | None = labelled_errors(store, pair, comparison, _costs(pair), self._labels, now)
         with store.writing() as transaction:
             comparisons.set_labelled(transaction, comparison, found)
         self._labelled_at, self._newest_report = now, key

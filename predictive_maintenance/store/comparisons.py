@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 from sqlalchemy import (
@@ -24,10 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .predictions import PredictedReadings, Predictions
+from .predictions import Predictions
 from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, DecisionCounts, Labelled
 from .schema import comparison_days, comparison_machines, comparison_places, comparisons, predictions
-from .store import Store, Transaction
+from .store import P, Store, Transaction
 from .times import FIRST_KEY, LAST_KEY
 
 MOST_MACHINES = 10_000
@@ -49,10 +49,10 @@ _NAMES_AT_A_TIME = 20
 _COLUMNS = (*WHOLE_COUNTS, *SUMS)
 
 
-def _totals(rows: FromClause) -> list[ColumnElement[Any]]:
+def _totals(rows: FromClause) -> Sequence[ColumnElement[Any]]:
     """The sums of all counts. PostgreSQL would make decimal numbers of whole ones."""
     whole = [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in WHOLE_COUNTS]
-    return whole + [func.sum(rows.c[name]).label(name) for name in SUMS]
+    return [*whole, *(func.sum(rows.c[name]).label(name) for name in SUMS)]
 
 
 _DIFFERENT = comparison_machines.c.only_production + comparison_machines.c.only_candidate
@@ -222,12 +222,12 @@ class NewBlock:
 
 
 @dataclass(frozen=True)
-class LoggedReadings:
-    """The names of the readings in a block of the log: the process that wrote it, its number there."""
+class BlockContent(Generic[P]):
+    """A block of the log, or a part of it: the process that wrote it, its number there."""
 
     writer: int
     number: int
-    readings: PredictedReadings
+    content: P
 
 
 @dataclass(frozen=True)
@@ -322,19 +322,24 @@ def new_blocks(store: Store, model: str, comparison: Comparison, place: Place, *
     return [NewBlock(writer=row.writer, number=row.number, version=row.version, content=row.content) for row in rows]
 
 
-def newest_readings(store: Store, model: str, comparison: Comparison) -> Iterator[list[LoggedReadings]]:
-    """The readings in the blocks of the version in production, the newest first, in pages. Raises StoreError."""
+def newest_blocks(
+    store: Store, model: str, comparison: Comparison, kind: type[P], *, until: int = LAST_KEY
+) -> Iterator[Iterator[BlockContent[P]]]:
+    """The blocks of the version in production that began before a time in microseconds, the newest first, in pages.
+
+    `kind` says what of a block is read. Raises StoreError.
+    """
     limits = {
         "model": model,
         "version": comparison.version,
         "since": comparison.started * 10**6,
         "most": _NAMES_AT_A_TIME,
     }
-    place = {"began": LAST_KEY, "writer": LAST_KEY, "number": LAST_KEY}
+    place = {"began": until, "writer": FIRST_KEY, "number": FIRST_KEY}
     while True:
         with store.reading() as connection:
             rows = connection.execute(_NEWEST_BLOCKS, limits | place).all()
-        yield [LoggedReadings(row.writer, row.number, PredictedReadings.from_json(row.content)) for row in rows]
+        yield (BlockContent(row.writer, row.number, kind.from_json(row.content)) for row in rows)
         if len(rows) < _NAMES_AT_A_TIME:
             return
         place = {name: getattr(rows[-1], name) for name in place}

@@ -59,7 +59,10 @@ def test_a_comparison_is_shown_with_counts_costs_days_and_machines(client, store
         "alarms_of_both": 20, "only_production": 8, "only_candidate": 12, "mean_absolute_difference": 0.02, "currency": "EUR",
         "costs_by_production": {"production": 500.0, "candidate": 450.0},
         "costs_by_candidate": {"production": 600.0, "candidate": 400.0},
-        "feedback": {"readings": 50, "failures": 4, "production": vars(errors), "candidate": vars(errors)},
+        "outcomes": {
+            "readings": 50, "failures": 4, "production": vars(errors), "candidate": vars(errors), "source": "feedback",
+            "saving": None, "reason": "",
+        },
         "days": [
             {"day": "2027-01-15", "predictions": 1_000, "same_decision": 990},
             {"day": "2027-01-16", "predictions": 1_000, "same_decision": 990},
