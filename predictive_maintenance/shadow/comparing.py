@@ -284,7 +284,7 @@ class _Counted:
 
 def _compare(store: Store, pair: Pair, block: NewBlock, readings: CountedReadings) -> _Counted:
     logged, left_out = block.predictions(), Counter[str]()
-    if keys := logged.keys():
+    if pair.has_past_of(logged) and (keys := logged.keys()):  # else the same reading counts if it is kept, too
         counts = readings.first(keys)
         if again := len(keys) - int(counts.sum()):
             logged, left_out[AGAIN] = logged.at(np.flatnonzero(counts).tolist()), again

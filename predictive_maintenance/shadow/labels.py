@@ -114,12 +114,12 @@ def _decisions(store: Store, pair: Pair, comparison: Comparison, until: int) -> 
     for page in comparisons.newest_blocks(store, pair.model, comparison, Predictions, until=until * _SECOND_US):
         for block in page:
             logged = block.content
-            if logged.machine_id is None or logged.time is None or (keys := logged.keys()) is None:
+            if logged.machine_id is None or logged.time is None or not pair.has_past_of(logged):
                 continue
             places = zip(logged.machine_id, logged.time, strict=True)
             has_place = np.array([name is not None and time is not None for name, time in places])
             is_due = np.asarray(logged.scored) < until * _SECOND_US
-            chosen = np.flatnonzero(readings.first(keys) & has_place & is_due).tolist()
+            chosen = np.flatnonzero(readings.first(logged.keys() or []) & has_place & is_due).tolist()
             if part := _scored(store, pair, logged.at(chosen)):
                 number += len(part.candidate)
                 yield part

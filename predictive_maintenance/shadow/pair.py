@@ -37,6 +37,10 @@ class Pair:
     production_scorer: Scorer
     candidate_scorer: Scorer
 
+    def has_past_of(self, logged: Predictions) -> bool:
+        """Whether what the machines did before is known, or not needed: the log does not have the history of `/predict`."""
+        return logged.inputs is None or not self.candidate_scorer.machine.needs_history
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateScores:
@@ -91,7 +95,7 @@ def _scores(store: Store, pair: Pair, logged: Predictions) -> CandidateScores:
         with known_past(store, pair.model) as past:
             positions, columns = columns_with_past(past, machine, production, scored)
         lost = GONE
-    elif machine.needs_history:
+    elif not pair.has_past_of(logged):
         positions, columns, lost = np.empty(0, dtype=np.intp), {}, NOT_KEPT
     else:
         positions, columns, lost = np.arange(count), input_columns(machine, production, logged.inputs), ""

@@ -122,6 +122,21 @@ def test_readings_with_their_own_history_are_left_out(serve, small_engine, tmp_p
     assert found.comparison.left_out == {"not sent to /readings: what the machine did before is not known": 1}
 
 
+def test_a_reading_that_is_predicted_first_and_kept_then_is_compared(serve, small_engine, tmp_path):
+    client, versions = serve(small_engine)
+    first, second = as_json(runs_to_failure(1, seed=8).sort_values("timestamp").head(2))
+    send(client, "/predict", second | {"history": [first]})
+    time.sleep(0.1)
+    for reading in (first, second, second):
+        send(client, "/readings", reading)
+    found = compared(client, versions, tmp_path)
+    assert found.counts.predictions == 2
+    assert found.comparison.left_out == {
+        "not sent to /readings: what the machine did before is not known": 1,
+        "scored again: each reading counts once": 1,
+    }
+
+
 def test_readings_that_were_removed_from_the_store_are_left_out(serve, small_engine, tmp_path):
     client, versions = serve(small_engine)
     send(client, "/readings", as_json(runs_to_failure(1, seed=8).sort_values("timestamp").head(5)))
