@@ -28,7 +28,7 @@ from predictive_maintenance.ingestion.ingest import ingest
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.monitoring.drift import Finding, compare
 from predictive_maintenance.monitoring.labels import UNKNOWN, LabelledPredictions, LabelSource
-from predictive_maintenance.monitoring.performance import Counts, EvaluationMetrics, count, losses, measure
+from predictive_maintenance.monitoring.performance import EvaluationMetrics, OutcomeCounts, count, losses, measure
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.monitoring.windows import WindowCounter
 from predictive_maintenance.scorer.monitoring_reference import MonitoringReference, watched_columns
@@ -95,18 +95,18 @@ class Plant:
         numbers = window(frame).to_numpy()
         self.windows = [frame[numbers == first + number] for number in range(_BEFORE + _AFTER)]
 
-    def check(self, frame: pd.DataFrame, number: int) -> tuple[list[Finding], Counts]:
+    def check(self, frame: pd.DataFrame, number: int) -> tuple[list[Finding], OutcomeCounts]:
         """How a window differs from training, and what became of its predictions."""
         return self._differences(frame), self._outcomes(frame, number)
 
-    def findings(self, checks: Sequence[tuple[list[Finding], Counts]]) -> list[list[Finding]]:
+    def findings(self, checks: Sequence[tuple[list[Finding], OutcomeCounts]]) -> list[list[Finding]]:
         """What monitoring finds in each window, with the performance of the windows whose labels are due by then."""
         settings, delay = MonitoringSettings(), int(self.params.machine.horizon is not None)
         evaluation = self.params.evaluation.model_copy(update={"bootstrap_samples": _SAMPLES})
         found = []
         for number, (differences, _) in enumerate(checks):
             due = checks[max(number + 1 - delay - settings.performance_windows, 0) : max(number + 1 - delay, 0)]
-            counts = reduce(Counts.plus, (counted for _, counted in due), Counts())
+            counts = reduce(OutcomeCounts.plus, (counted for _, counted in due), OutcomeCounts())
             source: LabelSource = "failures" if delay else "feedback"
             performance = measure(counts, source, self.at_evaluation, settings, evaluation, 1, 0, 1)
             found.append([*differences, *losses(performance, settings)])
@@ -119,7 +119,7 @@ class Plant:
         counter.add(watched_columns(self.scorer.machine, frame, probabilities, decisions), _machines(frame))
         return compare(self.scorer.machine, self.reference, counter.summary(), MonitoringSettings()) or []
 
-    def _outcomes(self, frame: pd.DataFrame, number: int) -> Counts:
+    def _outcomes(self, frame: pd.DataFrame, number: int) -> OutcomeCounts:
         probabilities = self.scorer.probabilities(frame)
         related = np.array([f"{number} {place // 32}" for place in range(len(frame))], dtype=object)
         machines = _machines(frame)

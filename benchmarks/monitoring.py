@@ -4,8 +4,9 @@
     python benchmarks/monitoring.py --logged 1 --kept 0.1   a tenth of both
 
 The predictions of the milling machine are in the log, spread over five windows of a week, with feedback on all predicted failures
-of each tenth block. The readings of 500 pumps are kept by the store, each pump with a failure. The store is an SQLite file in the
-temporary folder, of some GB. The memory is that of the whole process, which has imported what it needs before.
+of each tenth block: once without ids of readings, and once with ids, with each tenth block scored again. The readings of 500
+pumps are kept by the store, each pump with a failure. The store is an SQLite file in the temporary folder, of some GB. The memory
+is that of the whole process, which has imported what it needs before.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def main() -> None:
     rows = []
     for name, millions, write in (
         ("log, milling", arguments.logged, write_log),
+        ("log, milling with ids", arguments.logged, write_log_with_ids),
         ("readings, fleet", arguments.kept, write_readings),
     ):
         with tempfile.TemporaryDirectory(prefix="pdm-monitoring-") as folder:
@@ -75,7 +77,12 @@ def measure_check(url: str, folder: Path, at_evaluation: EvaluationMetrics, now:
     return measured, found.windows[-1].performance.labelled, sum(window.rows for window in found.windows)
 
 
-def write_log(url: str, folder: Path, count: int, now: int) -> EvaluationMetrics:
+def write_log_with_ids(url: str, folder: Path, count: int, now: int) -> EvaluationMetrics:
+    """As `write_log`, with ids of readings. The readings of each tenth block are those of the block before."""
+    return write_log(url, folder, count, now, with_ids=True)
+
+
+def write_log(url: str, folder: Path, count: int, now: int, *, with_ids: bool = False) -> EvaluationMetrics:
     """Write a version, predictions of its held-out rows, and feedback on some."""
     plant = milling(1)
     _write_files(plant, folder)
@@ -96,6 +103,7 @@ def write_log(url: str, folder: Path, count: int, now: int) -> EvaluationMetrics
                 failure_probability=probabilities.tolist(),
                 predicted_failure=decisions.tolist(),
                 row=1,
+                reading_id=_ids(number - (number % 10 == 9), rows) if with_ids else None,
                 inputs=inputs,
             )
             with store.writing() as transaction:
@@ -148,6 +156,10 @@ def write_readings(url: str, folder: Path, count: int, now: int) -> EvaluationMe
                 now,
             )
     return plant.at_evaluation
+
+
+def _ids(block: int, rows: int) -> list[str]:
+    return [f"reading {block}-{row}" for row in range(rows)]
 
 
 def _write_files(plant: Plant, folder: Path) -> None:

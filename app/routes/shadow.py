@@ -11,7 +11,7 @@ from .store_answers import answer_from_store
 
 if TYPE_CHECKING:
     from predictive_maintenance.shadow.summary import Summary
-    from predictive_maintenance.store.rows import Counts
+    from predictive_maintenance.store.rows import DecisionCounts
     from predictive_maintenance.store.store import Store
 
 router = APIRouter(prefix="/shadow", tags=["store"])
@@ -64,7 +64,7 @@ def _shown(summary: "Summary") -> dict[str, Any]:
         "currency": comparison.currency,
         "costs_by_production": _costs(counts, counts.costs_production, counts.costs_candidate_by_production),
         "costs_by_candidate": _costs(counts, counts.costs_production_by_candidate, counts.costs_candidate),
-        "feedback": comparison.labelled,
+        "outcomes": comparison.labelled,
         "days": [
             {
                 "day": seconds_as_text(day * _DAY_SECONDS)[:10],
@@ -88,11 +88,11 @@ def _shown(summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _mean_difference(counts: "Counts") -> float | None:
+def _mean_difference(counts: "DecisionCounts") -> float | None:
     return counts.difference / counts.predictions if counts.predictions else None
 
 
-def _costs(counts: "Counts", production: float, candidate: float) -> dict[str, float] | None:
+def _costs(counts: "DecisionCounts", production: float, candidate: float) -> dict[str, float] | None:
     """Costs of 1,000 readings."""
     if not counts.predictions:
         return None

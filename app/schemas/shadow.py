@@ -22,21 +22,34 @@ class ExpectedCosts(Schema):
     candidate: float = Field(examples=[297.5])
 
 
-class ReportedErrors(Schema):
-    """The wrong decisions of a version about readings with feedback, and what they cost."""
+class KnownErrors(Schema):
+    """The wrong decisions of a version about readings whose outcome is known, and what they cost."""
 
     missed_failures: int
     false_alarms: int
     costs: float
+    low: float | None = Field(description="Lower end of the 95 % interval of the costs; null if it is not judged.")
+    high: float | None = Field(description="Upper end.")
 
 
-class ReportedOutcomes(Schema):
-    """Compared readings with feedback, and the errors of both versions."""
+class CostSaving(Schema):
+    """By how much the errors of the candidate cost less than those of production, with the 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class KnownOutcomes(Schema):
+    """Compared readings whose outcome is known, and the errors of both versions."""
 
     readings: int
-    failures: int
-    production: ReportedErrors
-    candidate: ReportedErrors
+    failures: int = Field(description="With source failures: readings within the horizon before a failure.")
+    production: KnownErrors
+    candidate: KnownErrors
+    source: Literal["feedback", "failures"]
+    saving: CostSaving | None
+    reason: str = Field(description="Why the costs are not judged by failures; else empty.", examples=[""])
 
 
 class DayOfAgreement(Schema):
@@ -86,8 +99,8 @@ class Comparison(Schema):
     currency: str = Field(examples=["EUR"])
     costs_by_production: ExpectedCosts | None = Field(description="By the probabilities of the version in production.")
     costs_by_candidate: ExpectedCosts | None = Field(description="By the probabilities of the candidate.")
-    feedback: ReportedOutcomes | None = Field(description="null without feedback on compared predictions.")
-    days: list[DayOfAgreement] = Field(description="The days with predictions, the oldest first.")
+    outcomes: KnownOutcomes | None = Field(description="null without feedback on compared predictions.")
+    days: list[DayOfAgreement] = Field(description="The latest 400 days with predictions, the oldest first.")
     machines: list[MachineDifference] = Field(description="The machines with different decisions, the most first.")
     promotion: str = Field(
         description="What the automatic promotion waits for.", examples=["off: shadow.days_of_agreement is null"]

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.schemas.shadow import AgreementShare, Comparison
+from app.schemas.shadow import AgreementShare, Comparison, KnownErrors
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, money
 from dashboard.service_monitor import Snapshot
@@ -10,6 +10,10 @@ from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 _SHOWN_DAYS = 14
+_OUTCOMES = {
+    "feedback": "reported: {:,} readings with feedback, {:,} failures",
+    "failures": "by failures: {:,} readings with known outcome, {:,} before a failure",
+}
 _HELP = f"`{program_command('shadow')}` lets the candidate score the readings that production scores."
 
 
@@ -77,20 +81,35 @@ def _costs(comparison: Comparison) -> None:
     ):
         if costs:
             rows.append([label, money(costs.production, currency), money(costs.candidate, currency)])
-    if known := comparison.feedback:
-        scale = 1_000 / known.readings
-        label = f"reported: {known.readings:,} readings with feedback, {known.failures:,} failures"
-        rows.append([label, *(money(one.costs * scale, currency) for one in (known.production, known.candidate))])
+    known = comparison.outcomes
+    if known and known.readings:
+        scale, both = 1_000 / known.readings, (known.production, known.candidate)
         rows.append(
-            ["reported errors", *(
-                f"{one.missed_failures:,} missed, {one.false_alarms:,} false" for one in (known.production, known.candidate)
-            )]
-        )  # fmt: skip
+            [
+                _OUTCOMES[known.source].format(known.readings, known.failures),
+                *(_cost(one, scale, currency) for one in both),
+            ]
+        )
+        rows.append(["errors", *(f"{one.missed_failures:,} missed, {one.false_alarms:,} false" for one in both)])
     st.markdown(table(["Cost per 1,000 readings", "Production", "Candidate"], rows))
     st.caption(
         "Each version decides at its own threshold. Expected costs trust the probabilities of one version; feedback is not a "
         "random sample, because people report on alarms."
     )
+    if known and known.reason:
+        st.caption(f"Costs by failures are not judged: {plain(known.reason)}.")
+    if known and (saving := known.saving):
+        value, low, high = (
+            money(cost * 1_000 / known.readings, currency) for cost in (saving.value, saving.low, saving.high)
+        )
+        st.caption(f"By failures, the candidate costs {value} [{low}, {high}] less per 1,000 readings.")
+
+
+def _cost(errors: KnownErrors, scale: float, currency: str) -> str:
+    costs = money(errors.costs * scale, currency)
+    if errors.low is None or errors.high is None:
+        return costs
+    return f"{costs} [{money(errors.low * scale, currency)}, {money(errors.high * scale, currency)}]"
 
 
 def _machines(comparison: Comparison) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..config.params import Params
     from ..shadow.comparing import Shadow, ShadowCheck
     from ..shadow.summary import Summary
-    from ..store.rows import Comparison
+    from ..store.rows import Comparison, Labelled
 
 _SHOWN_MACHINES = 10
 _SHOWN_DAYS = 7
@@ -65,8 +65,10 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
 
 def _shadow(params: Params) -> Shadow:
     from ..shadow.comparing import Shadow
+    from ..shadow.labels import LabelRules
 
-    return Shadow(open_registry(params), params.registry.model_name, params.shadow)
+    rules = LabelRules(label_days=params.monitoring.label_days, min_failures=params.evaluation.min_assessable_failures)
+    return Shadow(open_registry(params), params.registry.model_name, params.shadow, rules)
 
 
 def _compare_once(params: Params) -> str:
@@ -143,18 +145,31 @@ def _lines(summary: Summary) -> Iterator[str]:
         for day in sorted(summary.days)[-_SHOWN_DAYS:]:
             found = summary.days[day]
             yield f"  {_minute(day * 86_400)[:10]}  {found.same / found.predictions:.2%} of {found.predictions:,}"
-    if labelled := comparison.labelled:
-        yield f"  {count(labelled.readings, 'reading')} with feedback, {count(labelled.failures, 'failure')}:"
-        for name, errors in (("production", labelled.production), ("candidate", labelled.candidate)):
-            yield (
-                f"    {name:<10}  {errors.missed_failures:,} missed, {count(errors.false_alarms, 'false alarm')}, "
-                f"{errors.costs:,.0f} {comparison.currency}"
-            )
+    if comparison.labelled:
+        yield from _outcomes(comparison.labelled, comparison.currency)
     for name, found in summary.machines:
         if found.different:
             yield f"  {name}: {found.different:,} of {found.predictions:,} decisions differ"
     if comparison.promotion:
         yield f"  automatic promotion: {comparison.promotion}"
+
+
+def _outcomes(labelled: Labelled, currency: str) -> Iterator[str]:
+    if labelled.readings:
+        if labelled.source == "failures":
+            yield f"  {count(labelled.readings, 'reading')} with known outcome, {labelled.failures:,} before a failure:"
+        else:
+            yield f"  {count(labelled.readings, 'reading')} with feedback, {count(labelled.failures, 'failure')}:"
+        for name, errors in (("production", labelled.production), ("candidate", labelled.candidate)):
+            interval = "" if errors.low is None else f" [{errors.low:,.0f}, {errors.high:,.0f}]"
+            yield (
+                f"    {name:<10}  {errors.missed_failures:,} missed, {count(errors.false_alarms, 'false alarm')}, "
+                f"{errors.costs:,.0f}{interval} {currency}"
+            )
+    if saving := labelled.saving:
+        yield f"    the candidate costs {saving.value:,.0f} [{saving.low:,.0f}, {saving.high:,.0f}] {currency} less"
+    if labelled.reason:
+        yield f"  costs by failures are not judged: {labelled.reason}"
 
 
 def _now() -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..history.events import NO_EVENTS, Events
 from ..history.features import complete, take
-from ..machine.header_matching import header_key
+from ..machine.compatibility import SAME_UNIT, Described, columns_text, obstacles, unit_conversion
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.cell_validation import MISSING
@@ -19,9 +19,7 @@ from ..validation.row_identity import are_content_ids, content_ids, row_hashes
 from .baseline_model import BaselineModel
 from .intervals import BoolArray
 
-_MAX_SHOWN = 8
 _MAX_REASONS = 3
-_SAME = (1.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,7 @@ class Differences:
             reasons = "; ".join(reason for reason, _ in self.reasons.most_common(_MAX_REASONS))
             yield f"{self.refused:,} rows are left out, because version {version} does not accept them ({reasons})"
         if self.absent:
-            yield f"version {version} gets no value of {_columns(list(self.absent))}, which it does not require"
+            yield f"version {version} gets no value of {columns_text(self.absent)}, which it does not require"
         if self.made_ids and not self.known_ids:
             yield (
                 f"version {version} was trained on no row with an id of this run: if some of the rows had other ids "
@@ -84,11 +82,12 @@ def why_not_comparable(champion: Machine, challenger: Machine, rows: pd.DataFram
     """
     if champion == challenger:
         return None
-    if not (obstacles := list(_obstacles(champion, challenger, rows))):
+    given = Described(challenger, rows.columns, rows="the held-out rows", model="this model")
+    if not (found := list(obstacles(champion, given))):
         return None
     before, now = champion.description.name, challenger.description.name
     other = [f"it is a model of the {before}, and this is one of the {now}"] if before != now else []
-    return "; ".join(other + obstacles)
+    return "; ".join(other + found)
 
 
 def read_rows(
@@ -134,49 +133,13 @@ def latest_trained(champion: BaselineModel, before: Machine, challenger: Machine
     return None if pd.isna(latest) else latest
 
 
-def _obstacles(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> Iterator[str]:
-    inputs = [name for name in challenger.input_names if name in rows]
-    places = [name for name in champion.history_names if name not in rows]
-    if missing := places + [name for name in champion.required_input_names if name not in inputs]:
-        yield f"it needs {_columns(missing)}, which the held-out rows do not have"
-    if changed := [
-        name
-        for name in champion.input_names
-        if name in inputs and (name in champion.categories) != (name in challenger.categories)
-    ]:
-        yield f"{_columns(changed)}: it is a category in one description and a sensor in the other"
-    for name in champion.sensor_names:
-        if name in inputs and name in challenger.ranges and _conversion(champion, challenger, name) is None:
-            before, now = (machine.unit(name) or "none" for machine in (champion, challenger))
-            yield f"column {name} has unit {before} for it and {now} in the held-out rows"
-    if unknown := [name for name in champion.event_tables if name not in challenger.description.events]:
-        yield f"it needs the events of {_listed(unknown)}, which this machine does not have"
-    elif other := [name for name in champion.event_tables if _types(champion, name) != _types(challenger, name)]:
-        yield f"the events of {_listed(other)} have other types in its description"
-    if champion.label_name != challenger.label_name:
-        yield f"it predicts {champion.label_name}, and this model predicts {challenger.label_name}"
-    elif champion.horizon != challenger.horizon:
-        before, now = (f"within {each.horizon.text}" if each.horizon else "a column" for each in (champion, challenger))
-        yield f"{champion.label_name} is {before} for it and {now} in the held-out rows"
-
-
-def _types(machine: Machine, table: str) -> tuple[str, ...]:
-    return machine.description.events[table].types
-
-
-def _conversion(champion: Machine, challenger: Machine, name: str) -> tuple[float, float] | None:
-    """(scale, offset) from the challenger's unit of a sensor to the champion's; None if it is not known."""
-    unit = challenger.unit(name)
-    return _SAME if unit == champion.unit(name) else champion.columns[name].units.get(header_key(unit))
-
-
 def _as_described(champion: Machine, challenger: Machine, rows: pd.DataFrame) -> pd.DataFrame:
     """The columns of `rows` that the champion's description has, in its units."""
     others = set(champion.input_names) - set(challenger.input_names)  # of the same name, but no input
     names = [READING_ID, *(name for name in champion.columns if name != READING_ID)]
     frame = rows[[name for name in names if name in rows and name not in others]].copy()
     for name in champion.sensor_names:
-        if name in frame and (conversion := _conversion(champion, challenger, name)) not in (None, _SAME):
+        if name in frame and (conversion := unit_conversion(champion, challenger, name)) not in (None, SAME_UNIT):
             scale, offset = conversion
             frame[name] = frame[name] * scale + offset
     return frame
@@ -230,12 +193,3 @@ def _faults(champion: Machine, frame: pd.DataFrame) -> pd.DataFrame:
     ]
     found = pd.concat([faults[["position", "column", "reason"]], *missing], ignore_index=True)
     return found.astype({"position": np.intp})
-
-
-def _columns(names: list[str]) -> str:
-    return f"column{'' if len(names) == 1 else 's'} {_listed(names)}"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    return ", ".join(names[:_MAX_SHOWN]) + more

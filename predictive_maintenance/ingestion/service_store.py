@@ -6,6 +6,7 @@ column: the logged predictions with feedback, which is their label.
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -134,9 +135,7 @@ def _event_table(rows: list[tuple[str, int, str]], table: str, machine: Machine)
 def _labelled_predictions(uri: str, store: "Store", model: str, machine: Machine) -> pa.Table:
     """The latest prediction of each reading that feedback is about, with the label that it gives."""
     found: dict[str, tuple[StoredFeedback, Sensors]] = {}
-    for predictions, reported in labelled_predictions(
-        store, model, lambda: (one for _, one in store.predictions(model))
-    ):
+    for predictions, reported in labelled_predictions(store, model, partial(store.predictions_of, model)):
         for position, report in reported.items():
             if (sensors := _inputs(store, model, predictions, position)) is not None:
                 found[reading_name(predictions, position)] = (report, sensors)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..history.labels import DOES_NOT_FAIL, FAILS, labels_of_machine
 from ..history.machine_rows import Times, machine_bounds, slices
 from ..machine.machine import Machine
-from ..scorer.monitoring_reference import FloatArray
+from ..scorer.monitoring_reference import NEIGHBOURS, FloatArray
 from ..store.failures import confirmed_failures
 from ..store.outcomes import LABELS, Read, reported_predictions
 from ..store.store import Store
@@ -25,8 +25,6 @@ UNKNOWN = -1
 LabelSource = Literal["failures", "confirmed alarms", "feedback"]
 
 _ROWS_TOGETHER = 2**18
-_NEIGHBOURS = 32
-"""Consecutive predictions without machine that count as related."""
 
 Labels = npt.NDArray[np.int8]
 Names = npt.NDArray[np.object_]
@@ -129,7 +127,7 @@ def labelled_by_feedback(store: Store, model: str, read: Read, name: str) -> Ite
     seen = 0
     for block, counts, reports in reported_predictions(store, model, read):
         count = len(counts)
-        groups = np.array([f"{name} {number // _NEIGHBOURS}" for number in range(seen, seen + count)], dtype=object)
+        groups = np.array([f"{name} {number // NEIGHBOURS}" for number in range(seen, seen + count)], dtype=object)
         if block.machine_id is not None and None not in block.machine_id:
             groups = np.array(block.machine_id, dtype=object)
         seen += count

@@ -84,7 +84,7 @@ def evaluation_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class OutcomeCounts:
     """Predictions, those with a label, and the summary of these; None without any. The groups are some of all at least."""
 
     summary: PredictionSummary | None = None
@@ -109,13 +109,13 @@ class Counts:
         )
 
 
-def count(pages: Iterable[LabelledPredictions]) -> Counts:
+def count(pages: Iterable[LabelledPredictions]) -> OutcomeCounts:
     """Count labelled predictions, in memory that does not depend on their number."""
-    return reduce(Counts.plus, map(_counts, _together(pages)), Counts())
+    return reduce(OutcomeCounts.plus, map(_counts, _together(pages)), OutcomeCounts())
 
 
 def measure(
-    counts: Counts, source: LabelSource, at_evaluation: EvaluationMetrics, settings: MonitoringSettings,
+    counts: OutcomeCounts, source: LabelSource, at_evaluation: EvaluationMetrics, settings: MonitoringSettings,
     evaluation: EvaluationSettings, seed: int, begins: int, ends: int,
 ) -> Performance:  # fmt: skip
     """The performance of counted predictions, which were scored in [begins, ends), in seconds since 1970."""
@@ -175,14 +175,14 @@ def _together(pages: Iterable[LabelledPredictions]) -> Iterator[list[LabelledPre
         yield waiting
 
 
-def _counts(pages: Sequence[LabelledPredictions]) -> Counts:
+def _counts(pages: Sequence[LabelledPredictions]) -> OutcomeCounts:
     labels, decisions, probabilities, groups = (
         np.concatenate([getattr(page, name) for page in pages])
         for name in ("labels", "decisions", "probabilities", "groups")
     )
     known = labels != UNKNOWN
     failed, alarms = labels[known] == FAILS, decisions[known]
-    return Counts(
+    return OutcomeCounts(
         summary=PredictionSummary.of(failed, probabilities[known], alarms, pd.Series(groups[known]), _SUMMARY_PAIRS)
         if known.any()
         else None,
@@ -201,7 +201,7 @@ def _some(groups: Iterable[str]) -> frozenset[str]:
 
 
 def _metric(
-    metric: str, scores: Scores | None, counts: Counts, source: LabelSource, at_evaluation: EvaluationMetrics,
+    metric: str, scores: Scores | None, counts: OutcomeCounts, source: LabelSource, at_evaluation: EvaluationMetrics,
     settings: MonitoringSettings, evaluation: EvaluationSettings,
 ) -> MetricComparison:  # fmt: skip
     failures = scores.failures if scores else 0
@@ -215,7 +215,7 @@ def _metric(
     )
 
 
-def _too_few_alarms(counts: Counts, evaluation: EvaluationSettings) -> str:
+def _too_few_alarms(counts: OutcomeCounts, evaluation: EvaluationSettings) -> str:
     least = evaluation.min_assessable_failures
     if counts.labelled_alarms < least:
         return f"{counts.labelled_alarms:,} of {counts.alarms:,} predicted failures have a label: at least {least} are needed"
@@ -223,7 +223,11 @@ def _too_few_alarms(counts: Counts, evaluation: EvaluationSettings) -> str:
 
 
 def _unavailable(
-    failures: int, counts: Counts, source: LabelSource, settings: MonitoringSettings, evaluation: EvaluationSettings
+    failures: int,
+    counts: OutcomeCounts,
+    source: LabelSource,
+    settings: MonitoringSettings,
+    evaluation: EvaluationSettings,
 ) -> str:
     """Why no metric but the precision is available; '' if all are."""
     if source == "confirmed alarms":

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from ..config.params import EvaluationSettings, MonitoringSettings
 from ..machine.machine import Machine
 from ..scorer.monitoring_reference import FloatArray, MonitoringReference, watched_columns
-from ..store.outcomes import latest_predictions
-from ..store.predictions import Predictions
+from ..store.outcomes import Read, latest_predictions
 from ..store.store import Store
 from .drift import Finding, compare
 from .inputs import Inputs, rejected_readings
@@ -25,14 +24,14 @@ from .labels import (
     labelled_by_failures,
     labelled_by_feedback,
 )
-from .performance import Counts, EvaluationMetrics, Performance, count, losses, measure, unlabelled
+from .performance import EvaluationMetrics, OutcomeCounts, Performance, count, losses, measure, unlabelled
 from .windows import WindowCounter
 
 _DAY_SECONDS = 86_400
 _FEW_MACHINES = 20
 """With fewer, consecutive readings of each make several clusters."""
 
-Scored = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
+WatchedReadings = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 """The watched columns (n,) of n scored readings, and the machine of each, if any."""
 
 
@@ -119,7 +118,7 @@ class _Outcomes:
     def __init__(self, store: Store, watched: WatchedVersion, rules: Rules) -> None:
         """Read the known failures. Raises StoreError."""
         self._store, self._watched, self._rules = store, watched, rules
-        self._counts: dict[int, Counts] = {}
+        self._counts: dict[int, OutcomeCounts] = {}
         has_failures = watched.machine.description.label.failures is not None
         self._known = known_failures(store, watched.model, watched.machine) if has_failures else None
 
@@ -142,7 +141,7 @@ class _Outcomes:
         for part in parts:
             if part not in self._counts:
                 self._counts[part] = count(self._labelled(part, part + length))
-        counts = reduce(Counts.plus, (self._counts[part] for part in parts))
+        counts = reduce(OutcomeCounts.plus, (self._counts[part] for part in parts))
         return measure(
             counts, source, at_evaluation, settings, self._rules.evaluation, self._rules.seed, parts.start, ends
         )
@@ -151,21 +150,25 @@ class _Outcomes:
         store, watched = self._store, self._watched
         if self._known:
             return labelled_by_failures(_timed(store, watched, begins, ends), self._known, watched.machine)
-        read = partial(_blocks, store, watched, begins, ends)
-        return labelled_by_feedback(store, watched.model, read, name=f"from {begins}")
+        return labelled_by_feedback(store, watched.model, _logged(store, watched, begins, ends), name=f"from {begins}")
 
 
-def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Scored]:
-    """The readings in a window: those that the store keeps, and those of the log of predictions."""
+def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[WatchedReadings]:
+    """The readings in a window, each once: those that the store keeps, and those of the log of predictions."""
     machine, names = watched.machine, watched.machine.input_names
     for page in store.scored_readings(watched.model, watched.version, since=begins, until=ends):
         inputs = {name: [sensors.get(name) for _, _, sensors, _ in page] for name in names}
         scores = [score.probability for *_, score in page], [score.alarm for *_, score in page]
         yield watched_columns(machine, inputs, *scores), np.array([name for name, *_ in page], dtype=object)
-    for logged in _blocks(store, watched, begins, ends):
-        if logged.inputs is not None:
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
+        if logged.inputs is not None and counts.any():
             scores = logged.failure_probability, logged.predicted_failure
-            yield watched_columns(machine, _complete(logged.inputs, names), *scores), _machines(logged.machine_id)
+            columns = watched_columns(machine, _complete(logged.inputs, names), *scores)
+            machines = _machines(logged.machine_id)
+            yield (
+                {name: values[counts] for name, values in columns.items()},
+                None if machines is None else machines[counts],
+            )
 
 
 def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[TimedPredictions]:
@@ -177,7 +180,7 @@ def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Ite
             [score.probability for *_, score in page],
             [score.alarm for *_, score in page],
         )
-    for logged, counts in latest_predictions(partial(_blocks, store, watched, begins, ends)):
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
         if logged.inputs is None or logged.machine_id is None or logged.time is None:
             continue
         every = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)
@@ -197,11 +200,9 @@ def _timed_page(
     )
 
 
-def _blocks(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Iterator[Predictions]:
-    """The predictions of the version in the log that began in a window."""
-    for version, logged in store.predictions(watched.model, since=begins * 10**6, until=ends * 10**6):
-        if version == watched.version:
-            yield logged
+def _logged(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Read:
+    """A function that reads the predictions of the version in the log that began in a window."""
+    return partial(store.predictions_of, watched.model, watched.version, since=begins * 10**6, until=ends * 10**6)
 
 
 def _complete(inputs: Mapping[str, Sequence[Any]], names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..scorer.monitoring_reference import CLUSTERS, FloatArray, IntArray, MonitoringReference, machine_clusters
+from ..scorer.monitoring_reference import (
+    CLUSTERS,
+    NEIGHBOURS,
+    FloatArray,
+    IntArray,
+    MonitoringReference,
+    machine_clusters,
+)
 
-_BLOCK_ROWS = 32
 _MOST_MACHINES = 10_000
 
 
@@ -38,7 +44,8 @@ class WindowCounter:
     """Counts the readings of a window, some at a time.
 
     Readings of one machine resemble each other, so that its readings are in one cluster, or in `blocks` of consecutive ones
-    if there are few machines; without machines, 32 consecutive readings are. `min_readings` of one value make a sensor constant.
+    if there are few machines; without machines, NEIGHBOURS consecutive readings are. `min_readings` of one value make a sensor
+    constant.
     """
 
     def __init__(self, reference: MonitoringReference, *, blocks: int = 1, min_readings: int = 20) -> None:
@@ -85,7 +92,7 @@ class WindowCounter:
 
     def _clusters(self, rows: int, machines: npt.NDArray[np.object_] | None) -> IntArray:
         """(rows,) the cluster of each reading."""
-        numbers = (self._seen + np.arange(rows)) // _BLOCK_ROWS
+        numbers = (self._seen + np.arange(rows)) // NEIGHBOURS
         if machines is None:
             return numbers % CLUSTERS
         return (machine_clusters(machines) + numbers % self._blocks) % CLUSTERS

@@ -19,6 +19,8 @@ NumberArray = FloatArray | IntArray
 
 CLUSTERS = 256
 """Rows that resemble each other are counted in one cluster, and an interval draws whole clusters."""
+NEIGHBOURS = 32
+"""Consecutive readings without machine that count as related."""
 
 PROBABILITY, ALARM = "failure_probability", "predicted_failure"
 _MOST_BINS = 10

@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..scorer.calibration import Vector
+from ..scorer.monitoring_reference import CLUSTERS, NEIGHBOURS
+from ..store.comparisons import FEW_CLUSTERS
 from ..store.predictions import Predictions
-from ..store.rows import SUMS, WHOLE_COUNTS, Counts
+from ..store.rows import SUMS, WHOLE_COUNTS, DecisionCounts
 
-_CLUSTERS = 256
-_BLOCK_ROWS = 32
-"""Consecutive readings without a machine that are in one cluster."""
-_FEW_CLUSTERS = 20
 _NORMAL_QUANTILE = 1.96
 """Of an interval that contains the true value with 95 %."""
 _DAY_US = 86_400 * 10**6
@@ -54,7 +52,7 @@ class Compared:
     candidate_decisions: Decisions
 
     def columns(self, costs: Costs) -> dict[str, npt.NDArray[Any]]:
-        """The fields of `Counts` of each reading, (n,) each."""
+        """The fields of `DecisionCounts` of each reading, (n,) each."""
         by_production, by_candidate = self.production_decisions, self.candidate_decisions
         return {
             "predictions": np.ones(len(self.production)),
@@ -71,7 +69,7 @@ class Compared:
 
 def count(
     compared: Compared, costs: Costs, logged: Predictions, positions: npt.NDArray[np.intp], first_cluster: int
-) -> tuple[dict[tuple[int, int], Counts], dict[str, Counts]]:
+) -> tuple[dict[tuple[int, int], DecisionCounts], dict[str, DecisionCounts]]:
     """The counts of the predictions at `positions` (n,) of a block, by day and cluster, and by machine.
 
     The readings of one machine are in one cluster; without machines, consecutive ones are, from `first_cluster` on.
@@ -81,7 +79,7 @@ def count(
     days = (scored // _DAY_US)[positions]
     machines = [logged.machine_id[position] for position in positions] if logged.machine_id else [None] * len(positions)
     clusters = [
-        (first_cluster + int(position) // _BLOCK_ROWS if name is None else crc32(name.encode())) % _CLUSTERS
+        (first_cluster + int(position) // NEIGHBOURS if name is None else crc32(name.encode())) % CLUSTERS
         for name, position in zip(machines, positions, strict=True)
     ]
     by_day = _sums(columns, list(zip(days.tolist(), clusters, strict=True)))
@@ -89,47 +87,47 @@ def count(
     return by_day, {name: counts for name, counts in by_machine.items() if name is not None}
 
 
-def added(parts: Sequence[Mapping[Any, Counts]]) -> dict[Any, Counts]:
+def added(parts: Sequence[Mapping[Any, DecisionCounts]]) -> dict[Any, DecisionCounts]:
     """The sums of several counts by key."""
-    sums: dict[Any, Counts] = {}
+    sums: dict[Any, DecisionCounts] = {}
     for part in parts:
         for key, counts in part.items():
             sums[key] = sums[key] + counts if key in sums else counts
     return sums
 
 
-def total(counts: Sequence[Counts]) -> Counts:
+def total(counts: Sequence[DecisionCounts]) -> DecisionCounts:
     """The sum of counts."""
-    return sum(counts, Counts())
+    return sum(counts, DecisionCounts())
 
 
-def agreement(by_day: Mapping[tuple[int, int], Counts]) -> Share | None:
+def agreement(by_part: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
     """The share of readings with the same decision; None without readings."""
-    return _share({key: (counts.same, counts.predictions) for key, counts in by_day.items()})
+    return _share({key: (counts.same, counts.predictions) for key, counts in by_part.items()})
 
 
-def alarm_agreement(by_day: Mapping[tuple[int, int], Counts]) -> Share | None:
+def alarm_agreement(by_part: Mapping[tuple[int, int], DecisionCounts]) -> Share | None:
     """The share of readings with an alarm of both versions among those with an alarm of either; None without alarms.
 
     If alarms are rare, a candidate that never raises one has the same decision for nearly all readings, and a share of 0 here.
     """
-    return _share({key: (counts.both, counts.alarms) for key, counts in by_day.items()})
+    return _share({key: (counts.both, counts.alarms) for key, counts in by_part.items()})
 
 
-def _share(by_day: Mapping[tuple[int, int], tuple[int, int]]) -> Share | None:
-    """The share of readings that agree, from (those that agree, all) by day and cluster; None without readings.
+def _share(by_part: Mapping[tuple[int, int], tuple[int, int]]) -> Share | None:
+    """The share of readings that agree, from (those that agree, all) by part and cluster; None without readings.
 
     Wilson's interval for the number of independent readings that varies as much between clusters as these do: readings of one
-    machine resemble each other. With few machines, those of one day are a cluster.
+    machine resemble each other. With few machines, those of one part are a cluster.
     """
     by_cluster = dict[int, tuple[int, int]]()
-    by_day = {key: part for key, part in by_day.items() if part[1]}
-    if not by_day:
+    by_part = {key: part for key, part in by_part.items() if part[1]}
+    if not by_part:
         return None
-    for (_, cluster), (agreeing, readings) in by_day.items():
+    for (_, cluster), (agreeing, readings) in by_part.items():
         before = by_cluster.get(cluster, (0, 0))
         by_cluster[cluster] = before[0] + agreeing, before[1] + readings
-    parts = list(by_cluster.values() if len(by_cluster) >= _FEW_CLUSTERS else by_day.values())
+    parts = list(by_cluster.values() if len(by_cluster) >= FEW_CLUSTERS else by_part.values())
     same, rows = np.array(parts, dtype=np.float64).T
     number = rows.sum()
     value = float(same.sum() / number)
@@ -146,11 +144,14 @@ def _wilson(value: float, number: float) -> Share:
     return Share(value=value, low=float(max(middle - half, 0.0)), high=float(min(middle + half, 1.0)))
 
 
-def _sums(columns: Mapping[str, npt.NDArray[Any]], keys: Sequence[Any]) -> dict[Any, Counts]:
+def _sums(columns: Mapping[str, npt.NDArray[Any]], keys: Sequence[Any]) -> dict[Any, DecisionCounts]:
     """The sums of columns (n,) for each of the different keys (n)."""
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     owner = np.array([numbers[key] for key in keys], dtype=np.intp)
     sums = {name: np.bincount(owner, values, len(numbers)) for name, values in columns.items()}
     whole = {name: sums[name].astype(np.int64).tolist() for name in WHOLE_COUNTS}
     lists: dict[str, list[Any]] = whole | {name: sums[name].tolist() for name in SUMS}
-    return {key: Counts(**{name: values[number] for name, values in lists.items()}) for key, number in numbers.items()}
+    return {
+        key: DecisionCounts(**{name: values[number] for name, values in lists.items()})
+        for key, number in numbers.items()
+    }

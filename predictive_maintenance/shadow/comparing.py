@@ -15,20 +15,26 @@ from ..errors import ModelError, RegistryError, StoreError
 from ..scorer.scoring import Scorer
 from ..store import comparisons
 from ..store.comparisons import NewBlock, Place
-from ..store.rows import Comparison, ComparisonState, Counts, Labelled
+from ..store.predictions import PredictedReadings
+from ..store.rows import Comparison, ComparisonState, DecisionCounts, Labelled
 from ..store.store import Store
+from ..store.times import FIRST_KEY
 from ..tracking.entities import ModelVersion
 from ..tracking.model_registry import ModelRegistry
 from .agreement import Compared, Costs, added, count, total
-from .labels import labelled_errors
-from .pair import Pair, score_block, why_not_comparable
+from .counted_readings import MOST_KNOWN, CountedReadings
+from .labels import LabelRules, labelled_errors
+from .pair import AGAIN, Pair, score_block, why_not_comparable
 from .promotion import promotion_reason, waits_for
+from .summary import summarise
 
 _BLOCKS_AT_A_TIME = 20
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60, 3_600
 _NOTE_SECONDS = 60
 _LABEL_SECONDS = 600
 """To find predictions with feedback, the log is read completely."""
+_FAILURE_SECONDS = 3_600
+"""For labels of failures, up to MOST_LABELLED readings are scored once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +58,15 @@ class Shadow:
     Several processes may do this at the same time: each block of the log is counted once.
     """
 
-    def __init__(self, registry: ModelRegistry, model: str, settings: ShadowSettings) -> None:
+    def __init__(
+        self, registry: ModelRegistry, model: str, settings: ShadowSettings, labels: LabelRules | None = None
+    ) -> None:
         self._registry, self._model, self._settings = registry, model, settings
+        self._labels = labels or LabelRules()
         self._pair: Pair | None = None
         self._labelled_at, self._newest_report = 0.0, -1
+        self._readings = CountedReadings()
+        self._known: dict[int, int] = {}  # of each process that writes the log: the last block whose readings are known
 
     def check(self, store: Store, now: float) -> ShadowCheck:
         """Count what is new in the log at a time in seconds since 1970. Raises RegistryError and StoreError.
@@ -109,6 +120,7 @@ class Shadow:
         if self._pair and (self._pair.version, self._pair.candidate) == versions:
             return self._pair
         self._pair, self._labelled_at, self._newest_report = None, 0.0, -1
+        self._readings, self._known = CountedReadings(), {}
         if now < comparison.due:
             if comparison.state == "comparing":
                 reason = "it is scoring predictions; if this stays, the process ended while it was"
@@ -160,12 +172,33 @@ class Shadow:
     def _count_new(self, store: Store, comparison: Comparison, pair: Pair, now: int) -> tuple[int, bool]:
         """Count some new blocks of each process that writes the log; return the number of predictions, and whether more wait."""
         counted, is_more = 0, False
-        for place in comparisons.places(store, comparison):
+        places = comparisons.places(store, comparison)
+        self._learn(store, comparison, places)
+        for place in places:
             blocks = comparisons.new_blocks(store, self._model, comparison, place, most=_BLOCKS_AT_A_TIME)
             if blocks:
                 counted += self._count_blocks(store, comparison, pair, place, blocks, now)
             is_more |= len(blocks) == _BLOCKS_AT_A_TIME
         return counted, is_more
+
+    def _learn(self, store: Store, comparison: Comparison, places: Sequence[Place]) -> None:
+        """Learn which readings were counted lately: before this process began, or by another one."""
+        self._readings.drop()  # of a pass that an error has ended
+        counted = {place.writer: place.number for place in places if place.number is not None}
+        if all(self._known.get(writer) == number for writer, number in counted.items()):
+            return
+        learned = known_blocks = 0
+        for page in comparisons.newest_blocks(store, self._model, comparison, PredictedReadings):
+            for block in page:
+                if block.number <= self._known.get(block.writer, FIRST_KEY):
+                    known_blocks += 1
+                elif block.number <= counted.get(block.writer, FIRST_KEY) and (keys := block.content.keys()):
+                    learned += len(keys)
+                    self._readings.first(keys)
+            self._readings.keep()
+            if learned >= MOST_KNOWN or known_blocks >= _BLOCKS_AT_A_TIME:
+                break
+        self._known |= counted
 
     def _count_blocks(
         self, store: Store, comparison: Comparison, pair: Pair, place: Place, blocks: Sequence[NewBlock], now: int
@@ -173,7 +206,7 @@ class Shadow:
         """Count blocks of a process; return the number of predictions, 0 if another shadow was faster."""
         blocks_of_version = [block for block in blocks if block.version == pair.version]
         with self._scoring(store, comparison, now) if blocks_of_version else nullcontext():
-            counted = [_compare(store, pair, block) for block in blocks_of_version]
+            counted = [_compare(store, pair, block, self._readings) for block in blocks_of_version]
         by_day = added([one.by_day for one in counted])
         left_out = Counter[str]()
         for one in counted:
@@ -183,16 +216,23 @@ class Shadow:
                 transaction, comparison, place, blocks[-1].number, days=by_day,
                 machines=added([one.by_machine for one in counted]), left_out=left_out,
             )  # fmt: skip
-        return total(list(by_day.values())).predictions if is_ours else 0
+        if not is_ours:
+            self._readings.drop()
+            return 0
+        self._readings.keep()
+        self._known[place.writer] = blocks[-1].number
+        return total(list(by_day.values())).predictions
 
     def _count_labelled(self, store: Store, comparison: Comparison, pair: Pair, now: float) -> None:
-        """Compare both versions with feedback, if there is new one. From the beginning: reports change."""
+        """Compare both versions with outcomes, if there may be new ones. From the beginning: reports change."""
         newest = store.feedback(self._model, only_current=False, most=1)
         key = newest[0].key if newest else 0
-        if key == self._newest_report or now - self._labelled_at < _LABEL_SECONDS:
+        by_failures = pair.production_scorer.machine.description.label.failures is not None
+        pause = _FAILURE_SECONDS if by_failures else _LABEL_SECONDS
+        if now - self._labelled_at < pause or (key == self._newest_report and not by_failures):
             return
         with self._scoring(store, comparison, int(now)):
-            found: Labelled | None = labelled_errors(store, pair, _costs(pair), since=comparison.started)
+            found: Labelled | None = labelled_errors(store, pair, comparison, _costs(pair), self._labels, now)
         with store.writing() as transaction:
             comparisons.set_labelled(transaction, comparison, found)
         self._labelled_at, self._newest_report = now, key
@@ -201,11 +241,11 @@ class Shadow:
         self, store: Store, comparison: Comparison, production: ModelVersion, candidate: ModelVersion, now: float
     ) -> str | None:
         """Promote the candidate if that is switched on and all conditions hold; return its version then."""
-        by_day = comparisons.counts_by_day(store, comparison)
-        reason = waits_for(self._settings, production, candidate, by_day, now)
+        summary = summarise(store, comparison, most_machines=0)
+        reason = waits_for(self._settings, production, candidate, summary, now)
         promoted = None
         if reason is None:
-            why = promotion_reason(comparison, by_day)
+            why = promotion_reason(summary)
             try:
                 result = self._registry.promote(
                     candidate.version, production.version, by_gate=True, reason=why, by="shadow"
@@ -237,13 +277,17 @@ class Shadow:
 class _Counted:
     """What both versions say about a block: counts by day and cluster, and by machine; predictions left out, by reason."""
 
-    by_day: Mapping[tuple[int, int], Counts]
-    by_machine: Mapping[str, Counts]
+    by_day: Mapping[tuple[int, int], DecisionCounts]
+    by_machine: Mapping[str, DecisionCounts]
     left_out: Mapping[str, int]
 
 
-def _compare(store: Store, pair: Pair, block: NewBlock) -> _Counted:
-    logged = block.predictions()
+def _compare(store: Store, pair: Pair, block: NewBlock, readings: CountedReadings) -> _Counted:
+    logged, left_out = block.predictions(), Counter[str]()
+    if pair.has_past_of(logged) and (keys := logged.keys()):  # else the same reading counts if it is kept, too
+        counts = readings.first(keys)
+        if again := len(keys) - int(counts.sum()):
+            logged, left_out[AGAIN] = logged.at(np.flatnonzero(counts).tolist()), again
     scores = score_block(store, pair, logged)
     compared = Compared(
         production=np.array(logged.failure_probability, dtype=np.float64)[scores.positions],
@@ -253,7 +297,8 @@ def _compare(store: Store, pair: Pair, block: NewBlock) -> _Counted:
     )
     cluster = crc32(f"{block.writer}/{block.number}".encode())
     by_day, by_machine = count(compared, _costs(pair), logged, scores.positions, cluster)
-    return _Counted(by_day=by_day, by_machine=by_machine, left_out=scores.left_out)
+    left_out.update(scores.left_out)
+    return _Counted(by_day=by_day, by_machine=by_machine, left_out=left_out)
 
 
 def _next_attempt(comparison: Comparison, now: int) -> Comparison:

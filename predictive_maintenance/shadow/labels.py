@@ -1,51 +1,219 @@
-"""The errors of both versions about readings whose outcome people have reported."""
+"""The errors of both versions about readings whose outcome is known: from failures of the machines, or from reports of people."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
+from ..history.labels import DOES_NOT_FAIL, FAILS
+from ..machine.machine import Machine
+from ..monitoring.labels import TimedPredictions, labelled_by_failures, known_failures
+from ..scorer.monitoring_reference import CLUSTERS, machine_clusters
+from ..store import comparisons
 from ..store.outcomes import LABELS, labelled_predictions
 from ..store.predictions import Predictions
-from ..store.rows import Errors, Labelled
+from ..store.rows import Comparison, Errors, Labelled, Saving
 from ..store.store import Store
-from .agreement import Costs
+from .agreement import Costs, Decisions
+from .counted_readings import CountedReadings
 from .pair import Pair, score_block
 
+MOST_LABELLED = 100_000
+"""Readings that are scored once more for their labels: the latest ones whose horizon has ended."""
+
+_MIN_MACHINES = 5
+"""With failures: an interval over fewer is too narrow."""
 _SECOND_US = 10**6
+_DAY_SECONDS = 86_400
+_DRAWS = 1_000
+_TAILS = 0.025, 0.975
 
 Decided = tuple[bool, bool, bool]
 """Whether the machine failed, and the decisions of production and candidate."""
 
 
-def labelled_errors(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
-    """The errors in the predictions since a time, in seconds since 1970, that have feedback; None without any.
+@dataclass(frozen=True, kw_only=True)
+class LabelRules:
+    """When labels of failures are due, in days after the horizon, and the fewest readings before failures for costs."""
 
-    Of several predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
+    label_days: float = 0.0
+    min_failures: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decided:
+    """n predictions of readings of machines over time, and the decisions of the candidate, (n,)."""
+
+    predictions: TimedPredictions
+    candidate: Decisions
+
+
+def labelled_errors(
+    store: Store, pair: Pair, comparison: Comparison, costs: Costs, rules: LabelRules, now: float
+) -> Labelled | None:
+    """The errors in the predictions of a comparison whose outcome is known; None without a report.
+
+    Of a machine whose label is computed from failures, the outcomes are those by which `monitor` judges the performance: a
+    failure within the horizon, or none until it has ended. Others have the reports about their predictions. Of several
+    predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
     """
+    label = pair.production_scorer.machine.description.label
+    if label.failures is not None:
+        return _by_failures(store, pair, comparison, costs, rules, now)
+    found = _by_feedback(store, pair, costs, since=comparison.started)
+    if found is None and label.run_to_failure is not None:
+        return _refused("with label.run_to_failure, no failure of a machine that runs is known")
+    return found
 
-    def read() -> Iterator[Predictions]:
-        predictions = store.predictions(pair.model, since=since * _SECOND_US)
-        return (logged for version, logged in predictions if version == pair.version)
 
+def _by_failures(
+    store: Store, pair: Pair, comparison: Comparison, costs: Costs, rules: LabelRules, now: float
+) -> Labelled:
+    machine = pair.production_scorer.machine
+    known = known_failures(store, pair.model, machine)
+    if not known.are_reported:
+        return _refused(
+            "the store has no failure in a table, so that missed ones are unknown: send all failures to /events"
+        )
+    parts = list(_decisions(store, pair, comparison, _due(machine, rules, now)))
+    if not parts:
+        return _refused("no reading of a machine is old enough: its horizon and monitoring.label_days have to end")
+    predictions = TimedPredictions(
+        machines=np.concatenate([part.predictions.machines for part in parts]),
+        keys=np.concatenate([part.predictions.keys for part in parts]),
+        probabilities=np.concatenate([part.predictions.probabilities for part in parts]),
+        decisions=np.concatenate([part.predictions.decisions for part in parts]),
+    )
+    (labelled,) = labelled_by_failures(iter([predictions]), known, machine)
+    has_label = (labelled.labels == FAILS) | (labelled.labels == DOES_NOT_FAIL)
+    return _measured(
+        labelled.labels[has_label] == FAILS,
+        predictions.decisions[has_label],
+        np.concatenate([part.candidate for part in parts])[has_label],
+        predictions.machines[has_label],
+        costs,
+        rules,
+    )
+
+
+def _due(machine: Machine, rules: LabelRules, now: float) -> int:
+    """The labels of predictions before this time, in seconds since 1970, are due.
+
+    Later ones would be known for machines that have failed, and unknown for the others. With a counter, no clock says when a
+    horizon has ended: a prediction has a label if its machine was observed until then.
+    """
+    horizon = 0.0 if machine.horizon is None or machine.time_is_counter else machine.horizon.length / _SECOND_US
+    return int(now - horizon - rules.label_days * _DAY_SECONDS)
+
+
+def _decisions(store: Store, pair: Pair, comparison: Comparison, until: int) -> Iterator[_Decided]:
+    """The latest predictions before a time, of which each reading has one, in parts."""
+    readings, number = CountedReadings(), 0
+    for page in comparisons.newest_blocks(store, pair.model, comparison, Predictions, until=until * _SECOND_US):
+        for block in page:
+            logged = block.content
+            if logged.machine_id is None or logged.time is None or not pair.has_past_of(logged):
+                continue
+            places = zip(logged.machine_id, logged.time, strict=True)
+            has_place = np.array([name is not None and time is not None for name, time in places])
+            is_due = np.asarray(logged.scored) < until * _SECOND_US
+            chosen = np.flatnonzero(readings.first(logged.keys() or []) & has_place & is_due).tolist()
+            if part := _scored(store, pair, logged.at(chosen)):
+                number += len(part.candidate)
+                yield part
+        readings.keep()
+        if number >= MOST_LABELLED:
+            return
+
+
+def _scored(store: Store, pair: Pair, logged: Predictions) -> _Decided | None:
+    scores = score_block(store, pair, logged)
+    if not len(scores.positions):
+        return None
+    return _Decided(
+        predictions=TimedPredictions(
+            machines=np.array(logged.machine_id, dtype=object)[scores.positions],
+            keys=np.array(logged.time, dtype=np.int64)[scores.positions],
+            probabilities=np.array(logged.failure_probability, dtype=np.float64)[scores.positions],
+            decisions=np.array(logged.predicted_failure, dtype=bool)[scores.positions],
+        ),
+        candidate=pair.candidate_scorer.decisions(scores.probabilities),
+    )
+
+
+def _measured(
+    failed: Decisions, production: Decisions, candidate: Decisions, machines: npt.NDArray[np.object_], costs: Costs,
+    rules: LabelRules,
+) -> Labelled:  # fmt: skip
+    """The errors about n readings, (n,) each, with intervals that draw the machines; without these if there are too few."""
+    wrong = failed & ~production, production & ~failed, failed & ~candidate, candidate & ~failed
+    totals = [int(one.sum()) for one in wrong]
+    reason = _too_few(int(failed.sum()), len(set(machines[failed].tolist())), rules)
+    found = Labelled(
+        source="failures", readings=len(failed), failures=int(failed.sum()), reason=reason,
+        production=_errors(totals[0], totals[1], costs), candidate=_errors(totals[2], totals[3], costs),
+    )  # fmt: skip
+    if reason:
+        return found
+    clusters = machine_clusters(machines)
+    sums = np.stack([np.bincount(clusters, one, CLUSTERS) for one in (np.ones(len(failed)), *wrong)], axis=1)
+    sums = sums[sums[:, 0] > 0]
+    draws = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), _DRAWS) @ sums
+    of_production, of_candidate = (
+        (draws[:, first] * costs.missed_failure + draws[:, first + 1] * costs.false_alarm) / draws[:, 0] * len(failed)
+        for first in (1, 3)
+    )
+    low, high = np.quantile(of_production - of_candidate, _TAILS)
+    return Labelled(
+        source="failures",
+        readings=found.readings,
+        failures=found.failures,
+        production=_with_interval(found.production, of_production),
+        candidate=_with_interval(found.candidate, of_candidate),
+        saving=Saving(value=found.production.costs - found.candidate.costs, low=float(low), high=float(high)),
+    )
+
+
+def _too_few(failures: int, machines: int, rules: LabelRules) -> str:
+    """Why costs are not compared; '' if they are."""
+    if failures < rules.min_failures:
+        return f"{failures:,} readings are before a failure: at least {rules.min_failures} are needed"
+    if machines < _MIN_MACHINES:
+        return f"the failures are of {machines} machines: at least {_MIN_MACHINES} are needed for an interval"
+    return ""
+
+
+def _refused(reason: str) -> Labelled:
+    nothing = Errors(missed_failures=0, false_alarms=0, costs=0.0)
+    return Labelled(source="failures", readings=0, failures=0, production=nothing, candidate=nothing, reason=reason)
+
+
+def _by_feedback(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
+    read = partial(store.predictions_of, pair.model, pair.version, since=since * _SECOND_US)
     rows: list[Decided] = []
     for logged, reports in labelled_predictions(store, pair.model, read):
         labelled = list(reports.items())
-        scores = score_block(store, pair, _some(logged, list(reports)))
+        scores = score_block(store, pair, logged.at(list(reports)))
         decisions = pair.candidate_scorer.decisions(scores.probabilities)
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
             place, report = labelled[number]
             rows.append((bool(LABELS[report.verdict]), logged.predicted_failure[place], decision))
     if not rows:
         return None
+    failed, production, candidate = np.array(rows, dtype=bool).T
+    wrong = failed & ~production, production & ~failed, failed & ~candidate, candidate & ~failed
+    totals = [int(one.sum()) for one in wrong]
     return Labelled(
         readings=len(rows),
-        failures=sum(failed for failed, _, _ in rows),
-        production=_errors([(failed, decision) for failed, decision, _ in rows], costs),
-        candidate=_errors([(failed, decision) for failed, _, decision in rows], costs),
+        failures=int(failed.sum()),
+        production=_errors(totals[0], totals[1], costs),
+        candidate=_errors(totals[2], totals[3], costs),
     )
 
 
-def _errors(rows: list[tuple[bool, bool]], costs: Costs) -> Errors:
-    missed = sum(failed and not decision for failed, decision in rows)
-    false_alarms = sum(decision and not failed for failed, decision in rows)
+def _errors(missed: int, false_alarms: int, costs: Costs) -> Errors:
     return Errors(
         missed_failures=missed,
         false_alarms=false_alarms,
@@ -53,14 +221,6 @@ def _errors(rows: list[tuple[bool, bool]], costs: Costs) -> Errors:
     )
 
 
-def _some(logged: Predictions, places: list[int]) -> Predictions:
-    """The predictions at some places, with what scoring them needs."""
-    return Predictions(
-        scored=logged.scored if isinstance(logged.scored, int) else [logged.scored[place] for place in places],
-        request_id="",
-        failure_probability=[logged.failure_probability[place] for place in places],
-        predicted_failure=[logged.predicted_failure[place] for place in places],
-        machine_id=logged.machine_id and [logged.machine_id[place] for place in places],
-        time=logged.time and [logged.time[place] for place in places],
-        inputs=logged.inputs and {name: [values[place] for place in places] for name, values in logged.inputs.items()},
-    )
+def _with_interval(errors: Errors, samples: npt.NDArray[np.float64]) -> Errors:
+    low, high = np.quantile(samples, _TAILS)
+    return replace(errors, low=float(low), high=float(high))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..history.features import complete_some, take
+from ..machine.compatibility import SAME_UNIT, unit_conversion
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID
 from ..store.event_tables import as_tables
@@ -26,7 +27,7 @@ Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class KeptPredictions:
     """n predictions of readings in the store: machine, time as a key, and when they were made, in seconds since 1970."""
 
     machine_ids: Sequence[str]
@@ -43,8 +44,12 @@ class _Group:
     events: Sequence[Event]
 
 
-def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tuple[Positions, dict[str, Any]]:
+def columns_with_past(
+    past: KnownPast, machine: Machine, production: Machine, scored: KeptPredictions
+) -> tuple[Positions, dict[str, Any]]:
     """The positions (m,) of the predictions whose readings the store still has, and their columns with features from the past.
+
+    The columns are those of `machine`, the readings those of `production`.
 
     Raises StoreError.
     """
@@ -62,7 +67,7 @@ def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tupl
         return np.empty(0, dtype=np.intp), {}
     positions, chosen = np.array(wanted, dtype=np.intp).T
     columns = input_columns(
-        machine, {name: [sensors.get(name) for _, _, sensors in rows] for name in machine.input_names}
+        machine, production, {name: [sensors.get(name) for _, _, sensors in rows] for name in machine.input_names}
     )
     if not machine.needs_history:
         return positions, take(columns, chosen)
@@ -73,8 +78,11 @@ def columns_with_past(past: KnownPast, machine: Machine, scored: Scored) -> tupl
     return positions, complete_some(machine, columns, chosen, events)
 
 
-def input_columns(machine: Machine, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Values as columns of the inputs of `machine`: a value of another kind than its description says is missing."""
+def input_columns(machine: Machine, production: Machine, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Values of the inputs of `production` as columns of those of `machine`, in its units.
+
+    A value of another kind than its description says is missing.
+    """
     rows = len(next(iter(values.values())))
     columns: dict[str, Any] = {}
     for name in machine.input_names:
@@ -82,12 +90,15 @@ def input_columns(machine: Machine, values: Mapping[str, Sequence[Any]]) -> dict
         if name in machine.sensor_names:
             numbers = [value if isinstance(value, int | float) else np.nan for value in given]
             columns[name] = np.array(numbers, dtype=np.float64)
+            known = unit_conversion(machine, production, name) if name in production.sensor_names else None
+            if known and known != SAME_UNIT:
+                columns[name] = columns[name] * known[0] + known[1]
         else:
             columns[name] = np.array([value if isinstance(value, str) else None for value in given], dtype=object)
     return columns
 
 
-def _groups(past: KnownPast, machine: Machine, scored: Scored) -> Iterator[_Group]:
+def _groups(past: KnownPast, machine: Machine, scored: KeptPredictions) -> Iterator[_Group]:
     ids, keys = scored.machine_ids, scored.keys
     order = sorted(range(len(ids)), key=lambda position: (ids[position], keys[position]))
     for machine_id, positions in groupby(order, key=ids.__getitem__):
@@ -110,7 +121,7 @@ def _stretches(positions: Sequence[int], keys: Sequence[int], machine: Machine) 
 
 
 def _with_same_past(
-    past: KnownPast, machine: Machine, key: int, stretch: Sequence[int], scored: Scored
+    past: KnownPast, machine: Machine, key: int, stretch: Sequence[int], scored: KeptPredictions
 ) -> Iterator[_Group]:
     """The predictions of a stretch: together, but one before which something arrived late is read alone."""
     known = [scored.known[position] for position in stretch]
@@ -131,7 +142,7 @@ def _with_same_past(
 
 
 def _window(
-    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: Scored
+    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: KeptPredictions
 ) -> dict[int, KnownReading]:
     lookback, first = _lookback(machine), scored.keys[positions[0]]
     return past.window(
@@ -140,7 +151,9 @@ def _window(
     )  # fmt: skip
 
 
-def _events(past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: Scored) -> list[Event]:
+def _events(
+    past: KnownPast, machine: Machine, key: int, positions: Sequence[int], scored: KeptPredictions
+) -> list[Event]:
     if not machine.event_tables:
         return []
     spans = [feature.span.length for feature in machine.event_features.values() if feature.span]

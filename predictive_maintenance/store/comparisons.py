@@ -1,17 +1,33 @@
 """Keep what a comparison of a candidate with the version in production has counted, each block of the log once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, case, delete, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .predictions import Predictions
-from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, Counts, Labelled
+from .rows import SUMS, WHOLE_COUNTS, Comparison, ComparisonState, DecisionCounts, Labelled
 from .schema import comparison_days, comparison_machines, comparison_places, comparisons, predictions
-from .store import Store, Transaction
+from .store import P, Store, Transaction
 from .times import FIRST_KEY, LAST_KEY
 
 MOST_MACHINES = 10_000
@@ -20,7 +36,25 @@ MOST_MACHINES = 10_000
 _KEPT = 20
 """Comparisons of a registered model; older ones are removed."""
 
+MOST_DAYS = 400
+"""Of a comparison that are read: automatic promotion needs a year at most."""
+
+FEW_CLUSTERS = 20
+"""With fewer, the days of each make several parts."""
+_PARTS = 16
+
+_NAMES_AT_A_TIME = 20
+"""Blocks whose readings are read together: at most some 20 MB."""
+
 _COLUMNS = (*WHOLE_COUNTS, *SUMS)
+
+
+def _totals(rows: FromClause) -> Sequence[ColumnElement[Any]]:
+    """The sums of all counts. PostgreSQL would make decimal numbers of whole ones."""
+    whole = [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in WHOLE_COUNTS]
+    return [*whole, *(func.sum(rows.c[name]).label(name) for name in SUMS)]
+
+
 _DIFFERENT = comparison_machines.c.only_production + comparison_machines.c.only_candidate
 
 _COMPARISON = select(comparisons).where(
@@ -106,6 +140,18 @@ _NEW_BLOCKS = (
     .order_by(predictions.c.number)
     .limit(bindparam("most"))
 )
+_NEWEST_BLOCKS = (
+    select(predictions.c.began, predictions.c.writer, predictions.c.number, predictions.c.content)
+    .where(
+        predictions.c.model == bindparam("model"),
+        predictions.c.version == bindparam("version"),
+        predictions.c.began >= bindparam("since"),
+        tuple_(predictions.c.began, predictions.c.writer, predictions.c.number)
+        < tuple_(bindparam("began"), bindparam("writer"), bindparam("number")),
+    )
+    .order_by(predictions.c.began.desc(), predictions.c.writer.desc(), predictions.c.number.desc())
+    .limit(bindparam("most"))
+)
 _ADVANCE = (
     update(comparison_places)
     .where(
@@ -122,10 +168,36 @@ _DELETE_PLACES = delete(comparison_places).where(
 _OF_COMPARISON = comparison_machines.c.comparison == bindparam("comparison")
 _COUNT_MACHINES = select(func.count()).where(_OF_COMPARISON)
 _KNOWN_MACHINES = select(comparison_machines.c.machine_id).where(_OF_COMPARISON)
-_DAYS = (
-    select(comparison_days)
-    .where(comparison_days.c.comparison == bindparam("comparison"))
-    .order_by(comparison_days.c.day, comparison_days.c.cluster)
+_IN_COMPARISON = comparison_days.c.comparison == bindparam("comparison")
+_sums = [comparison_days.c[name] for name in _COLUMNS]
+_clusters = (
+    select(
+        comparison_days.c.cluster,
+        func.sum(comparison_days.c.both + comparison_days.c.only_production + comparison_days.c.only_candidate).label(
+            "alarms"
+        ),
+    )
+    .where(_IN_COMPARISON)
+    .group_by(comparison_days.c.cluster)
+    .cte("clusters")
+)
+_number = select(func.count()).select_from(_clusters).correlate(None)
+_are_few = _number.scalar_subquery() < FEW_CLUSTERS
+_few_have_alarms = _number.where(_clusters.c.alarms > 0).scalar_subquery() < FEW_CLUSTERS
+_in_parts = or_(_are_few, and_(_few_have_alarms, _clusters.c.alarms > 0))
+_rows = (
+    select(case((_in_parts, comparison_days.c.day % _PARTS), else_=0).label("part"), comparison_days.c.cluster, *_sums)
+    .join(_clusters, _clusters.c.cluster == comparison_days.c.cluster)
+    .where(_IN_COMPARISON)
+    .subquery()
+)
+_PARTS_OF_CLUSTERS = select(_rows.c.part, _rows.c.cluster, *_totals(_rows)).group_by(_rows.c.part, _rows.c.cluster)
+_LATEST_DAYS = (
+    select(comparison_days.c.day, *_totals(comparison_days))
+    .where(_IN_COMPARISON)
+    .group_by(comparison_days.c.day)
+    .order_by(comparison_days.c.day.desc())
+    .limit(bindparam("most"))
 )
 _MACHINES = (
     select(comparison_machines)
@@ -147,6 +219,15 @@ class NewBlock:
     def predictions(self) -> Predictions:
         """The predictions in it."""
         return Predictions.from_json(self.content)
+
+
+@dataclass(frozen=True)
+class BlockContent(Generic[P]):
+    """A block of the log, or a part of it: the process that wrote it, its number there."""
+
+    writer: int
+    number: int
+    content: P
 
 
 @dataclass(frozen=True)
@@ -241,9 +322,32 @@ def new_blocks(store: Store, model: str, comparison: Comparison, place: Place, *
     return [NewBlock(writer=row.writer, number=row.number, version=row.version, content=row.content) for row in rows]
 
 
+def newest_blocks(
+    store: Store, model: str, comparison: Comparison, kind: type[P], *, until: int = LAST_KEY
+) -> Iterator[Iterator[BlockContent[P]]]:
+    """The blocks of the version in production that began before a time in microseconds, the newest first, in pages.
+
+    `kind` says what of a block is read. Raises StoreError.
+    """
+    limits = {
+        "model": model,
+        "version": comparison.version,
+        "since": comparison.started * 10**6,
+        "most": _NAMES_AT_A_TIME,
+    }
+    place = {"began": until, "writer": FIRST_KEY, "number": FIRST_KEY}
+    while True:
+        with store.reading() as connection:
+            rows = connection.execute(_NEWEST_BLOCKS, limits | place).all()
+        yield (BlockContent(row.writer, row.number, kind.from_json(row.content)) for row in rows)
+        if len(rows) < _NAMES_AT_A_TIME:
+            return
+        place = {name: getattr(rows[-1], name) for name in place}
+
+
 def add(
     transaction: Transaction, comparison: Comparison, place: Place, upto: int, *,
-    days: Mapping[tuple[int, int], Counts], machines: Mapping[str, Counts], left_out: Mapping[str, int],
+    days: Mapping[tuple[int, int], DecisionCounts], machines: Mapping[str, DecisionCounts], left_out: Mapping[str, int],
 ) -> bool:  # fmt: skip
     """Add the counts of the blocks of a process up to the number `upto`, by day and cluster, and by machine.
 
@@ -266,14 +370,24 @@ def add(
     return True
 
 
-def counts_by_day(store: Store, comparison: Comparison) -> dict[tuple[int, int], Counts]:
-    """The counts of a comparison by day (since 1970, in UTC) and cluster. Raises StoreError."""
+def counts_by_part(store: Store, comparison: Comparison) -> dict[tuple[int, int], DecisionCounts]:
+    """The counts of a comparison by part and cluster: at most some hundred, however many days there are. Raises StoreError.
+
+    A cluster has one part, or several ones of some days each if fewer than FEW_CLUSTERS have readings, or readings with alarms.
+    """
     with store.reading() as connection:
-        rows = connection.execute(_DAYS, {"comparison": comparison.key})
-        return {(row.day, row.cluster): _counts(row) for row in rows}
+        rows = connection.execute(_PARTS_OF_CLUSTERS, {"comparison": comparison.key})
+        return {(row.part, row.cluster): _counts(row) for row in rows}
 
 
-def counts_by_machine(store: Store, comparison: Comparison, *, most: int) -> list[tuple[str, Counts]]:
+def counts_by_day(store: Store, comparison: Comparison) -> dict[int, DecisionCounts]:
+    """The counts of the latest MOST_DAYS days with readings, since 1970, in UTC, the newest first. Raises StoreError."""
+    with store.reading() as connection:
+        rows = connection.execute(_LATEST_DAYS, {"comparison": comparison.key, "most": MOST_DAYS})
+        return {row.day: _counts(row) for row in rows}
+
+
+def counts_by_machine(store: Store, comparison: Comparison, *, most: int) -> list[tuple[str, DecisionCounts]]:
     """The counts of the `most` machines with the most different decisions, in this order. Raises StoreError."""
     with store.reading() as connection:
         rows = connection.execute(_MACHINES, {"comparison": comparison.key, "most": most})
@@ -328,8 +442,8 @@ def _insert(connection: Connection, table: Table) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
-def _counts(row: Any) -> Counts:
-    return Counts(**{name: getattr(row, name) for name in _COLUMNS})
+def _counts(row: Any) -> DecisionCounts:
+    return DecisionCounts(**{name: getattr(row, name) for name in _COLUMNS})
 
 
 def _comparison(row: Any) -> Comparison:

@@ -1,18 +1,19 @@
 """Predictions in the log and what people reported about them: one join for training, monitoring and shadow.
 
-Of several predictions with one reading id, such as those of a repeated request, the latest in the log counts. The newest report
-about any of them is its report. Predictions without reading id all count.
+Of several predictions of one reading, such as those of a repeated request, the latest in the log counts. The newest report about
+any of them is its report. A reading is named by its id or, without one, by its machine and time. Predictions of readings without
+such a name all count: two readings of one machine may well be equal.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..history.labels import DOES_NOT_FAIL, FAILS
-from .predictions import Predictions
+from .predictions import PredictedReadings, Predictions, ReadingKey
 from .rows import Kind, StoredFeedback, Subject, Verdict
 
 if TYPE_CHECKING:
@@ -26,8 +27,14 @@ _NAMES_TOGETHER = 10_000
 _PAIRS_TOGETHER = 2**22
 _PAIR = np.dtype([("reading", np.int64), ("prediction", np.int64)])
 
-Read = Callable[[], Iterable[Predictions]]
-"""Reads the same blocks of the log, the oldest first, each time it is called."""
+P = TypeVar("P", bound=PredictedReadings)
+
+
+class Read(Protocol):
+    """Reads the same blocks of the log, the oldest first, each time it is called. `kind` says what of a block is read."""
+
+    def __call__(self, *, kind: type[P]) -> Iterable[P]: ...
+
 
 Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.int64]
@@ -49,14 +56,14 @@ class LabelledBlock(NamedTuple):
 
 
 def latest_predictions(read: Read) -> Iterator[tuple[Predictions, Mask]]:
-    """Each block of n predictions, and which of them count (n,): all but those with the reading id of a later one.
+    """Each block of n predictions, and which of them count (n,): all but those with the reading of a later one.
 
-    Reads the blocks twice. Memory is bounded, but for 8 bytes for each prediction that does not count: hashes of the reading ids
-    wait in a temporary file.
+    Reads the blocks twice, of which the first time only the names of the readings. Memory is bounded, but for 8 bytes for each
+    prediction that does not count: hashes of the names wait in a temporary file.
     """
-    superseded = _superseded(read())
-    for block in read():
-        yield block, ~_is_among(_prediction_hashes(block), superseded)
+    superseded = _superseded(read(kind=PredictedReadings))
+    for block in read(kind=Predictions):
+        yield block, _counting(block, superseded)
 
 
 def reported_predictions(store: "Store", model: str, read: Read) -> Iterator[ReportedBlock]:
@@ -72,9 +79,22 @@ def labelled_predictions(store: "Store", model: str, read: Read) -> Iterator[Lab
             yield LabelledBlock(block.predictions, labelled)
 
 
+def reading_hashes(keys: Sequence[ReadingKey]) -> Hashes:
+    """(n,) hashes of the names of readings, which are those of this process alone."""
+    return np.fromiter(map(hash, keys), dtype=np.int64, count=len(keys))
+
+
+def is_among(hashes: Hashes, ascending: Hashes) -> Mask:
+    """(n,) whether each hash is one of those in ascending order."""
+    if not len(ascending):
+        return np.zeros(len(hashes), dtype=bool)
+    found: Mask = ascending[np.searchsorted(ascending, hashes).clip(max=len(ascending) - 1)] == hashes
+    return found
+
+
 def reading_name(block: Predictions, position: int) -> str:
     """The id of a reading; without one, the request and the row of its prediction."""
-    names, rows = _subjects(block, "request")
+    names, rows = _subjects(block, "request", len(block.failure_probability))
     reading_id = block.reading_id[position] if block.reading_id else None
     return reading_id or f"{names[position]}/{rows[position]}"
 
@@ -84,16 +104,16 @@ def _reported_kinds(store: "Store", model: str) -> list[Kind]:
 
 
 def _reported(store: "Store", model: str, read: Read, kinds: Sequence[Kind]) -> Iterator[ReportedBlock]:
-    carried: dict[str | None, StoredFeedback] = {}
+    carried: dict[ReadingKey, StoredFeedback] = {}
     for block, counts in latest_predictions(read):
         reports = _reports(store, model, block, kinds)
-        ids = block.reading_id or [None] * len(counts)
+        keys = block.keys() or [None] * len(counts)
         # A prediction that counts comes after all others of its reading.
         for place in [place for place in reports if not counts[place]]:
-            carried[ids[place]] = _newest(reports.pop(place), carried.get(ids[place]))
+            carried[keys[place]] = _newest(reports.pop(place), carried.get(keys[place]))
         for place in np.flatnonzero(counts).tolist() if carried else ():
-            if ids[place] in carried:
-                reports[place] = _newest(carried.pop(ids[place]), reports.get(place))
+            if keys[place] in carried:
+                reports[place] = _newest(carried.pop(keys[place]), reports.get(place))
         yield ReportedBlock(block, counts, dict(sorted(reports.items())))
 
 
@@ -105,7 +125,7 @@ def _reports(store: "Store", model: str, block: Predictions, kinds: Sequence[Kin
     """The newer one of the reports about the reading and about the request of each prediction in a block, by position."""
     newest: dict[int, StoredFeedback] = {}
     for kind in kinds:
-        names, places = _subjects(block, kind)
+        names, places = _subjects(block, kind, len(block.failure_probability))
         known = list(dict.fromkeys(name for name in names if name is not None))
         reports: dict[Subject, StoredFeedback] = {}
         for begin in range(0, len(known), _NAMES_TOGETHER):
@@ -117,9 +137,8 @@ def _reports(store: "Store", model: str, block: Predictions, kinds: Sequence[Kin
     return newest
 
 
-def _subjects(block: Predictions, kind: Kind) -> tuple[Sequence[str | None], Sequence[int]]:
-    """The names and places by which feedback of a kind names the predictions of a block."""
-    count = len(block.failure_probability)
+def _subjects(block: PredictedReadings, kind: Kind, count: int) -> tuple[Sequence[str | None], Sequence[int]]:
+    """The names and places by which feedback of a kind names the `count` predictions of a block."""
     if kind == "reading":
         return block.reading_id or [None] * count, [0] * count
     names, first = block.request_id, block.row
@@ -127,28 +146,28 @@ def _subjects(block: Predictions, kind: Kind) -> tuple[Sequence[str | None], Seq
     return [names] * count if isinstance(names, str) else names, rows
 
 
-def _superseded(blocks: Iterable[Predictions]) -> Hashes:
+def _superseded(blocks: Iterable[PredictedReadings]) -> Hashes:
     """The hashes of the predictions whose reading has a later one, in ascending order."""
     page = _PAIRS_TOGETHER * _PAIR.itemsize
     with SpooledTemporaryFile(max_size=page) as file:
         for block in blocks:
-            if block.reading_id is not None:
-                file.write(_pairs(block, block.reading_id).tobytes())
+            if keys := block.keys():
+                file.write(_pairs(block, keys).tobytes())
         parts = -(-file.tell() // page)
         found = [_earlier(file, page, part, parts) for part in range(parts)]
     return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found]))
 
 
-def _pairs(block: Predictions, ids: Sequence[str | None]) -> npt.NDArray[np.void]:
-    """The hashes of the reading ids in a block and of their predictions, without the predictions that have no reading id."""
-    pairs = np.empty(len(ids), dtype=_PAIR)
-    pairs["reading"] = [hash(name) for name in ids]
-    pairs["prediction"] = _prediction_hashes(block)
-    return pairs[[name is not None for name in ids]]
+def _pairs(block: PredictedReadings, keys: Sequence[ReadingKey]) -> npt.NDArray[np.void]:
+    """The hashes of the readings in a block and of their predictions, without the readings that have no name."""
+    pairs = np.empty(len(keys), dtype=_PAIR)
+    pairs["reading"] = reading_hashes(keys)
+    pairs["prediction"] = _prediction_hashes(block, len(keys))
+    return pairs[[key is not None for key in keys]]
 
 
 def _earlier(file: IO[bytes], page: int, part: int, parts: int) -> Hashes:
-    """The hashes of the superseded predictions of a part of the reading ids, which fits into memory."""
+    """The hashes of the superseded predictions of a part of the readings, which fits into memory."""
     file.seek(0)
     chosen = []
     while content := file.read(page):
@@ -160,15 +179,16 @@ def _earlier(file: IO[bytes], page: int, part: int, parts: int) -> Hashes:
     return earlier
 
 
-def _prediction_hashes(block: Predictions) -> Hashes:
+def _prediction_hashes(block: PredictedReadings, count: int) -> Hashes:
     """(n,) hashes that tell predictions apart: of the time, too, because a client may choose the id of its request again."""
-    names, rows = _subjects(block, "request")
+    names, rows = _subjects(block, "request", count)
     made = [block.scored] * len(rows) if isinstance(block.scored, int) else block.scored
     return np.array([hash(one) for one in zip(made, names, rows, strict=True)], dtype=np.int64)
 
 
-def _is_among(hashes: Hashes, ascending: Hashes) -> Mask:
-    if not len(ascending):
-        return np.zeros(len(hashes), dtype=bool)
-    found: Mask = ascending[np.searchsorted(ascending, hashes).clip(max=len(ascending) - 1)] == hashes
-    return found
+def _counting(block: Predictions, superseded: Hashes) -> Mask:
+    """(n,) whether the predictions of a block count."""
+    count = len(block.failure_probability)
+    if not len(superseded) or not block.keys():
+        return np.ones(count, dtype=bool)
+    return ~is_among(_prediction_hashes(block, count), superseded)

@@ -1,7 +1,7 @@
 """Predictions on their way into the log of a store, and back: by column, as JSON. Needs no database."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -11,6 +11,9 @@ _ENCODER = msgspec.json.Encoder()
 
 Value = float | str | None
 """An input: the number of a sensor, the text of a category, or missing."""
+
+ReadingKey = str | tuple[str, int] | None
+"""What names a reading: its id, or its machine and the key of its time."""
 
 
 def rows_of_block(inputs: int) -> int:
@@ -38,27 +41,63 @@ class LoggedBlock(msgspec.Struct, frozen=True, kw_only=True):
     block: Block
 
 
-class Predictions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """n predictions of one version: lists of n values, or one value that all of them share.
+class PredictedReadings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which readings n predictions of one version are about, and when they were made: lists of n values, or one for all of them.
 
     `scored` is in microseconds since 1970. `row` is the place of a reading in its batch from 1, or the place of the first one
-    if the others follow. `time` is a key of `times`. Without `inputs`, the store has the readings by machine and time.
+    if the others follow. `time` is a key of `times`.
     """
 
     scored: list[int] | int
     request_id: list[str] | str
-    failure_probability: list[float]
-    predicted_failure: list[bool]
     row: list[int] | int | None = None
     reading_id: Sequence[str | None] | None = None
     machine_id: Sequence[str | None] | None = None
     time: Sequence[int | None] | None = None
-    inputs: Mapping[str, Sequence[Value]] | None = None
 
     @classmethod
     def from_json(cls, content: str | bytes | bytearray) -> Self:
-        """The predictions in a block."""
+        """What a block has of them."""
         return msgspec.json.decode(content, type=cls)
+
+    def keys(self) -> list[ReadingKey] | None:
+        """(n,) what names each reading: its id or, without one, its machine and time. None if no reading has a name."""
+        ids = self.reading_id
+        if self.machine_id is None or self.time is None:
+            return None if ids is None else list(ids)
+        places: list[ReadingKey] = [
+            None if name is None or time is None else (name, time)
+            for name, time in zip(self.machine_id, self.time, strict=True)
+        ]
+        return places if ids is None else [name or place for name, place in zip(ids, places, strict=True)]
+
+
+class Predictions(PredictedReadings, frozen=True, kw_only=True, omit_defaults=True):
+    """n predictions of one version. Without `inputs`, the store has the readings by machine and time."""
+
+    failure_probability: list[float]
+    predicted_failure: list[bool]
+    inputs: Mapping[str, Sequence[Value]] | None = None
+
+    def at(self, positions: Sequence[int]) -> Self:
+        """The predictions at some positions."""
+
+        def chosen(values: Any) -> Any:
+            return values if values is None or isinstance(values, int | str) else [values[place] for place in positions]
+
+        count = len(self.failure_probability)
+        rows = range(self.row, self.row + count) if isinstance(self.row, int) else self.row
+        return type(self)(
+            scored=chosen(self.scored),
+            request_id=chosen(self.request_id),
+            row=chosen(rows),
+            reading_id=chosen(self.reading_id),
+            machine_id=chosen(self.machine_id),
+            time=chosen(self.time),
+            failure_probability=chosen(self.failure_probability),
+            predicted_failure=chosen(self.predicted_failure),
+            inputs=self.inputs and {name: chosen(values) for name, values in self.inputs.items()},
+        )
 
     def as_block(self) -> Block:
         """The predictions as the store keeps them. A number that is not finite is null."""

@@ -189,7 +189,7 @@ SUMS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class DecisionCounts:
     """Sums over predictions of two versions for the same readings.
 
     `both` is the number of readings for which both decide for an alarm, `only_production` and `only_candidate` those with
@@ -207,8 +207,8 @@ class Counts:
     costs_candidate_by_production: float = 0.0
     costs_candidate: float = 0.0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in (*WHOLE_COUNTS, *SUMS)})
+    def __add__(self, other: "DecisionCounts") -> "DecisionCounts":
+        return DecisionCounts(**{name: getattr(self, name) + getattr(other, name) for name in (*WHOLE_COUNTS, *SUMS)})
 
     @property
     def different(self) -> int:
@@ -228,21 +228,41 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:
-    """Wrong decisions of a version about readings whose outcome is known, and what they cost."""
+    """Wrong decisions of a version about readings whose outcome is known, and what they cost.
+
+    `low` and `high` are the ends of the 95 % interval of the costs; None if it is not judged.
+    """
 
     missed_failures: int
     false_alarms: int
     costs: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """By how much the errors of a candidate cost less than those of production, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Compared readings on which there is feedback, and the errors of both versions."""
+    """Compared readings whose outcome is known from a source, and the errors of both versions.
+
+    `failures` are the readings before a failure. `saving` is None if it is not judged; with failures, `reason` says why.
+    """
 
     readings: int
     failures: int
     production: Errors
     candidate: Errors
+    source: Literal["feedback", "failures"] = "feedback"
+    saving: Saving | None = None
+    reason: str = ""
 
 
 ComparisonState = Literal["comparing", "not comparable", "broken", "ended"]
@@ -253,7 +273,7 @@ class Comparison:
     """A candidate that scores what `version` scores in production. Times are in seconds since 1970.
 
     `reason` is why it is not comparable, broken or ended. `left_out` are predictions that were not compared, by reason.
-    `promotion` is what the automatic promotion waits for. `labelled` is None without feedback.
+    `promotion` is what the automatic promotion waits for. `labelled` is None without any outcome.
     """
 
     key: int

@@ -233,7 +233,7 @@ comparison_places = Table(
 
 
 def _counts() -> list[Column[Any]]:
-    """The columns of `rows.Counts`."""
+    """The columns of `rows.DecisionCounts`."""
     whole = [Column(name, BigInteger, nullable=False) for name in WHOLE_COUNTS]
     return whole + [Column(name, Double, nullable=False) for name in SUMS]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Select
 
@@ -18,7 +18,7 @@ from .engine import Synchronous, make_engine, writing
 from .location import database_file, parse_store_url
 from .lookback import Lookback
 from .migrating import check_tables, ensure_tables
-from .predictions import LoggedBlock, Predictions
+from .predictions import LoggedBlock, PredictedReadings, Predictions
 from .rows import (
     MOST_SKEW,
     Action,
@@ -55,6 +55,8 @@ _EXPIRED_AT_A_TIME = 5_000
 _READINGS_AT_A_TIME = 10_000
 _BLOCKS_AT_A_TIME = 20
 """Of the log that are read together: at most some 20 MB."""
+
+P = TypeVar("P", bound=PredictedReadings)
 
 
 class Store:
@@ -170,12 +172,23 @@ class Store:
         They are of blocks that began in the interval [since, until), in microseconds since 1970. Each page of blocks is a
         transaction of its own: what is written or removed meanwhile may be missing.
         """
+        for row in self._blocks(model, since, until):
+            yield row.version, Predictions.from_json(row.content)
+
+    def predictions_of(
+        self, model: str, version: str | None = None, *, since: int = 0, until: int = LAST_KEY, kind: type[P]
+    ) -> Iterator[P]:
+        """As `predictions`, of one version or of all. `kind` says what of a block is read."""
+        for row in self._blocks(model, since, until):
+            if version in (None, row.version):
+                yield kind.from_json(row.content)
+
+    def _blocks(self, model: str, since: int, until: int) -> Iterator[Any]:
         place = {"model": model, "until": until, "began": since, "writer": -1, "number": -1}
         while True:
             with self._reading() as connection:
                 rows = connection.execute(statements.BLOCKS, {**place, "most": _BLOCKS_AT_A_TIME}).all()
-            for row in rows:
-                yield row.version, Predictions.from_json(row.content)
+            yield from rows
             if len(rows) < _BLOCKS_AT_A_TIME:
                 return
             place |= {"began": rows[-1].began, "writer": rows[-1].writer, "number": rows[-1].number}

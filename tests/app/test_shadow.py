@@ -3,7 +3,7 @@
 import pytest
 
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts, Errors, Labelled
+from predictive_maintenance.store.rows import DecisionCounts, Errors, Labelled
 from predictive_maintenance.store.store import Store
 
 MODEL = "predictive_maintenance"
@@ -20,7 +20,7 @@ def store(tmp_path):
 
 def compare(store, candidate="2"):
     """A comparison of 2,000 readings of two machines, over two days."""
-    counts = Counts(
+    counts = DecisionCounts(
         predictions=1_000, both=10, only_production=4, only_candidate=6, difference=20.0, costs_production=500.0,
         costs_production_by_candidate=600.0, costs_candidate_by_production=450.0, costs_candidate=400.0,
     )  # fmt: skip
@@ -29,7 +29,7 @@ def compare(store, candidate="2"):
         comparisons.set_currency(transaction, found, "EUR")
         comparisons.add(
             transaction, found, comparisons.Place(1, None), 5, days={(DAY, 1): counts, (DAY + 1, 2): counts},
-            machines={"A": counts + counts, "B": Counts(predictions=7)}, left_out={"gone": 3},
+            machines={"A": counts + counts, "B": DecisionCounts(predictions=7)}, left_out={"gone": 3},
         )  # fmt: skip
         comparisons.note_check(transaction, found, STARTED + 3_600, "1 of 7 days of agreement")
     return found
@@ -59,7 +59,10 @@ def test_a_comparison_is_shown_with_counts_costs_days_and_machines(client, store
         "alarms_of_both": 20, "only_production": 8, "only_candidate": 12, "mean_absolute_difference": 0.02, "currency": "EUR",
         "costs_by_production": {"production": 500.0, "candidate": 450.0},
         "costs_by_candidate": {"production": 600.0, "candidate": 400.0},
-        "feedback": {"readings": 50, "failures": 4, "production": vars(errors), "candidate": vars(errors)},
+        "outcomes": {
+            "readings": 50, "failures": 4, "production": vars(errors), "candidate": vars(errors), "source": "feedback",
+            "saving": None, "reason": "",
+        },
         "days": [
             {"day": "2027-01-15", "predictions": 1_000, "same_decision": 990},
             {"day": "2027-01-16", "predictions": 1_000, "same_decision": 990},

@@ -5,11 +5,13 @@ from contextlib import closing
 import pytest
 
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts
+from predictive_maintenance.store.rows import DecisionCounts, Errors, Labelled, Saving
 from predictive_maintenance.store.store import Store
 from tests.app.test_shadow import DAY, MODEL, STARTED, compare
 
 from .conftest import page_text
+
+ERRORS = Errors(missed_failures=1, false_alarms=20, costs=10_000.0)
 
 
 @pytest.fixture
@@ -48,11 +50,43 @@ def test_agreement_costs_and_machines_are_shown(shown):
     assert "Automatic promotion: 1 of 7 days of agreement." in text
 
 
+def with_outcomes(**changed):
+    """A function that adds a comparison with outcomes by failures to a store."""
+    production, candidate = (
+        Errors(missed_failures=2, false_alarms=8, costs=12_000.0, low=4_000.0, high=20_000.0),
+        ERRORS,
+    )
+    labelled = Labelled(
+        readings=4_000, failures=40, production=production, candidate=candidate, source="failures", **changed
+    )
+
+    def change(store):
+        found = compare(store)
+        with store.writing() as transaction:
+            comparisons.set_labelled(transaction, found, labelled)
+
+    return change
+
+
+def test_costs_by_failures_are_shown_with_their_intervals(shown):
+    text = shown(with_outcomes(saving=Saving(value=2_000.0, low=-1_000.0, high=5_000.0)))
+    assert (
+        "| by failures: 4,000 readings with known outcome, 40 before a failure | 3,000 EUR [1,000 EUR, 5,000 EUR] | 2,500 EUR |"
+    ) in text
+    assert "| errors | 2 missed, 8 false | 1 missed, 20 false |" in text
+    assert "By failures, the candidate costs 500 EUR [-250 EUR, 1,250 EUR] less per 1,000 readings." in text
+
+
+def test_costs_that_are_not_judged_have_a_reason(shown):
+    text = shown(with_outcomes(reason="the failures are of 3 machines"))
+    assert "Costs by failures are not judged: the failures are of 3 machines." in text
+
+
 def test_without_alarms_the_same_alarms_cannot_be_judged(shown):
     def calm(store):
         with store.writing() as transaction:
             found = comparisons.begin(transaction, MODEL, "1", "2", started=STARTED, now=STARTED)
-            days = {(DAY, 1): Counts(predictions=1_000)}
+            days = {(DAY, 1): DecisionCounts(predictions=1_000)}
             comparisons.add(transaction, found, comparisons.Place(1, None), 5, days=days, machines={}, left_out={})
 
     assert "cannot be judged: neither version has raised an alarm" in shown(calm)

@@ -224,7 +224,7 @@ def test_the_newest_report_about_a_reading_or_its_row_is_the_label(store):
         scored=1, request_id="r", failure_probability=[0.5] * 4, predicted_failure=[True] * 4, row=1,
         reading_id=["a", "b", None, None],
     )  # fmt: skip
-    (found,) = labelled_by_feedback(store, "pumps", lambda: [block], "log")
+    (found,) = labelled_by_feedback(store, "pumps", lambda kind: [block], "log")
     assert found.labels.tolist() == [1, UNKNOWN, UNKNOWN, 0]
 
 
@@ -235,13 +235,13 @@ def test_a_repeated_prediction_of_a_reading_is_labelled_once(store):
         Predictions(scored=1, request_id="r", reading_id=["a", "b"], **common),
         Predictions(scored=2, request_id="s", reading_id=["c", "a"], **common),
     ]
-    found = list(labelled_by_feedback(store, "pumps", lambda: blocks, "log"))
+    found = list(labelled_by_feedback(store, "pumps", lambda kind: blocks, "log"))
     assert [page.labels.tolist() for page in found] == [[UNKNOWN], [UNKNOWN, 1]]
     assert [page.probabilities.tolist() for page in found] == [[0.3], [0.2, 0.3]]
 
 
 def test_predictions_of_a_machine_are_related_and_others_are_by_their_order(store):
-    def blocks(**values):
+    def blocks(kind, **values):
         for _ in range(2):
             yield Predictions(
                 scored=1, request_id="r", failure_probability=[0.5] * 20, predicted_failure=[True] * 20, **values
@@ -257,5 +257,5 @@ def test_the_log_without_reports_has_no_labels(store):
     block = Predictions(scored=1, request_id="r", failure_probability=[0.5], predicted_failure=[True])
     with store.writing() as transaction:
         transaction.log("pumps", 1, [LoggedBlock(number=1, version="3", block=block.as_block())])
-    (found,) = labelled_by_feedback(store, "pumps", lambda: (one for _, one in store.predictions("pumps")), "log")
+    (found,) = labelled_by_feedback(store, "pumps", partial(store.predictions_of, "pumps"), "log")
     assert found.labels.tolist() == [UNKNOWN]

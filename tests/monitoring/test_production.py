@@ -73,6 +73,41 @@ def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
     assert torque.before == pytest.approx(small.rows.train["torque_nm"].mean())
 
 
+@pytest.mark.parametrize("named_by", ["reading_id", "time"])
+def test_a_reading_that_is_scored_again_counts_once(store, small, named_by):
+    """The retries are those of one machine alone: counted, they would be a drift, with a machine whose sensors are stuck."""
+    frame = small.rows.test.head(300)
+    names = [f"M{number}" for number in range(300)]
+    keys = {"reading_id": names} if named_by == "reading_id" else {"machine_id": names, "time": [7] * 300}
+    for number in range(41):
+        part = slice(0, 300) if number == 0 else slice(0, 1)
+        probabilities = small.scorer.probabilities(frame[part])
+        logged = Predictions(
+            scored=int((NOW - 7_200 + number) * 1e6),
+            request_id=f"r{number}",
+            row=1,
+            failure_probability=probabilities.tolist(),
+            predicted_failure=small.scorer.decisions(probabilities).tolist(),
+            inputs={name: frame[name][part].tolist() for name in small.params.machine.input_names},
+            **{name: values[part] for name, values in keys.items()},
+        )
+        with store.writing() as transaction:
+            transaction.log("a model", 1, [LoggedBlock(number=number, version="3", block=logged.as_block())])
+    *_, newest = recent_windows(store, watched_version(small), RULES, NOW)
+    assert newest.rows == 300
+    assert not [finding for finding in newest.findings if finding.kind == "constant values"]
+
+
+def test_equal_readings_without_name_all_count(store, small):
+    with store.writing() as transaction:
+        again = Predictions(
+            scored=int((NOW - 60) * 1e6), request_id="r", failure_probability=[0.5] * 9, predicted_failure=[True] * 9,
+            inputs={name: small.rows.test[name].tolist()[:1] * 9 for name in small.params.machine.input_names},
+        )  # fmt: skip
+        transaction.log("a model", 1, [LoggedBlock(number=9, version="3", block=again.as_block())])
+    assert [window.rows for window in recent_windows(store, watched_version(small), RULES, NOW)] == [0, 0, 9]
+
+
 def test_predictions_of_another_version_or_model_are_left_out(store, small):
     log(store, small, 0, 600)
     found = watched_version(small)

@@ -65,7 +65,7 @@ def check_until_done(shadow: Shadow, store: Store, now: float = NOW) -> Any:
 
 def log(
     store: Store, model: Any, frame: pd.DataFrame, *, number: int = 0, writer: int = 1, version: str = "1",
-    scored: float = NOW, machines: Any = None,
+    scored: float = NOW, machines: Any = None, ids: Any = None, times: Any = None,
 ) -> None:  # fmt: skip
     """Log the predictions of a model for the rows of a table, as the service does."""
     probabilities = model.scorer.probabilities(frame)
@@ -76,6 +76,8 @@ def log(
         failure_probability=probabilities.tolist(),
         predicted_failure=model.scorer.decisions(probabilities).tolist(),
         machine_id=None if machines is None else list(machines),
+        reading_id=None if ids is None else list(ids),
+        time=None if times is None else list(times),
         inputs={name: frame[name].tolist() for name in model.params.machine.input_names},
     )
     with store.writing() as transaction:

@@ -12,7 +12,7 @@ from predictive_maintenance.shadow import pair
 from predictive_maintenance.shadow.pair import score_block
 from predictive_maintenance.shadow.summary import summarise
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts, Feedback, Subject
+from predictive_maintenance.store.rows import DecisionCounts, Feedback, Subject
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.entities import ModelVersion
 from tests.fixtures.versions import with_machine
@@ -80,6 +80,63 @@ def test_several_processes_count_each_prediction_once(empty_store_url, store, ma
     with ThreadPoolExecutor(3) as pool:
         counted = list(pool.map(follow, [make_shadow() for _ in range(3)]))
     assert sum(counted) == summary(store).counts.predictions == blocks * 10
+
+
+def names(kind, numbers):
+    """What names readings: their ids, or their machines and times."""
+    if kind == "ids":
+        return {"ids": [f"reading {number}" for number in numbers]}
+    return {"machines": [f"M{number % 7}" for number in numbers], "times": [number // 7 for number in numbers]}
+
+
+@pytest.mark.parametrize("kind", ["ids", "times"])
+def test_a_reading_that_is_scored_again_counts_once(store, make_shadow, rows, small, small_forest, kind):
+    shadow = make_shadow()
+    log(store, small, rows, **names(kind, range(600)))
+    log(store, small, rows.head(300), number=1, **names(kind, range(300)))
+    log(store, small, rows.head(100), writer=2, **names(kind, range(100)))
+    assert check_until_done(shadow, store).counted == 600
+    log(store, small, rows.head(50), number=2, **names(kind, range(550, 600)))
+    assert check_until_done(shadow, store).counted == 0
+    found = summary(store)
+    assert vars(found.counts) == pytest.approx(expected_counts(small, small_forest, rows))
+    assert found.comparison.left_out == {"scored again: each reading counts once": 450}
+
+
+def test_a_reading_that_is_scored_again_after_a_restart_or_beside_another_shadow_counts_once(
+    store, make_shadow, rows, small
+):
+    first, second = make_shadow(), make_shadow()
+    log(store, small, rows.head(200), **names("ids", range(200)))
+    check_until_done(first, store)
+    log(store, small, rows.head(300), number=1, **names("ids", range(300)))
+    assert check_until_done(second, store).counted == 100
+    log(store, small, rows.head(400), writer=2, **names("ids", range(400)))
+    assert check_until_done(first, store).counted == 100
+    log(store, small, rows.head(500), number=2, **names("ids", range(500)))
+    assert check_until_done(make_shadow(), store).counted == 100
+
+
+def test_readings_without_a_name_all_count(store, make_shadow, rows, small):
+    log(store, small, rows.head(2), ids=["a", None])
+    log(store, small, rows.head(3), number=1, ids=["a", None, None])
+    assert check_until_done(make_shadow(), store).counted == 4
+
+
+def test_readings_of_a_page_that_the_store_did_not_take_count_the_next_time(
+    store, make_shadow, rows, small, monkeypatch
+):
+    shadow, add = make_shadow(), comparisons.add
+    log(store, small, rows, **names("ids", range(600)))
+
+    def refuse(*_, **__):
+        raise StoreError("no space")
+
+    monkeypatch.setattr(comparisons, "add", refuse)
+    with pytest.raises(StoreError):
+        shadow.check(store, NOW)
+    monkeypatch.setattr(comparisons, "add", add)
+    assert check_until_done(shadow, store).counted == 600
 
 
 def test_what_another_process_counts_meanwhile_does_not_count_again(store, make_shadow, rows, small, monkeypatch):
@@ -284,8 +341,8 @@ def test_a_candidate_that_needs_other_columns_is_not_comparable(
     found = check_until_done(make_shadow(), store).comparison
     assert found.state == "not comparable"
     assert "it needs columns " in found.reason
-    assert "which the version in production does not" in found.reason
-    assert summary(store).counts == Counts()
+    assert "which the readings of production do not have" in found.reason
+    assert summary(store).counts == DecisionCounts()
 
 
 def test_readings_that_the_candidate_does_not_accept_are_left_out(store, make_shadow, versions, rows, small, params):
@@ -366,7 +423,7 @@ def test_the_machines_of_a_large_fleet_are_counted_by_machine_up_to_a_number(sto
         comparison = comparisons.begin(transaction, MODEL, "1", "2", started=NOW, now=NOW)
         for number, names in enumerate((["M1", "M2"], [f"M{machine}" for machine in range(300_000)])):
             place = comparisons.Place(1, number or None)
-            counts = dict.fromkeys(names, Counts(predictions=1))
+            counts = dict.fromkeys(names, DecisionCounts(predictions=1))
             assert comparisons.add(transaction, comparison, place, number + 1, days={}, machines=counts, left_out={})
     found = comparisons.counts_by_machine(store, comparison, most=9)
     assert [(name, counts.predictions) for name, counts in found] == [("M0", 1), ("M1", 2), ("M2", 2)]

@@ -8,14 +8,13 @@ import pytest
 
 from predictive_maintenance.config.params import ShadowSettings
 from predictive_maintenance.shadow.comparing import Shadow
-from predictive_maintenance.shadow.pair import why_not_comparable
 from predictive_maintenance.shadow.summary import summarise
 from predictive_maintenance.store import comparisons
 from predictive_maintenance.store.store import Store
 from tests.app.conftest import checked_files, enter, start_client, wait_until
 from tests.app.test_health import samples
 from tests.fixtures.pumps import pump
-from tests.fixtures.run_to_failure import engine, runs_to_failure
+from tests.fixtures.run_to_failure import runs_to_failure
 
 from .conftest import VersionsInMemory
 
@@ -123,6 +122,21 @@ def test_readings_with_their_own_history_are_left_out(serve, small_engine, tmp_p
     assert found.comparison.left_out == {"not sent to /readings: what the machine did before is not known": 1}
 
 
+def test_a_reading_that_is_predicted_first_and_kept_then_is_compared(serve, small_engine, tmp_path):
+    client, versions = serve(small_engine)
+    first, second = as_json(runs_to_failure(1, seed=8).sort_values("timestamp").head(2))
+    send(client, "/predict", second | {"history": [first]})
+    time.sleep(0.1)
+    for reading in (first, second, second):
+        send(client, "/readings", reading)
+    found = compared(client, versions, tmp_path)
+    assert found.counts.predictions == 2
+    assert found.comparison.left_out == {
+        "not sent to /readings: what the machine did before is not known": 1,
+        "scored again: each reading counts once": 1,
+    }
+
+
 def test_readings_that_were_removed_from_the_store_are_left_out(serve, small_engine, tmp_path):
     client, versions = serve(small_engine)
     send(client, "/readings", as_json(runs_to_failure(1, seed=8).sort_values("timestamp").head(5)))
@@ -132,11 +146,3 @@ def test_readings_that_were_removed_from_the_store_are_left_out(serve, small_eng
     ):
         transaction.remove_received_before(int(time.time()) + 60)
     assert compared(client, versions, tmp_path).comparison.left_out == {"no longer in the store": 5}
-
-
-def test_a_candidate_of_another_machine_names_what_is_missing(params):
-    reason = why_not_comparable(params.machine, engine())
-    assert "it needs column heat" in reason
-    assert "it predicts fails_soon, and the version in production predicts machine_failure" in reason
-    assert "it needs the events of errors, service" in why_not_comparable(engine(), pump())
-    assert why_not_comparable(engine(), engine()) is None

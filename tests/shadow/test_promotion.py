@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.config.params import ShadowSettings
-from predictive_maintenance.shadow.agreement import alarm_agreement
+from predictive_maintenance.shadow.agreement import added, agreement, alarm_agreement, total
 from predictive_maintenance.shadow.comparing import Shadow
 from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
+from predictive_maintenance.shadow.summary import Summary
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import Counts
+from predictive_maintenance.store.rows import DecisionCounts
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.signing import create_key_pair
@@ -106,11 +107,16 @@ CHECK = {"name": "F1", "level": "production", "measured": "", "required": "", "w
 PASSED = json.dumps([CHECK | {"passed": True}])
 PRODUCTION = ModelVersion(version="1", aliases=(), run_id="", created=CREATED - timedelta(days=9), tags={})
 CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASSED, "compared_with": "1"})
-AGREEING = {(day, day): Counts(predictions=1_000, both=100) for day in range(10)}
+AGREEING = {(day, day): DecisionCounts(predictions=1_000, both=100) for day in range(10)}
 
 
 def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
-    return waits_for(settings, production, candidate, by_day, 10 * DAY)
+    days = added([{day: counts} for (day, _), counts in by_day.items()])
+    summary = Summary(
+        comparison=None, counts=total(list(by_day.values())), agreement=agreement(by_day), days=days, machines=[],
+        alarm_agreement=alarm_agreement(by_day),
+    )  # fmt: skip
+    return waits_for(settings, production, candidate, summary, 10 * DAY)
 
 
 def test_with_a_passed_gate_and_enough_days_it_waits_for_nothing():
@@ -152,38 +158,39 @@ def test_only_a_person_promotes_a_candidate_after_a_rollback_of_the_version_that
 
 
 def test_too_little_agreement_is_said_with_its_interval():
-    different = {(day, day): Counts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
+    different = {(day, day): DecisionCounts(predictions=1_000, only_candidate=20 + day) for day in range(10)}
     assert reason(by_day=different).startswith("agreement is 97.55% [97.")
 
 
 def test_a_candidate_that_never_raises_an_alarm_is_not_promoted():
-    silent = {(day, day): Counts(predictions=10_000, only_production=100) for day in range(10)}
+    silent = {(day, day): DecisionCounts(predictions=10_000, only_production=100) for day in range(10)}
     assert reason(by_day=silent) == (
         "agreement on alarms is 0.00% [0.00%, 0.38%], its lower end must be at least 98.00%"
     )
 
 
 def test_few_alarms_are_not_enough_even_if_all_are_the_same():
-    few = {(day, day): Counts(predictions=1_000, both=10) for day in range(10)}
+    few = {(day, day): DecisionCounts(predictions=1_000, both=10) for day in range(10)}
     assert reason(by_day=few).startswith("agreement on alarms is 100.00% [96.30%, 100.00%]")
 
 
 def test_without_an_alarm_of_either_version_nothing_is_promoted():
-    calm = {(day, day): Counts(predictions=1_000) for day in range(10)}
+    calm = {(day, day): DecisionCounts(predictions=1_000) for day in range(10)}
     assert reason(by_day=calm) == "agreement on alarms cannot be judged: neither version has raised an alarm"
 
 
 def test_machines_without_alarms_make_the_agreement_on_alarms_no_surer():
     alarms = {
-        (1, machine): Counts(predictions=1_000, both=20 * (machine % 2), only_candidate=5) for machine in range(10)
+        (1, machine): DecisionCounts(predictions=1_000, both=20 * (machine % 2), only_candidate=5)
+        for machine in range(10)
     }
-    calm = {(day, machine): Counts(predictions=1_000) for day in range(9) for machine in range(20, 250)}
+    calm = {(day, machine): DecisionCounts(predictions=1_000) for day in range(9) for machine in range(20, 250)}
     assert alarm_agreement(alarms | calm) == alarm_agreement(alarms)
 
 
 def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
     days = {1: 0, 2: 50, 4: 0, 5: 0, 7: 0}
-    by_day = {(day, 3): Counts(predictions=1_000, only_production=different) for day, different in days.items()}
+    by_day = {day: DecisionCounts(predictions=1_000, only_production=different) for day, different in days.items()}
     assert days_of_agreement(by_day, 0.98, today=8) == 3
     assert days_of_agreement(by_day, 0.98, today=7) == 2
     assert days_of_agreement(by_day, 0.95, today=8) == 5

@@ -38,7 +38,7 @@ def report(store, subject, verdict):
 
 
 def counting(*blocks):
-    return [counts.tolist() for _, counts in latest_predictions(lambda: blocks)]
+    return [counts.tolist() for _, counts in latest_predictions(lambda kind: blocks)]
 
 
 def test_the_latest_prediction_of_a_reading_counts_within_a_block_and_over_blocks():
@@ -51,6 +51,16 @@ def test_predictions_without_reading_id_all_count():
     ]  # fmt: skip
 
 
+def test_a_reading_without_id_is_named_by_its_machine_and_time():
+    retried = {"machine_id": ["E1", "E1", "E2", None], "time": [5, 6, 5, 5]}
+    assert counting(
+        block(1, None, None, None, None, **retried), block(2, None, None, machine_id=["E1", None], time=[5, 5])
+    ) == [[False, True, True, True], [True, True]]
+    assert counting(block(1, "a", machine_id=["E1"], time=[5]), block(2, "b", machine_id=["E1"], time=[5])) == [
+        [True], [True],
+    ]  # fmt: skip
+
+
 def test_a_request_id_that_a_client_chooses_again_is_another_prediction():
     assert counting(block(1, "a", request_id="same"), block(2, "a", request_id="same")) == [[False], [True]]
 
@@ -58,7 +68,11 @@ def test_a_request_id_that_a_client_chooses_again_is_another_prediction():
 def test_a_block_that_is_written_between_both_readings_of_the_log_changes_nothing_for_the_others():
     blocks = [block(1, "a", "b"), block(3, "a")]
     reads = iter([blocks, [blocks[0], block(2, "d"), blocks[1]]])
-    assert [counts.tolist() for _, counts in latest_predictions(lambda: next(reads))] == [[False, True], [True], [True]]
+    assert [counts.tolist() for _, counts in latest_predictions(lambda kind: next(reads))] == [
+        [False, True],
+        [True],
+        [True],
+    ]
 
 
 def test_ids_that_do_not_fit_into_memory_together_are_compared_in_parts(monkeypatch):
@@ -73,7 +87,7 @@ def test_memory_does_not_grow_with_the_log(monkeypatch):
     monkeypatch.setattr(outcomes, "_PAIRS_TOGETHER", 1_000)
 
     def peak(blocks):
-        def read():
+        def read(kind):
             return (block(number, *(f"{number} {one}" for one in range(500))) for number in range(blocks))
 
         tracemalloc.start()
@@ -91,15 +105,15 @@ def test_the_newest_report_about_any_prediction_of_a_reading_is_that_of_the_late
     report(store, Subject("request", "s", 1), "false")
     report(store, Subject("request", "r", 1), "confirmed")
     blocks = [block(1, "a", "b"), block(2, "a", "b", request_id="s")]
-    first, second = reported_predictions(store, "m", lambda: blocks)
+    first, second = reported_predictions(store, "m", lambda kind: blocks)
     assert first.reports == {}
     assert {place: found.verdict for place, found in second.reports.items()} == {0: "confirmed"}
     report(store, Subject("reading", "a"), "partly")
-    assert list(labelled_predictions(store, "m", lambda: blocks)) == []
+    assert list(labelled_predictions(store, "m", lambda kind: blocks)) == []
 
 
 def test_without_reports_the_log_is_not_read_for_labels(store):
-    assert list(labelled_predictions(store, "m", lambda: pytest.fail("read"))) == []
+    assert list(labelled_predictions(store, "m", lambda kind: pytest.fail("read"))) == []
 
 
 def test_a_reading_without_id_is_named_by_its_request_and_row():
