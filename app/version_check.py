@@ -31,9 +31,9 @@ from predictive_maintenance.scorer.version_files import (
     GOLDEN_FILE,
     TRAINING_ROWS_FILE,
     GoldenRows,
+    check_training_rows,
     parse_golden,
     read_file,
-    read_training_rows,
 )
 from predictive_maintenance.tracking.entities import ModelVersion
 
@@ -91,7 +91,7 @@ def check_version(folder: Path, version: ModelVersion) -> None:
     model = ServedModel.load(folder, version)
     golden = parse_golden(read_file(folder, GOLDEN_FILE), model.scorer.machine)
     if (folder / TRAINING_ROWS_FILE).exists():  # serving does not need it, the next training's evaluation does
-        read_training_rows(folder)
+        check_training_rows(folder)
     read_monitoring(folder, model.scorer.machine)
     if len(set(golden.decisions)) == 1:
         raise ModelError(

@@ -5,15 +5,16 @@
                                            writes them
 
 Readings of the simulated fleet with windows of its past, its errors and its maintenance, a Parquet file for each week. Each line
-scores all files: in this process, by one worker and by two workers on a cluster of this machine, which is reached by its
-address. A file needs the readings of the week before, because windows reach a week back. Peak: the resident memory of the
-largest process that scores.
+scores all files: in this process, and by one worker and by two workers on this machine, as PDM_ENGINE=dask starts them. A file
+needs the readings of the week before, because windows reach a week back. Peak: the resident memory of the largest process that
+scores.
 
 Expected: two workers are at least 1.6 times as fast as one; a process stays below 1 GiB; the results are the same files.
 """
 
 import argparse
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -106,17 +107,13 @@ def score(model: dict[str, bytes], folder: Path, workers: int) -> Run:
     job = ScoringJob(model_files=model, version="1", aliases={}, output=str(output), tables=tables)
     if not workers:
         return _measured("this process", job, folder, InProcess(), lambda: [read_peak_mib()])
-    from distributed import Client, LocalCluster
-
     from predictive_maintenance.engine.dask_engine import open_cluster
+    from predictive_maintenance.engine.engine import WORKERS_VARIABLE
 
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        open_cluster(cluster.scheduler_address) as engine,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    os.environ[WORKERS_VARIABLE] = str(workers)
+    with open_cluster(None) as engine:
         name = f"{workers} Dask worker{'s'[: workers > 1]}"
-        return _measured(name, job, folder, engine, lambda: list(client.run(read_peak_mib).values()))
+        return _measured(name, job, folder, engine, lambda: list(engine.client.run(read_peak_mib).values()))
 
 
 def _measured(name: str, job: Any, folder: Path, engine: Any, peaks: Any) -> Run:

@@ -8,6 +8,8 @@ features, LightGBM on all training rows, a random forest on a sample. The search
 resident memory of the largest process, and bytes that its processes read and wrote, from files and pipes. Growth is the time
 against that of the run before, in proportion to the readings.
 
+A run that fails keeps its files, and the command that resumes it is printed.
+
 Exit code 1 if a goal is missed: 3 GiB per process, and 12 GiB in the one that fits LightGBM; from each number of rows to the
 next, at most 1.15 times the time that proportion gives; a registered model.
 """
@@ -15,6 +17,7 @@ next, at most 1.15 times the time that proportion gives; a registered model.
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +34,7 @@ import yaml
 from measuring import describe_machine, in_child, markdown_table
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+FLOW = (sys.executable, str(PROJECT_DIR / "flows" / "train_flow.py"), "--no-pylint")
 STEPS = ("start", "ingest", "clean", "features", "train lightgbm", "train random_forest", "select", "evaluate", "end")
 ALGORITHMS = ("lightgbm", "random_forest")
 READINGS_PER_MACHINE = 8_400  # of a year, without the hours that are lost
@@ -70,17 +74,20 @@ class Run:
 def main() -> None:
     arguments = _arguments()
     runs = []
-    with tempfile.TemporaryDirectory(prefix="scale-", dir=arguments.folder) as name:
-        for rows in arguments.rows:
-            folder = Path(name, str(rows))
-            folder.mkdir()
-            _say(f"simulating {rows:,} readings ...")
-            readings = in_child(write_fleet, folder, rows)
-            write_project(folder, arguments)
-            _say(f"training on {readings:,} readings ...")
-            runs.append(train(folder, readings, show=arguments.verbose))
-            print(f"{runs[-1].result}\n\n{step_table(runs[-1])}\n", flush=True)
+    base = Path(tempfile.mkdtemp(prefix="scale-", dir=arguments.folder)).resolve()
+    for rows in arguments.rows:
+        folder = base / str(rows)
+        folder.mkdir()
+        _say(f"simulating {rows:,} readings ...")
+        readings = in_child(write_fleet, folder, rows)
+        write_project(folder, arguments)
+        _say(f"training on {readings:,} readings in {folder} ...")
+        runs.append(train(folder, readings, show=arguments.verbose))
+        print(f"{runs[-1].result}\n\n{step_table(runs[-1])}\n", flush=True)
+        if not arguments.keep:
             shutil.rmtree(folder)
+    if not arguments.keep:
+        base.rmdir()
     missed = list(missed_goals(runs))
     print(f"{describe_machine()}, PDM_ENGINE={os.environ.get('PDM_ENGINE', 'in_process')}\n\n{run_table(runs)}\n")
     print("\n".join(f"missed: {goal}" for goal in missed) or "every goal is reached")
@@ -135,16 +142,14 @@ def write_project(folder: Path, arguments: argparse.Namespace) -> None:
 
 def train(folder: Path, rows: int, *, show: bool) -> Run:
     """Run the flow and watch its processes."""
-    command = [sys.executable, str(PROJECT_DIR / "flows" / "train_flow.py"), "--no-pylint", "run"]
-    environment = os.environ | {
-        "PDM_PROJECT_DIR": str(folder),
-        "PYTHONPATH": str(PROJECT_DIR),
-        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-    }
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*FLOW, "run"],
+        cwd=folder,
+        env=os.environ | _environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     steps: dict[str, Step] = defaultdict(Step)
     watcher = threading.Thread(target=_watch, args=(psutil.Process(process.pid), steps), daemon=True)
@@ -159,11 +164,28 @@ def train(folder: Path, rows: int, *, show: bool) -> Run:
     seconds = time.perf_counter() - start
     watcher.join()
     if code:
-        sys.exit("\n".join([*lines[-40:], f"the run ended with code {code}"]))
+        sys.exit(
+            "\n".join([*lines[-40:], f"the run ended with code {code}. To go on where it stopped:", resume(folder)])
+        )
     _read_times(lines, steps)
     results = re.compile(r"F1 .* held-out rows|is in production|registered as candidate")
     result = "; ".join(line.split("] ", 1)[-1] for line in lines if results.search(line))
     return Run(rows=rows, seconds=seconds, steps=dict(steps), result=result)
+
+
+def resume(folder: Path) -> str:
+    """The command that continues the run in `folder`."""
+    variables = [f"{name}={shlex.quote(value)}" for name, value in _environment(folder).items()]
+    return " ".join(["cd", shlex.quote(str(folder)), "&&", *variables, shlex.join([*FLOW, "resume"])])
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "PDM_PROJECT_DIR": str(folder),
+        "PYTHONPATH": str(PROJECT_DIR),
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+    }
 
 
 def _watch(run: psutil.Process, steps: dict[str, Step]) -> None:
@@ -296,8 +318,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folder",
         type=Path,
-        help="where files are kept meanwhile, some 600 bytes a reading",
+        help="where files are kept meanwhile, some 600 bytes a reading; they are deleted after a run that succeeds",
     )
+    parser.add_argument("--keep", action="store_true", help="keep the files of runs that succeed, too")
     parser.add_argument("--verbose", action="store_true", help="show the output of the flow")
     return parser.parse_args()
 

@@ -6,7 +6,21 @@ import click
 
 from ..config.commands import PROGRAM
 from ..config.environment import warn_of_unknown_variables
-from . import api_keys, data, doctor, machines, models, monitoring, mqtt, notifying, replay, results, scoring, shadowing
+from . import (
+    api_keys,
+    data,
+    doctor,
+    machines,
+    models,
+    monitoring,
+    mqtt,
+    notifying,
+    parts,
+    replay,
+    results,
+    scoring,
+    shadowing,
+)
 from .shared import FILE, Group
 
 
@@ -34,7 +48,7 @@ for command in (
     *(models.status, models.promote, models.rollback, models.signing_key),
     *(machines.init, machines.describe),
     *(data.check, scoring.score, data.simulate, data.fetch),
-    *(results.export, results.report),
+    *(results.export, results.report, parts.parts),
     replay.replay,
     mqtt.mqtt,
     monitoring.monitor,

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import or_
 
 import numpy as np
 import numpy.typing as npt
@@ -64,14 +66,16 @@ def times_of(rows: pd.DataFrame, machine: Machine) -> Times:
     return times.to_numpy(dtype=np.float64)
 
 
-def needed_parts(extents: Sequence[PartExtent], reach: Reach) -> list[list[int]]:
-    """The places of the other files that each file needs: those with rows of the same machine at the same times or within reach.
+def needed_parts(extents: Sequence[PartExtent], reach: Reach) -> list[int]:
+    """The other files that each file needs: those with rows of the same machine at the same times or within reach.
 
+    A set of files is a number, with a bit for the place of each, so that sets of thousands are combined at once. See `are_in`.
     A file is needed if it may have such a row, because only its first and its last time are known.
     """
+    needed = [0] * len(extents)
     places = np.repeat(np.arange(len(extents)), [len(extent.machines) for extent in extents])
     if not len(places):
-        return [[] for _ in extents]
+        return needed
     table = pd.DataFrame(
         {
             "machine": np.concatenate([extent.machines for extent in extents]),
@@ -81,26 +85,39 @@ def needed_parts(extents: Sequence[PartExtent], reach: Reach) -> list[list[int]]
             "rows": np.concatenate([extent.rows for extent in extents]),
         }
     ).sort_values(["machine", "first"], kind="stable")
-    needed: list[set[int]] = [set() for _ in extents]
     for _, own in table.groupby("machine", sort=False):
         if len(own) > 1:
             _add_needed(needed, own, reach)
-    return [sorted(parts) for parts in needed]
+    return [files & ~(1 << place) for place, files in enumerate(needed)]
 
 
-def _add_needed(needed: list[set[int]], own: pd.DataFrame, reach: Reach) -> None:
+def are_in(files: int, number: int) -> npt.NDArray[np.bool_]:
+    """(number,) whether each file is in the set `files` of `needed_parts`."""
+    packed = np.frombuffer(files.to_bytes(-(-number // 8), "little"), dtype=np.uint8)
+    return np.unpackbits(packed, count=number, bitorder="little").view(bool)
+
+
+def _add_needed(needed: list[int], own: pd.DataFrame, reach: Reach) -> None:
     """Add what is needed for the rows of one machine. `own` are the files that have some, in ascending order of `first`."""
     parts, first, last, rows = (own[name].to_numpy() for name in ("part", "first", "last", "rows"))
+    by_last = np.lexsort([-np.arange(len(last)), last])
+    in_order = last[by_last]
+    # Sets of the files that begin first, and of those that end last.
+    earliest = list(accumulate([1 << part for part in parts.tolist()], or_, initial=0))
+    latest = list(accumulate([1 << part for part in parts[by_last[::-1]].tolist()], or_, initial=0))[::-1]
+    begun = np.searchsorted(first, last, side="right").tolist()
+    not_ended = np.searchsorted(in_order, first - reach.length, side="left").tolist()
+    for place, part in enumerate(parts.tolist()):
+        needed[part] |= earliest[begun[place]] & latest[not_ended[place]]
+    if not reach.readings:
+        return
     # The rows of a file that overlaps another one may repeat rows of that, so they are not counted.
     overlaps_earlier = np.concatenate([[False], first[1:] <= np.maximum.accumulate(last)[:-1]])
     overlaps_later = np.concatenate([last[:-1] >= first[1:], [False]])
-    counted = np.where(overlaps_earlier | overlaps_later, 0, rows)
-    for place, part in enumerate(parts):
-        within = (first <= last[place]) & (last >= first[place] - reach.length)
-        if reach.readings:
-            earlier = np.flatnonzero(last < first[place])
-            earlier = earlier[np.argsort(-last[earlier], kind="stable")]
-            before = np.cumsum(counted[earlier]) - counted[earlier]
-            within[earlier[before < reach.readings]] = True
-        needed[part].update(parts[within].tolist())
-        needed[part].discard(part)
+    counted = np.cumsum(np.where(overlaps_earlier | overlaps_later, 0, rows)[by_last])
+    ended = np.searchsorted(in_order, first, side="left")
+    with_enough = np.where(ended > 0, counted[ended - 1] - reach.readings, 0)
+    oldest = np.searchsorted(counted, with_enough, side="right")
+    for place, part in enumerate(parts.tolist()):
+        if oldest[place] < ended[place]:
+            needed[part] |= latest[oldest[place]] & ~latest[ended[place]]

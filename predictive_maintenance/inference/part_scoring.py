@@ -3,10 +3,10 @@
 A record beside each result says what it was made from, so that a finished file is not scored again.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 import msgspec
@@ -16,36 +16,18 @@ from ..engine.engine import Engine
 from ..errors import PredictiveMaintenanceError, SourceError
 from ..ingestion.part_files import OutputFolder, PartFile, open_output, same_file
 from ..machine.names import MACHINE_ID
-from ..partitions.part_folder import PartFolder, StoredTable
+from ..partitions.part_folder import PartFolder
 from ..partitions.progress import OnPart, ignore, map_parts
-from .files import read_places, score_file
+from .files import score_file
 from .part_job import ScoringJob, readable, valid_rows
-from .part_overlaps import PartExtent, extent_of, needed_parts, reach_of, times_of
+from .part_overlaps import reach_of, times_of
+from .part_plan import PartTask, ScoringPlan, made_from, plan_parts
 from .shuffled_history import load_past, shuffled_past
 
 RECORDS = "_scored"
 """The folder of the records, below that of the results. Spark, Dask and pyarrow ignore names that begin with an underscore."""
 
 _PAST = f"{RECORDS}/past"
-_MOST_READS = 4
-_MOST_OTHER_ROWS = 4_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartTask:
-    """A file to score. `made_from` identifies all that its result depends on.
-
-    If its features depend on `others`, which are files, `extent` is that of the file. Or `past` has the features, see load_past.
-    """
-
-    part: PartFile
-    made_from: str
-    extent: PartExtent | None = None
-    others: Sequence[PartFile] = ()
-    past: Sequence[StoredTable] = ()
-
-    def __str__(self) -> str:
-        return str(self.part)
 
 
 class PartResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,12 +99,12 @@ def score_parts(
         scored.add(part.name, result)
         on_part(part, result)
 
-    tasks = [PartTask(part=part, made_from=_made_from(job, [part])) for part in parts]
+    tasks = [PartTask(part=part, made_from=made_from(job, part)) for part in parts]
     is_shuffled = False
     if job.scorer.machine.needs_history and len(parts) > 1:
-        tasks, rows = _tasks_with_others(parts, job, engine, add, on_stage)
-        if is_shuffled := _is_entangled(tasks, rows):
-            tasks = _tasks_with_past(tasks, rows, job, engine, add, on_stage)
+        plan = plan_parts(parts, job, engine, lambda part, error: add(part, PartResult(error=error)), on_stage)
+        is_shuffled = plan.is_entangled
+        tasks = _tasks_with_past(plan, job, engine, add, on_stage) if is_shuffled else plan.tasks_with_others(job)
     for place, result in engine.map(_score_part, job, tasks):
         add(tasks[place].part, result)
     if is_shuffled:
@@ -138,75 +120,29 @@ def _check_names(parts: Sequence[PartFile], job: ScoringJob) -> None:
             raise SourceError(f"{output}: is the folder of the readings: choose another folder for the results")
 
 
-def _tasks_with_others(
-    parts: Sequence[PartFile],
-    job: ScoringJob,
-    engine: Engine,
-    on_error: Callable[[PartFile, PartResult], None],
-    on_stage: OnPart,
-) -> tuple[list[PartTask], dict[str, int]]:
-    """The tasks of the files that can be read, and about the number of rows of each file by name."""
-    extents: dict[int, PartExtent] = {}
-    for place, found in enumerate(map_parts(engine, "reading times", _extent_of_part, job, parts, on_stage)):
-        if isinstance(found, PartExtent):
-            extents[place] = found
-        else:
-            on_error(parts[place], PartResult(error=found))
-    needed = needed_parts(list(extents.values()), reach_of(job.scorer.machine))
-    readable = [parts[place] for place in extents]
-    tasks = []
-    for part, extent, places in zip(readable, extents.values(), needed, strict=True):
-        others = [readable[place] for place in places]
-        tasks.append(PartTask(part=part, made_from=_made_from(job, [part, *others]), extent=extent, others=others))
-    return tasks, {part.name: int(extent.rows.sum()) for part, extent in zip(readable, extents.values(), strict=True)}
-
-
-def _is_entangled(tasks: Sequence[PartTask], rows: Mapping[str, int]) -> bool:
-    """Whether the files depend on so many others that their rows are to be divided by machine, instead of read with each file."""
-    others = [sum(rows[other.name] for other in task.others) for task in tasks]
-    return sum(others) > _MOST_READS * sum(rows.values()) or max(others, default=0) > _MOST_OTHER_ROWS
-
-
 def _tasks_with_past(
-    tasks: Sequence[PartTask],
-    rows: Mapping[str, int],
+    plan: ScoringPlan,
     job: ScoringJob,
     engine: Engine,
     on_settled: Callable[[PartFile, PartResult], None],
     on_stage: OnPart,
 ) -> list[PartTask]:
     """The tasks that are not settled, with the features of their rows instead of the files that these depend on."""
-    open_tasks = []
-    alone = [replace(task, extent=None, others=()) for task in tasks]  # the others of all tasks are many
-    results = map_parts(engine, "reading records", _settled_part, job, alone, ignore)
+    tasks = plan.tasks_alone(job)
+    results = map_parts(engine, "reading records", _settled_part, job, tasks, ignore)
     for task, settled in zip(tasks, results, strict=True):
-        if settled is None:
-            open_tasks.append(task)
-        else:
+        if settled is not None:
             on_settled(task.part, settled)
-    needed = {part.name for task in open_tasks for part in (task.part, *task.others)}
+    is_open = [settled is None for settled in results]
     # In an order that does not depend on what is settled, so that a run that goes on finds the same parts.
-    files = [task.part for task in tasks if task.part.name in needed]
-    found = shuffled_past(files, sum(rows.values()), job, _past_folder(job), engine, on_stage)
+    files = plan.files_of(is_open)
+    found = shuffled_past(files, plan.rows, job, _past_folder(job), engine, on_stage)
     past = {file.name: tables for file, tables in zip(files, found, strict=True)}
-    return [replace(task, extent=None, others=(), past=past[task.part.name]) for task in open_tasks]
+    return [replace(task, past=past[task.part.name]) for task in compress(tasks, is_open)]
 
 
 def _past_folder(job: ScoringJob) -> PartFolder:
     return PartFolder(f"{job.output.rstrip('/')}/{_PAST}")
-
-
-def _extent_of_part(job: ScoringJob, part: PartFile) -> PartExtent | str:
-    """The extent of a file, or why it cannot be read."""
-    machine = job.scorer.machine
-    try:
-        # Windows of a number of readings count valid rows only, so that the other columns are needed, too.
-        if reach_of(machine).readings:
-            return extent_of(valid_rows(job, part), machine)
-        with readable(part) as path:
-            return extent_of(read_places(path, machine, job.aliases), machine)
-    except PredictiveMaintenanceError as error:
-        return str(error)
 
 
 def _settled_part(job: ScoringJob, task: PartTask) -> PartResult | None:
@@ -288,12 +224,6 @@ def _rows_of_others(job: ScoringJob, task: PartTask) -> pd.DataFrame | None:
             rows = rows[times_of(rows, machine) >= owners.loc[rows.index].map(since).to_numpy()]
         found.append(rows)
     return pd.concat(found, ignore_index=True)
-
-
-def _made_from(job: ScoringJob, parts: Sequence[PartFile]) -> str:
-    """A hash of all that the result for the first of `parts` depends on, if its features depend on the others."""
-    content = [job.digest, *(f"{part.name} {part.fingerprint}" for part in parts)]
-    return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
 def _former_result(output: OutputFolder, name: str, record_name: str) -> PartResult | None:

@@ -2,14 +2,16 @@
 
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, Self
 
 from ..config.uris import expand, redact, redact_text, scheme_of
 from ..errors import SourceError
@@ -38,6 +40,23 @@ class PartFile:
         return redact_text(self.url, self.uri)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FolderSize:
+    """The number of files in a folder and below it, their bytes, and when the last one was written."""
+
+    files: int
+    bytes: int
+    written: datetime
+
+    @classmethod
+    def of(cls, files: Sequence[tuple[int, datetime]]) -> Self | None:
+        """The size of files with so many bytes, written at these times; None without files."""
+        if not files:
+            return None
+        sizes, times = zip(*files, strict=True)
+        return cls(files=len(files), bytes=sum(sizes), written=max(times))
+
+
 class OutputFolder(Protocol):
     """A folder that files are written to. A file appears when it is complete, in place of one with the same name."""
 
@@ -63,6 +82,14 @@ class OutputFolder(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name` in it, if there is one. Raises SourceError."""
+        ...
+
+    def folders(self) -> list[str]:
+        """The names of the folders in it; none if there is no such folder. Raises SourceError."""
+        ...
+
+    def size(self, name: str) -> FolderSize | None:
+        """The size of the folder `name` in it; None if it has no files. Raises SourceError."""
         ...
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
@@ -105,6 +132,15 @@ def _files(uri: str) -> Iterator[tuple[str, str]]:
 def _local_fingerprint(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size} bytes, {status.st_mtime_ns}"
+
+
+def _local_files(folder: Path) -> Iterator[tuple[int, datetime]]:
+    """The bytes of each file below a folder, and when it was written. Another process may delete files meanwhile."""
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                yield status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 @contextmanager
@@ -178,6 +214,17 @@ class _LocalFolder:
             target.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
 
+    def folders(self) -> list[str]:
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise SourceError(f"{self.folder}: cannot be read: {error.strerror or error}") from None
+
+    def size(self, name: str) -> FolderSize | None:
+        return FolderSize.of(list(_local_files(self.folder / name)))
+
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         """In the folder itself, since a file can be moved at once only within one file system."""
         try:
@@ -216,6 +263,12 @@ class _RemoteFolder:
 
     def delete(self, name: str) -> None:
         self._store.delete(f"{self.uri}/{name}", f"{self.url}/{name}")
+
+    def folders(self) -> list[str]:
+        return self._store.folders(self.uri, self.url)
+
+    def size(self, name: str) -> FolderSize | None:
+        return FolderSize.of(self._store.files_below(f"{self.uri}/{name}", f"{self.url}/{name}"))
 
     def workspace(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="pdm-part-")

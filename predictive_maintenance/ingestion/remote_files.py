@@ -6,7 +6,8 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import Any, Self, cast
 
 from ..config.uris import redact, redact_text, scheme_of
@@ -87,6 +88,16 @@ class RemoteStore:
         """Delete all files below the folder `url`, if there are any."""
         self._run(uri, download_seconds(), self._delete, self._path(uri, url))
 
+    def folders(self, uri: str, url: str) -> list[str]:
+        """The names of the folders in the folder `url`; none if there is no such folder."""
+        entries = self._run(uri, CHECK_SECONDS, self._entries, self._path(uri, url))
+        return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "directory")
+
+    def files_below(self, uri: str, url: str) -> list[tuple[int, datetime]]:
+        """The bytes of each file below the folder `url`, and when it was written."""
+        found = self._run(uri, download_seconds(), self.files._find, self._path(uri, url), detail=True)
+        return [(int(entry["size"]), _written(entry)) for entry in dict(found).values()]
+
     def fingerprint(self, uri: str, url: str) -> str | None:
         """A text that differs if the content of the file `url` differs; None if there is no such file."""
         entry = self._run(uri, CHECK_SECONDS, self._file_entry, self._path(uri, url))
@@ -105,6 +116,12 @@ class RemoteStore:
     async def _delete(self, path: str) -> None:
         with suppress(FileNotFoundError):
             await self.files._rm(path, recursive=True)
+
+    async def _entries(self, path: str) -> list[Any]:
+        try:
+            return cast(list[Any], await self.files._ls(path, detail=True))
+        except FileNotFoundError:
+            return []
 
     async def _content(self, path: str) -> bytes | None:
         try:
@@ -164,6 +181,11 @@ class RemoteStore:
 
         with remote_errors(uri, self.kind):
             return sync(self.files.loop, limited)
+
+
+def _written(entry: Any) -> datetime:
+    """When a file was written, as S3, Azure and Google Cloud Storage say it."""
+    return cast(datetime, next(entry[name] for name in ("LastModified", "last_modified", "mtime") if entry.get(name)))
 
 
 def _fingerprint(entry: Any) -> str:

@@ -18,10 +18,11 @@ _REMOTE_ROOTS = {
 
 def parts_of_run(flow_run: str) -> PartFolder:
     """The folder of the parts of a run, such as TrainFlow/17."""
-    return PartFolder(f"{_root()}/{flow_run}")
+    return PartFolder(f"{parts_root()}/{flow_run}")
 
 
-def _root() -> str:
+def parts_root() -> str:
+    """The folder with the parts of all runs."""
     if given := os.environ.get(FOLDER_VARIABLE):
         return given.rstrip("/") if scheme_of(given) else str(Path(given).expanduser().absolute())
     variable, scheme = _REMOTE_ROOTS.get(os.environ.get("METAFLOW_DEFAULT_DATASTORE", ""), ("", ""))

@@ -39,7 +39,7 @@ from .version_files import (
     ScorerSpec,
     parse_golden,
     parse_machine,
-    read_file,
+    read_scorer_files,
 )
 
 GOLDEN_TOLERANCE = 1e-6
@@ -92,10 +92,7 @@ class Scorer:
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Self:
         """Load the scorer in `folder`. Raises ModelError if a file is missing or damaged, or the golden rows differ."""
-        folder = Path(folder)
-        names = [MODEL_FILE, SPEC_FILE, GOLDEN_FILE]
-        names += [name for name in (MACHINE_FILE, MODES_FILE) if (folder / name).exists()]
-        return cls.from_files({name: read_file(folder, name) for name in names}, threads)
+        return cls.from_files(read_scorer_files(Path(folder)), threads)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> Self:

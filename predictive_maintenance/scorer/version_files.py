@@ -6,9 +6,7 @@ Every reader of a version uses these models, so a file of the wrong shape, type 
 import json
 import stat
 from dataclasses import asdict, field
-from io import BytesIO
 from pathlib import Path
-from tokenize import TokenError
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -23,6 +21,7 @@ from ..machine.machine_json import from_json
 from ..machine.milling import MILLING, PUBLISHED_LIMIT_MARGINS, with_published_limit_margins
 from ..machine.names import COUNTER
 from .calibration import Calibration
+from .training_rows import MOST_HASHES, Hashes, check_npy, read_npy
 
 MODEL_FILE, SPEC_FILE, GOLDEN_FILE, REFERENCE_FILE = "model.onnx", "scorer.json", "golden.json", "reference.json"
 MACHINE_FILE, TRAINING_ROWS_FILE, THRESHOLDS_FILE = "machine.json", "training_rows.npy", "thresholds.json"
@@ -33,29 +32,31 @@ VERSION_FILES = (
     MODES_FILE, MONITORING_FILE,
 )  # fmt: skip
 
-FORMAT, HISTORY_FORMAT, EVENTS_FORMAT = 3, 4, 5
+FORMAT, HISTORY_FORMAT, EVENTS_FORMAT, PACKED_FORMAT = 3, 4, 5, 6
 """The version of the file format, increased when older code would misread the files.
 
 2: the trees have one output. 3: the version carries the description of its machine, and inputs may be missing. 4: features are
 computed from earlier readings; versions without them still have format 3, so that services of the release before follow.
-5: the description has tables of events or of machine attributes.
+5: the description has tables of events or of machine attributes. 6: so many training rows that their hashes are packed.
 """
-READ_FORMATS = (1, 2, 3, 4, 5)
+READ_FORMATS = (1, 2, 3, 4, 5, 6)
 _MACHINE_FORMAT = 3
 """From this format on, a version has MACHINE_FILE. Before, it is one of the milling machine."""
 
 MIN_GOLDEN_ROWS = 16
 """Training records 32 to 64 golden rows, unless the held-out rows are fewer."""
 
-_MAX_BYTES = {MODEL_FILE: 2**30, MODES_FILE: 2**30, TRAINING_ROWS_FILE: 2**30}
+_MAX_BYTES = {MODEL_FILE: 2**30, MODES_FILE: 2**30, TRAINING_ROWS_FILE: 2**32}
 _MAX_JSON_BYTES = 32 * 2**20
 _MAX_SHOWN_ERRORS = 3
 _MAX_VALUE_CHARACTERS = 60
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def version_format(machine: Machine) -> int:
-    """The lowest format that a version of `machine` can have."""
+def version_format(machine: Machine, training_rows: int) -> int:
+    """The lowest format that a version of `machine` with so many training rows can have."""
+    if training_rows > MOST_HASHES:
+        return PACKED_FORMAT
     if machine.description.events or machine.attribute_tables:
         return EVENTS_FORMAT
     return HISTORY_FORMAT if machine.needs_history else FORMAT
@@ -66,7 +67,6 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 _RecordedProbability = Annotated[float, Field(ge=0, le=1 + 1e-6)]
 """Versions of earlier releases recorded what the exported random forest returned, which can exceed 1 by rounding."""
 Count = Annotated[int, Field(ge=0)]
-RowHashes = npt.NDArray[np.uint64]
 _Parsed = TypeVar("_Parsed")
 
 
@@ -217,18 +217,37 @@ class ThresholdCounts(BaseModel):
         return self
 
 
+def read_scorer_files(folder: Path) -> dict[str, bytes]:
+    """The files of a version that scoring needs, by name. Raises ModelError as `read_file` does."""
+    names = [MODEL_FILE, SPEC_FILE, GOLDEN_FILE]
+    names += [name for name in (MACHINE_FILE, MODES_FILE) if (folder / name).exists()]
+    return {name: read_file(folder, name) for name in names}
+
+
 def read_file(folder: Path, name: str) -> bytes:
     """The content of a file of a version. Raises ModelError if it is missing, not a file, or too large."""
-    path, limit = folder / name, _MAX_BYTES.get(name, _MAX_JSON_BYTES)
+    check_file(folder, name)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{name} is not a regular file")
-        if status.st_size > limit:
-            raise ModelError(f"{name} has {status.st_size:,} bytes: the maximum is {limit:,}")
-        return path.read_bytes()
+        return (folder / name).read_bytes()
     except OSError as error:
-        raise ModelError(f"{name}: {error.strerror}: the model's files are incomplete") from None
+        raise _incomplete(name, error) from None
+
+
+def check_file(folder: Path, name: str) -> None:
+    """Check a file of a version before it is read. Raises ModelError if it is missing, not a file, or too large."""
+    limit = _MAX_BYTES.get(name, _MAX_JSON_BYTES)
+    try:
+        status = (folder / name).stat()
+    except OSError as error:
+        raise _incomplete(name, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{name} is not a regular file")
+    if status.st_size > limit:
+        raise ModelError(f"{name} has {status.st_size:,} bytes: the maximum is {limit:,}")
+
+
+def _incomplete(name: str, error: OSError) -> ModelError:
+    return ModelError(f"{name}: {error.strerror}: the model's files are incomplete")
 
 
 def parse_machine(content: bytes | None, spec: ScorerSpec) -> Machine:
@@ -293,22 +312,16 @@ def read_thresholds(folder: Path) -> ThresholdCounts | None:
     return parse_content(THRESHOLDS_FILE, TypeAdapter(ThresholdCounts), read_file(folder, THRESHOLDS_FILE))
 
 
-def read_training_rows(folder: Path) -> RowHashes:
-    """The hashes (n,) in training_rows.npy. Raises ModelError if it is missing, or not a list of 64-bit hashes."""
-    file = BytesIO(read_file(folder, TRAINING_ROWS_FILE))
-    try:
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, SyntaxError, TokenError) as error:  # numpy parses the header as Python
-        raise ModelError(f"{TRAINING_ROWS_FILE} is damaged: {error!r}") from None
-    hashes = file.read()
-    # The header is checked first: it may claim more rows than there are, or a type that only pickle reads.
-    if len(shape) != 1 or dtype != np.uint64 or shape[0] * dtype.itemsize != len(hashes):
-        raise ModelError(
-            f"{TRAINING_ROWS_FILE} is damaged: it declares shape {shape} of {dtype} and has {len(hashes):,} bytes, "
-            "expected one dimension of uint64"
-        )
-    return np.frombuffer(hashes, dtype=dtype)
+def read_training_rows(folder: Path) -> Hashes:
+    """The hashes (n,) in training_rows.npy, in ascending order. Raises ModelError if it is missing or damaged."""
+    check_file(folder, TRAINING_ROWS_FILE)
+    return read_npy(folder / TRAINING_ROWS_FILE)
+
+
+def check_training_rows(folder: Path) -> None:
+    """Check training_rows.npy without reading its content, which may be large. Raises ModelError as `read_training_rows`."""
+    check_file(folder, TRAINING_ROWS_FILE)
+    check_npy(folder / TRAINING_ROWS_FILE)
 
 
 class _DeclaredFormat(BaseModel):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..history.labels import DOES_NOT_FAIL, FAILS
 from ..machine.machine import Machine
-from ..monitoring.labels import TimedPredictions, labelled_by_failures, known_failures
+from ..monitoring.labels import TimedPredictions, known_failures, labelled_by_failures
 from ..scorer.monitoring_reference import CLUSTERS, machine_clusters
 from ..store import comparisons
 from ..store.outcomes import LABELS, labelled_predictions

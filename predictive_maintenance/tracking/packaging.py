@@ -29,7 +29,7 @@ _MODULES = (
         for name in ("__init__.py", "events.py", "features.py", "machine_rows.py", "time_order.py", "windows.py")
     ),
     *("scorer/__init__.py", "scorer/calibration.py", "scorer/onnx_session.py", "scorer/pyfunc.py"),
-    *("scorer/scoring.py", "scorer/version_files.py"),
+    *("scorer/scoring.py", "scorer/training_rows.py", "scorer/version_files.py"),
 )
 _CHUNK_BYTES = 2**20
 _REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")

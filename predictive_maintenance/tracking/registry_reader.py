@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import ModelError, RegistryError
 from ..scorer.scoring import Scorer
+from ..scorer.version_files import read_scorer_files
 from .connection import Connection
 from .entities import FILES_TAG, FLOW_RUN_TAG, ModelVersion, TrainingRun
 from .lost_registry import lost_registry
@@ -97,9 +98,9 @@ class RegistryReader:
                 raise ModelError(f"version {version} of {self._name}: {error}") from None
 
     def scorer_files(self, version: str) -> dict[str, bytes]:
-        """The files of a version's scorer by name, to send to other processes. Raises ModelError as `download` does."""
+        """The files of a version that scoring needs, to send to other processes. Raises ModelError as `download` does."""
         with tempfile.TemporaryDirectory(prefix="pdm-scorer-") as work:
-            return {path.name: path.read_bytes() for path in self.download(version, Path(work)).iterdir()}
+            return read_scorer_files(self.download(version, Path(work)))
 
     def download(self, version: str, work: Path) -> Path:
         """Download the scorer of a version below `work` and return its folder.

@@ -1,7 +1,6 @@
 """Export a trained candidate to the files of a Scorer, and compare the predictions of both."""
 
 import copy
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..machine.machine import Machine
 from ..machine.machine_json import to_json
 from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..scorer.scoring import Scorer
+from ..scorer.training_rows import to_npy
 from ..scorer.version_files import (
     GOLDEN_FILE,
     MACHINE_FILE,
@@ -70,6 +70,7 @@ def export_model(
     `rows` are only some of the rows.
     """
     machine, train = params.machine, rows.train
+    ids = row_hashes(rows.fitted[READING_ID]) if training_ids is None else training_ids
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -80,7 +81,7 @@ def export_model(
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
         missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
-        format=version_format(machine),
+        format=version_format(machine, len(ids)),
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
@@ -99,9 +100,7 @@ def export_model(
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
-        TRAINING_ROWS_FILE: _npy_bytes(
-            np.sort(row_hashes(rows.fitted[READING_ID]) if training_ids is None else training_ids)
-        ),
+        TRAINING_ROWS_FILE: to_npy(np.sort(ids)),
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days
         )
@@ -247,12 +246,6 @@ def _as_tree_model(converted: Any, kept: dict[str, Any], branches: dict[tuple[in
     graph = helper.make_graph([node], "trees", [features], [output])
     model = helper.make_model(graph, opset_imports=converted.opset_import, ir_version=converted.ir_version)
     return bytes(model.SerializeToString())
-
-
-def _npy_bytes(values: npt.NDArray[np.uint64]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, values, allow_pickle=False)
-    return file.getvalue()
 
 
 def _golden_rows(scorer: Scorer, split: SplitRows, probabilities: npt.NDArray[np.float64]) -> dict[str, Any]:

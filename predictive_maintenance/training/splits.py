@@ -25,6 +25,7 @@ from ..machine.names import COUNTER, MACHINE_ID, READING_ID, TIMESTAMP
 from ..machine.sections import GroupColumn
 from ..validation.row_identity import hash_position
 from . import time_split
+from .group_folds import counts_by_group, folds_of_groups, of_groups
 
 MIN_FAILURES_PER_FOLD = 2
 MIN_TEST_FAILURES = 5
@@ -159,7 +160,7 @@ def _choose_sides(
     _check_side("the training rows", labels[trained], settings.folds * MIN_FAILURES_PER_FOLD)
     _check_side("the held-out rows", labels[held_out], MIN_TEST_FAILURES)
     if fold is None:
-        fold = assign_folds(rows[trained].reset_index(drop=True), machine, settings.folds, seed)
+        fold = assign_folds(rows.loc[trained, ["group", machine.label_name]], machine, settings.folds, seed)
     else:
         fold = fold[sample]
         check_folds(labels[trained], fold, settings.folds)
@@ -271,7 +272,7 @@ def is_held_out(group: pd.Series, share: float, salt: str) -> npt.NDArray[np.boo
     """(n,) whether the hash position of each row's group, salted with `salt`, is below `share`."""
     groups = group.astype("category")
     held_out = np.array([hash_position(f"{salt}|{name}") < share for name in groups.cat.categories], dtype=bool)
-    return held_out[groups.cat.codes]
+    return of_groups(held_out, groups.cat.codes.to_numpy())
 
 
 def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -> npt.NDArray[np.int8]:
@@ -279,18 +280,14 @@ def assign_folds(train: pd.DataFrame, machine: Machine, folds: int, seed: int) -
 
     Raises DataError for fewer groups than folds, and as `check_folds` does.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     labels, groups = train[machine.label_name].to_numpy(), train["group"].cat.codes.to_numpy()
-    if (distinct := len(np.unique(groups))) < folds:
+    counts = counts_by_group(labels, groups)
+    if (distinct := np.count_nonzero(counts.any(axis=1))) < folds:
         raise DataError(
             f"{distinct} {machine.description.texts.groups} are too few for {folds} folds: "
             "add data or lower split.folds in params.yaml"
         )
-    fold = np.empty(len(train), dtype=np.int8)
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    for number, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
-        fold[held_out] = number
+    fold = of_groups(folds_of_groups(counts, folds, seed), groups)
     check_folds(labels, fold, folds)
     return fold
 
@@ -357,8 +354,9 @@ def _check_side(name: str, labels: npt.NDArray[np.integer], needed: int) -> None
 
 def _notes(rows: pd.DataFrame, machine: Machine) -> tuple[str, ...]:
     group, texts = machine.description.group, machine.description.texts
-    length = len(rows) / rows["group"].nunique()
-    if not isinstance(group, GroupColumn) or not group.falls or length >= _SHORT_GROUP_ROWS:
+    if not isinstance(group, GroupColumn) or not group.falls:
+        return ()
+    if (length := len(rows) / rows["group"].nunique()) >= _SHORT_GROUP_ROWS:
         return ()
     sensor = machine.columns[group.falls].label.lower()
     note = (

@@ -16,7 +16,7 @@ from predictive_maintenance.config.sources import parse_tables
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.inference import part_job, part_scoring, shuffled_history
+from predictive_maintenance.inference import part_job, part_plan, shuffled_history
 from predictive_maintenance.inference.files import score_file
 from predictive_maintenance.inference.further_tables import NO_TABLES, read_further_tables
 from predictive_maintenance.inference.part_job import ScoringJob
@@ -209,7 +209,7 @@ def test_results_do_not_depend_on_whether_rows_are_divided_by_machine(
     small_engine, table, scattered, job, tmp_path, monkeypatch, most_reads
 ):
     small_past_parts(monkeypatch)
-    monkeypatch.setattr(part_scoring, "_MOST_READS", most_reads)
+    monkeypatch.setattr(part_plan, "_MOST_READS", most_reads)
     table.to_csv(tmp_path / "table.csv", index=False)
     whole = score_file(tmp_path / "table.csv", tmp_path / "whole.csv", small_engine.scorer, "1", {})
     stages = []

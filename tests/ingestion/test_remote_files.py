@@ -5,6 +5,7 @@ The faults are the same for all kinds of storage, so each test of them runs on a
 
 import hashlib
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import fsspec.config
@@ -14,6 +15,7 @@ from azure.storage.blob import ContainerClient
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion import locations, remote_files, remote_stores
+from predictive_maintenance.ingestion.part_files import open_output
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.storage_servers import azure_connection_string, unused_port
 
@@ -128,6 +130,20 @@ def test_a_file_whose_name_has_wildcards_is_not_a_pattern(storage, csv_text):
     for name in ("odd/[12].csv", "odd/1.csv"):
         put(name, csv_text().encode())
     assert [name for name, _ in fetch(f"{kind}://line/odd/[12].csv")] == [f"{kind}://line/odd/[12].csv"]
+
+
+def test_the_size_of_a_folder_is_that_of_all_files_below_it_and_of_no_other(storage):
+    kind, put = storage
+    folder = open_output(f"{kind}://line/parts")
+    assert (folder.folders(), folder.size("1")) == ([], None)
+    for name, content in (("1/a", b"12"), ("1/b/c", b"345"), ("17/a", b"6"), ("1-a", b"7")):
+        put(f"parts/{name}", content)
+    assert folder.folders() == ["1", "17"]
+    size = folder.size("1")
+    assert (size.files, size.bytes) == (2, 5)
+    assert abs(datetime.now(UTC) - size.written) < timedelta(minutes=5)
+    folder.delete("1")
+    assert (folder.folders(), folder.size("1")) == (["17"], None)
 
 
 @ACTIONS

@@ -161,7 +161,7 @@ def test_a_version_with_a_missing_damaged_or_later_description_is_refused(small,
 
 def test_a_newer_format_is_refused(small):
     spec = json.loads(small.files["scorer.json"]) | {"format": 99}
-    with pytest.raises(ModelError, match="has format 99, this code reads 1, 2, 3, 4 and 5: update the package"):
+    with pytest.raises(ModelError, match="has format 99, this code reads 1, 2, 3, 4, 5 and 6: update the package"):
         Scorer.from_files(small.files | {"scorer.json": json.dumps(spec).encode()})
 
 

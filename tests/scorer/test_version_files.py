@@ -12,6 +12,7 @@ from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
     MIN_GOLDEN_ROWS,
     ScorerSpec,
+    check_training_rows,
     parse_golden,
     parse_reference,
     read_file,
@@ -169,6 +170,7 @@ def test_the_hashes_of_the_training_rows_are_read(small, tmp_path):
         (b"", "training_rows.npy is damaged"),
         (npy(np.zeros(4)), "declares shape (4,) of float64"),
         (npy(np.zeros((2, 2), dtype=np.uint64)), "declares shape (2, 2) of uint64"),
+        (npy(np.zeros(4, dtype=np.uint8)), "declares shape (4,) of uint8"),
         (npy(np.array([{}], dtype=object), allow_pickle=True), "declares shape (1,) of object"),
         (npy(np.zeros(4, dtype=np.uint64))[:-1], "has 31 bytes"),
         (npy(np.zeros(4, dtype=np.uint64)).replace(b"}", b"{"), "training_rows.npy is damaged: TokenError"),
@@ -177,9 +179,10 @@ def test_the_hashes_of_the_training_rows_are_read(small, tmp_path):
 )
 def test_damaged_hashes_of_the_training_rows_are_refused(tmp_path, content, message):
     (tmp_path / "training_rows.npy").write_bytes(content)
-    with pytest.raises(ModelError) as error:
-        read_training_rows(tmp_path)
-    assert message in str(error.value)
+    for read in (read_training_rows, check_training_rows):
+        with pytest.raises(ModelError) as error:
+            read(tmp_path)
+        assert message in str(error.value)
 
 
 def test_a_file_that_is_not_regular_or_too_large_is_not_read(tmp_path):

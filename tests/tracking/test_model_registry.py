@@ -14,6 +14,7 @@ from mlflow.exceptions import RestException
 
 from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.evaluation.comparison import training_fingerprint
+from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.tracking.entities import FILES_TAG, SCORER_TAG
 from predictive_maintenance.tracking.model_registry import ModelRegistry
 from predictive_maintenance.tracking.packaging import files_sha256, package_version, scorer_sha256
@@ -332,6 +333,15 @@ def test_a_champion_that_cannot_be_read_stays_in_production_until_a_person_promo
     with pytest.raises(ModelError, match="version 1 of predictive_maintenance: its files differ"):
         registry.rollback()
     assert registry.production_version().version == "2"
+
+
+def test_only_the_files_that_scoring_needs_are_sent_to_other_processes(train, registry, small):
+    train("TrainFlow/1")
+    files = registry.scorer_files("1")
+    assert set(files) == {"model.onnx", "scorer.json", "golden.json", "machine.json"}
+    np.testing.assert_array_equal(
+        Scorer.from_files(files).probabilities(small.rows.test), small.scorer.probabilities(small.rows.test)
+    )
 
 
 def test_the_champion_is_loaded_with_the_ids_of_its_training_rows(train, registry, small):
