@@ -223,7 +223,7 @@ def outage(empty_store_url, request):
 
 
 @pytest.mark.parametrize(
-    ("method", "call"), [("predictions", 3), ("writing", 1), ("writing", 2)], ids=["reading", "opening", "claiming"]
+    ("method", "call"), [("predictions_of", 3), ("writing", 1), ("writing", 2)], ids=["reading", "opening", "claiming"]
 )
 def test_a_database_that_goes_away_during_a_check_costs_no_incident_and_no_training(
     promoted, store, small, checks, project, monkeypatch, outage, method, call
