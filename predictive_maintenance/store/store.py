@@ -99,12 +99,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator["Transaction"]:
         """A transaction that is committed at the end of the block, or undone by an error. Raises StoreError."""
-        self._check_identity()
-        with (
-            as_store_errors(self._shown, self._url),
-            self._engine.connect() as connection,
-            writing(connection).begin(),
-        ):
+        with self._connected() as connection, writing(connection).begin():
             yield Transaction(connection)
         self._check_identity()  # nothing is acknowledged that went into a file without name
 
@@ -114,9 +109,20 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        self._check_identity()
-        with as_store_errors(self._shown, self._url), self._engine.connect() as connection, connection.begin():
+        with self._connected() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._check_identity()
+        with as_store_errors(self._shown, self._url):
+            try:
+                connection = self._engine.connect()
+            except OSError:
+                self._engine.dispose()  # the other idle connections are as old as the one that did not answer
+                raise
+            with connection:
+                yield connection
 
     def machines(self, model: str, *, after: str = "", most: int) -> list[MachineState]:
         """The state of the first `most` machines of a registered model whose ids follow `after`."""
