@@ -144,16 +144,15 @@ SCORED_READINGS = (
 """Without the machines: SQLite would begin with them, and read and sort all readings for each page."""
 
 READINGS = (
-    select(machines.c.machine_id, readings.c.machine, readings.c.time, readings.c.sensors)
-    .join(machines, machines.c.key == readings.c.machine)
-    .where(
-        machines.c.model == bindparam("model"),
-        tuple_(readings.c.machine, readings.c.time) > tuple_(bindparam("machine"), bindparam("time")),
-    )
+    select(readings.c.machine, readings.c.time, readings.c.sensors)
+    .where(tuple_(readings.c.machine, readings.c.time) > tuple_(bindparam("machine"), bindparam("time")))
     .order_by(readings.c.machine, readings.c.time)
     .limit(bindparam("most"))
 )
-"""All readings, in pages."""
+"""All readings of all models, in pages. Without the machines, as SCORED_READINGS."""
+NUMBER_OF_READINGS = select(func.coalesce(func.sum(machines.c.readings), 0)).where(
+    machines.c.model == bindparam("model")
+)
 EVENTS = (
     select(machines.c.machine_id, events)
     .join(machines, machines.c.key == events.c.machine)

@@ -224,17 +224,28 @@ class Store:
                 return
             place = {name: getattr(rows[-1], name) for name in place}
 
-    def readings(self, model: str) -> Iterator[tuple[str, int, Sensors]]:
-        """All readings of a registered model: machine, time as a key, inputs. By machine and time, each page in a transaction."""
-        place = {"model": model, "machine": 0, "time": FIRST_KEY}
+    def readings(self, model: str) -> Iterator[list[tuple[str, int, Sensors]]]:
+        """All readings of a registered model, by machine and time.
+
+        Each list is a page: machine, time as a key, inputs of at most some thousand readings, read in a transaction of its own.
+        """
+        place = {"machine": 0, "time": FIRST_KEY}
+        with self._reading() as connection:
+            names = {row.key: row.machine_id for row in connection.execute(statements.MACHINE_NAMES, {"model": model})}
         while True:
             with self._reading() as connection:
                 rows = connection.execute(statements.READINGS, {**place, "most": _READINGS_AT_A_TIME}).all()
-            for row, sensors in zip(rows, decode([row.sensors for row in rows]), strict=True):
-                yield row.machine_id, row.time, sensors
+            if own := [row for row in rows if row.machine in names]:
+                sensors = decode([row.sensors for row in own])
+                yield [(names[row.machine], row.time, values) for row, values in zip(own, sensors, strict=True)]
             if len(rows) < _READINGS_AT_A_TIME:
                 return
-            place |= {"machine": rows[-1].machine, "time": rows[-1].time}
+            place = {"machine": rows[-1].machine, "time": rows[-1].time}
+
+    def number_of_readings(self, model: str) -> int:
+        """The number of readings of a registered model."""
+        with self._reading() as connection:
+            return int(connection.execute(statements.NUMBER_OF_READINGS, {"model": model}).scalar_one())
 
     def events(self, model: str, table: str | None = None) -> list[tuple[str, Event]]:
         """All events of a registered model, or those of one table, with their machines."""
