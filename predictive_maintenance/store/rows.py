@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,18 @@ class Reading:
     def row(self) -> dict[str, Any]:
         """The columns of the table, but the machine."""
         return {"time": self.time, "received": self.received, "sensors": encode(self.sensors), **score_row(self.score)}
+
+
+class Arrival(NamedTuple):
+    """The place of a reading in the order of arrival: the time in seconds since 1970, then the machine's key and the time's."""
+
+    received: int
+    machine: int
+    time: int
+
+
+FIRST_ARRIVAL = Arrival(-1, -1, 0)
+"""Before all readings."""
 
 
 @dataclass(frozen=True)

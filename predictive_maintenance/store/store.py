@@ -20,12 +20,14 @@ from .lookback import Lookback
 from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, PredictedReadings, Predictions
 from .rows import (
+    FIRST_ARRIVAL,
     MOST_SKEW,
     Action,
     Actor,
     Alarm,
     AlarmChange,
     AlarmReport,
+    Arrival,
     AuditEntry,
     Delivery,
     DeliveryState,
@@ -573,9 +575,9 @@ class Transaction:
         self._lock(statements.LOCK_AUDIT)
         return _audit(self._connection, model, actions, LAST_KEY, most)
 
-    def remove_audit_before(self, at: int) -> bool:
-        """Remove some entries of the audit log from before a time in seconds; return whether there may be more."""
-        limits = {"before": at, "most": _EXPIRED_AT_A_TIME}
+    def remove_audit_before(self, model: str, at: int) -> bool:
+        """Remove some entries of a model's audit log from before a time in seconds; return whether there may be more."""
+        limits = {"of_model": model, "before": at, "most": _EXPIRED_AT_A_TIME}
         return self._connection.execute(statements.DELETE_AUDIT, limits).rowcount >= _EXPIRED_AT_A_TIME
 
     def log(self, model: str, writer: int, blocks: Sequence[LoggedBlock]) -> None:
@@ -601,23 +603,27 @@ class Transaction:
         row = {"model": model, "checked": checked, "content": content}
         self._connection.execute(statements.save_production_check(self._dialect), row)
 
-    def remove_predictions_before(self, began: int) -> bool:
-        """Remove some blocks of the log that began before a time in microseconds; return whether there may be more.
+    def remove_predictions_before(self, model: str, began: int) -> bool:
+        """Remove some blocks of a model's log that began before a time in microseconds; return whether there may be more.
 
         Counts of accepted and rejected readings are removed with them.
         """
-        self._connection.execute(statements.DELETE_INPUTS, {"before": began // 10**6})
-        limits = {"before": began, "most": _EXPIRED_AT_A_TIME}
+        self._connection.execute(statements.DELETE_INPUTS, {"of_model": model, "before": began // 10**6})
+        limits = {"of_model": model, "before": began, "most": _EXPIRED_AT_A_TIME}
         return self._connection.execute(statements.DELETE_BLOCKS, limits).rowcount >= _EXPIRED_AT_A_TIME
 
-    def remove_received_before(self, received: int) -> bool:
-        """Remove some readings and all events that were received before; return whether there may be more.
+    def remove_received_before(self, model: str, received: int, after: Arrival = FIRST_ARRIVAL) -> tuple[Arrival, bool]:
+        """Remove some readings and all events of a model that were received before a time in seconds.
 
-        The last event of each type stays while its machine has readings. A machine without readings is removed, too.
+        Readings, also of other models, are looked through in the order of their arrival. Returns the last one that was, after
+        which the next call goes on, and whether there may be more. The last event of each type stays while its machine has
+        readings. A machine without readings is removed, too.
         """
-        limits = {"before": received, "most": _EXPIRED_AT_A_TIME}
-        expired = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
-        if expired:
+        self._lock(statements.LOCK_REMOVAL)
+        limits = {"before": received, "most": _EXPIRED_AT_A_TIME, **after._asdict()}
+        found = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
+        last = Arrival(found[-1].received, found[-1].machine, found[-1].time) if found else after
+        if expired := [row for row in found if row.model == model]:
             counts = sorted(Counter(row.machine for row in expired).items())
             # First, because it locks the machines.
             self._connection.execute(
@@ -626,13 +632,12 @@ class Transaction:
             self._connection.execute(
                 statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
             )
-        self._connection.execute(statements.DELETE_EVENTS, {"before": received})
-        if not expired:
-            return False
-        self._connection.execute(statements.DELETE_EMPTY_MACHINES)
-        self._connection.execute(statements.DELETE_ALARMS)
-        self._connection.execute(statements.DELETE_DELIVERIES)
-        return len(expired) == _EXPIRED_AT_A_TIME
+        self._connection.execute(statements.DELETE_EVENTS, {"model": model, "before": received})
+        if expired:
+            self._connection.execute(statements.DELETE_EMPTY_MACHINES, {"of_model": model})
+            self._connection.execute(statements.DELETE_ALARMS)
+            self._connection.execute(statements.DELETE_DELIVERIES)
+        return last, len(found) == _EXPIRED_AT_A_TIME
 
 
 def _delivery(row: Any, what: AlarmChange) -> Delivery:
