@@ -330,7 +330,11 @@ class AlarmReport:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
-    """A machine, the number of its readings, the latest of them, and its open alarm."""
+    """A machine, the number of its readings, the latest of them, and its open alarm.
+
+    If all readings that arrived since then were older than the latest one, `late_since` and `late_received` are when the first
+    and the last of them arrived, in seconds since 1970: the clock or the counter of the machine may have gone back.
+    """
 
     machine_id: str
     readings: int
@@ -338,6 +342,13 @@ class MachineState:
     received: int
     score: Score | None
     alarm: Alarm | None = None
+    late_since: int | None = None
+    late_received: int | None = None
+
+    @property
+    def arrived(self) -> int:
+        """When a reading of the machine arrived last, late ones too, in seconds since 1970."""
+        return self.received if self.late_received is None else self.late_received
 
 
 @dataclass(frozen=True)

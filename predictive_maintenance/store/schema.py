@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0010"
+REVISION = "0011"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -43,9 +43,14 @@ machines = Table(
     Column("probability", Double),
     Column("alarm", Boolean),
     Column("version", Text),
+    Column("late_since", BigInteger),
+    Column("late_received", BigInteger),
     UniqueConstraint("model", "machine_id", name="pdm_machines_name"),
 )
-"""Each machine of a registered model, the number of its readings, and the latest one with its score."""
+"""Each machine of a registered model, the number of its readings, and the latest one with its score.
+
+`late_since` and `late_received` are as in `rows.MachineState`.
+"""
 
 readings = Table(
     "pdm_readings",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     tuple_,
@@ -45,13 +46,18 @@ LOCK_MACHINES = (
 )
 """SQLite has one lock for all, which the transaction has taken."""
 
-COUNT_READINGS = (
+_ADD_READINGS = (
     update(machines)
     .where(machines.c.key == bindparam("machine"))
     .values(readings=machines.c.readings + bindparam("added"))
 )
-SET_LATEST = COUNT_READINGS.values(
+ADD_LATE = _ADD_READINGS.values(
+    late_since=func.coalesce(machines.c.late_since, bindparam("arrived", type_=BigInteger)),
+    late_received=bindparam("arrived", type_=BigInteger),
+)
+SET_LATEST = _ADD_READINGS.values(
     {name: bindparam(f"new_{name}") for name in ("time", "received", "probability", "alarm", "version")}
+    | {"late_since": null(), "late_received": null()}
 )
 
 MACHINES = (

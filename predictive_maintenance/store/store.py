@@ -404,16 +404,16 @@ class Transaction:
         of_machines: dict[LockedMachine, list[Reading]] = {}
         for machine, reading in readings:
             of_machines.setdefault(machine, []).append(reading)
-        counted, latest = [], []
+        late, latest = [], []
         for machine, added in of_machines.items():
             newest = max(added, key=lambda reading: reading.time)
             change: dict[str, Any] = {"machine": machine.key, "added": len(added)}
             if machine.latest is not None and newest.time < machine.latest:
-                counted.append(change)
+                late.append(change | {"arrived": newest.received})
                 continue
             state = {"time": newest.time, "received": newest.received, **score_row(newest.score)}
             latest.append(change | {f"new_{name}": value for name, value in state.items()})
-        for statement, changes in ((statements.COUNT_READINGS, counted), (statements.SET_LATEST, latest)):
+        for statement, changes in ((statements.ADD_LATE, late), (statements.SET_LATEST, latest)):
             if changes:
                 self._connection.execute(statement, changes)
 
@@ -694,6 +694,8 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
             received=row.received,
             score=score_of(row),
             alarm=alarms.get(row.key),
+            late_since=row.late_since,
+            late_received=row.late_received,
         )
         for row in rows
     ]

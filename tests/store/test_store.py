@@ -121,6 +121,20 @@ def test_an_error_undoes_the_whole_transaction(store):
     assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 1)]
 
 
+def test_a_machine_whose_readings_are_all_late_is_known_until_one_is_not(store):
+    def late():
+        (machine,) = store.machines("engine", most=9)
+        return machine.late_since, machine.late_received, machine.arrived
+
+    add(store, "E1", reading(10, received=100))
+    assert late() == (None, None, 100)
+    add(store, "E1", reading(1, received=200))
+    add(store, "E1", reading(3, received=300), reading(2, received=300))
+    assert late() == (200, 300, 300)
+    add(store, "E1", reading(4, received=400), reading(11, received=400))
+    assert late() == (None, None, 400)
+
+
 def test_a_machine_without_readings_is_not_listed(store):
     with store.writing() as transaction:
         transaction.machines("engine", ["E1"])
