@@ -202,7 +202,7 @@ class PredictionLog:
                 _log.error("writing the log of predictions failed", exc_info=error)
                 self._access.report(StoreError(f"the log of predictions: unexpected: {error!r}"))
                 # Repeated for ever, it would keep all later predictions from the log.
-                self._metrics.count_not_logged("unexpected error", self._end_taken())
+                self._metrics.count_not_logged("error", self._end_taken())
                 self._ending.wait(self._limits.seconds)
             self._metrics.log_waiting.set(self._rows)
             if is_last:

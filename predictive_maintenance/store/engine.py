@@ -22,18 +22,20 @@ _POLL_MS = 5
 _PRIMARY_CODE = 0xFF
 
 
-def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "full") -> Engine:
+def make_engine(
+    url: str, timeout_seconds: float, synchronous: Synchronous = "full", *, answer_seconds: float | None = None
+) -> Engine:
     """An engine for the store at `url`, which connects at its first use. Raises ConfigError for an invalid address.
 
-    `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting.
+    `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting. `answer_seconds` is
+    the longest wait for an answer of a server, by default 2 s more than for a lock, whose error says more.
     """
     parsed = parse_store_url(url)
     if database_file(parsed) is None:
         try:
             engine = create_engine(
                 parsed,
-                # Of each wait for the server. Longer than for a lock, whose error says more.
-                connect_args={"timeout": 2 * timeout_seconds + 2},
+                connect_args={"timeout": answer_seconds or timeout_seconds + 2},
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=timeout_seconds,

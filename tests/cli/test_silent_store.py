@@ -7,6 +7,9 @@ from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.store import Store
 from tests.fixtures.silent_proxies import silent_proxy
 
+# pg8000 does not close a socket that gets no answer when it connects: the garbage collector does.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 class EnoughError(Exception):
     """Ends the endless loop."""

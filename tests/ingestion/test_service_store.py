@@ -153,7 +153,7 @@ def test_a_page_of_readings_is_in_memory_at_a_time(store, monkeypatch, tmp_path)
     file = stored_tables("store://", PUMP, tmp_path)["readings"]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert pd.read_parquet(file).shape == (4_000, 3)
+    assert len(pd.read_parquet(file)) == 4_000
     assert peak < 1_000_000  # all of them would be more than 2 MB
 
 

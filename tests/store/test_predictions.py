@@ -72,7 +72,7 @@ def test_the_log_is_read_in_pages_of_one_model_and_interval(store, monkeypatch):
 def test_old_predictions_are_removed_some_at_a_time(store, monkeypatch):
     monkeypatch.setattr(store_module, "_EXPIRED_AT_A_TIME", 2)
     log(store, *range(1, 6))
-    log(store, 1, 2, 3, model="another")
+    log(store, 1, 2, 3, writer=2, model="another")
     left = []
     for _ in range(3):
         with store.writing() as transaction:
