@@ -128,9 +128,10 @@ def create_app(
     return app
 
 
-def _store_options(settings: Settings) -> StoreOptions:
+def _store_options(settings: Settings, model_name: str) -> StoreOptions:
     return StoreOptions(
         url=settings.store_url.get_secret_value() if settings.store_url else store_url(),
+        model_name=model_name,
         timeout_seconds=settings.store_timeout_seconds,
         synchronous=settings.store_synchronous,
         retention_days=settings.store_retention_days,
@@ -193,7 +194,7 @@ def _lifespan(
             check_tags=lambda served: model.model_card(served, names.model_name),
             public_key=parse_public_key(settings.model_public_key),
         )
-        store = StoreQueue(StoreAccess(_store_options(settings)), settings.max_waiting)
+        store = StoreQueue(StoreAccess(_store_options(settings, names.model_name)), settings.max_waiting)
         audit_log = _audit_log(settings, store.access, metrics, names.model_name)
         watcher = ModelWatcher(
             lambda: local or open_registry(names),

@@ -22,7 +22,7 @@ _DECISIONS = ("healthy", "failure")
 _PROBABILITIES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
-NotLogged = Literal["queue full", "large batch", "shutdown"]
+NotLogged = Literal["queue full", "large batch", "shutdown", "error"]
 NOT_LOGGED: tuple[NotLogged, ...] = get_args(NotLogged)
 NOT_AUDITED = ("queue full", "error", "shutdown")
 
@@ -77,7 +77,7 @@ class Metrics:
         )
         self.not_logged = Counter(
             "pdm_predictions_not_logged",
-            "Predictions that are not in the log, by reason: queue full, large batch, shutdown.",
+            "Predictions that are not in the log, by reason: queue full, large batch, shutdown, error.",
             ["reason"],
             registry=registry,
         )

@@ -18,7 +18,8 @@ def ranked_states(machines: Iterable[MachineSummary], card: ModelCard, machine: 
 
     The columns are machine_id, has_alarm, opened (the time), open_for (text, up to the latest reading), mode (the likeliest
     failure mode of the open alarm, as text), level (see `risk_level`), probability, time (of the latest reading), hours_behind
-    (the hours between it and the newest reading of all machines), readings, version.
+    (the hours between it and the newest reading of all machines), readings, version, late_since (when the clock of the machine
+    seems to have gone back, or None).
     """
     rows = [_row(state, card, machine) for state in machines]
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -40,6 +41,7 @@ _COLUMNS = (
     "seen",
     "readings",
     "version",
+    "late_since",
 )
 
 
@@ -57,6 +59,7 @@ def _row(state: MachineSummary, card: ModelCard, machine: Machine) -> tuple[Any,
         axis_value(state.received if machine.time_is_counter else state.time),
         state.readings,
         state.model_version,
+        state.late_since,
     )
 
 

@@ -138,11 +138,14 @@ def time_key(machine: Machine, text: str, parameter: str = "before") -> int:
 
 
 def _summaries(states: Sequence["MachineState"], machine: Machine, with_names: bool) -> list[dict[str, Any]]:
+    from predictive_maintenance.store.times import seconds_as_text
+
     return [
         {
             "machine_id": state.machine_id,
             "readings": state.readings,
             "alarm": _open_alarm(state, machine, with_names),
+            "late_since": None if state.late_since is None else seconds_as_text(state.late_since),
             **scored,
         }
         for state, scored in zip(states, _scored(states, machine), strict=True)

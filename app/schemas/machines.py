@@ -90,6 +90,12 @@ class MachineSummary(ReadingScore):
     machine_id: str = Field(examples=["press 7"])
     readings: int = Field(description="Readings of the machine in the store.", examples=[720])
     alarm: OpenAlarm | None = Field(default=None, description="null if none is open.")
+    late_since: str | None = Field(
+        default=None,
+        description="Since when every reading that arrived was older than the latest one, so that none opens an alarm: the clock "
+        "or the counter of the machine may have gone back. null if the last one was not.",
+        examples=["2024-02-01T06:00:00Z"],
+    )
 
 
 class MachineList(Schema):

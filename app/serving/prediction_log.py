@@ -198,6 +198,12 @@ class PredictionLog:
             except PredictiveMaintenanceError as error:
                 self._access.report(error if isinstance(error, StoreError) else StoreError(str(error)))
                 self._ending.wait(self._limits.seconds)
+            except Exception as error:  # noqa: BLE001  the thread must survive any error; it is logged
+                _log.error("writing the log of predictions failed", exc_info=error)
+                self._access.report(StoreError(f"the log of predictions: unexpected: {error!r}"))
+                # Repeated for ever, it would keep all later predictions from the log.
+                self._metrics.count_not_logged("error", self._end_taken())
+                self._ending.wait(self._limits.seconds)
             self._metrics.log_waiting.set(self._rows)
             if is_last:
                 return
@@ -225,13 +231,17 @@ class PredictionLog:
                     raise StoreError("the service has ended")
             self._access.report(None)
             self.inputs.written(counts)
-            rows = sum(item.rows for item in self._taken)
-            with self._lock:
-                self._rows -= rows
-                self._bytes -= sum(item.size for item in self._taken)
-            self._taken, self._blocks = [], []
-            self._metrics.logged.inc(rows)
+            self._metrics.logged.inc(self._end_taken())
             self._access.purge()
+
+    def _end_taken(self) -> int:
+        """End with what was taken from the queue, and return the number of its predictions."""
+        rows = sum(item.rows for item in self._taken)
+        with self._lock:
+            self._rows -= rows
+            self._bytes -= sum(item.size for item in self._taken)
+        self._taken, self._blocks = [], []
+        return rows
 
     def _take(self) -> bool:
         """Take what is written together from the queue. Return whether more waits."""

@@ -11,6 +11,7 @@ import structlog
 from msgspec import structs
 
 from predictive_maintenance.errors import StoreError
+from predictive_maintenance.store.rows import FIRST_ARRIVAL
 
 from .long_lived import exclude_from_collection
 
@@ -26,10 +27,12 @@ _log = structlog.get_logger()
 class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a store: its address, which may have a password, and those that `app.settings` describes.
 
-    Without `create`, a store whose file is gone is an error: a new one has no history.
+    `model_name` is the registered model whose rows are removed when they expire. Without `create`, a store whose file is gone is
+    an error: a new one has no history.
     """
 
     url: str
+    model_name: str
     timeout_seconds: float
     synchronous: Literal["normal", "full"]
     retention_days: float
@@ -53,7 +56,7 @@ class StoreAccess:
         self.problem: str | None = None
         self._lock = threading.Lock()
         self._store: Store | None = None
-        self._next_purge = 0.0
+        self._next_purge, self._purged = 0.0, FIRST_ARRIVAL
 
     def open(self) -> "Store":
         """Return the store. Raises StoreError."""
@@ -100,21 +103,24 @@ class StoreAccess:
             self.close()
 
     def purge(self) -> None:
-        """Remove what was received longer ago than it is kept, some of it at a time, if it is time to."""
+        """Remove what the model received longer ago than it is kept, some of it at a time, if it is time to."""
         if time.monotonic() < self._next_purge:
             return
         now, options = time.time(), self.options
+        model = options.model_name
         # The next request reports what is wrong. What is expired can be removed later.
-        with suppress(StoreError), self.open().writing() as transaction:
-            more = transaction.remove_received_before(int(now - options.retention_days * _DAY_SECONDS))
-            before = int((now - options.prediction_days * _DAY_SECONDS) * 1e6)
-            more |= transaction.remove_predictions_before(before)
-            more |= transaction.remove_audit_before(int(now - options.audit_days * _DAY_SECONDS))
-            self._next_purge = 0.0 if more else time.monotonic() + _PURGE_SECONDS
+        with suppress(StoreError):
+            with self.open().writing() as transaction:
+                received = int(now - options.retention_days * _DAY_SECONDS)
+                purged, more = transaction.remove_received_before(model, received, self._purged)
+                before = int((now - options.prediction_days * _DAY_SECONDS) * 1e6)
+                more |= transaction.remove_predictions_before(model, before)
+                more |= transaction.remove_audit_before(model, int(now - options.audit_days * _DAY_SECONDS))
+            self._purged, self._next_purge = purged, 0.0 if more else time.monotonic() + _PURGE_SECONDS
 
     def close(self) -> None:
         """Close the store."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
-                self._store = None
+                self._store, self._purged = None, FIRST_ARRIVAL

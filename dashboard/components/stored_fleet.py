@@ -72,7 +72,7 @@ def _draw(snapshot: FleetSnapshot, card: ModelCard, machine: Machine) -> None:
 
 def _totals(states: pd.DataFrame, silent_hours: float, machine: Machine) -> None:
     alarms, high = int(states["has_alarm"].sum()), int((states["level"] == "high").sum())
-    silent = int((states["hours_behind"] > silent_hours).sum())
+    silent = int(((states["hours_behind"] > silent_hours) & states["late_since"].isna()).sum())
     newest = states.loc[states["hours_behind"].idxmin(), "time"]
     seen = "last reading received" if machine.time_is_counter else "last reading"
     tiles = (
@@ -154,6 +154,7 @@ def _link_to_selected() -> None:
 
 def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) -> pd.DataFrame:
     silent = states["hours_behind"].map(lambda hours: duration(hours * 3600) if hours > silent_hours else "")
+    late = states["late_since"].map(lambda since: f"clock behind since {since[:10]} {since[11:16]}", na_action="ignore")
     return pd.DataFrame(
         {
             "machine": states["machine_id"],
@@ -163,7 +164,7 @@ def _display_table(states: pd.DataFrame, silent_hours: float, machine: Machine) 
             "probability": states["probability"].astype(float) * 100,
             "time": _times(states["time"], machine),
             "opened": _times(states["opened"], machine),
-            "silent": silent,
+            "silent": late.where(states["late_since"].notna(), silent),
             "readings": states["readings"],
             "version": states["version"].fillna(NO_VALUE),
         }

@@ -112,7 +112,8 @@ def _state(found: MachineHistory, card: ModelCard, machine: Machine) -> None:
             "Failure probability", plain(value), f"{level}; decision threshold {percent(card.threshold)}; {version}"
         )
     with latest:
-        common.tile("Latest reading", plain(time_text(found.time, machine)), f"received {ago(found.received)}")
+        late = f"; all since {ago(found.late_since)} were older: its clock may be behind" if found.late_since else ""
+        common.tile("Latest reading", plain(time_text(found.time, machine)), f"received {ago(found.received)}{late}")
     with kept:
         common.tile("Readings in the store", f"{found.readings:,}", f"the latest {len(found.latest):,} are shown")
 

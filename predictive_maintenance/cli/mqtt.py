@@ -144,6 +144,7 @@ def mqtt(
             reader=reader,
             service=service,
             dead_letters=DeadLetters(dead_letters),
+            report=click.echo,
         )
         click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)

@@ -192,9 +192,13 @@ def _fetch_uri(uri: str, folder: Path, machine: Machine) -> Iterator[FetchedTabl
 def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
     scheme, name, written = scheme_of(resolved), redact(uri), machine.description.format
     if scheme in SEVERAL_TABLES:
-        read = simulated_tables if scheme == "simulator" else stored_tables
-        for table_name, table in read(resolved, machine).items():
-            yield replace(_fetched_table(name, table), table_name=table_name)
+        is_store = scheme == "store"
+        tables = stored_tables(resolved, machine, folder) if is_store else simulated_tables(resolved, machine)
+        for table_name, table in tables.items():
+            if isinstance(table, Path):
+                yield replace(_fetched_file(table, name, None), bytes=None, table_name=table_name)
+            else:
+                yield replace(_fetched_table(name, table), table_name=table_name)
     elif store_kind(resolved):
         target = folder / "download"
         for name in RemoteStore.connect(uri, resolved).download(uri, resolved, target):

@@ -7,10 +7,12 @@ column: the logged predictions with feedback, which is their label.
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..config.sources import READINGS
 from ..errors import ConfigError, SourceError, StoreError
@@ -39,13 +41,22 @@ def check_store(uri: str, machine: Machine) -> None:
         pass
 
 
-def stored_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
-    """The tables of `machine` in the store that have rows, by name. Raises SourceError if there are no readings to learn from."""
+def stored_rows(uri: str, machine: Machine) -> int:
+    """The number of readings that `uri` names; 0 for labelled predictions, which are few. Raises SourceError."""
+    with _opened(uri, machine) as (store, model):
+        return store.number_of_readings(model) if machine.description.label.failures else 0
+
+
+def stored_tables(uri: str, machine: Machine, folder: Path) -> dict[str, pa.Table | Path]:
+    """The tables of `machine` in the store that have rows, by name. All readings are a Parquet file in `folder`.
+
+    Raises SourceError if there are no readings to learn from.
+    """
     with _opened(uri, machine) as (store, model):
         if not machine.description.label.failures:
             return {READINGS: _labelled_predictions(uri, store, model, machine)}
-        tables = _readings(store, model, machine)
-        if READINGS not in tables:
+        tables = _readings(store, model, machine, folder / "readings.parquet")
+        if not tables:
             raise SourceError(f"{uri}: the store has no readings of the model {model}")
         events = _events(store, model, machine)
         known = {table: rows for table, rows in events.items() if table in machine.description.events and rows}
@@ -81,21 +92,31 @@ def _model(uri: str, machine: Machine) -> str:
     return options.get("model", machine.description.model_name)
 
 
-def _readings(store: "Store", model: str, machine: Machine) -> dict[str, pa.Table]:
-    """All readings, and the attributes in the latest reading of each machine, if there are readings."""
-    ids, keys, sensors = list[str](), list[int](), list[Sensors]()
-    for machine_id, key, values in store.readings(model):
-        ids.append(machine_id)
-        keys.append(key)
-        sensors.append(values)
-    if not ids:
-        return {}
+def _readings(store: "Store", model: str, machine: Machine, file: Path) -> dict[str, pa.Table | Path]:
+    """All readings, and the attributes in the latest reading of each machine, if there are readings.
+
+    A page is in memory at a time: readings that are Python objects take a kilobyte each.
+    """
     attributes = {name for names in machine.attribute_tables.values() for name in names}
     own = [name for name in machine.input_names if name not in attributes]
-    tables = {READINGS: _table({MACHINE_ID: ids, machine.time_name: _times(keys, machine)}, sensors, own, machine)}
-    latest = dict(zip(ids, sensors, strict=True))
-    for table, names in machine.attribute_tables.items():
-        tables[table] = _table({MACHINE_ID: list(latest)}, list(latest.values()), list(names), machine)
+    latest: dict[str, Sensors] = {}
+    writer: pq.ParquetWriter | None = None
+    try:
+        for page in store.readings(model):
+            ids, keys, sensors = map(list, zip(*page, strict=True))
+            table = _table({MACHINE_ID: ids, machine.time_name: _times(keys, machine)}, sensors, own, machine)
+            writer = writer or pq.ParquetWriter(file, table.schema)
+            writer.write_table(table)
+            newest = {name: one for name, _, one in page}
+            latest |= {name: {key: one[key] for key in attributes & one.keys()} for name, one in newest.items()}
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        return {}
+    tables: dict[str, pa.Table | Path] = {READINGS: file}
+    for name, names in machine.attribute_tables.items():
+        tables[name] = _table({MACHINE_ID: list(latest)}, list(latest.values()), list(names), machine)
     return tables
 
 

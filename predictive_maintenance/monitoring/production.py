@@ -108,7 +108,7 @@ def silent_machines(store: Store, watched: WatchedVersion, windows: Sequence[Win
     silent, after = list[str](), ""
     while page := store.machines(watched.model, after=after, most=1_000):
         after = page[-1].machine_id
-        silent += [one.machine_id for one in page if windows[0].begins <= one.received < windows[-1].begins]
+        silent += [one.machine_id for one in page if windows[0].begins <= one.arrived < windows[-1].begins]
     return silent
 
 

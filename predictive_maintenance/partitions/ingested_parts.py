@@ -120,7 +120,7 @@ def ingest_parts(
         machine=machine,
         sources=tuple(sources),
         files=files,
-        parts=number_of_parts(files, rows_per_part),
+        parts=number_of_parts(files, rows_per_part, machine),
         rows_per_part=rows_per_part,
     )
     if not isinstance(engine, InProcess):

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config.sources import READINGS
+from ..config.uris import expand, scheme_of
 from ..ingestion.csv_reader import open_bytes
 from ..ingestion.locations import SourceFile
 from ..ingestion.parquet_reader import PARQUET_MAGIC
 from ..ingestion.remote_stores import store_kind
+from ..ingestion.service_store import stored_rows
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
@@ -28,13 +30,14 @@ MOST_PARTS = 512
 PartNumbers = npt.NDArray[np.int64]
 
 
-def number_of_parts(files: Sequence[SourceFile], rows_per_part: int) -> int:
+def number_of_parts(files: Sequence[SourceFile], rows_per_part: int, machine: Machine) -> int:
     """The number of parts with about `rows_per_part` readings each, from 1 to MOST_PARTS.
 
-    Databases and simulators count as no rows.
+    Databases and simulators count as no rows, except for the store of the service. Raises SourceError if that cannot be read.
     """
     readings = [file for file in files if file.source.table == READINGS and file.source.merge == "append"]
-    return min(MOST_PARTS, max(1, math.ceil(sum(map(_estimated_rows, readings)) / rows_per_part)))
+    rows = sum(_estimated_rows(file, machine) for file in readings)
+    return min(MOST_PARTS, max(1, math.ceil(rows / rows_per_part)))
 
 
 def part_column(columns: Sequence[str], machine: Machine) -> str | None:
@@ -57,9 +60,10 @@ def part_numbers(values: pd.Series, parts: int) -> PartNumbers:
     return (hashes % np.uint64(parts)).astype(np.int64)
 
 
-def _estimated_rows(file: SourceFile) -> float:
+def _estimated_rows(file: SourceFile, machine: Machine) -> float:
     if file.url is None:
-        return 0.0
+        uri = expand(file.source.uri)
+        return float(stored_rows(uri, machine)) if scheme_of(uri) == "store" else 0.0
     if file.copy or store_kind(file.url):
         is_parquet = file.url.endswith(".parquet")
         unpacked = _UNPACKED if file.url.endswith(".gz") else 1

@@ -28,13 +28,18 @@ def as_store_errors(shown: str, url: str = "") -> Iterator[None]:
     except PoolTimeoutError:
         raise StoreError(f"{shown}: no connection is free", _LOCKED_SECONDS) from None
     except DBAPIError as error:
-        raise _converted(error, shown, url) from None
+        raise _converted(error.orig or error, shown, url) from None
     except SQLAlchemyError as error:
         raise StoreError(f"{shown}: {_first_line(error, url)}") from None
+    except (OSError, sqlite3.Error) as error:  # of a socket, or of a hook of the engine: SQLAlchemy does not wrap them
+        raise _converted(error, shown, url) from None
 
 
-def _converted(error: DBAPIError, shown: str, url: str) -> StoreError:
-    original, reason = error.orig, _first_line(error.orig or error, url)
+def _converted(original: BaseException, shown: str, url: str) -> StoreError:
+    reason = _first_line(original, url)
+    # pg8000 raises a timeout at the first byte of a message as it is, and a later one as the cause of its own error.
+    if isinstance(original, TimeoutError) or isinstance(original.__cause__, TimeoutError):
+        return StoreError(f"{shown}: the database does not answer", _GONE_SECONDS)
     if isinstance(original, sqlite3.Error):
         return _of_sqlite(getattr(original, "sqlite_errorcode", 0) & _PRIMARY_CODE, shown, reason)
     state = _details(original).get("C", "")
@@ -69,9 +74,9 @@ def _full(shown: str, reason: str) -> StoreError:
     return StoreError(f"{shown}: the disk of the store is full: free space ({reason})", _FULL_SECONDS)
 
 
-def _details(error: BaseException | None) -> Mapping[str, str]:
+def _details(error: BaseException) -> Mapping[str, str]:
     """The fields of PostgreSQL's answer by their letters: C is the SQLSTATE, M the message. Empty for other errors."""
-    first = error.args[0] if error is not None and error.args else None
+    first = error.args[0] if error.args else None
     return first if isinstance(first, dict) else {}
 
 

@@ -5,7 +5,7 @@ import time
 from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
 from ..errors import ConfigError
 from .location import VARIABLE, database_file, parse_store_url
@@ -15,23 +15,27 @@ Synchronous = Literal["normal", "full"]
 
 _WRITES = "pdm_writes"
 _CONNECTIONS = 4
+_IDLE_SECONDS = 60
+"""After which PostgreSQL ends a transaction without statements. A client that was cut off would keep its locks for hours."""
 _POLL_MS = 5
 """While it waits for a lock, SQLite sleeps longer and longer, up to 100 ms: a lock that is soon free again is missed."""
 _PRIMARY_CODE = 0xFF
 
 
-def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "full") -> Engine:
+def make_engine(
+    url: str, timeout_seconds: float, synchronous: Synchronous = "full", *, answer_seconds: float | None = None
+) -> Engine:
     """An engine for the store at `url`, which connects at its first use. Raises ConfigError for an invalid address.
 
-    `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting.
+    `timeout_seconds` is the longest wait for a lock and for a connection. `synchronous` is SQLite's setting. `answer_seconds` is
+    the longest wait for an answer of a server, by default 2 s more than for a lock, whose error says more.
     """
     parsed = parse_store_url(url)
     if database_file(parsed) is None:
         try:
             engine = create_engine(
                 parsed,
-                # Of each wait for the server. Longer than for a lock, whose error says more.
-                connect_args={"timeout": 2 * timeout_seconds + 2},
+                connect_args={"timeout": answer_seconds or timeout_seconds + 2},
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=timeout_seconds,
@@ -40,6 +44,7 @@ def make_engine(url: str, timeout_seconds: float, synchronous: Synchronous = "fu
         except ImportError as error:
             raise ConfigError(f"{VARIABLE}: the database driver is not installed: pip install {error.name}") from None
         event.listen(engine, "connect", partial(_prepare_postgresql, timeout_seconds))
+        event.listen(engine, "handle_error", _discard_connection)
         return engine
     engine = create_engine(parsed, connect_args={"timeout": timeout_seconds, "check_same_thread": False})
     event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
@@ -55,9 +60,16 @@ def writing(connection: Connection) -> Connection:
 def _prepare_postgresql(timeout_seconds: float, connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"SET lock_timeout = {int(timeout_seconds * 1000)}")
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000}")
     cursor.execute("SET synchronous_commit = on")
     cursor.close()
     connection.commit()
+
+
+def _discard_connection(context: ExceptionContext) -> None:
+    """Close a connection on an error of its socket, and all idle ones: its next statement could read the late answer."""
+    if isinstance(context.original_exception, OSError):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(synchronous: Synchronous, connection: Any, _record: object) -> None:

@@ -1,12 +1,14 @@
 """Create or upgrade the tables of a store: completely or not at all, and once if several processes start together."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from ..errors import StoreError
-from .engine import writing
+from .engine import make_engine, writing
 from .schema import REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 _LOCK = 0x70646D73746F7265 >> 1
 """The number of PostgreSQL's lock for migrations: any that other programs do not use."""
+
+_LOCK_SECONDS, _UPGRADE_SECONDS = 5.0, 3600.0
+"""The longest waits for another process that upgrades, and for a statement of an upgrade."""
 
 _version = table(VERSION_TABLE, column("version_num"))
 
@@ -23,11 +28,25 @@ def ensure_tables(engine: Engine, shown: str) -> None:
     with engine.connect() as connection, connection.begin():
         if _revision(connection) == REVISION:
             return
-    with engine.connect() as connection, writing(connection).begin():
+    with _patient(engine) as patient, patient.connect() as connection, writing(connection).begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
         if (found := _revision(connection)) != REVISION:  # unless another process was faster
             _upgrade(connection, found, shown)
+
+
+@contextmanager
+def _patient(engine: Engine) -> Iterator[Engine]:
+    """The engine, with more time for each answer of a server: an index takes as long as its table is large."""
+    if engine.dialect.name != "postgresql":
+        yield engine
+        return
+    url = engine.url.render_as_string(hide_password=False)
+    patient = make_engine(url, _LOCK_SECONDS, answer_seconds=_UPGRADE_SECONDS)
+    try:
+        yield patient
+    finally:
+        patient.dispose()
 
 
 def _revision(connection: Connection) -> str | None:

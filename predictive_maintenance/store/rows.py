@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,18 @@ class Reading:
     def row(self) -> dict[str, Any]:
         """The columns of the table, but the machine."""
         return {"time": self.time, "received": self.received, "sensors": encode(self.sensors), **score_row(self.score)}
+
+
+class Arrival(NamedTuple):
+    """The place of a reading in the order of arrival: the time in seconds since 1970, then the machine's key and the time's."""
+
+    received: int
+    machine: int
+    time: int
+
+
+FIRST_ARRIVAL = Arrival(-1, -1, 0)
+"""Before all readings."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +330,11 @@ class AlarmReport:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineState:
-    """A machine, the number of its readings, the latest of them, and its open alarm."""
+    """A machine, the number of its readings, the latest of them, and its open alarm.
+
+    If all readings that arrived since then were older than the latest one, `late_since` and `late_received` are when the first
+    and the last of them arrived, in seconds since 1970: the clock or the counter of the machine may have gone back.
+    """
 
     machine_id: str
     readings: int
@@ -326,6 +342,13 @@ class MachineState:
     received: int
     score: Score | None
     alarm: Alarm | None = None
+    late_since: int | None = None
+    late_received: int | None = None
+
+    @property
+    def arrived(self) -> int:
+        """When a reading of the machine arrived last, late ones too, in seconds since 1970."""
+        return self.received if self.late_received is None else self.late_received
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0009"
+REVISION = "0011"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -43,9 +43,14 @@ machines = Table(
     Column("probability", Double),
     Column("alarm", Boolean),
     Column("version", Text),
+    Column("late_since", BigInteger),
+    Column("late_received", BigInteger),
     UniqueConstraint("model", "machine_id", name="pdm_machines_name"),
 )
-"""Each machine of a registered model, the number of its readings, and the latest one with its score."""
+"""Each machine of a registered model, the number of its readings, and the latest one with its score.
+
+`late_since` and `late_received` are as in `rows.MachineState`.
+"""
 
 readings = Table(
     "pdm_readings",
@@ -116,6 +121,7 @@ predictions = Table(
 The table is not clustered by its key in SQLite, as others are: to compare keys, SQLite would read the whole content.
 """
 Index("pdm_predictions_writer", predictions.c.writer, predictions.c.number)
+Index("pdm_predictions_model", predictions.c.model, predictions.c.began)
 
 feedback = Table(
     "pdm_feedback",
@@ -193,7 +199,7 @@ audit = Table(
 
 `actor` is the name of an API key, or who moved production; `person` whom the key spoke for. `detail` is a JSON object.
 """
-Index("pdm_audit_at", audit.c.at)
+Index("pdm_audit_model", audit.c.model, audit.c.at)
 
 comparisons = Table(
     "pdm_comparisons",

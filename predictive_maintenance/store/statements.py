@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     tuple_,
@@ -45,13 +46,18 @@ LOCK_MACHINES = (
 )
 """SQLite has one lock for all, which the transaction has taken."""
 
-COUNT_READINGS = (
+_ADD_READINGS = (
     update(machines)
     .where(machines.c.key == bindparam("machine"))
     .values(readings=machines.c.readings + bindparam("added"))
 )
-SET_LATEST = COUNT_READINGS.values(
+ADD_LATE = _ADD_READINGS.values(
+    late_since=func.coalesce(machines.c.late_since, bindparam("arrived", type_=BigInteger)),
+    late_received=bindparam("arrived", type_=BigInteger),
+)
+SET_LATEST = _ADD_READINGS.values(
     {name: bindparam(f"new_{name}") for name in ("time", "received", "probability", "alarm", "version")}
+    | {"late_since": null(), "late_received": null()}
 )
 
 MACHINES = (
@@ -70,18 +76,27 @@ LATEST_READINGS = (
     .limit(bindparam("most"))
 )
 
+LOCK_REMOVAL = select(func.pg_advisory_xact_lock(0x70646D72656D6F76 >> 1))
+"""As LOCK_TRAININGS, for what expires: two processes would subtract the same readings twice."""
 EXPIRED_READINGS = (
-    select(readings.c.machine, readings.c.time)
-    .where(readings.c.received < bindparam("before"))
-    .order_by(readings.c.received)
+    select(readings.c.received, readings.c.machine, readings.c.time, machines.c.model)
+    .outerjoin(machines, machines.c.key == readings.c.machine)
+    .where(
+        readings.c.received < bindparam("before"),
+        tuple_(readings.c.received, readings.c.machine, readings.c.time)
+        > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
+    )
+    .order_by(readings.c.received, readings.c.machine, readings.c.time)
     .limit(bindparam("most"))
 )
+"""Of all models, in pages. An outer join, because SQLite would begin an inner one with the machines, and read all readings."""
 DELETE_READING = delete(readings).where(
     readings.c.machine == bindparam("of_machine"), readings.c.time == bindparam("at_time")
 )
 _later = events.alias()
 DELETE_EVENTS = delete(events).where(
     events.c.received < bindparam("before"),
+    select(machines.c.key).where(machines.c.key == events.c.machine, machines.c.model == bindparam("model")).exists(),
     or_(
         select(_later.c.machine)
         .where(
@@ -101,20 +116,23 @@ UNCOUNT_READINGS = (
     .values(readings=machines.c.readings - bindparam("removed"))
 )
 DELETE_EMPTY_MACHINES = delete(machines).where(
-    machines.c.readings == 0, ~select(events.c.machine).where(events.c.machine == machines.c.key).exists()
+    machines.c.model == bindparam("of_model"),
+    machines.c.readings == 0,
+    ~select(events.c.machine).where(events.c.machine == machines.c.key).exists(),
 )
 """A machine that has events and no reading yet stays."""
 DELETE_ALARMS = delete(alarms).where(~select(machines.c.key).where(machines.c.key == alarms.c.machine).exists())
 
 _EXPIRED_BLOCKS = (
     select(predictions.c.began)
-    .where(predictions.c.began < bindparam("before"))
+    .where(predictions.c.model == bindparam("of_model"), predictions.c.began < bindparam("before"))
     .order_by(predictions.c.began)
     .limit(bindparam("most"))
     .subquery()
 )
 DELETE_BLOCKS = delete(predictions).where(
-    predictions.c.began <= select(func.max(_EXPIRED_BLOCKS.c.began)).scalar_subquery()
+    predictions.c.model == bindparam("of_model"),
+    predictions.c.began <= select(func.max(_EXPIRED_BLOCKS.c.began)).scalar_subquery(),
 )
 
 _after = tuple_(predictions.c.began, predictions.c.writer, predictions.c.number)
@@ -144,16 +162,15 @@ SCORED_READINGS = (
 """Without the machines: SQLite would begin with them, and read and sort all readings for each page."""
 
 READINGS = (
-    select(machines.c.machine_id, readings.c.machine, readings.c.time, readings.c.sensors)
-    .join(machines, machines.c.key == readings.c.machine)
-    .where(
-        machines.c.model == bindparam("model"),
-        tuple_(readings.c.machine, readings.c.time) > tuple_(bindparam("machine"), bindparam("time")),
-    )
+    select(readings.c.machine, readings.c.time, readings.c.sensors)
+    .where(tuple_(readings.c.machine, readings.c.time) > tuple_(bindparam("machine"), bindparam("time")))
     .order_by(readings.c.machine, readings.c.time)
     .limit(bindparam("most"))
 )
-"""All readings, in pages."""
+"""All readings of all models, in pages. Without the machines, as SCORED_READINGS."""
+NUMBER_OF_READINGS = select(func.coalesce(func.sum(machines.c.readings), 0)).where(
+    machines.c.model == bindparam("model")
+)
 EVENTS = (
     select(machines.c.machine_id, events)
     .join(machines, machines.c.key == events.c.machine)
@@ -173,7 +190,7 @@ INPUT_SUMS = select(
     func.coalesce(func.sum(inputs.c.accepted), 0).label("accepted"),
     func.coalesce(func.sum(inputs.c.rejected), 0).label("rejected"),
 ).where(inputs.c.model == bindparam("model"), inputs.c.began < bindparam("until"))
-DELETE_INPUTS = delete(inputs).where(inputs.c.began < bindparam("before"))
+DELETE_INPUTS = delete(inputs).where(inputs.c.model == bindparam("of_model"), inputs.c.began < bindparam("before"))
 PRODUCTION_CHECK = select(production_checks).where(production_checks.c.model == bindparam("model"))
 
 INCIDENTS = (
@@ -294,7 +311,10 @@ AUDIT = (
 AUDIT_OF_ACTIONS = AUDIT.where(audit.c.action.in_(bindparam("actions", expanding=True)))
 DELETE_AUDIT = delete(audit).where(
     audit.c.key.in_(
-        select(audit.c.key).where(audit.c.at < bindparam("before")).order_by(audit.c.at).limit(bindparam("most"))
+        select(audit.c.key)
+        .where(audit.c.model == bindparam("of_model"), audit.c.at < bindparam("before"))
+        .order_by(audit.c.at)
+        .limit(bindparam("most"))
     )
 )
 

@@ -20,12 +20,14 @@ from .lookback import Lookback
 from .migrating import check_tables, ensure_tables
 from .predictions import LoggedBlock, PredictedReadings, Predictions
 from .rows import (
+    FIRST_ARRIVAL,
     MOST_SKEW,
     Action,
     Actor,
     Alarm,
     AlarmChange,
     AlarmReport,
+    Arrival,
     AuditEntry,
     Delivery,
     DeliveryState,
@@ -99,12 +101,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator["Transaction"]:
         """A transaction that is committed at the end of the block, or undone by an error. Raises StoreError."""
-        self._check_identity()
-        with (
-            as_store_errors(self._shown, self._url),
-            self._engine.connect() as connection,
-            writing(connection).begin(),
-        ):
+        with self._connected() as connection, writing(connection).begin():
             yield Transaction(connection)
         self._check_identity()  # nothing is acknowledged that went into a file without name
 
@@ -114,9 +111,20 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        self._check_identity()
-        with as_store_errors(self._shown, self._url), self._engine.connect() as connection, connection.begin():
+        with self._connected() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._check_identity()
+        with as_store_errors(self._shown, self._url):
+            try:
+                connection = self._engine.connect()
+            except OSError:
+                self._engine.dispose()  # the other idle connections are as old as the one that did not answer
+                raise
+            with connection:
+                yield connection
 
     def machines(self, model: str, *, after: str = "", most: int) -> list[MachineState]:
         """The state of the first `most` machines of a registered model whose ids follow `after`."""
@@ -218,17 +226,28 @@ class Store:
                 return
             place = {name: getattr(rows[-1], name) for name in place}
 
-    def readings(self, model: str) -> Iterator[tuple[str, int, Sensors]]:
-        """All readings of a registered model: machine, time as a key, inputs. By machine and time, each page in a transaction."""
-        place = {"model": model, "machine": 0, "time": FIRST_KEY}
+    def readings(self, model: str) -> Iterator[list[tuple[str, int, Sensors]]]:
+        """All readings of a registered model, by machine and time.
+
+        Each list is a page: machine, time as a key, inputs of at most some thousand readings, read in a transaction of its own.
+        """
+        place = {"machine": 0, "time": FIRST_KEY}
+        with self._reading() as connection:
+            names = {row.key: row.machine_id for row in connection.execute(statements.MACHINE_NAMES, {"model": model})}
         while True:
             with self._reading() as connection:
                 rows = connection.execute(statements.READINGS, {**place, "most": _READINGS_AT_A_TIME}).all()
-            for row, sensors in zip(rows, decode([row.sensors for row in rows]), strict=True):
-                yield row.machine_id, row.time, sensors
+            if own := [row for row in rows if row.machine in names]:
+                sensors = decode([row.sensors for row in own])
+                yield [(names[row.machine], row.time, values) for row, values in zip(own, sensors, strict=True)]
             if len(rows) < _READINGS_AT_A_TIME:
                 return
-            place |= {"machine": rows[-1].machine, "time": rows[-1].time}
+            place = {"machine": rows[-1].machine, "time": rows[-1].time}
+
+    def number_of_readings(self, model: str) -> int:
+        """The number of readings of a registered model."""
+        with self._reading() as connection:
+            return int(connection.execute(statements.NUMBER_OF_READINGS, {"model": model}).scalar_one())
 
     def events(self, model: str, table: str | None = None) -> list[tuple[str, Event]]:
         """All events of a registered model, or those of one table, with their machines."""
@@ -385,16 +404,16 @@ class Transaction:
         of_machines: dict[LockedMachine, list[Reading]] = {}
         for machine, reading in readings:
             of_machines.setdefault(machine, []).append(reading)
-        counted, latest = [], []
+        late, latest = [], []
         for machine, added in of_machines.items():
             newest = max(added, key=lambda reading: reading.time)
             change: dict[str, Any] = {"machine": machine.key, "added": len(added)}
             if machine.latest is not None and newest.time < machine.latest:
-                counted.append(change)
+                late.append(change | {"arrived": newest.received})
                 continue
             state = {"time": newest.time, "received": newest.received, **score_row(newest.score)}
             latest.append(change | {f"new_{name}": value for name, value in state.items()})
-        for statement, changes in ((statements.COUNT_READINGS, counted), (statements.SET_LATEST, latest)):
+        for statement, changes in ((statements.ADD_LATE, late), (statements.SET_LATEST, latest)):
             if changes:
                 self._connection.execute(statement, changes)
 
@@ -556,9 +575,9 @@ class Transaction:
         self._lock(statements.LOCK_AUDIT)
         return _audit(self._connection, model, actions, LAST_KEY, most)
 
-    def remove_audit_before(self, at: int) -> bool:
-        """Remove some entries of the audit log from before a time in seconds; return whether there may be more."""
-        limits = {"before": at, "most": _EXPIRED_AT_A_TIME}
+    def remove_audit_before(self, model: str, at: int) -> bool:
+        """Remove some entries of a model's audit log from before a time in seconds; return whether there may be more."""
+        limits = {"of_model": model, "before": at, "most": _EXPIRED_AT_A_TIME}
         return self._connection.execute(statements.DELETE_AUDIT, limits).rowcount >= _EXPIRED_AT_A_TIME
 
     def log(self, model: str, writer: int, blocks: Sequence[LoggedBlock]) -> None:
@@ -584,23 +603,27 @@ class Transaction:
         row = {"model": model, "checked": checked, "content": content}
         self._connection.execute(statements.save_production_check(self._dialect), row)
 
-    def remove_predictions_before(self, began: int) -> bool:
-        """Remove some blocks of the log that began before a time in microseconds; return whether there may be more.
+    def remove_predictions_before(self, model: str, began: int) -> bool:
+        """Remove some blocks of a model's log that began before a time in microseconds; return whether there may be more.
 
         Counts of accepted and rejected readings are removed with them.
         """
-        self._connection.execute(statements.DELETE_INPUTS, {"before": began // 10**6})
-        limits = {"before": began, "most": _EXPIRED_AT_A_TIME}
+        self._connection.execute(statements.DELETE_INPUTS, {"of_model": model, "before": began // 10**6})
+        limits = {"of_model": model, "before": began, "most": _EXPIRED_AT_A_TIME}
         return self._connection.execute(statements.DELETE_BLOCKS, limits).rowcount >= _EXPIRED_AT_A_TIME
 
-    def remove_received_before(self, received: int) -> bool:
-        """Remove some readings and all events that were received before; return whether there may be more.
+    def remove_received_before(self, model: str, received: int, after: Arrival = FIRST_ARRIVAL) -> tuple[Arrival, bool]:
+        """Remove some readings and all events of a model that were received before a time in seconds.
 
-        The last event of each type stays while its machine has readings. A machine without readings is removed, too.
+        Readings, also of other models, are looked through in the order of their arrival. Returns the last one that was, after
+        which the next call goes on, and whether there may be more. The last event of each type stays while its machine has
+        readings. A machine without readings is removed, too.
         """
-        limits = {"before": received, "most": _EXPIRED_AT_A_TIME}
-        expired = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
-        if expired:
+        self._lock(statements.LOCK_REMOVAL)
+        limits = {"before": received, "most": _EXPIRED_AT_A_TIME, **after._asdict()}
+        found = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
+        last = Arrival(found[-1].received, found[-1].machine, found[-1].time) if found else after
+        if expired := [row for row in found if row.model == model]:
             counts = sorted(Counter(row.machine for row in expired).items())
             # First, because it locks the machines.
             self._connection.execute(
@@ -609,13 +632,12 @@ class Transaction:
             self._connection.execute(
                 statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
             )
-        self._connection.execute(statements.DELETE_EVENTS, {"before": received})
-        if not expired:
-            return False
-        self._connection.execute(statements.DELETE_EMPTY_MACHINES)
-        self._connection.execute(statements.DELETE_ALARMS)
-        self._connection.execute(statements.DELETE_DELIVERIES)
-        return len(expired) == _EXPIRED_AT_A_TIME
+        self._connection.execute(statements.DELETE_EVENTS, {"model": model, "before": received})
+        if expired:
+            self._connection.execute(statements.DELETE_EMPTY_MACHINES, {"of_model": model})
+            self._connection.execute(statements.DELETE_ALARMS)
+            self._connection.execute(statements.DELETE_DELIVERIES)
+        return last, len(found) == _EXPIRED_AT_A_TIME
 
 
 def _delivery(row: Any, what: AlarmChange) -> Delivery:
@@ -672,6 +694,8 @@ def _states(connection: Connection, rows: Sequence[Any]) -> list[MachineState]:
             received=row.received,
             score=score_of(row),
             alarm=alarms.get(row.key),
+            late_since=row.late_since,
+            late_received=row.late_received,
         )
         for row in rows
     ]

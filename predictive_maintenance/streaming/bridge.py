@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config.sources import READINGS
 from ..errors import PredictiveMaintenanceError
+from ..machine.names import MACHINE_ID
 from .dead_letters import DeadLetters
 from .payloads import MessageReader
 from .service import KeepingService, StoppedError
@@ -17,6 +18,8 @@ _MOST_MESSAGES = 500
 _MOST_BYTES = 4 * 2**20
 _LISTEN_SECONDS = 1.0
 _SHOWN_REASONS = 3
+_MOST_REPORTED = 1_000
+"""Machines whose rejected rows are reported, so that the names of machines cannot fill the memory."""
 
 
 @dataclass(kw_only=True)
@@ -46,14 +49,19 @@ class _Row(NamedTuple):
 
 @dataclass(kw_only=True)
 class Bridge:
-    """Carries the messages of `source`, some at a time, in the order of their arrival."""
+    """Carries the messages of `source`, some at a time, in the order of their arrival.
+
+    `report` is called with a line about the first row of a machine that the service refuses.
+    """
 
     source: MessageSource
     reader: MessageReader
     service: KeepingService
     dead_letters: DeadLetters
+    report: Callable[[str], None]
     counts: Counts = field(default_factory=Counts)
     in_hand: Sequence[Message] = ()
+    reported: set[str] = field(default_factory=set)
 
     @property
     def waiting(self) -> int:
@@ -92,11 +100,18 @@ class Bridge:
             for row, reason in zip(rows[table], answers, strict=True):
                 if reason:
                     reasons.setdefault(row.message, []).append(f"row {row.number}: {reason}")
+                    self._report(row, reason)
             self.counts.add(table, answers.count(None))
         if reasons:
             self.dead_letters.write((messages[place], _joined(own)) for place, own in sorted(reasons.items()))
         self.counts.rejected += len(reasons)
         self.source.acknowledge(messages)
+
+    def _report(self, row: _Row, reason: str) -> None:
+        machine = str(row.values.get(MACHINE_ID))
+        if machine not in self.reported and len(self.reported) < _MOST_REPORTED:
+            self.reported.add(machine)
+            self.report(f"{machine}: rejected: {reason}; the message and further ones are in {self.dead_letters.path}")
 
     def _read(self, messages: Sequence[Message]) -> tuple[dict[str, list[_Row]], dict[int, list[str]]]:
         """The rows of messages by table, and by position of the message, why it cannot be read."""

@@ -161,6 +161,24 @@ def test_a_history_that_covers_the_windows_has_no_warning(client, one):
     assert client.post("/readings", json=late).json()["warnings"] == []
 
 
+def test_a_machine_whose_clock_went_back_is_shown_with_the_time_since_when(client, one):
+    def late_since():
+        return client.get("/machines/E7").json()["late_since"]
+
+    client.post("/readings", json=one[3])
+    assert late_since() is None
+    before = datetime.now(UTC).replace(microsecond=0)
+    client.post("/readings", json=one[0])
+    since = late_since()
+    assert before <= datetime.fromisoformat(since) <= datetime.now(UTC)
+    client.post("/readings", json=one[1:3])
+    assert late_since() == since
+    (listed,) = client.get("/machines").json()["machines"]
+    assert listed["late_since"] == since
+    client.post("/readings", json=one[4])
+    assert late_since() is None
+
+
 @pytest.mark.parametrize("ahead", [10, 299])
 def test_a_clock_may_be_a_little_ahead(client, one, ahead):
     soon = (datetime.now(UTC) + timedelta(seconds=ahead)).isoformat()

@@ -32,6 +32,7 @@ def make_queue(sqlite_url):
     def make(max_waiting):
         options = StoreOptions(
             url=sqlite_url,
+            model_name="engine",
             timeout_seconds=5,
             synchronous="normal",
             retention_days=1,

@@ -82,6 +82,17 @@ def test_open_alarms_are_first_and_machines_behind_the_newest_reading_are_silent
     assert page.dataframe[0].value["silent"].tolist() == ["", "2 days", "1 hour"]
 
 
+def test_a_machine_whose_clock_is_behind_is_not_silent(open_page, transport, three_machines):
+    status, body = transport.answers["/machines"]
+    machines = [
+        one | ({"late_since": "2024-05-03T06:30:00Z"} if one["machine_id"] == "E1" else {}) for one in body["machines"]
+    ]
+    transport.answers["/machines"] = status, body | {"machines": machines}
+    page = open_page("fleet")
+    assert page.dataframe[0].value["silent"].tolist() == ["", "clock behind since 2024-05-03 06:30", ""]
+    assert tiles(page)["Silent"] == "0"
+
+
 def test_filters_reduce_the_machines_and_may_match_nothing(open_page, three_machines):
     page = open_page("fleet")
     page.text_input(key="machine filter").set_value("e1").run()

@@ -1,16 +1,22 @@
 """The store of the service as a source: readings, events and failures of machines over time, labelled predictions of others."""
 
+import tracemalloc
 from contextlib import closing
 
+import pandas as pd
 import pytest
 
 from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.history.time_order import as_times
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
+from predictive_maintenance.ingestion.service_store import stored_tables
 from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.monitoring.labels import known_failures
+from predictive_maintenance.partitions.ingested_parts import ingest_parts
+from predictive_maintenance.partitions.part_folder import PartFolder
 from predictive_maintenance.store import store as store_module
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Subject
@@ -118,6 +124,37 @@ def test_the_same_rows_have_the_same_fingerprint_and_others_another_one(store):
     report(store, Subject("alarm", "P2", key(10)), "confirmed", mode="bearing", failed=key(23))
     after = {record.table: record.sha256 for record in read(PUMP).records}
     assert {table for table in after if after[table] != before[table]} == {"failures"}
+
+
+def test_readings_are_the_same_in_pages_in_parts_and_beside_those_of_another_model(store, monkeypatch, tmp_path):
+    keep_pumps(store)
+    with store.writing() as transaction:
+        machine = transaction.machines("another model", ["P1"])["P1"]
+        transaction.add([(machine, Reading(time=key(0), received=0, sensors={"flow": 1.0}, score=None))])
+        own = transaction.machines(MODEL, ["P3"])["P3"]
+        transaction.add([(own, Reading(time=key(0), received=0, sensors={"make": "A", "flow": 0.1}, score=None))])
+        transaction.add([(own, Reading(time=key(1), received=0, sensors={"make": "A"}, score=None))])
+    whole = read(PUMP).frame
+    monkeypatch.setattr(store_module, "_READINGS_AT_A_TIME", 7)
+    pd.testing.assert_frame_equal(read(PUMP).frame, whole, check_exact=True)
+    parts = ingest_parts((Source(uri="store://"),), PUMP, PartFolder(str(tmp_path / "parts")), InProcess(), 20)
+    assert len(parts.parts) == 3
+    in_parts = parts.frame.sort_values("row", ignore_index=True)
+    pd.testing.assert_frame_equal(
+        in_parts[list(whole)], whole, check_exact=True, check_categorical=False, check_dtype=False
+    )
+
+
+def test_a_page_of_readings_is_in_memory_at_a_time(store, monkeypatch, tmp_path):
+    keep_pumps(store, hours=2_000)
+    monkeypatch.setattr(store_module, "_READINGS_AT_A_TIME", 100)
+    stored_tables("store://", PUMP, tmp_path)  # imports
+    tracemalloc.start()
+    file = stored_tables("store://", PUMP, tmp_path)["readings"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pd.read_parquet(file)) == 4_000
+    assert peak < 1_000_000  # all of them would be more than 2 MB
 
 
 def test_a_confirmed_alarm_is_a_failure_unless_the_store_has_it(store):

@@ -6,6 +6,7 @@ from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.monitoring.inputs import rejected_readings
 from predictive_maintenance.store.rows import InputCount
 from predictive_maintenance.store.store import Store
+from predictive_maintenance.store.times import LAST_KEY
 
 INTERVAL, WEEK = 600, 604_800
 
@@ -68,5 +69,6 @@ def test_what_was_rejected_before_the_windows_is_usual(store):
 def test_old_counts_are_removed_with_the_predictions(store):
     save(store, [1] * 3)
     with store.writing() as transaction:
-        transaction.remove_predictions_before(INTERVAL * 10**6)
+        transaction.remove_predictions_before("another model", LAST_KEY)
+        transaction.remove_predictions_before("pumps", INTERVAL * 10**6)
     assert [one.began for one in store.inputs("pumps", since=0, until=WEEK)] == [INTERVAL, 2 * INTERVAL]

@@ -164,6 +164,16 @@ def test_machines_that_have_fallen_silent_are_named(store, small_pump):
     assert silent_machines(store, watched, later) == []  # long ago: they are no news
 
 
+def test_a_machine_whose_clock_went_back_is_not_silent(store, small_pump):
+    keep(store, small_pump, ["P1", "P2"], 2, 3)
+    with store.writing() as transaction:
+        machine = transaction.machines("a model", ["P1"])["P1"]
+        late = Reading(time=0, received=int(NOW) - DAY // 2, sensors={"flow": 1.0}, score=None)
+        transaction.add([(machine, late)])
+    watched = watched_version(small_pump)
+    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == ["P2"]
+
+
 def test_the_time_of_a_window_is_its_own(store, small):
     log(store, small, 1, 400)
     assert [window.rows for window in recent_windows(store, watched_version(small), RULES, NOW)] == [0, 400, 0]

@@ -199,7 +199,7 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     receiver.status = 422
     send(store, receiver)
     with store.writing() as transaction:
-        transaction.remove_received_before(10)
+        transaction.remove_received_before("pumps", 10)
     assert store.dead_deliveries("pumps", most=5) == []
 
 

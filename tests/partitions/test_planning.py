@@ -9,6 +9,7 @@ import pytest
 from machines.milling.simulator import simulate
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.locations import list_files
+from predictive_maintenance.machine.milling import MILLING
 from predictive_maintenance.partitions.planning import MOST_PARTS, number_of_parts, part_column, part_numbers
 from tests.fixtures.run_to_failure import engine
 
@@ -34,23 +35,23 @@ def files(tmp_path):
 
 @pytest.mark.parametrize(("kind", "parts"), [("parquet", {4}), ("csv", {4, 5}), ("csv.gz", {2, 3, 4, 5, 6, 7, 8})])
 def test_the_number_of_parts_follows_from_the_size_of_the_files(files, kind, parts):
-    assert number_of_parts(files(kind), 5000) in parts
+    assert number_of_parts(files(kind), 5000, MILLING) in parts
 
 
 def test_small_data_is_one_part(files, tmp_path):
-    assert number_of_parts(files("csv"), 1_000_000) == 1
-    assert number_of_parts(list_files(Source(uri="simulator://?rows=5000"), 0), 1000) == 1
+    assert number_of_parts(files("csv"), 1_000_000, MILLING) == 1
+    assert number_of_parts(list_files(Source(uri="simulator://?rows=5000"), 0), 1000, MILLING) == 1
 
 
 def test_there_are_not_more_parts_than_files_can_be_open(files):
-    assert number_of_parts(files("csv"), 1) == MOST_PARTS
+    assert number_of_parts(files("csv"), 1, MILLING) == MOST_PARTS
 
 
 def test_tables_of_events_and_joins_do_not_count(files):
     (file,) = files("csv")
     others = [Source(uri=file.source.uri, table="errors"), Source(uri=file.source.uri, merge="join")]
     found = [other for source in others for other in list_files(source, 1)]
-    assert number_of_parts([file, *found], 5000) == number_of_parts([file], 5000)
+    assert number_of_parts([file, *found], 5000, MILLING) == number_of_parts([file], 5000, MILLING)
 
 
 def test_rows_with_one_value_are_in_one_part_on_any_computer():

@@ -144,5 +144,5 @@ def test_readings_that_were_removed_from_the_store_are_left_out(serve, small_eng
         closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store,
         store.writing() as transaction,
     ):
-        transaction.remove_received_before(int(time.time()) + 60)
+        transaction.remove_received_before(client.app.state.service.model_name, int(time.time()) + 60)
     assert compared(client, versions, tmp_path).comparison.left_out == {"no longer in the store": 5}

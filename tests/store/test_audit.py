@@ -60,7 +60,8 @@ def test_an_entry_that_is_added_unless_the_newest_is_equal_is_added_by_one_of_tw
 def test_entries_expire(store):
     add(store, entry("old", at=99), entry("new", at=100))
     with store.writing() as transaction:
-        assert not transaction.remove_audit_before(100)
+        assert not transaction.remove_audit_before("another model", 1_000)
+        assert not transaction.remove_audit_before("pump", 100)
     assert [one.subject for one in store.audit("pump", most=9)] == ["new"]
 
 

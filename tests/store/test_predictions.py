@@ -72,9 +72,11 @@ def test_the_log_is_read_in_pages_of_one_model_and_interval(store, monkeypatch):
 def test_old_predictions_are_removed_some_at_a_time(store, monkeypatch):
     monkeypatch.setattr(store_module, "_EXPIRED_AT_A_TIME", 2)
     log(store, *range(1, 6))
+    log(store, 1, 2, 3, writer=2, model="another")
     left = []
     for _ in range(3):
         with store.writing() as transaction:
-            more = transaction.remove_predictions_before(4000)
+            more = transaction.remove_predictions_before("engine", 4000)
         left.append((more, starts(store)))
     assert left == [(True, [3000, 4000, 5000]), (False, [4000, 5000]), (False, [4000, 5000])]
+    assert len(list(store.predictions("another"))) == 3

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -119,6 +121,20 @@ def test_an_error_undoes_the_whole_transaction(store):
     assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 1)]
 
 
+def test_a_machine_whose_readings_are_all_late_is_known_until_one_is_not(store):
+    def late():
+        (machine,) = store.machines("engine", most=9)
+        return machine.late_since, machine.late_received, machine.arrived
+
+    add(store, "E1", reading(10, received=100))
+    assert late() == (None, None, 100)
+    add(store, "E1", reading(1, received=200))
+    add(store, "E1", reading(3, received=300), reading(2, received=300))
+    assert late() == (200, 300, 300)
+    add(store, "E1", reading(4, received=400), reading(11, received=400))
+    assert late() == (None, None, 400)
+
+
 def test_a_machine_without_readings_is_not_listed(store):
     with store.writing() as transaction:
         transaction.machines("engine", ["E1"])
@@ -130,7 +146,7 @@ def test_what_was_received_long_ago_is_removed_with_machines_that_are_empty_then
     add(store, "E1", reading(1, received=100), reading(2, received=200))
     add(store, "E2", reading(1, received=100))
     with store.writing() as transaction:
-        assert not transaction.remove_received_before(200)
+        assert not transaction.remove_received_before("engine", 200)[1]
     assert [(machine.machine_id, machine.readings) for machine in store.machines("engine", most=9)] == [("E1", 1)]
     assert [one.time for one in store.machine("engine", "E1", most=9)[1]] == [2]
 
@@ -138,10 +154,48 @@ def test_what_was_received_long_ago_is_removed_with_machines_that_are_empty_then
 def test_removal_goes_on_later_if_there_is_much_to_remove(store):
     add(store, "E1", *(reading(time, received=time) for time in range(6_000)))
     with store.writing() as transaction:
-        assert transaction.remove_received_before(5_900)
+        place, is_more = transaction.remove_received_before("engine", 5_900)
+        assert is_more
     with store.writing() as transaction:
-        assert not transaction.remove_received_before(5_900)
+        assert not transaction.remove_received_before("engine", 5_900, place)[1]
     assert store.machine("engine", "E1", most=1)[0].readings == 100
+
+
+def test_only_what_is_of_the_model_is_removed(store):
+    for model, received in (("pump", 100), ("engine", 100), ("pump", 150), ("engine", 300)):
+        with store.writing() as transaction:
+            machine = transaction.machines(model, ["E1"])["E1"]
+            transaction.add([(machine, reading(received, received=received))])
+            happened = [Event("errors", received, "x")]
+            transaction.add_events({machine: happened}, received=received)
+    with store.writing() as transaction:
+        transaction.machines("pump", ["has no reading yet"])
+        place, is_more = transaction.remove_received_before("engine", 200)
+    assert not is_more
+    assert store.machine("engine", "E1", most=9)[0].readings == 1
+    assert [one.time for one in store.past("engine", "E1", beginning=0, most=9)[1]] == [300]
+    assert store.machine("pump", "E1", most=9)[0].readings == 2
+    assert len(store.past("pump", "E1", beginning=0, most=9)[1]) == 2
+    with store.writing() as transaction:
+        transaction.remove_received_before("engine", 400, place)  # goes on where it ended
+    assert store.machine("engine", "E1", most=9) is None
+    assert store.machine("pump", "E1", most=9)[0].readings == 2
+
+
+def test_two_processes_that_remove_at_once_count_right(store, empty_store_url):
+    add(store, "E1", *(reading(time, received=time) for time in range(10)))
+    with closing(Store.open(empty_store_url, timeout_seconds=5)) as another, ThreadPoolExecutor(1) as pool:
+
+        def remove():
+            with another.writing() as transaction:
+                transaction.remove_received_before("engine", 4)
+
+        with store.writing() as transaction:
+            transaction.remove_received_before("engine", 4)
+            other = pool.submit(remove)
+            wait([other], timeout=0.3)
+        other.result()
+    assert store.machine("engine", "E1", most=9)[0].readings == 6
 
 
 def test_two_processes_that_write_at_once_lose_nothing(store, empty_store_url):
@@ -238,7 +292,7 @@ def test_the_last_event_of_each_type_stays_with_the_readings_of_its_machine(stor
         for machine in machines.values():
             transaction.add_events({machine: happened}, received=100)
     with store.writing() as transaction:
-        transaction.remove_received_before(200)
+        transaction.remove_received_before("engine", 200)
     kept = store.past("engine", "E1", beginning=0, most=9)[1]
     assert set(kept) == {*happened[1:]}
     assert store.machine("engine", "E2", most=9) is None
@@ -250,5 +304,5 @@ def test_a_machine_with_events_alone_is_not_removed(store):
         machine = transaction.machines("pump", ["a"])["a"]
         transaction.add_events({machine: [Event("errors", 1, "x")]}, received=100)
     with store.writing() as transaction:
-        transaction.remove_received_before(50)
+        transaction.remove_received_before("pump", 50)
         assert transaction.machines("pump", ["a"])["a"].key == machine.key

@@ -50,7 +50,7 @@ class Plant:
     """A bridge of pumps, and what the service was sent. `answer` makes the response to a path and a body."""
 
     def __init__(self, folder, answer):
-        self.stopping, self.sent, self.failures = threading.Event(), [], []
+        self.stopping, self.sent, self.failures, self.reports = threading.Event(), [], [], []
         self.file = folder / "dead.jsonl"
 
         def respond(request):
@@ -69,6 +69,7 @@ class Plant:
             reader=MessageReader(PUMP, topics, {}),
             service=KeepingService(self.client, self.stopping, self._fail),
             dead_letters=DeadLetters(self.file),
+            report=self.reports.append,
         )
         with self.client:
             self.bridge.run(self.stopping, lambda: None)
@@ -207,6 +208,7 @@ def test_a_message_of_which_one_row_is_refused_is_a_dead_letter_whose_other_rows
         "row 1: flow: is odd; row 2: flow: is odd; row 3: flow: is odd; and 2 further rows",
     ]
     assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (2, 2)
+    assert plant.reports == [f"P: rejected: flow: is odd; the message and further ones are in {plant.file}"]
 
 
 def test_a_message_is_not_acknowledged_if_its_dead_letter_cannot_be_written(tmp_path):

@@ -1,0 +1,39 @@
+"""Commands that run until they are stopped go on when the database accepts and does not answer."""
+
+import pytest
+from click.testing import CliRunner
+
+from predictive_maintenance.cli.main import main
+from predictive_maintenance.store.store import Store
+from tests.fixtures.silent_proxies import silent_proxy
+
+# pg8000 does not close a socket that gets no answer when it connects: the garbage collector does.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+class EnoughError(Exception):
+    """Ends the endless loop."""
+
+
+@pytest.mark.parametrize(
+    "command", [("monitor", "--watch", "--every", "1"), ("shadow",), ("notify",)], ids=lambda it: it[0]
+)
+def test_a_command_goes_on_after_a_database_that_does_not_answer(command, promoted, postgres_url, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.cli.shared._STORE_TIMEOUT_SECONDS", 0.2)
+    Store.open(postgres_url, timeout_seconds=5).close()
+    with silent_proxy(postgres_url) as proxy:
+        for name, value in {
+            "PDM_STORE_URL": proxy.url, "PDM_WEBHOOK_URL": "http://127.0.0.1:1", "PDM_WEBHOOK_SECRET": "secret",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        pauses = [proxy.passes.clear, proxy.passes.set]
+
+        def sleep(_seconds):
+            if not pauses:
+                raise EnoughError
+            pauses.pop(0)()
+
+        monkeypatch.setattr("time.sleep", sleep)
+        result = CliRunner().invoke(main, command)
+    assert isinstance(result.exception, EnoughError), result.output
+    assert result.output.count("the database does not answer") == 1
