@@ -33,7 +33,8 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
     PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
     again, at longer and longer intervals; after two days, or an answer such as 400, one is given up. A repeated message has
-    the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not.
+    the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not; from then
+    on, every alarm is sent, also one that opens and closes while this command does not run.
 
     \b
     Examples:
@@ -42,7 +43,7 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
     """
     import httpx
 
-    from ..notification.deliveries import describe, send_due
+    from ..notification.deliveries import begin, describe, send_due
     from ..notification.webhook import Webhook
 
     params = load_served_settings(params_file)
@@ -58,6 +59,7 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
         if dead or repeat_dead:
             return
         webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
+        begin(store, model)
         while True:
             try:
                 sent = send_due(store, model, params.machine, webhook, client, int(time.time()))

@@ -5,6 +5,7 @@ same time. A process that ends between a message and its note sends it again: th
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -26,15 +27,22 @@ _AT_A_TIME = 100
 _random = random.Random()  # noqa: S311  not a secret: receivers that come back should not get all messages at once
 
 
+def begin(store: Store, model: str) -> None:
+    """Note in the store that alarms of a model are delivered from now on, at the first call. Raises StoreError.
+
+    What opens later is sent, whether this or another process runs when it closes. What is closed already is not sent.
+    """
+    with store.writing() as transaction:
+        transaction.begin_deliveries(model, int(time.time()))
+
+
 def send_due(
     store: Store, model: str, machine: Machine, webhook: Webhook, client: httpx.Client, now: int
 ) -> Counter[str]:
     """Send what is due at `now`, in seconds since 1970. Returns how many were delivered, wait, or are given up (dead).
 
-    Raises StoreError.
+    `begin` comes first. Raises StoreError.
     """
-    with store.writing() as transaction:
-        transaction.begin_deliveries(model)
     return Counter(
         _send(store, delivery, model, machine, webhook, client, now)
         for delivery in store.due_deliveries(model, now=now, most=_AT_A_TIME)

@@ -24,6 +24,7 @@ from .schema import (
     alarms,
     audit,
     deliveries,
+    delivery_starts,
     events,
     feedback,
     incidents,
@@ -430,12 +431,6 @@ DELIVERIES = (
     .order_by(deliveries.c.due, *_in_order)
     .limit(bindparam("most"))
 )
-HAS_DELIVERY = (
-    select(deliveries.c.machine)
-    .join(machines, machines.c.key == deliveries.c.machine)
-    .where(machines.c.model == bindparam("model"))
-    .limit(1)
-)
 SKIP_CLOSED_ALARMS = tuple(
     insert(deliveries).from_select(
         list(deliveries.c.keys()),
@@ -500,6 +495,12 @@ def insert_event(dialect: str) -> Any:
 def insert_delivery(dialect: str) -> Any:
     """Add a delivery, unless another process has."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(deliveries).on_conflict_do_nothing()
+
+
+@cache
+def insert_delivery_start(dialect: str) -> Any:
+    """Note that deliveries of a model begin, unless they have begun before."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(delivery_starts).on_conflict_do_nothing()
 
 
 @cache

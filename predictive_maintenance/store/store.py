@@ -456,9 +456,13 @@ class Transaction:
         row = self._connection.execute(statements.ALARM, names).one_or_none()
         return None if row is None else (_alarm(row), row.latest)
 
-    def begin_deliveries(self, model: str) -> None:
-        """Before the first delivery of a registered model: leave out the alarms that are closed already."""
-        if self._connection.execute(statements.HAS_DELIVERY, {"model": model}).first() is None:
+    def begin_deliveries(self, model: str, now: int) -> None:
+        """Note that alarms of a registered model are delivered from now on. The first time, leave out those that are closed.
+
+        `now` is in seconds since 1970.
+        """
+        start = statements.insert_delivery_start(self._dialect)
+        if self._connection.execute(start, {"model": model, "started": now}).rowcount == 1:
             for statement in statements.SKIP_CLOSED_ALARMS:
                 self._connection.execute(statement, {"model": model})
 

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from sqlalchemy import text
+
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, send_due
+from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, begin, send_due
 from predictive_maintenance.notification.webhook import Webhook
 from predictive_maintenance.store.rows import Alarm, Reading
 from predictive_maintenance.store.store import Store
@@ -85,6 +87,7 @@ def alarm(store, machine, opened, closed=None):
 
 
 def send(store, receiver, now=1_000, url=None):
+    begin(store, "pumps")
     with httpx.Client() as client:
         return dict(send_due(store, "pumps", pump(), Webhook(url or receiver.url, SECRET), client, now))
 
@@ -169,10 +172,45 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
 
 
 def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
+    alarm(store, "P1", NOON)
     alarm(store, "P1", NOON, closed=NOON + HOUR)
     alarm(store, "P2", NOON)
     assert send(store, receiver) == {"delivered": 1}
     assert events(receiver) == [("P2", "alarm.opened")]
+
+
+def test_an_alarm_that_opens_and_closes_between_two_starts_is_sent(store, receiver, empty_store_url):
+    assert send(store, receiver) == {}
+    alarm(store, "P1", NOON)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    other = Store.open(empty_store_url, timeout_seconds=5)
+    assert [send(other, receiver), send(other, receiver)] == [{"delivered": 1}] * 2
+    assert events(receiver) == [("P1", "alarm.opened"), ("P1", "alarm.closed")]
+    other.close()
+
+
+def test_what_is_delivered_of_one_model_does_not_begin_the_deliveries_of_another(store, receiver):
+    alarm(store, "P1", NOON)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    begin(store, "another")
+    assert send(store, receiver) == {}
+
+
+def test_deliveries_of_an_older_release_go_on(empty_store_url):
+    store = Store.open(empty_store_url, timeout_seconds=5)
+    alarm(store, "P1", NOON)
+    (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
+    with store.writing() as transaction:
+        transaction.claim_delivery(seen, 1_000)
+        transaction.connection.execute(text("DROP TABLE pdm_delivery_starts"))
+        transaction.connection.execute(text("UPDATE pdm_store_version SET version_num = '0009'"))
+    store.close()
+    store = Store.open(empty_store_url, timeout_seconds=5)
+    alarm(store, "P2", NOON)
+    alarm(store, "P2", NOON, closed=NOON + HOUR)
+    begin(store, "pumps")
+    assert [one.machine_id for one in store.due_deliveries("pumps", now=1_000, most=5)] == ["P2", "P1"]
+    store.close()
 
 
 def test_two_processes_do_not_send_the_same_message(store, receiver, empty_store_url):
