@@ -3,6 +3,7 @@
 The signature is that of many webhooks: HMAC-SHA256, with a secret that both sides know, over the time of sending and the body.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -18,7 +19,8 @@ from ..config.uris import redact
 from ..errors import ConfigError, PredictiveMaintenanceError
 
 SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
-_TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""For a whole attempt, however slowly the receiver reads and answers."""
 _SHOWN_CHARACTERS = 200
 _REFUSED = (400, 401, 403, 404, 405, 410, 413, 415, 422)
 """Answers that the same message would get again."""
@@ -47,8 +49,8 @@ class Webhook:
             )
         return cls(url, secret)
 
-    def send(self, message: Mapping[str, Any], identity: str, client: httpx.Client) -> None:
-        """Post a message as JSON. Raises NotSentError unless the answer is a success.
+    async def send(self, message: Mapping[str, Any], identity: str, client: httpx.AsyncClient) -> None:
+        """Post a message as JSON. Raises NotSentError unless the answer within TIMEOUT_SECONDS is a success.
 
         The receiver gets `identity` in ID_HEADER: a repeated message has the same.
         """
@@ -59,7 +61,10 @@ class Webhook:
             SIGNATURE_HEADER: signature(self.secret, body, int(time.time())),
         }
         try:
-            response = client.post(self.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                response = await client.post(self.url, content=body, headers=headers, timeout=None)
+        except TimeoutError:
+            raise NotSentError(f"no answer within {TIMEOUT_SECONDS:g} s", transient=True) from None
         except httpx.HTTPError as error:
             raise NotSentError(str(error) or type(error).__name__, transient=True) from None
         if not response.is_success:

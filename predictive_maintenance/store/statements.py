@@ -454,7 +454,7 @@ CLAIM_DELIVERY = (
 )
 END_DELIVERY = (
     update(deliveries)
-    .where(_THIS_DELIVERY)
+    .where(_THIS_DELIVERY, deliveries.c.state == "waiting", deliveries.c.attempts == bindparam("attempt"))
     .values(state=bindparam("new_state"), due=bindparam("next"), reason=bindparam("because"))
 )
 REPEAT_DEAD = (

@@ -477,8 +477,8 @@ class Transaction:
         return self._connection.execute(statements.CLAIM_DELIVERY, claim).rowcount == 1
 
     def end_delivery(self, delivery: Delivery, state: DeliveryState, *, due: int = 0, reason: str = "") -> None:
-        """Note what became of a delivery. A waiting one is sent again at `due`."""
-        row = {**_place(delivery), "new_state": state, "next": due, "because": reason}
+        """Note what became of a delivery, unless another process has claimed it since. A waiting one is sent again at `due`."""
+        row = {**_place(delivery), "attempt": delivery.attempts + 1, "new_state": state, "next": due, "because": reason}
         self._connection.execute(statements.END_DELIVERY, row)
 
     def repeat_dead_deliveries(self, model: str) -> int:

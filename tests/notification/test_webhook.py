@@ -1,9 +1,13 @@
 """Alarms that open and close are sent at least once, in order, signed, and wait while their receiver is away."""
 
+import asyncio
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -15,8 +19,8 @@ from sqlalchemy import text
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, begin, send_due
-from predictive_maintenance.notification.webhook import Webhook
+from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
+from predictive_maintenance.notification.webhook import NotSentError, Webhook
 from predictive_maintenance.store.rows import Alarm, Reading
 from predictive_maintenance.store.store import Store
 from tests.fixtures.pumps import pump
@@ -32,6 +36,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.accepted, self.requests = 204, [], []
+        self.on_request = lambda message: None
 
     @property
     def url(self):
@@ -42,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append((body, dict(self.headers)))
+        self.server.on_request(json.loads(body))
         if self.server.status == 204:
             self.server.accepted.append(json.loads(body))
         self.send_response(self.server.status)
@@ -86,10 +92,27 @@ def alarm(store, machine, opened, closed=None):
         )  # fmt: skip
 
 
-def send(store, receiver, now=1_000, url=None):
-    begin(store, "pumps")
-    with httpx.Client() as client:
-        return dict(send_due(store, "pumps", pump(), Webhook(url or receiver.url, SECRET), client, now))
+class Clock:
+    """Seconds since 1970, which a test lets pass."""
+
+    def __init__(self, now=1_000):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def send(store, receiver, now=1_000, url=None, clock=None):
+    async def begin_and_send():
+        async with httpx.AsyncClient() as client:
+            sender = Sender(
+                store=store, model="pumps", machine=pump(), webhook=Webhook(url or receiver.url, SECRET), client=client,
+                clock=clock or Clock(now),
+            )  # fmt: skip
+            sender.begin()
+            return dict(await sender.send_due())
+
+    return asyncio.run(begin_and_send())
 
 
 def events(receiver):
@@ -192,7 +215,8 @@ def test_an_alarm_that_opens_and_closes_between_two_starts_is_sent(store, receiv
 def test_what_is_delivered_of_one_model_does_not_begin_the_deliveries_of_another(store, receiver):
     alarm(store, "P1", NOON)
     alarm(store, "P1", NOON, closed=NOON + HOUR)
-    begin(store, "another")
+    with store.writing() as transaction:
+        transaction.begin_deliveries("another", 1_000)
     assert send(store, receiver) == {}
 
 
@@ -208,7 +232,8 @@ def test_deliveries_of_an_older_release_go_on(empty_store_url):
     store = Store.open(empty_store_url, timeout_seconds=5)
     alarm(store, "P2", NOON)
     alarm(store, "P2", NOON, closed=NOON + HOUR)
-    begin(store, "pumps")
+    with store.writing() as transaction:
+        transaction.begin_deliveries("pumps", 1_000)
     assert [one.machine_id for one in store.due_deliveries("pumps", now=1_000, most=5)] == ["P2", "P1"]
     store.close()
 
@@ -227,9 +252,81 @@ def test_a_message_of_a_process_that_ended_is_sent_again(store, receiver):
     alarm(store, "P1", NOON)
     (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
     with store.writing() as transaction:
-        assert transaction.claim_delivery(seen, 1_060)
-    assert send(store, receiver, now=1_059) == {}
-    assert send(store, receiver, now=1_060) == {"delivered": 1}
+        assert transaction.claim_delivery(seen, 1_120)
+    assert send(store, receiver, now=1_119) == {}
+    assert send(store, receiver, now=1_120) == {"delivered": 1}
+
+
+def test_a_slow_receiver_gets_no_message_from_two_processes_at_once(store, receiver, empty_store_url):
+    other, clock, due_meanwhile = Store.open(empty_store_url, timeout_seconds=5), Clock(), []
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+
+    def answer_slowly(message):
+        clock.now += 25
+        due = {one.machine_id for one in other.due_deliveries("pumps", now=clock.now, most=100)}
+        due_meanwhile.append(message["machine_id"] in due)
+
+    receiver.on_request = answer_slowly
+    assert send(store, receiver, clock=clock) == {"delivered": 9}
+    assert due_meanwhile == [False] * 9
+    other.close()
+
+
+def test_a_pause_begins_with_the_end_of_an_attempt(store, receiver):
+    clock = Clock()
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+
+    def answer_slowly(_):
+        clock.now += 25
+
+    receiver.status, receiver.on_request = 503, answer_slowly
+    assert send(store, receiver, clock=clock) == {"waiting": 9}
+    last = {one.machine_id for one in store.due_deliveries("pumps", now=clock.now + 9, most=100)}
+    assert "P7" in last
+    assert "P8" not in last
+
+
+def test_a_process_that_was_overtaken_does_not_change_what_became_of_a_message(store):
+    alarm(store, "P1", NOON)
+    (slow,) = store.due_deliveries("pumps", now=1_000, most=5)
+    with store.writing() as transaction:
+        assert transaction.claim_delivery(slow, 1_100)
+    (again,) = store.due_deliveries("pumps", now=1_100, most=5)
+    with store.writing() as transaction:
+        assert transaction.claim_delivery(again, 1_200)
+        transaction.end_delivery(slow, "waiting", due=1_100, reason="no answer")
+    assert store.due_deliveries("pumps", now=1_150, most=5) == []
+    with store.writing() as transaction:
+        transaction.end_delivery(again, "delivered")
+        transaction.end_delivery(slow, "dead", reason="no answer")
+    assert store.dead_deliveries("pumps", most=5) == []
+
+
+def test_an_attempt_ends_in_time_although_bytes_of_the_answer_come(monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.notification.webhook.TIMEOUT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle():
+            connection, _ = server.accept()
+            with connection, suppress(ConnectionError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                while True:
+                    connection.sendall(b" ")
+                    time.sleep(0.01)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+
+        async def send():
+            async with httpx.AsyncClient() as client:
+                await Webhook(f"http://127.0.0.1:{server.getsockname()[1]}/", SECRET).send({}, "id", client)
+
+        with pytest.raises(NotSentError, match=r"no answer within 0\.5 s") as caught:
+            asyncio.run(send())
+        assert caught.value.transient
+        thread.join(10)
 
 
 def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
