@@ -39,7 +39,8 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
     PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
-    again, at longer and longer intervals; after two days, or an answer such as 400, one is given up. A repeated message has
+    again, at longer and longer intervals, whatever it answers; after two days, or an answer that refuses the message itself
+    (400, 413, 422), one is given up. A repeated message has
     the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not; from then
     on, every alarm is sent, also one that opens and closes while this command does not run.
 

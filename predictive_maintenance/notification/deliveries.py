@@ -19,9 +19,9 @@ from ..store.store import Store
 from ..store.times import shown_time
 from .webhook import TIMEOUT_SECONDS, NotSentError, Webhook
 
-MAX_ATTEMPTS = 18
+MAX_ATTEMPTS = 56
 """With the pauses between them, a receiver may be away for about two days."""
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 10, 6 * 3600
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 10, 3600
 _LEASE_SECONDS = 4 * round(TIMEOUT_SECONDS)
 """For which a process has a message to itself: longer than an attempt, also if the clocks of two machines differ by a minute."""
 _AT_A_TIME = 100
@@ -73,7 +73,7 @@ class Sender:
             state = "delivered"
         except NotSentError as error:
             state = "waiting" if error.transient and attempts < MAX_ATTEMPTS else "dead"
-            due, reason = int(self.clock()) + _pause(attempts), str(error)
+            due, reason = int(self.clock()) + _pause(attempts, error.retry_seconds), str(error)
         with self.store.writing() as transaction:
             transaction.end_delivery(delivery, state, due=due, reason=reason)
         return state
@@ -111,7 +111,11 @@ def describe(deliveries: list[Delivery], machine: Machine) -> Iterator[str]:
         )
 
 
-def _pause(attempts: int) -> int:
-    """Seconds until the next attempt: twice as long each time, and up to a quarter more."""
-    pause = min(_FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), _LONGEST_PAUSE_SECONDS)
+def _pause(attempts: int, asked: float) -> int:
+    """Seconds until the next attempt: twice as long each time or as long as the receiver asks, and up to a quarter more.
+
+    A receiver that asks for less does not shorten a pause: the attempts would be used up within minutes. No pause is longer than
+    the longest one.
+    """
+    pause = min(max(_FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), asked), _LONGEST_PAUSE_SECONDS)
     return round(pause * (1 + _random.random() / 4))

@@ -10,6 +10,8 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -22,12 +24,16 @@ SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
 TIMEOUT_SECONDS = 30.0
 """For a whole attempt, however slowly the receiver reads and answers."""
 _SHOWN_CHARACTERS = 200
-_REFUSED = (400, 401, 403, 404, 405, 410, 413, 415, 422)
-"""Answers that the same message would get again."""
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Answers about the body, which is the same at each attempt. All others may change: keys, addresses, clocks and proxies do."""
 
 
 class NotSentError(PredictiveMaintenanceError):
-    """A message was not accepted. `transient` says whether it may be later."""
+    """A message was not accepted. `transient`: it may be later. `retry_seconds`: how long the receiver asks to wait."""
+
+    def __init__(self, text: str, *, transient: bool, retry_seconds: float = 0.0) -> None:
+        super().__init__(text, transient=transient)
+        self.retry_seconds = retry_seconds
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,24 @@ class Webhook:
             raise NotSentError(str(error) or type(error).__name__, transient=True) from None
         if not response.is_success:
             text = f"answer {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
-            raise NotSentError(text, transient=response.status_code not in _REFUSED)
+            raise NotSentError(
+                text,
+                transient=response.status_code not in _REFUSALS,
+                retry_seconds=_retry_seconds(response.headers.get("Retry-After", "")),
+            )
 
 
 def signature(secret: str, body: bytes, seconds: int) -> str:
     """The value of SIGNATURE_HEADER: t=<seconds since 1970>,v1=<hexadecimal HMAC-SHA256 of "<seconds>.<body>">."""
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
+
+
+def _retry_seconds(value: str) -> float:
+    """The seconds that a header Retry-After asks to wait: a number, or until a date; 0 if it is neither."""
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0

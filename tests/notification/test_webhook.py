@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -36,7 +38,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.accepted, self.requests = 204, [], []
-        self.on_request = lambda message: None
+        self.retry_after, self.on_request = "", lambda message: None
 
     @property
     def url(self):
@@ -51,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.status == 204:
             self.server.accepted.append(json.loads(body))
         self.send_response(self.server.status)
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if self.server.status != 204:
             self.wfile.write(b"no such field")
@@ -164,17 +168,54 @@ def test_messages_wait_while_the_receiver_is_away_and_keep_their_order_and_id(st
     assert first == second
 
 
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 408, 410, 425, 429, 500, 502, 503])
+def test_a_message_waits_after_an_answer_that_may_change(store, receiver, status):
+    alarm(store, "P1", NOON)
+    receiver.status = status
+    assert send(store, receiver) == {"waiting": 1}
+    receiver.status = 204
+    assert send(store, receiver, now=1_020) == {"delivered": 1}
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver, status):
+    alarm(store, "P1", NOON)
+    receiver.status = status
+    assert send(store, receiver) == {"dead": 1}
+
+
+def next_due(store):
+    with store.reading() as connection:
+        return connection.execute(text("SELECT min(due) FROM pdm_deliveries")).scalar()
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("120", 120, 150),
+        (format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True), 1_200, 2_250),
+        ("0", 10, 13),  # not before the usual pause
+        ("31536000", 3_600, 4_500),  # nor after the longest one
+        ("soon", 10, 13),
+    ],
+)
+def test_a_receiver_says_when_it_wants_a_message_again(store, receiver, asked, least, most):
+    alarm(store, "P1", NOON)
+    receiver.status, receiver.retry_after = 429, asked
+    assert send(store, receiver, now=1_000) == {"waiting": 1}
+    assert least <= next_due(store) - 1_000 <= most
+
+
 def test_pauses_grow_and_a_message_is_given_up_at_last(store, receiver):
     alarm(store, "P1", NOON)
     now, pauses = 1_000, []
     while send(store, receiver, now, url="http://127.0.0.1:9/") == {"waiting": 1}:
         begun = now
-        while not store.due_deliveries("pumps", now=now, most=1):
-            now += 5
+        now = next_due(store)
         pauses.append(now - begun)
     assert pauses[:8] == sorted(pauses[:8])
-    assert max(pauses) < 8 * 3_600
-    assert 86_400 < sum(pauses) < 4 * 86_400
+    assert max(pauses) <= 1.25 * 3_600
+    assert 1.75 * 86_400 < sum(pauses) < 3 * 86_400
     (dead,) = store.dead_deliveries("pumps", most=5)
     assert (dead.machine_id, dead.attempts, "refused" in dead.reason) == ("P1", MAX_ATTEMPTS, True)
     assert send(store, receiver, now + 10**6) == {}
