@@ -39,10 +39,10 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
     PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
-    again, at longer and longer intervals, whatever it answers; after two days, or an answer that refuses the message itself
-    (400, 413, 422), one is given up. A repeated message has
-    the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not; from then
-    on, every alarm is sent, also one that opens and closes while this command does not run.
+    again, at longer and longer intervals, whatever it answers. A message is given up after two days, or after an answer that
+    refuses the message itself (400, 413, 422). A repeated message has the same Idempotency-Key. At the first start, open alarms
+    are sent, and alarms that are closed already are not; from then on, every alarm is sent, also one that opens and closes
+    while this command does not run.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
     model = params.registry.model_name
     if dead or repeat_dead:
         with open_service_store() as store:
-            for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):
+            for line in describe(store.deliveries(model, "dead", most=_SHOWN), params.machine):
                 click.echo(line)
             if repeat_dead:
                 with store.writing() as transaction:

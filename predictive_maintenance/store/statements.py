@@ -418,7 +418,11 @@ CLOSED_ALARMS = (
 )
 """Alarms whose end was not sent yet, although their opening was, or was given up."""
 _with_delivery = (
-    select(alarms, machines.c.machine_id, deliveries.c.what, deliveries.c.attempts, deliveries.c.reason)
+    select(
+        alarms,
+        machines.c.machine_id,
+        *(deliveries.c[name] for name in ("what", "state", "attempts", "due", "reason")),
+    )
     .join_from(alarms, deliveries, _OF_ALARM)
     .join(machines, machines.c.key == alarms.c.machine)
 )
@@ -431,6 +435,21 @@ DELIVERIES = (
     .order_by(deliveries.c.due, *_in_order)
     .limit(bindparam("most"))
 )
+DELIVERY_START = select(delivery_starts.c.started).where(delivery_starts.c.model == bindparam("model"))
+COUNT_DELIVERIES = (
+    select(deliveries.c.state, func.count().label("messages"))
+    .join(machines, machines.c.key == deliveries.c.machine)
+    .where(machines.c.model == bindparam("model"), deliveries.c.state.in_(("waiting", "dead")))
+    .group_by(deliveries.c.state)
+)
+COUNT_UNTRIED = tuple(
+    select(func.count())
+    .select_from(alarms)
+    .join(machines, machines.c.key == alarms.c.machine)
+    .where(machines.c.model == bindparam("model"), ~_sent(what), *conditions)
+    for what, conditions in (("opened", ()), ("closed", (alarms.c.closed.is_not(None),)))
+)
+"""Openings, and ends, of alarms that were not sent yet."""
 SKIP_CLOSED_ALARMS = tuple(
     insert(deliveries).from_select(
         list(deliveries.c.keys()),

@@ -28,6 +28,7 @@ from .rows import (
     AlarmReport,
     AuditEntry,
     Delivery,
+    DeliveryCounts,
     DeliveryState,
     Event,
     Feedback,
@@ -307,11 +308,22 @@ class Store:
             again = connection.execute(statements.DELIVERIES, {**limits, "state": "waiting", "now": now})
             return [*opened, *closed, *map(_known_delivery, again)]
 
-    def dead_deliveries(self, model: str, *, most: int) -> list[Delivery]:
-        """Alarms of a registered model that could not be sent, the oldest first."""
-        limits = {"model": model, "most": most, "state": "dead", "now": LAST_KEY}
+    def deliveries(self, model: str, state: DeliveryState, *, most: int) -> list[Delivery]:
+        """Alarms of a registered model that were tried to be sent, with what became of it, in the order in which they are due."""
+        limits = {"model": model, "most": most, "state": state, "now": LAST_KEY}
         with self._reading() as connection:
             return [_known_delivery(row) for row in connection.execute(statements.DELIVERIES, limits)]
+
+    def delivery_counts(self, model: str) -> DeliveryCounts:
+        """How many messages about alarms of a registered model wait or were given up."""
+        names = {"model": model}
+        with self._reading() as connection:
+            began = connection.execute(statements.DELIVERY_START, names).scalar()
+            if began is None:
+                return DeliveryCounts(began=None, waiting=0, dead=0)
+            found = {row.state: row.messages for row in connection.execute(statements.COUNT_DELIVERIES, names)}
+            untried = sum(connection.execute(each, names).scalar_one() for each in statements.COUNT_UNTRIED)
+        return DeliveryCounts(began=began, waiting=found.get("waiting", 0) + untried, dead=found.get("dead", 0))
 
     def open_incident(self, model: str) -> Incident | None:
         """The open incident of a registered model."""
@@ -627,7 +639,8 @@ def _delivery(row: Any, what: AlarmChange) -> Delivery:
 
 
 def _known_delivery(row: Any) -> Delivery:
-    return replace(_delivery(row, row.what), attempts=row.attempts, reason=row.reason)
+    known = {"state": row.state, "attempts": row.attempts, "due": row.due, "reason": row.reason}
+    return replace(_delivery(row, row.what), **known)
 
 
 def _place(delivery: Delivery) -> dict[str, Any]:

@@ -15,15 +15,18 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from click.testing import CliRunner
-
 from sqlalchemy import text
 
 from predictive_maintenance.cli.main import main
+from predictive_maintenance.cli.notifying import _watch
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
 from predictive_maintenance.notification.webhook import NotSentError, Webhook
-from predictive_maintenance.store.rows import Alarm, Reading
+from predictive_maintenance.store.migrations.versions import delivery_starts
+from predictive_maintenance.store.rows import Alarm, DeliveryCounts, Reading
 from predictive_maintenance.store.store import Store
 from tests.fixtures.pumps import pump
 
@@ -168,42 +171,55 @@ def test_messages_wait_while_the_receiver_is_away_and_keep_their_order_and_id(st
     assert first == second
 
 
-@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 408, 410, 425, 429, 500, 502, 503])
-def test_a_message_waits_after_an_answer_that_may_change(store, receiver, status):
-    alarm(store, "P1", NOON)
-    receiver.status = status
-    assert send(store, receiver) == {"waiting": 1}
-    receiver.status = 204
-    assert send(store, receiver, now=1_020) == {"delivered": 1}
+def answer_by_machine(receiver, answers):
+    """Let the receiver answer messages about each machine with a status, and maybe with a header Retry-After."""
+
+    def choose(message):
+        receiver.status, receiver.retry_after = answers[message["machine_id"]]
+
+    receiver.on_request = choose
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver, status):
-    alarm(store, "P1", NOON)
-    receiver.status = status
-    assert send(store, receiver) == {"dead": 1}
+def test_a_message_waits_after_every_answer_that_may_change(store, receiver):
+    answers = {f"P{status}": (status, "") for status in (301, 401, 403, 404, 405, 408, 410, 425, 429, 500, 502, 503)}
+    for machine in answers:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, answers)
+    assert send(store, receiver) == {"waiting": len(answers)}
+    answer_by_machine(receiver, dict.fromkeys(answers, (204, "")))
+    assert send(store, receiver, now=1_020) == {"delivered": len(answers)}
+
+
+def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver):
+    answers = {f"P{status}": (status, "") for status in (400, 413, 422)}
+    for machine in answers:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, answers)
+    assert send(store, receiver) == {"dead": len(answers)}
+
+
+def test_a_receiver_says_when_it_wants_a_message_again(store, receiver):
+    in_half_an_hour = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
+    seconds = {
+        "120": (120, 150),
+        in_half_an_hour: (1_200, 2_250),
+        "0": (10, 13),  # not before the usual pause
+        "31536000": (3_600, 4_500),  # nor after the longest one
+        "soon": (10, 13),
+    }
+    machines = {f"P{number}": asked for number, asked in enumerate(seconds)}
+    for machine in machines:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, {machine: (429, asked) for machine, asked in machines.items()})
+    assert send(store, receiver, now=1_000) == {"waiting": len(machines)}
+    pauses = {machines[one.machine_id]: one.due - 1_000 for one in store.deliveries("pumps", "waiting", most=9)}
+    assert pauses.keys() == seconds.keys()
+    assert [asked for asked, (least, most) in seconds.items() if not least <= pauses[asked] <= most] == []
 
 
 def next_due(store):
     with store.reading() as connection:
         return connection.execute(text("SELECT min(due) FROM pdm_deliveries")).scalar()
-
-
-@pytest.mark.parametrize(
-    ("asked", "least", "most"),
-    [
-        ("120", 120, 150),
-        (format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True), 1_200, 2_250),
-        ("0", 10, 13),  # not before the usual pause
-        ("31536000", 3_600, 4_500),  # nor after the longest one
-        ("soon", 10, 13),
-    ],
-)
-def test_a_receiver_says_when_it_wants_a_message_again(store, receiver, asked, least, most):
-    alarm(store, "P1", NOON)
-    receiver.status, receiver.retry_after = 429, asked
-    assert send(store, receiver, now=1_000) == {"waiting": 1}
-    assert least <= next_due(store) - 1_000 <= most
 
 
 def test_pauses_grow_and_a_message_is_given_up_at_last(store, receiver):
@@ -216,8 +232,8 @@ def test_pauses_grow_and_a_message_is_given_up_at_last(store, receiver):
     assert pauses[:8] == sorted(pauses[:8])
     assert max(pauses) <= 1.25 * 3_600
     assert 1.75 * 86_400 < sum(pauses) < 3 * 86_400
-    (dead,) = store.dead_deliveries("pumps", most=5)
-    assert (dead.machine_id, dead.attempts, "refused" in dead.reason) == ("P1", MAX_ATTEMPTS, True)
+    (dead,) = store.deliveries("pumps", "dead", most=5)
+    assert (dead.machine_id, dead.attempts, "connection" in dead.reason.lower()) == ("P1", MAX_ATTEMPTS, True)
     assert send(store, receiver, now + 10**6) == {}
 
 
@@ -226,13 +242,13 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
     alarm(store, "P2", NOON)
     receiver.status = 422
     assert send(store, receiver) == {"dead": 2}
-    assert [one.reason for one in store.dead_deliveries("pumps", most=5)] == ["answer 422: no such field"] * 2
+    assert [one.reason for one in store.deliveries("pumps", "dead", most=5)] == ["answer 422: no such field"] * 2
     receiver.status = 204
     with store.writing() as transaction:
         assert transaction.repeat_dead_deliveries("another") == 0
         assert transaction.repeat_dead_deliveries("pumps") == 2
     assert send(store, receiver) == {"delivered": 2}
-    assert store.dead_deliveries("pumps", most=5) == []
+    assert store.deliveries("pumps", "dead", most=5) == []
 
 
 def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
@@ -261,22 +277,19 @@ def test_what_is_delivered_of_one_model_does_not_begin_the_deliveries_of_another
     assert send(store, receiver) == {}
 
 
-def test_deliveries_of_an_older_release_go_on(empty_store_url):
-    store = Store.open(empty_store_url, timeout_seconds=5)
+def test_deliveries_of_an_older_release_go_on(store):
     alarm(store, "P1", NOON)
     (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
     with store.writing() as transaction:
         transaction.claim_delivery(seen, 1_000)
         transaction.connection.execute(text("DROP TABLE pdm_delivery_starts"))
-        transaction.connection.execute(text("UPDATE pdm_store_version SET version_num = '0009'"))
-    store.close()
-    store = Store.open(empty_store_url, timeout_seconds=5)
+        with Operations.context(MigrationContext.configure(transaction.connection)):
+            delivery_starts.upgrade()
     alarm(store, "P2", NOON)
     alarm(store, "P2", NOON, closed=NOON + HOUR)
     with store.writing() as transaction:
         transaction.begin_deliveries("pumps", 1_000)
     assert [one.machine_id for one in store.due_deliveries("pumps", now=1_000, most=5)] == ["P2", "P1"]
-    store.close()
 
 
 def test_two_processes_do_not_send_the_same_message(store, receiver, empty_store_url):
@@ -342,7 +355,7 @@ def test_a_process_that_was_overtaken_does_not_change_what_became_of_a_message(s
     with store.writing() as transaction:
         transaction.end_delivery(again, "delivered")
         transaction.end_delivery(slow, "dead", reason="no answer")
-    assert store.dead_deliveries("pumps", most=5) == []
+    assert store.deliveries("pumps", "dead", most=5) == []
 
 
 def test_an_attempt_ends_in_time_although_bytes_of_the_answer_come(monkeypatch):
@@ -370,13 +383,30 @@ def test_an_attempt_ends_in_time_although_bytes_of_the_answer_come(monkeypatch):
         thread.join(10)
 
 
+def test_what_waits_and_what_was_given_up_is_counted(store, receiver):
+    alarm(store, "P1", NOON)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=None, waiting=0, dead=0)
+    receiver.status = 503
+    send(store, receiver)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=2, dead=0)
+    receiver.status = 400
+    send(store, receiver, now=1_020)
+    alarm(store, "P2", NOON)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=2, dead=1)
+    receiver.status = 204
+    send(store, receiver, now=1_020)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=0, dead=1)
+    assert store.delivery_counts("another").began is None
+
+
 def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     alarm(store, "P1", NOON)
     receiver.status = 422
     send(store, receiver)
     with store.writing() as transaction:
         transaction.remove_received_before(10)
-    assert store.dead_deliveries("pumps", most=5) == []
+    assert store.deliveries("pumps", "dead", most=5) == []
 
 
 @pytest.mark.parametrize(
@@ -415,3 +445,30 @@ def test_the_command_sends_and_lists_what_was_given_up(tmp_path, receiver, monke
     assert notify("--repeat-dead").endswith("1 message to send again\n")
     assert "delivered 1, waiting 0, given up 0" in notify("--once")
     store.close()
+
+
+def test_the_command_goes_on_with_a_store_that_was_restored(tmp_path, receiver, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("PDM_STORE_URL", url)
+    settings = SimpleNamespace(machine=pump(), registry=SimpleNamespace(model_name="pumps"))
+    for name, machine in (("backup.db", "P2"), ("store.db", "P1")):
+        made = Store.open(f"sqlite:///{tmp_path / name}", timeout_seconds=5)
+        alarm(made, machine, NOON)
+        made.close()
+
+    async def accepted(number):
+        async with asyncio.timeout(60):
+            while len(receiver.accepted) < number:
+                await asyncio.sleep(0.01)
+
+    async def watch():
+        task = asyncio.create_task(_watch(settings, Webhook(receiver.url, SECRET), 0.02))
+        await accepted(1)
+        for name in ("store.db", "store.db-wal", "store.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / "backup.db").rename(tmp_path / "store.db")
+        await accepted(2)
+        task.cancel()
+
+    asyncio.run(watch())
+    assert events(receiver) == [("P1", "alarm.opened"), ("P2", "alarm.opened")]
