@@ -6,7 +6,7 @@ FROM ${BASE_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
 # A fixed user id, so that cluster policies and volume ownership can refer to it.
 RUN useradd --uid 1000 --create-home --shell /bin/bash pdm \
-    && install --directory --owner=pdm --group=pdm /opt/pdm /var/lib/mlflow /var/lib/store /var/lib/runs /var/lib/bridge
+    && install --directory --owner=pdm --group=pdm /opt/pdm /var/lib/mlflow /var/lib/store /var/lib/runs /var/lib/bridge /var/lib/cmms
 
 FROM base AS installer
 # Tests inside packages are large and unused.

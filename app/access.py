@@ -30,6 +30,7 @@ ROUTE_ROLES: Mapping[str, Role] = {
     "POST /invocations": "read",
     "GET /alarms": "read",
     "GET /feedback": "read",
+    "GET /deliveries": "read",
     "GET /incidents": "read",
     "GET /monitoring": "read",
     "GET /shadow": "read",

@@ -25,6 +25,7 @@ from .metrics import Metrics
 from .middleware import ApiKeyMiddleware, ProblemMiddleware, RequestLoggingMiddleware
 from .routes import (
     audit,
+    deliveries,
     events,
     feedback,
     health,
@@ -104,6 +105,7 @@ def create_app(
         machines,
         feedback,
         audit,
+        deliveries,
         incidents,
         monitoring,
         shadow,

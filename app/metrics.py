@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from predictive_maintenance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from predictive_maintenance.store.rows import DeliveryCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -164,15 +167,20 @@ class Metrics:
                 self.serving.labels(*serving).set(1)
             self._serving = serving
 
-    def render(self, last_success: float | None) -> bytes:
-        """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch."""
+    def render(self, last_success: float | None, deliveries: "DeliveryCounts | None") -> bytes:
+        """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch.
+
+        `deliveries` come from the store, which all workers share.
+        """
         metrics = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             metrics = CollectorRegistry()
             MultiProcessCollector(metrics)  # type: ignore[no-untyped-call]
-        age = CollectorRegistry()
-        age.register(_PollAge(lambda: last_success))
-        return generate_latest(metrics) + generate_latest(age)
+        now = CollectorRegistry()
+        now.register(_PollAge(lambda: last_success))
+        if deliveries and deliveries.began is not None:
+            now.register(_AlarmMessages(deliveries))
+        return generate_latest(metrics) + generate_latest(now)
 
 
 class _PollAge(Collector):
@@ -185,6 +193,21 @@ class _PollAge(Collector):
         yield GaugeMetricFamily(
             "pdm_registry_look_up_age_seconds", "Seconds since the registry last answered.", value=age
         )
+
+
+class _AlarmMessages(Collector):
+    def __init__(self, deliveries: "DeliveryCounts") -> None:
+        self._deliveries = deliveries
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        messages = GaugeMetricFamily(
+            "pdm_alarm_messages",
+            "Messages about alarms that were not delivered: waiting, dead (given up).",
+            labels=["state"],
+        )
+        messages.add_metric(["waiting"], self._deliveries.waiting)
+        messages.add_metric(["dead"], self._deliveries.dead)
+        yield messages
 
 
 def _reserve_files(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from app.schemas.audit import PERSON_HEADER, Action, AuditList, KeptAcknowledgement, NotedRefusal, RefusalReason
+from app.schemas.deliveries import DeliveryList
 from app.schemas.feedback import KeptFeedback
 from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
@@ -91,6 +92,10 @@ class ApiClient:
     def incidents(self, limit: int) -> IncidentList:
         """The newest incidents of monitoring, of a service with a store."""
         return self._get(f"/incidents?limit={limit}", IncidentList)
+
+    def deliveries(self, limit: int) -> DeliveryList:
+        """Messages about alarms that were not delivered, of a service with a store."""
+        return self._get(f"/deliveries?limit={limit}", DeliveryList)
 
     def audit(self, limit: int, actions: Collection[Action] = (), before: int | None = None) -> AuditList:
         """The newest entries of the audit log, which precede `before`. It needs a key with the role operate."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TypeVar
 
+from app.schemas.deliveries import DeliveryList
 from app.schemas.health import Health
 from app.schemas.incidents import IncidentList
 from app.schemas.model import ModelCard, VersionList
@@ -17,6 +18,7 @@ from dashboard.api_client import ApiClient, ApiError
 from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
 
 SHOWN_INCIDENTS = 5
+SHOWN_MESSAGES = 20
 REGISTRY_POLL_SECONDS = 30.0
 """Interval for what the API reads from the registry. The served version is polled every time."""
 TRAFFIC_WINDOW_SECONDS = 900.0
@@ -43,6 +45,7 @@ class Snapshot:
     counters: Counters | None = None
     traffic: Traffic | None = None
     incidents: IncidentList | None = None
+    deliveries: DeliveryList | None = None
     comparisons: ComparisonList | None = None
 
     @property
@@ -128,6 +131,11 @@ class ServiceMonitor:
                     current,
                     incidents=request(lambda: self.api.incidents(SHOWN_INCIDENTS), previous.incidents),
                     comparisons=request(self.api.comparisons, previous.comparisons),
+                    deliveries=(
+                        request(lambda: self.api.deliveries(SHOWN_MESSAGES), previous.deliveries)
+                        if health.serving_version
+                        else None
+                    ),
                 )
             self._registry_polled_at = self.clock()
         counters = request(lambda: parse_counters(self.api.metrics(), self.clock()), None)

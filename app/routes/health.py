@@ -1,17 +1,27 @@
 """Liveness, readiness and metrics."""
 
+import asyncio
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
+from predictive_maintenance.errors import StoreError
+
 from ..metrics import CONTENT_TYPE
 from ..problem_responses import ProblemDetails
+from ..problems import Problem
 from ..schemas.health import Health
 from ..service import Service, get_service
 
+if TYPE_CHECKING:
+    from predictive_maintenance.store.rows import DeliveryCounts
+
 router = APIRouter(tags=["health"])
+
+_STORE_SECONDS = 1.0
+"""For which metrics wait for the store: Prometheus gives up after 10 s by default."""
 
 
 @router.head("/health", include_in_schema=False)
@@ -36,8 +46,19 @@ async def ready(request: Request) -> Any:
 async def metrics(request: Request) -> Response:
     """Metrics in the text format of Prometheus."""
     service = get_service(request)
-    content = service.metrics.render(service.watcher.state.last_success)
+    content = service.metrics.render(service.watcher.state.last_success, await _delivery_counts(service))
     return Response(content, HTTPStatus.OK, media_type=CONTENT_TYPE)
+
+
+async def _delivery_counts(service: Service) -> "DeliveryCounts | None":
+    """The messages about alarms that were not delivered; None if the store is not used, or does not answer in time."""
+    if not service.store.access.is_used:  # a request for metrics should not make a store
+        return None
+    try:
+        async with asyncio.timeout(_STORE_SECONDS):
+            return await service.store.read(lambda store: store.delivery_counts(service.model_name), notes_use=False)
+    except (StoreError, TimeoutError, Problem):
+        return None
 
 
 def describe_health(service: Service, *, details: bool = False) -> Health:

@@ -47,9 +47,12 @@ class StoreQueue:
             loop.call_soon(self._start, loop)  # together with those that the loop receives now
         return await answer
 
-    async def read(self, work: Callable[["Store"], T]) -> T:
-        """Return what `work` reads from the store. Raises StoreError, and Problem 503 if the queue is full."""
-        return await self._reader.run(self._in_store, work)
+    async def read(self, work: Callable[["Store"], T], *, notes_use: bool = True) -> T:
+        """Return what `work` reads from the store. Raises StoreError, and Problem 503 if the queue is full.
+
+        With `notes_use`, the service works again if this does. A regular read should not say so: nothing may be writable.
+        """
+        return await self._reader.run(self._in_store if notes_use else self._unnoted, work)
 
     async def write(self, work: Callable[["Store"], T]) -> T:
         """Return what `work` returns after it has changed the store. Raises StoreError, and Problem 503 if the queue is full.
@@ -90,6 +93,9 @@ class StoreQueue:
             raise
         self.access.report(None)
         return result
+
+    def _unnoted(self, work: Callable[["Store"], T]) -> T:
+        return work(self.access.open())
 
     def _finish(
         self,

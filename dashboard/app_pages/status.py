@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import shared
 from dashboard.components import common
 from dashboard.components.status import (
+    alarm_messages,
     incidents,
     prediction_log,
     rejected_readings,
@@ -23,6 +24,7 @@ def draw(snapshot: Snapshot) -> None:
     state_tiles(snapshot)
     served_model(snapshot)
     incidents(snapshot)
+    alarm_messages(snapshot)
     traffic_tiles(snapshot)
     rejected_readings(snapshot)
     prediction_log(snapshot)

@@ -145,6 +145,34 @@ def incidents(snapshot: Snapshot) -> None:
     st.markdown(table(["Incident", "Version", "Opened", "Closed", "Training started"], rows))
 
 
+def alarm_messages(snapshot: Snapshot) -> None:
+    """Show the messages about alarms that another system has not accepted, with the reasons and the way out."""
+    found = snapshot.deliveries
+    if found is None or not (found.waiting or found.dead):
+        return
+    st.subheader("Messages about alarms", anchor=False)
+    waiting, dead = st.columns(2)
+    with waiting:
+        common.tile("Waiting", f"{found.waiting:,}", "sent as soon as `notify` runs and its receiver accepts them")
+    with dead:
+        common.tile("Given up", f"{found.dead:,}", "not sent again by themselves", "🔴" if found.dead else "")
+    if found.dead:
+        st.warning(
+            "Mend the receiver of the messages that were given up, and send them again: "
+            "`predictive-maintenance notify --repeat-dead`",
+            icon="⚠️",
+        )
+    rows = [
+        [
+            plain(one.machine_id), plain(str(one.opened)), one.event, str(one.attempts),
+            utc_time(one.next_attempt) if one.next_attempt else "given up", plain(one.reason),
+        ]
+        for one in found.messages
+    ]  # fmt: skip
+    if rows:
+        st.markdown(table(["Machine", "Alarm", "Message", "Attempts", "Next attempt", "Last error"], rows))
+
+
 def rejected_readings(snapshot: Snapshot) -> None:
     """Show how many readings were rejected, by field."""
     if not snapshot.counters:

@@ -1,14 +1,21 @@
 """The command notify."""
 
+from __future__ import annotations
+
+import asyncio
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import PredictiveMaintenanceError
 from .shared import Command, count, load_served_settings, machine_option, open_service_store
+
+if TYPE_CHECKING:
+    from ..config.params import Params
+    from ..notification.webhook import Webhook
 
 _SHOWN = 1_000
 
@@ -32,46 +39,69 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
     PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
-    again, at longer and longer intervals; after two days, or an answer such as 400, one is given up. A repeated message has
-    the same Idempotency-Key. At the first start, open alarms are sent, and alarms that are closed already are not.
+    again, at longer and longer intervals, whatever it answers. A message is given up after two days, or after an answer that
+    refuses the message itself (400, 413, 422). A repeated message has the same Idempotency-Key. At the first start, open alarms
+    are sent, and alarms that are closed already are not; from then on, every alarm is sent, also one that opens and closes
+    while this command does not run.
 
     \b
     Examples:
       predictive-maintenance notify --machine fleet
       predictive-maintenance notify --machine fleet --dead
     """
-    import httpx
-
-    from ..notification.deliveries import describe, send_due
+    from ..notification.deliveries import describe
     from ..notification.webhook import Webhook
 
     params = load_served_settings(params_file)
     model = params.registry.model_name
-    with open_service_store() as store, httpx.Client() as client:
-        if dead or repeat_dead:
-            for line in describe(store.dead_deliveries(model, most=_SHOWN), params.machine):
+    if dead or repeat_dead:
+        with open_service_store() as store:
+            for line in describe(store.deliveries(model, "dead", most=_SHOWN), params.machine):
                 click.echo(line)
-        if repeat_dead:
-            with store.writing() as transaction:
-                repeated = transaction.repeat_dead_deliveries(model)
-            click.echo(f"{count(repeated, 'message')} to send again")
-        if dead or repeat_dead:
-            return
-        webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
-        while True:
-            try:
-                sent = send_due(store, model, params.machine, webhook, client, int(time.time()))
-                if sent or once:
+            if repeat_dead:
+                with store.writing() as transaction:
+                    repeated = transaction.repeat_dead_deliveries(model)
+                click.echo(f"{count(repeated, 'message')} to send again")
+        return
+    webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
+    asyncio.run(_send(params, webhook) if once else _watch(params, webhook, seconds))
+
+
+async def _watch(params: Params, webhook: Webhook, seconds: float) -> None:
+    """Send what becomes due. After an error, the store is opened again: its file may be another one."""
+    while True:
+        try:
+            await _send(params, webhook, seconds)
+        except (PredictiveMaintenanceError, click.ClickException) as error:  # such as a store that is away
+            click.echo(f"{_now()} {error}", err=True)
+        await asyncio.sleep(seconds)
+
+
+async def _send(params: Params, webhook: Webhook, seconds: float | None = None) -> None:
+    """Send what is due: once, or again and again with a pause in seconds."""
+    import httpx
+
+    from ..notification.deliveries import Sender
+
+    with open_service_store() as store:
+        async with httpx.AsyncClient() as client:
+            sender = Sender(
+                store=store,
+                model=params.registry.model_name,
+                machine=params.machine,
+                webhook=webhook,
+                client=client,
+            )
+            sender.begin()
+            while True:
+                sent = await sender.send_due()
+                if sent or seconds is None:
                     click.echo(
                         f"{_now()} delivered {sent['delivered']}, waiting {sent['waiting']}, given up {sent['dead']}"
                     )
-            except PredictiveMaintenanceError as error:  # such as a store that is away
-                if once:
-                    raise
-                click.echo(f"{_now()} {error}", err=True)
-            if once:
-                return
-            time.sleep(seconds)
+                if seconds is None:
+                    return
+                await asyncio.sleep(seconds)
 
 
 def _now() -> str:

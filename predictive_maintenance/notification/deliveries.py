@@ -5,8 +5,10 @@ same time. A process that ends between a message and its note sends it again: th
 """
 
 import random
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,31 +17,66 @@ from ..machine.machine import Machine
 from ..store.rows import Delivery, DeliveryState
 from ..store.store import Store
 from ..store.times import shown_time
-from .webhook import NotSentError, Webhook
+from .webhook import TIMEOUT_SECONDS, NotSentError, Webhook
 
-MAX_ATTEMPTS = 18
+MAX_ATTEMPTS = 56
 """With the pauses between them, a receiver may be away for about two days."""
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 10, 6 * 3600
-_LEASE_SECONDS = 60
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 10, 3600
+_LEASE_SECONDS = 4 * round(TIMEOUT_SECONDS)
+"""For which a process has a message to itself: longer than an attempt, also if the clocks of two machines differ by a minute."""
 _AT_A_TIME = 100
 
 _random = random.Random()  # noqa: S311  not a secret: receivers that come back should not get all messages at once
 
 
-def send_due(
-    store: Store, model: str, machine: Machine, webhook: Webhook, client: httpx.Client, now: int
-) -> Counter[str]:
-    """Send what is due at `now`, in seconds since 1970. Returns how many were delivered, wait, or are given up (dead).
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """Sends the alarms of a registered model to a webhook.
 
-    Raises StoreError.
+    `clock` returns seconds since 1970. Each attempt reads it: those before may have waited for a slow receiver.
     """
-    with store.writing() as transaction:
-        transaction.begin_deliveries(model)
-    return Counter(
-        _send(store, delivery, model, machine, webhook, client, now)
-        for delivery in store.due_deliveries(model, now=now, most=_AT_A_TIME)
-        if _claim(store, delivery, now)
-    )
+
+    store: Store
+    model: str
+    machine: Machine
+    webhook: Webhook
+    client: httpx.AsyncClient
+    clock: Callable[[], float] = time.time
+
+    def begin(self) -> None:
+        """Note in the store that alarms of the model are delivered from now on, at the first call. Raises StoreError.
+
+        What opens later is sent, whether this or another process runs when it closes. What is closed already is not sent.
+        """
+        with self.store.writing() as transaction:
+            transaction.begin_deliveries(self.model, int(self.clock()))
+
+    async def send_due(self) -> Counter[str]:
+        """Send what is due, after `begin`. Returns how many were delivered, wait, or are given up (dead). Raises StoreError."""
+        found: Counter[str] = Counter()
+        for delivery in self.store.due_deliveries(self.model, now=int(self.clock()), most=_AT_A_TIME):
+            if self._claim(delivery):
+                found[await self._send(delivery)] += 1
+        return found
+
+    def _claim(self, delivery: Delivery) -> bool:
+        with self.store.writing() as transaction:
+            return transaction.claim_delivery(delivery, int(self.clock()) + _LEASE_SECONDS)
+
+    async def _send(self, delivery: Delivery) -> str:
+        """Send a message and note what became of it."""
+        attempts, due, reason = delivery.attempts + 1, 0, ""
+        state: DeliveryState
+        message = message_of(delivery, self.model, self.machine)
+        try:
+            await self.webhook.send(message, identity_of(delivery, self.model), self.client)
+            state = "delivered"
+        except NotSentError as error:
+            state = "waiting" if error.transient and attempts < MAX_ATTEMPTS else "dead"
+            due, reason = int(self.clock()) + _pause(attempts, error.retry_seconds), str(error)
+        with self.store.writing() as transaction:
+            transaction.end_delivery(delivery, state, due=due, reason=reason)
+        return state
 
 
 def message_of(delivery: Delivery, model: str, machine: Machine) -> dict[str, Any]:
@@ -74,29 +111,11 @@ def describe(deliveries: list[Delivery], machine: Machine) -> Iterator[str]:
         )
 
 
-def _claim(store: Store, delivery: Delivery, now: int) -> bool:
-    with store.writing() as transaction:
-        return transaction.claim_delivery(delivery, now + _LEASE_SECONDS)
+def _pause(attempts: int, asked: float) -> int:
+    """Seconds until the next attempt: twice as long each time or as long as the receiver asks, and up to a quarter more.
 
-
-def _send(
-    store: Store, delivery: Delivery, model: str, machine: Machine, webhook: Webhook, client: httpx.Client, now: int
-) -> str:
-    """Send a message and note what became of it."""
-    attempts, due, reason = delivery.attempts + 1, 0, ""
-    state: DeliveryState
-    try:
-        webhook.send(message_of(delivery, model, machine), identity_of(delivery, model), client)
-        state = "delivered"
-    except NotSentError as error:
-        state = "waiting" if error.transient and attempts < MAX_ATTEMPTS else "dead"
-        due, reason = now + _pause(attempts), str(error)
-    with store.writing() as transaction:
-        transaction.end_delivery(delivery, state, due=due, reason=reason)
-    return state
-
-
-def _pause(attempts: int) -> int:
-    """Seconds until the next attempt: twice as long each time, and up to a quarter more."""
-    pause = min(_FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), _LONGEST_PAUSE_SECONDS)
+    A receiver that asks for less does not shorten a pause: the attempts would be used up within minutes. No pause is longer than
+    the longest one.
+    """
+    pause = min(max(_FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), asked), _LONGEST_PAUSE_SECONDS)
     return round(pause * (1 + _random.random() / 4))

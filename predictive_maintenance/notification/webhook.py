@@ -3,12 +3,15 @@
 The signature is that of many webhooks: HMAC-SHA256, with a secret that both sides know, over the time of sending and the body.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -18,14 +21,19 @@ from ..config.uris import redact
 from ..errors import ConfigError, PredictiveMaintenanceError
 
 SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
-_TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""For a whole attempt, however slowly the receiver reads and answers."""
 _SHOWN_CHARACTERS = 200
-_REFUSED = (400, 401, 403, 404, 405, 410, 413, 415, 422)
-"""Answers that the same message would get again."""
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Answers about the body, which is the same at each attempt. All others may change: keys, addresses, clocks and proxies do."""
 
 
 class NotSentError(PredictiveMaintenanceError):
-    """A message was not accepted. `transient` says whether it may be later."""
+    """A message was not accepted. `transient`: it may be later. `retry_seconds`: how long the receiver asks to wait."""
+
+    def __init__(self, text: str, *, transient: bool, retry_seconds: float = 0.0) -> None:
+        super().__init__(text, transient=transient)
+        self.retry_seconds = retry_seconds
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,8 @@ class Webhook:
             )
         return cls(url, secret)
 
-    def send(self, message: Mapping[str, Any], identity: str, client: httpx.Client) -> None:
-        """Post a message as JSON. Raises NotSentError unless the answer is a success.
+    async def send(self, message: Mapping[str, Any], identity: str, client: httpx.AsyncClient) -> None:
+        """Post a message as JSON. Raises NotSentError unless the answer within TIMEOUT_SECONDS is a success.
 
         The receiver gets `identity` in ID_HEADER: a repeated message has the same.
         """
@@ -59,15 +67,32 @@ class Webhook:
             SIGNATURE_HEADER: signature(self.secret, body, int(time.time())),
         }
         try:
-            response = client.post(self.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                response = await client.post(self.url, content=body, headers=headers, timeout=None)
+        except TimeoutError:
+            raise NotSentError(f"no answer within {TIMEOUT_SECONDS:g} s", transient=True) from None
         except httpx.HTTPError as error:
             raise NotSentError(str(error) or type(error).__name__, transient=True) from None
         if not response.is_success:
             text = f"answer {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
-            raise NotSentError(text, transient=response.status_code not in _REFUSED)
+            raise NotSentError(
+                text,
+                transient=response.status_code not in _REFUSALS,
+                retry_seconds=_retry_seconds(response.headers.get("Retry-After", "")),
+            )
 
 
 def signature(secret: str, body: bytes, seconds: int) -> str:
     """The value of SIGNATURE_HEADER: t=<seconds since 1970>,v1=<hexadecimal HMAC-SHA256 of "<seconds>.<body>">."""
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
+
+
+def _retry_seconds(value: str) -> float:
+    """The seconds that a header Retry-After asks to wait: a number, or until a date; 0 if it is neither."""
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0

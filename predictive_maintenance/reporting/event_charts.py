@@ -10,6 +10,7 @@ from ..evaluation.timelines import Timeline
 from .chart_style import BLUE, GREY, VERMILION, WIDTH, titled
 
 _TIMELINE_HEIGHT = 90
+_MOST_POINTS = 500  # of a line: Altair refuses charts of more than 5,000 rows
 
 
 def event_charts(events: EventEvaluation, threshold: float) -> dict[str, alt.Chart | alt.VConcatChart]:
@@ -53,10 +54,12 @@ def timelines(events: EventEvaluation, threshold: float) -> alt.VConcatChart:
 
 
 def _caught_by_lead(name: str, scores: EventScores) -> pd.DataFrame:
-    """The share of the failures caught at least so long ahead, at 0 and at each lead time."""
+    """The share of the failures caught at least so long ahead, at 0 and at each lead time; at some if there are many."""
     leads = np.sort(scores.lead_times)
     counts = np.append(len(leads), np.arange(len(leads), 0, -1))
-    return pd.DataFrame({"rule": name, "lead": np.append(0, leads), "share": counts / max(scores.failures, 1)})
+    table = pd.DataFrame({"rule": name, "lead": np.append(0, leads), "share": counts / max(scores.failures, 1)})
+    shown = np.linspace(0, len(table) - 1, min(len(table), _MOST_POINTS)).round().astype(int)
+    return table.iloc[shown]
 
 
 def _timeline(timeline: Timeline, threshold: float, unit: str) -> alt.LayerChart:

@@ -156,15 +156,30 @@ DeliveryState = Literal["waiting", "delivered", "dead"]
 class Delivery:
     """That an alarm of a machine opened or closed, on its way to another system, after so many attempts.
 
-    `machine` is the key of the machine. `reason` is why the last attempt failed.
+    `machine` is the key of the machine. `reason` is why the last attempt failed. While it waits, it is sent again at `due`, in
+    seconds since 1970.
     """
 
     machine: int
     machine_id: str
     what: AlarmChange
     alarm: Alarm
+    state: DeliveryState = "waiting"
     attempts: int = 0
+    due: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryCounts:
+    """How many messages about alarms wait, also those that were not tried yet, and how many were given up.
+
+    `began` is when deliveries began, in seconds since 1970: 0 in an older release, None if they never did. Then nothing waits.
+    """
+
+    began: int | None
+    waiting: int
+    dead: int
 
 
 IncidentEnd = Literal["resolved", "another version", "schedule"]

@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0011"
+REVISION = "0012"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()

@@ -25,6 +25,7 @@ from .schema import (
     alarms,
     audit,
     deliveries,
+    delivery_starts,
     events,
     feedback,
     incidents,
@@ -437,7 +438,11 @@ CLOSED_ALARMS = (
 )
 """Alarms whose end was not sent yet, although their opening was, or was given up."""
 _with_delivery = (
-    select(alarms, machines.c.machine_id, deliveries.c.what, deliveries.c.attempts, deliveries.c.reason)
+    select(
+        alarms,
+        machines.c.machine_id,
+        *(deliveries.c[name] for name in ("what", "state", "attempts", "due", "reason")),
+    )
     .join_from(alarms, deliveries, _OF_ALARM)
     .join(machines, machines.c.key == alarms.c.machine)
 )
@@ -450,12 +455,21 @@ DELIVERIES = (
     .order_by(deliveries.c.due, *_in_order)
     .limit(bindparam("most"))
 )
-HAS_DELIVERY = (
-    select(deliveries.c.machine)
+DELIVERY_START = select(delivery_starts.c.started).where(delivery_starts.c.model == bindparam("model"))
+COUNT_DELIVERIES = (
+    select(deliveries.c.state, func.count().label("messages"))
     .join(machines, machines.c.key == deliveries.c.machine)
-    .where(machines.c.model == bindparam("model"))
-    .limit(1)
+    .where(machines.c.model == bindparam("model"), deliveries.c.state.in_(("waiting", "dead")))
+    .group_by(deliveries.c.state)
 )
+COUNT_UNTRIED = tuple(
+    select(func.count())
+    .select_from(alarms)
+    .join(machines, machines.c.key == alarms.c.machine)
+    .where(machines.c.model == bindparam("model"), ~_sent(what), *conditions)
+    for what, conditions in (("opened", ()), ("closed", (alarms.c.closed.is_not(None),)))
+)
+"""Openings, and ends, of alarms that were not sent yet."""
 SKIP_CLOSED_ALARMS = tuple(
     insert(deliveries).from_select(
         list(deliveries.c.keys()),
@@ -479,7 +493,7 @@ CLAIM_DELIVERY = (
 )
 END_DELIVERY = (
     update(deliveries)
-    .where(_THIS_DELIVERY)
+    .where(_THIS_DELIVERY, deliveries.c.state == "waiting", deliveries.c.attempts == bindparam("attempt"))
     .values(state=bindparam("new_state"), due=bindparam("next"), reason=bindparam("because"))
 )
 REPEAT_DEAD = (
@@ -520,6 +534,12 @@ def insert_event(dialect: str) -> Any:
 def insert_delivery(dialect: str) -> Any:
     """Add a delivery, unless another process has."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(deliveries).on_conflict_do_nothing()
+
+
+@cache
+def insert_delivery_start(dialect: str) -> Any:
+    """Note that deliveries of a model begin, unless they have begun before."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(delivery_starts).on_conflict_do_nothing()
 
 
 @cache

@@ -30,6 +30,7 @@ from .rows import (
     Arrival,
     AuditEntry,
     Delivery,
+    DeliveryCounts,
     DeliveryState,
     Event,
     Feedback,
@@ -326,11 +327,22 @@ class Store:
             again = connection.execute(statements.DELIVERIES, {**limits, "state": "waiting", "now": now})
             return [*opened, *closed, *map(_known_delivery, again)]
 
-    def dead_deliveries(self, model: str, *, most: int) -> list[Delivery]:
-        """Alarms of a registered model that could not be sent, the oldest first."""
-        limits = {"model": model, "most": most, "state": "dead", "now": LAST_KEY}
+    def deliveries(self, model: str, state: DeliveryState, *, most: int) -> list[Delivery]:
+        """Alarms of a registered model that were tried to be sent, with what became of it, in the order in which they are due."""
+        limits = {"model": model, "most": most, "state": state, "now": LAST_KEY}
         with self._reading() as connection:
             return [_known_delivery(row) for row in connection.execute(statements.DELIVERIES, limits)]
+
+    def delivery_counts(self, model: str) -> DeliveryCounts:
+        """How many messages about alarms of a registered model wait or were given up."""
+        names = {"model": model}
+        with self._reading() as connection:
+            began = connection.execute(statements.DELIVERY_START, names).scalar()
+            if began is None:
+                return DeliveryCounts(began=None, waiting=0, dead=0)
+            found = {row.state: row.messages for row in connection.execute(statements.COUNT_DELIVERIES, names)}
+            untried = sum(connection.execute(each, names).scalar_one() for each in statements.COUNT_UNTRIED)
+        return DeliveryCounts(began=began, waiting=found.get("waiting", 0) + untried, dead=found.get("dead", 0))
 
     def open_incident(self, model: str) -> Incident | None:
         """The open incident of a registered model."""
@@ -475,9 +487,13 @@ class Transaction:
         row = self._connection.execute(statements.ALARM, names).one_or_none()
         return None if row is None else (_alarm(row), row.latest)
 
-    def begin_deliveries(self, model: str) -> None:
-        """Before the first delivery of a registered model: leave out the alarms that are closed already."""
-        if self._connection.execute(statements.HAS_DELIVERY, {"model": model}).first() is None:
+    def begin_deliveries(self, model: str, now: int) -> None:
+        """Note that alarms of a registered model are delivered from now on. The first time, leave out those that are closed.
+
+        `now` is in seconds since 1970.
+        """
+        start = statements.insert_delivery_start(self._dialect)
+        if self._connection.execute(start, {"model": model, "started": now}).rowcount == 1:
             for statement in statements.SKIP_CLOSED_ALARMS:
                 self._connection.execute(statement, {"model": model})
 
@@ -492,8 +508,8 @@ class Transaction:
         return self._connection.execute(statements.CLAIM_DELIVERY, claim).rowcount == 1
 
     def end_delivery(self, delivery: Delivery, state: DeliveryState, *, due: int = 0, reason: str = "") -> None:
-        """Note what became of a delivery. A waiting one is sent again at `due`."""
-        row = {**_place(delivery), "new_state": state, "next": due, "because": reason}
+        """Note what became of a delivery, unless another process has claimed it since. A waiting one is sent again at `due`."""
+        row = {**_place(delivery), "attempt": delivery.attempts + 1, "new_state": state, "next": due, "because": reason}
         self._connection.execute(statements.END_DELIVERY, row)
 
     def repeat_dead_deliveries(self, model: str) -> int:
@@ -645,7 +661,8 @@ def _delivery(row: Any, what: AlarmChange) -> Delivery:
 
 
 def _known_delivery(row: Any) -> Delivery:
-    return replace(_delivery(row, row.what), attempts=row.attempts, reason=row.reason)
+    known = {"state": row.state, "attempts": row.attempts, "due": row.due, "reason": row.reason}
+    return replace(_delivery(row, row.what), **known)
 
 
 def _place(delivery: Delivery) -> dict[str, Any]:

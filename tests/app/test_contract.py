@@ -38,7 +38,16 @@ CHECKS = [
 READING_ROUTES = ("/predict", "/predict/what-if")
 """The document says exactly which readings are valid. Of tables, it cannot say that columns have equal lengths."""
 
-STORE_ROUTES = ("/alarms", "/audit", "/feedback", "/incidents", "/machines", "/machines/{machine_id}", "/shadow")
+STORE_ROUTES = (
+    "/alarms",
+    "/audit",
+    "/deliveries",
+    "/feedback",
+    "/incidents",
+    "/machines",
+    "/machines/{machine_id}",
+    "/shadow",
+)
 """They have parameters."""
 
 CASES = int(os.environ.get("CONTRACT_CASES", "150"))
@@ -58,6 +67,7 @@ ROUTES = [
         for path in (
             "/alarms",
             "/audit",
+            "/deliveries",
             "/feedback",
             "/incidents",
             "/monitoring",

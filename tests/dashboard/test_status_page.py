@@ -1,6 +1,7 @@
 """The status page."""
 
 from dashboard.api_client import ApiError
+from predictive_maintenance.store.rows import Alarm
 from predictive_maintenance.store.store import Store
 from tests.app.conftest import wait_until
 
@@ -82,6 +83,30 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     text = page_text(page.run())
     assert "is open" not in text
     assert "| 1 | 1 | 2027-01-15 08:00 UTC | 2027-01-15 08:02 UTC (resolved) | 2027-01-15 08:01 UTC |" in text
+
+
+def test_messages_about_alarms_that_were_given_up_are_shown_with_the_way_out(
+    open_page, transport, make_client, clock, tmp_path
+):
+    transport.start = lambda: make_client(prediction_log=True)
+    page = open_page("status")
+    assert "Messages about alarms" not in page_text(page)
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)
+    with store.writing() as transaction:
+        (machine,) = transaction.machines("predictive_maintenance", ["M*1"]).values()
+        transaction.save_alarm(machine, Alarm(opened=1_719_748_800_000_000, probability=0.75, version="1"))
+        transaction.begin_deliveries("predictive_maintenance", 1_800_000_000)
+    (due,) = store.due_deliveries("predictive_maintenance", now=1_800_000_000, most=5)
+    with store.writing() as transaction:
+        transaction.claim_delivery(due, 1_800_000_000)
+        transaction.end_delivery(due, "dead", reason="answer 400: no |such| field")
+    store.close()
+    clock.now += 31
+    page.run()
+    clock.now += 31
+    text = page_text(page.run())
+    assert "predictive-maintenance notify --repeat-dead" in text
+    assert "M*1 | 2024-06-30T12:00:00Z | alarm.opened | 1 | given up | answer 400: no |such| field" in text
 
 
 def test_a_service_without_log_says_how_to_have_one(open_page):

@@ -1,21 +1,32 @@
 """Alarms that open and close are sent at least once, in order, signed, and wait while their receiver is away."""
 
+import asyncio
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from predictive_maintenance.cli.main import main
+from predictive_maintenance.cli.notifying import _watch
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, send_due
-from predictive_maintenance.notification.webhook import Webhook
-from predictive_maintenance.store.rows import Alarm, Reading
+from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
+from predictive_maintenance.notification.webhook import NotSentError, Webhook
+from predictive_maintenance.store.migrations.versions import delivery_starts
+from predictive_maintenance.store.rows import Alarm, DeliveryCounts, Reading
 from predictive_maintenance.store.store import Store
 from tests.fixtures.pumps import pump
 
@@ -30,6 +41,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.accepted, self.requests = 204, [], []
+        self.retry_after, self.on_request = "", lambda message: None
 
     @property
     def url(self):
@@ -40,9 +52,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append((body, dict(self.headers)))
+        self.server.on_request(json.loads(body))
         if self.server.status == 204:
             self.server.accepted.append(json.loads(body))
         self.send_response(self.server.status)
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if self.server.status != 204:
             self.wfile.write(b"no such field")
@@ -84,9 +99,27 @@ def alarm(store, machine, opened, closed=None):
         )  # fmt: skip
 
 
-def send(store, receiver, now=1_000, url=None):
-    with httpx.Client() as client:
-        return dict(send_due(store, "pumps", pump(), Webhook(url or receiver.url, SECRET), client, now))
+class Clock:
+    """Seconds since 1970, which a test lets pass."""
+
+    def __init__(self, now=1_000):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def send(store, receiver, now=1_000, url=None, clock=None):
+    async def begin_and_send():
+        async with httpx.AsyncClient() as client:
+            sender = Sender(
+                store=store, model="pumps", machine=pump(), webhook=Webhook(url or receiver.url, SECRET), client=client,
+                clock=clock or Clock(now),
+            )  # fmt: skip
+            sender.begin()
+            return dict(await sender.send_due())
+
+    return asyncio.run(begin_and_send())
 
 
 def events(receiver):
@@ -138,19 +171,69 @@ def test_messages_wait_while_the_receiver_is_away_and_keep_their_order_and_id(st
     assert first == second
 
 
+def answer_by_machine(receiver, answers):
+    """Let the receiver answer messages about each machine with a status, and maybe with a header Retry-After."""
+
+    def choose(message):
+        receiver.status, receiver.retry_after = answers[message["machine_id"]]
+
+    receiver.on_request = choose
+
+
+def test_a_message_waits_after_every_answer_that_may_change(store, receiver):
+    answers = {f"P{status}": (status, "") for status in (301, 401, 403, 404, 405, 408, 410, 425, 429, 500, 502, 503)}
+    for machine in answers:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, answers)
+    assert send(store, receiver) == {"waiting": len(answers)}
+    answer_by_machine(receiver, dict.fromkeys(answers, (204, "")))
+    assert send(store, receiver, now=1_020) == {"delivered": len(answers)}
+
+
+def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver):
+    answers = {f"P{status}": (status, "") for status in (400, 413, 422)}
+    for machine in answers:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, answers)
+    assert send(store, receiver) == {"dead": len(answers)}
+
+
+def test_a_receiver_says_when_it_wants_a_message_again(store, receiver):
+    in_half_an_hour = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
+    seconds = {
+        "120": (120, 150),
+        in_half_an_hour: (1_200, 2_250),
+        "0": (10, 13),  # not before the usual pause
+        "31536000": (3_600, 4_500),  # nor after the longest one
+        "soon": (10, 13),
+    }
+    machines = {f"P{number}": asked for number, asked in enumerate(seconds)}
+    for machine in machines:
+        alarm(store, machine, NOON)
+    answer_by_machine(receiver, {machine: (429, asked) for machine, asked in machines.items()})
+    assert send(store, receiver, now=1_000) == {"waiting": len(machines)}
+    pauses = {machines[one.machine_id]: one.due - 1_000 for one in store.deliveries("pumps", "waiting", most=9)}
+    assert pauses.keys() == seconds.keys()
+    assert [asked for asked, (least, most) in seconds.items() if not least <= pauses[asked] <= most] == []
+
+
+def next_due(store):
+    with store.reading() as connection:
+        return connection.execute(text("SELECT min(due) FROM pdm_deliveries")).scalar()
+
+
 def test_pauses_grow_and_a_message_is_given_up_at_last(store, receiver):
     alarm(store, "P1", NOON)
     now, pauses = 1_000, []
     while send(store, receiver, now, url="http://127.0.0.1:9/") == {"waiting": 1}:
         begun = now
-        while not store.due_deliveries("pumps", now=now, most=1):
-            now += 5
+        now = next_due(store)
         pauses.append(now - begun)
     assert pauses[:8] == sorted(pauses[:8])
-    assert max(pauses) < 8 * 3_600
-    assert 86_400 < sum(pauses) < 4 * 86_400
-    (dead,) = store.dead_deliveries("pumps", most=5)
-    assert (dead.machine_id, dead.attempts, "refused" in dead.reason) == ("P1", MAX_ATTEMPTS, True)
+    assert max(pauses) <= 1.25 * 3_600
+    assert 1.75 * 86_400 < sum(pauses) < 3 * 86_400
+    (dead,) = store.deliveries("pumps", "dead", most=5)
+    assert (dead.machine_id, dead.attempts, "connection" in dead.reason.lower()) == ("P1", MAX_ATTEMPTS, True)
     assert send(store, receiver, now + 10**6) == {}
 
 
@@ -159,20 +242,54 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
     alarm(store, "P2", NOON)
     receiver.status = 422
     assert send(store, receiver) == {"dead": 2}
-    assert [one.reason for one in store.dead_deliveries("pumps", most=5)] == ["answer 422: no such field"] * 2
+    assert [one.reason for one in store.deliveries("pumps", "dead", most=5)] == ["answer 422: no such field"] * 2
     receiver.status = 204
     with store.writing() as transaction:
         assert transaction.repeat_dead_deliveries("another") == 0
         assert transaction.repeat_dead_deliveries("pumps") == 2
     assert send(store, receiver) == {"delivered": 2}
-    assert store.dead_deliveries("pumps", most=5) == []
+    assert store.deliveries("pumps", "dead", most=5) == []
 
 
 def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
+    alarm(store, "P1", NOON)
     alarm(store, "P1", NOON, closed=NOON + HOUR)
     alarm(store, "P2", NOON)
     assert send(store, receiver) == {"delivered": 1}
     assert events(receiver) == [("P2", "alarm.opened")]
+
+
+def test_an_alarm_that_opens_and_closes_between_two_starts_is_sent(store, receiver, empty_store_url):
+    assert send(store, receiver) == {}
+    alarm(store, "P1", NOON)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    other = Store.open(empty_store_url, timeout_seconds=5)
+    assert [send(other, receiver), send(other, receiver)] == [{"delivered": 1}] * 2
+    assert events(receiver) == [("P1", "alarm.opened"), ("P1", "alarm.closed")]
+    other.close()
+
+
+def test_what_is_delivered_of_one_model_does_not_begin_the_deliveries_of_another(store, receiver):
+    alarm(store, "P1", NOON)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    with store.writing() as transaction:
+        transaction.begin_deliveries("another", 1_000)
+    assert send(store, receiver) == {}
+
+
+def test_deliveries_of_an_older_release_go_on(store):
+    alarm(store, "P1", NOON)
+    (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
+    with store.writing() as transaction:
+        transaction.claim_delivery(seen, 1_000)
+        transaction.connection.execute(text("DROP TABLE pdm_delivery_starts"))
+        with Operations.context(MigrationContext.configure(transaction.connection)):
+            delivery_starts.upgrade()
+    alarm(store, "P2", NOON)
+    alarm(store, "P2", NOON, closed=NOON + HOUR)
+    with store.writing() as transaction:
+        transaction.begin_deliveries("pumps", 1_000)
+    assert [one.machine_id for one in store.due_deliveries("pumps", now=1_000, most=5)] == ["P2", "P1"]
 
 
 def test_two_processes_do_not_send_the_same_message(store, receiver, empty_store_url):
@@ -189,9 +306,98 @@ def test_a_message_of_a_process_that_ended_is_sent_again(store, receiver):
     alarm(store, "P1", NOON)
     (seen,) = store.due_deliveries("pumps", now=1_000, most=5)
     with store.writing() as transaction:
-        assert transaction.claim_delivery(seen, 1_060)
-    assert send(store, receiver, now=1_059) == {}
-    assert send(store, receiver, now=1_060) == {"delivered": 1}
+        assert transaction.claim_delivery(seen, 1_120)
+    assert send(store, receiver, now=1_119) == {}
+    assert send(store, receiver, now=1_120) == {"delivered": 1}
+
+
+def test_a_slow_receiver_gets_no_message_from_two_processes_at_once(store, receiver, empty_store_url):
+    other, clock, due_meanwhile = Store.open(empty_store_url, timeout_seconds=5), Clock(), []
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+
+    def answer_slowly(message):
+        clock.now += 25
+        due = {one.machine_id for one in other.due_deliveries("pumps", now=clock.now, most=100)}
+        due_meanwhile.append(message["machine_id"] in due)
+
+    receiver.on_request = answer_slowly
+    assert send(store, receiver, clock=clock) == {"delivered": 9}
+    assert due_meanwhile == [False] * 9
+    other.close()
+
+
+def test_a_pause_begins_with_the_end_of_an_attempt(store, receiver):
+    clock = Clock()
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+
+    def answer_slowly(_):
+        clock.now += 25
+
+    receiver.status, receiver.on_request = 503, answer_slowly
+    assert send(store, receiver, clock=clock) == {"waiting": 9}
+    last = {one.machine_id for one in store.due_deliveries("pumps", now=clock.now + 9, most=100)}
+    assert "P7" in last
+    assert "P8" not in last
+
+
+def test_a_process_that_was_overtaken_does_not_change_what_became_of_a_message(store):
+    alarm(store, "P1", NOON)
+    (slow,) = store.due_deliveries("pumps", now=1_000, most=5)
+    with store.writing() as transaction:
+        assert transaction.claim_delivery(slow, 1_100)
+    (again,) = store.due_deliveries("pumps", now=1_100, most=5)
+    with store.writing() as transaction:
+        assert transaction.claim_delivery(again, 1_200)
+        transaction.end_delivery(slow, "waiting", due=1_100, reason="no answer")
+    assert store.due_deliveries("pumps", now=1_150, most=5) == []
+    with store.writing() as transaction:
+        transaction.end_delivery(again, "delivered")
+        transaction.end_delivery(slow, "dead", reason="no answer")
+    assert store.deliveries("pumps", "dead", most=5) == []
+
+
+def test_an_attempt_ends_in_time_although_bytes_of_the_answer_come(monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.notification.webhook.TIMEOUT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle():
+            connection, _ = server.accept()
+            with connection, suppress(ConnectionError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                while True:
+                    connection.sendall(b" ")
+                    time.sleep(0.01)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+
+        async def send():
+            async with httpx.AsyncClient() as client:
+                await Webhook(f"http://127.0.0.1:{server.getsockname()[1]}/", SECRET).send({}, "id", client)
+
+        with pytest.raises(NotSentError, match=r"no answer within 0\.5 s") as caught:
+            asyncio.run(send())
+        assert caught.value.transient
+        thread.join(10)
+
+
+def test_what_waits_and_what_was_given_up_is_counted(store, receiver):
+    alarm(store, "P1", NOON)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=None, waiting=0, dead=0)
+    receiver.status = 503
+    send(store, receiver)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=2, dead=0)
+    receiver.status = 400
+    send(store, receiver, now=1_020)
+    alarm(store, "P2", NOON)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=2, dead=1)
+    receiver.status = 204
+    send(store, receiver, now=1_020)
+    assert store.delivery_counts("pumps") == DeliveryCounts(began=1_000, waiting=0, dead=1)
+    assert store.delivery_counts("another").began is None
 
 
 def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
@@ -200,7 +406,7 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     send(store, receiver)
     with store.writing() as transaction:
         transaction.remove_received_before("pumps", 10)
-    assert store.dead_deliveries("pumps", most=5) == []
+    assert store.deliveries("pumps", "dead", most=5) == []
 
 
 @pytest.mark.parametrize(
@@ -239,3 +445,30 @@ def test_the_command_sends_and_lists_what_was_given_up(tmp_path, receiver, monke
     assert notify("--repeat-dead").endswith("1 message to send again\n")
     assert "delivered 1, waiting 0, given up 0" in notify("--once")
     store.close()
+
+
+def test_the_command_goes_on_with_a_store_that_was_restored(tmp_path, receiver, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("PDM_STORE_URL", url)
+    settings = SimpleNamespace(machine=pump(), registry=SimpleNamespace(model_name="pumps"))
+    for name, machine in (("backup.db", "P2"), ("store.db", "P1")):
+        made = Store.open(f"sqlite:///{tmp_path / name}", timeout_seconds=5)
+        alarm(made, machine, NOON)
+        made.close()
+
+    async def accepted(number):
+        async with asyncio.timeout(60):
+            while len(receiver.accepted) < number:
+                await asyncio.sleep(0.01)
+
+    async def watch():
+        task = asyncio.create_task(_watch(settings, Webhook(receiver.url, SECRET), 0.02))
+        await accepted(1)
+        for name in ("store.db", "store.db-wal", "store.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / "backup.db").rename(tmp_path / "store.db")
+        await accepted(2)
+        task.cancel()
+
+    asyncio.run(watch())
+    assert events(receiver) == [("P1", "alarm.opened"), ("P2", "alarm.opened")]

@@ -4,7 +4,17 @@ import ast
 
 from tests.paths import REPOSITORY
 
-FOLDERS = ("app", "benchmarks", "dashboard", "deploy", "flows", "machines", "predictive_maintenance", "tests")
+FOLDERS = (
+    "app",
+    "benchmarks",
+    "dashboard",
+    "deploy",
+    "examples",
+    "flows",
+    "machines",
+    "predictive_maintenance",
+    "tests",
+)
 MODULES = {
     str(path.relative_to(REPOSITORY)): ast.parse(path.read_text(encoding="utf-8"))
     for folder in FOLDERS

@@ -120,6 +120,16 @@ def test_the_report_has_the_table_after_the_metrics(run_of_alarms):
     assert "| Failures caught | " in text
 
 
+def test_the_chart_of_lead_times_has_some_of_many_failures(engine_events):
+    leads = np.random.default_rng(0).uniform(1, 100, 20_000)
+    scores = replace(engine_events.held_out, failures=40_000, lead_times=leads)
+    chart = event_charts(replace(engine_events, held_out=scores, naive=()), 0.5)["lead_times"].to_dict()
+    (line,) = [rows for rows in chart["datasets"].values() if "share" in rows[0]]
+    assert len(line) <= 500
+    assert (line[0]["lead"], line[0]["share"]) == (0, 0.5)
+    assert line[-1]["lead"] == leads.max()
+
+
 def test_the_lead_times_are_the_shares_of_failures_caught_so_long_ahead(engine_events):
     scores = replace(engine_events.held_out, failures=4, lead_times=np.array([9.0, 3.0]))
     chart = event_charts(replace(engine_events, held_out=scores, naive=()), 0.5)["lead_times"].to_dict()
