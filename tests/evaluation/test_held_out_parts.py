@@ -1,5 +1,6 @@
 """What the gate judges is the same for rows in one table and for parts of them, on machines unlike each other."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -127,3 +128,24 @@ def test_out_of_fold_predictions_of_parts_are_evaluated_as_those_of_a_table(mode
         assert found.events.machines == model.rows.train["machine_id"].nunique()
         assert found.policy_rows == len(model.rows.train)
         assert len(found.policies) > 1
+
+
+class _Counting(InProcess):
+    """An engine that counts the bytes that each worker gets."""
+
+    def __init__(self):
+        self.bytes = []
+
+    def map(self, work, shared, items):
+        self.bytes.append(len(pickle.dumps(shared)))
+        return super().map(work, shared, items)
+
+
+def test_the_workers_are_not_sent_the_rows_that_the_champion_was_trained_on(model, champion, sources, tmp_path):
+    rows = run_in_parts(sources, model.params, tmp_path, len(model.rows.train) // 3).rows
+    many = np.sort(np.concatenate([champion.training_rows, np.arange(10**6, dtype=np.uint64)]))
+    judge = Judge(model.trained, model.scorer, replace(champion, training_rows=many), model.params)
+    engine = _Counting()
+    found = judge.of_parts(rows, engine)
+    assert max(engine.bytes) < many.nbytes
+    assert repr(found) == repr(judged(model, champion, rows))
