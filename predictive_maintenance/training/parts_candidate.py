@@ -1,6 +1,6 @@
-"""Train one candidate on rows in Parquet files: search on a sample of groups, calibrate, select the threshold, fit.
+"""Train one candidate on rows in Parquet files: search on a sample of them, calibrate, select the threshold, fit.
 
-LightGBM is fitted to all rows, a random forest to a sample of groups that fits into memory. If the search takes all rows, the
+LightGBM is fitted to all rows, a random forest to a sample that fits into memory. If the search takes all rows, the
 result is bit-identical to that of `train_candidate` for the same rows in one table.
 """
 
@@ -29,7 +29,7 @@ from .out_of_fold_parts import (
     write_decisions,
     write_fold,
 )
-from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups, shared
+from .row_parts import RowGroup, RowParts, Rows, RowSample, count_classes, count_rows, read_rows, row_groups, shared
 from .tuning import FinishedTrial, tune
 
 _LIGHTGBM_BYTES_PER_ROW = 50
@@ -69,9 +69,11 @@ def train_candidate_from_parts(
     `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
     without healthy rows, also in the sample that is searched, and ConfigError for more rows than that threshold allows.
     """
-    settings, candidate, total = params.training, params.candidates[algorithm], count_rows(parts)
-    fitted = _forest_sample(parts, params, total) if algorithm == "random_forest" else None
-    searched = _smaller(_sample(settings.search_rows, params, total), fitted)
+    settings, candidate, classes = params.training, params.candidates[algorithm], count_classes(parts)
+    total = sum(classes.values())
+    most = _forest_rows(parts, params) if algorithm == "random_forest" else total
+    fitted = RowSample.of(classes, most, params.split.salt)
+    searched = RowSample.of(classes, min(most, settings.search_rows or total), params.split.salt)
     if searched and false_alarms_are_limited(params):
         raise ConfigError(
             f"threshold.at_most_false_alarms in params.yaml needs a search of all {total:,} rows: raise training.search_rows and "
@@ -79,6 +81,7 @@ def train_candidate_from_parts(
         )
     fit = fit or partial(_FITS[algorithm], parts, params, fitted)
     rows = read_rows(parts, searched)
+    notes = list(_notes(len(rows.labels), total if fitted is None else count_rows(parts, fitted), total))
     _check_folds(rows, params)
     tuned = tune(algorithm, candidate, rows.features, rows.labels, rows.fold, settings, on_trial)
     predictions = empty_out_of_fold(parts, folder)
@@ -104,7 +107,7 @@ def train_candidate_from_parts(
         calibration=calibration,
         threshold=threshold,
         trials=tuned.trials,
-        notes=tuple(_notes(parts, searched, fitted, total)),
+        notes=tuple(notes),
     )
     return PartsCandidate(trained, predictions)
 
@@ -128,7 +131,7 @@ def _cross_validate(
 def _fit_lightgbm(
     parts: RowParts,
     params: Params,
-    sample: GroupSample | None,
+    sample: RowSample | None,
     hyperparameters: dict[str, Scalar],
     without: int | None = None,
 ) -> Estimator:
@@ -161,7 +164,7 @@ def _cluster(groups: Sequence[RowGroup], parts: RowParts, params: Params) -> str
 def _fit_forest(
     parts: RowParts,
     params: Params,
-    sample: GroupSample | None,
+    sample: RowSample | None,
     hyperparameters: dict[str, Scalar],
     without: int | None = None,
 ) -> Estimator:
@@ -173,20 +176,9 @@ def _fit_forest(
 _FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
 
 
-def _sample(most: int | None, params: Params, total: int) -> GroupSample | None:
-    """A sample of groups with about `most` of `total` rows; None if that is all of them."""
-    return None if most is None or most >= total else GroupSample(most / total, params.split.salt)
-
-
-def _forest_sample(parts: RowParts, params: Params, total: int) -> GroupSample | None:
+def _forest_rows(parts: RowParts, params: Params) -> int:
     trees = int(params.candidates["random_forest"].fixed.get("n_estimators", _DEFAULT_TREES))
-    most = params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
-    return _sample(most, params, total)
-
-
-def _smaller(one: GroupSample | None, other: GroupSample | None) -> GroupSample | None:
-    """The smaller of two samples, which is a part of the larger one."""
-    return min((sample for sample in (one, other) if sample), key=lambda sample: sample.share, default=None)
+    return params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
 
 
 def _check_folds(rows: Rows, params: Params) -> None:
@@ -196,18 +188,15 @@ def _check_folds(rows: Rows, params: Params) -> None:
         if labels.sum() in (0, len(labels)):
             raise DataError(
                 f"fold {number + 1} of {folds} has {labels.sum()} failures in {len(labels)} rows, and cannot be evaluated: add "
-                "data, lower split.folds, or raise training.search_rows or training.forest_rows in params.yaml"
+                "data, or lower split.folds in params.yaml"
             )
 
 
-def _notes(parts: RowParts, searched: GroupSample | None, fitted: GroupSample | None, total: int) -> Iterator[str]:
-    if searched:
+def _notes(searched: int, fitted: int, total: int) -> Iterator[str]:
+    sample = f"of {total:,} training rows, a random sample of the rows of all groups"
+    if searched < total:
+        yield f"the hyperparameters were searched on {searched:,} {sample} (training.search_rows in params.yaml)"
+    if fitted < total:
         yield (
-            f"the hyperparameters were searched on {count_rows(parts, searched):,} of {total:,} training rows, a sample of "
-            "groups (training.search_rows in params.yaml)"
-        )
-    if fitted:
-        yield (
-            f"the random forest is fitted to {count_rows(parts, fitted):,} of {total:,} training rows, a sample of groups that "
-            "fits into memory (training.forest_rows in params.yaml)"
+            f"the random forest is fitted to {fitted:,} {sample} that fits into memory (training.forest_rows in params.yaml)"
         )

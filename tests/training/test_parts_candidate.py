@@ -14,7 +14,7 @@ from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.lightgbm_parts import fit_lightgbm
 from predictive_maintenance.training.out_of_fold_parts import select_from_summaries
 from predictive_maintenance.training.parts_candidate import forest_rows_that_fit, train_candidate_from_parts
-from predictive_maintenance.training.row_parts import GroupSample, read_rows, row_groups
+from predictive_maintenance.training.row_parts import RowSample, count_classes, read_rows, row_groups
 from predictive_maintenance.training.score_summary import ScoreSummary
 from tests.fixtures.row_parts import milling_table, pump_table, write_parts
 
@@ -24,6 +24,10 @@ PUMP_FEATURES = ("pressure", "flow", "heat")
 
 def _trees(estimator):
     return estimator.booster_.model_to_string().partition("\nparameters:")[0]
+
+
+def _sample(parts, params, rows=2500):
+    return RowSample.of(count_classes(parts), rows, params.split.salt)
 
 
 def _settings(params, **changes):
@@ -120,25 +124,14 @@ def test_a_search_on_a_sample_of_groups_evaluates_and_fits_all_rows(quick, pumps
     order = np.argsort(raw)
     assert (np.diff(found.probabilities[held_out][order]) >= 0).all()  # calibration keeps the order
     assert average_precision_score(rows["broken"], found.probabilities) > 0.5
-    searched = len(read_rows(pump_parts, GroupSample(2500 / 4985, some.split.salt)).labels)
-    assert f"were searched on {searched:,} of 4,985 training rows" in trained.notes[0]
-
-
-def test_a_sample_has_whole_groups_and_is_the_same_in_any_file(pumps):
-    sample = GroupSample(0.5, "salt")
-    chosen = sample.has(pumps["group"])
-    assert 0.3 < chosen.mean() < 0.7
-    assert pd.Series(chosen).groupby(pumps["group"].to_numpy()).nunique().max() == 1
-    np.testing.assert_array_equal(sample.has(pumps["group"][::-1]), chosen[::-1])
-    smaller = GroupSample(0.2, "salt").has(pumps["group"])
-    assert (chosen | ~smaller).all()
+    searched = len(read_rows(pump_parts, _sample(pump_parts, some)).labels)
+    assert f"were searched on {searched:,} of 4,985 training rows, a random sample of the rows" in trained.notes[0]
 
 
 def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, pump_parts, tmp_path):
     some = _settings(quick, forest_rows=2500)
     trained, predictions = train_candidate_from_parts("random_forest", pump_parts, some, tmp_path)
-    sample = GroupSample(2500 / len(read_rows(pump_parts).labels), some.split.salt)
-    rows = read_rows(pump_parts, sample)
+    rows = read_rows(pump_parts, _sample(pump_parts, some))
     expected = build_estimator("random_forest", trained.hyperparameters, some.training.seed, 1)
     expected.fit(rows.features, rows.labels)
     features = rows.features[:50]
@@ -174,7 +167,7 @@ def test_selection_by_summaries_agrees_with_selection_by_rows(params):
 def test_a_sample_without_failures_in_a_fold_is_refused_with_the_settings(quick, pumps, tmp_path):
     healthy = pumps.assign(broken=np.where(pumps["fold"] == 4, 0, pumps["broken"]))
     parts = write_parts(tmp_path, healthy, PUMP_FEATURES, "broken")
-    with pytest.raises(DataError, match=r"fold 5 of 5 has 0 failures in .* training\.search_rows"):
+    with pytest.raises(DataError, match=r"fold 5 of 5 has 0 failures in .* lower split\.folds"):
         train_candidate_from_parts("lightgbm", parts, quick, tmp_path)
 
 
