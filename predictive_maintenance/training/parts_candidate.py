@@ -4,7 +4,7 @@ LightGBM is fitted to all rows, a random forest to a sample that fits into memor
 result is bit-identical to that of `train_candidate` for the same rows in one table.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -29,7 +29,7 @@ from .out_of_fold_parts import (
     write_decisions,
     write_fold,
 )
-from .row_parts import RowGroup, RowParts, Rows, RowSample, count_classes, count_rows, read_rows, row_groups, shared
+from .row_parts import RowParts, Rows, RowSample, count_classes, count_rows, read_rows, row_groups, shared
 from .tuning import FinishedTrial, tune
 
 _LIGHTGBM_BYTES_PER_ROW = 50
@@ -39,6 +39,7 @@ _FOREST_BYTES_PER_VALUE = 4
 _FOREST_BYTES_PER_TREE = 12
 """For each row and tree, mostly for nodes: about one for ten rows if failures are rare."""
 _DEFAULT_TREES = 100
+_LEAST_FOREST_ROWS = 1000  # in params.yaml
 
 
 class PartsCandidate(NamedTuple):
@@ -67,11 +68,14 @@ def train_candidate_from_parts(
 
     `machine_times` returns the machine, the time and the next failure of all rows in a fold, in the order of the parts, which
     `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
-    without healthy rows, also in the sample that is searched, and ConfigError for more rows than that threshold allows.
+    without healthy rows, and ConfigError for more rows than that threshold allows.
     """
-    settings, candidate, classes = params.training, params.candidates[algorithm], count_classes(parts)
+    candidate, classes = params.candidates[algorithm], count_classes(parts)
     total = sum(classes.values())
-    most = _forest_rows(parts, params) if algorithm == "random_forest" else total
+    chosen = _CHOSEN[algorithm](parts, params, total)
+    settings = params.training.model_copy(update=chosen)
+    params = params.model_copy(update={"training": settings})
+    most = int(chosen.get("forest_rows", total))
     fitted = RowSample.of(classes, most, params.split.salt)
     searched = RowSample.of(classes, min(most, settings.search_rows or total), params.split.salt)
     if searched and false_alarms_are_limited(params):
@@ -108,6 +112,7 @@ def train_candidate_from_parts(
         threshold=threshold,
         trials=tuned.trials,
         notes=tuple(notes),
+        chosen={f"training.{name}": value for name, value in chosen.items()},
     )
     return PartsCandidate(trained, predictions)
 
@@ -136,7 +141,7 @@ def _fit_lightgbm(
     without: int | None = None,
 ) -> Estimator:
     settings, groups = params.training, row_groups(parts, without=without, sample=sample)
-    if address := _cluster(groups, parts, params):
+    if settings.cluster == "always" and (address := scheduler_address()):
         from .lightgbm_cluster import fit_lightgbm_on_cluster  # imports Dask, which is optional
 
         return fit_lightgbm_on_cluster(
@@ -145,20 +150,6 @@ def _fit_lightgbm(
     from .lightgbm_parts import fit_lightgbm  # imports LightGBM, which is slow
 
     return fit_lightgbm(groups, parts.features, parts.label, hyperparameters, settings.seed, settings.threads)
-
-
-def _cluster(groups: Sequence[RowGroup], parts: RowParts, params: Params) -> str | None:
-    """The address of the cluster that LightGBM is fitted on; None for this process."""
-    setting, address = params.training.cluster, scheduler_address()
-    if setting == "always" and address is None:
-        raise ConfigError(
-            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
-            "or write auto"
-        )
-    if setting == "auto" and address is not None:
-        needed = sum(group.rows for group in groups) * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
-        return address if needed > available_memory() else None
-    return address if setting == "always" else None
 
 
 def _fit_forest(
@@ -173,12 +164,30 @@ def _fit_forest(
     return estimator.fit(rows.features, rows.labels)
 
 
-_FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
+def _cluster(parts: RowParts, params: Params, total: int) -> dict[str, Scalar]:
+    """Whether each fit is on the cluster: `always`, or `never` for this process."""
+    setting, address = params.training.cluster, scheduler_address()
+    if setting == "always" and address is None:
+        raise ConfigError(
+            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
+            "or write auto"
+        )
+    if setting == "auto":
+        needed = total * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
+        setting = "always" if address and needed > available_memory() else "never"
+    return {"cluster": setting}
 
 
-def _forest_rows(parts: RowParts, params: Params) -> int:
+def _forest_rows(parts: RowParts, params: Params, total: int) -> dict[str, Scalar]:
+    """The most rows that the forest is fitted to."""
     trees = int(params.candidates["random_forest"].fixed.get("n_estimators", _DEFAULT_TREES))
-    return params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
+    most = params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
+    return {"forest_rows": min(most, max(total, _LEAST_FOREST_ROWS))}
+
+
+_CHOSEN = {"lightgbm": _cluster, "random_forest": _forest_rows}
+"""The settings that depend on the free memory, unless params.yaml says otherwise. They are chosen once for all fits."""
+_FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
 
 
 def _check_folds(rows: Rows, params: Params) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from predictive_maintenance.errors import ConfigError, DataError
+from predictive_maintenance.training import parts_candidate
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.estimators import build_estimator, failure_probabilities
 from predictive_maintenance.training.export import export_model
@@ -140,6 +141,43 @@ def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, p
     )
     assert f"the random forest is fitted to {len(rows.labels):,} of" in trained.notes[1]
     assert all(np.isfinite(predictions.read(place).probabilities).all() for place in range(4))
+
+
+@pytest.fixture
+def free_memory(monkeypatch):
+    """A function that sets the free memory in bytes."""
+    return lambda memory: monkeypatch.setattr(parts_candidate, "available_memory", lambda: memory)
+
+
+def test_a_forest_is_repeated_with_other_free_memory_by_the_number_that_was_recorded(
+    quick, pump_parts, tmp_path, free_memory
+):
+    free_memory(10**7)
+    first, _ = train_candidate_from_parts("random_forest", pump_parts, quick, tmp_path)
+    assert 1000 < first.chosen["training.forest_rows"] < 4985
+    free_memory(2**33)
+    again = _settings(quick, forest_rows=first.chosen["training.forest_rows"])
+    second, _ = train_candidate_from_parts("random_forest", pump_parts, again, tmp_path)
+    assert (second.notes, second.chosen) == (first.notes, first.chosen)
+    features = read_rows(pump_parts).features[:50]
+    np.testing.assert_array_equal(
+        failure_probabilities(first.estimator, features), failure_probabilities(second.estimator, features)
+    )
+
+
+@pytest.mark.parametrize(("memory", "expected"), [(2**33, "never"), (2**10, "always")])
+def test_the_place_of_the_fits_of_lightgbm_is_recorded(
+    quick, pump_parts, tmp_path, free_memory, monkeypatch, memory, expected
+):
+    free_memory(memory)
+    monkeypatch.setenv("PDM_ENGINE", "dask")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+
+    def fit(hyperparameters, without=None):
+        return fit_lightgbm(row_groups(pump_parts), PUMP_FEATURES, "broken", hyperparameters, 7, 1)
+
+    trained, _ = train_candidate_from_parts("lightgbm", pump_parts, quick, tmp_path, fit=fit)
+    assert trained.chosen == {"training.cluster": expected}
 
 
 def test_the_rows_of_a_forest_are_limited_by_the_memory():
