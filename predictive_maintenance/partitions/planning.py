@@ -15,6 +15,7 @@ from ..config.sources import READINGS
 from ..config.uris import expand, scheme_of
 from ..ingestion.csv_reader import open_bytes
 from ..ingestion.locations import SourceFile
+from ..ingestion.parquet_footers import remote_parquet_rows
 from ..ingestion.parquet_reader import PARQUET_MAGIC
 from ..ingestion.remote_stores import store_kind
 from ..ingestion.service_store import stored_rows
@@ -37,11 +38,13 @@ PartNumbers = npt.NDArray[np.int64]
 def number_of_parts(files: Sequence[SourceFile], rows_per_part: int, machine: Machine) -> int:
     """The number of parts with about `rows_per_part` readings each, from 1 to MOST_PARTS.
 
-    Databases and simulators count as no rows, except for the store of the service. Raises SourceError if that cannot be read.
+    Databases and simulators count as no rows, except for the store of the service. Raises SourceError if that cannot be read, or
+    the storage of a file does not answer.
     """
     readings = [file for file in files if file.source.table == READINGS and file.source.merge == "append"]
-    rows = sum(_estimated_rows(file, machine) for file in readings)
-    return min(MOST_PARTS, max(1, math.ceil(rows / rows_per_part)))
+    footers = [file for file in readings if _has_remote_footer(file)]
+    others = sum(_estimated_rows(file, machine) for file in readings if not _has_remote_footer(file))
+    return min(MOST_PARTS, max(1, math.ceil((remote_parquet_rows(footers) + others) / rows_per_part)))
 
 
 def part_column(columns: Sequence[str], machine: Machine) -> str | None:
@@ -85,6 +88,12 @@ def packed(rows: npt.NDArray[np.int64], parts: int) -> PartNumbers:
     names = np.empty(parts, dtype=np.int64)
     names[np.argsort(first, kind="stable")] = np.arange(parts)
     return np.where(rows > 0, names[part], part)
+
+
+def _has_remote_footer(file: SourceFile) -> bool:
+    """Whether a file is a Parquet file in storage that can read a part of a file. Not every web server can."""
+    kind = store_kind(file.url or "")
+    return bool(kind and not kind.is_web and file.bytes and not file.copy and str(file.url).endswith(".parquet"))
 
 
 def _estimated_rows(file: SourceFile, machine: Machine) -> float:

@@ -190,7 +190,7 @@ def test_machines_that_are_not_too_large_are_divided_evenly(rows, params, cut, t
 
 
 def test_more_readings_than_parts_can_have_are_refused_with_the_way_out(sources, params, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingested_parts, "number_of_parts", lambda files, rows: 2)
+    monkeypatch.setattr(ingested_parts, "number_of_parts", lambda files, rows, machine: 2)
     with pytest.raises(DataError, match=r"3,000 readings are too many for 2 parts.* from 360 to 1,500"):
         run_in_parts(sources, params, tmp_path / "parts", 360)
 
