@@ -182,6 +182,7 @@ def candidate_card(trained: FittedCandidate, scores: Scores) -> list[Component]:
             "held-out rows are not."
         ),
         _scores({"Out-of-fold": scores}),
+        *(Markdown(f"**Note:** {text}.") for text in scores.approximations),
         Markdown("## Search"),
         _chart(trials(trained.trials)),
         _table(["Hyperparameter", "Value"], [[name, _short(value)] for name, value in trained.hyperparameters.items()]),
