@@ -75,7 +75,7 @@ class Judge:
         """The results on the held-out rows of all parts. Raises PartError if a file is damaged, and EngineError."""
         judge, latest = self._for_workers(rows.folder), None
         if self.champion and is_by_time(self.params.machine, self.params.split):
-            seen = each_part(engine, "champion", _latest_of_part, (judge, rows), rows.parts, ignore)
+            seen = each_part(engine, "champion rows", _latest_of_part, (judge, rows), rows.parts, on_part)
             latest = max((time for time in seen if time is not None), default=None)
         held_out = [part for part in rows.parts if part.test.rows]
         summaries = each_part(engine, "evaluating", _summary_of_part, (judge, rows, latest), held_out, on_part)

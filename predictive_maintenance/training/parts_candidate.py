@@ -5,7 +5,9 @@ result is bit-identical to that of `train_candidate` for the same rows in one ta
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -49,6 +51,14 @@ class PartsCandidate(NamedTuple):
     out_of_fold: OutOfFoldParts
 
 
+@dataclass(frozen=True)
+class FinishedFit:
+    """Fit `number` of `fits` after the search has ended: one without each fold, and the final one. 0: the first one begins."""
+
+    number: int
+    fits: int
+
+
 class Fit(Protocol):
     """Fits an estimator with `hyperparameters` to the training rows: all of them, or those `without` one fold."""
 
@@ -63,12 +73,13 @@ def train_candidate_from_parts(
     on_trial: Callable[[FinishedTrial], None] = lambda _: None,
     machine_times: Callable[[], pd.DataFrame] | None = None,
     fit: Fit | None = None,
+    on_fit: Callable[[FinishedFit], None] = lambda _: None,
 ) -> PartsCandidate:
     """Tune, calibrate, select the threshold and fit. Out-of-fold predictions are written to `folder`.
 
     `machine_times` returns the machine, the time and the next failure of all rows in a fold, in the order of the parts, which
     `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
-    without healthy rows, and ConfigError for more rows than that threshold allows.
+    without healthy rows, and ConfigError for more rows than that threshold allows. `on_trial` and `on_fit` report what has ended.
     """
     candidate, classes = params.candidates[algorithm], count_classes(parts)
     total = sum(classes.values())
@@ -83,11 +94,12 @@ def train_candidate_from_parts(
             f"threshold.at_most_false_alarms in params.yaml needs a search of all {total:,} rows: raise training.search_rows and "
             "training.forest_rows, lower split.max_train_rows, or write null"
         )
-    fit = fit or partial(_FITS[algorithm], parts, params, fitted)
     rows = read_rows(parts, searched)
     notes = list(_notes(len(rows.labels), total if fitted is None else count_rows(parts, fitted), total))
     _check_folds(rows, params)
     tuned = tune(algorithm, candidate, rows.features, rows.labels, rows.fold, settings, on_trial)
+    folds = np.unique(rows.fold[rows.fold >= 0]).tolist() if searched else []
+    fit = _reported(fit or partial(_FITS[algorithm], parts, params, fitted), len(folds) + 1, on_fit)
     predictions = empty_out_of_fold(parts, folder)
     if searched is None:
         scored = rows.fold >= 0
@@ -100,7 +112,6 @@ def train_candidate_from_parts(
         )
         write_all(predictions, out_of_fold)
     else:
-        folds = np.unique(rows.fold[rows.fold >= 0]).tolist()
         del rows  # its memory is needed
         calibration, threshold = _cross_validate(predictions, folds, tuned.hyperparameters, params, fit)
     trained = FittedCandidate(
@@ -120,6 +131,19 @@ def train_candidate_from_parts(
 def forest_rows_that_fit(features: int, trees: int, memory: int) -> int:
     """The rows that a random forest can be fitted to in half of `memory` bytes."""
     return int(memory * _FOREST_MEMORY_SHARE / (features * _FOREST_BYTES_PER_VALUE + trees * _FOREST_BYTES_PER_TREE))
+
+
+def _reported(fit: Fit, fits: int, on_fit: Callable[[FinishedFit], None]) -> Fit:
+    """`fit`, which is called `fits` times and reports the end of each."""
+    numbers = count(1)
+    on_fit(FinishedFit(0, fits))
+
+    def reported(hyperparameters: dict[str, Scalar], without: int | None = None) -> Estimator:
+        estimator = fit(hyperparameters, without=without)
+        on_fit(FinishedFit(next(numbers), fits))
+        return estimator
+
+    return reported
 
 
 def _cross_validate(

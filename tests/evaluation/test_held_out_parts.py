@@ -13,6 +13,7 @@ from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.evaluation.held_out import Judge
 from predictive_maintenance.evaluation.out_of_fold import evaluate_out_of_fold, trained_rows
 from predictive_maintenance.training.parts_candidate import train_candidate_from_parts
+from predictive_maintenance.training.time_split import is_by_time
 from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.evaluations import evaluated, out_of_fold_of
 from tests.partitions.conftest import run_in_parts
@@ -128,6 +129,14 @@ def test_out_of_fold_predictions_of_parts_are_evaluated_as_those_of_a_table(mode
         assert found.events.machines == model.rows.train["machine_id"].nunique()
         assert found.policy_rows == len(model.rows.train)
         assert len(found.policies) > 1
+
+
+def test_the_passes_over_the_parts_are_shown(model, champion, sources, tmp_path):
+    rows = run_in_parts(sources, model.params, tmp_path, len(model.rows.train) // 3).rows
+    shown = []
+    Judge(model.trained, model.scorer, champion, model.params).of_parts(rows, InProcess(), shown.append)
+    stages = {"champion rows", "evaluating"} if is_by_time(model.params.machine, model.params.split) else {"evaluating"}
+    assert {done.stage for done in shown if done.number == done.parts} == stages
 
 
 class _Counting(InProcess):

@@ -14,7 +14,11 @@ from predictive_maintenance.training.estimators import build_estimator, failure_
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.lightgbm_parts import fit_lightgbm
 from predictive_maintenance.training.out_of_fold_parts import select_from_summaries
-from predictive_maintenance.training.parts_candidate import forest_rows_that_fit, train_candidate_from_parts
+from predictive_maintenance.training.parts_candidate import (
+    FinishedFit,
+    forest_rows_that_fit,
+    train_candidate_from_parts,
+)
 from predictive_maintenance.training.row_parts import RowSample, count_classes, read_rows, row_groups
 from predictive_maintenance.training.score_summary import ScoreSummary
 from tests.fixtures.row_parts import milling_table, pump_table, write_parts
@@ -141,6 +145,14 @@ def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, p
     )
     assert f"the random forest is fitted to {len(rows.labels):,} of" in trained.notes[1]
     assert all(np.isfinite(predictions.read(place).probabilities).all() for place in range(4))
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(2500, 6), (None, 1)])
+def test_each_fit_after_the_search_is_reported(quick, pump_parts, tmp_path, rows, fits):
+    reported = []
+    some = _settings(quick, search_rows=rows)
+    train_candidate_from_parts("lightgbm", pump_parts, some, tmp_path, on_fit=reported.append)
+    assert reported == [FinishedFit(number, fits) for number in range(fits + 1)]
 
 
 @pytest.fixture
