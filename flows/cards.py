@@ -33,6 +33,7 @@ from predictive_maintenance.reporting.tables import gate_table, modes_table, sco
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
 from predictive_maintenance.tracking.runs import FlowRun
 from predictive_maintenance.training.candidate import FittedCandidate
+from predictive_maintenance.training.parts_candidate import FinishedFit
 from predictive_maintenance.training.tuning import FinishedTrial
 
 if TYPE_CHECKING:
@@ -56,6 +57,23 @@ class TrialProgress:
     def __call__(self, progress: FinishedTrial) -> None:
         print(f"{self._algorithm:<14} {_bar(progress.trial, progress.trials)} {progress}", flush=True)
         self._bar.update(progress.trial, metadata=f"best PR-AUC {progress.best:.4f}" if progress.best else "")
+        self._card.refresh()
+
+
+class FitProgress:
+    """Shows how many models are fitted after the search, in the terminal and in the candidate's card."""
+
+    def __init__(self, algorithm: str, card: Any) -> None:
+        self._algorithm, self._card = algorithm, card
+        self._bar: ProgressBar | None = None
+
+    def __call__(self, progress: FinishedFit) -> None:
+        if self._bar is None:
+            self._bar = ProgressBar(max=progress.fits, label=f"{self._algorithm}, folds and final fit", unit="fits")
+            self._card.append(self._bar)
+        bar = _bar(progress.number, progress.fits)
+        print(f"{self._algorithm:<14} {bar} fit {progress.number}/{progress.fits}", flush=True)
+        self._bar.update(progress.number)
         self._card.refresh()
 
 
@@ -182,6 +200,7 @@ def candidate_card(trained: FittedCandidate, scores: Scores) -> list[Component]:
             "held-out rows are not."
         ),
         _scores({"Out-of-fold": scores}),
+        *(Markdown(f"**Note:** {text}.") for text in scores.approximations),
         Markdown("## Search"),
         _chart(trials(trained.trials)),
         _table(["Hyperparameter", "Value"], [[name, _short(value)] for name, value in trained.hyperparameters.items()]),

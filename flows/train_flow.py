@@ -166,7 +166,13 @@ class TrainFlow(FlowSpec):
         progress = cards.TrialProgress(self.input, self.params.candidates[self.input].trials, current.card["train"])
         with self.rows.row_parts() as parts, tempfile.TemporaryDirectory(prefix="pdm-train-") as folder:
             self.trained, predictions = train_candidate_from_parts(
-                self.input, parts, self.params, Path(folder), progress, self.rows.machine_times
+                self.input,
+                parts,
+                self.params,
+                Path(folder),
+                progress,
+                self.rows.machine_times,
+                on_fit=cards.FitProgress(self.input, current.card["train"]),
             )
             self.out_of_fold = evaluate_out_of_fold(trained_rows(predictions, self.rows), self.params)
         run = self.flow_mlflow_run.candidate(self.input)

@@ -18,6 +18,7 @@ from ..validation.cleaning import validate
 from ..validation.row_identity import are_content_ids, content_ids, row_hashes
 from .baseline_model import BaselineModel
 from .intervals import BoolArray
+from .trained_hashes import are_among
 
 _MAX_REASONS = 3
 
@@ -124,12 +125,11 @@ def read_rows(
 
 def latest_trained(champion: BaselineModel, before: Machine, challenger: Machine, *sides: pd.DataFrame) -> Any:
     """The latest time of the rows that the champion was trained on, on all `sides`; None if it was trained on none of them."""
-    trained = [
-        side.loc[_seen(champion, before, _as_described(before, challenger, side)), challenger.time_name]
-        for side in sides
-        if len(side)
-    ]
-    latest = pd.concat(trained).max() if trained else None
+    filled = [side for side in sides if len(side)]
+    if not filled:
+        return None
+    seen = _seen(champion, before, *(_as_described(before, challenger, side) for side in filled))
+    latest = pd.concat([side[challenger.time_name] for side in filled])[seen].max()
     return None if pd.isna(latest) else latest
 
 
@@ -178,10 +178,12 @@ def _same_events(champion: Machine, challenger: Machine) -> bool:
     return len({bool(history and history.same_instant) for history in histories}) == 1
 
 
-def _seen(champion: BaselineModel, before: Machine, frame: pd.DataFrame) -> BoolArray:
-    """(n,) whether the champion was trained on each row: by its id, or by the id that it had when other columns made it."""
-    ids = [frame[READING_ID], content_ids(frame, before)]
-    return np.logical_or(*(np.isin(row_hashes(column), champion.training_rows) for column in ids))
+def _seen(champion: BaselineModel, before: Machine, *frames: pd.DataFrame) -> BoolArray:
+    """(n,) whether the champion was trained on each row of all frames: by its id, or by the id that other columns made then."""
+    given = [row_hashes(frame[READING_ID]) for frame in frames]
+    made = [row_hashes(content_ids(frame, before)) for frame in frames]
+    found = are_among(np.concatenate(given + made), champion.training_rows)
+    return np.logical_or(*np.split(found, 2))
 
 
 def _faults(champion: Machine, frame: pd.DataFrame) -> pd.DataFrame:

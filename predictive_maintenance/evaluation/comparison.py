@@ -174,10 +174,14 @@ def with_scores(comparison: Comparison, challenger: ModelSummary, champion: Mode
     """`comparison` with the scores of both models, and the paired difference, from their summaries of the same rows."""
     costs, settings, seed = params.costs, params.evaluation, params.training.seed
     ours, theirs = challenger.predictions, champion.predictions
+    our_scores, their_scores = (score_summary(one, costs, settings, seed) for one in (ours, theirs))
+    scores = {"scores of the challenger": our_scores, "scores of the champion": their_scores}
+    approximations = (f"{what}: {text}" for what, one in scores.items() for text in one.approximations)
     return replace(
         comparison,
-        champion=score_summary(theirs, costs, settings, seed),
-        challenger=score_summary(ours, costs, settings, seed),
+        champion=their_scores,
+        challenger=our_scores,
+        notes=(*comparison.notes, *approximations),
         f1_difference=f1_difference(ours.groups, theirs.groups, settings, seed),
         champion_modes=champion.modes,
         challenger_modes=challenger.modes,

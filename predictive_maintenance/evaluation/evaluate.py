@@ -76,6 +76,9 @@ class Evaluation:
             notes["New machines"] = f"{self.new_machines_note}."
         if getattr(self, "sample_note", ""):  # an evaluation of an earlier release has none
             notes["A sample"] = f"{self.sample_note}."
+        for key, scores in self.row_sets().items():
+            if scores.approximations:
+                notes[f"Approximations, {ROW_SETS[key].lower()}"] = f"{'; '.join(scores.approximations)}."
         return " ".join(f"{label}: {escape(note)}" for label, note in notes.items() if note)
 
 

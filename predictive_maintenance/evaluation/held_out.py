@@ -14,6 +14,7 @@ from ..config.event_rules import event_rules
 from ..config.params import Params
 from ..engine.engine import Engine
 from ..history.observed import observe
+from ..partitions.part_folder import PartFolder
 from ..partitions.progress import OnPart, each_part, ignore
 from ..partitions.split_parts import SplitPart, SplitParts
 from ..scorer.scoring import Scorer
@@ -37,6 +38,7 @@ from .failure_modes import ModeRecall
 from .horizon_scores import HorizonScores, horizon_sums, score_horizon_sums
 from .intervals import FloatArray
 from .metrics import Scores, score_summary
+from .trained_hashes import StoredHashes
 from .trivial_models import TrivialModels, trivial_models_of
 
 
@@ -71,12 +73,12 @@ class Judge:
 
     def of_parts(self, rows: SplitParts, engine: Engine, on_part: OnPart = ignore) -> HeldOut:
         """The results on the held-out rows of all parts. Raises PartError if a file is damaged, and EngineError."""
-        latest = None
+        judge, latest = self._for_workers(rows.folder), None
         if self.champion and is_by_time(self.params.machine, self.params.split):
-            seen = each_part(engine, "champion", _latest_of_part, (self, rows), rows.parts, ignore)
+            seen = each_part(engine, "champion rows", _latest_of_part, (judge, rows), rows.parts, on_part)
             latest = max((time for time in seen if time is not None), default=None)
         held_out = [part for part in rows.parts if part.test.rows]
-        summaries = each_part(engine, "evaluating", _summary_of_part, (self, rows, latest), held_out, on_part)
+        summaries = each_part(engine, "evaluating", _summary_of_part, (judge, rows, latest), held_out, on_part)
         total = reduce(lambda one, other: one.plus(other, self.params), summaries)
         return self._results(total, rows.training_fingerprint)
 
@@ -106,6 +108,14 @@ class Judge:
             return summary
         judged = judge_alarms(observe(machine, test, rows.train, rows.history), decisions, rules)
         return replace(summary, events=EventSummary.of(judged), horizons=horizon_sums(judged, decisions, rules))
+
+    def _for_workers(self, folder: PartFolder) -> Self:
+        """The same with the champion's training rows in a table of `folder`, which are too many to be sent to each worker."""
+        champion = self.champion
+        if champion is None or isinstance(champion.training_rows, StoredHashes):
+            return self
+        stored = StoredHashes.write(champion.training_rows, folder)
+        return replace(self, champion=replace(champion, training_rows=stored))
 
     def _results(self, total: "_Summary", training_fingerprint: str) -> HeldOut:
         params, rules, predictions = self.params, event_rules(self.params), total.model.predictions

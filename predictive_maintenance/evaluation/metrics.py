@@ -1,6 +1,6 @@
 """Metrics of decisions and probabilities against the labels, each with an interval."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +36,17 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """The metrics of a model on `rows` readings with `failures` failures in `groups` groups."""
+    """The metrics of a model on `rows` readings with `failures` failures in `groups` groups.
+
+    `approximations` say what is not exact, because there are too many scores and groups to count each; empty if all is exact.
+    """
 
     rows: int
     failures: int
     groups: int
     confusion: Confusion
     estimates: dict[str, Estimate]
+    approximations: tuple[str, ...] = ()
 
     def __getitem__(self, metric: str) -> Estimate:
         return self.estimates[metric]
@@ -70,9 +74,11 @@ def score_summary(summary: PredictionSummary, costs: CostSettings, settings: Eva
     """Compute every metric from a summary of predictions.
 
     All values but PR-AUC are exact in any case. If the summary is not exact, PR-AUC has at most the error that `ranking` states.
-    Its bootstrap samples then take the rows in an interval of scores for ties, and groups may be merged in the samples.
+    Its bootstrap samples then take the rows in an interval of scores for ties, and groups may be merged in the samples. The
+    scores say so.
     """
-    grouped, per_group, total = summary.groups, summary.groups.sums, average_precision(summary.scores).value
+    precision = average_precision(summary.scores)
+    grouped, per_group, total = summary.groups, summary.groups.sums, precision.value
     sampled_precision = _average_precision(grouped)
 
     def metrics_of(draws: Iterable[FloatArray]) -> dict[str, FloatArray]:
@@ -95,7 +101,14 @@ def score_summary(summary: PredictionSummary, costs: CostSettings, settings: Eva
         if count and estimates[name].low == estimates[name].high:
             estimates[name] = wilson_estimate(hits, count, settings.confidence)
     rows = int(summary.scores.rows.sum())
-    return Scores(rows=rows, failures=failures, groups=groups, confusion=confusion, estimates=estimates)
+    return Scores(
+        rows=rows,
+        failures=failures,
+        groups=groups,
+        confusion=confusion,
+        estimates=estimates,
+        approximations=tuple(_approximations(summary, precision.max_error)),
+    )
 
 
 def f1_difference(
@@ -137,6 +150,15 @@ def metrics_from_counts(counts: FloatArray, costs: CostSettings) -> dict[str, Fl
         "mcc": mcc,
         "expected_cost": cost,
     }
+
+
+def _approximations(summary: PredictionSummary, error: float) -> Iterator[str]:
+    if not summary.scores.exact:
+        yield f"PR-AUC has an error of at most {error:.1e}, because close scores are counted together"
+    if summary.groups.dropped:
+        yield "the interval of PR-AUC takes close scores for equal ones"
+    if summary.groups.merged_bits:
+        yield f"intervals are from a bootstrap over {len(summary.groups.groups):,} random sets of groups"
 
 
 def _f1(tp: FloatArray, fp: FloatArray, fn: FloatArray) -> FloatArray:

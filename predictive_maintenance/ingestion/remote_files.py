@@ -107,6 +107,13 @@ class RemoteStore:
         """The content of the file `url`; None if there is none."""
         return cast(bytes | None, self._run(uri, CHECK_SECONDS, self._content, self._path(uri, url)))
 
+    def tail(self, uri: str, url: str, size: int, count: int) -> bytes:
+        """The last `count` bytes of the file `url`, which has `size` bytes."""
+        path = self._path(uri, url)
+        return cast(
+            bytes, self._run(uri, CHECK_SECONDS, self.files._cat_file, path, start=max(size - count, 0), end=size)
+        )
+
     @contextmanager
     def open(self, uri: str, url: str) -> Iterator[Any]:
         """The file `url` as a stream that reads only what is asked for."""

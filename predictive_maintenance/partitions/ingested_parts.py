@@ -24,12 +24,14 @@ from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.row_identity import are_content_ids, row_hashes
 from .part_folder import PartFolder, PartWriter, StoredTable, digest
-from .planning import number_of_parts
+from .planning import BUCKETS_PER_PART, number_of_parts, packed
 from .progress import OnPart, ignore, map_parts
 from .shuffle import FileTable, ReadingJob, StoredRows, divide, read_whole, write_rows
 
-LARGEST_PART = 4
-"""A part may have so many times the rows that a part should have, since hashes do not divide machines evenly."""
+LARGEST_MACHINE = 4
+"""A machine may have so many times the rows that a part should have."""
+UNEVEN = 2
+"""If a part has more than so many times the rows that it should have, and that parts have on average, files are divided again."""
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -126,10 +128,8 @@ def ingest_parts(
     if not isinstance(engine, InProcess):
         folder.check_reach(engine)
     numbers = range(job.parts)
-    if job.parts > 1 and any(_finished(job, number) is None for number in numbers):
-        divided = map_parts(engine, "reading files", divide, job, range(len(files)), on_part)
-        job = replace(job, tables=tuple(table for tables in divided for table in tables))
-        _check_sizes(job)
+    if job.parts > 1 and not _are_finished(job):
+        job = _divided(job, engine, on_part)
     parts = map_parts(engine, "merging", _merge_part, job, numbers, on_part)
     folder.delete("shuffle")
     return IngestedParts(
@@ -137,17 +137,70 @@ def ingest_parts(
     )
 
 
+def _divided(job: _MergingJob, engine: Engine, on_part: OnPart) -> _MergingJob:
+    """`job` with the tables of the divided files.
+
+    Hashes give few machines to parts unevenly. Then all files are read a second time, and divided by a plan of even parts.
+    """
+    job = _with_tables(job, map_parts(engine, "reading files", divide, job, range(len(job.files)), on_part))
+    _check_sizes(job)
+    rows_of_parts = _part_rows(job)
+    if max(rows_of_parts) <= UNEVEN * max(job.rows_per_part, sum(rows_of_parts) / job.parts):
+        return job
+    try:
+        rows = _bucket_rows(job)
+    except PartError:
+        if _are_finished(job):  # by another process, which has deleted the divided files
+            return job
+        raise
+    job = replace(job, plan=tuple(packed(rows, job.parts).tolist()))
+    return _with_tables(job, map_parts(engine, "dividing evenly", divide, job, range(len(job.files)), on_part))
+
+
+def _with_tables(job: _MergingJob, divided: Iterable[list[FileTable]]) -> _MergingJob:
+    return replace(job, tables=tuple(table for tables in divided for table in tables))
+
+
+def _own_tables(job: _MergingJob) -> list[FileTable]:
+    """The tables of readings, without joins."""
+    return [table for table in job.tables if table.record.table == READINGS and table.record.merge == "append"]
+
+
+def _part_rows(job: _MergingJob) -> list[int]:
+    """The readings of each part."""
+    return [sum(table.parts[number].frame.rows for table in _own_tables(job)) for number in range(job.parts)]
+
+
+def _bucket_rows(job: _MergingJob) -> npt.NDArray[np.int64]:
+    """(B,) the readings of each bucket."""
+    rows = np.zeros(job.parts * BUCKETS_PER_PART, dtype=np.int64)
+    for table in _own_tables(job):
+        assert table.buckets is not None  # it was divided
+        found = job.folder.read(table.buckets)
+        rows[found["bucket"]] += found["rows"].to_numpy()
+    return rows
+
+
 def _name(number: int) -> str:
     return f"ingest/{number:05d}"
 
 
+def _are_finished(job: _MergingJob) -> bool:
+    return all(_finished(job, number) is not None for number in range(job.parts))
+
+
 def _finished(job: _MergingJob, number: int) -> IngestedPart | None:
-    return job.folder.finished(_name(number), digest(job.digest, number), IngestedPart)
+    return job.folder.finished(_name(number), _made_from(job, number), IngestedPart)
+
+
+def _made_from(job: _MergingJob, number: int) -> str:
+    """A hash of all that a part depends on. The plan follows from the content of the files and the rows of a part."""
+    return digest(job.digest, number, job.rows_per_part)
 
 
 def _merge_part(job: _MergingJob, number: int) -> IngestedPart:
     try:
-        return job.folder.once(_name(number), digest(job.digest, number), IngestedPart, partial(_merged, job, number))
+        return job.folder.once(_name(number), _made_from(job, number), IngestedPart, partial(_merged, job, number))
     except PartError:
         # Another process that works on the same parts has finished all of them, and deleted the divided files.
         if (found := _finished(job, number)) is not None:
@@ -210,10 +263,7 @@ def _is_shared(job: _MergingJob, table: FileTable) -> bool:
 
 
 def _reading_column(job: _MergingJob) -> str | None:
-    return next(
-        (table.column for table in job.tables if table.record.table == READINGS and table.record.merge == "append"),
-        None,
-    )
+    return next((table.column for table in _own_tables(job)), None)
 
 
 def _all_rows(job: _MergingJob, table: FileTable) -> Ingested:
@@ -305,37 +355,46 @@ def _unmatched(joins: Sequence[JoinedPart], folder: PartFolder) -> dict[str, int
 
 
 def _check_sizes(job: _MergingJob) -> None:
-    """Raise DataError if a part is much too large, and SourceError if a join is too large for all parts to share."""
-    readings = [table for table in job.tables if table.record.table == READINGS]
-    most = LARGEST_PART * job.rows_per_part
-    for table in readings:
+    """Raise DataError if a machine or all rows are too large, and SourceError if a join is too large for all parts to share."""
+    most = LARGEST_MACHINE * job.rows_per_part
+    for table in job.tables:
         if _is_shared(job, table) and table.record.rows > most:
             raise SourceError(
                 f"{table.record.name}: {table.record.rows:,} rows are too many to join by reading id, since the readings are "
                 f"divided by {_reading_column(job)}: a part needs all of them. Join them before, or increase "
                 f"data.rows_per_part in params.yaml from {job.rows_per_part:,} if the memory allows it"
             )
-    own = [table for table in readings if table.record.merge == "append"]
-    for number in range(job.parts):
-        rows = sum(table.parts[number].frame.rows for table in own)
+    rows_of_parts = _part_rows(job)
+    for number, rows in enumerate(rows_of_parts):
         if rows > most:
-            raise DataError(_too_large(job, own, number, rows))
+            _check_machines(job, number, rows)
+    if (total := sum(rows_of_parts)) > most * job.parts:
+        raise DataError(
+            f"{total:,} readings are too many for {job.parts} parts, of at most {LARGEST_MACHINE} times data.rows_per_part: "
+            f"increase data.rows_per_part in params.yaml from {job.rows_per_part:,} to {-(-total // job.parts):,} if the memory "
+            "allows it, or train several models"
+        )
 
 
-def _too_large(job: _MergingJob, tables: Sequence[FileTable], number: int, rows: int) -> str:
-    column = tables[0].column
+def _check_machines(job: _MergingJob, number: int, rows: int) -> None:
+    """Raise DataError if the largest machine of a part with `rows` readings is too large."""
+    tables, column, name = _own_tables(job), _reading_column(job), None
+    if column is not None:
+        values = pd.concat([job.folder.read(table.parts[number].frame, [column])[column] for table in tables])
+        counts = values.value_counts()
+        name, rows = counts.index[0], int(counts.iloc[0])
+        if rows <= LARGEST_MACHINE * job.rows_per_part:
+            return
     way_out = (
         f"Bring fewer rows, such as one reading per minute from a query, or increase data.rows_per_part in params.yaml from "
-        f"{job.rows_per_part:,} to {-(-rows // LARGEST_PART):,} if the memory allows it"
+        f"{job.rows_per_part:,} to {-(-rows // LARGEST_MACHINE):,} if the memory allows it"
     )
     if column is None:
-        return (
+        raise DataError(
             f"the readings have no column {job.machine.header(MACHINE_ID)!r}, so all {rows:,} are of one machine and in one "
-            f"part, of at most {LARGEST_PART} times data.rows_per_part. Add the column. Or: {way_out}"
+            f"part, of at most {LARGEST_MACHINE} times data.rows_per_part. Add the column. Or: {way_out}"
         )
-    values = pd.concat([job.folder.read(table.parts[number].frame, [column])[column] for table in tables])
-    largest = values.value_counts().head(1)
-    return (
-        f"{column} {largest.index[0]!r} has {int(largest.iloc[0]):,} of the {rows:,} readings of a part, which may have at most "
-        f"{LARGEST_PART} times data.rows_per_part: readings of one {column} cannot be divided. {way_out}"
+    raise DataError(
+        f"{column} {name!r} has {rows:,} readings, which cannot be divided, and a part may have at most {LARGEST_MACHINE} times "
+        f"data.rows_per_part. {way_out}"
     )

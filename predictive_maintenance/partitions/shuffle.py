@@ -22,7 +22,7 @@ from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.parsing import fault_table
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from .part_folder import PartFolder, PartWriter, StoredTable, TableAppender, arrow_table, digest
-from .planning import PartNumbers, part_column, part_numbers
+from .planning import BUCKETS_PER_PART, PartNumbers, bucket_numbers, part_column
 
 PIECE_ROWS = 500_000
 """The rows of a file that are in memory at a time."""
@@ -58,7 +58,7 @@ class FileTable:
     """What is known of the rows of a file that belong to one table.
 
     `place` is the source's place among those of the run. `column` is the one by which the rows were divided; `parts` are the
-    rows of each part, empty if they were not divided.
+    rows of each part, empty if they were not divided. `buckets` has the rows in each bucket that has any.
     """
 
     place: int
@@ -67,6 +67,7 @@ class FileTable:
     lacks_ids: bool
     column: str | None = None
     parts: tuple[StoredRows, ...] = ()
+    buckets: StoredTable | None = None
 
     def load(self, folder: PartFolder, number: int) -> Ingested:
         """The rows of a part."""
@@ -76,13 +77,14 @@ class FileTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingJob:
-    """What reading each file needs. The rows are divided into `parts`."""
+    """What reading each file needs. The rows are divided into `parts`, by hashes or by a `plan`: the part of each bucket."""
 
     folder: PartFolder
     machine: Machine
     sources: tuple[Source, ...]
     files: tuple[SourceFile, ...]
     parts: int
+    plan: tuple[int, ...] | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -107,8 +109,8 @@ def read_whole(job: ReadingJob, file: SourceFile) -> list[tuple[FileTable, Inges
 def divide(job: ReadingJob, number: int) -> list[FileTable]:
     """Write the rows of a file for each part. Raises SourceError that names the file and the column."""
     return job.folder.once(
-        f"shuffle/{number:05d}",
-        digest(job.digest, number),
+        f"shuffle/{number:05d}" if job.plan is None else f"shuffle/planned/{number:05d}",
+        digest(job.digest, number, job.plan),
         list[FileTable],
         lambda writer: list(_divided(job, job.files[number], writer)),
     )
@@ -141,7 +143,9 @@ class _DividedTable:
     """The rows of one table of a file, which are written to a file for each part."""
 
     def __init__(self, job: ReadingJob, name: str, writer: PartWriter) -> None:
-        self._job, self._name = job, name
+        self._job, self._name, self._writer = job, name, writer
+        self._plan = np.arange(job.parts * BUCKETS_PER_PART) % job.parts if job.plan is None else np.array(job.plan)
+        self._rows = np.zeros(len(self._plan), dtype=np.int64)
         self._appenders = [_PartAppender(writer, f"{name}/{number:05d}") for number in range(job.parts)]
         self._pieces: list[tuple[SourceRecord, TableShape, bool]] = []
         self._column: str | None = None
@@ -149,7 +153,9 @@ class _DividedTable:
     def add(self, piece: Piece) -> None:
         rows = piece.rows
         self._column = self._part_column(rows)
-        numbers = self._part_numbers(rows.frame)
+        buckets = self._buckets(rows.frame)
+        self._rows += np.bincount(buckets, minlength=len(self._rows))
+        numbers = self._plan[buckets]
         order = np.argsort(numbers, kind="stable")
         bounds = np.searchsorted(numbers[order], np.arange(self._job.parts + 1))
         table = arrow_table(rows.frame.iloc[order])
@@ -177,6 +183,7 @@ class _DividedTable:
             lacks_ids=lack_ids[0],
             column=self._column,
             parts=tuple(appender.finish() for appender in self._appenders),
+            buckets=self._writer.write(f"{self._name}/buckets", self._filled_buckets()),
         )
 
     def _part_column(self, rows: Ingested) -> str | None:
@@ -186,10 +193,14 @@ class _DividedTable:
             return READING_ID
         return part_column(rows.frame.columns, self._job.machine)
 
-    def _part_numbers(self, frame: pd.DataFrame) -> PartNumbers:
+    def _buckets(self, frame: pd.DataFrame) -> PartNumbers:
         if self._column is None or self._column not in frame:
             return np.zeros(len(frame), dtype=np.int64)
-        return part_numbers(frame[self._column], self._job.parts)
+        return bucket_numbers(frame[self._column], self._job.parts)
+
+    def _filled_buckets(self) -> pd.DataFrame:
+        filled = np.flatnonzero(self._rows)
+        return pd.DataFrame({"bucket": filled, "rows": self._rows[filled]})
 
 
 class _PartAppender:

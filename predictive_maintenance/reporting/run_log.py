@@ -73,13 +73,16 @@ def log_data(
 
 
 def log_candidate(run: FlowRun, trained: FittedCandidate, out_of_fold: Scores) -> None:
-    """Log a candidate to its nested run: hyperparameters, out-of-fold metrics, trials and the fitted estimator."""
+    """Log a candidate to its nested run: parameters, out-of-fold metrics, trials and the fitted estimator.
+
+    The parameters are its hyperparameters and the settings that the free memory decided.
+    """
     from .chart_style import save_png  # imports Altair, which is slow
     from .training_charts import trials
 
     with run.open():
         run.log(
-            params=trained.hyperparameters,
+            params={**trained.hyperparameters, **trained.chosen},
             metrics={"threshold": trained.threshold, **metric_values("out_of_fold", out_of_fold)},
             tags={"calibrated": str(not trained.calibration.is_identity).lower()},
         )

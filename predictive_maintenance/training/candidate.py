@@ -1,7 +1,7 @@
 """Train one candidate: tune, calibrate, select the decision threshold on out-of-fold rows, and fit."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,8 @@ class OutOfFold:
 class FittedCandidate:
     """A fitted estimator with the calibration and threshold that turn its output into a decision.
 
-    `notes` say on which rows it was searched and fitted, if these are not all training rows.
+    `notes` say on which rows it was searched and fitted, if these are not all training rows. `chosen` are the settings of
+    params.yaml that depended on the free memory, with the values that they had.
     """
 
     algorithm: Algorithm
@@ -41,6 +42,7 @@ class FittedCandidate:
     threshold: float
     trials: pd.DataFrame
     notes: tuple[str, ...] = ()
+    chosen: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

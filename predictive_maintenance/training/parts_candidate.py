@@ -1,11 +1,13 @@
-"""Train one candidate on rows in Parquet files: search on a sample of groups, calibrate, select the threshold, fit.
+"""Train one candidate on rows in Parquet files: search on a sample of them, calibrate, select the threshold, fit.
 
-LightGBM is fitted to all rows, a random forest to a sample of groups that fits into memory. If the search takes all rows, the
+LightGBM is fitted to all rows, a random forest to a sample that fits into memory. If the search takes all rows, the
 result is bit-identical to that of `train_candidate` for the same rows in one table.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -29,7 +31,7 @@ from .out_of_fold_parts import (
     write_decisions,
     write_fold,
 )
-from .row_parts import GroupSample, RowGroup, RowParts, Rows, count_rows, read_rows, row_groups, shared
+from .row_parts import RowParts, Rows, RowSample, count_classes, count_rows, read_rows, row_groups, shared
 from .tuning import FinishedTrial, tune
 
 _LIGHTGBM_BYTES_PER_ROW = 50
@@ -39,6 +41,7 @@ _FOREST_BYTES_PER_VALUE = 4
 _FOREST_BYTES_PER_TREE = 12
 """For each row and tree, mostly for nodes: about one for ten rows if failures are rare."""
 _DEFAULT_TREES = 100
+_LEAST_FOREST_ROWS = 1000  # in params.yaml
 
 
 class PartsCandidate(NamedTuple):
@@ -46,6 +49,14 @@ class PartsCandidate(NamedTuple):
 
     candidate: FittedCandidate
     out_of_fold: OutOfFoldParts
+
+
+@dataclass(frozen=True)
+class FinishedFit:
+    """Fit `number` of `fits` after the search has ended: one without each fold, and the final one. 0: the first one begins."""
+
+    number: int
+    fits: int
 
 
 class Fit(Protocol):
@@ -62,25 +73,33 @@ def train_candidate_from_parts(
     on_trial: Callable[[FinishedTrial], None] = lambda _: None,
     machine_times: Callable[[], pd.DataFrame] | None = None,
     fit: Fit | None = None,
+    on_fit: Callable[[FinishedFit], None] = lambda _: None,
 ) -> PartsCandidate:
     """Tune, calibrate, select the threshold and fit. Out-of-fold predictions are written to `folder`.
 
     `machine_times` returns the machine, the time and the next failure of all rows in a fold, in the order of the parts, which
     `threshold.at_most_false_alarms` needs. `fit` is by default in this process. Raises DataError for a fold without failures or
-    without healthy rows, also in the sample that is searched, and ConfigError for more rows than that threshold allows.
+    without healthy rows, and ConfigError for more rows than that threshold allows. `on_trial` and `on_fit` report what has ended.
     """
-    settings, candidate, total = params.training, params.candidates[algorithm], count_rows(parts)
-    fitted = _forest_sample(parts, params, total) if algorithm == "random_forest" else None
-    searched = _smaller(_sample(settings.search_rows, params, total), fitted)
+    candidate, classes = params.candidates[algorithm], count_classes(parts)
+    total = sum(classes.values())
+    chosen = _CHOSEN[algorithm](parts, params, total)
+    settings = params.training.model_copy(update=chosen)
+    params = params.model_copy(update={"training": settings})
+    most = int(chosen.get("forest_rows", total))
+    fitted = RowSample.of(classes, most, params.split.salt)
+    searched = RowSample.of(classes, min(most, settings.search_rows or total), params.split.salt)
     if searched and false_alarms_are_limited(params):
         raise ConfigError(
             f"threshold.at_most_false_alarms in params.yaml needs a search of all {total:,} rows: raise training.search_rows and "
             "training.forest_rows, lower split.max_train_rows, or write null"
         )
-    fit = fit or partial(_FITS[algorithm], parts, params, fitted)
     rows = read_rows(parts, searched)
+    notes = list(_notes(len(rows.labels), total if fitted is None else count_rows(parts, fitted), total))
     _check_folds(rows, params)
     tuned = tune(algorithm, candidate, rows.features, rows.labels, rows.fold, settings, on_trial)
+    folds = np.unique(rows.fold[rows.fold >= 0]).tolist() if searched else []
+    fit = _reported(fit or partial(_FITS[algorithm], parts, params, fitted), len(folds) + 1, on_fit)
     predictions = empty_out_of_fold(parts, folder)
     if searched is None:
         scored = rows.fold >= 0
@@ -93,7 +112,6 @@ def train_candidate_from_parts(
         )
         write_all(predictions, out_of_fold)
     else:
-        folds = np.unique(rows.fold[rows.fold >= 0]).tolist()
         del rows  # its memory is needed
         calibration, threshold = _cross_validate(predictions, folds, tuned.hyperparameters, params, fit)
     trained = FittedCandidate(
@@ -104,7 +122,8 @@ def train_candidate_from_parts(
         calibration=calibration,
         threshold=threshold,
         trials=tuned.trials,
-        notes=tuple(_notes(parts, searched, fitted, total)),
+        notes=tuple(notes),
+        chosen={f"training.{name}": value for name, value in chosen.items()},
     )
     return PartsCandidate(trained, predictions)
 
@@ -112,6 +131,19 @@ def train_candidate_from_parts(
 def forest_rows_that_fit(features: int, trees: int, memory: int) -> int:
     """The rows that a random forest can be fitted to in half of `memory` bytes."""
     return int(memory * _FOREST_MEMORY_SHARE / (features * _FOREST_BYTES_PER_VALUE + trees * _FOREST_BYTES_PER_TREE))
+
+
+def _reported(fit: Fit, fits: int, on_fit: Callable[[FinishedFit], None]) -> Fit:
+    """`fit`, which is called `fits` times and reports the end of each."""
+    numbers = count(1)
+    on_fit(FinishedFit(0, fits))
+
+    def reported(hyperparameters: dict[str, Scalar], without: int | None = None) -> Estimator:
+        estimator = fit(hyperparameters, without=without)
+        on_fit(FinishedFit(next(numbers), fits))
+        return estimator
+
+    return reported
 
 
 def _cross_validate(
@@ -128,12 +160,12 @@ def _cross_validate(
 def _fit_lightgbm(
     parts: RowParts,
     params: Params,
-    sample: GroupSample | None,
+    sample: RowSample | None,
     hyperparameters: dict[str, Scalar],
     without: int | None = None,
 ) -> Estimator:
     settings, groups = params.training, row_groups(parts, without=without, sample=sample)
-    if address := _cluster(groups, parts, params):
+    if settings.cluster == "always" and (address := scheduler_address()):
         from .lightgbm_cluster import fit_lightgbm_on_cluster  # imports Dask, which is optional
 
         return fit_lightgbm_on_cluster(
@@ -144,24 +176,10 @@ def _fit_lightgbm(
     return fit_lightgbm(groups, parts.features, parts.label, hyperparameters, settings.seed, settings.threads)
 
 
-def _cluster(groups: Sequence[RowGroup], parts: RowParts, params: Params) -> str | None:
-    """The address of the cluster that LightGBM is fitted on; None for this process."""
-    setting, address = params.training.cluster, scheduler_address()
-    if setting == "always" and address is None:
-        raise ConfigError(
-            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
-            "or write auto"
-        )
-    if setting == "auto" and address is not None:
-        needed = sum(group.rows for group in groups) * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
-        return address if needed > available_memory() else None
-    return address if setting == "always" else None
-
-
 def _fit_forest(
     parts: RowParts,
     params: Params,
-    sample: GroupSample | None,
+    sample: RowSample | None,
     hyperparameters: dict[str, Scalar],
     without: int | None = None,
 ) -> Estimator:
@@ -170,23 +188,30 @@ def _fit_forest(
     return estimator.fit(rows.features, rows.labels)
 
 
-_FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
+def _cluster(parts: RowParts, params: Params, total: int) -> dict[str, Scalar]:
+    """Whether each fit is on the cluster: `always`, or `never` for this process."""
+    setting, address = params.training.cluster, scheduler_address()
+    if setting == "always" and address is None:
+        raise ConfigError(
+            f"training.cluster: always in params.yaml needs {ENGINE_VARIABLE}={DASK} and {SCHEDULER_VARIABLE}: set them, "
+            "or write auto"
+        )
+    if setting == "auto":
+        needed = total * (len(parts.features) + _LIGHTGBM_BYTES_PER_ROW)
+        setting = "always" if address and needed > available_memory() else "never"
+    return {"cluster": setting}
 
 
-def _sample(most: int | None, params: Params, total: int) -> GroupSample | None:
-    """A sample of groups with about `most` of `total` rows; None if that is all of them."""
-    return None if most is None or most >= total else GroupSample(most / total, params.split.salt)
-
-
-def _forest_sample(parts: RowParts, params: Params, total: int) -> GroupSample | None:
+def _forest_rows(parts: RowParts, params: Params, total: int) -> dict[str, Scalar]:
+    """The most rows that the forest is fitted to."""
     trees = int(params.candidates["random_forest"].fixed.get("n_estimators", _DEFAULT_TREES))
     most = params.training.forest_rows or forest_rows_that_fit(len(parts.features), trees, available_memory())
-    return _sample(most, params, total)
+    return {"forest_rows": min(most, max(total, _LEAST_FOREST_ROWS))}
 
 
-def _smaller(one: GroupSample | None, other: GroupSample | None) -> GroupSample | None:
-    """The smaller of two samples, which is a part of the larger one."""
-    return min((sample for sample in (one, other) if sample), key=lambda sample: sample.share, default=None)
+_CHOSEN = {"lightgbm": _cluster, "random_forest": _forest_rows}
+"""The settings that depend on the free memory, unless params.yaml says otherwise. They are chosen once for all fits."""
+_FITS = {"lightgbm": _fit_lightgbm, "random_forest": _fit_forest}
 
 
 def _check_folds(rows: Rows, params: Params) -> None:
@@ -196,18 +221,15 @@ def _check_folds(rows: Rows, params: Params) -> None:
         if labels.sum() in (0, len(labels)):
             raise DataError(
                 f"fold {number + 1} of {folds} has {labels.sum()} failures in {len(labels)} rows, and cannot be evaluated: add "
-                "data, lower split.folds, or raise training.search_rows or training.forest_rows in params.yaml"
+                "data, or lower split.folds in params.yaml"
             )
 
 
-def _notes(parts: RowParts, searched: GroupSample | None, fitted: GroupSample | None, total: int) -> Iterator[str]:
-    if searched:
+def _notes(searched: int, fitted: int, total: int) -> Iterator[str]:
+    sample = f"of {total:,} training rows, a random sample of the rows of all groups"
+    if searched < total:
+        yield f"the hyperparameters were searched on {searched:,} {sample} (training.search_rows in params.yaml)"
+    if fitted < total:
         yield (
-            f"the hyperparameters were searched on {count_rows(parts, searched):,} of {total:,} training rows, a sample of "
-            "groups (training.search_rows in params.yaml)"
-        )
-    if fitted:
-        yield (
-            f"the random forest is fitted to {count_rows(parts, fitted):,} of {total:,} training rows, a sample of groups that "
-            "fits into memory (training.forest_rows in params.yaml)"
+            f"the random forest is fitted to {fitted:,} {sample} that fits into memory (training.forest_rows in params.yaml)"
         )

@@ -1,9 +1,11 @@
 """Training rows in Parquet files, read a row group at a time, so that they need not fit into memory."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 from ..errors import DataError
 from ..ingestion.remote_files import RemoteStore
 from ..ingestion.remote_stores import store_kind
-from ..validation.row_identity import hash_position
+from ..validation.row_identity import row_positions
 from .estimators import Matrix
 
 NOT_TRAINED = -1
@@ -23,6 +25,7 @@ TRAINING_ONLY = -2
 """The fold of a row for training only: every model is fitted to it, and no fold holds it out."""
 
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +45,42 @@ class RowParts:
     fold: str = "fold"
 
 
-@dataclass(frozen=True)
-class GroupSample:
-    """The groups whose stable hash, with `salt`, is among the lowest `share`."""
+LEAST_ROWS = 20
+"""A sample has so many rows of each label in each fold, if there are so many."""
 
-    share: float
+
+@dataclass(frozen=True)
+class RowSample:
+    """Rows of all groups, at random: those whose stable position in [0, 1) is below the share of their fold and label.
+
+    `shares` are by fold and label. The position depends on `salt`, the group and the number of the row in its group, and not on
+    other groups or on the parts. So a smaller sample is contained in a larger one.
+    """
+
+    shares: Mapping[tuple[int, int], float]
     salt: str
 
-    def has(self, groups: pd.Series) -> Mask:
-        """(n,) whether each row's group is in the sample."""
-        codes, names = pd.factorize(groups)
-        chosen = np.array([hash_position(f"{self.salt}|sample|{name}") < self.share for name in names], dtype=bool)
-        return chosen[codes]
+    @classmethod
+    def of(cls, rows: Mapping[tuple[int, int], int], most: int, salt: str) -> Self | None:
+        """About `most` of `rows`, which are counted by fold and label, with LEAST_ROWS of each label in a fold; None for all."""
+        total = sum(rows.values())
+        if most >= total:
+            return None
+        share = most / total
+        return cls(
+            {
+                (fold, label): max(share, LEAST_ROWS / count) if fold >= 0 else share
+                for (fold, label), count in rows.items()
+            },
+            salt,
+        )
+
+    def has(self, groups: pd.Series, numbers: npt.NDArray[np.integer], folds: Numbers, labels: Numbers) -> Mask:
+        """(n,) whether the sample has each row, of which `numbers` (n,) is the place in its group."""
+        shares = np.zeros(len(groups))
+        for (fold, label), share in self.shares.items():
+            shares[(folds == fold) & (labels == label)] = share
+        return row_positions(groups, numbers, self.salt) < shares
 
 
 @dataclass(frozen=True)
@@ -88,9 +115,9 @@ class RowGroup:
 
 
 def row_groups(
-    parts: RowParts, *, without: int | None = None, only: int | None = None, sample: GroupSample | None = None
+    parts: RowParts, *, without: int | None = None, only: int | None = None, sample: RowSample | None = None
 ) -> list[RowGroup]:
-    """The row groups with the training rows of `parts`: without those of a fold, only those of a fold, or of a sample of groups.
+    """The row groups with the training rows of `parts`: without those of a fold, only those of a fold, or those of a sample.
 
     Raises DataError for a file without a column that is needed.
     """
@@ -102,20 +129,23 @@ def row_groups_of(
     parts: RowParts,
     without: int | None = None,
     only: int | None = None,
-    sample: GroupSample | None = None,
+    sample: RowSample | None = None,
 ) -> Iterator[RowGroup]:
     """The row groups of one file of `parts`, as `row_groups` has them."""
     with pq.ParquetFile(path) as file:
         needed = (*parts.features, parts.label, parts.group, parts.fold)
         if missing := [name for name in needed if name not in file.schema_arrow.names]:
             raise DataError(f"{path}: has no column {missing[0]}: write the parts again")
+        before: Counter[str] = Counter()
         for number in range(file.num_row_groups):
             fold = _numbers(file, path, number, parts.fold)
             chosen = (fold != NOT_TRAINED) & (fold != without)
             if only is not None:
                 chosen = fold == only
             if sample is not None:
-                chosen &= sample.has(file.read_row_group(number, columns=[parts.group])[parts.group].to_pandas())
+                groups = file.read_row_group(number, columns=[parts.group])[parts.group].to_pandas()
+                labels = _numbers(file, path, number, parts.label)
+                chosen &= sample.has(groups, _numbers_in_group(groups, before), fold, labels)
             yield RowGroup(path, number, chosen)
 
 
@@ -136,8 +166,8 @@ class Rows:
     fold: npt.NDArray[np.int64]
 
 
-def read_rows(parts: RowParts, sample: GroupSample | None = None, without: int | None = None) -> Rows:
-    """The training rows of a sample of groups, or all of them, in the order of the parts."""
+def read_rows(parts: RowParts, sample: RowSample | None = None, without: int | None = None) -> Rows:
+    """The training rows of a sample, or all of them, in the order of the parts."""
     groups = [group for group in row_groups(parts, without=without, sample=sample) if group.rows]
     features = np.empty((sum(group.rows for group in groups), len(parts.features)), dtype=np.float32)
     start = 0
@@ -151,15 +181,32 @@ def read_rows(parts: RowParts, sample: GroupSample | None = None, without: int |
     return Rows(features, labels, fold)
 
 
-def count_rows(parts: RowParts, sample: GroupSample | None = None) -> int:
-    """The number of training rows, of a sample of groups or all of them."""
+def count_rows(parts: RowParts, sample: RowSample | None = None) -> int:
+    """The number of training rows, of a sample or all of them."""
     return sum(group.rows for group in row_groups(parts, sample=sample))
+
+
+def count_classes(parts: RowParts) -> dict[tuple[int, int], int]:
+    """The number of training rows by fold and label."""
+    counts: Counter[int] = Counter()
+    for group in row_groups(parts):
+        codes, rows = np.unique(2 * group.integers(parts.fold) + group.integers(parts.label), return_counts=True)
+        counts.update(dict(zip(codes.tolist(), rows.tolist(), strict=True)))
+    return {divmod(code, 2): rows for code, rows in counts.items()}
 
 
 def column(path: Path, name: str) -> pd.Series:
     """One column of a file."""
     with pq.ParquetFile(path) as file:
         return file.read(columns=[name])[name].to_pandas()
+
+
+def _numbers_in_group(groups: pd.Series, before: Counter[str]) -> npt.NDArray[np.int64]:
+    """(n,) the place of each row among those of its group in the file, of which so many came `before`. These are added to it."""
+    codes, names = pd.factorize(groups)
+    first = np.array([before[name] for name in names], dtype=np.int64)
+    before.update(dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True)))
+    return first[codes] + pd.Series(codes).groupby(codes).cumcount().to_numpy()
 
 
 @contextmanager
@@ -176,7 +223,7 @@ def _opened(file: Path | str) -> Iterator[pq.ParquetFile]:
             yield found
 
 
-def _numbers(file: pq.ParquetFile, path: Path | str, number: int, name: str) -> npt.NDArray[np.generic]:
+def _numbers(file: pq.ParquetFile, path: Path | str, number: int, name: str) -> Numbers:
     """(n,) one column of a row group. Raises DataError if it has no numbers."""
     values = file.read_row_group(number, columns=[name])[name]
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)):

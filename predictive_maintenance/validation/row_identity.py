@@ -1,10 +1,11 @@
 """Stable hashes of rows: reading ids for rows without one, positions for the split, and marks of training rows.
 
 A hash here depends on its input alone: not on the process, the platform, the file's name or the other rows. Python's
-`hash` is not used, because it differs between processes. Three uses, and why their functions differ:
+`hash` is not used, because it differs between processes. Four uses, and why their functions differ:
 
 - `content_ids` hashes each text with BLAKE2b and combines the columns of a row with vectorised 64-bit arithmetic.
 - `hash_position` hashes one text with BLAKE2b. It decides which rows are held out, so it must never change.
+- `row_positions` does so for the rows of groups, vectorised, and hashes a group once. It decides which rows are in a sample.
 - `row_hashes` is pandas' vectorised hash. Model versions store its values, so a change would need a new version format.
 """
 
@@ -66,6 +67,17 @@ def are_content_ids(ids: pd.Series) -> npt.NDArray[np.bool_]:
 def hash_position(text: str) -> float:
     """Map `text` to a position in [0, 1). The positions of different texts are uniformly distributed."""
     return int.from_bytes(_digest(text), "big") / 2**64
+
+
+def row_positions(groups: pd.Series, numbers: npt.NDArray[np.integer], salt: str) -> npt.NDArray[np.float64]:
+    """(n,) a position in [0, 1) for each row, which is number `numbers` (n,) of its group. They are uniformly distributed.
+
+    The positions of a group's rows are the random numbers of SplitMix64 whose seed is the hash of the group.
+    """
+    codes, names = pd.factorize(groups)
+    seeds = np.frombuffer(b"".join(_digest(f"{salt}|sample|{name}") for name in names), dtype="<u8")
+    bits = _mixed(seeds[codes] + (numbers.astype(np.uint64) + np.uint64(1)) * _STEP)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def row_hashes(reading_ids: Iterable[str]) -> Numbers:

@@ -1,5 +1,6 @@
 """What the gate judges is the same for rows in one table and for parts of them, on machines unlike each other."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from predictive_maintenance.evaluation.evaluate import evaluate
 from predictive_maintenance.evaluation.held_out import Judge
 from predictive_maintenance.evaluation.out_of_fold import evaluate_out_of_fold, trained_rows
 from predictive_maintenance.training.parts_candidate import train_candidate_from_parts
+from predictive_maintenance.training.time_split import is_by_time
 from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.evaluations import evaluated, out_of_fold_of
 from tests.partitions.conftest import run_in_parts
@@ -127,3 +129,32 @@ def test_out_of_fold_predictions_of_parts_are_evaluated_as_those_of_a_table(mode
         assert found.events.machines == model.rows.train["machine_id"].nunique()
         assert found.policy_rows == len(model.rows.train)
         assert len(found.policies) > 1
+
+
+def test_the_passes_over_the_parts_are_shown(model, champion, sources, tmp_path):
+    rows = run_in_parts(sources, model.params, tmp_path, len(model.rows.train) // 3).rows
+    shown = []
+    Judge(model.trained, model.scorer, champion, model.params).of_parts(rows, InProcess(), shown.append)
+    stages = {"champion rows", "evaluating"} if is_by_time(model.params.machine, model.params.split) else {"evaluating"}
+    assert {done.stage for done in shown if done.number == done.parts} == stages
+
+
+class _Counting(InProcess):
+    """An engine that counts the bytes that each worker gets."""
+
+    def __init__(self):
+        self.bytes = []
+
+    def map(self, work, shared, items):
+        self.bytes.append(len(pickle.dumps(shared)))
+        return super().map(work, shared, items)
+
+
+def test_the_workers_are_not_sent_the_rows_that_the_champion_was_trained_on(model, champion, sources, tmp_path):
+    rows = run_in_parts(sources, model.params, tmp_path, len(model.rows.train) // 3).rows
+    many = np.sort(np.concatenate([champion.training_rows, np.arange(10**6, dtype=np.uint64)]))
+    judge = Judge(model.trained, model.scorer, replace(champion, training_rows=many), model.params)
+    engine = _Counting()
+    found = judge.of_parts(rows, engine)
+    assert max(engine.bytes) < many.nbytes
+    assert repr(found) == repr(judged(model, champion, rows))

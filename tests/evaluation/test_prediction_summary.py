@@ -14,6 +14,7 @@ from predictive_maintenance.evaluation.comparison import Comparison, ModelSummar
 from predictive_maintenance.evaluation.failure_modes import added_recalls, recall_by_mode
 from predictive_maintenance.evaluation.metrics import METRICS, f1_difference, score_summary
 from predictive_maintenance.evaluation.prediction_summary import PredictionSummary
+from predictive_maintenance.evaluation.ranking import average_precision
 from predictive_maintenance.evaluation.trivial_models import trivial_models_of
 
 
@@ -73,6 +74,10 @@ def test_intervals_of_a_summary_by_intervals_of_scores_are_those_of_all_scores(p
     assert exact.groups.exact
     assert (summary.groups.dropped > 40, summary.groups.merged_bits) == (True, 0)
     assert found.confusion == expected.confusion
+    error = average_precision(summary.scores).max_error
+    assert abs(found["pr_auc"].value - expected["pr_auc"].value) <= error < 1e-3
+    assert (expected.approximations, len(found.approximations)) == ((), 2)
+    assert f"PR-AUC has an error of at most {error:.1e}," in found.approximations[0]
     for name in METRICS:
         ends = [(one[name].low, one[name].high, one[name].lower_bound) for one in (found, expected)]
         width = expected[name].high - expected[name].low
@@ -86,6 +91,7 @@ def test_intervals_of_merged_groups_are_as_wide_as_those_of_all_groups(params, m
     summary, found = _scores(params, many, 30_000, rows)
     assert summary.groups.merged_bits > 0
     assert 100 < len(summary.groups.groups) < 10_000
+    assert f"over {len(summary.groups.groups):,} random sets of groups" in found.approximations[-1]
     assert found.confusion == expected.confusion
     for name in METRICS:
         low, high = expected[name].low, expected[name].high

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
 from predictive_maintenance.reporting.terms import CALIBRATION, EVALUATION_TERMS, OUT_OF_FOLD
+from predictive_maintenance.training.parts_candidate import FinishedFit
 
 from .in_process import import_flow
 
@@ -102,6 +104,32 @@ def test_the_card_of_a_candidate_explains_out_of_fold_and_calibration(cards, sma
     trials = pd.DataFrame({"trial": [1], "state": ["complete"], "pr_auc": [0.9]})
     card = text_of(cards.candidate_card(replace(small.trained, trials=trials), small.out_of_fold))
     assert position(card, OUT_OF_FOLD) == position(card, CALIBRATION) < position(card, "'Out-of-fold'")
+
+
+def test_the_fits_after_the_search_are_shown_in_the_terminal_and_in_the_card(cards, capsys):
+    shown = []
+    progress = cards.FitProgress("lightgbm", SimpleNamespace(append=shown.append, refresh=lambda: None))
+    for number in range(3):
+        progress(FinishedFit(number, 2))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["0/2", "1/2", "2/2"]
+    (bar,) = shown
+    assert (bar.render()["max"], bar.render()["value"]) == (2, 2)
+
+
+def test_the_cards_state_what_is_not_exact_and_nothing_if_all_is(cards, small, evaluate_small):
+    trained = replace(small.trained, trials=pd.DataFrame({"trial": [1], "state": ["complete"], "pr_auc": [0.9]}))
+    text = "PR-AUC has an error of at most 2.4e-06"
+    rough = replace(small.out_of_fold, approximations=(text,))
+    evaluation = replace(evaluate_small(), held_out=replace(evaluate_small().held_out, approximations=(text,)))
+    about = ({"lightgbm": small.out_of_fold}, small.params, "TrainFlow/1", [])
+    exact = text_of(cards.candidate_card(trained, small.out_of_fold)) + text_of(
+        cards.evaluation_card(evaluate_small(), *about)
+    )
+    assert not any("error of at most" in part or "Approximations" in part for part in exact)
+    assert any(f"{text}." in part for part in text_of(cards.candidate_card(trained, rough)))
+    card = text_of(cards.evaluation_card(evaluation, *about))
+    assert any(f"Approximations, held-out rows: {text}." in part for part in card)
 
 
 def test_the_evaluation_card_says_why_the_champion_cannot_be_compared_and_shows_foreign_text_as_it_is(

@@ -144,6 +144,9 @@ def test_the_mlflow_run_contains_its_candidates_charts_and_cards(finished, regis
         "lightgbm": "FINISHED",
         "random_forest": "FINISHED",
     }
+    chosen = {found.info.run_name: found.data.params for found in nested}
+    assert chosen["lightgbm"]["training.cluster"] == "never"
+    assert int(chosen["random_forest"]["training.forest_rows"]) == run.data.metrics["training_rows"]
 
     def listed(path):
         return {found.path for found in client.list_artifacts(run.info.run_id, path)}

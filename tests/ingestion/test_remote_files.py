@@ -6,17 +6,24 @@ The faults are the same for all kinds of storage, so each test of them runs on a
 import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import boto3
 import fsspec.config
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from azure.storage.blob import ContainerClient
 
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
-from predictive_maintenance.ingestion import locations, remote_files, remote_stores
+from predictive_maintenance.ingestion import locations, parquet_footers, remote_files, remote_stores
+from predictive_maintenance.ingestion.locations import list_files
+from predictive_maintenance.ingestion.parquet_footers import remote_parquet_rows
 from predictive_maintenance.ingestion.part_files import open_output
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.partitions.planning import number_of_parts
 from tests.fixtures.storage_servers import azure_connection_string, unused_port
 
 KINDS = ("s3", "abfs", "gs", "http")
@@ -144,6 +151,23 @@ def test_the_size_of_a_folder_is_that_of_all_files_below_it_and_of_no_other(stor
     assert abs(datetime.now(UTC) - size.written) < timedelta(minutes=5)
     folder.delete("1")
     assert (folder.folders(), folder.size("1")) == (["17"], None)
+
+
+def test_parquet_files_count_by_the_rows_in_their_footers(storage, monkeypatch):
+    kind, put = storage
+    for rows in (1000, 3000):
+        file = BytesIO()
+        pq.write_table(pa.table({"torque_nm": np.zeros(rows)}), file)  # far less than 16 bytes a row
+        put(f"rows/{rows}.parquet", file.getvalue())
+    put("rows/broken.parquet", b"PAR1 is no footer PAR1")
+    files = list_files(Source(uri=f"{kind}://line/rows/*.parquet"), 0)
+    assert remote_parquet_rows(files) == 4000
+    assert number_of_parts(files, 1000, MILLING) == 4
+    monkeypatch.setattr(parquet_footers, "_TAIL_BYTES", 12)  # less than a footer
+    assert remote_parquet_rows(files) == 4000
+    monkeypatch.setattr(parquet_footers, "MOST_FOOTERS", 1)
+    (first, _, _) = files
+    assert remote_parquet_rows(files) == pytest.approx(1000 * sum(file.bytes for file in files) / first.bytes)
 
 
 @ACTIONS

@@ -14,7 +14,7 @@ from predictive_maintenance.config.sources import Source
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import DataError, EngineError, PartError, SourceError
-from predictive_maintenance.partitions import feature_parts
+from predictive_maintenance.partitions import feature_parts, ingested_parts
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
@@ -172,9 +172,27 @@ def test_bad_rows_of_all_parts_are_counted_together(rows, params, cut, tmp_path)
 def test_a_machine_with_too_many_readings_for_a_part_is_named_with_the_way_out(rows, params, cut, tmp_path):
     rows.loc[:2399, "machine_id"] = "7"
     sources = cut(rows, np.zeros(len(rows)))
-    with pytest.raises(DataError, match=r"machine_id '7' has 2,\d+ of the 2,\d+ readings of a part") as error:
+    with pytest.raises(DataError, match=r"machine_id '7' has 2,\d+ readings, which cannot be divided") as error:
         run_in_parts(sources, params, tmp_path / "parts", 500)
     assert "increase data.rows_per_part in params.yaml from 500 to" in str(error.value)
+
+
+@pytest.mark.parametrize("name", "ABCDEFGH")
+def test_machines_that_are_not_too_large_are_divided_evenly(rows, params, cut, tmp_path, name):
+    rows["machine_id"] = [f"{name}{number % 10}" for number in range(len(rows))]
+    sources = cut(rows, np.arange(len(rows)) % 2)
+    parts = run_in_parts(sources, params, tmp_path / "parts", 200)  # 15 parts for 10 machines of 300 readings
+    sizes = [part.readings.rows for part in parts.ingested.parts]
+    assert max(sizes) <= 2 * 300
+    assert_equal(run_in_one_table(sources, params), parts)
+    again = ingest_parts(sources, params.machine, PartFolder(str(tmp_path / "again")), InProcess(), 200)
+    assert [part.readings for part in again.parts] == [part.readings for part in parts.ingested.parts]
+
+
+def test_more_readings_than_parts_can_have_are_refused_with_the_way_out(sources, params, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingested_parts, "number_of_parts", lambda files, rows, machine: 2)
+    with pytest.raises(DataError, match=r"3,000 readings are too many for 2 parts.* from 360 to 1,500"):
+        run_in_parts(sources, params, tmp_path / "parts", 360)
 
 
 def test_readings_without_machine_are_of_one_machine_and_cannot_be_divided(rows, params, cut, tmp_path):

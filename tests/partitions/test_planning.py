@@ -10,7 +10,15 @@ from machines.milling.simulator import simulate
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.locations import list_files
 from predictive_maintenance.machine.milling import MILLING
-from predictive_maintenance.partitions.planning import MOST_PARTS, number_of_parts, part_column, part_numbers
+from predictive_maintenance.partitions.planning import (
+    BUCKETS_PER_PART,
+    MOST_PARTS,
+    bucket_numbers,
+    number_of_parts,
+    packed,
+    part_column,
+    part_numbers,
+)
 from tests.fixtures.run_to_failure import engine
 
 ROWS = 20_000
@@ -62,6 +70,33 @@ def test_rows_with_one_value_are_in_one_part_on_any_computer():
 def test_machines_are_divided_evenly():
     counts = np.bincount(part_numbers(pd.Series([f"M{number}" for number in range(10_000)]), 10))
     assert counts.min() > 900
+
+
+def test_a_bucket_is_a_fraction_of_a_part():
+    values = pd.Series([f"M{number}" for number in range(1000)])
+    buckets = bucket_numbers(values, 7)
+    np.testing.assert_array_equal(buckets % 7, part_numbers(values, 7))
+    assert len(np.unique(buckets)) > 700
+    assert buckets.max() < 7 * BUCKETS_PER_PART
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_buckets_are_packed_into_parts_of_about_the_same_size(seed):
+    random, parts = np.random.default_rng(seed), 15
+    rows = np.zeros(parts * BUCKETS_PER_PART, dtype=np.int64)
+    machines = random.choice(len(rows), 40, replace=False)
+    rows[machines] = random.integers(1, 1_500_000, 40)
+    part = packed(rows, parts)
+    sizes = np.bincount(part, rows, parts)
+    assert sizes.max() <= max(rows.max(), rows.sum() / parts * 4 / 3)
+    empty = np.flatnonzero(rows == 0)
+    np.testing.assert_array_equal(part[empty], empty % parts)
+
+
+def test_parts_without_rows_come_last_and_the_first_part_is_not_the_largest():
+    rows = np.zeros(4 * BUCKETS_PER_PART, dtype=np.int64)
+    rows[[5, 8, 100]] = [10, 30, 20]
+    assert packed(rows, 4)[[5, 8, 100]].tolist() == [0, 1, 2]
 
 
 def test_rows_are_divided_by_machine_else_by_group_else_by_reading(machines):

@@ -8,13 +8,18 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from predictive_maintenance.errors import ConfigError, DataError
+from predictive_maintenance.training import parts_candidate
 from predictive_maintenance.training.candidate import train_candidate
 from predictive_maintenance.training.estimators import build_estimator, failure_probabilities
 from predictive_maintenance.training.export import export_model
 from predictive_maintenance.training.lightgbm_parts import fit_lightgbm
 from predictive_maintenance.training.out_of_fold_parts import select_from_summaries
-from predictive_maintenance.training.parts_candidate import forest_rows_that_fit, train_candidate_from_parts
-from predictive_maintenance.training.row_parts import GroupSample, read_rows, row_groups
+from predictive_maintenance.training.parts_candidate import (
+    FinishedFit,
+    forest_rows_that_fit,
+    train_candidate_from_parts,
+)
+from predictive_maintenance.training.row_parts import RowSample, count_classes, read_rows, row_groups
 from predictive_maintenance.training.score_summary import ScoreSummary
 from tests.fixtures.row_parts import milling_table, pump_table, write_parts
 
@@ -24,6 +29,10 @@ PUMP_FEATURES = ("pressure", "flow", "heat")
 
 def _trees(estimator):
     return estimator.booster_.model_to_string().partition("\nparameters:")[0]
+
+
+def _sample(parts, params, rows=2500):
+    return RowSample.of(count_classes(parts), rows, params.split.salt)
 
 
 def _settings(params, **changes):
@@ -120,25 +129,14 @@ def test_a_search_on_a_sample_of_groups_evaluates_and_fits_all_rows(quick, pumps
     order = np.argsort(raw)
     assert (np.diff(found.probabilities[held_out][order]) >= 0).all()  # calibration keeps the order
     assert average_precision_score(rows["broken"], found.probabilities) > 0.5
-    searched = len(read_rows(pump_parts, GroupSample(2500 / 4985, some.split.salt)).labels)
-    assert f"were searched on {searched:,} of 4,985 training rows" in trained.notes[0]
-
-
-def test_a_sample_has_whole_groups_and_is_the_same_in_any_file(pumps):
-    sample = GroupSample(0.5, "salt")
-    chosen = sample.has(pumps["group"])
-    assert 0.3 < chosen.mean() < 0.7
-    assert pd.Series(chosen).groupby(pumps["group"].to_numpy()).nunique().max() == 1
-    np.testing.assert_array_equal(sample.has(pumps["group"][::-1]), chosen[::-1])
-    smaller = GroupSample(0.2, "salt").has(pumps["group"])
-    assert (chosen | ~smaller).all()
+    searched = len(read_rows(pump_parts, _sample(pump_parts, some)).labels)
+    assert f"were searched on {searched:,} of 4,985 training rows, a random sample of the rows" in trained.notes[0]
 
 
 def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, pump_parts, tmp_path):
     some = _settings(quick, forest_rows=2500)
     trained, predictions = train_candidate_from_parts("random_forest", pump_parts, some, tmp_path)
-    sample = GroupSample(2500 / len(read_rows(pump_parts).labels), some.split.salt)
-    rows = read_rows(pump_parts, sample)
+    rows = read_rows(pump_parts, _sample(pump_parts, some))
     expected = build_estimator("random_forest", trained.hyperparameters, some.training.seed, 1)
     expected.fit(rows.features, rows.labels)
     features = rows.features[:50]
@@ -147,6 +145,51 @@ def test_a_random_forest_of_many_rows_is_fitted_to_a_sample_and_says_so(quick, p
     )
     assert f"the random forest is fitted to {len(rows.labels):,} of" in trained.notes[1]
     assert all(np.isfinite(predictions.read(place).probabilities).all() for place in range(4))
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(2500, 6), (None, 1)])
+def test_each_fit_after_the_search_is_reported(quick, pump_parts, tmp_path, rows, fits):
+    reported = []
+    some = _settings(quick, search_rows=rows)
+    train_candidate_from_parts("lightgbm", pump_parts, some, tmp_path, on_fit=reported.append)
+    assert reported == [FinishedFit(number, fits) for number in range(fits + 1)]
+
+
+@pytest.fixture
+def free_memory(monkeypatch):
+    """A function that sets the free memory in bytes."""
+    return lambda memory: monkeypatch.setattr(parts_candidate, "available_memory", lambda: memory)
+
+
+def test_a_forest_is_repeated_with_other_free_memory_by_the_number_that_was_recorded(
+    quick, pump_parts, tmp_path, free_memory
+):
+    free_memory(10**7)
+    first, _ = train_candidate_from_parts("random_forest", pump_parts, quick, tmp_path)
+    assert 1000 < first.chosen["training.forest_rows"] < 4985
+    free_memory(2**33)
+    again = _settings(quick, forest_rows=first.chosen["training.forest_rows"])
+    second, _ = train_candidate_from_parts("random_forest", pump_parts, again, tmp_path)
+    assert (second.notes, second.chosen) == (first.notes, first.chosen)
+    features = read_rows(pump_parts).features[:50]
+    np.testing.assert_array_equal(
+        failure_probabilities(first.estimator, features), failure_probabilities(second.estimator, features)
+    )
+
+
+@pytest.mark.parametrize(("memory", "expected"), [(2**33, "never"), (2**10, "always")])
+def test_the_place_of_the_fits_of_lightgbm_is_recorded(
+    quick, pump_parts, tmp_path, free_memory, monkeypatch, memory, expected
+):
+    free_memory(memory)
+    monkeypatch.setenv("PDM_ENGINE", "dask")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+
+    def fit(hyperparameters, without=None):
+        return fit_lightgbm(row_groups(pump_parts), PUMP_FEATURES, "broken", hyperparameters, 7, 1)
+
+    trained, _ = train_candidate_from_parts("lightgbm", pump_parts, quick, tmp_path, fit=fit)
+    assert trained.chosen == {"training.cluster": expected}
 
 
 def test_the_rows_of_a_forest_are_limited_by_the_memory():
@@ -174,7 +217,7 @@ def test_selection_by_summaries_agrees_with_selection_by_rows(params):
 def test_a_sample_without_failures_in_a_fold_is_refused_with_the_settings(quick, pumps, tmp_path):
     healthy = pumps.assign(broken=np.where(pumps["fold"] == 4, 0, pumps["broken"]))
     parts = write_parts(tmp_path, healthy, PUMP_FEATURES, "broken")
-    with pytest.raises(DataError, match=r"fold 5 of 5 has 0 failures in .* training\.search_rows"):
+    with pytest.raises(DataError, match=r"fold 5 of 5 has 0 failures in .* lower split\.folds"):
         train_candidate_from_parts("lightgbm", parts, quick, tmp_path)
 
 
