@@ -28,6 +28,8 @@ from .performance import EvaluationMetrics, OutcomeCounts, Performance, count, l
 from .windows import WindowCounter
 
 _DAY_SECONDS = 86_400
+_FIRST_MONDAY = 4 * _DAY_SECONDS
+"""1970-01-05, in seconds since 1970: windows are counted from it, so that those of a week begin on Mondays, in UTC."""
 _FEW_MACHINES = 20
 """With fewer, consecutive readings of each make several clusters."""
 
@@ -71,17 +73,19 @@ class Rules:
 
 
 def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> Iterator[Window]:
-    """The last windows up to `now`, in seconds since 1970, the oldest first. Raises StoreError.
+    """The last complete windows at `now`, in seconds since 1970, the oldest first. Raises StoreError.
 
-    A window is read in pages: memory does not depend on the number of its readings.
+    Windows do not depend on when they are checked: each ends where the next one begins. A window is read in pages: memory does
+    not depend on the number of its readings.
     """
     settings = rules.monitoring
     length = round(settings.window_days * _DAY_SECONDS)
     machines = len(store.machines(watched.model, most=_FEW_MACHINES))
     blocks = -(-_FEW_MACHINES // machines) if machines else 1
     outcomes = _Outcomes(store, watched, rules)
-    first = int(now) - settings.windows * length
-    for begins in range(first, int(now), length):
+    newest_end = int(now) - (int(now) - _FIRST_MONDAY) % length
+    first = newest_end - settings.windows * length
+    for begins in range(first, newest_end, length):
         ends = begins + length
         counter = WindowCounter(watched.reference, blocks=blocks)
         for columns, names in _scored(store, watched, begins, ends):

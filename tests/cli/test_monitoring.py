@@ -24,14 +24,15 @@ def store(empty_store_url, monkeypatch):
     store.close()
 
 
-def log(store, small, days, **changed):
-    """Log the predictions of 600 held-out rows for each of the last days."""
-    machine = small.params.machine
-    for day in range(days):
-        frame = small.rows.test.sample(600, random_state=day).assign(**changed)
+def log(store, small, weeks, **changed):
+    """Log the predictions of 600 held-out rows an hour before the end of each of the last complete weeks."""
+    machine, now = small.params.machine, int(time.time())
+    monday = now - (now - 4 * 86_400) % (7 * 86_400)
+    for week in range(weeks):
+        frame = small.rows.test.sample(600, random_state=week).assign(**changed)
         probabilities = small.scorer.probabilities(frame)
         logged = Predictions(
-            scored=int((time.time() - 7 * 86_400 * day - 3_600) * 1e6),
+            scored=int((monday - 7 * 86_400 * week - 3_600) * 1e6),
             request_id="r",
             failure_probability=probabilities.tolist(),
             predicted_failure=small.scorer.decisions(probabilities).tolist(),
@@ -39,7 +40,7 @@ def log(store, small, days, **changed):
         )
         with store.writing() as transaction:
             transaction.log(
-                "predictive_maintenance", 1, [LoggedBlock(number=day, version="1", block=logged.as_block())]
+                "predictive_maintenance", 1, [LoggedBlock(number=week, version="1", block=logged.as_block())]
             )
 
 

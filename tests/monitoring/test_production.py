@@ -18,7 +18,8 @@ from predictive_maintenance.store.rows import Event, Feedback, InputCount, Readi
 from predictive_maintenance.store.store import Store
 
 DAY = 86_400
-NOW = 1_800_000_000.0
+NOW = 1_800_230_400.0
+"""The midnight that begins a Monday."""
 RULES = Rules(
     monitoring=MonitoringSettings(window_days=1, windows=3, least=2),
     evaluation=EvaluationSettings(bootstrap_samples=200, confidence=0.95, min_assessable_failures=10),
@@ -106,6 +107,27 @@ def test_equal_readings_without_name_all_count(store, small):
         )  # fmt: skip
         transaction.log("a model", 1, [LoggedBlock(number=9, version="3", block=again.as_block())])
     assert [window.rows for window in recent_windows(store, watched_version(small), RULES, NOW)] == [0, 0, 9]
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_check_between_the_ends_of_two_windows_changes_nothing(store, small, days):
+    log(store, small, 0, 600, torque_nm=65.0)
+    settings = RULES.monitoring.model_copy(update={"window_days": days})
+    rules, watched = replace(RULES, monitoring=settings), watched_version(small)
+    end = days * DAY
+    first, later, *_ = checks = [
+        list(recent_windows(store, watched, rules, NOW + seconds)) for seconds in (0, 3_600, end - 1, end)
+    ]
+    assert first == later == checks[2]
+    assert first[-1].ends == NOW
+    assert checks[3][:-1] == first[1:]
+    assert (checks[3][-1].begins, checks[3][-1].rows) == (NOW, 0)
+
+
+def test_a_window_of_seconds_ends_within_seconds(store, small):
+    settings = RULES.monitoring.model_copy(update={"window_days": 20 / DAY})
+    *_, newest = recent_windows(store, watched_version(small), replace(RULES, monitoring=settings), NOW + 27)
+    assert (newest.begins - NOW, newest.ends - NOW) == (0, 20)
 
 
 def test_predictions_of_another_version_or_model_are_left_out(store, small):
