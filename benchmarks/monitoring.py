@@ -69,7 +69,7 @@ def measure_check(url: str, folder: Path, at_evaluation: EvaluationMetrics, now:
         reference=read_monitoring(folder, machine),
         at_evaluation=at_evaluation,
     )
-    rules = Rules(monitoring=MonitoringSettings(), evaluation=load_params().evaluation)
+    rules = Rules(monitoring=MonitoringSettings(failures_are_reported=True), evaluation=load_params().evaluation)
     store = Store.open(url, timeout_seconds=30)
     with closing(store):
         measured, found = measure(1, check_production, store, watched, rules, now)

@@ -142,6 +142,7 @@ class MonitoringSettings(StrictModel):
 
     The label of a prediction is due `label_days` after it, or after the end of its horizon. The performance in a window is that
     of the predictions whose labels are due in it and in the windows before, `performance_windows` together.
+    `failures_are_reported` says that every failure is sent to the service, so that a machine without one is healthy.
     """
 
     window_days: Positive = 7.0
@@ -156,6 +157,7 @@ class MonitoringSettings(StrictModel):
     performance_windows: Annotated[int, Field(ge=1, le=100)] = 4
     label_days: Annotated[float, Field(ge=0)] = 0.0
     min_labelled: Share = 0.9
+    failures_are_reported: bool = False
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
     retrain_every_days: Annotated[int | None, Field(ge=1)] = None

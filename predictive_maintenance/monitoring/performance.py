@@ -232,7 +232,8 @@ def _unavailable(
     """Why no metric but the precision is available; '' if all are."""
     if source == "confirmed alarms":
         return (
-            "the only known failures are those of alarms, so that missed ones are unknown: send all failures to /events"
+            "only failures of alarms are known, and missed ones are not: send every failure to /events and set "
+            "monitoring.failures_are_reported"
         )
     others, labelled = counts.predictions - counts.alarms, counts.labelled - counts.labelled_alarms
     if source == "feedback" and (

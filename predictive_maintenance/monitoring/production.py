@@ -124,7 +124,10 @@ class _Outcomes:
         self._store, self._watched, self._rules = store, watched, rules
         self._counts: dict[int, OutcomeCounts] = {}
         has_failures = watched.machine.description.label.failures is not None
-        self._known = known_failures(store, watched.model, watched.machine) if has_failures else None
+        are_reported = rules.monitoring.failures_are_reported
+        self._known = (
+            known_failures(store, watched.model, watched.machine, are_reported=are_reported) if has_failures else None
+        )
 
     def performance(self, begins: int, length: int) -> Performance:
         """That of the predictions whose labels are due in a window of some seconds, and in the windows before that belong to it.
@@ -139,7 +142,9 @@ class _Outcomes:
             reason = "with label.run_to_failure, no failure of a machine that runs is known"
             return unlabelled(parts.start, ends, at_evaluation, reason)
         if self._known and not self._known.are_known:
-            reason = "the store has no failure and no feedback on alarms: send them to /events or /feedback"
+            reason = "the store has no feedback on alarms: send it to /feedback, or every failure to /events"
+            if not self._rules.monitoring.failures_are_reported:
+                reason += " and set monitoring.failures_are_reported"
             return unlabelled(parts.start, ends, at_evaluation, reason)
         source: LabelSource = self._known.source if self._known else "feedback"
         for part in parts:

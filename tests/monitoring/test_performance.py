@@ -155,8 +155,8 @@ def alarm(store, machine_id, opened, verdict, closed=None, failed=None):
         )
 
 
-def labels(store, machine, *pages):
-    known = known_failures(store, "pumps", machine)
+def labels(store, machine, *pages, are_reported=True):
+    known = known_failures(store, "pumps", machine, are_reported=are_reported)
     return [label for page in labelled_by_failures(iter(pages), known, machine) for label in page.labels.tolist()]
 
 
@@ -180,7 +180,7 @@ def test_a_confirmed_alarm_is_a_failure_and_the_same_one_as_a_reported_failure(s
     fail(store, "P1", 60)
     alarm(store, "P1", 50, "confirmed", closed=60, failed=61)
     alarm(store, "P1", 110, "confirmed", closed=130, failed=120)
-    known = known_failures(store, "pumps", pump_machine)
+    known = known_failures(store, "pumps", pump_machine, are_reported=True)
     assert known.failed["P1"].tolist() == [60 * HOUR, 120 * HOUR]
     assert known.source == "failures"
 
@@ -191,19 +191,35 @@ def test_without_reported_failures_only_predictions_in_reported_alarms_have_labe
     alarm(store, "P1", 50, "confirmed", closed=60, failed=60)
     alarm(store, "P2", 50, "false", closed=60)
     alarm(store, "P2", 100, "unknown", closed=110)
-    known = known_failures(store, "pumps", pump_machine)
+    known = known_failures(store, "pumps", pump_machine, are_reported=True)
     assert known.source == "confirmed alarms"
     assert labels(store, pump_machine, timed("P1", 10, 55)) == [UNKNOWN, 1]
     assert labels(store, pump_machine, timed("P2", 40, 55, 105)) == [UNKNOWN, 0, UNKNOWN]
     assert labels(store, pump_machine, timed("P1", 55, alarms=False)) == [UNKNOWN]
     found = metrics(measured(replace(predictions(), labels=np.full(3_000, UNKNOWN, np.int8)), source=known.source))
-    assert "send all failures to /events" in found["recall"].reason
+    assert "send every failure to /events and set monitoring.failures_are_reported" in found["recall"].reason
+
+
+def test_a_few_failures_in_the_store_do_not_make_the_other_machines_healthy(store, pump_machine):
+    """P1 has failed without an alarm, and nobody said that every failure is reported."""
+    for name in ("P1", "P2", "P3"):
+        keep(store, name, 10, 200)
+    fail(store, "P1", 60)
+    alarm(store, "P2", 50, "false", closed=60)
+    alarm(store, "P3", 50, "confirmed", closed=60, failed=60)
+    pages = timed("P1", 10, 55), timed("P2", 40, 55), timed("P3", 10, 55)
+    assert labels(store, pump_machine, *pages) == [0, 1, 0, 0, 0, 1]
+    assert labels(store, pump_machine, *pages, are_reported=False) == [UNKNOWN, UNKNOWN, UNKNOWN, 0, UNKNOWN, 1]
+    sources = [
+        known_failures(store, "pumps", pump_machine, are_reported=are_reported).source for are_reported in (True, False)
+    ]
+    assert sources == ["failures", "confirmed alarms"]
 
 
 def test_nothing_is_known_without_failures_and_feedback(store, pump_machine):
     keep(store, "P1", 10, 200)
     alarm(store, "P1", 50, "partly")
-    assert not known_failures(store, "pumps", pump_machine).are_known
+    assert not known_failures(store, "pumps", pump_machine, are_reported=True).are_known
 
 
 def report(store, subject, verdict):

@@ -21,7 +21,7 @@ DAY = 86_400
 NOW = 1_800_230_400.0
 """The midnight that begins a Monday."""
 RULES = Rules(
-    monitoring=MonitoringSettings(window_days=1, windows=3, least=2),
+    monitoring=MonitoringSettings(window_days=1, windows=3, least=2, failures_are_reported=True),
     evaluation=EvaluationSettings(bootstrap_samples=200, confidence=0.95, min_assessable_failures=10),
 )
 
@@ -287,7 +287,7 @@ def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
     (reason,) = {
         metric.reason for window in recent_windows(store, watched, rules, NOW) for metric in window.performance.metrics
     }
-    assert "send them to /events or /feedback" in reason
+    assert "send it to /feedback, or every failure to /events" in reason
     with store.writing() as transaction:
         machine = transaction.machines("a model", ["P1"])["P1"]
         transaction.add_events({machine: [Event("failures", int(NOW) * 10**6, "seal")]}, int(NOW))
