@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -164,15 +165,27 @@ class Metrics:
                 self.serving.labels(*serving).set(1)
             self._serving = serving
 
-    def render(self, last_success: float | None) -> bytes:
-        """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch."""
+    def render(self, last_success: float | None, check: "LatestCheck | None") -> bytes:
+        """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch.
+
+        `check` is the latest check of `monitor --watch`, if it is known.
+        """
         metrics = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             metrics = CollectorRegistry()
             MultiProcessCollector(metrics)  # type: ignore[no-untyped-call]
-        age = CollectorRegistry()
-        age.register(_PollAge(lambda: last_success))
-        return generate_latest(metrics) + generate_latest(age)
+        current = CollectorRegistry()
+        current.register(_PollAge(lambda: last_success))
+        if check is not None:
+            current.register(_CheckResults(check))
+        return generate_latest(metrics) + generate_latest(current)
+
+
+class LatestCheck(msgspec.Struct, frozen=True):
+    """When `monitor --watch` checked production last, in seconds since the epoch, and how many machines were silent."""
+
+    checked: int
+    silent_machines: int
 
 
 class _PollAge(Collector):
@@ -184,6 +197,23 @@ class _PollAge(Collector):
         age = float("inf") if last is None else time.time() - last
         yield GaugeMetricFamily(
             "pdm_registry_look_up_age_seconds", "Seconds since the registry last answered.", value=age
+        )
+
+
+class _CheckResults(Collector):
+    def __init__(self, check: LatestCheck) -> None:
+        self._check = check
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "pdm_monitoring_check_age_seconds",
+            "Seconds since the latest check of monitor --watch.",
+            value=time.time() - self._check.checked,
+        )
+        yield GaugeMetricFamily(
+            "pdm_silent_machines",
+            "Machines without a reading for monitoring.silent_hours, at the latest check of monitor --watch.",
+            value=self._check.silent_machines,
         )
 
 

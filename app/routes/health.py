@@ -1,17 +1,27 @@
 """Liveness, readiness and metrics."""
 
+import asyncio
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
-from ..metrics import CONTENT_TYPE
+from predictive_maintenance.errors import StoreError
+
+from ..metrics import CONTENT_TYPE, LatestCheck
 from ..problem_responses import ProblemDetails
+from ..problems import Problem
 from ..schemas.health import Health
 from ..service import Service, get_service
 
+if TYPE_CHECKING:
+    from predictive_maintenance.store.store import Store
+
 router = APIRouter(tags=["health"])
+
+_STORE_SECONDS = 1.0
 
 
 @router.head("/health", include_in_schema=False)
@@ -36,8 +46,29 @@ async def ready(request: Request) -> Any:
 async def metrics(request: Request) -> Response:
     """Metrics in the text format of Prometheus."""
     service = get_service(request)
-    content = service.metrics.render(service.watcher.state.last_success)
+    content = service.metrics.render(service.watcher.state.last_success, await _latest_check(service))
     return Response(content, HTTPStatus.OK, media_type=CONTENT_TYPE)
+
+
+class _CheckContent(msgspec.Struct):
+    silent_count: int
+
+
+async def _latest_check(service: Service) -> LatestCheck | None:
+    """The latest check of `monitor --watch`; None without one, or if the store does not answer soon."""
+
+    def read(store: "Store") -> LatestCheck | None:
+        if (found := store.production_check(service.model_name)) is None:
+            return None
+        checked, content = found
+        return LatestCheck(checked, msgspec.json.decode(content, type=_CheckContent).silent_count)
+
+    if not service.store.access.is_used:
+        return None
+    try:
+        return await asyncio.wait_for(service.store.read(read), _STORE_SECONDS)
+    except (StoreError, Problem, TimeoutError):  # the store is away, which /health reports, or has a long queue
+        return None
 
 
 def describe_health(service: Service, *, details: bool = False) -> Health:

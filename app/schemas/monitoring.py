@@ -76,6 +76,13 @@ class Window(Schema):
     performance: Performance
 
 
+class SilentMachine(Schema):
+    """A machine of the fleet that has stopped sending readings."""
+
+    machine_id: str = Field(examples=["P001"])
+    received: str = Field(description="When its latest reading arrived.", examples=["2025-06-29T12:00:00Z"])
+
+
 class Monitoring(Schema):
     """The latest check of production by `monitor --watch`."""
 
@@ -88,5 +95,7 @@ class Monitoring(Schema):
     lasting: list[Finding] = Field(
         description="The differences that exceed their limit in enough windows to be a reason to act."
     )
-    silent_machines: list[str] = Field(description="The first machines without readings in the newest window.")
-    silent_count: int
+    silent_machines: list[SilentMachine] = Field(
+        description="The first 100 machines without a reading for `monitoring.silent_hours`, the latest to fall silent first."
+    )
+    silent_count: int = Field(description="How many there are.")

@@ -76,6 +76,11 @@ class StoreAccess:
                 exclude_from_collection("store")
             return self._store
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the store has been used, so that it exists."""
+        return not self.options.create
+
     def note_use(self) -> None:
         """Remember that the store exists."""
         self.options = structs.replace(self.options, create=False)

@@ -149,7 +149,10 @@ def _watch(params: Params, warned: set[str]) -> None:
             click.echo(f"{_now()} {_change_text(change)}")
         newest = seen.windows[-1]
         if not changes:
-            click.echo(f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window")
+            silent = f", {count(len(seen.silent), 'silent machine')}" if seen.silent else ""
+            click.echo(
+                f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window{silent}"
+            )
         incident = open_incident(store, watched)
         if not (incident and settings.retrain != "never" and may_train(store, incident, settings, time.time())):
             incident = claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
@@ -207,7 +210,8 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
     yield from (f"  {metric_text(metric)}" for metric in performance.metrics)
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""
-        yield f"silent in the newest window: {', '.join(silent[:_SHOWN_MACHINES])}{more}"
+        shown = ", ".join(f"{one.machine_id} (since {_day(one.received)})" for one in silent[:_SHOWN_MACHINES])
+        yield f"{count(len(silent), 'machine')} without a reading for {settings.silent_hours:g} hours: {shown}{more}"
     if not seen.lasting:
         yield f"no difference exceeds its limit in {settings.least} of {settings.windows} windows"
         return

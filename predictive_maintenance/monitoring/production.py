@@ -27,7 +27,7 @@ from .labels import (
 from .performance import EvaluationMetrics, OutcomeCounts, Performance, count, losses, measure, unlabelled
 from .windows import WindowCounter
 
-_DAY_SECONDS = 86_400
+_HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
 _FIRST_MONDAY = 4 * _DAY_SECONDS
 """1970-01-05, in seconds since 1970: windows are counted from it, so that those of a week begin on Mondays, in UTC."""
 _FEW_MACHINES = 20
@@ -61,6 +61,14 @@ class WatchedVersion:
     machine: Machine
     reference: MonitoringReference
     at_evaluation: EvaluationMetrics
+
+
+@dataclass(frozen=True)
+class SilentMachine:
+    """A machine that has stopped sending readings. `received` is when the latest one arrived, in seconds since 1970."""
+
+    machine_id: str
+    received: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +115,17 @@ def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: flo
         )
 
 
-def silent_machines(store: Store, watched: WatchedVersion, windows: Sequence[Window]) -> list[str]:
-    """The machines that sent readings in an earlier window and none in the newest. Raises StoreError."""
-    silent, after = list[str](), ""
+def silent_machines(
+    store: Store, watched: WatchedVersion, settings: MonitoringSettings, now: float
+) -> list[SilentMachine]:
+    """The machines of the fleet without a reading for `silent_hours`, the latest to fall silent first. Raises StoreError."""
+    retired = now - settings.retired_days * _DAY_SECONDS
+    silent_since = now - settings.silent_hours * _HOUR_SECONDS
+    silent, after = list[SilentMachine](), ""
     while page := store.machines(watched.model, after=after, most=1_000):
         after = page[-1].machine_id
-        silent += [one.machine_id for one in page if windows[0].begins <= one.arrived < windows[-1].begins]
-    return silent
+        silent += [SilentMachine(one.machine_id, one.arrived) for one in page if retired <= one.arrived < silent_since]
+    return sorted(silent, key=lambda one: -one.received)
 
 
 class _Outcomes:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
-from predictive_maintenance.store.rows import Feedback, Subject
+from predictive_maintenance.store.rows import Feedback, Reading, Subject
 from predictive_maintenance.store.store import Store
 from tests.paths import PARAMS_FILE
 
@@ -115,6 +115,15 @@ def test_json(run, promoted, store, small):
     assert (found["model_version"], [window["readings"] for window in found["windows"]]) == ("1", [0, 0, 600, 600, 600])
     assert "torque_nm" in {reason["column"] for reason in found["lasting"]}
     assert found["windows"][0]["findings"] is None
+
+
+def test_silent_machines_are_named(run, promoted, store):
+    received = int(time.time()) - 3 * 86_400
+    with store.writing() as transaction:
+        machine = transaction.machines("predictive_maintenance", ["M7"])["M7"]
+        reading = Reading(time=1, received=received, sensors={"torque_nm": 40.0}, score=None)
+        transaction.add([(machine, reading)])
+    assert "1 machine without a reading for 24 hours: M7 (since 20" in run("monitor")[1]
 
 
 def test_without_a_store_there_is_nothing_to_watch(run, promoted, tmp_path, monkeypatch):

@@ -176,14 +176,30 @@ def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, mo
     assert [window.rows for window in others] == [0, 0, 0]
 
 
+def silent(store, small, days, model="a model", **settings):
+    watched, settings = watched_version(small, model), MonitoringSettings(**settings)
+    return [one.machine_id for one in silent_machines(store, watched, settings, NOW + days * DAY)]
+
+
 def test_machines_that_have_fallen_silent_are_named(store, small_pump):
-    keep(store, small_pump, ["P1", "P2", "P3"], 2, 3)
-    keep(store, small_pump, ["P2"], 0, 3)
-    watched = watched_version(small_pump)
-    windows = list(recent_windows(store, watched, RULES, NOW))
-    assert silent_machines(store, watched, windows) == ["P1", "P3"]
-    later = list(recent_windows(store, watched, RULES, NOW + 30 * DAY))
-    assert silent_machines(store, watched, later) == []  # long ago: they are no news
+    keep(store, small_pump, ["P1", "P3"], 2, 4)
+    keep(store, small_pump, ["P2"], 1, 1)
+    keep(store, small_pump, ["P4"], 0, 1)
+    assert silent(store, small_pump, 0) == ["P2", "P1", "P3"]  # the latest to fall silent is first
+    assert silent(store, small_pump, 0, silent_hours=36) == ["P1", "P3"]
+    assert silent(store, small_pump, 0, silent_hours=0.01) == ["P4", "P2", "P1", "P3"]
+
+
+def test_a_silent_machine_is_named_until_it_no_longer_belongs_to_the_fleet(store, small_pump):
+    keep(store, small_pump, ["P1"], 0, 1)
+    assert [silent(store, small_pump, days) for days in (0.5, 1, 30, 89, 91)] == [[], ["P1"], ["P1"], ["P1"], []]
+    assert silent(store, small_pump, 91, retired_days=120) == ["P1"]
+    assert silent(store, small_pump, 30, model="another") == []
+
+
+def test_a_machine_that_is_silent_only_after_it_has_left_the_fleet_is_an_error():
+    with pytest.raises(ValueError, match="silent_hours is 48, and retired_days 2: no machine would be silent"):
+        MonitoringSettings(silent_hours=48, retired_days=2)
 
 
 def test_a_machine_whose_clock_went_back_is_not_silent(store, small_pump):
@@ -192,8 +208,7 @@ def test_a_machine_whose_clock_went_back_is_not_silent(store, small_pump):
         machine = transaction.machines("a model", ["P1"])["P1"]
         late = Reading(time=0, received=int(NOW) - DAY // 2, sensors={"flow": 1.0}, score=None)
         transaction.add([(machine, late)])
-    watched = watched_version(small_pump)
-    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == ["P2"]
+    assert silent(store, small_pump, 0) == ["P2"]
 
 
 def test_the_time_of_a_window_is_its_own(store, small):
@@ -216,8 +231,7 @@ def test_readings_with_times_in_the_future_count_when_they_arrived(store, small_
 
 def test_a_machine_of_a_clock_that_is_ahead_is_not_silent(store, small_pump):
     keep(store, small_pump, ["P1"], -30, 3)
-    watched = watched_version(small_pump)
-    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == []
+    assert silent(store, small_pump, 0) == []
 
 
 @pytest.mark.parametrize("years", [-50, 10])
