@@ -27,7 +27,12 @@ class Finding(Schema):
     before: float | None
     now: float | None
     machines: list[str] = Field(description="The first ones with constant values.")
-    exceeds_limit: bool = Field(description="Whether the lower end of the interval is above the limit.")
+    own: float | None = Field(
+        description="Of a performance: the loss in this window alone; null if it is not known, and for other kinds."
+    )
+    exceeds_limit: bool = Field(
+        description="Whether the lower end of the interval is above the limit, and for a performance `own`, too."
+    )
     text: str = Field(
         examples=["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -162,7 +162,7 @@ class _Outcomes:
         for part in parts:
             if part not in self._counts:
                 self._counts[part] = count(self._labelled(part, part + length))
-        counts = reduce(OutcomeCounts.plus, (self._counts[part] for part in parts))
+        counts = [self._counts[part] for part in parts]
         return measure(
             counts, source, at_evaluation, settings, self._rules.evaluation, self._rules.seed, parts.start, ends
         )

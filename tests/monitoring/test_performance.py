@@ -19,6 +19,7 @@ from predictive_maintenance.monitoring.labels import (
     labelled_by_feedback,
 )
 from predictive_maintenance.monitoring.performance import METRICS, EvaluationMetrics, count, losses, measure
+from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Score, Subject
 from predictive_maintenance.store.store import Store
@@ -56,7 +57,7 @@ def part(labelled, rows):
 
 
 def measured(*pages, source="feedback", **settings):
-    return measure(count(pages), source, AT_EVALUATION, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
+    return measure([count(pages)], source, AT_EVALUATION, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
 
 
 def metrics(performance):
@@ -89,6 +90,37 @@ def test_a_model_that_is_as_good_as_at_evaluation_loses_nothing_and_a_worse_one_
 
     assert [counting(seed, 4.0) for seed in range(2, 8)] == [set()] * 6
     assert counting(2, 1.0) == {"precision", "recall", "f1", "pr_auc"}
+
+
+def first_incident(bad):
+    """The number of the first of 12 windows with a lasting loss; the predictions of the windows in `bad` are wrong."""
+    at_evaluation = EvaluationMetrics(
+        metrics={name: metric.now for name, metric in metrics(measured(predictions())).items()}, costs=COSTS
+    )
+    counts = [count([predictions(1_500, number, -4.0 if number in bad else 4.0)]) for number in range(12)]
+    settings, windows = MonitoringSettings(), []
+    for number in range(12):
+        parts = counts[max(number + 1 - settings.performance_windows, 0) : number + 1]
+        found = measure(parts, "feedback", at_evaluation, settings, EVALUATION, 7, 0, 1)
+        windows.append(list(losses(found, settings)))
+        if lasting(windows, least=settings.least, among=settings.windows):
+            return number
+    return None
+
+
+@pytest.mark.parametrize(("bad", "expected"), [([], None), ([5], None), ([5, 6], None), ([5, 6, 7], 7), ([5, 7, 9], 9)])
+def test_one_bad_window_is_no_lasting_loss_although_several_windows_have_its_predictions(bad, expected):
+    assert first_incident(bad) == expected
+
+
+def test_a_window_without_failures_does_not_tell_whether_a_loss_goes_on():
+    labelled = predictions(skill=-4.0)
+    healthy = part(labelled, (labelled.labels == 0) & ~labelled.decisions)
+    parts = [count([labelled]), count([healthy])]
+    found = measure(parts, "feedback", AT_EVALUATION, MonitoringSettings(), EVALUATION, 7, 0, 1)
+    findings = list(losses(found, MonitoringSettings()))
+    assert {finding.column for finding in findings if finding.low > finding.limit} >= {"precision", "recall"}
+    assert [finding.exceeds_limit for finding in findings] == [False] * len(findings)
 
 
 def test_feedback_on_predicted_failures_alone_tells_the_precision_and_no_more():
