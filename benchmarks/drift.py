@@ -79,7 +79,7 @@ def main() -> None:
     names = arguments.machine or list(PLANTS)
     if not any(arguments.change in change for name in names for change in changes(PLANTS[name][1])):
         parser.error(f"--change {arguments.change}: no change of {', '.join(names)} has this in its name")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for name in names:
             found = list(pool.map(partial(run, name, arguments.change), range(100, 100 + arguments.repeat)))
