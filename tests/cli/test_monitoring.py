@@ -192,7 +192,7 @@ def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, st
     log(store, small, 1)
     monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
     result = CliRunner().invoke(main, ["monitor", "--json"])
-    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 56: " in result.stderr
+    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 63: " in result.stderr
     assert json.loads(result.stdout)["lasting"] == []
 
 
