@@ -69,7 +69,7 @@ class Performance(Schema):
 class Window(Schema):
     """A window of production."""
 
-    begins: str = Field(examples=["2025-06-23T12:00:00Z"])
+    begins: str = Field(examples=["2025-06-23T00:00:00Z"])
     ends: str = Field(examples=["2025-06-30T12:00:00Z"])
     readings: int = Field(description="Readings that the version scored.")
     accepted: int = Field(description="Readings that the service scored, whatever the version.")
