@@ -97,7 +97,7 @@ def first_incident(bad):
     at_evaluation = EvaluationMetrics(
         metrics={name: metric.now for name, metric in metrics(measured(predictions())).items()}, costs=COSTS
     )
-    counts = [count([predictions(1_500, number, -4.0 if number in bad else 4.0)]) for number in range(12)]
+    counts = [count([predictions(6_000, number, -4.0 if number in bad else 4.0)]) for number in range(12)]
     settings, windows = MonitoringSettings(), []
     for number in range(12):
         parts = counts[max(number + 1 - settings.performance_windows, 0) : number + 1]
