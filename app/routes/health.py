@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["health"])
 
 _STORE_SECONDS = 1.0
+"""So long, metrics wait for the store."""
 
 
 @router.head("/health", include_in_schema=False)

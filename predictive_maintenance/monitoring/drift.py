@@ -58,6 +58,11 @@ class Finding:
         """Whether the lower end of the interval is above the limit, and so is the effect in the window alone."""
         return self.low > self.limit and (self.own is None or self.own > self.limit)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the window alone has what the effect is measured by."""
+        return self.own is None or not np.isnan(self.own)
+
 
 def compare(
     machine: Machine, reference: MonitoringReference, window: WindowSummary, settings: MonitoringSettings, seed: int = 0

@@ -40,7 +40,7 @@ def is_resolved(windows: Sequence[Sequence[Finding] | None], *, least: int, amon
 
 def _has_ended(subject: tuple[str, str], windows: Sequence[Sequence[Finding] | None], least: int) -> bool:
     """Whether what is measured together is without a difference in the newest window and in `least` windows that measured it."""
-    findings = [[finding for finding in window or () if _subject(finding) == subject] for window in windows]
+    findings = [[one for one in window or () if one.is_measured and _subject(one) == subject] for window in windows]
     measured = [any(finding.exceeds_limit for finding in own) for own in findings if own]
     return bool(findings[-1]) and len(measured) >= least and not any(measured[-least:])
 

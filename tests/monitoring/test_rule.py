@@ -35,11 +35,12 @@ def test_three_of_five_windows_and_the_newest(windows, expected):
     assert [finding.column for finding in lasting(windows, least=3, among=5)] == expected
 
 
-def of_kind(kind, low):
-    return Finding(kind=kind, column="f1", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
+def of_kind(kind, low, **own):
+    return Finding(kind=kind, column="f1", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0, **own)
 
 
 LOSS, AS_EVALUATED = of_kind("performance", 2.0), of_kind("performance", 0.0)
+NO_FAILURE = of_kind("performance", 2.0, own=float("nan"))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ LOSS, AS_EVALUATED = of_kind("performance", 2.0), of_kind("performance", 0.0)
         ([DRIFT, CALM, CALM, None], False),
         ([DRIFT, CALM, None, CALM], True),
         ([[LOSS], [AS_EVALUATED], [AS_EVALUATED]], True),
+        ([[LOSS], [NO_FAILURE], [NO_FAILURE]], False),
         ([[LOSS, *DRIFT], [AS_EVALUATED, *CALM], CALM], False),  # no labels in the newest window
         ([DRIFT, CALM, [AS_EVALUATED]], False),  # labels, and too few readings
         ([[of_kind("rejected readings", 2.0)], CALM, CALM], False),
