@@ -3,9 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -167,20 +169,37 @@ class Metrics:
                 self.serving.labels(*serving).set(1)
             self._serving = serving
 
-    def render(self, last_success: float | None, deliveries: "DeliveryCounts | None") -> bytes:
+    def render(self, last_success: float | None, stored: "StoreMetrics | None") -> bytes:
         """Return all metrics as text. `last_success` is the last successful poll, in seconds since the epoch.
 
-        `deliveries` come from the store, which all workers share.
+        `stored` comes from the store, which all workers share; None if it is not known.
         """
         metrics = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             metrics = CollectorRegistry()
             MultiProcessCollector(metrics)  # type: ignore[no-untyped-call]
-        now = CollectorRegistry()
-        now.register(_PollAge(lambda: last_success))
-        if deliveries and deliveries.began is not None:
-            now.register(_AlarmMessages(deliveries))
-        return generate_latest(metrics) + generate_latest(now)
+        current = CollectorRegistry()
+        current.register(_PollAge(lambda: last_success))
+        if stored and stored.deliveries.began is not None:
+            current.register(_AlarmMessages(stored.deliveries))
+        if stored and stored.check:
+            current.register(_CheckResults(stored.check))
+        return generate_latest(metrics) + generate_latest(current)
+
+
+class LatestCheck(msgspec.Struct, frozen=True):
+    """When `monitor --watch` checked production last, in seconds since the epoch, and how many machines were silent."""
+
+    checked: int
+    silent_machines: int
+
+
+@dataclass(frozen=True)
+class StoreMetrics:
+    """The messages about alarms that were not delivered, and the latest check of `monitor --watch`, if there is one."""
+
+    deliveries: "DeliveryCounts"
+    check: LatestCheck | None
 
 
 class _PollAge(Collector):
@@ -208,6 +227,23 @@ class _AlarmMessages(Collector):
         messages.add_metric(["waiting"], self._deliveries.waiting)
         messages.add_metric(["dead"], self._deliveries.dead)
         yield messages
+
+
+class _CheckResults(Collector):
+    def __init__(self, check: LatestCheck) -> None:
+        self._check = check
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "pdm_monitoring_check_age_seconds",
+            "Seconds since the latest check of monitor --watch.",
+            value=time.time() - self._check.checked,
+        )
+        yield GaugeMetricFamily(
+            "pdm_silent_machines",
+            "Machines without a reading for monitoring.silent_hours, at the latest check of monitor --watch.",
+            value=self._check.silent_machines,
+        )
 
 
 def _reserve_files(folder: Path) -> None:

@@ -1,24 +1,33 @@
 """How often monitoring reports drift where there is none, and how soon where there is some.
 
-    python benchmarks/drift.py              both machines, 20 repetitions, ten minutes
-    python benchmarks/drift.py --repeat 10  fewer repetitions
+    python benchmarks/drift.py                                   all machines and changes, 20 repetitions, on all cores
+    python benchmarks/drift.py --change none --repeat 50         false incidents a month
+    python benchmarks/drift.py --machine fleet --change concept  the changes of the fleet with "concept" in their names
 
 In each run, readings are simulated with another seed: a model is trained on the first ones, and the later ones are production, in
 windows of 1,000 readings of the milling machine, and of one week of 50 pumps. After four windows, one of the changes below
 begins. All labels arrive, those of pumps after their horizon of a week. The table has the number of runs with an incident, by
-the rule 3 of 5 windows and the newest, and the median number of windows from the change to it; without a change, from the first
-window.
+the rule 3 of 5 windows and the newest, and the median number of windows from the change to it. Without a change, all incidents
+of a run count. A window is taken for a week, as by default, and the upper limit of their rate is that of a Poisson distribution.
+
+Windows of `milling` have readings of all times. Those of `milling in time` are consecutive: the simulated temperatures are a
+random walk, so that later windows differ from training, and "none" has true incidents.
 """
 
 import argparse
+import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from measuring import describe_machine, markdown_table
+from scipy.stats import chi2
 
 from predictive_maintenance.config.params import MonitoringSettings, Params
 from predictive_maintenance.config.params_file import load_params
@@ -29,7 +38,7 @@ from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.monitoring.drift import Finding, compare
 from predictive_maintenance.monitoring.labels import UNKNOWN, LabelledPredictions, LabelSource
 from predictive_maintenance.monitoring.performance import EvaluationMetrics, OutcomeCounts, count, losses, measure
-from predictive_maintenance.monitoring.rule import lasting
+from predictive_maintenance.monitoring.rule import is_resolved, lasting
 from predictive_maintenance.monitoring.windows import WindowCounter
 from predictive_maintenance.scorer.monitoring_reference import MonitoringReference, watched_columns
 from predictive_maintenance.scorer.scoring import Scorer
@@ -44,26 +53,90 @@ LEAST, AMONG = 3, 5
 OPTIONAL = "vibration_mm_s"
 _BEFORE, _AFTER = 4, 10  # windows before and after the change
 _SAMPLES = 300
+_MONTH_DAYS, _CONFIDENCE = 365.25 / 12, 0.95
 
 LABEL = "label"
 """1 or 0, or UNKNOWN."""
 
-Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+NO_CHANGE = "none"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to the readings of so many windows."""
+
+    apply: Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+    windows: int = _AFTER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machine", choices=("milling", "fleet"), help="one of the machines")
+    parser.add_argument("--machine", choices=tuple(PLANTS), action="append", help="only this machine; may be repeated")
+    parser.add_argument("--change", default="", help="only the changes with this text in their names")
     parser.add_argument("--repeat", type=int, default=20, help="repetitions of each change")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
-    rows = [
-        (name, *result)
-        for name, make, sensor in (("milling", milling, "torque_nm"), ("fleet", fleet, "motor_current_a"))
-        if name == (arguments.machine or name)
-        for result in results(make, sensor, arguments.repeat)
-    ]
-    print(f"{describe_machine()}; {arguments.repeat} runs of {_AFTER} windows after the change\n")
+    names = arguments.machine or list(PLANTS)
+    if not any(arguments.change in change for name in names for change in changes(PLANTS[name][1])):
+        parser.error(f"--change {arguments.change}: no change of {', '.join(names)} has this in its name")
+    rows: list[tuple[str, ...]] = []
+    with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for name in names:
+            found = list(pool.map(partial(run, name, arguments.change), range(100, 100 + arguments.repeat)))
+            rows += [(name, change, *_summary(change, [one[change] for one in found])) for change in found[0]]
+    print(
+        f"{describe_machine()}; {arguments.repeat} runs of {_BEFORE} windows before the change and {_AFTER} after it\n"
+    )
     print(markdown_table(("machine", "change", "runs with an incident", "windows to it, median", "found in"), rows))
+
+
+@dataclass(frozen=True)
+class Found:
+    """An incident: the number of windows from the change to its opening, and its reasons."""
+
+    windows: int
+    reasons: frozenset[str]
+
+
+def run(name: str, text: str, seed: int) -> dict[str, list[Found]]:
+    """The incidents of each change whose name has `text` in it, in one simulation."""
+    make, sensor = PLANTS[name]
+    chosen = {change: made for change, made in changes(sensor).items() if text in change}
+    plant = make(seed)
+    calm = [plant.check(frame, number) for number, frame in enumerate(plant.windows)]
+    found = {}
+    for change, made in chosen.items():
+        random, checks = np.random.default_rng(seed), list(calm)
+        if made is not None:
+            for number in range(_BEFORE, min(_BEFORE + made.windows, len(calm))):
+                checks[number] = plant.check(made.apply(plant.windows[number], random), number)
+        found[change] = list(incidents(plant.findings(checks), _BEFORE if made else 0))
+    return found
+
+
+def incidents(windows: Sequence[list[Finding]], before: int) -> Iterator[Found]:
+    """The incidents that open after the first `before` windows."""
+    is_open = False
+    for end in range(before + 1, len(windows) + 1):
+        reasons = lasting(windows[:end], least=LEAST, among=AMONG)
+        if reasons and not is_open:
+            yield Found(end - before, frozenset(f"{reason.kind}: {reason.column}" for reason in reasons))
+        is_open = bool(reasons) or (is_open and not is_resolved(windows[:end], least=LEAST, among=AMONG))
+
+
+def _summary(change: str, runs: Sequence[list[Found]]) -> tuple[str, str, str]:
+    first = [found[0] for found in runs if found]
+    where = Counter(reason for found in first for reason in found.reasons)
+    texts = ", ".join(f"{reason} ({count})" for reason, count in where.most_common(4))
+    shown = f"{len(first)} of {len(runs)}"
+    if change == NO_CHANGE:
+        months = len(runs) * (_BEFORE + _AFTER) * MonitoringSettings().window_days / _MONTH_DAYS
+        count = sum(map(len, runs))
+        upper = chi2.ppf(_CONFIDENCE, 2 * (count + 1)) / 2 / months
+        shown += (
+            f"; {count} in {months:.1f} months: {count / months:.3f} a month, at most {upper:.3f} ({_CONFIDENCE:.0%})"
+        )
+    return shown, f"{np.median([one.windows for one in first]):.0f}" if first else "", texts
 
 
 class Plant:
@@ -106,7 +179,7 @@ class Plant:
         found = []
         for number, (differences, _) in enumerate(checks):
             due = checks[max(number + 1 - delay - settings.performance_windows, 0) : max(number + 1 - delay, 0)]
-            counts = reduce(OutcomeCounts.plus, (counted for _, counted in due), OutcomeCounts())
+            counts = [counted for _, counted in due]
             source: LabelSource = "failures" if delay else "feedback"
             performance = measure(counts, source, self.at_evaluation, settings, evaluation, 1, 0, 1)
             found.append([*differences, *losses(performance, settings)])
@@ -137,15 +210,23 @@ def _machines(frame: pd.DataFrame) -> Any:
 
 
 def milling(seed: int) -> Plant:
-    """A machine with windows of 1,000 readings, trained on 10,000.
-
-    A window has readings of all times: the simulated temperature of the air is a random walk, which is a drift.
-    """
+    """A machine with windows of 1,000 readings of all times, trained on 10,000."""
     windows = 10 + _BEFORE + _AFTER
     return Plant(
-        load_params(machine="milling"),
+        _params("milling"),
         f"simulator://?rows={1_000 * windows}&seed={seed}",
         lambda frame: frame["row"] % windows,
+        first=10,
+    )
+
+
+def milling_in_time(seed: int) -> Plant:
+    """The same with windows of 1,000 consecutive readings, after the 10,000 of training."""
+    windows = 10 + _BEFORE + _AFTER
+    return Plant(
+        _params("milling"),
+        f"simulator://?rows={1_000 * windows}&seed={seed}",
+        lambda frame: (frame["row"] - 1) // 1_000,
         first=10,
     )
 
@@ -154,25 +235,39 @@ def fleet(seed: int) -> Plant:
     """50 pumps with windows of a week, trained on half a year."""
     days = 7 * (26 + _BEFORE + _AFTER)
     return Plant(
-        load_params(machine="fleet"),
+        _params("fleet"),
         f"simulator://fleet?machines=50&days={days}&seed={seed}",
         lambda frame: (frame["timestamp"] - pd.Timestamp("2025-01-01", tz="UTC")).dt.days // 7,
         first=26,
     )
 
 
+PLANTS: Mapping[str, tuple[Callable[[int], Plant], str]] = {
+    "milling": (milling, "torque_nm"),
+    "milling in time": (milling_in_time, "torque_nm"),
+    "fleet": (fleet, "motor_current_a"),
+}
+"""How to make each plant, and the sensor that changes."""
+
+
+def _params(machine: str) -> Params:
+    """The settings of a machine, with one thread in each process."""
+    params = load_params(machine=machine)
+    return params.model_copy(update={"training": params.training.model_copy(update={"threads": 1})})
+
+
 def changes(sensor: str) -> Mapping[str, Change | None]:
     """What happens to the readings, by name. The sizes are in standard deviations of the sensor."""
 
     def moved(share: float) -> Change:
-        return lambda frame, _: frame.assign(**{sensor: frame[sensor] + share * frame[sensor].std()})
+        return Change(lambda frame, _: frame.assign(**{sensor: frame[sensor] + share * frame[sensor].std()}))
 
     def wider(factor: float) -> Change:
         def change(frame: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
             middle = frame[sensor].mean()
             return frame.assign(**{sensor: middle + factor * (frame[sensor] - middle)})
 
-        return change
+        return Change(change)
 
     def stuck(frame: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
         if MACHINE_ID not in frame:
@@ -188,7 +283,7 @@ def changes(sensor: str) -> Mapping[str, Change | None]:
     def missing(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
         return frame.assign(**{OPTIONAL: frame[OPTIONAL].mask(random.random(len(frame)) < 0.15)})
 
-    def unseen_failures(share: float) -> Change:
+    def unseen_failures(share: float, windows: int = _AFTER) -> Change:
         """So many more failures as there are, without any sign: of readings, or of machines for the whole window."""
 
         def change(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -198,9 +293,9 @@ def changes(sensor: str) -> Mapping[str, Change | None]:
             more = random.choice(healthy, min(random.poisson(share * failing), len(healthy)), replace=False)
             return frame.assign(**{LABEL: frame[LABEL].mask(units.isin(more) & (frame[LABEL] == 0), 1)})
 
-        return change
+        return Change(change, windows)
 
-    def fewer_failures(share: float) -> Change:
+    def fewer_failures(share: float, windows: int = _AFTER) -> Change:
         """A share of the machines, or readings, that would fail do not: somebody has mended them for good."""
 
         def change(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -209,47 +304,25 @@ def changes(sensor: str) -> Mapping[str, Change | None]:
             mended = failing[random.random(len(failing)) < share]
             return frame.assign(**{LABEL: frame[LABEL].mask(units.isin(mended) & (frame[LABEL] == 1), 0)})
 
-        return change
+        return Change(change, windows)
 
-    optional = {f"15 % of {OPTIONAL} missing": missing} if sensor == "motor_current_a" else {}
+    optional = {f"15 % of {OPTIONAL} missing": Change(missing)} if sensor == "motor_current_a" else {}
     return {
-        "none": None,
+        NO_CHANGE: None,
         f"mean of {sensor} + 0.25 sd": moved(0.25),
         f"mean of {sensor} + 0.5 sd": moved(0.5),
         f"mean of {sensor} + 1 sd": moved(1.0),
         f"spread of {sensor} x 1.5": wider(1.5),
         f"spread of {sensor} x 2": wider(2.0),
-        f"{sensor} stuck (at one machine, if there are several)": stuck,
-        "mix of machines: four fifths of all but one kind are gone": other_mix,
+        f"{sensor} stuck (at one machine, if there are several)": Change(stuck),
+        "mix of machines: four fifths of all but one kind are gone": Change(other_mix),
         **optional,
         "concept: half as many failures again, without signs": unseen_failures(0.5),
         "concept: as many failures again, without signs": unseen_failures(1.0),
         "concept: half of the failures do not happen": fewer_failures(0.5),
+        "concept: as many failures again, in one window only": unseen_failures(1.0, windows=1),
+        "concept: half of the failures do not happen, in one window only": fewer_failures(0.5, windows=1),
     }
-
-
-def results(make: Callable[[int], Plant], sensor: str, repeat: int) -> Iterator[tuple[str, ...]]:
-    """A row of the table for each change."""
-    delays: dict[str, list[int]] = {name: [] for name in changes(sensor)}
-    found: dict[str, Counter[str]] = {name: Counter() for name in delays}
-    for seed in range(100, 100 + repeat):
-        plant = make(seed)
-        calm = [plant.check(frame, number) for number, frame in enumerate(plant.windows)]
-        for name, change in changes(sensor).items():
-            random = np.random.default_rng(seed)
-            checks = calm if change is None else calm[:_BEFORE] + [
-                plant.check(change(frame, random), number) for number, frame in enumerate(plant.windows[_BEFORE:], _BEFORE)
-            ]  # fmt: skip
-            changed = plant.findings(checks)
-            for end in range(1 if change is None else _BEFORE + 1, len(changed) + 1):
-                if reasons := lasting(changed[:end], least=LEAST, among=AMONG):
-                    delays[name].append(end - (0 if change is None else _BEFORE))
-                    found[name].update({f"{reason.kind}: {reason.column}" for reason in reasons})
-                    break
-    for name, numbers in delays.items():
-        median = f"{np.median(numbers):.0f}" if numbers else ""
-        where = ", ".join(f"{reason} ({count})" for reason, count in found[name].most_common(4))
-        yield name, f"{len(numbers)} of {repeat}", median, where
 
 
 def labelled(params: Params, uri: str) -> tuple[LabelledRows, dict[str, pd.DataFrame]]:

@@ -32,6 +32,7 @@ from predictive_maintenance.store.store import Store
 
 MODEL, VERSION = "a model", "1"
 _WINDOWS, _WEEK = 5, 604_800
+_MONDAY = 4 * 86_400  # 1970-01-05
 _PUMPS = 500
 _TOGETHER = 20_000
 
@@ -48,7 +49,11 @@ def main() -> None:
         ("readings, fleet", arguments.kept, write_readings),
     ):
         with tempfile.TemporaryDirectory(prefix="pdm-monitoring-") as folder:
-            url, count, now = f"sqlite:///{folder}/store.db", round(millions * 1e6), int(time.time())
+            url, count, now = (
+                f"sqlite:///{folder}/store.db",
+                round(millions * 1e6),
+                int(time.time()) // _WEEK * _WEEK + _MONDAY,
+            )
             at_evaluation = in_child(write, url, Path(folder), count, now)
             size = Path(folder, "store.db").stat().st_size / 2**20
             found, labelled, scored = in_child(measure_check, url, Path(folder), at_evaluation, now)
@@ -69,7 +74,7 @@ def measure_check(url: str, folder: Path, at_evaluation: EvaluationMetrics, now:
         reference=read_monitoring(folder, machine),
         at_evaluation=at_evaluation,
     )
-    rules = Rules(monitoring=MonitoringSettings(), evaluation=load_params().evaluation)
+    rules = Rules(monitoring=MonitoringSettings(failures_are_reported=True), evaluation=load_params().evaluation)
     store = Store.open(url, timeout_seconds=30)
     with closing(store):
         measured, found = measure(1, check_production, store, watched, rules, now)

@@ -2,21 +2,23 @@
 
 import asyncio
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from predictive_maintenance.errors import StoreError
 
-from ..metrics import CONTENT_TYPE
+from ..metrics import CONTENT_TYPE, LatestCheck, StoreMetrics
 from ..problem_responses import ProblemDetails
 from ..problems import Problem
 from ..schemas.health import Health
 from ..service import Service, get_service
 
 if TYPE_CHECKING:
-    from predictive_maintenance.store.rows import DeliveryCounts
+    from predictive_maintenance.store.store import Store
 
 router = APIRouter(tags=["health"])
 
@@ -46,19 +48,31 @@ async def ready(request: Request) -> Any:
 async def metrics(request: Request) -> Response:
     """Metrics in the text format of Prometheus."""
     service = get_service(request)
-    content = service.metrics.render(service.watcher.state.last_success, await _delivery_counts(service))
+    content = service.metrics.render(service.watcher.state.last_success, await _of_store(service))
     return Response(content, HTTPStatus.OK, media_type=CONTENT_TYPE)
 
 
-async def _delivery_counts(service: Service) -> "DeliveryCounts | None":
-    """The messages about alarms that were not delivered; None if the store is not used, or does not answer in time."""
+class _CheckContent(msgspec.Struct):
+    silent_count: int
+
+
+async def _of_store(service: Service) -> StoreMetrics | None:
+    """What the store knows for the metrics; None if it is not used, or does not answer in time."""
     if not service.store.access.is_used:  # a request for metrics should not make a store
         return None
     try:
         async with asyncio.timeout(_STORE_SECONDS):
-            return await service.store.read(lambda store: store.delivery_counts(service.model_name), notes_use=False)
-    except (StoreError, TimeoutError, Problem):
+            return await service.store.read(partial(_read, service.model_name), notes_use=False)
+    except (StoreError, TimeoutError, Problem):  # the store is away, which /health reports, or has a long queue
         return None
+
+
+def _read(model_name: str, store: "Store") -> StoreMetrics:
+    check = None
+    if found := store.production_check(model_name):
+        checked, content = found
+        check = LatestCheck(checked, msgspec.json.decode(content, type=_CheckContent).silent_count)
+    return StoreMetrics(store.delivery_counts(model_name), check)
 
 
 def describe_health(service: Service, *, details: bool = False) -> Health:

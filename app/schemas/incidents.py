@@ -22,8 +22,8 @@ class Incident(Schema):
     training_started: str | None = Field(description="When a training was started for it.", examples=[None])
     closed: str | None = Field(description="null while it is open.", examples=[None])
     closed_by: Literal["resolved", "another version", "schedule"] | None = Field(
-        description="resolved: no difference lasts; another version: it was replaced in production; schedule: it is a scheduled "
-        "training, not a difference.",
+        description="resolved: no difference in the latest windows; another version: it was replaced in production; schedule: it "
+        "is a scheduled training, not a difference.",
         examples=[None],
     )
 

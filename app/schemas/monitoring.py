@@ -27,7 +27,12 @@ class Finding(Schema):
     before: float | None
     now: float | None
     machines: list[str] = Field(description="The first ones with constant values.")
-    exceeds_limit: bool = Field(description="Whether the lower end of the interval is above the limit.")
+    own: float | None = Field(
+        description="Of a performance: the loss in this window alone; null if it is not known, and for other kinds."
+    )
+    exceeds_limit: bool = Field(
+        description="Whether the lower end of the interval is above the limit, and for a performance `own`, too."
+    )
     text: str = Field(
         examples=["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]
     )
@@ -64,7 +69,7 @@ class Performance(Schema):
 class Window(Schema):
     """A window of production."""
 
-    begins: str = Field(examples=["2025-06-23T12:00:00Z"])
+    begins: str = Field(examples=["2025-06-23T00:00:00Z"])
     ends: str = Field(examples=["2025-06-30T12:00:00Z"])
     readings: int = Field(description="Readings that the version scored.")
     accepted: int = Field(description="Readings that the service scored, whatever the version.")
@@ -74,6 +79,13 @@ class Window(Schema):
         description="Of the newest window all, of earlier ones those that exceed their limit; null with too few readings."
     )
     performance: Performance
+
+
+class SilentMachine(Schema):
+    """A machine of the fleet that has stopped sending readings."""
+
+    machine_id: str = Field(examples=["P001"])
+    received: str = Field(description="When its latest reading arrived.", examples=["2025-06-29T12:00:00Z"])
 
 
 class Monitoring(Schema):
@@ -88,5 +100,7 @@ class Monitoring(Schema):
     lasting: list[Finding] = Field(
         description="The differences that exceed their limit in enough windows to be a reason to act."
     )
-    silent_machines: list[str] = Field(description="The first machines without readings in the newest window.")
-    silent_count: int
+    silent_machines: list[SilentMachine] = Field(
+        description="The first 100 machines without a reading for `monitoring.silent_hours`, the latest to fall silent first."
+    )
+    silent_count: int = Field(description="How many there are.")

@@ -85,10 +85,15 @@ def silent_machines(found: Monitoring) -> None:
     if not found.silent_count:
         return
     st.subheader("Silent machines", anchor=False)
-    names = ", ".join(map(plain, found.silent_machines[:_MOST_SHOWN]))
+    names = ", ".join(
+        f"{plain(one.machine_id)} (since {_moment(one.received)})" for one in found.silent_machines[:_MOST_SHOWN]
+    )
     further = found.silent_count - min(len(found.silent_machines), _MOST_SHOWN)
     st.markdown(names + (f", and {further:,} more" if further else ""))
-    st.caption("They sent readings in an earlier window, and none in the newest.")
+    st.caption(
+        "They sent no reading for longer than `monitoring.silent_hours` before the check. In brackets: the time in UTC at which "
+        "the latest one arrived."
+    )
 
 
 def _state(window: Window) -> str:

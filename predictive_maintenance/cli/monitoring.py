@@ -64,15 +64,15 @@ def monitor(
     """Compare what the service scored recently with what the model was trained on.
 
     The readings are those of the store at PDM_STORE_URL: the service keeps there what it scores. They are compared in
-    windows of monitoring.window_days, for each sensor, category, share of missing values, and the predictions. A difference
-    exceeds its limit if the lower end of its confidence interval is above it; the usual difference between windows of
-    training is part of the limit. A difference is lasting if it exceeds its limit in the newest window and in
+    complete windows of monitoring.window_days, for each sensor, category, share of missing values, and the predictions. A
+    difference exceeds its limit if the lower end of its confidence interval is above it; the usual difference between
+    windows of training is part of the limit. A difference is lasting if it exceeds its limit in the newest window and in
     monitoring.least of monitoring.windows. Where labels are known, metrics are compared with those at evaluation.
 
-    With --watch, a lasting difference opens one incident. It closes when no difference lasts any more, or when another
-    version is in production. When it opens, monitoring.retrain says how a training is started: once for an incident, and not
-    within monitoring.cool_down_days. With monitoring.retrain_every_days, one is also started when the last one is as old. The
-    gate decides about its model as always.
+    With --watch, a lasting difference opens one incident. It closes after monitoring.least windows without any, or when
+    another version is in production. When it opens, monitoring.retrain says how a training is started: once for an
+    incident, and not within monitoring.cool_down_days. With monitoring.retrain_every_days, one is also started when the
+    last one is as old. The gate decides about its model as always.
 
     \b
     Examples:
@@ -144,12 +144,15 @@ def _watch(params: Params, warned: set[str]) -> None:
         seen = _check(store, watched, params)
         save_check(store, seen, time.time())
         _warn_of_retention(store, seen, warned)
-        changes = follow(store, watched, seen.windows, seen.reasons, time.time())
+        changes = follow(store, watched, seen.windows, seen.reasons, settings, time.time())
         for change in changes:
             click.echo(f"{_now()} {_change_text(change)}")
         newest = seen.windows[-1]
         if not changes:
-            click.echo(f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window")
+            silent = f", {count(len(seen.silent), 'silent machine')}" if seen.silent else ""
+            click.echo(
+                f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window{silent}"
+            )
         incident = open_incident(store, watched)
         if not (incident and settings.retrain != "never" and may_train(store, incident, settings, time.time())):
             incident = claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
@@ -207,7 +210,8 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
     yield from (f"  {metric_text(metric)}" for metric in performance.metrics)
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""
-        yield f"silent in the newest window: {', '.join(silent[:_SHOWN_MACHINES])}{more}"
+        shown = ", ".join(f"{one.machine_id} (since {_day(one.received)})" for one in silent[:_SHOWN_MACHINES])
+        yield f"{count(len(silent), 'machine')} without a reading for {settings.silent_hours:g} hours: {shown}{more}"
     if not seen.lasting:
         yield f"no difference exceeds its limit in {settings.least} of {settings.windows} windows"
         return

@@ -67,7 +67,11 @@ def _shadow(params: Params) -> Shadow:
     from ..shadow.comparing import Shadow
     from ..shadow.labels import LabelRules
 
-    rules = LabelRules(label_days=params.monitoring.label_days, min_failures=params.evaluation.min_assessable_failures)
+    rules = LabelRules(
+        label_days=params.monitoring.label_days,
+        min_failures=params.evaluation.min_assessable_failures,
+        are_reported=params.monitoring.failures_are_reported,
+    )
     return Shadow(open_registry(params), params.registry.model_name, params.shadow, rules)
 
 

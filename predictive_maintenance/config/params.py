@@ -142,6 +142,8 @@ class MonitoringSettings(StrictModel):
 
     The label of a prediction is due `label_days` after it, or after the end of its horizon. The performance in a window is that
     of the predictions whose labels are due in it and in the windows before, `performance_windows` together.
+    A machine is silent after `silent_hours` without a reading, and no longer part of the fleet after `retired_days`.
+    `failures_are_reported` says that every failure is sent to the service, so that a machine without one is healthy.
     """
 
     window_days: Positive = 7.0
@@ -156,6 +158,9 @@ class MonitoringSettings(StrictModel):
     performance_windows: Annotated[int, Field(ge=1, le=100)] = 4
     label_days: Annotated[float, Field(ge=0)] = 0.0
     min_labelled: Share = 0.9
+    failures_are_reported: bool = False
+    silent_hours: Positive = 24.0
+    retired_days: Positive = 90.0
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
     retrain_every_days: Annotated[int | None, Field(ge=1)] = None
@@ -165,6 +170,15 @@ class MonitoringSettings(StrictModel):
     def _enough_windows(self) -> Self:
         if self.least > self.windows:
             raise ValueError(f"least is {self.least}, and there are only {self.windows} windows")
+        return self
+
+    @model_validator(mode="after")
+    def _silent_before_retired(self) -> Self:
+        if self.silent_hours >= 24 * self.retired_days:
+            raise ValueError(
+                f"silent_hours is {self.silent_hours:g}, and retired_days {self.retired_days:g}: no machine would be silent; "
+                "write fewer hours"
+            )
         return self
 
     @model_validator(mode="after")

@@ -38,7 +38,8 @@ class Finding:
 
     `before` and `now` are the mean of a sensor, the share of missing values, the alarm rate or a metric, in training and in the
     window; of rejected readings, their share, usually and in the window; NaN for a category. `column` is the name of a metric,
-    or '' for rejected readings. `machines` are those with constant values.
+    or '' for rejected readings. `machines` are those with constant values. `own` is the effect in the window alone, NaN if it is
+    not known, where `effect` is that of several windows together.
     """
 
     kind: Kind
@@ -50,11 +51,17 @@ class Finding:
     before: float
     now: float
     machines: tuple[str, ...] = ()
+    own: float | None = None
 
     @property
     def exceeds_limit(self) -> bool:
-        """Whether the lower end of the interval is above the limit."""
-        return self.low > self.limit
+        """Whether the lower end of the interval is above the limit, and so is the effect in the window alone."""
+        return self.low > self.limit and (self.own is None or self.own > self.limit)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the window alone has what the effect is measured by."""
+        return self.own is None or not np.isnan(self.own)
 
 
 def compare(

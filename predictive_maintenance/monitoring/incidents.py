@@ -1,4 +1,4 @@
-"""Incidents: opened once when differences last, closed when they do not, or when another version serves."""
+"""Incidents: opened once when differences last, closed when they are resolved, or when another version serves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ class Change:
 
 
 def follow(
-    store: Store, watched: WatchedVersion, windows: Sequence[Window], reasons: Sequence[str], now: float
-) -> list[Change]:
+    store: Store, watched: WatchedVersion, windows: Sequence[Window], reasons: Sequence[str], settings: MonitoringSettings,
+    now: float,
+) -> list[Change]:  # fmt: skip
     """Open or close the incident of a model by the lasting differences `reasons`. Raises StoreError.
 
-    Several monitors may do this at the same time: each change is made by one of them. It is not closed while the newest window
-    has too few readings or labels to measure again what exceeded its limit before.
+    Several monitors may do this at the same time: each change is made by one of them. It is closed after `settings.least` windows
+    without a difference, if they have enough readings and labels to measure again what exceeded its limit before.
     """
     changes = []
     incident = open_incident(store, watched)
@@ -35,7 +36,7 @@ def follow(
         changes += _close(store, incident, "another version", now)
         incident = open_incident(store, watched)
     findings = [window.findings for window in windows]
-    if incident and not reasons and is_resolved(findings, among=len(findings)):
+    if incident and not reasons and is_resolved(findings, least=settings.least, among=settings.windows):
         changes += _close(store, incident, "resolved", now)
     elif incident is None and reasons:
         with store.writing() as transaction:

@@ -54,8 +54,8 @@ class TimedPredictions:
 class KnownFailures:
     """The failures of each machine, in their order, and the time until which each is observed.
 
-    If nobody reports failures but those of alarms, `are_reported` is False: a machine without one is not known to be healthy,
-    unless an alarm in `false_alarms`, with its beginning and end, was found to be false.
+    If not every failure is reported, `are_reported` is False: a machine without one is not known to be healthy, unless an alarm
+    in `false_alarms`, with its beginning and end, was found to be false.
     """
 
     failed: Mapping[str, Times]
@@ -74,14 +74,15 @@ class KnownFailures:
         return self.are_reported or bool(self.failed or self.false_alarms)
 
 
-def known_failures(store: Store, model: str, machine: Machine) -> KnownFailures:
+def known_failures(store: Store, model: str, machine: Machine, *, are_reported: bool) -> KnownFailures:
     """What the store has of the failures of a machine whose label is computed from them. Raises StoreError.
 
-    The failures of confirmed alarms are those of the next training.
+    `are_reported` says that every failure is sent to the service. Otherwise, only those of confirmed alarms are used: with other
+    failures, alarms would have labels that are right, and none that are wrong. They are those of the next training.
     """
     rule = machine.description.label.failures
     assert rule is not None
-    stored, reports = store.events(model, rule.table), store.alarm_reports(model)
+    stored, reports = store.events(model, rule.table) if are_reported else [], store.alarm_reports(model)
     keys: dict[str, list[int]] = {}
     for machine_id, event in stored + confirmed_failures(stored, reports, machine):
         keys.setdefault(machine_id, []).append(event.time)

@@ -7,7 +7,7 @@ that cannot be computed from the labels has a reason instead of a value.
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
 from typing import Self
@@ -17,8 +17,9 @@ import pandas as pd
 
 from ..config.params import CostSettings, EvaluationSettings, MonitoringSettings
 from ..evaluation.intervals import Estimate
-from ..evaluation.metrics import Scores, score_summary
+from ..evaluation.metrics import Scores, metrics_from_counts, score_summary
 from ..evaluation.prediction_summary import PredictionSummary
+from ..evaluation.ranking import average_precision
 from ..history.labels import FAILS
 from ..tracking.entities import METRICS_TAG
 from .drift import Finding
@@ -38,7 +39,8 @@ _ROWS_TOGETHER = 2**18
 class MetricComparison:
     """A metric of the labelled predictions, and the same at evaluation; without `now`, `reason` says why it is not available.
 
-    `count` is the number of predictions behind the metric: failures for the recall, alarms for the precision.
+    `count` is the number of predictions behind the metric: failures for the recall, alarms for the precision. `newest` is the
+    metric in the newest window alone; None without failures or alarms to compute it from.
     """
 
     metric: str
@@ -46,6 +48,7 @@ class MetricComparison:
     now: Estimate | None
     at_evaluation: Estimate | None
     reason: str = ""
+    newest: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +118,17 @@ def count(pages: Iterable[LabelledPredictions]) -> OutcomeCounts:
 
 
 def measure(
-    counts: OutcomeCounts, source: LabelSource, at_evaluation: EvaluationMetrics, settings: MonitoringSettings,
+    parts: Sequence[OutcomeCounts], source: LabelSource, at_evaluation: EvaluationMetrics, settings: MonitoringSettings,
     evaluation: EvaluationSettings, seed: int, begins: int, ends: int,
 ) -> Performance:  # fmt: skip
-    """The performance of counted predictions, which were scored in [begins, ends), in seconds since 1970."""
+    """The performance of the counted predictions of successive windows, scored in [begins, ends), in seconds since 1970."""
+    counts = reduce(OutcomeCounts.plus, parts, OutcomeCounts())
+    newest = _values(parts[-1], at_evaluation.costs) if parts else {}
     scores = score_summary(counts.summary, at_evaluation.costs, evaluation, seed) if counts.summary else None
-    metrics = tuple(_metric(metric, scores, counts, source, at_evaluation, settings, evaluation) for metric in METRICS)
+    metrics = tuple(
+        replace(_metric(metric, scores, counts, source, at_evaluation, settings, evaluation), newest=newest.get(metric))
+        for metric in METRICS
+    )
     return Performance(
         begins=begins, ends=ends, source=source, predictions=counts.predictions, labelled=counts.labelled, alarms=counts.alarms,
         labelled_alarms=counts.labelled_alarms, failures=scores.failures if scores else 0, metrics=metrics,
@@ -143,6 +151,7 @@ def unlabelled(begins: int, ends: int, at_evaluation: EvaluationMetrics, reason:
 def losses(performance: Performance, settings: MonitoringSettings) -> Iterator[Finding]:
     """How far each metric is below the one at evaluation. Both are estimates, from different rows.
 
+    One bad window is in the predictions of several: a loss must also be that of the newest window alone.
     The interval of the difference is made from both intervals. Source: G. Y. Zou and A. Donner, "Construction of confidence
     limits about effect measures", 2008.
     """
@@ -160,6 +169,7 @@ def losses(performance: Performance, settings: MonitoringSettings) -> Iterator[F
             limit=settings.max_performance_loss,
             before=at_evaluation.value,
             now=now.value,
+            own=math.nan if metric.newest is None else at_evaluation.value - metric.newest,
         )
 
 
@@ -200,6 +210,20 @@ def _some(groups: Iterable[str]) -> frozenset[str]:
     return frozenset(islice(dict.fromkeys(groups), _MIN_GROUPS))
 
 
+def _values(counts: OutcomeCounts, costs: CostSettings) -> dict[str, float]:
+    """The compared metrics without intervals, but those that need failures or alarms if there are none."""
+    if counts.summary is None:
+        return {}
+    sums = counts.summary.groups.sums[:4].sum(axis=1)
+    values = {name: float(each[0]) for name, each in metrics_from_counts(sums[None], costs).items()}
+    hits, false_alarms, missed, _ = sums
+    found = {"precision": values["precision"]} if hits + false_alarms else {}
+    if hits + missed:
+        found |= {name: values[name] for name in ("recall", "f1")}
+        found["pr_auc"] = average_precision(counts.summary.scores).value
+    return found
+
+
 def _metric(
     metric: str, scores: Scores | None, counts: OutcomeCounts, source: LabelSource, at_evaluation: EvaluationMetrics,
     settings: MonitoringSettings, evaluation: EvaluationSettings,
@@ -232,7 +256,8 @@ def _unavailable(
     """Why no metric but the precision is available; '' if all are."""
     if source == "confirmed alarms":
         return (
-            "the only known failures are those of alarms, so that missed ones are unknown: send all failures to /events"
+            "only failures of alarms are known, and missed ones are not: send every failure to /events and set "
+            "monitoring.failures_are_reported"
         )
     others, labelled = counts.predictions - counts.alarms, counts.labelled - counts.labelled_alarms
     if source == "feedback" and (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -27,7 +27,9 @@ from .labels import (
 from .performance import EvaluationMetrics, OutcomeCounts, Performance, count, losses, measure, unlabelled
 from .windows import WindowCounter
 
-_DAY_SECONDS = 86_400
+_HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
+_FIRST_MONDAY = 4 * _DAY_SECONDS
+"""1970-01-05, in seconds since 1970: windows are counted from it, so that those of a week begin on Mondays, in UTC."""
 _FEW_MACHINES = 20
 """With fewer, consecutive readings of each make several clusters."""
 
@@ -61,6 +63,14 @@ class WatchedVersion:
     at_evaluation: EvaluationMetrics
 
 
+@dataclass(frozen=True)
+class SilentMachine:
+    """A machine that has stopped sending readings. `received` is when the latest one arrived, in seconds since 1970."""
+
+    machine_id: str
+    received: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """The settings by which windows are compared with training and evaluation."""
@@ -71,17 +81,19 @@ class Rules:
 
 
 def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: float) -> Iterator[Window]:
-    """The last windows up to `now`, in seconds since 1970, the oldest first. Raises StoreError.
+    """The last complete windows at `now`, in seconds since 1970, the oldest first. Raises StoreError.
 
-    A window is read in pages: memory does not depend on the number of its readings.
+    Windows do not depend on when they are checked: each ends where the next one begins. A window is read in pages: memory does
+    not depend on the number of its readings.
     """
     settings = rules.monitoring
     length = round(settings.window_days * _DAY_SECONDS)
     machines = len(store.machines(watched.model, most=_FEW_MACHINES))
     blocks = -(-_FEW_MACHINES // machines) if machines else 1
     outcomes = _Outcomes(store, watched, rules)
-    first = int(now) - settings.windows * length
-    for begins in range(first, int(now), length):
+    newest_end = int(now) - (int(now) - _FIRST_MONDAY) % length
+    first = newest_end - settings.windows * length
+    for begins in range(first, newest_end, length):
         ends = begins + length
         counter = WindowCounter(watched.reference, blocks=blocks)
         for columns, names in _scored(store, watched, begins, ends):
@@ -103,13 +115,17 @@ def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: flo
         )
 
 
-def silent_machines(store: Store, watched: WatchedVersion, windows: Sequence[Window]) -> list[str]:
-    """The machines that sent readings in an earlier window and none in the newest. Raises StoreError."""
-    silent, after = list[str](), ""
+def silent_machines(
+    store: Store, watched: WatchedVersion, settings: MonitoringSettings, now: float
+) -> list[SilentMachine]:
+    """The machines of the fleet without a reading for `silent_hours`, the latest to fall silent first. Raises StoreError."""
+    retired = now - settings.retired_days * _DAY_SECONDS
+    silent_since = now - settings.silent_hours * _HOUR_SECONDS
+    silent, after = list[SilentMachine](), ""
     while page := store.machines(watched.model, after=after, most=1_000):
         after = page[-1].machine_id
-        silent += [one.machine_id for one in page if windows[0].begins <= one.arrived < windows[-1].begins]
-    return silent
+        silent += [SilentMachine(one.machine_id, one.arrived) for one in page if retired <= one.arrived < silent_since]
+    return sorted(silent, key=lambda one: -one.received)
 
 
 class _Outcomes:
@@ -120,7 +136,10 @@ class _Outcomes:
         self._store, self._watched, self._rules = store, watched, rules
         self._counts: dict[int, OutcomeCounts] = {}
         has_failures = watched.machine.description.label.failures is not None
-        self._known = known_failures(store, watched.model, watched.machine) if has_failures else None
+        are_reported = rules.monitoring.failures_are_reported
+        self._known = (
+            known_failures(store, watched.model, watched.machine, are_reported=are_reported) if has_failures else None
+        )
 
     def performance(self, begins: int, length: int) -> Performance:
         """That of the predictions whose labels are due in a window of some seconds, and in the windows before that belong to it.
@@ -135,13 +154,15 @@ class _Outcomes:
             reason = "with label.run_to_failure, no failure of a machine that runs is known"
             return unlabelled(parts.start, ends, at_evaluation, reason)
         if self._known and not self._known.are_known:
-            reason = "the store has no failure and no feedback on alarms: send them to /events or /feedback"
+            reason = "the store has no feedback on alarms: send it to /feedback, or every failure to /events"
+            if not self._rules.monitoring.failures_are_reported:
+                reason += " and set monitoring.failures_are_reported"
             return unlabelled(parts.start, ends, at_evaluation, reason)
         source: LabelSource = self._known.source if self._known else "feedback"
         for part in parts:
             if part not in self._counts:
                 self._counts[part] = count(self._labelled(part, part + length))
-        counts = reduce(OutcomeCounts.plus, (self._counts[part] for part in parts))
+        counts = [self._counts[part] for part in parts]
         return measure(
             counts, source, at_evaluation, settings, self._rules.evaluation, self._rules.seed, parts.start, ends
         )

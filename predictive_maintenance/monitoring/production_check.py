@@ -12,7 +12,7 @@ from ..store.store import Store
 from ..store.times import seconds_as_text
 from .drift import Finding
 from .performance import Performance
-from .production import Rules, WatchedVersion, Window, recent_windows, silent_machines
+from .production import Rules, SilentMachine, WatchedVersion, Window, recent_windows, silent_machines
 from .rule import lasting
 from .texts import SHOWN_MACHINES, finding_text
 
@@ -28,7 +28,7 @@ class ProductionCheck:
     watched: WatchedVersion
     windows: Sequence[Window]
     lasting: Sequence[Finding]
-    silent: Sequence[str]
+    silent: Sequence[SilentMachine]
 
     @property
     def reasons(self) -> list[str]:
@@ -44,7 +44,7 @@ def check_production(store: Store, watched: WatchedVersion, rules: Rules, now: f
         watched=watched,
         windows=windows,
         lasting=lasting([window.findings for window in windows], least=settings.least, among=settings.windows),
-        silent=silent_machines(store, watched, windows),
+        silent=silent_machines(store, watched, settings, now),
     )
 
 
@@ -67,7 +67,10 @@ def content(found: ProductionCheck, *, bounded: bool = False) -> dict[str, Any]:
         "model_version": found.watched.version,
         "windows": [_window(one, machine, bounded, is_newest=one is newest) for one in found.windows],
         "lasting": _findings(found.lasting, machine, bounded),
-        "silent_machines": list(found.silent[:most_silent]),
+        "silent_machines": [
+            {"machine_id": one.machine_id, "received": seconds_as_text(one.received)}
+            for one in found.silent[:most_silent]
+        ],
         "silent_count": len(found.silent),
     }
 

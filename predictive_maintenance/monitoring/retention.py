@@ -11,10 +11,14 @@ _DIGITS = 6
 
 
 def needed_days(watched: WatchedVersion, windows: Sequence[Window]) -> float:
-    """How far back a check reads: to the oldest window, or to the first prediction whose label is due in it."""
+    """How far back a check reads: to the oldest window, or to the first prediction whose label is due in it.
+
+    Before the end of the next window, the newest one is nearly a window old.
+    """
     has_labels = not watched.machine.description.label.run_to_failure
     begins = windows[0].performance.begins if has_labels else windows[0].begins
-    return (windows[-1].ends - begins) / _DAY_SECONDS
+    next_end = 2 * windows[-1].ends - windows[-1].begins
+    return (next_end - begins) / _DAY_SECONDS
 
 
 def retention_warnings(kept: Mapping[str, float], needed: float) -> list[str]:

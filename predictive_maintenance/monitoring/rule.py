@@ -1,4 +1,8 @@
-"""When differences are a reason to act: in k of the last n windows, and in the newest."""
+"""When differences are a reason to act, and when no longer.
+
+They are lasting in k of the last n windows and the newest, and resolved after k windows without any. An effect that alternates
+around its limit is one incident.
+"""
 
 from collections.abc import Sequence
 
@@ -20,16 +24,25 @@ def lasting(windows: Sequence[Sequence[Finding] | None], *, least: int, among: i
     ]
 
 
-def is_resolved(windows: Sequence[Sequence[Finding] | None], *, among: int) -> bool:
-    """Whether the newest window could measure again what exceeded its limit in the last `among` windows.
+def is_resolved(windows: Sequence[Sequence[Finding] | None], *, least: int, among: int) -> bool:
+    """Whether nothing exceeds its limit in the newest window and in the `least` latest of the last `among` ones that measured it.
 
-    Without labels, readings or rejected readings in it, the absence of a finding means nothing.
+    Without labels, readings or rejected readings in a window, the absence of a finding means nothing.
     """
-    if not windows or (newest := windows[-1]) is None:
+    recent = windows[-among:]
+    if not recent or recent[-1] is None:
         return False
-    measured = {_subject(finding) for finding in newest}
-    exceeded = (finding for window in windows[-among:] for finding in window or () if finding.exceeds_limit)
-    return all(_subject(finding) in measured for finding in exceeded)
+    exceeded = {_subject(finding) for window in recent for finding in window or () if finding.exceeds_limit}
+    if not exceeded:
+        return sum(window is not None for window in recent) >= least
+    return all(_has_ended(subject, recent, least) for subject in exceeded)
+
+
+def _has_ended(subject: tuple[str, str], windows: Sequence[Sequence[Finding] | None], least: int) -> bool:
+    """Whether what is measured together is without a difference in the newest window and in `least` windows that measured it."""
+    findings = [[one for one in window or () if one.is_measured and _subject(one) == subject] for window in windows]
+    measured = [any(finding.exceeds_limit for finding in own) for own in findings if own]
+    return bool(findings[-1]) and len(measured) >= least and not any(measured[-least:])
 
 
 def _subject(finding: Finding) -> tuple[str, str]:

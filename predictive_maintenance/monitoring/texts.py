@@ -37,6 +37,8 @@ def finding_text(finding: Finding, machine: Machine) -> str:
             text = f"{finding.now:.1%} of the readings, usually {finding.before:.1%}; share {effect}"
         case "performance":
             text = f"{finding.now:.3f}, at evaluation {finding.before:.3f}; loss {effect}"
+            if finding.own is not None and math.isfinite(finding.own):
+                text += f"; {finding.own:.2f} in the window alone"
         case _ if finding.column in machine.sensor_names or finding.kind == "predictions":
             text = f"mean {finding.now:.4g}{unit}, in training {finding.before:.4g}{unit}; PSI {effect}"
         case _:

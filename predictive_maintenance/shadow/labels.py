@@ -36,10 +36,14 @@ Decided = tuple[bool, bool, bool]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """When labels of failures are due, in days after the horizon, and the fewest readings before failures for costs."""
+    """When labels of failures are due, in days after the horizon, and the fewest readings before failures for costs.
+
+    `are_reported`: every failure is sent to the store, so that a machine without one is healthy.
+    """
 
     label_days: float = 0.0
     min_failures: int = 10
+    are_reported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +76,10 @@ def _by_failures(
     store: Store, pair: Pair, comparison: Comparison, costs: Costs, rules: LabelRules, now: float
 ) -> Labelled:
     machine = pair.production_scorer.machine
-    known = known_failures(store, pair.model, machine)
+    known = known_failures(store, pair.model, machine, are_reported=rules.are_reported)
     if not known.are_reported:
         return _refused(
-            "the store has no failure in a table, so that missed ones are unknown: send all failures to /events"
+            "missed failures are unknown: send all failures to /events, and set monitoring.failures_are_reported"
         )
     parts = list(_decisions(store, pair, comparison, _due(machine, rules, now)))
     if not parts:

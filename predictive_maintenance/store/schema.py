@@ -178,10 +178,18 @@ deliveries = Table(
 )
 """What of an alarm was sent to another system: `what` is opened or closed. A change without a row here was not sent yet.
 
-`state` is waiting, delivered, dead (given up, for `reason`) or skipped (from before the first delivery). A waiting one is sent
+`state` is waiting, delivered, dead (given up, for `reason`) or skipped (closed before deliveries began). A waiting one is sent
 at `due`, in seconds since 1970.
 """
 Index("pdm_deliveries_state", deliveries.c.state, deliveries.c.due)
+
+delivery_starts = Table(
+    "pdm_delivery_starts",
+    metadata,
+    Column("model", _NAME, primary_key=True),
+    Column("started", BigInteger, nullable=False),
+)
+"""When the first process began to deliver the alarms of a model, in seconds since 1970; 0 if an older release did."""
 
 audit = Table(
     "pdm_audit",

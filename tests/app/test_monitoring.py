@@ -1,6 +1,7 @@
 """GET /monitoring returns the latest check that monitoring kept, as the OpenAPI document describes it."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,13 @@ from predictive_maintenance.monitoring import production_check as check_module
 from predictive_maintenance.monitoring.drift import Finding
 from predictive_maintenance.monitoring.inputs import Inputs
 from predictive_maintenance.monitoring.performance import MetricComparison, Performance
-from predictive_maintenance.monitoring.production import Window
+from predictive_maintenance.monitoring.production import SilentMachine, Window
 from predictive_maintenance.monitoring.production_check import ProductionCheck, content, save_check
 from predictive_maintenance.store.store import Store
 
 MODEL = "predictive_maintenance"
 CHECKED = 1_800_000_000
+SILENT = [SilentMachine("M1", CHECKED - 90_000), SilentMachine("M2", CHECKED - 180_000)]
 
 
 class Version:
@@ -47,9 +49,7 @@ def window(begins, findings):
 def a_check(**changed):
     findings = [finding(), finding("tool_wear_min", low=0.0, before=float("nan"))]
     windows = [window(CHECKED - 2, findings), window(CHECKED - 1, findings)]
-    return replace(
-        ProductionCheck(watched=Version, windows=windows, lasting=findings[:1], silent=["M1", "M2"]), **changed
-    )
+    return replace(ProductionCheck(watched=Version, windows=windows, lasting=findings[:1], silent=SILENT), **changed)
 
 
 @pytest.fixture
@@ -79,11 +79,44 @@ def test_the_latest_check_is_returned_with_its_time(client, store):
     assert newest.performance.metrics[1].reason == "*nobody* knows"
 
 
+def metric(client, name):
+    return next(
+        (float(line.split()[1]) for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")),
+        None,
+    )
+
+
+def test_silent_machines_are_returned_and_counted_as_a_metric(client, store):
+    assert metric(client, "pdm_silent_machines") is None  # never checked
+    save_check(store, a_check(), CHECKED)
+    assert client.get("/monitoring").json()["silent_machines"] == [
+        {"machine_id": "M1", "received": "2027-01-14T07:00:00Z"},
+        {"machine_id": "M2", "received": "2027-01-13T06:00:00Z"},
+    ]
+    assert metric(client, "pdm_silent_machines") == 2
+    assert metric(client, "pdm_monitoring_check_age_seconds") == pytest.approx(time.time() - CHECKED, abs=60)
+    save_check(store, a_check(silent=[]), CHECKED)
+    assert metric(client, "pdm_silent_machines") == 0
+
+
+def test_metrics_are_answered_while_the_store_is_away(client, store, tmp_path):
+    save_check(store, a_check(), CHECKED)
+    (tmp_path / "store.db").rename(tmp_path / "away.db")
+    assert metric(client, "pdm_silent_machines") is None
+    assert metric(client, "pdm_registry_look_up_age_seconds") is not None
+
+
+def test_a_service_that_has_not_used_its_store_does_not_make_one_for_its_metrics(client, tmp_path):
+    assert metric(client, "pdm_silent_machines") is None
+    assert not (tmp_path / "store.db").exists()
+
+
 def test_the_size_of_a_kept_check_does_not_depend_on_machines_and_columns(monkeypatch):
     monkeypatch.setattr(check_module, "_MOST_FINDINGS", 3)
     machines = tuple(f"M{number}" for number in range(1_000))
     findings = [finding(low=0.0)] * 10 + [finding(machines=machines)]
-    found = a_check(windows=[window(0, findings)], lasting=findings, silent=machines)
+    silent = [SilentMachine(name, 0) for name in machines]
+    found = a_check(windows=[window(0, findings)], lasting=findings, silent=silent)
     kept = content(found, bounded=True)
     (newest,) = kept["windows"]
     assert [one["exceeds_limit"] for one in newest["findings"]] == [True, False, False]

@@ -149,8 +149,9 @@ def test_a_machine_that_was_never_seen_is_created(client, one):
     (machine,) = client.get("/machines").json()["machines"]
     assert machine.pop("received") >= "2024"
     assert machine == {
-        "machine_id": "E7", "readings": 1, "alarm": None, "late_since": None, "time": "2024-05-01T12:00:00Z", "model_version": "1",
-        "failure_probability": first["failure_probability"], "predicted_failure": first["predicted_failure"],
+        "machine_id": "E7", "readings": 1, "alarm": None, "late_since": None, "time": "2024-05-01T12:00:00Z",
+        "model_version": "1", "failure_probability": first["failure_probability"],
+        "predicted_failure": first["predicted_failure"],
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
-from predictive_maintenance.store.rows import Feedback, Subject
+from predictive_maintenance.store.rows import Feedback, Reading, Subject
 from predictive_maintenance.store.store import Store
 from tests.paths import PARAMS_FILE
 
@@ -24,14 +24,15 @@ def store(empty_store_url, monkeypatch):
     store.close()
 
 
-def log(store, small, days, **changed):
-    """Log the predictions of 600 held-out rows for each of the last days."""
-    machine = small.params.machine
-    for day in range(days):
-        frame = small.rows.test.sample(600, random_state=day).assign(**changed)
+def log(store, small, weeks, **changed):
+    """Log the predictions of 600 held-out rows an hour before the end of each of the last complete weeks."""
+    machine, now = small.params.machine, int(time.time())
+    monday = now - (now - 4 * 86_400) % (7 * 86_400)
+    for week in range(weeks):
+        frame = small.rows.test.sample(600, random_state=week).assign(**changed)
         probabilities = small.scorer.probabilities(frame)
         logged = Predictions(
-            scored=int((time.time() - 7 * 86_400 * day - 3_600) * 1e6),
+            scored=int((monday - 7 * 86_400 * week - 3_600) * 1e6),
             request_id="r",
             failure_probability=probabilities.tolist(),
             predicted_failure=small.scorer.decisions(probabilities).tolist(),
@@ -39,7 +40,7 @@ def log(store, small, days, **changed):
         )
         with store.writing() as transaction:
             transaction.log(
-                "predictive_maintenance", 1, [LoggedBlock(number=day, version="1", block=logged.as_block())]
+                "predictive_maintenance", 1, [LoggedBlock(number=week, version="1", block=logged.as_block())]
             )
 
 
@@ -116,6 +117,15 @@ def test_json(run, promoted, store, small):
     assert found["windows"][0]["findings"] is None
 
 
+def test_silent_machines_are_named(run, promoted, store):
+    received = int(time.time()) - 3 * 86_400
+    with store.writing() as transaction:
+        machine = transaction.machines("predictive_maintenance", ["M7"])["M7"]
+        reading = Reading(time=1, received=received, sensors={"torque_nm": 40.0}, score=None)
+        transaction.add([(machine, reading)])
+    assert "1 machine without a reading for 24 hours: M7 (since 20" in run("monitor")[1]
+
+
 def test_without_a_store_there_is_nothing_to_watch(run, promoted, tmp_path, monkeypatch):
     monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
     code, output = run("monitor")
@@ -182,7 +192,7 @@ def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, st
     log(store, small, 1)
     monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")
     result = CliRunner().invoke(main, ["monitor", "--json"])
-    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 56: " in result.stderr
+    assert "warning: PDM_PREDICTION_LOG_DAYS of the service is 30 days, and monitoring reads 63: " in result.stderr
     assert json.loads(result.stdout)["lasting"] == []
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from predictive_maintenance.monitoring.production import SilentMachine
 from predictive_maintenance.monitoring.production_check import save_check
 from predictive_maintenance.store.store import Store
 from tests.app.test_monitoring import CHECKED, a_check, finding, window
@@ -34,7 +35,7 @@ def test_windows_performance_and_differences_are_shown(open_page, store):
     assert "| Recall | — | 0.800 (0.700 to 0.900) | not available: *nobody* knows |" in text
     assert "40 have a label from feedback on predictions; 36 are failures" in text
     assert "|  | distribution of Tool wear |" in text
-    assert "M1, M2" in text
+    assert "M1 (since 2027-01-14 07:00), M2 (since 2027-01-13 06:00)" in text
 
 
 def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(open_page, store):
@@ -48,7 +49,7 @@ def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(op
 
 
 def test_names_from_the_store_are_not_rendered_as_markdown(open_page, store):
-    save_check(store, a_check(silent=["![x](http://evil/x.png)"]), CHECKED)
+    save_check(store, a_check(silent=[SilentMachine("![x](http://evil/x.png)", CHECKED)]), CHECKED)
     page = open_page("monitoring")
     assert "![x]" not in "\n".join(element.value for element in page.markdown)
     assert "![x](http://evil/x.png)" in page_text(page)

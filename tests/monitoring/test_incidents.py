@@ -10,8 +10,10 @@ import pytest
 
 from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.errors import ConfigError, StoreError
+from predictive_maintenance.monitoring.drift import Finding
 from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
 from predictive_maintenance.monitoring.retraining import TrainingError, check_retraining, train_for
+from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.store.rows import Incident
 from predictive_maintenance.store.store import Store
 
@@ -24,10 +26,10 @@ def version(number="3"):
 
 def check(store, reasons, now, number="3", findings=()):
     """What one check of production changes."""
-    windows = [SimpleNamespace(findings=findings)]
+    windows, settings = [SimpleNamespace(findings=findings)], MonitoringSettings(windows=1, least=1)
     return [
         (change.what, change.incident.key, change.incident.closed_by)
-        for change in follow(store, version(number), windows, reasons, now)
+        for change in follow(store, version(number), windows, reasons, settings, now)
     ]
 
 
@@ -52,6 +54,40 @@ def test_a_training_is_started_once(store):
     check(store, ["warm"], 2)
     incident = open_incident(store, version())
     assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
+
+
+def difference(low):
+    return Finding(kind="distribution", column="a", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ("+-" * 15, (1, 1, 0)),
+        ("++--" * 8, (1, 1, 0)),
+        ("+++--" * 6, (1, 1, 0)),
+        ("+" * 30, (1, 1, 0)),
+        ("+++++" + "-" * 25, (1, 1, 1)),
+        ("--+--" * 6, (0, 0, 0)),
+        ("++++---" * 4, (4, 4, 4)),
+    ],
+)
+def test_an_effect_that_alternates_around_its_limit_is_one_incident_and_one_training(store, days, expected):
+    """Windows of a day, checked each hour for 30 days."""
+    settings, windows = MonitoringSettings(window_days=1), []
+    opened, trained, closed = 0, 0, 0
+    for day, sign in enumerate(days[:30]):
+        windows.append([difference(1.1 if sign == "+" else 0.9)])
+        reasons = [finding.column for finding in lasting(windows, least=settings.least, among=settings.windows)]
+        for hour in range(24):
+            now = (24 * day + hour) * 3_600
+            recent = [SimpleNamespace(findings=findings) for findings in windows[-settings.windows :]]
+            changes = follow(store, version(), recent, reasons, settings, now)
+            opened += sum(change.what == "opened" for change in changes)
+            closed += sum(change.what == "closed" for change in changes)
+            incident = open_incident(store, version())
+            trained += incident is not None and may_train(store, incident, settings, now)
+    assert (opened, trained, closed) == expected
 
 
 def test_two_monitors_at_once_open_one_incident_and_start_one_training(stores):

@@ -19,6 +19,7 @@ from predictive_maintenance.monitoring.labels import (
     labelled_by_feedback,
 )
 from predictive_maintenance.monitoring.performance import METRICS, EvaluationMetrics, count, losses, measure
+from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Score, Subject
 from predictive_maintenance.store.store import Store
@@ -56,7 +57,7 @@ def part(labelled, rows):
 
 
 def measured(*pages, source="feedback", **settings):
-    return measure(count(pages), source, AT_EVALUATION, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
+    return measure([count(pages)], source, AT_EVALUATION, MonitoringSettings(**settings), EVALUATION, 7, 0, 1)
 
 
 def metrics(performance):
@@ -89,6 +90,37 @@ def test_a_model_that_is_as_good_as_at_evaluation_loses_nothing_and_a_worse_one_
 
     assert [counting(seed, 4.0) for seed in range(2, 8)] == [set()] * 6
     assert counting(2, 1.0) == {"precision", "recall", "f1", "pr_auc"}
+
+
+def first_incident(bad):
+    """The number of the first of 12 windows with a lasting loss; the predictions of the windows in `bad` are wrong."""
+    at_evaluation = EvaluationMetrics(
+        metrics={name: metric.now for name, metric in metrics(measured(predictions())).items()}, costs=COSTS
+    )
+    counts = [count([predictions(6_000, number, -4.0 if number in bad else 4.0)]) for number in range(12)]
+    settings, windows = MonitoringSettings(), []
+    for number in range(12):
+        parts = counts[max(number + 1 - settings.performance_windows, 0) : number + 1]
+        found = measure(parts, "feedback", at_evaluation, settings, EVALUATION, 7, 0, 1)
+        windows.append(list(losses(found, settings)))
+        if lasting(windows, least=settings.least, among=settings.windows):
+            return number
+    return None
+
+
+@pytest.mark.parametrize(("bad", "expected"), [([], None), ([5], None), ([5, 6], None), ([5, 6, 7], 7), ([5, 7, 9], 9)])
+def test_one_bad_window_is_no_lasting_loss_although_several_windows_have_its_predictions(bad, expected):
+    assert first_incident(bad) == expected
+
+
+def test_a_window_without_failures_does_not_tell_whether_a_loss_goes_on():
+    labelled = predictions(skill=-4.0)
+    healthy = part(labelled, (labelled.labels == 0) & ~labelled.decisions)
+    parts = [count([labelled]), count([healthy])]
+    found = measure(parts, "feedback", AT_EVALUATION, MonitoringSettings(), EVALUATION, 7, 0, 1)
+    findings = list(losses(found, MonitoringSettings()))
+    assert {finding.column for finding in findings if finding.low > finding.limit} >= {"precision", "recall"}
+    assert [finding.exceeds_limit for finding in findings] == [False] * len(findings)
 
 
 def test_feedback_on_predicted_failures_alone_tells_the_precision_and_no_more():
@@ -155,8 +187,8 @@ def alarm(store, machine_id, opened, verdict, closed=None, failed=None):
         )
 
 
-def labels(store, machine, *pages):
-    known = known_failures(store, "pumps", machine)
+def labels(store, machine, *pages, are_reported=True):
+    known = known_failures(store, "pumps", machine, are_reported=are_reported)
     return [label for page in labelled_by_failures(iter(pages), known, machine) for label in page.labels.tolist()]
 
 
@@ -180,7 +212,7 @@ def test_a_confirmed_alarm_is_a_failure_and_the_same_one_as_a_reported_failure(s
     fail(store, "P1", 60)
     alarm(store, "P1", 50, "confirmed", closed=60, failed=61)
     alarm(store, "P1", 110, "confirmed", closed=130, failed=120)
-    known = known_failures(store, "pumps", pump_machine)
+    known = known_failures(store, "pumps", pump_machine, are_reported=True)
     assert known.failed["P1"].tolist() == [60 * HOUR, 120 * HOUR]
     assert known.source == "failures"
 
@@ -191,19 +223,35 @@ def test_without_reported_failures_only_predictions_in_reported_alarms_have_labe
     alarm(store, "P1", 50, "confirmed", closed=60, failed=60)
     alarm(store, "P2", 50, "false", closed=60)
     alarm(store, "P2", 100, "unknown", closed=110)
-    known = known_failures(store, "pumps", pump_machine)
+    known = known_failures(store, "pumps", pump_machine, are_reported=True)
     assert known.source == "confirmed alarms"
     assert labels(store, pump_machine, timed("P1", 10, 55)) == [UNKNOWN, 1]
     assert labels(store, pump_machine, timed("P2", 40, 55, 105)) == [UNKNOWN, 0, UNKNOWN]
     assert labels(store, pump_machine, timed("P1", 55, alarms=False)) == [UNKNOWN]
     found = metrics(measured(replace(predictions(), labels=np.full(3_000, UNKNOWN, np.int8)), source=known.source))
-    assert "send all failures to /events" in found["recall"].reason
+    assert "send every failure to /events and set monitoring.failures_are_reported" in found["recall"].reason
+
+
+def test_a_few_failures_in_the_store_do_not_make_the_other_machines_healthy(store, pump_machine):
+    """P1 has failed without an alarm, and nobody said that every failure is reported."""
+    for name in ("P1", "P2", "P3"):
+        keep(store, name, 10, 200)
+    fail(store, "P1", 60)
+    alarm(store, "P2", 50, "false", closed=60)
+    alarm(store, "P3", 50, "confirmed", closed=60, failed=60)
+    pages = timed("P1", 10, 55), timed("P2", 40, 55), timed("P3", 10, 55)
+    assert labels(store, pump_machine, *pages) == [0, 1, 0, 0, 0, 1]
+    assert labels(store, pump_machine, *pages, are_reported=False) == [UNKNOWN, UNKNOWN, UNKNOWN, 0, UNKNOWN, 1]
+    sources = [
+        known_failures(store, "pumps", pump_machine, are_reported=are_reported).source for are_reported in (True, False)
+    ]
+    assert sources == ["failures", "confirmed alarms"]
 
 
 def test_nothing_is_known_without_failures_and_feedback(store, pump_machine):
     keep(store, "P1", 10, 200)
     alarm(store, "P1", 50, "partly")
-    assert not known_failures(store, "pumps", pump_machine).are_known
+    assert not known_failures(store, "pumps", pump_machine, are_reported=True).are_known
 
 
 def report(store, subject, verdict):

@@ -18,9 +18,10 @@ from predictive_maintenance.store.rows import Event, Feedback, InputCount, Readi
 from predictive_maintenance.store.store import Store
 
 DAY = 86_400
-NOW = 1_800_000_000.0
+NOW = 1_800_230_400.0
+"""The midnight that begins a Monday."""
 RULES = Rules(
-    monitoring=MonitoringSettings(window_days=1, windows=3, least=2),
+    monitoring=MonitoringSettings(window_days=1, windows=3, least=2, failures_are_reported=True),
     evaluation=EvaluationSettings(bootstrap_samples=200, confidence=0.95, min_assessable_failures=10),
 )
 
@@ -108,6 +109,27 @@ def test_equal_readings_without_name_all_count(store, small):
     assert [window.rows for window in recent_windows(store, watched_version(small), RULES, NOW)] == [0, 0, 9]
 
 
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_check_between_the_ends_of_two_windows_changes_nothing(store, small, days):
+    log(store, small, 0, 600, torque_nm=65.0)
+    settings = RULES.monitoring.model_copy(update={"window_days": days})
+    rules, watched = replace(RULES, monitoring=settings), watched_version(small)
+    end = days * DAY
+    first, later, *_ = checks = [
+        list(recent_windows(store, watched, rules, NOW + seconds)) for seconds in (0, 3_600, end - 1, end)
+    ]
+    assert first == later == checks[2]
+    assert first[-1].ends == NOW
+    assert checks[3][:-1] == first[1:]
+    assert (checks[3][-1].begins, checks[3][-1].rows) == (NOW, 0)
+
+
+def test_a_window_of_seconds_ends_within_seconds(store, small):
+    settings = RULES.monitoring.model_copy(update={"window_days": 20 / DAY})
+    *_, newest = recent_windows(store, watched_version(small), replace(RULES, monitoring=settings), NOW + 27)
+    assert (newest.begins - NOW, newest.ends - NOW) == (0, 20)
+
+
 def test_predictions_of_another_version_or_model_are_left_out(store, small):
     log(store, small, 0, 600)
     found = watched_version(small)
@@ -154,14 +176,30 @@ def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, mo
     assert [window.rows for window in others] == [0, 0, 0]
 
 
+def silent(store, small, days, model="a model", **settings):
+    watched, settings = watched_version(small, model), MonitoringSettings(**settings)
+    return [one.machine_id for one in silent_machines(store, watched, settings, NOW + days * DAY)]
+
+
 def test_machines_that_have_fallen_silent_are_named(store, small_pump):
-    keep(store, small_pump, ["P1", "P2", "P3"], 2, 3)
-    keep(store, small_pump, ["P2"], 0, 3)
-    watched = watched_version(small_pump)
-    windows = list(recent_windows(store, watched, RULES, NOW))
-    assert silent_machines(store, watched, windows) == ["P1", "P3"]
-    later = list(recent_windows(store, watched, RULES, NOW + 30 * DAY))
-    assert silent_machines(store, watched, later) == []  # long ago: they are no news
+    keep(store, small_pump, ["P1", "P3"], 2, 4)
+    keep(store, small_pump, ["P2"], 1, 1)
+    keep(store, small_pump, ["P4"], 0, 1)
+    assert silent(store, small_pump, 0) == ["P2", "P1", "P3"]  # the latest to fall silent is first
+    assert silent(store, small_pump, 0, silent_hours=36) == ["P1", "P3"]
+    assert silent(store, small_pump, 0, silent_hours=0.01) == ["P4", "P2", "P1", "P3"]
+
+
+def test_a_silent_machine_is_named_until_it_no_longer_belongs_to_the_fleet(store, small_pump):
+    keep(store, small_pump, ["P1"], 0, 1)
+    assert [silent(store, small_pump, days) for days in (0.5, 1, 30, 89, 91)] == [[], ["P1"], ["P1"], ["P1"], []]
+    assert silent(store, small_pump, 91, retired_days=120) == ["P1"]
+    assert silent(store, small_pump, 30, model="another") == []
+
+
+def test_a_machine_that_is_silent_only_after_it_has_left_the_fleet_is_an_error():
+    with pytest.raises(ValueError, match="silent_hours is 48, and retired_days 2: no machine would be silent"):
+        MonitoringSettings(silent_hours=48, retired_days=2)
 
 
 def test_a_machine_whose_clock_went_back_is_not_silent(store, small_pump):
@@ -170,8 +208,7 @@ def test_a_machine_whose_clock_went_back_is_not_silent(store, small_pump):
         machine = transaction.machines("a model", ["P1"])["P1"]
         late = Reading(time=0, received=int(NOW) - DAY // 2, sensors={"flow": 1.0}, score=None)
         transaction.add([(machine, late)])
-    watched = watched_version(small_pump)
-    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == ["P2"]
+    assert silent(store, small_pump, 0) == ["P2"]
 
 
 def test_the_time_of_a_window_is_its_own(store, small):
@@ -194,8 +231,7 @@ def test_readings_with_times_in_the_future_count_when_they_arrived(store, small_
 
 def test_a_machine_of_a_clock_that_is_ahead_is_not_silent(store, small_pump):
     keep(store, small_pump, ["P1"], -30, 3)
-    watched = watched_version(small_pump)
-    assert silent_machines(store, watched, list(recent_windows(store, watched, RULES, NOW))) == []
+    assert silent(store, small_pump, 0) == []
 
 
 @pytest.mark.parametrize("years", [-50, 10])
@@ -265,7 +301,7 @@ def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
     (reason,) = {
         metric.reason for window in recent_windows(store, watched, rules, NOW) for metric in window.performance.metrics
     }
-    assert "send them to /events or /feedback" in reason
+    assert "send it to /feedback, or every failure to /events" in reason
     with store.writing() as transaction:
         machine = transaction.machines("a model", ["P1"])["P1"]
         transaction.add_events({machine: [Event("failures", int(NOW) * 10**6, "seal")]}, int(NOW))

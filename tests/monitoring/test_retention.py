@@ -33,18 +33,18 @@ def days_read(store, small, **settings):
 
 
 def test_windows_performance_and_late_labels_are_needed(store, small):
-    assert days_read(store, small) == 4 * 7 + 4 * 7
-    assert days_read(store, small, label_days=10) == 4 * 7 + 4 * 7 + 10
+    assert days_read(store, small) == 5 * 7 + 4 * 7
+    assert days_read(store, small, label_days=10) == 5 * 7 + 4 * 7 + 10
 
 
 def test_the_horizon_of_the_label_is_needed(store, small_pump):
-    assert days_read(store, small_pump) == 4 * 7 + 4 * 7 + 1
+    assert days_read(store, small_pump) == 5 * 7 + 4 * 7 + 1
 
 
 def test_labels_that_are_never_known_are_not_waited_for(store, small):
     windows = list(recent_windows(store, watched_version(small), RULES, NOW))
     run_to_failure = replace(watched_version(small), machine=turbofan())
-    assert (needed_days(watched_version(small), windows), needed_days(run_to_failure, windows)) == (6, 3)
+    assert (needed_days(watched_version(small), windows), needed_days(run_to_failure, windows)) == (7, 4)
 
 
 def test_a_warning_names_the_setting_and_the_days():

@@ -16,7 +16,7 @@ from predictive_maintenance.store.store import Store
 DAY = 86_400
 NOW = datetime(2026, 6, 8, 12, tzinfo=UTC).timestamp()  # a Monday
 PUMPS = SimpleNamespace(model="pumps", version="3")
-WEEKLY = MonitoringSettings(retrain="here", retrain_every_days=7, retrain_at="03:17")
+WEEKLY = MonitoringSettings(windows=1, least=1, retrain="here", retrain_every_days=7, retrain_at="03:17")
 
 
 def at(text):
@@ -30,7 +30,7 @@ def trained(store, now, last_run=0.0, settings=WEEKLY):
 
 def open_drift(store, now):
     windows = [SimpleNamespace(findings=())]
-    return follow(store, PUMPS, windows, ["warm"], now)
+    return follow(store, PUMPS, windows, ["warm"], WEEKLY, now)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_training_for_an_incident_counts_and_an_incident_waits_for_one(store):
     assert may_train(store, open_incident(store, PUMPS), WEEKLY, NOW)
     assert not trained(store, NOW + DAY)
     assert trained(store, NOW + 7 * DAY)
-    follow(store, PUMPS, [SimpleNamespace(findings=())], [], NOW + 8 * DAY)
+    follow(store, PUMPS, [SimpleNamespace(findings=())], [], WEEKLY, NOW + 8 * DAY)
     open_drift(store, NOW + 9 * DAY)
     assert not may_train(store, open_incident(store, PUMPS), WEEKLY, NOW + 9 * DAY)
     assert may_train(store, open_incident(store, PUMPS), WEEKLY, NOW + 14 * DAY)
@@ -105,7 +105,7 @@ def test_an_open_incident_stays_the_open_one_and_is_listed_first(store):
     assert open_drift(store, NOW + 2) == []
     assert open_incident(store, PUMPS).reasons == ("warm",)
     assert [incident.closed_by for incident in store.incidents("pumps", most=2)] == [None, "schedule"]
-    (closed,) = follow(store, PUMPS, [SimpleNamespace(findings=())], [], NOW + 3)
+    (closed,) = follow(store, PUMPS, [SimpleNamespace(findings=())], [], WEEKLY, NOW + 3)
     assert (closed.incident.reasons, closed.incident.closed_by) == (("warm",), "resolved")
 
 

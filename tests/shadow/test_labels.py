@@ -65,7 +65,7 @@ def labelled(store, small_pump):
 
     def compare(**rules):
         versions = VersionsInMemory(versions={"1": small_pump.files, "2": small_pump.files}, alias="1", candidate="2")
-        check_until_done(Shadow(versions, MODEL, ShadowSettings(), LabelRules(**rules)), store)
+        check_until_done(Shadow(versions, MODEL, ShadowSettings(), LabelRules(**{"are_reported": True} | rules)), store)
         return comparisons.find(store, MODEL, most=1)[0].labelled
 
     return compare
