@@ -175,9 +175,14 @@ class SplitParts:
         return pd.concat([self.columns_of(part, names)[0] for part in self.trained_parts], ignore_index=True)
 
     def training_ids(self) -> npt.NDArray[np.uint64]:
-        """(n,) the hashes of the ids of all rows that a model is fitted to."""
-        tables = [table for part in self.parts for table in (part.train, part.training_only)]
-        return np.concatenate([row_hashes(self.folder.read(table, [READING_ID])[READING_ID]) for table in tables])
+        """(n,) the hashes of the ids of all rows that a model is fitted to, in ascending order."""
+        hashes = np.empty(self.train_rows + self.training_only_rows, dtype=np.uint64)
+        end = 0
+        for table in (table for part in self.parts for table in (part.train, part.training_only)):
+            start, end = end, end + table.rows
+            hashes[start:end] = row_hashes(self.folder.read(table, [READING_ID])[READING_ID])
+        hashes.sort()
+        return hashes
 
     def examples(self) -> pd.DataFrame:
         """Held-out rows of one part."""

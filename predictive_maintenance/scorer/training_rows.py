@@ -5,6 +5,7 @@ are stored in fewer bytes: 5 instead of 8 for 100 million rows.
 """
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -68,17 +69,16 @@ def pack(hashes: Hashes) -> Packed:
     """
     width = _best_width(hashes)
     largest = _largest(width)
-    pieces: list[Packed] = []
-    before = np.uint64(0)
-    for start in range(0, len(hashes), _ROWS):
-        own = hashes[start : start + _ROWS]
-        skipped, rest = np.divmod(np.diff(own, prepend=before), largest)
-        before = own[-1]
+    additional = sum(int(skipped.sum()) for skipped, _ in _differences(hashes, largest))
+    packed = np.empty((len(hashes) + additional, width), dtype=np.uint8)
+    row = 0
+    for skipped, rest in _differences(hashes, largest):
         ends = np.cumsum(skipped.astype(np.int64) + 1)
         values = np.full(ends[-1], largest, dtype="<u8")
         values[ends - 1] = rest
-        pieces.append(values.view(np.uint8).reshape(-1, _BYTES)[:, :width].copy())
-    return np.concatenate(pieces)
+        packed[row : row + len(values)] = values.view(np.uint8).reshape(-1, _BYTES)[:, :width]
+        row += len(values)
+    return packed
 
 
 def unpack(packed: Packed) -> Hashes:
@@ -97,6 +97,15 @@ def unpack(packed: Packed) -> Hashes:
         hashes[number : number + len(found)] = found
         number += len(found)
     return hashes[:number]
+
+
+def _differences(hashes: Hashes, largest: np.uint64) -> Iterator[tuple[Hashes, Hashes]]:
+    """The difference of each hash to the one before as a number of times `largest`, and the rest; some rows at a time."""
+    before = np.uint64(0)
+    for start in range(0, len(hashes), _ROWS):
+        own = hashes[start : start + _ROWS]
+        yield np.divmod(np.diff(own, prepend=before), largest)
+        before = own[-1]
 
 
 def _best_width(hashes: Hashes) -> int:

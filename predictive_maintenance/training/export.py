@@ -66,11 +66,11 @@ def export_model(
 ) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows.
 
-    Neither are rows for training only. `training_ids` are the hashes of the ids of all rows that the model was fitted to, if
-    `rows` are only some of the rows.
+    Neither are rows for training only. `training_ids` are the hashes of the ids of all rows that the model was fitted to, in
+    ascending order, if `rows` are only some of the rows.
     """
     machine, train = params.machine, rows.train
-    ids = row_hashes(rows.fitted[READING_ID]) if training_ids is None else training_ids
+    ids = np.sort(row_hashes(rows.fitted[READING_ID])) if training_ids is None else training_ids
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -100,7 +100,7 @@ def export_model(
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
-        TRAINING_ROWS_FILE: to_npy(np.sort(ids)),
+        TRAINING_ROWS_FILE: to_npy(ids),
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days
         )
