@@ -27,7 +27,7 @@ _SAMPLE_BYTES = 2**16
 _PARQUET_ROW_BYTES, _CSV_ROW_BYTES, _UNPACKED = 16, 50, 8  # of files that are not here yet
 
 MOST_PARTS = 512
-"""While a file is divided, the files of all parts are open, and a process may have 1,024 open files."""
+"""While a file is divided, the files of all parts are open."""
 
 BUCKETS_PER_PART = 256
 """By hashes alone, parts of few machines have very different sizes. Smaller buckets of hashes can be packed evenly."""

@@ -3,6 +3,7 @@
 Each part gets a file for each file of the sources: its rows in their order. Memory holds one piece of the file at a time.
 """
 
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,9 @@ from .planning import BUCKETS_PER_PART, PartNumbers, bucket_numbers, part_column
 
 PIECE_ROWS = 500_000
 """The rows of a file that are in memory at a time."""
+
+_FILES_PER_PART = 3 * 5  # good rows, faults and quarantine, of readings and of some tables of events
+_OTHER_FILES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +121,7 @@ def divide(job: ReadingJob, number: int) -> list[FileTable]:
 
 
 def _divided(job: ReadingJob, file: SourceFile, writer: PartWriter) -> Iterator[FileTable]:
+    _allow_open_files(job.parts * _FILES_PER_PART + _OTHER_FILES)
     tables: dict[str, _DividedTable] = {}
     for piece in _pieces(job, file, PIECE_ROWS):
         name = piece.rows.records[0].table
@@ -125,6 +130,15 @@ def _divided(job: ReadingJob, file: SourceFile, writer: PartWriter) -> Iterator[
         tables[name].add(piece)
     for table in tables.values():
         yield table.finish(file.place)
+
+
+def _allow_open_files(count: int) -> None:
+    """Let this process have so many open files, as far as the system allows it: 1,024 is a usual limit at first."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and limit < count:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (count if most == resource.RLIM_INFINITY else min(count, most), most)
+        )
 
 
 def _pieces(job: ReadingJob, file: SourceFile, piece_rows: int | None) -> Iterator[Piece]:

@@ -1,6 +1,7 @@
 """Interruptions, damaged files, lost workers and runs at the same time: the result is right, or one error says what to do."""
 
 import os
+import resource
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -54,6 +55,23 @@ class Interrupted(InProcess):
             if not self._after:
                 raise KeyboardInterrupt
             yield place, result
+
+
+def test_a_file_with_bad_cells_in_many_parts_needs_more_open_files_than_a_process_may_have_at_first(
+    rows, cut, params, tmp_path
+):
+    rows = rows.assign(machine_id=np.arange(len(rows)).astype(str))
+    rows.loc[::2, "torque_nm"] = "broken"
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        found = ingest_parts(
+            cut(rows, np.zeros(len(rows))), params.machine, PartFolder(str(tmp_path / "parts")), InProcess(), 10
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(found.parts) > 256
+    assert found.rows == len(rows)
 
 
 class Elsewhere:
