@@ -133,9 +133,9 @@ def _warn_of_retention(store: Store, seen: ProductionCheck, warned: set[str]) ->
 
 def _watch(params: Params, warned: set[str]) -> None:
     """Check once, follow the incident, and train for it."""
-    from ..monitoring.incidents import follow, may_train, open_incident
+    from ..monitoring.incidents import follow, give_back, may_train, open_incident
     from ..monitoring.production_check import save_check
-    from ..monitoring.retraining import train_for
+    from ..monitoring.retraining import NotStartedError, train_for
     from ..monitoring.schedule import claim_scheduled
 
     settings = params.monitoring
@@ -158,7 +158,12 @@ def _watch(params: Params, warned: set[str]) -> None:
             incident = claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
     if incident:
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
-        train_for(incident, settings, given_machine() or "")
+        try:
+            train_for(incident, settings, given_machine() or "")
+        except NotStartedError:
+            with open_service_store() as store:
+                give_back(store, incident)
+            raise
         click.echo(f"{_now()} incident {incident.key}: the training was {_DONE[settings.retrain]}")
 
 

@@ -162,6 +162,7 @@ class MonitoringSettings(StrictModel):
     silent_hours: Positive = 24.0
     retired_days: Positive = 90.0
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
+    retrain_promote: bool = True
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
     retrain_every_days: Annotated[int | None, Field(ge=1)] = None
     retrain_at: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"

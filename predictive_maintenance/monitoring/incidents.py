@@ -60,6 +60,12 @@ def may_train(store: Store, incident: Incident, settings: MonitoringSettings, no
         return transaction.claim_training(incident, int(now), round(settings.cool_down_days * _DAY_SECONDS))
 
 
+def give_back(store: Store, incident: Incident) -> None:
+    """Note that no training was started for an incident after all: `may_train`, or the schedule, allows it again."""
+    with store.writing() as transaction:
+        transaction.release_training(incident)
+
+
 def _close(store: Store, incident: Incident, by: Literal["resolved", "another version"], now: float) -> list[Change]:
     with store.writing() as transaction:
         closed = transaction.close_incident(incident, by, int(now))

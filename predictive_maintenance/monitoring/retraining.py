@@ -19,6 +19,10 @@ class TrainingError(PredictiveMaintenanceError):
     """A training could not be started, or ended with an error."""
 
 
+class NotStartedError(TrainingError):
+    """No training was started: it may be tried again."""
+
+
 def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -> None:
     """Raise ConfigError if a training could not be started as the settings say.
 
@@ -40,33 +44,39 @@ def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -
 
 
 def train_for(incident: Incident, settings: MonitoringSettings, machine: str) -> None:
-    """Train for an incident; `machine` is the kind of machine, '' for that of params.yaml. Raises TrainingError.
+    """Train for an incident; `machine` is the kind of machine, '' for that of params.yaml.
 
+    Raises TrainingError, and NotStartedError if GitHub was not reached or has refused the request.
     A run on this machine or on Batch is waited for; its output is that of this process.
     """
     if settings.retrain == "repository_dispatch":
-        _dispatch(incident, machine)
+        _dispatch(incident, machine, settings.retrain_promote)
         return
     command = [sys.executable, str(_flow()), "run", "--tag", f"{INCIDENT_TAG}:{incident.key}"]
     command += ["--machine", machine] if machine else []
+    command += [] if settings.retrain_promote else ["--promote", "False"]
     command += ["--with", "batch"] if settings.retrain == "batch" else []
     ended = subprocess.run(command, cwd=project_dir(), check=False)  # noqa: S603  the arguments are ours
     if ended.returncode:
         raise TrainingError(f"the training for incident {incident.key} ended with exit code {ended.returncode}")
 
 
-def _dispatch(incident: Incident, machine: str) -> None:
+def _dispatch(incident: Incident, machine: str, promote: bool) -> None:
     import httpx
 
     repository, token = _repository_and_token()
     url = f"{os.environ.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{repository}/dispatches"
     event = "new-data" if incident.closed_by == "schedule" else "drift"
-    payload = {"event_type": event, "client_payload": {"incident": incident.key, "machine": machine}}
+    # As text: in the expressions of a workflow, a value that is not given equals false.
+    given = {"incident": incident.key, "machine": machine, "promote": str(promote).lower()}
+    payload = {"event_type": event, "client_payload": given}
     try:
         httpx.post(
             url, json=payload, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
         ).raise_for_status()
-    except httpx.HTTPError as error:
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.HTTPStatusError) as error:
+        raise NotStartedError(f"{url}: {error}: no training was started") from None
+    except httpx.HTTPError as error:  # GitHub may have received the request
         raise TrainingError(f"{url}: {error}") from None
 
 

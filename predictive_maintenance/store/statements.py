@@ -214,6 +214,7 @@ LATEST_TRAINING = select(func.max(incidents.c.trained)).where(
 )
 LOCK_TRAININGS = select(func.pg_advisory_xact_lock(0x70646D747261696E >> 1))
 """On PostgreSQL: until the end of the transaction, no other one notes a training. Any number that other programs do not use."""
+RELEASE_TRAINING = update(incidents).where(incidents.c.key == bindparam("incident")).values(trained=None)
 CLAIM_TRAINING = (
     update(incidents)
     .where(

@@ -536,6 +536,10 @@ class Transaction:
         row = {"incident": incident.key, "at": now, "after": now - cool_down, "latest": now + MOST_SKEW}
         return self._connection.execute(statements.CLAIM_TRAINING, row).rowcount == 1
 
+    def release_training(self, incident: Incident) -> None:
+        """Forget that a training was started for an incident."""
+        self._connection.execute(statements.RELEASE_TRAINING, {"incident": incident.key})
+
     def latest_training(self, model: str, now: int) -> int:
         """When the latest training of a model was started, 0 without one. Until the end of the transaction, no other one is.
 

@@ -3,8 +3,11 @@
 import json
 import os
 import time
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +16,7 @@ from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Feedback, Reading, Subject
 from predictive_maintenance.store.store import Store
+from tests.fixtures.servers import free_port
 from tests.paths import PARAMS_FILE
 
 
@@ -186,6 +190,41 @@ def test_watch_opens_an_incident_and_trains_once(promoted, store, small, checks,
     assert output.count("incident 1: training (here)") == 1
     assert "version 1, 600 readings in the newest window" in output
     assert store.incidents("predictive_maintenance", most=1)[0].trained is not None
+
+
+def test_a_workflow_that_could_not_be_requested_is_requested_at_the_next_check(
+    promoted, store, small, checks, project, tmp_path, monkeypatch
+):
+    settings = tmp_path / "params.yaml"
+    settings.write_text(settings.read_text().replace("retrain: here", "retrain: repository_dispatch"))
+    port, requested = free_port(), []
+    for name, value in {
+        "GITHUB_API_URL": f"http://127.0.0.1:{port}", "GITHUB_REPOSITORY": "plant/maintenance", "GITHUB_TOKEN": "secret",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+    class GitHub(BaseHTTPRequestHandler):
+        def do_POST(self):
+            requested.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    servers = ExitStack()
+
+    def start():
+        server = servers.enter_context(HTTPServer(("127.0.0.1", port), GitHub))
+        Thread(target=server.handle_request, daemon=True).start()
+
+    log(store, small, 3, torque_nm=65.0)
+    checks += [start, lambda: None]
+    with servers:
+        output = watch()
+    assert output.count("no training was started; the next check is in 1 min") == 1
+    assert output.count("incident 1: the training was requested") == 1
+    assert requested == ["/repos/plant/maintenance/dispatches"]
 
 
 def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, store, small, monkeypatch):

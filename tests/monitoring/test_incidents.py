@@ -12,7 +12,7 @@ from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.monitoring.drift import Finding
 from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
-from predictive_maintenance.monitoring.retraining import TrainingError, check_retraining, train_for
+from predictive_maintenance.monitoring.retraining import NotStartedError, TrainingError, check_retraining, train_for
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.store.rows import Incident
 from predictive_maintenance.store.store import Store
@@ -176,20 +176,27 @@ def github(monkeypatch):
 
 def test_a_workflow_is_requested_with_the_incident(github):
     train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "fleet")
-    payload = {"event_type": "drift", "client_payload": {"incident": 7, "machine": "fleet"}}
+    payload = {"event_type": "drift", "client_payload": {"incident": 7, "machine": "fleet", "promote": "true"}}
     assert github == [("/repos/plant/maintenance/dispatches", payload)]
+
+
+def test_a_training_can_leave_its_model_to_shadow(github):
+    train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch", retrain_promote=False), "fleet")
+    ((_, payload),) = github
+    assert payload["client_payload"]["promote"] == "false"
 
 
 def test_a_workflow_for_a_scheduled_training_is_no_drift(github):
     scheduled = Incident(key=8, version="3", opened=1, reasons=("old",), closed=1, closed_by="schedule", trained=1)
     train_for(scheduled, MonitoringSettings(retrain="repository_dispatch"), "fleet")
     ((_, payload),) = github
-    assert payload == {"event_type": "new-data", "client_payload": {"incident": 8, "machine": "fleet"}}
+    assert payload["event_type"] == "new-data"
+    assert payload["client_payload"]["incident"] == 8
 
 
 def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):
     monkeypatch.setenv("GITHUB_TOKEN", "wrong-token")
-    with pytest.raises(TrainingError, match="401") as error:
+    with pytest.raises(NotStartedError, match="401") as error:
         train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
     assert "wrong-token" not in str(error.value)
 
