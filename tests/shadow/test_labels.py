@@ -108,7 +108,7 @@ def test_failures_give_the_errors_and_costs_of_both_versions_with_intervals(stor
 @pytest.mark.parametrize(
     ("failing", "rules", "reason"),
     [
-        ([], {}, "the store has no failure in a table"),
+        ([], {}, "missed failures are unknown"),
         (FAILING[:3], {}, "the failures are of 3 machines: at least 5 are needed for an interval"),
         (FAILING, {"min_failures": 1_000}, "144 readings are before a failure: at least 1000 are needed"),
         (FAILING, {"label_days": 90.0}, "no reading of a machine is old enough"),
