@@ -39,7 +39,7 @@ WatchedReadings = tuple[dict[str, FloatArray], npt.NDArray[np.object_] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if they are too few to be compared.
+    """A window [begins, ends) in seconds since 1970, and how its readings differ; None if nothing in it could be compared.
 
     `performance` is of the predictions whose labels are due in the window.
     """
@@ -109,7 +109,7 @@ def recent_windows(store: Store, watched: WatchedVersion, rules: Rules, now: flo
             begins=begins,
             ends=ends,
             rows=summary.rows,
-            findings=findings or None,
+            findings=findings if any(finding.is_measured for finding in findings) else None,
             inputs=inputs,
             performance=performance,
         )

@@ -25,6 +25,7 @@ from tests.fixtures.servers import MlflowServer, Process, clean_environment, fre
 from tests.paths import REPOSITORY
 from tests.shared_folders import shared_folder, shared_lock
 
+from .closed_loop import ClosedLoop
 from .containers import Engine
 
 
@@ -129,6 +130,15 @@ def make_service(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Callab
     for service in made:
         service.client.close()
         service.kill()
+
+
+@pytest.fixture
+def closed_loop(empty_database: Path, tmp_path: Path) -> Iterator[ClosedLoop]:
+    """A project without a model version. Its processes end with the test."""
+    shutil.copy(empty_database, tmp_path)
+    loop = ClosedLoop(tmp_path)
+    yield loop
+    loop.close()
 
 
 @dataclass

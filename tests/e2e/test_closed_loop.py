@@ -1,146 +1,135 @@
-"""The closed loop, in its own processes: train, serve, drift, labels, an incident, one training, the gate, a new version."""
+"""The closed loop of a fleet: train, serve, traffic over time, a drift, late reports, an incident, one training, a new version.
 
-import re
-import subprocess
-import sys
+A day of the pumps takes a second: see fast_fleet.
+"""
+
+import json
 import time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
-import yaml
 
-from machines.milling.simulator import simulate
-from predictive_maintenance.config.params_file import load_params
-from predictive_maintenance.tracking.connection import connect
-from predictive_maintenance.tracking.model_registry import ModelRegistry
-from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
-from tests.paths import PARAMS_FILE, REPOSITORY
+from tests.fixtures import fast_fleet
+from tests.fixtures.fast_fleet import FastFleet
+from tests.fixtures.servers import Process, wait_for
+
+from .closed_loop import DAY_SECONDS, ClosedLoop
 
 pytestmark = pytest.mark.long
 
-SIMULATED = {"uri": "simulator://?rows=6000&seed=7"}
-READINGS, AT_A_TIME, PAUSE_SECONDS = 30_000, 1_000, 3.0
-WINDOW_SECONDS = 15
-SHIFT_K = 8.0
+PUMPS, PAST_DAYS, DAYS_TO_COME, HOURS_APART = 40, 150, 400, 6
+CALM_DAYS, WINDOW_DAYS, HORIZON_DAYS, REPORTED_AFTER_DAYS = 12, 5, 7, 4
+WINDOWS, LEAST = 5, 3
+SENSOR, CHANGE = "vibration_mm_s", 2
+SETTINGS = {
+    "machine": fast_fleet.NAME,
+    "candidates": {
+        "lightgbm": {"trials": 1, "fixed": {"n_estimators": 40}, "search": {"num_leaves": {"low": 7, "high": 15}}}
+    },
+    "split": {"folds": 2, "by": "group"},
+    "threshold": {"optimise": "f_beta"},
+    "evaluation": {"bootstrap_samples": 100, "alarm_policies": []},
+    "gate": {  # intervals are wide: few pumps are held out, and few fail
+        "min_recall": 0.2, "min_f1": 0.15, "max_f1_loss": 0.5, "max_mode_recall_loss": 0.9, "min_failures_caught": 0.2,
+    },
+    "monitoring": {
+        "window_days": WINDOW_DAYS / DAY_SECONDS, "windows": WINDOWS, "least": LEAST, "performance_windows": 8,
+        "label_days": REPORTED_AFTER_DAYS / DAY_SECONDS, "failures_are_reported": True,
+    },
+}  # fmt: skip
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A project folder with the flow. Its windows are short, and an incident trains on this machine."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "flows").symlink_to(REPOSITORY / "flows")
-    write_settings(folder, [SIMULATED])
-    return folder
+@dataclass
+class LateReports:
+    """People who report each failure since `reported` to the service, some days after it."""
+
+    client: httpx.Client
+    failures: pd.DataFrame
+    reported: pd.Timestamp
+
+    def send(self) -> None:
+        until = pd.Timestamp.now("UTC") - pd.Timedelta(seconds=REPORTED_AFTER_DAYS)
+        times = self.failures["timestamp"]
+        due = self.failures[(times >= self.reported) & (times < until)].rename(columns={"component": "type"})
+        if len(due):
+            events = json.loads(due.to_json(orient="records", date_format="iso", date_unit="us"))
+            answer = self.client.post("/events", json={"failures": events})
+            assert answer.status_code == 200, answer.text
+        self.reported = until
 
 
-def write_settings(folder: Path, sources: list[dict]) -> None:
-    settings = yaml.safe_load(PARAMS_FILE.read_text())
-    settings["data"]["sources"] = sources
-    for candidate in settings["candidates"].values():
-        candidate["trials"] = 1
-    settings["gate"]["max_mode_recall_loss"] = 0.3  # few failures of a mode are held out
-    settings["monitoring"] |= {
-        "window_days": WINDOW_SECONDS / 86_400, "windows": 3, "least": 2, "retrain": "here",
-    }  # fmt: skip
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-
-
-@pytest.fixture
-def environment(tmp_path, project):
-    return clean_environment(
-        PDM_PROJECT_DIR=str(project), PDM_STORE_URL=f"sqlite:///{tmp_path / 'store.db'}",
-        PDM_MODEL_CACHE=str(tmp_path / "models"), PDM_POLL_SECONDS="0.2", PDM_PREDICTION_LOG_SECONDS="0.2",
-        MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}", METAFLOW_DATASTORE_SYSROOT_LOCAL=str(tmp_path),
-        METAFLOW_USER="tester",
+def start_replay(loop: ClosedLoop, sources: Sequence[Mapping[str, str]], days: float, *options: str) -> Process:
+    """Send the readings, errors and maintenance of the pumps from now on, when they happen."""
+    texts = [
+        source["uri"] if source["table"] == "readings" else f"{source['table']}:{source['uri']}" for source in sources
+    ]
+    return loop.start(
+        "predictive_maintenance", "replay", "--url", str(loop.client.base_url), "--sources", ",".join(texts),
+        "--start", pd.Timestamp.now("UTC").isoformat(), "--days", str(days / DAY_SECONDS), "--speed", "1",
+        "--step-hours", str(0.5 / 3600), *options,
     )  # fmt: skip
 
 
-@pytest.fixture
-def start(tmp_path, environment):
-    """A function that starts `python -m ARGUMENTS`; all are killed after the test."""
-    started = []
+def test_a_drift_in_several_windows_is_trained_again_while_failures_are_reported_late(closed_loop, tmp_path):
+    loop, fleet = closed_loop, FastFleet.simulated(PUMPS, PAST_DAYS, DAYS_TO_COME, HOURS_APART)
+    fast_fleet.write_description(loop.project)
+    past, to_come = fleet.past().write(tmp_path / "past"), fleet.to_come().write(tmp_path / "to-come")
+    loop.configure(past, SETTINGS)
+    loop.train_first_version()
 
-    def start(*arguments: str) -> Process:
-        log = tmp_path / f"{arguments[0]}-{len(started)}.log"
-        started.append(Process([sys.executable, "-m", *arguments], log, environment))
-        started[-1].start()
-        return started[-1]
+    loop.serve()
+    loop.configure([*past, {"uri": "store://"}], SETTINGS)
+    loop.start_two_monitors(every_seconds=3)
+    reports = LateReports(loop.client, fleet.tables["failures"], fleet.now)
+    calm = start_replay(loop, to_come, CALM_DAYS)
+    while calm.running.poll() is None:
+        reports.send()
+        time.sleep(0.2)
+    assert calm.running.returncode == 0, calm.log.read_text()
+    assert loop.first_incident() is None
 
-    yield start
-    for process in started:
-        process.kill()
+    drift_began = time.time()
+    start_replay(loop, to_come, DAYS_TO_COME, "--past-days", "0", "--shift", f"{SENSOR}={CHANGE:+}")
+    seen, checks = set(), []
 
+    def another_version_serves() -> bool:
+        time.sleep(0.2)
+        reports.send()
+        incident, check = loop.first_incident(), loop.client.get("/monitoring").json()
+        if check["model_version"] == "1":
+            seen.add((shifted_windows(check), incident is not None))
+            checks.append(check)
+        return loop.serving_version() == "2"
 
-def drifted_readings() -> list[dict]:
-    """Labelled readings after the thermometers were replaced: both show too much, which changes no failure."""
-    rows = simulate(READINGS, 99)
-    rows[["air_temperature_k", "process_temperature_k"]] += SHIFT_K
-    return rows.to_dict("records")
+    wait_for(another_version_serves, seconds=400)
+    incident = loop.wait_until_the_incident_is_closed()
 
-
-def send_until_an_incident_opens(client: httpx.Client, rows: list[dict]) -> None:
-    for start in range(0, len(rows), AT_A_TIME):
-        send(client, rows[start : start + AT_A_TIME], logged=start)
-        if client.get("/incidents").json()["incidents"]:
-            return
-        time.sleep(PAUSE_SECONDS)
-    raise AssertionError(f"no incident after {len(rows):,} readings")
-
-
-def send(client: httpx.Client, rows: list[dict], logged: int) -> None:
-    """Let the service score the readings, and report for each whether the machine failed. It has logged some before."""
-    names = load_params(PARAMS_FILE).machine.input_names
-    answer = client.post("/predict/batch", json=[{name: row[name] for name in names} for row in rows], timeout=60)
-    assert (answer.status_code, answer.json()["rejected_rows"]) == (200, 0)
-    request = answer.headers["X-Request-ID"]
-    reports = [
-        {
-            "request_id": request,
-            "row": place,
-            "verdict": "confirmed" if row["machine_failure"] else "false",
-            "by": "the closed loop",
-        }
-        for place, row in enumerate(rows, start=1)
-    ]
-    wait_for(lambda: f"pdm_predictions_logged_total {float(logged + len(rows))}" in client.get("/metrics").text)
-    assert client.post("/feedback", json=reports, timeout=60).status_code == 200
-
-
-def test_drift_opens_an_incident_that_trains_once_and_ends_with_the_new_version(
-    project, environment, start, tmp_path, monkeypatch
-):
-    flow = [sys.executable, str(project / "flows" / "train_flow.py"), "run"]
-    trained = subprocess.run(
-        flow, cwd=project, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert "version 1 is in production" in trained.stdout, trained.stdout + trained.stderr
-
-    port = free_port()
-    start("app", "--port", str(port))
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        wait_for(lambda: client.get("/ready").status_code == 200)
-        write_settings(project, [SIMULATED, {"uri": "store://"}])
-        monitors = [start("predictive_maintenance", "monitor", "--watch", "--every", "0.05") for _ in range(2)]
-        send_until_an_incident_opens(client, drifted_readings())
-        wait_for(lambda: client.get("/health").json()["serving_version"] == "2", seconds=400)
-        wait_for(lambda: client.get("/incidents").json()["incidents"][0]["closed"], seconds=60)
-        (incident,) = client.get("/incidents").json()["incidents"]
-
+    assert seen & {(1, False), (2, False)}, seen
+    assert seconds(incident["opened"]) >= int(drift_began + (LEAST - 1) * WINDOW_DAYS)
+    assert any("Vibration" in reason for reason in incident["reasons"])
     assert (incident["model_version"], incident["closed_by"]) == ("1", "another version")
-    assert any("Air temperature" in reason for reason in incident["reasons"])
-    logs = "".join(monitor.log.read_text() for monitor in monitors)
-    assert logs.count("incident 1 opened") == 1
-    assert logs.count("incident 1: training (here)") == 1
-    assert logs.count("incident 1 closed (another version)") == 1
-    kept = re.search(r"([\d,]+) rows from store://", logs)
-    assert kept is not None
-    assert int(kept[1].replace(",", "")) >= AT_A_TIME
+    assert loop.rows_of_store_in_the_only_training() > 0
+    assert loop.incident_of_production() == ("2", "1")
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", environment["MLFLOW_TRACKING_URI"])
-    registry = ModelRegistry(connect(load_params(PARAMS_FILE).registry))
-    production = registry.production_version()
-    assert production.version == "2"
-    run = registry.connection.client.get_run(production.run_id)
-    assert run.data.tags["incident"] == "1"
+    performance = checks[-1]["windows"][-1]["performance"]
+    assert seconds(performance["ends"]) <= seconds(checks[-1]["checked"]) - HORIZON_DAYS - REPORTED_AFTER_DAYS
+    assert performance["source"] == "failures"
+    assert {one["metric"] for one in performance["metrics"] if one["now"]} >= {"recall", "precision"}, performance
+
+
+def shifted_windows(check: Mapping[str, Any]) -> int:
+    """The number of windows in which the shifted sensor exceeds its limit."""
+    exceeded = [
+        {(finding["kind"], finding["column"]) for finding in window["findings"] or () if finding["exceeds_limit"]}
+        for window in check["windows"]
+    ]
+    return sum(("distribution", SENSOR) in one for one in exceeded)
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

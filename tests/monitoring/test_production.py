@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.config.params import EvaluationSettings, MonitoringSettings
+from predictive_maintenance.evaluation.intervals import Estimate
 from predictive_maintenance.evaluation.metrics import score
+from predictive_maintenance.monitoring.incidents import follow
 from predictive_maintenance.monitoring.performance import EvaluationMetrics
 from predictive_maintenance.monitoring.production import Rules, WatchedVersion, recent_windows, silent_machines
+from predictive_maintenance.monitoring.production_check import check_production
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.scorer.monitoring_reference import ALARM, MonitoringReference
 from predictive_maintenance.scorer.version_files import MONITORING_FILE
@@ -72,6 +75,18 @@ def test_predictions_without_a_kept_reading_come_from_the_log(store, small):
     (torque,) = [reason for reason in reasons if reason.column == "torque_nm"]
     assert torque.now == pytest.approx(65.0)
     assert torque.before == pytest.approx(small.rows.train["torque_nm"].mean())
+
+
+def test_a_drift_that_ends_closes_its_incident_after_calm_windows(store, small):
+    """Two drifted days between calm ones, checked at the end of each: two of three windows open and close an incident."""
+    watched, changes = watched_version(small), {}
+    for days_ago in range(6, -1, -1):
+        log(store, small, days_ago, 600, **({"torque_nm": 65.0} if days_ago in (4, 3) else {}))
+        now = NOW - days_ago * DAY
+        found = check_production(store, watched, RULES, now)
+        for change in follow(store, watched, found.windows, found.reasons, RULES.monitoring, now):
+            changes[days_ago] = (change.what, change.incident.closed_by)
+    assert changes == {3: ("opened", None), 1: ("closed", "resolved")}
 
 
 @pytest.mark.parametrize("named_by", ["reading_id", "time"])
@@ -291,6 +306,17 @@ def test_concept_drift_is_a_finding_once_labels_arrive(store, small, flipped, ex
     newest = windows[-1].performance
     assert (newest.predictions, newest.labelled, newest.source) == (2_400, 2_400, "feedback")  # of four windows
     assert [window.performance.predictions for window in windows] == [1_800, 2_400, 2_400]
+
+
+def test_nothing_is_compared_in_windows_without_predictions(store, small):
+    """Those before have labels, and their performance belongs to the windows, too."""
+    for day in range(2):
+        log_with_ids(store, small, day, 600)
+    at_evaluation = EvaluationMetrics(metrics={"recall": Estimate(0.9, 0.8, 1.0, 0.8)}, costs=small.params.costs)
+    watched = replace(watched_version(small), at_evaluation=at_evaluation)
+    windows = list(recent_windows(store, watched, RULES, NOW + 3 * DAY))
+    assert windows[0].performance.labelled == 1_200
+    assert [window.findings for window in windows] == [None] * 3
 
 
 def test_labels_are_expected_after_the_horizon_and_some_days(store, small_pump):
