@@ -157,4 +157,5 @@ def test_the_workers_are_not_sent_the_rows_that_the_champion_was_trained_on(mode
     engine = _Counting()
     found = judge.of_parts(rows, engine)
     assert max(engine.bytes) < many.nbytes
-    assert repr(found) == repr(judged(model, champion, rows))
+    plain = Judge(model.trained, model.scorer, champion, model.params)
+    assert repr(found) == repr(plain.of_parts(rows, InProcess()))
