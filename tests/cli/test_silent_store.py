@@ -33,7 +33,11 @@ def test_a_command_goes_on_after_a_database_that_does_not_answer(command, promot
                 raise EnoughError
             pauses.pop(0)()
 
+        async def asynchronous_sleep(seconds):
+            sleep(seconds)
+
         monkeypatch.setattr("time.sleep", sleep)
+        monkeypatch.setattr("asyncio.sleep", asynchronous_sleep)
         result = CliRunner().invoke(main, command)
     assert isinstance(result.exception, EnoughError), result.output
     assert result.output.count("the database does not answer") == 1
