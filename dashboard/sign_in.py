@@ -37,8 +37,8 @@ def require() -> None:
         st.stop()
     if len(str(st.secrets["auth"].get("cookie_secret", ""))) < _FEWEST_OF_SECRET:
         st.error(
-            f"**Sign-in is not safe.** `cookie_secret` in `[auth]` has fewer than {_FEWEST_OF_SECRET} characters: whoever "
-            "guesses it can sign in as anybody. Set it to what `openssl rand -hex 32` prints, and restart the dashboard.",
+            f"**Sign-in is not safe.** `cookie_secret` in `[auth]` has fewer than {_FEWEST_OF_SECRET} characters: somebody "
+            "who guesses it can sign in under any name. Set it to what `openssl rand -hex 32` prints, and restart the dashboard.",
             icon="🚫",
         )
         st.stop()

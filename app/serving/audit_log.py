@@ -67,8 +67,8 @@ class _State(NamedTuple):
 class AuditLog:
     """Writes entries to the store that `access` opens, in a thread. Adding never waits and never fails.
 
-    Refused requests of one kind are counted for `seconds` and are then one entry. No error ends the thread: entries wait, and one
-    that cannot be written by itself is dropped and counted.
+    Refused requests of one kind are counted for `seconds` and are then one entry. No error ends the thread: entries wait. An
+    entry that fails again when it is written alone is dropped and counted.
     """
 
     def __init__(self, access: StoreAccess, metrics: Metrics, model_name: str, seconds: float) -> None:
