@@ -1,19 +1,6 @@
 """Incidents on SQLite and on PostgreSQL: one is open at a time, whoever opens it, and one training starts for it."""
 
-import pytest
-
-from predictive_maintenance.store.store import Store
-
 DAY = 86_400
-
-
-@pytest.fixture
-def stores(empty_store_url):
-    """Two connections, as two monitors have."""
-    stores = [Store.open(empty_store_url, timeout_seconds=5) for _ in range(2)]
-    yield stores
-    for store in stores:
-        store.close()
 
 
 def opened(store, model="pumps", reasons=("warm",), now=1_000):
