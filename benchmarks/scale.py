@@ -74,6 +74,8 @@ class Run:
 def main() -> None:
     arguments = _arguments()
     runs = []
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     base = Path(tempfile.mkdtemp(prefix="scale-", dir=arguments.folder)).resolve()
     for rows in arguments.rows:
         folder = base / str(rows)
