@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.evaluate import evaluate
@@ -16,7 +17,7 @@ from predictive_maintenance.training.parts_candidate import train_candidate_from
 from predictive_maintenance.training.time_split import is_by_time
 from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.evaluations import evaluated, out_of_fold_of
-from tests.partitions.conftest import run_in_parts
+from tests.partitions.conftest import EndingWorkers, run_in_parts
 
 MACHINES = ("compressor", "engine", "pump")
 
@@ -159,3 +160,20 @@ def test_the_workers_are_not_sent_the_rows_that_the_champion_was_trained_on(mode
     assert max(engine.bytes) < many.nbytes
     plain = Judge(model.trained, model.scorer, champion, model.params)
     assert repr(found) == repr(plain.of_parts(rows, InProcess()))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The engine on a local cluster."""
+    with open_cluster(None) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("model", ["pump"], indirect=True)
+def test_workers_that_end_in_each_stage_change_nothing(model, champion, sources, tmp_path, cluster):
+    rows = run_in_parts(sources, model.params, tmp_path, len(model.rows.train) // 3).rows
+    by_time = model.params.model_copy(update={"split": model.params.split.model_copy(update={"by": "time"})})
+    judge = Judge(model.trained, model.scorer, champion, by_time)
+    found = judge.of_parts(rows, EndingWorkers(cluster, tmp_path))
+    assert len(list(tmp_path.glob("*-ended"))) == 2  # in the rows of the champion, and in those that are held out
+    assert repr(found) == repr(judge.of_parts(rows, InProcess()))
