@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import SourceError
 from .shared import Command, count, load_settings, machine_argument, machine_option, program_name
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def parts(params_file: Path | None, days: int | None, run_id: str | None, delete
     unless --run names it. Afterwards `export` cannot write the rows of the run, and `resume` has to begin with `ingest`, which
     reads the sources again. Models, reports and cards are not affected.
 
+    Exits with code 1 if the parts of a run cannot be deleted, or if those of the run that --run names are kept.
+
     \b
     Examples:
       predictive-maintenance parts
@@ -48,7 +52,7 @@ def parts(params_file: Path | None, days: int | None, run_id: str | None, delete
     from ..config.metaflow_defaults import set_metaflow_defaults
     from ..config.uris import redact
     from ..partitions.location import parts_root
-    from ..partitions.stored_runs import delete_parts, stored_runs
+    from ..partitions.stored_runs import stored_runs
     from ..reporting.finished_run import FLOW_NAME
     from ..tracking.connection import connect_read_only
     from ..tracking.known_runs import known_runs
@@ -71,14 +75,30 @@ def parts(params_file: Path | None, days: int | None, run_id: str | None, delete
     click.echo(f"{count(len(shown), 'run')} with {_size(shown)} in {redact(parts_root())}")
     chosen = [run for run in shown if not _is_kept(known.get(run.flow_run), is_named=bool(flow_run))]
     if delete:
-        for run in chosen:
-            delete_parts(run.flow_run)
-            click.echo(f"deleted the parts of {run.flow_run}: {_consequence(run, known.get(run.flow_run))}")
-        click.echo(f"deleted {_size(chosen)} of {count(len(chosen), 'run')}")
+        deleted = [run for run in chosen if _is_deleted(run, known.get(run.flow_run))]
+        click.echo(f"deleted {_size(deleted)} of {count(len(deleted), 'run')}")
+        if len(deleted) < len(chosen):
+            sys.exit(1)
+        if flow_run and not chosen:
+            reason = "is in progress" if shown else f"was changed less than {count(days or 0, 'day')} ago"
+            raise click.ClickException(f"{flow_run} {reason}: its parts are kept")
     elif chosen and (days or flow_run):
         chosen_by = (f" --older-than {days}" if days else "") + (f" --run {run_id}" if run_id else "")
         command = f"{program_name()} parts{chosen_by} --delete{machine_argument()}"
         click.echo(f"to delete {_size(chosen)} of {count(len(chosen), 'run')}: {command}")
+
+
+def _is_deleted(run: StoredRun, known: KnownRun | None) -> bool:
+    """Delete the parts of a run, or print why they cannot be deleted: those of the other runs still can."""
+    from ..partitions.stored_runs import delete_parts
+
+    try:
+        delete_parts(run.flow_run)
+    except SourceError as error:
+        click.echo(f"Error: the parts of {run.flow_run} are not deleted: {error}", err=True)
+        return False
+    click.echo(f"deleted the parts of {run.flow_run}: {_consequence(run, known)}")
+    return True
 
 
 def _last_change(run: StoredRun, known: KnownRun | None) -> datetime:

@@ -15,6 +15,7 @@ from predictive_maintenance.partitions.part_folder import StoredTable
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE, Launcher
 from predictive_maintenance.tracking.runs import FlowRun
+from tests.fixtures.storage_proxies import storage_proxy
 
 OLD_DAYS = 40
 
@@ -105,11 +106,82 @@ def test_delete_removes_the_parts_of_older_runs_and_says_what_they_can_no_longer
 def test_the_parts_of_a_run_in_progress_are_kept_even_if_they_are_named(run, parts_folder, start):
     start("TrainFlow/1", launcher=str(Launcher.this_process()))
     write_part("TrainFlow/1")
-    for chosen in (("--older-than", 30), ("--run", 1)):
-        output = run("parts", *chosen, "--delete")[1]
+    for chosen, exit_code in ((("--older-than", 30), 0), (("--run", 1), 1)):
+        code, output = run("parts", *chosen, "--delete")
+        assert code == exit_code
         assert "in progress: kept" in output
         assert "deleted 0 bytes of 0 runs" in output
+        assert ("Error: TrainFlow/1 is in progress: its parts are kept" in output) == bool(exit_code)
     assert kept(parts_folder) == ["1"]
+
+
+def test_a_named_run_that_is_not_old_enough_is_an_error(run, parts_folder, start):
+    start("TrainFlow/1", "FINISHED")
+    write_part("TrainFlow/1")
+    code, output = run("parts", "--run", 1, "--older-than", 50, "--delete")
+    assert code == 1
+    assert "Error: TrainFlow/1 was changed less than 50 days ago: its parts are kept" in output
+    assert kept(parts_folder) == ["1"]
+    assert run("parts", "--run", 1, "--older-than", 30, "--delete")[0] == 0
+    assert kept(parts_folder) == []
+
+
+def test_parts_that_cannot_be_deleted_are_an_error_that_names_them_and_the_others_are_deleted(
+    run, parts_folder, start, tmp_path
+):
+    for number in (1, 2, 3):
+        start(f"TrainFlow/{number}", "FINISHED")
+        write_part(f"TrainFlow/{number}")
+    folder = parts_folder / "TrainFlow" / "2"
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")  # a link is not followed to delete files
+    code, output = run("parts", "--older-than", 30, "--delete")
+    assert code == 1
+    problem = f"{folder}: 2 files cannot be deleted: check the permissions"
+    assert f"Error: the parts of TrainFlow/2 are not deleted: {problem}\n" in output
+    for number in (1, 3):
+        assert f"deleted the parts of TrainFlow/{number}: its rows can no longer be exported" in output
+    assert re.search(r"^deleted [\d.]+ KB of 2 runs$", output, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--older-than", "0"], "0 is not in the range x>=1"),
+        (["--older-than", "soon"], "'soon' is not a valid integer"),
+        (["--delete", "17"], "Got unexpected extra argument (17)"),
+        (["--remove"], "No such option"),
+    ],
+)
+def test_wrong_options_are_an_error(run, parts_folder, arguments, problem):
+    write_part("TrainFlow/17")
+    code, output = run("parts", *arguments)
+    assert code == 2
+    assert problem in output
+    assert kept(parts_folder) == ["17"]
+
+
+def test_a_folder_of_parts_that_cannot_be_read_is_an_error(run, registry_uri, tmp_path, monkeypatch):
+    (tmp_path / "TrainFlow").touch()
+    monkeypatch.setenv("PDM_PARTS_FOLDER", str(tmp_path))
+    assert run("parts") == (1, f"Error: {tmp_path}/TrainFlow: cannot be read: Not a directory\n")
+
+
+def test_a_bucket_that_refuses_to_delete_is_an_error(run, start, aws_url, s3_account, monkeypatch):
+    bucket = boto3.resource("s3", endpoint_url=aws_url).create_bucket(Bucket="kept")
+    with storage_proxy(aws_url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("PDM_PARTS_FOLDER", "s3://kept/parts")
+        start("TrainFlow/1", "FINISHED")
+        write_part("TrainFlow/1")
+        proxy.fault = lambda number, method, path: 403 if method in ("DELETE", "POST") else None
+        code, output = run("parts", "--run", 1, "--delete")
+    assert code == 1
+    assert "Error: the parts of TrainFlow/1 are not deleted: s3://kept/parts/TrainFlow/1: " in output
+    assert "deleted 0 bytes of 0 runs" in output
+    assert len(list(bucket.objects.all())) == 2
+    bucket.objects.delete()
+    bucket.delete()
 
 
 def test_a_failed_run_whose_process_still_trains_another_candidate_is_in_progress(run, parts_folder, start):
