@@ -34,7 +34,7 @@ from predictive_maintenance.evaluation.out_of_fold import evaluate_out_of_fold, 
 from predictive_maintenance.ingestion.ingest import check_sources
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
-from predictive_maintenance.partitions.location import parts_of_run
+from predictive_maintenance.partitions.location import check_parts_folder, parts_of_run
 from predictive_maintenance.partitions.split_parts import split_parts
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
@@ -97,6 +97,7 @@ class TrainFlow(FlowSpec):
         check_sources(self.params.data.sources, self.params.machine)
         # The MLflow run and the model version are found by this name. It is an artifact so that a resumed run keeps it.
         self.flow_run = f"{current.flow_name}/{current.run_id}"
+        check_parts_folder(self.flow_run)
         self.commit = git_commit()
         connection = connect(self.params.registry)
         for closed in close_abandoned_runs(connection):

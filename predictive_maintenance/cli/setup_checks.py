@@ -233,8 +233,9 @@ def _store() -> CheckResult:
 
 def _engine() -> str:
     """The engine that works on the files of a data set. A cluster is reached; no worker is started."""
-    from ..engine.engine import DASK, SCHEDULER_VARIABLE, engine_name, open_engine
+    from ..engine.engine import DASK, SCHEDULER_VARIABLE, check_engine_settings, engine_name, open_engine
 
+    check_engine_settings()
     if engine_name() == DASK and not os.environ.get(SCHEDULER_VARIABLE):
         return f"Dask {version('distributed')} on the cores of this machine; set {SCHEDULER_VARIABLE} to use a cluster"
     with open_engine() as engine:

@@ -1,7 +1,6 @@
 """The engine on a Dask cluster: worker processes of this machine, or the cluster that an address names."""
 
 import logging
-import os
 import pkgutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,8 @@ from dask.system import CPU_COUNT
 from distributed import CancelledError, Client, KilledWorker, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-from ..errors import ConfigError, EngineError
-from .engine import WORKERS_VARIABLE
+from ..errors import EngineError
+from .engine import WORKERS_VARIABLE, number_of_workers
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -140,14 +139,9 @@ def _start_local_cluster() -> LocalCluster:
 def _number_of_workers() -> int:
     """What PDM_DASK_WORKERS says; by default one for each core, as far as each has memory for a part.
 
-    Limits of a container count as the machine's. Raises ConfigError if it is not a number from 1.
+    Limits of a container count as the machine's.
     """
-    given = os.environ.get(WORKERS_VARIABLE)
-    if not given:
-        return max(1, min(CPU_COUNT, MEMORY_LIMIT // _WORKER_BYTES))
-    if not given.isdecimal() or int(given) < 1:
-        raise ConfigError(f"{WORKERS_VARIABLE}: {given!r} is not a number of workers from 1")
-    return int(given)
+    return number_of_workers() or max(1, min(CPU_COUNT, MEMORY_LIMIT // _WORKER_BYTES))
 
 
 def _connect(address: str) -> Client:

@@ -5,6 +5,7 @@ DASK_SCHEDULER_ADDRESS names. It is imported only if it is chosen.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -17,6 +18,8 @@ SCHEDULER_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 WORKERS_VARIABLE = "PDM_DASK_WORKERS"
 IN_PROCESS, DASK = "in_process", "dask"
 ENGINES = (IN_PROCESS, DASK)
+
+_ADDRESS = re.compile(r"([a-z]+://)?(\[[^\]\s]+\]|[^\[\]:/\s]+):\d{1,5}")
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -56,8 +59,27 @@ def engine_name() -> str:
 
 
 def scheduler_address() -> str | None:
-    """The address of the Dask cluster that the environment names. Raises ConfigError for an unknown engine."""
-    return os.environ.get(SCHEDULER_VARIABLE) or None if engine_name() == DASK else None
+    """The address of the Dask cluster that the environment names. Raises ConfigError if it is none, or for an unknown engine."""
+    address = os.environ.get(SCHEDULER_VARIABLE) or None if engine_name() == DASK else None
+    if address and not _ADDRESS.fullmatch(address):
+        raise ConfigError(f"{SCHEDULER_VARIABLE}: {address!r} is not an address such as tcp://10.0.0.5:8786")
+    return address
+
+
+def number_of_workers() -> int | None:
+    """The number of workers on this machine, if the environment sets it. Raises ConfigError if it is no number from 1."""
+    given = os.environ.get(WORKERS_VARIABLE)
+    if not given:
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"{WORKERS_VARIABLE}: {given!r} is not a number of workers from 1")
+    return int(given)
+
+
+def check_engine_settings() -> None:
+    """Raise ConfigError for a setting that no engine can use. Nothing is started or reached."""
+    scheduler_address()
+    number_of_workers()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..config.uris import scheme_of
+from ..errors import SourceError
 from .part_folder import PartFolder
 
 FOLDER_VARIABLE = "PDM_PARTS_FOLDER"
@@ -19,6 +20,15 @@ _REMOTE_ROOTS = {
 def parts_of_run(flow_run: str) -> PartFolder:
     """The folder of the parts of a run, such as TrainFlow/17."""
     return PartFolder(f"{parts_root()}/{flow_run}")
+
+
+def check_parts_folder(flow_run: str) -> None:
+    """Raise SourceError unless this process can write the parts of a run."""
+    try:
+        parts_of_run(flow_run).check_writable()
+    except SourceError as error:
+        text = f"{error}: the parts of the run would be there, and {FOLDER_VARIABLE} sets another folder"
+        raise SourceError(text, transient=error.transient) from None
 
 
 def parts_root() -> str:

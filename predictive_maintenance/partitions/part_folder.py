@@ -79,12 +79,14 @@ class PartFolder:
             self._output.put(f"{name}/{_RECORD}", record)
         return result
 
+    def check_writable(self) -> None:
+        """Raise SourceError unless this process can write here."""
+        self._put_empty()
+        self._output.delete(_REACH)
+
     def check_reach(self, engine: Engine) -> None:
         """Raise EngineError if the workers of `engine` do not see what this process writes here."""
-        with self._output.workspace() as work:
-            path = Path(work, "reach")
-            path.write_bytes(b"")
-            self._output.put(_REACH, path)
+        self._put_empty()
         ((_, is_there),) = engine.map(_is_there, self, [_REACH])
         if not is_there:
             raise EngineError(
@@ -133,6 +135,12 @@ class PartFolder:
             folder = stored.name.split("/", 1)[0]
             step = _STEPS.get(folder, folder)
             raise PartError(f"{self}/{stored.name}: {problem}: the step {step} wrote it, and has to be repeated", step)
+
+    def _put_empty(self) -> None:
+        with self._output.workspace() as work:
+            path = Path(work, _REACH)
+            path.write_bytes(b"")
+            self._output.put(_REACH, path)
 
     @cached_property
     def _output(self) -> OutputFolder:

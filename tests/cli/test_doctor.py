@@ -137,6 +137,8 @@ def test_the_engine_is_checked(check):
     state, text = check(PDM_ENGINE="dask", DASK_SCHEDULER_ADDRESS="tcp://127.0.0.1:9")["engine"]
     assert (state, "no Dask scheduler answers at tcp://127.0.0.1:9" in text) == ("FAIL", True)
     assert check(PDM_ENGINE="dusk")["engine"][0] == "FAIL"
+    state, text = check(PDM_ENGINE="dask", PDM_DASK_WORKERS="many")["engine"]
+    assert (state, text) == ("FAIL", "PDM_DASK_WORKERS: 'many' is not a number of workers from 1")
 
 
 def test_the_store_is_checked_and_not_changed(check, tmp_path):

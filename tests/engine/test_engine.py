@@ -13,7 +13,7 @@ import pytest
 
 from predictive_maintenance.engine import dask_engine
 from predictive_maintenance.engine.dask_engine import open_cluster
-from predictive_maintenance.engine.engine import InProcess, open_engine
+from predictive_maintenance.engine.engine import InProcess, check_engine_settings, open_engine, scheduler_address
 from predictive_maintenance.errors import ConfigError, EngineError, SourceError
 from tests.paths import REPOSITORY
 
@@ -175,6 +175,34 @@ def test_local_workers_share_the_memory_of_the_machine_unless_a_setting_says_how
     monkeypatch.setenv("PDM_DASK_WORKERS", "many")
     with pytest.raises(ConfigError, match="PDM_DASK_WORKERS: 'many' is not a number of workers"):
         dask_engine._number_of_workers()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("PDM_ENGINE", "dusk", "PDM_ENGINE: 'dusk' is not an engine; did you mean 'dask'?"),
+        ("PDM_DASK_WORKERS", "0", "PDM_DASK_WORKERS: '0' is not a number of workers from 1"),
+        ("PDM_DASK_WORKERS", "-2", "PDM_DASK_WORKERS: '-2' is not a number of workers from 1"),
+        ("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.5", "'tcp://10.0.0.5' is not an address such as tcp://10.0.0.5:8786"),
+        ("DASK_SCHEDULER_ADDRESS", "scheduler.json", "DASK_SCHEDULER_ADDRESS: 'scheduler.json' is not an address"),
+    ],
+)
+def test_wrong_settings_are_found_before_the_engine_is_opened(monkeypatch, name, value, error):
+    monkeypatch.setenv("PDM_ENGINE", "dask")
+    check_engine_settings()
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as raised:
+        check_engine_settings()
+    assert error in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.5:8786", "tls://scheduler.plant:8786", "dask-0:8786", "tcp://[::1]:80"]
+)
+def test_addresses_that_dask_knows_are_accepted(monkeypatch, address):
+    monkeypatch.setenv("PDM_ENGINE", "dask")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    assert scheduler_address() == address
 
 
 def test_an_address_without_a_scheduler_is_an_error_that_says_what_to_start(monkeypatch):

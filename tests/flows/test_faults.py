@@ -149,6 +149,29 @@ def test_retry_minutes_that_are_not_a_number_are_refused(place, quick_params):
     assert output == "PDM_RETRY_MINUTES: must be a whole number of minutes, not 'soon'\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("PDM_ENGINE", "spark", "PDM_ENGINE: 'spark' is not an engine; "),
+        ("PDM_DASK_WORKERS", "many", "PDM_DASK_WORKERS: 'many' is not a number of workers from 1\n"),
+        ("DASK_SCHEDULER_ADDRESS", "10.0.0.5", "DASK_SCHEDULER_ADDRESS: '10.0.0.5' is not an address such as "),
+    ],
+)
+def test_wrong_settings_of_the_engine_are_reported_before_the_run_starts(place, quick_params, name, value, error):
+    output = output_of_failed_run(place, quick_params, **({"PDM_ENGINE": "dask"} | {name: value}))
+    assert output.startswith(error)
+    assert place.run_statuses() == []
+
+
+def test_a_folder_of_parts_that_cannot_be_written_is_reported_before_the_ingest_step(place, quick_params, tmp_path):
+    (tmp_path / "file").touch()
+    output = output_of_failed_run(place, quick_params, PDM_PARTS_FOLDER=str(tmp_path / "file"))
+    assert re.search(
+        r"file/TrainFlow/\d+: cannot be written: Not a directory: .* PDM_PARTS_FOLDER sets another", output
+    )
+    assert "/ingest/" not in output
+
+
 @pytest.mark.long
 def test_an_unreachable_registry_is_reported_before_the_ingest_step(place, quick_params):
     output = output_of_failed_run(place, quick_params, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
