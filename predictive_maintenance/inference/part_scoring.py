@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
+from ..config.uris import redact
 from ..engine.engine import Engine
 from ..errors import PredictiveMaintenanceError, SourceError
-from ..ingestion.part_files import OutputFolder, PartFile, open_output, same_file
+from ..ingestion.part_files import OutputFolder, PartFile, open_output
+from ..ingestion.patterns import has_wildcard, names_file, normal_url
 from ..machine.names import MACHINE_ID
 from ..partitions.part_folder import PartFolder
 from ..partitions.progress import OnPart, ignore, map_parts
@@ -89,8 +91,8 @@ def score_parts(
     One whose result was made before from the same readings, model and tables is not scored again. `on_stage` is called with
     each file or part that was read before.
 
-    Raises SourceError if the output is the folder of the files, or if the machines of a file that cannot be read are in most
-    files; EngineError if the engine is lost.
+    Raises SourceError if the output is the folder of the files, if a result there would be one of the files of the next run, or
+    if the machines of a file that cannot be read are in most files; EngineError if the engine is lost.
     """
     _check_names(parts, job)
     scored = ScoredParts()
@@ -113,11 +115,23 @@ def score_parts(
 
 
 def _check_names(parts: Sequence[PartFile], job: ScoringJob) -> None:
-    """Raise SourceError if a result would replace the readings that it is made from."""
+    """Raise SourceError if a result would replace the readings that it is made from, or be readings of the next run."""
     output = open_output(job.output)
+    readings = {normal_url(part.url) for part in parts}
+    patterns = [uri for uri in dict.fromkeys(part.uri for part in parts) if has_wildcard(uri)]
     for part in parts:
-        if same_file(output.location(part.name), part.url):
+        if normal_url(output.location(part.name)) in readings:
             raise SourceError(f"{output}: is the folder of the readings: choose another folder for the results")
+        for name in (part.name, _record_name(part)):
+            if uri := next((uri for uri in patterns if names_file(uri, output.location(name))), None):
+                raise SourceError(
+                    f"{output}: {redact(uri)} would name the result {name} in it as readings of the next run: choose a folder "
+                    "for the results that the pattern does not reach"
+                )
+
+
+def _record_name(part: PartFile) -> str:
+    return f"{RECORDS}/{part.name}.json"
 
 
 def _tasks_with_past(
@@ -154,7 +168,7 @@ def _settled_part(job: ScoringJob, task: PartTask) -> PartResult | None:
 
 def _settled(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult | None:
     """The result of a former run, None if the file is to be scored. Raises SourceError if that would replace another file."""
-    name, record_name = task.part.name, f"{RECORDS}/{task.part.name}.json"
+    name, record_name = task.part.name, _record_name(task.part)
     content = output.fingerprint(name)
     former = None if content is None else _former_result(output, name, record_name)
     if former and former.finished and (former.made_from, former.content) == (task.made_from, content):
@@ -180,7 +194,7 @@ def _score_part(job: ScoringJob, task: PartTask) -> PartResult:
 def _score(job: ScoringJob, task: PartTask, output: OutputFolder) -> PartResult:
     if (settled := _settled(job, task, output)) is not None:
         return settled
-    name, record_name = task.part.name, f"{RECORDS}/{task.part.name}.json"
+    name, record_name = task.part.name, _record_name(task.part)
     with output.workspace() as folder, readable(task.part) as path:
         target = Path(folder, Path(name).name)
         scored = score_file(

@@ -1,6 +1,5 @@
 """The files that a data set consists of, and the folder that results are written to: local, or in remote storage."""
 
-import re
 import shutil
 import stat
 import tempfile
@@ -9,25 +8,24 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import takewhile
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Protocol, Self
 
 from ..config.uris import expand, redact, redact_text, scheme_of
 from ..errors import SourceError
 from .locations import local_paths
+from .patterns import name_start
 from .remote_files import RemoteStore
 from .remote_stores import store_kind
-
-_AZURE_URL = re.compile(r"^(?:az|abfss?)://([^@/]+)(?:@[^/]*)?/")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartFile:
     """One file. `uri` is what the user gave, in which ${NAME} stands for secrets, and `url` the file itself.
 
-    `name` is its path below the folder that all files are in. `fingerprint` differs if the content differs. It is made from size
-    and time of change, or from what the storage says about the content.
+    `name` is its path below the folder in which `uri` has its first wildcard; without one, its own name. `fingerprint` differs if
+    the content differs. It is made from size and time of change, or from what the storage says about the content.
     """
 
     uri: str
@@ -100,33 +98,38 @@ class OutputFolder(Protocol):
 def list_parts(uris: Sequence[str]) -> list[PartFile]:
     """The files that paths, patterns and URLs of remote storage name, in the order of their names.
 
-    Raises SourceError if one names no file, or they are in different storage.
+    Raises SourceError if one names no file, or if two files would have the same name.
     """
-    found = {url: (uri, fingerprint) for uri in uris for url, fingerprint in _files(uri)}
-    paths = {url: PurePosixPath(url).parts for url in found}
-    levels = zip(*(path[:-1] for path in paths.values()), strict=False)
-    common = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
-    if not common:
-        raise SourceError(f"{', '.join(map(redact, uris))}: are in different storage: give one command for each")
-    parts = [
-        PartFile(uri=uri, url=url, name="/".join(paths[url][common:]), fingerprint=fingerprint)
-        for url, (uri, fingerprint) in found.items()
-    ]
-    return sorted(parts, key=lambda part: part.name)
+    found: dict[str, PartFile] = {}
+    for uri in uris:
+        for part in _files(uri):
+            found.setdefault(part.url, part)
+    parts = sorted(found.values(), key=lambda part: part.name)
+    for part, following in pairwise(parts):
+        if part.name == following.name:
+            raise SourceError(
+                f"{part} and {following}: both would have the result {part.name}: give one command for each, or one pattern in "
+                "quotes that has its first wildcard where they differ, such as 'plants/*/readings.csv'"
+            )
+    return parts
 
 
-def _files(uri: str) -> Iterator[tuple[str, str]]:
-    """The files of one URI, each with its fingerprint."""
+def _files(uri: str) -> Iterator[PartFile]:
+    """The files of one URI."""
     resolved = expand(uri)
     if store_kind(resolved):
-        yield from RemoteStore.connect(uri, resolved).named_files(uri, resolved)
+        for name, url, fingerprint in RemoteStore.connect(uri, resolved).named_files(uri, resolved):
+            yield PartFile(uri=uri, url=url, name=name, fingerprint=fingerprint)
         return
     if scheme_of(resolved):
         raise SourceError(
             f"{redact(uri)}: neither a file nor in remote storage: give files, or s3://, abfs://, gs://, https://"
         )
-    for path in local_paths(resolved):
-        yield str(path.absolute()), _local_fingerprint(path)
+    paths = local_paths(resolved)
+    given = Path(resolved).expanduser()
+    start = name_start(str(given), is_pattern=not given.is_file())
+    for path in paths:
+        yield PartFile(uri=uri, url=str(path.absolute()), name=str(path)[start:], fingerprint=_local_fingerprint(path))
 
 
 def _local_fingerprint(path: Path) -> str:
@@ -155,11 +158,6 @@ def local_copy(part: PartFile) -> Iterator[Path]:
             str(part), part.url, target
         )  # an error names the file, not a pattern
         yield target
-
-
-def same_file(url: str, other: str) -> bool:
-    """Whether two URLs name one file. Azure's have three schemes, and an account that may be left out."""
-    return _AZURE_URL.sub(r"abfs://\1/", url) == _AZURE_URL.sub(r"abfs://\1/", other)
 
 
 def open_output(uri: str) -> OutputFolder:

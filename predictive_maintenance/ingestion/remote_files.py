@@ -12,6 +12,7 @@ from typing import Any, Self, cast
 
 from ..config.uris import redact, redact_text, scheme_of
 from ..errors import SourceError
+from .patterns import name_start
 from .remote_errors import remote_errors
 from .remote_stores import CHECK_SECONDS, StoreKind, download_seconds, store_kind
 
@@ -61,16 +62,18 @@ class RemoteStore:
             self._run(uri, download_seconds(), self.files._get_file, found, str(target))
             yield redact_text(self.files.unstrip_protocol(found), uri) if is_pattern else redact(uri)
 
-    def named_files(self, uri: str, url: str) -> Iterator[tuple[str, str]]:
-        """The URL of each file of `url`, with a text that differs if its content differs."""
-        for _, full, fingerprint, _ in self.listed(uri, url):
-            yield full, fingerprint
+    def named_files(self, uri: str, url: str) -> Iterator[tuple[str, str, str]]:
+        """Of each file of `url`: its name, see PartFile, its URL, and its fingerprint, which differs if its content differs."""
+        path = self._path(uri, url)
+        is_pattern, found = self._found(uri, path)
+        start = name_start(path.partition("?")[0] if self.kind.is_web else path, is_pattern)
+        for key, entry in found.items():
+            name = key.partition("?")[0] if self.kind.is_web else key
+            yield name[start:], self.files.unstrip_protocol(key), _fingerprint(entry)
 
     def listed(self, uri: str, url: str) -> Iterator[tuple[str, str, str, int]]:
         """Of each file of `url`: its name, as `download` yields it, its URL, its fingerprint, and its bytes, 0 if not known."""
-        path = self._path(uri, url)
-        is_pattern = self._is_pattern(uri, path)
-        found = self._matches(uri, path) if is_pattern else {path: self._check_file(uri, path)}
+        is_pattern, found = self._found(uri, self._path(uri, url))
         for key, entry in found.items():
             full = self.files.unstrip_protocol(key)
             name = redact_text(full, uri) if is_pattern else redact(uri)
@@ -149,6 +152,11 @@ class RemoteStore:
         if self.kind.is_web or not glob.has_magic(path):
             return False
         return self._run(uri, CHECK_SECONDS, self._file_entry, path) is None
+
+    def _found(self, uri: str, path: str) -> tuple[bool, dict[str, Any]]:
+        """Whether `path` is a pattern, and what the storage says of each of its files."""
+        is_pattern = self._is_pattern(uri, path)
+        return is_pattern, self._matches(uri, path) if is_pattern else {path: self._check_file(uri, path)}
 
     async def _file_entry(self, path: str) -> Any:
         """What the storage says of a file; None if there is no such file."""

@@ -22,6 +22,7 @@ from predictive_maintenance.inference.further_tables import NO_TABLES, read_furt
 from predictive_maintenance.inference.part_job import ScoringJob
 from predictive_maintenance.inference.part_scoring import score_parts
 from predictive_maintenance.ingestion.part_files import list_parts
+from predictive_maintenance.ingestion.patterns import names_file
 from predictive_maintenance.partitions.part_folder import PartWriter
 from tests.fixtures.pumps import pump_tables
 from tests.fixtures.run_to_failure import runs_to_failure
@@ -333,6 +334,100 @@ def test_a_file_that_is_not_a_result_is_not_replaced(small, write, job, tmp_path
     assert (tmp_path / "scored" / "2.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("plant/*.csv", ["a.csv"]),
+        ("plant/**/*.csv", ["2024/01/b.csv", "a.csv"]),
+        ("plant/**/b.csv", ["2024/01/b.csv"]),
+        ("pl*t/20[0-9][0-9]/*/?.csv", ["plant/2024/01/b.csv"]),
+        ("plant/2024/01/b.csv", ["b.csv"]),
+        ("./plant/../plant/*.csv", ["a.csv"]),
+    ],
+)
+@pytest.mark.parametrize("others", [(), ("c.csv", "2023/12/c.csv")])
+def test_a_name_depends_on_the_file_and_the_pattern_only(tmp_path, monkeypatch, pattern, names, others):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "2024/01/b.csv", *others):
+        path = tmp_path / "plant" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for given in (pattern, str(tmp_path / pattern)):
+        found = {part.name for part in list_parts([given])}
+        assert {name for name in found if not name.endswith("c.csv")} == set(names)
+
+
+def test_a_second_run_scores_only_what_was_added_also_in_another_folder(small, write, job, tmp_path):
+    rows = small.rows.test.head(40)[list(small.params.machine.input_names)]
+    pattern = write(rows, lambda rows: pd.Series("2024/" + at_random(rows).astype(str)))
+    assert score_parts(list_parts([pattern]), job(small), InProcess()).former == 0
+    write(rows.head(5), lambda rows: pd.Series("new", index=rows.index))
+    scored = score_parts(list_parts([pattern]), job(small), InProcess())
+    assert (scored.former, scored.parts) == (7, 8)
+    found = {path.relative_to(tmp_path / "scored").as_posix() for path in (tmp_path / "scored").rglob("*.csv")}
+    assert found == {"new.csv", *(f"2024/{number}.csv" for number in range(7))}
+
+
+def test_files_that_would_have_one_result_are_refused(tmp_path):
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.csv").touch()
+    files = [str(tmp_path / name / "a.csv") for name in ("north", "south")]
+    with pytest.raises(SourceError) as refused:
+        list_parts(files)
+    assert str(refused.value).startswith(f"{files[0]} and {files[1]}: both would have the result a.csv: ")
+    assert [part.name for part in list_parts([str(tmp_path / "*" / "a.csv")])] == ["north/a.csv", "south/a.csv"]
+    assert len(list_parts([files[0], files[0], str(tmp_path / "north" / "*.csv")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "is_refused"),
+    [
+        ("readings/**/*.csv", "readings/scored", True),
+        ("readings/**/*.csv", "readings/../readings/scored", True),
+        ("readings/**/*.csv", "link/scored", True),
+        ("link/**/*.csv", "readings/scored", True),
+        ("./**/[0-9].csv", "scored", True),
+        ("rea**/*.csv", "scored", False),
+        ("readings/*.csv", "readings/scored", False),
+        ("readings/**/*.csv", "scored", False),
+        ("readings/**", "readings/scored", True),
+        ("readings/*.csv", "readings-scored", False),
+    ],
+)
+def test_a_result_that_the_pattern_would_name_is_refused(
+    small, write, tmp_path, monkeypatch, pattern, output, is_refused
+):
+    monkeypatch.chdir(tmp_path)
+    write(small.rows.test.head(20)[list(small.params.machine.input_names)], at_random)
+    (tmp_path / "link").symlink_to("readings")
+    job = ScoringJob(model_files=small.files, version="1", aliases={}, output=output)
+    if not is_refused:
+        assert score_parts(list_parts([pattern]), job, InProcess()).errors == {}
+        assert score_parts(list_parts([pattern]), job, InProcess()).former == 7
+        return
+    with pytest.raises(SourceError) as refused:
+        score_parts(list_parts([pattern]), job, InProcess())
+    assert str(refused.value).startswith(f"{output}: {pattern} would name the result ")
+    assert "choose a folder for the results that the pattern does not reach" in str(refused.value)
+    assert not Path(output).exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "location", "is_named"),
+    [
+        ("abfs://plant@account.dfs.core.windows.net/readings/**/*.csv", "az://plant/readings/scored/a.csv", True),
+        ("az://plant/readings/*.csv", "abfs://plant/readings/scored/a.csv", False),
+        ("s3://plant/readings/**", "readings/a.csv", False),
+        ("readings/**", "s3://plant/readings/a.csv", False),
+        ("s3://${LINE}/**/*.csv", "s3://plant/scored/a.csv", True),
+    ],
+)
+def test_a_pattern_names_files_of_its_own_storage(monkeypatch, uri, location, is_named):
+    monkeypatch.setenv("LINE", "plant")
+    assert names_file(uri, location) == is_named
+
+
 def test_the_folder_of_the_readings_cannot_be_the_output(small, write, tmp_path):
     rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
     parts = list_parts([write(rows, at_random)])
@@ -391,12 +486,26 @@ def test_results_cannot_be_written_to_the_web(small, write):
         score_parts(parts, job, InProcess())
 
 
-def test_files_in_different_storage_are_refused(tmp_path, bucket):
+def test_files_in_different_storage_are_scored_together(small, job, tmp_path, bucket):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
     files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
-    files.pipe_file("plant/a.csv", b"heat")
-    (tmp_path / "b.csv").write_text("heat")
-    with pytest.raises(SourceError, match="are in different storage: give one command for each"):
-        list_parts([f"{bucket}/a.csv", str(tmp_path / "b.csv")])
+    files.pipe_file("plant/a.csv", rows.to_csv(index=False).encode())
+    rows.to_csv(tmp_path / "b.csv", index=False)
+    scored = score_parts(list_parts([f"{bucket}/a.csv", str(tmp_path / "b.csv")]), job(small), InProcess())
+    assert (scored.parts, scored.rows) == (2, 40)
+    assert sorted(path.name for path in (tmp_path / "scored").glob("*.csv")) == ["a.csv", "b.csv"]
+
+
+def test_a_result_below_the_pattern_of_a_bucket_is_refused(small, job, bucket):
+    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    files.pipe_file("plant/telemetry/2024/a.csv", b"heat")
+    for pattern in ("s3://plant/telemetry/**/*.csv", "s3://plant/**/a.*"):
+        remote = dataclasses.replace(job(small), output="s3://plant/telemetry/scored")
+        with pytest.raises(SourceError, match=r"s3://plant/telemetry/scored: .* would name the result .*2024/a.csv in"):
+            score_parts(list_parts([pattern]), remote, InProcess())
+    assert [part.name for part in list_parts(["s3://plant/telemetry/**/*.csv"])] == ["2024/a.csv"]
+    assert [part.name for part in list_parts(["s3://plant/tele*/2024/a.csv"])] == ["telemetry/2024/a.csv"]
+    assert [part.name for part in list_parts(["s3://plant/telemetry/2024/a.csv"])] == ["a.csv"]
 
 
 @pytest.mark.long
