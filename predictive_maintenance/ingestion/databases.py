@@ -38,19 +38,32 @@ def check_database(uri: str, resolved: str) -> None:
     _with_connection(uri, resolved, read_one)
 
 
-def read_database(uri: str, resolved: str) -> pa.Table:
-    """Read all rows, in chunks. Raises SourceError that names the source, also if there are no rows."""
+def read_database(uri: str, resolved: str, most_rows: int | None = None) -> pa.Table:
+    """Read all rows, in chunks. Raises SourceError that names the source, also if there are no rows or more than `most_rows`."""
 
     def read_all(connection: Any, statement: Any) -> pa.Table:
         result = connection.execute(statement)
         names = _column_names(uri, result)
-        chunks = [[_column(values) for values in zip(*rows, strict=True)] for rows in result.partitions(_CHUNK_ROWS)]
+        chunks, count = [], 0
+        for rows in result.partitions(_CHUNK_ROWS):
+            count += len(rows)
+            if most_rows is not None and count > most_rows:
+                raise SourceError(_too_many_rows(uri, most_rows))
+            chunks.append([_column(values) for values in zip(*rows, strict=True)])
         if not chunks:
             raise SourceError(f"{redact(uri)}: the query returns no rows")
         return pa.table([_concatenated(column) for column in zip(*chunks, strict=True)], names=names)
 
     table: pa.Table = _with_connection(uri, resolved, read_all)
     return table
+
+
+def _too_many_rows(uri: str, most_rows: int) -> str:
+    return (
+        f"{redact(uri)}: more than {most_rows:,} rows, which are read whole, and into one part if there is no other source: "
+        "bring fewer rows, such as one reading per minute, write them to Parquet files, which are read in pieces and divided, or "
+        "increase data.rows_per_part in params.yaml, on which this limit depends, if the memory allows it"
+    )
 
 
 def _with_connection(uri: str, resolved: str, action: Callable[[Any, Any], Any]) -> Any:

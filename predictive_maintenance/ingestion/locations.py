@@ -127,10 +127,13 @@ def _local_file(path: Path, source: Source, place: int) -> SourceFile:
 
 
 @contextmanager
-def fetch_file(file: SourceFile, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
-    """Fetch one file, or all tables of a simulator. A download is deleted at the end of the block."""
+def fetch_file(file: SourceFile, machine: Machine, most_rows: int) -> Iterator[Iterator[FetchedTable]]:
+    """Fetch one file, or all tables of a simulator. A download is deleted at the end of the block.
+
+    Raises SourceError if a query has more than `most_rows`, which are in memory.
+    """
     if file.url is None:
-        with fetch(file.source, machine) as tables:
+        with fetch(file.source, machine, most_rows) as tables:
             yield tables
         return
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder, _redacted_errors(file.source.uri):
@@ -148,16 +151,17 @@ def _fetch_one(file: SourceFile, url: str, target: Path, written: TableFormat | 
 
 
 @contextmanager
-def fetch(source: Source, machine: Machine) -> Iterator[Iterator[FetchedTable]]:
+def fetch(source: Source, machine: Machine, most_rows: int | None = None) -> Iterator[Iterator[FetchedTable]]:
     """Fetch the files or tables of `source`, one after the other. Downloads are deleted at the end of the block.
 
-    `machine` has the parts of the files' format that cannot be detected, and the simulator.
+    `machine` has the parts of the files' format that cannot be detected, and the simulator. A query may have
+    `most_rows`; by default, any number.
     """
     with tempfile.TemporaryDirectory(prefix="pdm-ingest-") as folder:
         if source.copies:
             yield _fetch_copies(source.copies, Path(folder, "download"), machine.description.format)
         else:
-            yield _fetch_uri(source.uri, Path(folder), machine)
+            yield _fetch_uri(source.uri, Path(folder), machine, most_rows)
 
 
 def _check_copies(copies: Sequence[RemoteCopy]) -> None:
@@ -184,12 +188,14 @@ def _remote_of(copies: Sequence[RemoteCopy]) -> RemoteStore:
     return RemoteStore.connect(copies[0].url, copies[0].url, copies[0].endpoint_url)
 
 
-def _fetch_uri(uri: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
+def _fetch_uri(uri: str, folder: Path, machine: Machine, most_rows: int | None) -> Iterator[FetchedTable]:
     with _redacted_errors(uri):
-        yield from _fetch_resolved(uri, expand(uri), folder, machine)
+        yield from _fetch_resolved(uri, expand(uri), folder, machine, most_rows)
 
 
-def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> Iterator[FetchedTable]:
+def _fetch_resolved(
+    uri: str, resolved: str, folder: Path, machine: Machine, most_rows: int | None
+) -> Iterator[FetchedTable]:
     scheme, name, written = scheme_of(resolved), redact(uri), machine.description.format
     if scheme in SEVERAL_TABLES:
         is_store = scheme == "store"
@@ -204,7 +210,7 @@ def _fetch_resolved(uri: str, resolved: str, folder: Path, machine: Machine) -> 
         for name in RemoteStore.connect(uri, resolved).download(uri, resolved, target):
             yield _fetched_file(target, name, written)
     elif scheme:
-        yield _fetched_table(name, read_database(uri, resolved))
+        yield _fetched_table(name, read_database(uri, resolved, most_rows))
     else:
         for path in local_paths(resolved):
             yield _fetched_file(path, redact_text(str(path), uri), written, dvc_md5(path))

@@ -14,7 +14,10 @@ from ..machine.machine import Machine
 
 DEFAULTS = {"rows": 10_000, "machines": 100, "days": 365, "seed": 7, "until": 36_500}
 MAXIMA = {"rows": 10_000_000, "machines": 100_000, "days": 36_500, "until": 36_500}
+"""The maximum of `rows` is also that of the readings of a fleet. All of them are in memory."""
+
 _MAX_DIGITS = 18
+_SAMPLED_MACHINES = 10
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,24 @@ def parse_simulation(uri: str) -> Simulation:
 
 
 def check_simulation(uri: str, machine: Machine) -> None:
-    """Raise SourceError unless `uri` is valid and its machine has a simulator with these options."""
-    _simulator_and_options(uri, machine)
+    """Raise SourceError unless `uri` is valid and its machine has a simulator with these options, of not too many readings."""
+    simulated_rows(uri, machine)
+
+
+def simulated_rows(uri: str, machine: Machine) -> int:
+    """About the number of readings of `uri`: of a fleet, by those of some machines. Raises SourceError if it is too large."""
+    simulator, options = _simulator_and_options(uri, machine)
+    if "machines" not in options:
+        return options["rows"]
+    sample = min(options["machines"], _SAMPLED_MACHINES)
+    readings = _simulate(uri, simulator, {**options, "machines": sample}, machine)[READINGS]
+    rows = len(readings) * options["machines"] // sample
+    if rows > MAXIMA["rows"]:
+        raise SourceError(
+            f"{uri}: about {rows:,} readings, and a simulator keeps all of them in memory: simulate fewer machines or days, with "
+            f"at most {MAXIMA['rows']:,} readings"
+        )
+    return rows
 
 
 def simulated_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
@@ -52,14 +71,20 @@ def simulated_tables(uri: str, machine: Machine) -> dict[str, pa.Table]:
 
     Tables that the description of `machine` does not have are left out.
     """
-    simulator, options = _simulator_and_options(uri, machine)
+    frames = _simulate(uri, *_simulator_and_options(uri, machine), machine)
+    known = (READINGS, *machine.attribute_tables, *machine.description.events)
+    return {name: pa.Table.from_pandas(frame) for name, frame in frames.items() if name in known}
+
+
+def _simulate(
+    uri: str, simulator: Simulator, options: Mapping[str, int], machine: Machine
+) -> Mapping[str, pd.DataFrame]:
     try:
         frames = simulator.tables(**options)
     except ConfigError as error:
         raise SourceError(f"{uri}: {error}") from None
-    known = (READINGS, *machine.attribute_tables, *machine.description.events)
     _check_readings(uri, frames.get(READINGS), machine, options.get("rows"))
-    return {name: pa.Table.from_pandas(frame) for name, frame in frames.items() if name in known}
+    return frames
 
 
 def _check_readings(uri: str, frame: object, machine: Machine, rows: int | None) -> None:

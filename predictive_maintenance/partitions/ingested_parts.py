@@ -3,7 +3,7 @@
 The result does not depend on how many parts there are. With one part nothing is divided: its rows are merged as they are read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -24,12 +24,10 @@ from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.row_identity import are_content_ids, row_hashes
 from .part_folder import PartFolder, PartWriter, StoredTable, digest
-from .planning import BUCKETS_PER_PART, number_of_parts, packed
+from .planning import BUCKETS_PER_PART, LARGEST_MACHINE, number_of_parts, packed
 from .progress import OnPart, ignore, map_parts
 from .shuffle import FileTable, ReadingJob, StoredRows, divide, read_whole, write_rows
 
-LARGEST_MACHINE = 4
-"""A machine may have so many times the rows that a part should have."""
 UNEVEN = 2
 """If a part has more than so many times the rows that it should have, and that parts have on average, files are divided again."""
 
@@ -100,7 +98,6 @@ class _MergingJob(ReadingJob):
     """What merging the rows of a part needs. `tables` are those of the divided files, empty for one part."""
 
     tables: tuple[FileTable, ...] = ()
-    rows_per_part: int
 
 
 def ingest_parts(
@@ -209,10 +206,7 @@ def _merge_part(job: _MergingJob, number: int) -> IngestedPart:
 
 
 def _merged(job: _MergingJob, number: int, writer: PartWriter) -> IngestedPart:
-    if job.parts == 1:
-        tables = [found for file in job.files for found in read_whole(job, file)]
-    else:
-        tables = [(table, table.load(job.folder, number)) for table in _needed(job)]
+    tables = list(_all_tables(job) if job.parts == 1 else _tables_of(job, number))
     machine = job.machine
     by_table = {name: [found for found in tables if found[0].record.table == name] for name in tables_of(machine)}
     check_needed_tables(machine, {name for name, found in by_table.items() if found})
@@ -243,6 +237,28 @@ def _merged(job: _MergingJob, number: int, writer: PartWriter) -> IngestedPart:
         joins=tuple(joins),
         ids=_write_ids(writer, merged.frame) if _ids_may_repeat(job) else None,
     )
+
+
+def _tables_of(job: _MergingJob, number: int) -> Iterator[tuple[FileTable, Ingested]]:
+    """The rows of a part by file."""
+    return ((table, table.load(job.folder, number)) for table in _needed(job))
+
+
+def _all_tables(job: _MergingJob) -> Iterator[tuple[FileTable, Ingested]]:
+    """The rows of all files, which are not divided. Raises DataError if they are too many for one part."""
+    readings, most = 0, LARGEST_MACHINE * job.rows_per_part
+    for file in job.files:
+        for table, rows in read_whole(job, file):
+            if table.record.table == READINGS and table.record.merge == "append":
+                readings += table.record.rows
+            if readings > most:
+                raise DataError(
+                    f"{table.record.name}: with it, {readings:,} readings are in one part, of at most {LARGEST_MACHINE} times "
+                    "data.rows_per_part. They are not divided, since nothing says how many rows a query, or a file of unknown "
+                    "size, has before it is read. Write them to Parquet files, bring fewer rows, such as one reading per minute, "
+                    f"or increase data.rows_per_part in params.yaml from {job.rows_per_part:,} if the memory allows it"
+                )
+            yield table, rows
 
 
 def _appended(tables: Sequence[tuple[FileTable, Ingested]], machine: Machine) -> Ingested:

@@ -19,12 +19,17 @@ from ..ingestion.parquet_footers import remote_parquet_rows
 from ..ingestion.parquet_reader import PARQUET_MAGIC
 from ..ingestion.remote_stores import store_kind
 from ..ingestion.service_store import stored_rows
+from ..ingestion.simulation import simulated_rows
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID
 from ..machine.sections import GroupColumn
 
 _SAMPLE_BYTES = 2**16
 _PARQUET_ROW_BYTES, _CSV_ROW_BYTES, _UNPACKED = 16, 50, 8  # of files that are not here yet
+_COUNTS = {"store": stored_rows, "simulator": simulated_rows}
+
+LARGEST_MACHINE = 4
+"""A machine, and the rows of a query, may have so many times the rows that a part should have."""
 
 MOST_PARTS = 512
 """While a file is divided, the files of all parts are open."""
@@ -38,8 +43,8 @@ PartNumbers = npt.NDArray[np.int64]
 def number_of_parts(files: Sequence[SourceFile], rows_per_part: int, machine: Machine) -> int:
     """The number of parts with about `rows_per_part` readings each, from 1 to MOST_PARTS.
 
-    Databases and simulators count as no rows, except for the store of the service. Raises SourceError if that cannot be read, or
-    the storage of a file does not answer.
+    A query counts as no rows, since nothing says how many it has. Raises SourceError if the store of the service cannot be read,
+    the storage of a file does not answer, or a simulator has too many rows.
     """
     readings = [file for file in files if file.source.table == READINGS and file.source.merge == "append"]
     footers = [file for file in readings if _has_remote_footer(file)]
@@ -99,7 +104,8 @@ def _has_remote_footer(file: SourceFile) -> bool:
 def _estimated_rows(file: SourceFile, machine: Machine) -> float:
     if file.url is None:
         uri = expand(file.source.uri)
-        return float(stored_rows(uri, machine)) if scheme_of(uri) == "store" else 0.0
+        count = _COUNTS.get(scheme_of(uri))
+        return float(count(uri, machine)) if count else 0.0
     if file.copy or store_kind(file.url):
         is_parquet = file.url.endswith(".parquet")
         unpacked = _UNPACKED if file.url.endswith(".gz") else 1

@@ -1,6 +1,7 @@
 """Read a file of a source in pieces, and divide its rows among the parts.
 
-Each part gets a file for each file of the sources: its rows in their order. Memory holds one piece of the file at a time.
+Each part gets a file for each file of the sources that has rows of it, in their order. Memory holds one piece of the file at a
+time.
 """
 
 import resource
@@ -23,7 +24,7 @@ from ..machine.names import MACHINE_ID, READING_ID
 from ..validation.parsing import fault_table
 from ..validation.quarantine import QUARANTINE_COLUMNS
 from .part_folder import PartFolder, PartWriter, StoredTable, TableAppender, arrow_table, digest
-from .planning import BUCKETS_PER_PART, PartNumbers, bucket_numbers, part_column
+from .planning import BUCKETS_PER_PART, LARGEST_MACHINE, PartNumbers, bucket_numbers, part_column
 
 PIECE_ROWS = 500_000
 """The rows of a file that are in memory at a time."""
@@ -81,13 +82,17 @@ class FileTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingJob:
-    """What reading each file needs. The rows are divided into `parts`, by hashes or by a `plan`: the part of each bucket."""
+    """What reading each file needs.
+
+    The rows are divided into `parts` of about `rows_per_part`, by hashes or by a `plan`: the part of each bucket.
+    """
 
     folder: PartFolder
     machine: Machine
     sources: tuple[Source, ...]
     files: tuple[SourceFile, ...]
     parts: int
+    rows_per_part: int
     plan: tuple[int, ...] | None = None
 
     @cached_property
@@ -143,7 +148,7 @@ def _allow_open_files(count: int) -> None:
 
 def _pieces(job: ReadingJob, file: SourceFile, piece_rows: int | None) -> Iterator[Piece]:
     check_table(file.source, job.machine)
-    with fetch_file(file, job.machine) as tables:
+    with fetch_file(file, job.machine, LARGEST_MACHINE * job.rows_per_part) as tables:
         for fetched in tables:
             table = fetched.table_name or file.source.table
             try:
@@ -161,6 +166,7 @@ class _DividedTable:
         self._plan = np.arange(job.parts * BUCKETS_PER_PART) % job.parts if job.plan is None else np.array(job.plan)
         self._rows = np.zeros(len(self._plan), dtype=np.int64)
         self._appenders = [_PartAppender(writer, f"{name}/{number:05d}") for number in range(job.parts)]
+        self._empty = writer.open(f"{name}/empty")
         self._pieces: list[tuple[SourceRecord, TableShape, bool]] = []
         self._column: str | None = None
 
@@ -173,6 +179,8 @@ class _DividedTable:
         order = np.argsort(numbers, kind="stable")
         bounds = np.searchsorted(numbers[order], np.arange(self._job.parts + 1))
         table = arrow_table(rows.frame.iloc[order])
+        if not self._empty.is_open:
+            self._empty.append(table.slice(0, 0))
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         fault_places = place[rows.faults["position"]]
@@ -187,6 +195,8 @@ class _DividedTable:
 
     def finish(self, place: int) -> FileTable:
         records, shapes, lack_ids = zip(*self._pieces, strict=True)
+        empty = self._empty.finish()
+        assert empty is not None  # a table has at least one piece
         shape = shapes[0]
         for other in shapes[1:]:
             shape += other
@@ -196,7 +206,7 @@ class _DividedTable:
             shape=shape,
             lacks_ids=lack_ids[0],
             column=self._column,
-            parts=tuple(appender.finish() for appender in self._appenders),
+            parts=tuple(appender.finish(empty) for appender in self._appenders),
             buckets=self._writer.write(f"{self._name}/buckets", self._filled_buckets()),
         )
 
@@ -227,16 +237,17 @@ class _PartAppender:
         self._rows = 0
 
     def add(self, rows: pa.Table, faults: pd.DataFrame, quarantined: pd.DataFrame) -> None:
-        if rows.num_rows or not self._frame.is_open:
+        if rows.num_rows:
             self._frame.append(rows)
         _append(self._faults, faults.assign(position=faults["position"] + self._rows))
         _append(self._quarantined, quarantined)
         self._rows += rows.num_rows
 
-    def finish(self) -> StoredRows:
-        frame = self._frame.finish()
-        assert frame is not None  # a table has at least one piece
-        return StoredRows(frame=frame, faults=self._faults.finish(), quarantined=self._quarantined.finish())
+    def finish(self, empty: StoredTable) -> StoredRows:
+        """The rows of the part; without any, `empty`, which all parts without rows share."""
+        return StoredRows(
+            frame=self._frame.finish() or empty, faults=self._faults.finish(), quarantined=self._quarantined.finish()
+        )
 
 
 def _append(table: TableAppender, frame: pd.DataFrame) -> None:

@@ -1,13 +1,17 @@
 """Sources of simulated readings: options, the simulator of each machine, readings of another machine."""
 
+import re
+
 import pytest
 
+from predictive_maintenance.config.machine_file import load_machine
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.errors import SourceError
 from predictive_maintenance.ingestion.ingest import check_sources, ingest
 from predictive_maintenance.ingestion.simulation import Simulation, parse_simulation
 from predictive_maintenance.machine.milling import MILLING
 from tests.fixtures.described_machines import forget_compressor
+from tests.paths import REPOSITORY
 
 
 def read(uri, machine):
@@ -102,3 +106,16 @@ def test_a_simulator_that_returns_other_than_the_rows_is_an_error(compressor_pro
     forget_compressor()
     reason = "the simulator must return a data frame of 20 rows"
     assert error_text("simulator://?rows=20", compressor) == f"simulator://?rows=20: {reason}"
+
+
+def test_a_fleet_with_too_many_readings_is_refused_before_it_is_simulated():
+    fleet = load_machine(REPOSITORY / "machines" / "fleet" / "machine.yaml")
+    uri = "simulator://?machines=100000&days=365"
+    with pytest.raises(SourceError) as refused:
+        check_sources((Source(uri=uri),), fleet)
+    assert re.fullmatch(
+        rf"{re.escape(uri)}: about [78]\d\d,\d\d\d,\d\d\d readings, and a simulator keeps all of them in memory: "
+        "simulate fewer machines or days, with at most 10,000,000 readings",
+        str(refused.value),
+    )
+    check_sources((Source(uri="simulator://?machines=100&days=365"),), fleet)

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import boto3
@@ -11,15 +13,19 @@ import pandas as pd
 import pytest
 
 from machines.milling.simulator import simulate
+from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.config.sources import Source
+from predictive_maintenance.config.uris import redact
 from predictive_maintenance.engine.dask_engine import open_cluster
 from predictive_maintenance.engine.engine import InProcess
 from predictive_maintenance.errors import DataError, EngineError, PartError, SourceError
+from predictive_maintenance.ingestion import databases
 from predictive_maintenance.partitions import feature_parts, ingested_parts
 from predictive_maintenance.partitions.cleaned_parts import clean_parts
 from predictive_maintenance.partitions.ingested_parts import ingest_parts
 from predictive_maintenance.partitions.part_folder import PartFolder
 from tests.fixtures.pumps import pump_tables
+from tests.paths import REPOSITORY
 
 from .conftest import EndingWorkers, run_in_one_table, run_in_parts
 from .test_equal_results import assert_equal
@@ -36,6 +42,12 @@ def rows():
 @pytest.fixture
 def sources(rows, cut):
     return cut(rows, np.arange(len(rows)) % 2)
+
+
+@pytest.fixture
+def fleet_params():
+    params = load_params(REPOSITORY / "params.yaml", "fleet")
+    return params.model_copy(update={"split": params.split.model_copy(update={"by": "group", "folds": 2})})
 
 
 def times(folder):
@@ -217,6 +229,72 @@ def test_readings_without_machine_are_of_one_machine_and_cannot_be_divided(rows,
     sources = cut(rows.drop(columns="machine_id"), np.zeros(len(rows)))
     with pytest.raises(DataError, match="the readings have no column 'Machine', so all 3,000 are of one machine"):
         run_in_parts(sources, params, tmp_path / "parts", 500)
+
+
+def ingested_from(uris, params, tmp_path, rows_per_part):
+    sources = tuple(Source(uri=uri) for uri in uris)
+    return ingest_parts(sources, params.machine, PartFolder(str(tmp_path / "parts")), InProcess(), rows_per_part)
+
+
+@pytest.fixture
+def database(rows, tmp_path):
+    """The URL of a database with 3,000 readings."""
+    with closing(sqlite3.connect(tmp_path / "plant.db")) as connection:
+        rows.to_sql("readings", connection, index=False)
+    return f"sqlite:///{tmp_path / 'plant.db'}"
+
+
+def test_a_query_of_too_many_rows_is_refused_while_it_is_read(database, params, tmp_path, monkeypatch):
+    monkeypatch.setattr(databases, "_CHUNK_ROWS", 1000)
+    query = (
+        "WITH RECURSIVE n(torque) AS (SELECT 1 UNION ALL SELECT torque % 60 %2B 1 FROM n) SELECT * FROM n"  # never ends
+    )
+    with pytest.raises(SourceError, match=r"plant.db\?query=.*: more than 4,000 rows, which are read whole") as error:
+        ingested_from([f"{database}?query={query}"], params, tmp_path, 1000)
+    assert "write them to Parquet files" in str(error.value)
+    assert "increase data.rows_per_part in params.yaml" in str(error.value)
+    assert ingested_from([f"{database}?table=readings"], params, tmp_path, 1000).rows == 3000
+
+
+def test_several_queries_with_too_many_readings_for_one_part_are_refused(database, params, tmp_path):
+    uris = [f"{database}?query=SELECT * FROM readings WHERE rowid % 2 = {place}" for place in (0, 1)]
+    assert ingested_from(uris, params, tmp_path, 750).rows == 3000
+    with pytest.raises(
+        DataError, match=r"with it, 3,000 readings are in one part, of at most 4 times data.rows_per"
+    ) as error:
+        ingested_from(uris, params, tmp_path, 749)
+    assert str(error.value).startswith(f"{redact(uris[1])}: ")
+    assert "Write them to Parquet files" in str(error.value)
+    assert "increase data.rows_per_part in params.yaml from 749 if" in str(error.value)
+
+
+def test_a_query_beside_files_is_divided_with_them(database, rows, cut, params, tmp_path):
+    sources = (
+        Source(uri=f"{database}?table=readings"),
+        *cut(rows.assign(reading_id=rows["reading_id"] + "b"), [0] * 3000),
+    )
+    parts = run_in_parts(sources, params, tmp_path / "parts", 1000)
+    assert len(parts.ingested.parts) == 3
+    assert_equal(run_in_one_table(sources, params), parts)
+
+
+def test_a_simulated_fleet_is_divided(fleet_params, tmp_path):
+    sources = (Source(uri="simulator://?machines=12&days=60&seed=5"),)
+    parts = run_in_parts(sources, fleet_params, tmp_path / "parts", 5000)
+    assert len(parts.ingested.parts) == 4
+    assert max(part.readings.rows for part in parts.ingested.parts) < 10_000
+    assert_equal(run_in_one_table(sources, fleet_params), parts)
+
+
+def test_a_file_is_divided_into_a_file_for_each_part_that_it_has_rows_of(rows, params, cut, tmp_path):
+    sources = cut(rows.drop(7), rows.drop(7)["machine_id"].to_numpy())
+    with pytest.raises(KeyboardInterrupt):
+        run_in_parts(sources, params, tmp_path / "parts", 400, Interrupted(len(sources)))
+    folders = list((tmp_path / "parts" / "shuffle").glob("0*/readings"))
+    assert len(folders) == len(sources)
+    for folder in folders:
+        kinds = [path.name.split(".")[0] for path in folder.rglob("*.parquet")]
+        assert sorted(kinds) == ["buckets", "empty", "rows"]
 
 
 def test_a_join_that_brings_the_machine_is_refused(rows, params, cut, tmp_path):

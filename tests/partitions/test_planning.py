@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from machines.fleet.simulator import simulate_tables
 from machines.milling.simulator import simulate
+from predictive_maintenance.config.machine_file import load_machine
 from predictive_maintenance.config.sources import Source
 from predictive_maintenance.ingestion.locations import list_files
 from predictive_maintenance.machine.milling import MILLING
@@ -20,6 +22,7 @@ from predictive_maintenance.partitions.planning import (
     part_numbers,
 )
 from tests.fixtures.run_to_failure import engine
+from tests.paths import REPOSITORY
 
 ROWS = 20_000
 RECORDED = [294, 91, 615, 294, 863]
@@ -48,7 +51,17 @@ def test_the_number_of_parts_follows_from_the_size_of_the_files(files, kind, par
 
 def test_small_data_is_one_part(files, tmp_path):
     assert number_of_parts(files("csv"), 1_000_000, MILLING) == 1
-    assert number_of_parts(list_files(Source(uri="simulator://?rows=5000"), 0), 1000, MILLING) == 1
+
+
+def test_a_simulator_counts_with_its_readings_and_a_query_with_none(tmp_path):
+    def parts(uri, machine):
+        return number_of_parts(list_files(Source(uri=uri), 0), 1000, machine)
+
+    assert parts("simulator://?rows=5000", MILLING) == 5
+    fleet = load_machine(REPOSITORY / "machines" / "fleet" / "machine.yaml")
+    readings = len(simulate_tables(machines=12, days=40)["readings"])
+    assert parts("simulator://?machines=12&days=40", fleet) == pytest.approx(readings / 1000, abs=2)
+    assert parts(f"sqlite:///{tmp_path}/plant.db?table=readings", MILLING) == 1
 
 
 def test_there_are_not_more_parts_than_files_can_be_open(files):
