@@ -37,6 +37,13 @@ _MOST_UNACKNOWLEDGED = 65_535
     help="Topics of readings, or of the events of TABLE; several times for several topics.",
 )
 @click.option(
+    "--payload",
+    "payloads",
+    metavar="[TABLE:]EXPRESSION",
+    multiple=True,
+    help="JMESPath expression that makes named values of a nested payload, once for each table.",
+)
+@click.option(
     "--broker",
     metavar="URL",
     default="mqtt://127.0.0.1:1883",
@@ -87,6 +94,7 @@ _MOST_UNACKNOWLEDGED = 65_535
 def mqtt(
     params_file: Path | None,
     topics: Sequence[str],
+    payloads: Sequence[str],
     broker: str,
     url: str,
     user: str | None,
@@ -104,7 +112,7 @@ def mqtt(
 
     A template such as plant/{machine_id}/telemetry subscribes to plant/+/telemetry and takes the machine from the topic. + is
     any level, # all further ones. A payload is a JSON object of named values, or a list of them; its names and units are
-    matched by the description, as those of a file are.
+    matched by the description, as those of a file are. --payload makes such an object of any other JSON.
 
     A message is acknowledged when the service has kept it, or when it is in the file of dead letters with the reason why it
     cannot be used. While the service or the broker is away, messages wait at the broker. The service keeps a reading of a
@@ -117,9 +125,12 @@ def mqtt(
       predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv
       predictive-maintenance mqtt --machine fleet --broker mqtts://broker.plant.example --user bridge \\
         --tables machines:machines.csv --topic 'plant/{machine_id}/telemetry' --topic 'errors:plant/{machine_id}/errors'
+      predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv \\
+        --payload 'merge({timestamp: ts}, values)'
     """
     from ..streaming.bridge import Bridge  # the command line starts quickly without the clients of MQTT and HTTP
     from ..streaming.dead_letters import DeadLetters
+    from ..streaming.expressions import parse_payloads
     from ..streaming.mqtt import MqttSource
     from ..streaming.payloads import MessageReader
     from ..streaming.service import KeepingService
@@ -130,7 +141,14 @@ def mqtt(
     found = [parse_topic(text, machine) for text in topics]
     subscriptions = [topic.subscription for topic in found]
     attributes = _attributes(tables, machine) if tables else {}
-    reader = MessageReader(machine, found, params.columns.aliases, attributes=attributes, use_arrival=arrival_time)
+    reader = MessageReader(
+        machine,
+        found,
+        params.columns.aliases,
+        attributes=attributes,
+        expressions=parse_payloads(payloads, machine),
+        use_arrival=arrival_time,
+    )
     tls_files = {"--ca-file": ca_file, "--client-certificate": client_certificate, "--client-key": client_key}
     at_broker = _broker(broker, user, tls_files, client_id or f"{_CLIENT}-{params.registry.model_name}")
 

@@ -211,6 +211,17 @@ def test_a_message_of_which_one_row_is_refused_is_a_dead_letter_whose_other_rows
     assert plant.reports == [f"P: rejected: flow: is odd; the message and further ones are in {plant.file}"]
 
 
+def test_the_first_message_of_a_topic_that_cannot_be_read_is_reported(tmp_path):
+    plant = Plant(tmp_path, kept)
+    part = [Message(topic=topic, payload=b"on", received=0.0) for topic in ("P/t", "P/t", "Q/t")]
+    assert plant.carry(part).acknowledged == part
+    assert len(plant.reasons) == 3
+    assert [report.partition(": the payload")[0] for report in plant.reports] == [
+        "topic P/t: rejected",
+        "topic Q/t: rejected",
+    ]
+
+
 def test_a_message_is_not_acknowledged_if_its_dead_letter_cannot_be_written(tmp_path):
     plant = Plant(tmp_path, kept)
     plant.file = tmp_path / "no folder" / "dead.jsonl"

@@ -98,6 +98,48 @@ def test_a_message_that_cannot_be_used_is_a_dead_letter_and_the_others_are_kept(
     assert "received 0 messages" in again.output
 
 
+def test_nested_payloads_are_read_by_an_expression_and_rejected_with_their_topic_and_paths(
+    mosquitto, service, make_bridge
+):
+    names = "from_items(metrics[].[name, value])"
+    bridge = make_bridge(
+        mosquitto,
+        "--payload",
+        f"merge({{timestamp: ts}}, {names})",
+        "--payload",
+        "errors:merge({timestamp: ts}, error)",
+    )
+    bridge.up()
+
+    def metrics(number):
+        values = {name: value for name, value in reading(number).items() if name != "timestamp"}
+        metrics = [{"name": name, "value": value} for name, value in values.items()]
+        return {"ts": f"2024-03-01T00:{number:02}:00Z", "metrics": metrics}
+
+    bad = {
+        json.dumps({"ts": "2024-03-01", "values": {"flow": 40}}): "from_items() needs array, and got null; the payload "
+        "has ts, values.flow",
+        json.dumps(metrics(7) | {"metrics": metrics(7)["metrics"][:1]}): "no column for flow",
+        json.dumps(
+            metrics(7) | {"metrics": [{"name": "flow", "value": 1000}, *metrics(7)["metrics"]]}
+        ): "several values",
+    }
+    topic = "plant/nested/telemetry"
+    mosquitto.publish(
+        *((topic, json.dumps(metrics(number))) for number in range(3)),
+        *((topic, payload) for payload in bad),
+        ("plant/nested/errors", json.dumps({"ts": "2024-03-01T00:00:30Z", "error": {"code": "low flow"}})),
+    )
+    wait_for_count(service, "nested", 3)
+    wait_for(lambda: service.events("nested") == [("errors", "2024-03-01T00:00:30+00:00", "low flow")])
+    wait_for(lambda: len(bridge.dead_letters) == len(bad))
+    for letter, (payload, reason) in zip(bridge.dead_letters, bad.items(), strict=True):
+        assert (letter["topic"], letter["payload"]) == (topic, payload)
+        assert letter["reason"].startswith("--payload merge(")
+        assert reason in letter["reason"]
+    assert bridge.output.count(f"topic {topic}: rejected: --payload merge(") == 1
+
+
 def test_what_is_published_while_the_bridge_is_away_is_kept_when_it_is_back(mosquitto, service, make_bridge):
     bridge = make_bridge(mosquitto)
     bridge.up()
