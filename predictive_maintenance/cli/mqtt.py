@@ -69,6 +69,13 @@ _MOST_UNACKNOWLEDGED = 65_535
 )
 @click.option("--arrival-time", is_flag=True, help="Use the time of arrival for payloads without a time.")
 @click.option(
+    "--arrivals",
+    type=FILE,
+    default="arrivals.db",
+    show_default=True,
+    help="File that keeps times of arrival, for messages that are delivered again.",
+)
+@click.option(
     "--dead-letters",
     type=FILE,
     default="dead-letters.jsonl",
@@ -104,6 +111,7 @@ def mqtt(
     client_id: str | None,
     tables: str,
     arrival_time: bool,
+    arrivals: Path,
     dead_letters: Path,
     max_waiting: int,
     report_seconds: float,
@@ -116,7 +124,9 @@ def mqtt(
 
     A message is acknowledged when the service has kept it, or when it is in the file of dead letters with the reason why it
     cannot be used. While the service or the broker is away, messages wait at the broker. The service keeps a reading of a
-    machine and a time once, so a message that is delivered again changes nothing.
+    machine and a time once, so a message that is delivered again changes nothing. With --arrival-time, the bridge keeps the
+    first arrival of each message in a file for that. A reading still counts twice if its publisher sends it twice, or if the
+    broker crashes and forgets that it was delivered.
 
     A service with an API key needs it in PDM_API_KEY.
 
@@ -128,7 +138,8 @@ def mqtt(
       predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv \\
         --payload 'merge({timestamp: ts}, values)'
     """
-    from ..streaming.bridge import Bridge  # the command line starts quickly without the clients of MQTT and HTTP
+    from ..streaming.arrivals import Arrivals  # the command line starts quickly without the clients of MQTT and HTTP
+    from ..streaming.bridge import Bridge
     from ..streaming.dead_letters import DeadLetters
     from ..streaming.expressions import parse_payloads
     from ..streaming.mqtt import MqttSource
@@ -163,6 +174,7 @@ def mqtt(
             service=service,
             dead_letters=DeadLetters(dead_letters),
             report=click.echo,
+            arrivals=Arrivals(arrivals, f"{at_broker.name} {at_broker.client_id}") if arrival_time else None,
         )
         click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..config.sources import READINGS
 from ..errors import PredictiveMaintenanceError
 from ..machine.names import MACHINE_ID
+from .arrivals import Arrivals
 from .dead_letters import DeadLetters
 from .payloads import MessageReader
 from .service import KeepingService, StoppedError
@@ -51,6 +52,7 @@ class _Row(NamedTuple):
 class Bridge:
     """Carries the messages of `source`, some at a time, in the order of their arrival.
 
+    `arrivals` are for readings and events without a time of their own: None if each has one.
     `report` is called with a line about the first row of a machine that the service refuses, and about the first message of a
     topic that cannot be read.
     """
@@ -60,6 +62,7 @@ class Bridge:
     service: KeepingService
     dead_letters: DeadLetters
     report: Callable[[str], None]
+    arrivals: Arrivals | None = None
     counts: Counts = field(default_factory=Counts)
     in_hand: Sequence[Message] = ()
     reported: set[str] = field(default_factory=set)
@@ -76,6 +79,8 @@ class Bridge:
         and DataError if a person has to act.
         """
         self.dead_letters.check()
+        if self.arrivals:
+            self.arrivals.check()
         self.source.start()
         try:
             while not stopping.is_set():
@@ -95,7 +100,7 @@ class Bridge:
         """Keep what messages have, write those at fault to the dead letters, then acknowledge all."""
         self.counts.received += len(messages)
         self.counts.repeated += sum(message.is_repeated for message in messages)
-        rows, reasons = self._read(messages)
+        rows, reasons = self._read(self.arrivals.first(messages) if self.arrivals else messages)
         for table in sorted(rows, key=lambda name: name == READINGS):  # a reading is scored with the events before it
             answers = self.service.keep(table, [row.values for row in rows[table]])
             for row, reason in zip(rows[table], answers, strict=True):

@@ -223,6 +223,8 @@ class MqttSource:
             payload=bytes(message.payload),
             received=time.time(),
             is_repeated=message.dup,
+            is_retained=message.retain,
+            identity=message.mid if message.qos else None,
             delivery=delivery,
         )
         # Some brokers exceed the receive maximum, such as Mosquitto 2.0 for what waited in a session. Then the network waits.

@@ -31,8 +31,8 @@ class MessageReader:
     """Reads messages of `topics`. `aliases` are further headers of columns by canonical name.
 
     `attributes` are inputs for payloads that do not have them. `expressions` make the rows of a table from its payloads.
-    `use_arrival`: a row without a time has the time of arrival of its message. Raises ConfigError if the machine has no machine
-    or time, or if its time is a counter and `use_arrival` is set.
+    `use_arrival`: a row without a time has the time of arrival of its message, unless that is retained. Raises ConfigError if the
+    machine has no machine or time, or if its time is a counter and `use_arrival` is set.
     """
 
     def __init__(
@@ -92,6 +92,8 @@ class MessageReader:
         if table == READINGS:
             row = {**self._attributes.get(row.get(MACHINE_ID, ""), {}), **row}
         if self._use_arrival and row.get(self._machine.time_name) is None:
+            if message.is_retained:
+                raise DataError("the broker retained the message, so its time is unknown: send the time in the payload")
             row[self._machine.time_name] = datetime.fromtimestamp(message.received, UTC).isoformat()
         if missing := [name for name in self._required[table] if name not in row]:
             reason = describe_missing(self._columns[table], missing, values).replace("\n", "; ")

@@ -191,6 +191,47 @@ def test_a_bridge_that_is_killed_between_the_commit_and_the_answer_keeps_nothing
     assert again.dead_letters == []
 
 
+def without_time(machine_id, *numbers):
+    payloads = ({name: value for name, value in reading(number).items() if name != "timestamp"} for number in numbers)
+    return [(f"plant/{machine_id}/telemetry", json.dumps(payload)) for payload in payloads]
+
+
+@pytest.mark.parametrize("restarted", [(), pytest.param(("broker",), marks=pytest.mark.long)])
+def test_a_message_that_is_delivered_again_keeps_its_time_of_arrival(
+    mosquitto, service, make_bridge, without_answers, restarted
+):
+    machine_id = "-".join(("arrival", *restarted))
+    bridge = make_bridge(mosquitto, "--arrival-time", "--max-waiting", "20", url=without_answers)
+    bridge.up()
+    mosquitto.publish(*without_time(machine_id, 0, 1, 1, 2, 2))  # equal messages are readings of their own
+    wait_for(lambda: service.readings(machine_id))  # in the store, and not acknowledged
+    if restarted:
+        mosquitto.stop()
+        mosquitto.up()
+        wait_for(lambda: bridge.output.count(": connected") == 2)
+    bridge.stop(signal.SIGKILL)
+    mosquitto.publish(*without_time(machine_id, 2, 3))
+    again = make_bridge(mosquitto, "--arrival-time")
+    again.up()
+    wait_for(lambda: "received 7 messages" in again.output)
+    assert again.stop() == 0
+    assert sorted(flows(service, machine_id)) == [40, 40.01, 40.01, 40.02, 40.02, 40.02, 40.03]
+    assert again.dead_letters == []
+
+
+def test_a_retained_message_has_no_time_of_arrival(mosquitto, service, make_bridge):
+    topic, timed = "plant/retained/telemetry", "plant/retained-with-time/telemetry"
+    mosquitto.publish(*without_time("retained", 0), (timed, json.dumps(reading(0))), retain=True)
+    bridge = make_bridge(mosquitto, "--arrival-time")
+    bridge.up()
+    wait_for(lambda: flows(service, "retained-with-time") == [40])
+    mosquitto.publish(*without_time("retained", 1))
+    wait_for(lambda: flows(service, "retained") == [40.01])
+    (letter,) = bridge.dead_letters
+    assert letter["topic"] == topic
+    assert letter["reason"] == "the broker retained the message, so its time is unknown: send the time in the payload"
+
+
 @pytest.mark.long
 def test_a_bridge_that_is_killed_again_and_again_loses_nothing_and_keeps_nothing_twice(mosquitto, service, make_bridge):
     bridge = make_bridge(mosquitto, "--max-waiting", "20")
