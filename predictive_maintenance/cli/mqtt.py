@@ -243,7 +243,7 @@ class _Progress:
 def _line(bridge: Bridge) -> str:
     counts, lost = bridge.counts, bridge.source.lost
     return (
-        f"received {count(counts.received, 'message')}, {counts.repeated:,} of them again; kept "
+        f"received {count(counts.received, 'message')}, {counts.repeated:,} of them repeated; kept "
         f"{count(counts.readings, 'reading')} and {count(counts.events, 'event')}; rejected {counts.rejected:,}; "
         f"waiting {bridge.waiting:,}" + (f"; lost {lost:,} with QoS 0" if lost else "")
     )

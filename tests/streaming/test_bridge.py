@@ -188,6 +188,13 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_row_at_fault_i
     assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (19, 1)
 
 
+def test_the_reason_of_a_refused_event_has_no_place_in_the_request(tmp_path):
+    answer = httpx.Response(422, json={"detail": "errors.0.type: should be 'low flow' or 'over-heat'"})
+    plant = Plant(tmp_path, lambda *_: answer)
+    plant.carry([error("none")])
+    assert plant.reasons == ["row 1: type: should be 'low flow' or 'over-heat'"]
+
+
 def test_a_batch_that_takes_too_long_is_halved(tmp_path):
     plant = Plant(tmp_path, lambda path, body: httpx.Response(504) if len(body) > 3 else kept(path, body))
     plant.carry([readings(*range(10))])

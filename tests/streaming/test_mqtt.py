@@ -55,7 +55,7 @@ def test_readings_and_events_are_kept_and_scored_and_a_signal_ends_the_bridge(mo
     assert service.events("kept") == [("errors", "2024-03-01T00:00:30+00:00", "low flow")]
     assert bridge.stop() == 0
     assert bridge.output.endswith(
-        "stopped; received 3 messages, 0 of them again; kept 3 readings and 1 event; rejected 0; waiting 0\n"
+        "stopped; received 3 messages, 0 of them repeated; kept 3 readings and 1 event; rejected 0; waiting 0\n"
     )
 
 
