@@ -37,6 +37,13 @@ _MOST_UNACKNOWLEDGED = 65_535
     help="Topics of readings, or of the events of TABLE; several times for several topics.",
 )
 @click.option(
+    "--payload",
+    "payloads",
+    metavar="[TABLE:]EXPRESSION",
+    multiple=True,
+    help="JMESPath expression that makes named values of a nested payload, once for each table.",
+)
+@click.option(
     "--broker",
     metavar="URL",
     default="mqtt://127.0.0.1:1883",
@@ -61,6 +68,13 @@ _MOST_UNACKNOWLEDGED = 65_535
     help="Tables of machine attributes that payloads lack, such as machines:machines.csv.",
 )
 @click.option("--arrival-time", is_flag=True, help="Use the time of arrival for payloads without a time.")
+@click.option(
+    "--arrivals",
+    type=FILE,
+    default="arrivals.db",
+    show_default=True,
+    help="File that keeps times of arrival, for messages that are delivered again.",
+)
 @click.option(
     "--dead-letters",
     type=FILE,
@@ -87,6 +101,7 @@ _MOST_UNACKNOWLEDGED = 65_535
 def mqtt(
     params_file: Path | None,
     topics: Sequence[str],
+    payloads: Sequence[str],
     broker: str,
     url: str,
     user: str | None,
@@ -96,6 +111,7 @@ def mqtt(
     client_id: str | None,
     tables: str,
     arrival_time: bool,
+    arrivals: Path,
     dead_letters: Path,
     max_waiting: int,
     report_seconds: float,
@@ -104,11 +120,13 @@ def mqtt(
 
     A template such as plant/{machine_id}/telemetry subscribes to plant/+/telemetry and takes the machine from the topic. + is
     any level, # all further ones. A payload is a JSON object of named values, or a list of them; its names and units are
-    matched by the description, as those of a file are.
+    matched by the description, as those of a file are. --payload makes such an object of any other JSON.
 
     A message is acknowledged when the service has kept it, or when it is in the file of dead letters with the reason why it
     cannot be used. While the service or the broker is away, messages wait at the broker. The service keeps a reading of a
-    machine and a time once, so a message that is delivered again changes nothing.
+    machine and a time once, so a message that is delivered again changes nothing. With --arrival-time, the bridge keeps the
+    first arrival of each message in a file for that. A reading still counts twice if its publisher sends it twice, or if the
+    broker crashes and forgets that it was delivered.
 
     A service with an API key needs it in PDM_API_KEY.
 
@@ -117,9 +135,13 @@ def mqtt(
       predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv
       predictive-maintenance mqtt --machine fleet --broker mqtts://broker.plant.example --user bridge \\
         --tables machines:machines.csv --topic 'plant/{machine_id}/telemetry' --topic 'errors:plant/{machine_id}/errors'
+      predictive-maintenance mqtt --machine fleet --topic 'plant/{machine_id}/telemetry' --tables machines:machines.csv \\
+        --payload 'merge({timestamp: ts}, values)'
     """
-    from ..streaming.bridge import Bridge  # the command line starts quickly without the clients of MQTT and HTTP
+    from ..streaming.arrivals import Arrivals  # the command line starts quickly without the clients of MQTT and HTTP
+    from ..streaming.bridge import Bridge
     from ..streaming.dead_letters import DeadLetters
+    from ..streaming.expressions import parse_payloads
     from ..streaming.mqtt import MqttSource
     from ..streaming.payloads import MessageReader
     from ..streaming.service import KeepingService
@@ -130,7 +152,14 @@ def mqtt(
     found = [parse_topic(text, machine) for text in topics]
     subscriptions = [topic.subscription for topic in found]
     attributes = _attributes(tables, machine) if tables else {}
-    reader = MessageReader(machine, found, params.columns.aliases, attributes=attributes, use_arrival=arrival_time)
+    reader = MessageReader(
+        machine,
+        found,
+        params.columns.aliases,
+        attributes=attributes,
+        expressions=parse_payloads(payloads, machine),
+        use_arrival=arrival_time,
+    )
     tls_files = {"--ca-file": ca_file, "--client-certificate": client_certificate, "--client-key": client_key}
     at_broker = _broker(broker, user, tls_files, client_id or f"{_CLIENT}-{params.registry.model_name}")
 
@@ -145,6 +174,7 @@ def mqtt(
             service=service,
             dead_letters=DeadLetters(dead_letters),
             report=click.echo,
+            arrivals=Arrivals(arrivals, f"{at_broker.name} {at_broker.client_id}") if arrival_time else None,
         )
         click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)
@@ -213,7 +243,7 @@ class _Progress:
 def _line(bridge: Bridge) -> str:
     counts, lost = bridge.counts, bridge.source.lost
     return (
-        f"received {count(counts.received, 'message')}, {counts.repeated:,} of them again; kept "
+        f"received {count(counts.received, 'message')}, {counts.repeated:,} of them repeated; kept "
         f"{count(counts.readings, 'reading')} and {count(counts.events, 'event')}; rejected {counts.rejected:,}; "
         f"waiting {bridge.waiting:,}" + (f"; lost {lost:,} with QoS 0" if lost else "")
     )

@@ -32,9 +32,16 @@ _SHOWN = 1_000
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds between two checks of the store.",
 )
+@click.option(
+    "--at-once",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Most messages under way at the same time, about different machines.",
+)
 @machine_option
 @click.pass_obj
-def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, seconds: float) -> None:
+def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, seconds: float, at_once: int) -> None:
     """Send each alarm that opens or closes to another system, such as one for work orders.
 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
@@ -64,20 +71,20 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
                 click.echo(f"{count(repeated, 'message')} to send again")
         return
     webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
-    asyncio.run(_send(params, webhook) if once else _watch(params, webhook, seconds))
+    asyncio.run(_send(params, webhook, at_once) if once else _watch(params, webhook, at_once, seconds))
 
 
-async def _watch(params: Params, webhook: Webhook, seconds: float) -> None:
+async def _watch(params: Params, webhook: Webhook, at_once: int, seconds: float) -> None:
     """Send what becomes due. After an error, the store is opened again: its file may be another one."""
     while True:
         try:
-            await _send(params, webhook, seconds)
+            await _send(params, webhook, at_once, seconds)
         except (PredictiveMaintenanceError, click.ClickException) as error:  # such as a store that is away
             click.echo(f"{_now()} {error}", err=True)
         await asyncio.sleep(seconds)
 
 
-async def _send(params: Params, webhook: Webhook, seconds: float | None = None) -> None:
+async def _send(params: Params, webhook: Webhook, at_once: int, seconds: float | None = None) -> None:
     """Send what is due: once, or again and again with a pause in seconds."""
     import httpx
 
@@ -91,6 +98,7 @@ async def _send(params: Params, webhook: Webhook, seconds: float | None = None) 
                 machine=params.machine,
                 webhook=webhook,
                 client=client,
+                at_once=at_once,
             )
             sender.begin()
             while True:

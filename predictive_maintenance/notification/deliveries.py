@@ -1,12 +1,13 @@
-"""Send the alarms of a store that opened and closed: at least once each, an opening before its end.
+"""Send the alarms of a store that opened and closed: at least once each, several at once, those of a machine in their order.
 
 What was sent is in the store. So a message waits while its receiver is away, and several processes do not send it twice at the
 same time. A process that ends between a message and its note sends it again: the receiver knows it by its id.
 """
 
+import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +25,14 @@ MAX_ATTEMPTS = 56
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 10, 3600
 _LEASE_SECONDS = 4 * round(TIMEOUT_SECONDS)
 """For which a process has a message to itself: longer than an attempt, also if the clocks of two machines differ by a minute."""
-_AT_A_TIME = 100
+_DUE_AT_A_TIME = 100
 
 _random = random.Random()  # noqa: S311  not a secret: receivers that come back should not get all messages at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Sends the alarms of a registered model to a webhook.
+    """Sends the alarms of a registered model to a webhook: those of at most `at_once` machines at the same time.
 
     `clock` returns seconds since 1970. Each attempt reads it: those before may have waited for a slow receiver.
     """
@@ -41,6 +42,7 @@ class Sender:
     machine: Machine
     webhook: Webhook
     client: httpx.AsyncClient
+    at_once: int
     clock: Callable[[], float] = time.time
 
     def begin(self) -> None:
@@ -52,18 +54,33 @@ class Sender:
             transaction.begin_deliveries(self.model, int(self.clock()))
 
     async def send_due(self) -> Counter[str]:
-        """Send what is due, after `begin`. Returns how many were delivered, wait, or are given up (dead). Raises StoreError."""
+        """Send what is due, after `begin`. Returns how many were delivered, wait, or are given up (dead). Raises StoreError.
+
+        After an error of the store, no further message is begun, and those under way are ended first.
+        """
+        of_machines: defaultdict[int, list[Delivery]] = defaultdict(list)
+        for delivery in self.store.due_deliveries(self.model, now=int(self.clock()), most=_DUE_AT_A_TIME):
+            of_machines[delivery.machine].append(delivery)
         found: Counter[str] = Counter()
-        for delivery in self.store.due_deliveries(self.model, now=int(self.clock()), most=_AT_A_TIME):
-            if self._claim(delivery):
-                found[await self._send(delivery)] += 1
+        left = iter(of_machines.values())  # which the workers share
+
+        async def work() -> None:
+            for deliveries in left:
+                for delivery in sorted(deliveries, key=lambda one: one.alarm.opened):
+                    if await asyncio.to_thread(self._claim, delivery):  # the answers to others arrive meanwhile
+                        found[await self._send(delivery)] += 1
+
+        ends = await asyncio.gather(*(work() for _ in range(self.at_once)), return_exceptions=True)
+        for error in ends:
+            if error:
+                raise error
         return found
 
     def _claim(self, delivery: Delivery) -> bool:
         with self.store.writing() as transaction:
             return transaction.claim_delivery(delivery, int(self.clock()) + _LEASE_SECONDS)
 
-    async def _send(self, delivery: Delivery) -> str:
+    async def _send(self, delivery: Delivery) -> DeliveryState:
         """Send a message and note what became of it."""
         attempts, due, reason = delivery.attempts + 1, 0, ""
         state: DeliveryState
@@ -74,9 +91,12 @@ class Sender:
         except NotSentError as error:
             state = "waiting" if error.transient and attempts < MAX_ATTEMPTS else "dead"
             due, reason = int(self.clock()) + _pause(attempts, error.retry_seconds), str(error)
+        await asyncio.to_thread(self._end, delivery, state, due, reason)
+        return state
+
+    def _end(self, delivery: Delivery, state: DeliveryState, due: int, reason: str) -> None:
         with self.store.writing() as transaction:
             transaction.end_delivery(delivery, state, due=due, reason=reason)
-        return state
 
 
 def message_of(delivery: Delivery, model: str, machine: Machine) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..config.sources import READINGS
 from ..errors import PredictiveMaintenanceError
 from ..machine.names import MACHINE_ID
+from .arrivals import Arrivals
 from .dead_letters import DeadLetters
 from .payloads import MessageReader
 from .service import KeepingService, StoppedError
@@ -19,7 +20,7 @@ _MOST_BYTES = 4 * 2**20
 _LISTEN_SECONDS = 1.0
 _SHOWN_REASONS = 3
 _MOST_REPORTED = 1_000
-"""Machines whose rejected rows are reported, so that the names of machines cannot fill the memory."""
+"""Machines and topics of which a rejected message is reported, so that their names cannot fill the memory."""
 
 
 @dataclass(kw_only=True)
@@ -51,7 +52,9 @@ class _Row(NamedTuple):
 class Bridge:
     """Carries the messages of `source`, some at a time, in the order of their arrival.
 
-    `report` is called with a line about the first row of a machine that the service refuses.
+    `arrivals` are for readings and events without a time of their own: None if each has one.
+    `report` is called with a line about the first row of a machine that the service refuses, and about the first message of a
+    topic that cannot be read.
     """
 
     source: MessageSource
@@ -59,6 +62,7 @@ class Bridge:
     service: KeepingService
     dead_letters: DeadLetters
     report: Callable[[str], None]
+    arrivals: Arrivals | None = None
     counts: Counts = field(default_factory=Counts)
     in_hand: Sequence[Message] = ()
     reported: set[str] = field(default_factory=set)
@@ -75,6 +79,8 @@ class Bridge:
         and DataError if a person has to act.
         """
         self.dead_letters.check()
+        if self.arrivals:
+            self.arrivals.check()
         self.source.start()
         try:
             while not stopping.is_set():
@@ -94,24 +100,24 @@ class Bridge:
         """Keep what messages have, write those at fault to the dead letters, then acknowledge all."""
         self.counts.received += len(messages)
         self.counts.repeated += sum(message.is_repeated for message in messages)
-        rows, reasons = self._read(messages)
+        rows, reasons = self._read(self.arrivals.first(messages) if self.arrivals else messages)
         for table in sorted(rows, key=lambda name: name == READINGS):  # a reading is scored with the events before it
             answers = self.service.keep(table, [row.values for row in rows[table]])
             for row, reason in zip(rows[table], answers, strict=True):
                 if reason:
                     reasons.setdefault(row.message, []).append(f"row {row.number}: {reason}")
-                    self._report(row, reason)
+                    self._report(str(row.values.get(MACHINE_ID)), reason)
             self.counts.add(table, answers.count(None))
         if reasons:
             self.dead_letters.write((messages[place], _joined(own)) for place, own in sorted(reasons.items()))
         self.counts.rejected += len(reasons)
         self.source.acknowledge(messages)
 
-    def _report(self, row: _Row, reason: str) -> None:
-        machine = str(row.values.get(MACHINE_ID))
-        if machine not in self.reported and len(self.reported) < _MOST_REPORTED:
-            self.reported.add(machine)
-            self.report(f"{machine}: rejected: {reason}; the message and further ones are in {self.dead_letters.path}")
+    def _report(self, name: str, reason: str) -> None:
+        """Report why a message of a machine or a topic is rejected, once for each."""
+        if name not in self.reported and len(self.reported) < _MOST_REPORTED:
+            self.reported.add(name)
+            self.report(f"{name}: rejected: {reason}; the message and further ones are in {self.dead_letters.path}")
 
     def _read(self, messages: Sequence[Message]) -> tuple[dict[str, list[_Row]], dict[int, list[str]]]:
         """The rows of messages by table, and by position of the message, why it cannot be read."""
@@ -122,6 +128,7 @@ class Bridge:
                 table, found = self.reader.read(message)
             except PredictiveMaintenanceError as error:
                 reasons[place] = [str(error)]
+                self._report(f"topic {message.topic}", str(error))
             else:
                 numbered = [_Row(place, number, values) for number, values in enumerate(found, start=1)]
                 rows.setdefault(table, []).extend(numbered)

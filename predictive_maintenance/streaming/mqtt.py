@@ -29,6 +29,8 @@ _NEVER = 0xFFFFFFFF
 _ONLY_NEW_SUBSCRIPTIONS = 1
 _TEMPORARY_REFUSALS = {"Server unavailable", "Server busy", "Quota exceeded", "Connection rate exceeded"}
 _TAKEN_OVER = "Session taken over"
+_CLOSED = "Unspecified error"
+"""What the client reports if the broker gives no reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +195,8 @@ class MqttSource:
             self._fail(f"another client connected as {client_id}: stop it, or choose another --client-id")
         elif self._was_connected:
             hint = f"if this repeats, another client has the id {client_id}"
-            self._say(f"the connection is lost: {code}; connecting again; {hint}")
+            reason = "" if str(code) == _CLOSED else f": {code}"
+            self._say(f"the connection is lost{reason}; connecting again; {hint}")
 
     def _drop_waiting(self) -> None:
         """Drop what the broker will send again, so that it has room."""
@@ -223,6 +226,8 @@ class MqttSource:
             payload=bytes(message.payload),
             received=time.time(),
             is_repeated=message.dup,
+            is_retained=message.retain,
+            identity=message.mid if message.qos else None,
             delivery=delivery,
         )
         # Some brokers exceed the receive maximum, such as Mosquitto 2.0 for what waited in a session. Then the network waits.

@@ -16,6 +16,7 @@ from ..machine.header_matching import Column, HeaderMatch, describe_missing, mat
 from ..machine.machine import Machine
 from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..validation.epochs import time_of_number
+from .expressions import PayloadExpression
 from .source import Message
 from .topics import Topic
 
@@ -29,9 +30,9 @@ MachineAttributes = Mapping[str, Mapping[str, Any]]
 class MessageReader:
     """Reads messages of `topics`. `aliases` are further headers of columns by canonical name.
 
-    `attributes` are inputs for payloads that do not have them.
-    `use_arrival`: a row without a time has the time of arrival of its message. Raises ConfigError if the machine has no machine
-    or time, or if its time is a counter and `use_arrival` is set.
+    `attributes` are inputs for payloads that do not have them. `expressions` make the rows of a table from its payloads.
+    `use_arrival`: a row without a time has the time of arrival of its message, unless that is retained. Raises ConfigError if the
+    machine has no machine or time, or if its time is a counter and `use_arrival` is set.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class MessageReader:
         aliases: Mapping[str, Sequence[str]],
         *,
         attributes: MachineAttributes = MappingProxyType({}),
+        expressions: Mapping[str, PayloadExpression] = MappingProxyType({}),
         use_arrival: bool = False,
     ) -> None:
         name = machine.description.name
@@ -49,7 +51,7 @@ class MessageReader:
         if use_arrival and machine.time_is_counter:
             raise ConfigError(f"the time of the {name} is a counter: leave out --arrival-time")
         self._machine, self._topics, self._use_arrival = machine, topics, use_arrival
-        self._aliases, self._attributes = aliases, attributes
+        self._aliases, self._attributes, self._expressions = aliases, attributes, expressions
         wanted = (READING_ID, MACHINE_ID, machine.time_name, *machine.input_names)
         readings = {name: column for name, column in machine.columns.items() if name in wanted}
         self._columns: dict[str, Mapping[str, Column]] = {READINGS: readings}
@@ -66,11 +68,20 @@ class MessageReader:
         """
         for topic in self._topics:
             if (fields := topic.values(message.topic)) is not None:
-                rows = [self._row(topic.table, given, fields, message) for given in _objects(message)]
-                return topic.table, rows
+                return topic.table, self._rows(topic.table, fields, message)
         raise DataError(
             "no --topic matches: the broker still has a subscription of an earlier start with this --client-id"
         )
+
+    def _rows(self, table: str, fields: Mapping[str, str], message: Message) -> list[dict[str, Any]]:
+        payload, expression = _json(message), self._expressions.get(table)
+        rows = expression.rows(payload) if expression else payload if isinstance(payload, list) else [payload]
+        try:
+            return [self._row(table, given, fields, message) for given in rows]
+        except _MissingError as error:
+            if expression:
+                raise DataError(expression.reason(str(error), payload)) from None
+            raise
 
     def _row(self, table: str, given: Any, fields: Mapping[str, str], message: Message) -> dict[str, Any]:
         if not isinstance(given, dict):
@@ -81,9 +92,13 @@ class MessageReader:
         if table == READINGS:
             row = {**self._attributes.get(row.get(MACHINE_ID, ""), {}), **row}
         if self._use_arrival and row.get(self._machine.time_name) is None:
+            if message.is_retained:
+                raise DataError("the broker retained the message, so its time is unknown: send the time in the payload")
             row[self._machine.time_name] = datetime.fromtimestamp(message.received, UTC).isoformat()
         if missing := [name for name in self._required[table] if name not in row]:
-            raise DataError(describe_missing(self._columns[table], missing, values).replace("\n", "; "))
+            reason = describe_missing(self._columns[table], missing, values).replace("\n", "; ")
+            is_nested = any(isinstance(value, dict | list) for value in given.values())
+            raise _MissingError(reason + ("; read nested values with --payload" if is_nested else ""))
         return row
 
     def _match_headers(self, table: str, headers: tuple[str, ...]) -> HeaderMatch:
@@ -110,9 +125,12 @@ class MessageReader:
         return converted
 
 
-def _objects(message: Message) -> list[Any]:
+class _MissingError(DataError):
+    """A row lacks a column."""
+
+
+def _json(message: Message) -> Any:
     try:
-        found = pydantic_core.from_json(message.payload, allow_inf_nan=False)
+        return pydantic_core.from_json(message.payload, allow_inf_nan=False)
     except ValueError as error:
         raise DataError(f"the payload is not JSON: {error}") from None
-    return found if isinstance(found, list) else [found]

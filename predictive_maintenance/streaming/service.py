@@ -48,7 +48,7 @@ class KeepingService:
         if response.is_success:
             return _reasons(response.json()) if table == READINGS else [None] * len(rows)
         if len(rows) == 1:
-            return [_detail(response)]
+            return [_detail(response).removeprefix(f"{table}.0.")]  # the caller knows which row it is
         half = len(rows) // 2  # the request is refused as a whole: find the rows that are at fault
         return [*self._keep(table, rows[:half]), *self._keep(table, rows[half:])]
 

@@ -10,13 +10,17 @@ class Message:
     """A message as its source delivered it.
 
     `received` is its time of arrival in seconds since 1970. `is_repeated`: the source may have delivered it before.
-    `delivery` tells the source which delivery is acknowledged.
+    `is_retained`: it is a topic's last message, sent again because of a new subscription.
+    `delivery` tells the source which delivery is acknowledged. `identity` is the same for all deliveries of a message, None if
+    there is one only. It may be that of another message after an acknowledgement.
     """
 
     topic: str
     payload: bytes
     received: float
     is_repeated: bool = False
+    is_retained: bool = False
+    identity: int | None = None
     delivery: Any = None
 
 

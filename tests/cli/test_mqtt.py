@@ -37,6 +37,12 @@ def mqtt(*options):
         ((*TOPIC, "--url", "127.0.0.1:8000"), 1, "--url 127.0.0.1:8000: write http://HOST:8000"),
         ((*TOPIC, "--dead-letters", "none/x.jsonl"), 1, "none/x.jsonl: messages that cannot be used cannot be kept"),
         (
+            (*TOPIC, "--arrival-time", "--arrivals", "none/x.db"),
+            1,
+            "none/x.db: times of arrival cannot be kept: unable to open database file: choose another --arrivals",
+        ),
+        ((*TOPIC, "--payload", "merge(a"), 1, "--payload merge(a: Invalid jmespath expression"),
+        (
             (*TOPIC, "--tables", "errors:x.csv"),
             1,
             "errors is no table of machine attributes: the description has machines",

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.cli.notifying import _watch
-from predictive_maintenance.errors import ConfigError
+from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
 from predictive_maintenance.notification.webhook import NotSentError, Webhook
 from predictive_maintenance.store.migrations.versions import delivery_starts
@@ -109,12 +109,12 @@ class Clock:
         return self.now
 
 
-def send(store, receiver, now=1_000, url=None, clock=None):
+def send(store, receiver, now=1_000, url=None, clock=None, at_once=1):
     async def begin_and_send():
         async with httpx.AsyncClient() as client:
             sender = Sender(
                 store=store, model="pumps", machine=pump(), webhook=Webhook(url or receiver.url, SECRET), client=client,
-                clock=clock or Clock(now),
+                at_once=at_once, clock=clock or Clock(now),
             )  # fmt: skip
             sender.begin()
             return dict(await sender.send_due())
@@ -327,6 +327,88 @@ def test_a_slow_receiver_gets_no_message_from_two_processes_at_once(store, recei
     other.close()
 
 
+class UnderWay:
+    """Counts the requests about each machine that a receiver works on at the same time. `work` is what it does meanwhile."""
+
+    def __init__(self, work):
+        self._work, self._lock, self._machines = work, threading.Lock(), []
+        self.most = self.most_of_a_machine = 0
+
+    def __call__(self, message):
+        machine = message["machine_id"]
+        with self._lock:
+            self._machines.append(machine)
+            self.most = max(self.most, len(self._machines))
+            self.most_of_a_machine = max(self.most_of_a_machine, self._machines.count(machine))
+        self._work(message)
+        with self._lock:
+            self._machines.remove(machine)
+
+
+def test_messages_about_several_machines_are_under_way_at_once(store, receiver):
+    for number in range(12):
+        alarm(store, f"P{number}", NOON)
+    met = threading.Barrier(4)
+    receiver.on_request = UnderWay(lambda _: met.wait(20))
+    assert send(store, receiver, at_once=4) == {"delivered": 12}
+    assert receiver.on_request.most == 4
+    assert len(receiver.accepted) == 12
+
+
+def test_a_slow_answer_does_not_delay_messages_about_other_machines(store, receiver):
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+    others = threading.Event()
+
+    def answer(message):
+        if message["machine_id"] == "P0":
+            assert others.wait(20)
+        elif len(receiver.requests) == 9:
+            others.set()
+
+    receiver.on_request = answer
+    assert send(store, receiver, at_once=2) == {"delivered": 9}
+    assert receiver.accepted[-1]["machine_id"] == "P0"
+
+
+def test_messages_about_a_machine_are_sent_one_after_another_in_the_order_of_its_alarms(store, receiver):
+    alarm(store, "P1", NOON)
+    send(store, receiver)
+    alarm(store, "P1", NOON, closed=NOON + HOUR)
+    for hours in (2, 3, 4):
+        alarm(store, "P1", NOON + hours * HOUR)
+        alarm(store, "P1", NOON + hours * HOUR, closed=NOON + hours * HOUR + 1)
+    receiver.on_request = UnderWay(lambda _: time.sleep(0.05))
+    assert send(store, receiver, at_once=4) == {"delivered": 4}
+    assert receiver.on_request.most_of_a_machine == 1
+    assert [(one["event"], one["opened"][11:13]) for one in receiver.accepted[1:]] == [
+        ("alarm.closed", "12"),
+        ("alarm.opened", "14"),
+        ("alarm.opened", "15"),
+        ("alarm.opened", "16"),
+    ]
+
+
+def test_after_an_error_of_the_store_messages_under_way_are_ended_and_none_is_begun(store, receiver, monkeypatch):
+    for number in range(9):
+        alarm(store, f"P{number}", NOON)
+    claim, claimed = Sender._claim, []
+
+    def claim_first(sender, delivery):
+        claimed.append(delivery)
+        if len(claimed) > 1:
+            raise StoreError("the store is away")
+        return claim(sender, delivery)
+
+    monkeypatch.setattr(Sender, "_claim", claim_first)
+    receiver.on_request = lambda _: time.sleep(0.3)
+    with pytest.raises(StoreError, match="the store is away"):
+        send(store, receiver, at_once=4)
+    assert len(claimed) <= 5  # one by each worker, and one by the worker that has sent its message
+    assert len(receiver.accepted) == 1
+    assert store.delivery_counts("pumps").waiting == 8
+
+
 def test_a_pause_begins_with_the_end_of_an_attempt(store, receiver):
     clock = Clock()
     for number in range(9):
@@ -462,7 +544,7 @@ def test_the_command_goes_on_with_a_store_that_was_restored(tmp_path, receiver, 
                 await asyncio.sleep(0.01)
 
     async def watch():
-        task = asyncio.create_task(_watch(settings, Webhook(receiver.url, SECRET), 0.02))
+        task = asyncio.create_task(_watch(settings, Webhook(receiver.url, SECRET), 4, 0.02))
         await accepted(1)
         for name in ("store.db", "store.db-wal", "store.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)

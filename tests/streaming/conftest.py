@@ -130,7 +130,12 @@ def make_bridge(plant: Path, service: Service, tmp_path: Path) -> Iterator[Calla
 
     def make(broker: Mosquitto, *options: str, url: str = service.url, **variables: str) -> BridgeProcess:
         file = tmp_path / f"dead-letters-{len(made)}.jsonl"
-        arguments = {"--broker": f"mqtt://127.0.0.1:{broker.port}", "--url": url, "--dead-letters": str(file)}
+        arguments = {
+            "--broker": f"mqtt://127.0.0.1:{broker.port}",
+            "--url": url,
+            "--dead-letters": str(file),
+            "--arrivals": str(tmp_path / "arrivals.db"),
+        }
         command = [
             *(sys.executable, "-m", "predictive_maintenance", "mqtt", "--machine", "pump", "--report-seconds", "0.2"),
             *(part for option, value in arguments.items() if option not in options for part in (option, value)),

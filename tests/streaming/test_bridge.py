@@ -188,6 +188,13 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_row_at_fault_i
     assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (19, 1)
 
 
+def test_the_reason_of_a_refused_event_has_no_place_in_the_request(tmp_path):
+    answer = httpx.Response(422, json={"detail": "errors.0.type: should be 'low flow' or 'over-heat'"})
+    plant = Plant(tmp_path, lambda *_: answer)
+    plant.carry([error("none")])
+    assert plant.reasons == ["row 1: type: should be 'low flow' or 'over-heat'"]
+
+
 def test_a_batch_that_takes_too_long_is_halved(tmp_path):
     plant = Plant(tmp_path, lambda path, body: httpx.Response(504) if len(body) > 3 else kept(path, body))
     plant.carry([readings(*range(10))])
@@ -209,6 +216,17 @@ def test_a_message_of_which_one_row_is_refused_is_a_dead_letter_whose_other_rows
     ]
     assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (2, 2)
     assert plant.reports == [f"P: rejected: flow: is odd; the message and further ones are in {plant.file}"]
+
+
+def test_the_first_message_of_a_topic_that_cannot_be_read_is_reported(tmp_path):
+    plant = Plant(tmp_path, kept)
+    part = [Message(topic=topic, payload=b"on", received=0.0) for topic in ("P/t", "P/t", "Q/t")]
+    assert plant.carry(part).acknowledged == part
+    assert len(plant.reasons) == 3
+    assert [report.partition(": the payload")[0] for report in plant.reports] == [
+        "topic P/t: rejected",
+        "topic Q/t: rejected",
+    ]
 
 
 def test_a_message_is_not_acknowledged_if_its_dead_letter_cannot_be_written(tmp_path):

@@ -55,7 +55,7 @@ def test_readings_and_events_are_kept_and_scored_and_a_signal_ends_the_bridge(mo
     assert service.events("kept") == [("errors", "2024-03-01T00:00:30+00:00", "low flow")]
     assert bridge.stop() == 0
     assert bridge.output.endswith(
-        "stopped; received 3 messages, 0 of them again; kept 3 readings and 1 event; rejected 0; waiting 0\n"
+        "stopped; received 3 messages, 0 of them repeated; kept 3 readings and 1 event; rejected 0; waiting 0\n"
     )
 
 
@@ -96,6 +96,48 @@ def test_a_message_that_cannot_be_used_is_a_dead_letter_and_the_others_are_kept(
     time.sleep(0.5)
     assert again.stop() == 0
     assert "received 0 messages" in again.output
+
+
+def test_nested_payloads_are_read_by_an_expression_and_rejected_with_their_topic_and_paths(
+    mosquitto, service, make_bridge
+):
+    names = "from_items(metrics[].[name, value])"
+    bridge = make_bridge(
+        mosquitto,
+        "--payload",
+        f"merge({{timestamp: ts}}, {names})",
+        "--payload",
+        "errors:merge({timestamp: ts}, error)",
+    )
+    bridge.up()
+
+    def metrics(number):
+        values = {name: value for name, value in reading(number).items() if name != "timestamp"}
+        metrics = [{"name": name, "value": value} for name, value in values.items()]
+        return {"ts": f"2024-03-01T00:{number:02}:00Z", "metrics": metrics}
+
+    bad = {
+        json.dumps({"ts": "2024-03-01", "values": {"flow": 40}}): "from_items() needs array, and got null; the payload "
+        "has ts, values.flow",
+        json.dumps(metrics(7) | {"metrics": metrics(7)["metrics"][:1]}): "no column for flow",
+        json.dumps(
+            metrics(7) | {"metrics": [{"name": "flow", "value": 1000}, *metrics(7)["metrics"]]}
+        ): "several values",
+    }
+    topic = "plant/nested/telemetry"
+    mosquitto.publish(
+        *((topic, json.dumps(metrics(number))) for number in range(3)),
+        *((topic, payload) for payload in bad),
+        ("plant/nested/errors", json.dumps({"ts": "2024-03-01T00:00:30Z", "error": {"code": "low flow"}})),
+    )
+    wait_for_count(service, "nested", 3)
+    wait_for(lambda: service.events("nested") == [("errors", "2024-03-01T00:00:30+00:00", "low flow")])
+    wait_for(lambda: len(bridge.dead_letters) == len(bad))
+    for letter, (payload, reason) in zip(bridge.dead_letters, bad.items(), strict=True):
+        assert (letter["topic"], letter["payload"]) == (topic, payload)
+        assert letter["reason"].startswith("--payload merge(")
+        assert reason in letter["reason"]
+    assert bridge.output.count(f"topic {topic}: rejected: --payload merge(") == 1
 
 
 def test_what_is_published_while_the_bridge_is_away_is_kept_when_it_is_back(mosquitto, service, make_bridge):
@@ -147,6 +189,47 @@ def test_a_bridge_that_is_killed_between_the_commit_and_the_answer_keeps_nothing
     assert again.stop() == 0
     assert "received 50 messages" in again.output
     assert again.dead_letters == []
+
+
+def without_time(machine_id, *numbers):
+    payloads = ({name: value for name, value in reading(number).items() if name != "timestamp"} for number in numbers)
+    return [(f"plant/{machine_id}/telemetry", json.dumps(payload)) for payload in payloads]
+
+
+@pytest.mark.parametrize("restarted", [(), pytest.param(("broker",), marks=pytest.mark.long)])
+def test_a_message_that_is_delivered_again_keeps_its_time_of_arrival(
+    mosquitto, service, make_bridge, without_answers, restarted
+):
+    machine_id = "-".join(("arrival", *restarted))
+    bridge = make_bridge(mosquitto, "--arrival-time", "--max-waiting", "20", url=without_answers)
+    bridge.up()
+    mosquitto.publish(*without_time(machine_id, 0, 1, 1, 2, 2))  # equal messages are readings of their own
+    wait_for(lambda: service.readings(machine_id))  # in the store, and not acknowledged
+    if restarted:
+        mosquitto.stop()
+        mosquitto.up()
+        wait_for(lambda: bridge.output.count(": connected") == 2)
+    bridge.stop(signal.SIGKILL)
+    mosquitto.publish(*without_time(machine_id, 2, 3))
+    again = make_bridge(mosquitto, "--arrival-time")
+    again.up()
+    wait_for(lambda: "received 7 messages" in again.output)
+    assert again.stop() == 0
+    assert sorted(flows(service, machine_id)) == [40, 40.01, 40.01, 40.02, 40.02, 40.02, 40.03]
+    assert again.dead_letters == []
+
+
+def test_a_retained_message_has_no_time_of_arrival(mosquitto, service, make_bridge):
+    topic, timed = "plant/retained/telemetry", "plant/retained-with-time/telemetry"
+    mosquitto.publish(*without_time("retained", 0), (timed, json.dumps(reading(0))), retain=True)
+    bridge = make_bridge(mosquitto, "--arrival-time")
+    bridge.up()
+    wait_for(lambda: flows(service, "retained-with-time") == [40])
+    mosquitto.publish(*without_time("retained", 1))
+    wait_for(lambda: flows(service, "retained") == [40.01])
+    (letter,) = bridge.dead_letters
+    assert letter["topic"] == topic
+    assert letter["reason"] == "the broker retained the message, so its time is unknown: send the time in the payload"
 
 
 @pytest.mark.long
