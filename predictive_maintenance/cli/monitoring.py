@@ -63,11 +63,13 @@ def monitor(
 ) -> None:
     """Compare what the service scored recently with what the model was trained on.
 
-    The readings are those of the store at PDM_STORE_URL: the service keeps there what it scores. They are compared in
-    complete windows of monitoring.window_days, for each sensor, category, share of missing values, and the predictions. A
-    difference exceeds its limit if the lower end of its confidence interval is above it; the usual difference between
-    windows of training is part of the limit. A difference is lasting if it exceeds its limit in the newest window and in
-    monitoring.least of monitoring.windows. Where labels are known, metrics are compared with those at evaluation.
+    The readings are those that the service has scored and kept in the store at PDM_STORE_URL. They are compared in complete
+    windows of monitoring.window_days: the distribution of each sensor, category and the predictions, and the shares of
+    missing and rejected values. Where labels are known, metrics are compared with those at evaluation.
+
+    A difference exceeds its limit if the lower end of its confidence interval is above it. The limit includes what usually
+    differs between windows of training rows. A difference is lasting if it exceeds its limit in the newest window and in
+    monitoring.least of monitoring.windows.
 
     With --watch, a lasting difference opens one incident. It closes after monitoring.least windows without any, or when
     another version is in production. When it opens, monitoring.retrain says how a training is started: once for an

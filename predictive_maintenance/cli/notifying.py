@@ -45,11 +45,12 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
     """Send each alarm that opens or closes to another system, such as one for work orders.
 
     Alarms are those in the store at PDM_STORE_URL. Each change is posted as JSON to PDM_WEBHOOK_URL, signed with
-    PDM_WEBHOOK_SECRET in the header X-PDM-Signature. While the receiver is away, messages wait in the store and are sent
-    again, at longer and longer intervals, whatever it answers. A message is given up after two days, or after an answer that
-    refuses the message itself (400, 413, 422). A repeated message has the same Idempotency-Key. At the first start, open alarms
-    are sent, and alarms that are closed already are not; from then on, every alarm is sent, also one that opens and closes
-    while this command does not run.
+    PDM_WEBHOOK_SECRET in the header X-PDM-Signature. A message that is not accepted waits in the store, and is sent again
+    with growing pauses for two days and with the same Idempotency-Key. It is then given up, or at once after an answer that
+    refuses the message itself (400, 413, 422).
+
+    At the first start, open alarms are sent, and closed ones are not. From then on, every alarm is sent, also one that opens
+    and closes while this command does not run.
 
     \b
     Examples:

@@ -36,17 +36,16 @@ _SHOWN_DAYS = 7
 @machine_option
 @click.pass_obj
 def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
-    """Let the candidate score what the service scores, and compare both before anyone promotes.
+    """Compare the candidate with the version in production on the readings that the service scores.
 
     The service logs each prediction in the store at PDM_STORE_URL. This command scores the same readings with the version
-    that has the candidate alias, from the time of its registration on: the service does not know of it, and no answer
-    waits. A reading of a machine with history gets the history that was known when it was scored. The dashboard (Models)
-    and GET /shadow show the shares of the same decisions and of the same alarms with their intervals, the machines
-    that differ most, and the expected costs of both.
+    that has the candidate alias, from the time of its registration on, and delays no answer of the service. A reading of a
+    machine with history gets the history that was known when it was scored. The dashboard (Models) and GET /shadow show
+    the comparison: the same decisions, the same alarms, the machines that differ most, and the expected costs.
 
-    Several of these commands may run: each prediction counts once. A new candidate, or another version in production, begins
-    a new comparison. A candidate that cannot be loaded or fails while it scores is reported, and
-    tried again after 1, 2, 4 ... 60 minutes.
+    Several of these commands may run: each prediction counts once. A new candidate, or another version in production,
+    begins a new comparison. A candidate that cannot be loaded, or fails while it scores, is reported and tried again after
+    1, 2, 4 ... 60 minutes.
 
     With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
     which both agree, if they agree on alarms as well. Without it (the default), nothing is promoted: use the command promote.

@@ -60,7 +60,7 @@ class ApiKey:
 def new_api_key(name: str, role: Role, speaks_for_people: bool = False) -> tuple[str, ApiKey]:
     """A random key of 256 bits, and what the service keeps of it. Raises ConfigError for an invalid or reserved name."""
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is not a name of a key: use up to 60 letters, digits, '.', '_' and '-'")
+        raise ConfigError(f"{name!r} is not a valid name of a key: use up to 60 letters, digits, '.', '_' and '-'")
     if _is_reserved(name):
         raise ConfigError(f"{name!r} {_RESERVED}")
     key = f"pdm_{secrets.token_urlsafe(_KEY_BYTES)}"

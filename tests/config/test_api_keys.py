@@ -90,7 +90,7 @@ def test_a_file_without_keys_or_one_that_is_not_there_is_an_error(tmp_path):
 
 
 def test_a_name_that_a_line_cannot_have_is_refused():
-    with pytest.raises(ConfigError, match="'a b' is not a name of a key"):
+    with pytest.raises(ConfigError, match="'a b' is not a valid name of a key"):
         new_api_key("a b", "read")
 
 
