@@ -15,7 +15,8 @@ from .shared import Command, load_settings, machine_option
 def doctor(params_file: Path | None, write: bool) -> None:
     """Check your setup: what training and promotion need, and how to fix what fails.
 
-    Checks the registry, its credentials, the model in production, the folder for results, AWS Batch and the DVC remote.
+    Checks the registry, its credentials, the model in production, the folder for results, AWS Batch, the DVC remote, the
+    store, the engine and the data sources.
     `unset` means not configured. Exits with code 1 if a check fails.
 
     \b
