@@ -54,9 +54,9 @@ class Sender:
             transaction.begin_deliveries(self.model, int(self.clock()))
 
     async def send_due(self) -> Counter[str]:
-        """Send what is due, after `begin`. Returns how many were delivered, wait, or are given up (dead). Raises StoreError.
+        """Send what is due, after `begin`. Returns how many were delivered, wait, or are given up (dead).
 
-        After an error of the store, no further message is begun, and those under way are ended first.
+        Raises StoreError, after the messages under way are ended.
         """
         of_machines: defaultdict[int, list[Delivery]] = defaultdict(list)
         for delivery in self.store.due_deliveries(self.model, now=int(self.clock()), most=_DUE_AT_A_TIME):
