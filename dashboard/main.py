@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import shared, sign_in
+from dashboard.navigation import PAGES
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.reporting.markdown import plain
 
@@ -28,14 +29,8 @@ except ConfigError as error:
 sign_in.require()
 st.navigation(
     [
-        st.Page("app_pages/status.py", title="Status", icon="🩺", url_path="status", default=True),
-        st.Page("app_pages/fleet.py", title="Fleet", icon="🏭", url_path="fleet"),
-        st.Page("app_pages/history.py", title="Machine history", icon="📈", url_path="history"),
-        st.Page("app_pages/machine.py", title="Check a machine", icon="🔎", url_path="machine"),
-        st.Page("app_pages/monitoring.py", title="Monitoring", icon="📡", url_path="monitoring"),
-        st.Page("app_pages/models.py", title="Models", icon="🏆", url_path="models"),
-        st.Page("app_pages/feedback.py", title="Feedback", icon="📝", url_path="feedback"),
-        st.Page("app_pages/audit.py", title="Audit", icon="📒", url_path="audit"),
+        st.Page(page.file, title=page.title, icon=page.icon, url_path=page.name, default=page is PAGES[0])
+        for page in PAGES
     ],
     position="top",
 ).run()

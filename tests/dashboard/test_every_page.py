@@ -3,11 +3,19 @@
 import httpx
 import pytest
 
+from dashboard.navigation import PAGES as NAVIGATION
+from tests.paths import REPOSITORY
+
 from .conftest import page_text
 
-PAGES = ["status", "fleet", "history", "machine", "monitoring", "models", "feedback", "audit"]
+PAGES = [page.name for page in NAVIGATION]
 TIMEOUT = httpx.ReadTimeout("read timed out")
 NOT_REACHABLE = httpx.ConnectError("[Errno 111] Connection refused")
+
+
+def test_every_file_of_a_page_is_in_the_navigation():
+    files = {path.stem for path in (REPOSITORY / "dashboard" / "app_pages").glob("*.py")} - {"__init__"}
+    assert sorted(files) == sorted(PAGES)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dashboard.navigation import PAGES
 from machines.milling.simulator import simulate
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import thresholds_file
@@ -37,15 +38,8 @@ expect.set_options(timeout=30_000)  # milliseconds; a page takes seconds on a bu
 
 CHROMIUM = Path(os.environ.get("PDM_CHROMIUM", "/usr/bin/chromium"))
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
-PAGES = {
-    "status": "System status",
-    "fleet": "Fleet",
-    "history": "Machine history",
-    "machine": "Check a machine",
-    "models": "Models",
-    "feedback": "Feedback",
-    "audit": "Audit",
-}
+PATHS = {page.name: "/" if page is PAGES[0] else f"/{page.name}" for page in PAGES}
+HEADINGS = {page.name: page.title for page in PAGES} | {"status": "System status"}
 SIZES = {"desktop": (1280, 1800), "phone": (390, 2600)}
 
 
@@ -166,14 +160,14 @@ def expect_to_fit_the_width(page: Page) -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_the_screen_and_requests_nothing_from_other_hosts(dashboard, browser, size, scheme):
-    for path, title in PAGES.items():
-        page = dashboard.open(browser, f"/{'' if path == 'status' else path}", SIZES[size], scheme)
-        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=30_000)
+    for name, path in PATHS.items():
+        page = dashboard.open(browser, path, SIZES[size], scheme)
+        expect(page.get_by_role("heading", name=HEADINGS[name], exact=True)).to_be_visible(timeout=30_000)
         expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
         wait_until_drawn(page)
         assert page.get_by_test_id("stException").count() == 0
         expect_to_fit_the_width(page)
-        save_screenshot(page, f"{path}-{size}-{scheme}")
+        save_screenshot(page, f"{name}-{size}-{scheme}")
         page.close()
 
 
@@ -277,16 +271,17 @@ def test_a_banner_is_shown_from_the_end_of_the_service_to_its_restart(dashboard,
     expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=15_000)
 
 
-@pytest.mark.parametrize("path", ["/", "/fleet", "/machine", "/models"])
-def test_a_promotion_is_shown_on_every_page_without_a_reload(dashboard, in_production, browser, path):
-    page = dashboard.open(browser, path)
-    expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=30_000)
+def test_a_promotion_is_shown_on_every_page_without_a_reload(dashboard, in_production, browser):
+    opened = {name: dashboard.open(browser, path) for name, path in PATHS.items()}
+    for page in opened.values():
+        expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=60_000)
     assert in_production.promote("2", "1").promoted
-    expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=60_000)
-    if path == "/machine":
-        expect(page.get_by_text("version 2", exact=True)).to_be_visible()
-    if path == "/models":
-        expect(page.get_by_text("2 (served)")).to_be_visible()
+    for page in opened.values():
+        expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=60_000)
+    expect(opened["machine"].get_by_text("version 2", exact=True)).to_be_visible()
+    expect(opened["models"].get_by_text("2 (served)")).to_be_visible()
+    for page in opened.values():
+        page.close()
 
 
 @pytest.mark.parametrize(("host", "status"), [("evil.example", 403), ("localhost", 101)])
@@ -306,11 +301,11 @@ def test_without_a_model_the_pages_show_how_to_train_one(make_dashboard, make_se
     service.up()
     dashboard = make_dashboard(service.url)
     dashboard.up()
-    for path in ("", "fleet", "machine", "models"):
-        page = dashboard.open(browser, f"/{path}")
+    for name, path in PATHS.items():
+        page = dashboard.open(browser, path)
         expect(page.get_by_text("No model is served")).to_be_visible(timeout=30_000)
         wait_until_drawn(page)
-        save_screenshot(page, f"{path or 'status'}-empty")
+        save_screenshot(page, f"{name}-empty")
         page.close()
     assert dashboard.problems == []
 
