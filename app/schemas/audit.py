@@ -52,17 +52,20 @@ class AuditEntry(Schema):
     """What somebody did."""
 
     entry: int = Field(description="Increases with each entry.", examples=[17])
-    time: str = Field(description="In UTC, by the clock of the service.", examples=["2025-06-30T12:04:11Z"])
+    time: str = Field(description="In UTC, by the clock of the process that acted.", examples=["2025-06-30T12:04:11Z"])
     action: Action
     key: str = Field(
         description="The name of the API key; anonymous without keys, service for its settings, unknown for an unknown key. For "
-        "a promotion or a rollback, who moved the alias.",
+        "a promotion or a rollback, who moved production: a user, a flow run, or shadow. For settings of a command or a "
+        "training, the user who started it.",
         examples=["dashboard"],
     )
     person: str | None = Field(
         description="Whom the client of the key spoke for; null for machines.", examples=["Ana Ruiz"]
     )
-    subject: str = Field(description="An alarm, a version, a route.", examples=["alarm of P001, 2025-06-30T12:00:00Z"])
+    subject: str = Field(
+        description="An alarm, a version, a component, a route.", examples=["alarm of P001, 2025-06-30T12:00:00Z"]
+    )
     detail: dict[str, Any] = Field(examples=[{"comment": "seal ordered"}])
 
 

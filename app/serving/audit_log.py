@@ -5,40 +5,28 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
-from predictive_maintenance.config.api_keys import SERVICE_NAME, UNKNOWN_NAME, VARIOUS_NAME
+from predictive_maintenance.config.api_keys import SERVICE_NAME, VARIOUS_NAME
 from predictive_maintenance.errors import PredictiveMaintenanceError, StoreError
+from predictive_maintenance.store.audit_log import add_once
 from predictive_maintenance.store.rows import Action, Actor, AuditEntry
-from predictive_maintenance.tracking.entities import (
-    FLOW_RUN_TAG,
-    PREVIOUS_TAG,
-    PRODUCTION_BY_TAG,
-    PRODUCTION_REASON_TAG,
-    PROMOTED_TAG,
-    ROLLED_BACK_REASON,
-    ModelVersion,
-)
+from predictive_maintenance.tracking.entities import ModelVersion
+from predictive_maintenance.tracking.production_audit import production_entry
 
 from ..metrics import Metrics
 from .store_access import StoreAccess
-
-if TYPE_CHECKING:
-    from predictive_maintenance.store.store import Transaction
 
 SERVICE = Actor(SERVICE_NAME)
 
 _MOST_WAITING = 1_000
 _MOST_REFUSALS = 20
 """Kinds of refused requests with an entry of their own, for each interval: a flood must not fill the disk."""
-_LATEST = 20
-"""Entries that a new one is compared with: another worker may have written it, and a later one, before."""
 _MOST_FAILURES = 3
 """Unexpected errors of one entry, until it is dropped: the others wait for it."""
 _RETRY_SECONDS = 5.0
-_TAGS = {"reason": PRODUCTION_REASON_TAG, "promoted": PROMOTED_TAG, "before": PREVIOUS_TAG, "flow_run": FLOW_RUN_TAG}
 
 _log = structlog.get_logger()
 
@@ -57,13 +45,6 @@ class Refusal(NamedTuple):
     person: str | None = None
 
 
-class _State(NamedTuple):
-    """An entry about a state, which is added if the newest ones of its actions have no such state."""
-
-    entry: AuditEntry
-    actions: tuple[Action, ...]
-
-
 class AuditLog:
     """Writes entries to the store that `access` opens, in a thread. Adding never waits and never fails.
 
@@ -74,7 +55,7 @@ class AuditLog:
     def __init__(self, access: StoreAccess, metrics: Metrics, model_name: str, seconds: float) -> None:
         self._access, self._metrics, self._model_name, self._seconds = access, metrics, model_name, seconds
         self._lock = threading.Lock()
-        self._waiting: deque[AuditEntry | _State] = deque()
+        self._waiting: deque[AuditEntry] = deque()
         self._refusals: Counter[Refusal] = Counter()
         self._lost = self._failures = 0
         self._most_together = _MOST_WAITING
@@ -89,17 +70,11 @@ class AuditLog:
 
     def note_settings(self, settings: Mapping[str, Any]) -> None:
         """Add the settings in force, unless they are those of the newest entry. They must hold no secret."""
-        self._add(_State(_entry("settings", SERVICE, "service", settings), ("settings",)))
+        self._add(_entry("settings", SERVICE, SERVICE_NAME, settings))
 
     def note_production(self, version: ModelVersion) -> None:
-        """Add that a version is in production, unless the log has it, with who moved it there by the tags of the registry."""
-        tags = version.tags
-        action: Action = (
-            "rollback" if tags.get(PRODUCTION_REASON_TAG, "").startswith(ROLLED_BACK_REASON) else "promotion"
-        )
-        detail = {name: tags[tag] for name, tag in _TAGS.items() if tags.get(tag)}
-        actor = Actor(tags.get(PRODUCTION_BY_TAG) or UNKNOWN_NAME)
-        self._add(_State(_entry(action, actor, f"version {version.version}", detail), ("promotion", "rollback")))
+        """Add that a version is in production, unless the log has it: the process that moved it there may have added it."""
+        self._add(production_entry(version, time.time()))
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Count a request whose key was refused, or a person who was."""
@@ -122,12 +97,12 @@ class AuditLog:
             )
             _log.warning("entries are not in the audit log", entries=left, reason=reason)
 
-    def _add(self, item: AuditEntry | _State) -> None:
+    def _add(self, entry: AuditEntry) -> None:
         with self._lock:
             if is_full := len(self._waiting) >= _MOST_WAITING:
                 self._lost += 1
             else:
-                self._waiting.append(item)
+                self._waiting.append(entry)
         if is_full:
             self._metrics.audit_lost.labels("queue full").inc()
         self._wake.set()
@@ -174,40 +149,30 @@ class AuditLog:
 
     def _drop_first(self, kind: str) -> None:
         with self._lock:
-            item = self._waiting.popleft() if self._waiting else None
-            self._lost += item is not None
+            entry = self._waiting.popleft() if self._waiting else None
+            self._lost += entry is not None
         self._failures = 0
-        if item is not None:
+        if entry is not None:
             self._metrics.audit_lost.labels("error").inc()
-            entry = item.entry if isinstance(item, _State) else item
             _log.error("an entry is not in the audit log", action=entry.action, subject=entry.subject, error=kind)
 
     def _write(self) -> None:
-        while items := self._first():
+        while entries := self._first():
             with self._access.open().writing() as transaction:
-                for item in items:
-                    self._write_one(transaction, item)
+                for entry in entries:
+                    add_once(transaction, self._model_name, entry)
             with self._lock:
-                for _ in items:
+                for _ in entries:
                     self._waiting.popleft()
             self._failures = 0
             self._access.report(None)
             self._access.purge()
         self._most_together = _MOST_WAITING
 
-    def _first(self) -> list[AuditEntry | _State]:
+    def _first(self) -> list[AuditEntry]:
         """The entries that are written in the next transaction."""
         with self._lock:
             return list(islice(self._waiting, self._most_together))
-
-    def _write_one(self, transaction: "Transaction", item: AuditEntry | _State) -> None:
-        entry = item.entry if isinstance(item, _State) else item
-        if isinstance(item, _State):
-            newest = transaction.newest_audit(self._model_name, item.actions, _LATEST)
-            compared = newest[:1] if entry.action == "settings" else newest
-            if any((one.subject, one.detail) == (entry.subject, entry.detail) for one in compared):
-                return
-        transaction.add_audit(self._model_name, [entry])
 
 
 def _entry(action: Action, actor: Actor, subject: str, detail: Mapping[str, Any]) -> AuditEntry:

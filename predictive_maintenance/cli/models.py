@@ -25,7 +25,8 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
-    from ..tracking.entities import ModelVersion
+    from ..config.params import Params
+    from ..tracking.entities import ModelVersion, PromotionResult
     from ..tracking.unfinished_runs import UnfinishedRun
 
 _EXIT_WITHOUT_PRODUCTION = 3
@@ -79,13 +80,14 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
     """Move production to VERSION. Running services load it within seconds.
 
     If VERSION is older than the version in production, the newer version is marked as rolled back: a model trained on the
-    same rows is then not promoted automatically.
+    same rows is then not promoted automatically. With PDM_STORE_URL, it is recorded in the audit log of that store.
 
     \b
     Example:
       predictive-maintenance promote 3
     """
-    registry = open_registry(load_settings(params_file))
+    params = load_settings(params_file)
+    registry = open_registry(params)
     chosen = registry.get_version(version)
     verdict = chosen.verdict
     if verdict and verdict.level != "production" and not force:
@@ -95,6 +97,7 @@ def promote(params_file: Path | None, version: str, force: bool) -> None:
     if not result.promoted:
         raise click.ClickException(f"{result.conflict}: run the command again")
     click.echo(f"production is version {chosen.version} (before: {result.previous or 'none'})")
+    _record(params, result)
     if result.rolled_back and current:
         _print_rolled_back(current)
     if result.previous:
@@ -108,15 +111,17 @@ def rollback(params_file: Path | None) -> None:
     """Move production back to the version before it.
 
     If that version is older, the version that production leaves is marked as rolled back: a model trained on the same rows
-    is then not promoted automatically. No version is deleted.
+    is then not promoted automatically. No version is deleted. With PDM_STORE_URL, it is recorded in the audit log of that store.
 
     \b
     Example:
       predictive-maintenance rollback
     """
-    registry = open_registry(load_settings(params_file))
+    params = load_settings(params_file)
+    registry = open_registry(params)
     result = registry.rollback()
     click.echo(f"production is version {result.production} (before: {result.previous})")
+    _record(params, result)
     if result.rolled_back and result.previous:
         _print_rolled_back(registry.get_version(result.previous))
 
@@ -141,6 +146,14 @@ def signing_key(output: Path) -> None:
     create_key_pair(private, public)
     click.echo(f"training signs versions with:    export {SIGNING_KEY_VARIABLE}={private}")
     click.echo(f"consumers verify versions with:  export {PUBLIC_KEY_VARIABLE}={public}")
+
+
+def _record(params: Params, result: PromotionResult) -> None:
+    """Add a change of production to the audit log. It has happened: an error is a warning."""
+    from ..tracking.production_audit import record_production
+
+    if result.version and (warning := record_production(result.version, params.registry.model_name)):
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _print_rolled_back(version: ModelVersion) -> None:

@@ -10,7 +10,7 @@ from ..config.project import project_dir
 from ..config.serving_params import MODEL_NAME_VARIABLE
 from ..errors import ConfigError, PredictiveMaintenanceError
 from ..store.rows import Incident
-from ..tracking.runs import INCIDENT_TAG
+from ..tracking.entities import INCIDENT_TAG
 
 _TIMEOUT_SECONDS = 30.0
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..config.params import ShadowSettings
 from ..errors import ModelError, RegistryError, StoreError
 from ..scorer.scoring import Scorer
-from ..store import comparisons
+from ..store import audit_log, comparisons
 from ..store.comparisons import NewBlock, Place
 from ..store.predictions import PredictedReadings
 from ..store.rows import Comparison, ComparisonState, DecisionCounts, Labelled
@@ -21,6 +21,7 @@ from ..store.store import Store
 from ..store.times import FIRST_KEY
 from ..tracking.entities import ModelVersion
 from ..tracking.model_registry import ModelRegistry
+from ..tracking.production_audit import production_entry
 from .agreement import Compared, Costs, added, count, total
 from .counted_readings import MOST_KNOWN, CountedReadings
 from .labels import LabelRules, labelled_errors
@@ -63,6 +64,7 @@ class Shadow:
     ) -> None:
         self._registry, self._model, self._settings = registry, model, settings
         self._labels = labels or LabelRules()
+        self._has_audit_log = audit_log.is_on()
         self._pair: Pair | None = None
         self._labelled_at, self._newest_report = 0.0, -1
         self._readings = CountedReadings()
@@ -243,7 +245,7 @@ class Shadow:
         """Promote the candidate if that is switched on and all conditions hold; return its version then."""
         summary = summarise(store, comparison, most_machines=0)
         reason = waits_for(self._settings, production, candidate, summary, now)
-        promoted = None
+        promoted: ModelVersion | None = None
         if reason is None:
             why = promotion_reason(summary)
             try:
@@ -253,13 +255,15 @@ class Shadow:
             except ModelError as error:  # its files were changed since they were loaded
                 reason = str(error)
             else:
-                promoted = candidate.version if result.promoted else None
+                promoted = result.version
                 reason = why if result.promoted else result.conflict
         # Not at every check: SQLite has one writer, and the service is another one.
-        if reason != comparison.promotion or now - comparison.checked >= _NOTE_SECONDS:
+        if promoted or reason != comparison.promotion or now - comparison.checked >= _NOTE_SECONDS:
             with store.writing() as transaction:
                 comparisons.note_check(transaction, comparison, int(now), reason)
-        return promoted
+                if promoted and self._has_audit_log:
+                    audit_log.add_once(transaction, self._model, production_entry(promoted, now))
+        return promoted.version if promoted else None
 
     def _with_state(self, store: Store, comparison: Comparison, state: ComparisonState, reason: str) -> Comparison:
         if (comparison.state, comparison.reason) != (state, reason):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..config.api_keys import SERVICE_NAME
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from .rows import Action
     from .store import Store
 
 STORE_RETENTION_DAYS, PREDICTION_LOG_DAYS = 365.0, 90.0
@@ -23,10 +23,9 @@ def retention_days(store: Store, model: str) -> dict[str, float]:
     They are those that the service recorded in the audit log; without an audit log, those of this process's environment, or
     the defaults. Raises StoreError, and ConfigError for a variable that is not a number.
     """
-    kinds: tuple[Action, ...] = ("settings",)
-    recorded = store.audit(model, actions=kinds, most=1)
-    if recorded:
-        return {_variable(name): float(recorded[0].detail.get(name, default)) for name, default in _DEFAULTS.items()}
+    recorded = store.settings_in_force(model, SERVICE_NAME)
+    if recorded is not None:
+        return {_variable(name): float(recorded.get(name, default)) for name, default in _DEFAULTS.items()}
     return {_variable(name): _given_days(_variable(name), default) for name, default in _DEFAULTS.items()}
 
 

@@ -311,6 +311,7 @@ AUDIT = (
     .limit(bindparam("most"))
 )
 AUDIT_OF_ACTIONS = AUDIT.where(audit.c.action.in_(bindparam("actions", expanding=True)))
+OF_SUBJECT = audit.c.subject == bindparam("subject")
 DELETE_AUDIT = delete(audit).where(
     audit.c.key.in_(
         select(audit.c.key)

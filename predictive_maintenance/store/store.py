@@ -53,6 +53,7 @@ from .rows import (
 )
 from .times import FIRST_KEY, LAST_KEY
 
+_SETTINGS: tuple[Action, ...] = ("settings",)
 _GONE_SECONDS = 5
 _EXPIRED_AT_A_TIME = 5_000
 _READINGS_AT_A_TIME = 10_000
@@ -367,6 +368,12 @@ class Store:
         with self._reading() as connection:
             return _audit(connection, model, actions, before, most)
 
+    def settings_in_force(self, model: str, component: str) -> Mapping[str, Any] | None:
+        """The latest settings of a component, such as the service, in the audit log; None without any."""
+        with self._reading() as connection:
+            newest = _audit(connection, model, _SETTINGS, LAST_KEY, 1, component)
+        return newest[0].detail if newest else None
+
     def _check_identity(self) -> None:
         """Raise StoreError if the SQLite file was removed or replaced: what is written to the open one would be lost."""
         if self._file is None or (found := _identity(self._file)) == self._identity:
@@ -587,13 +594,15 @@ class Transaction:
         if rows:
             self._connection.execute(statements.INSERT_AUDIT, rows)
 
-    def newest_audit(self, model: str, actions: Collection[Action], most: int) -> list[StoredAuditEntry]:
-        """The newest `most` entries of some actions, the newest first.
+    def newest_audit(
+        self, model: str, actions: Collection[Action], most: int, *, subject: str | None = None
+    ) -> list[StoredAuditEntry]:
+        """The newest `most` entries of some actions, and of one subject if it is given, the newest first.
 
         Until the end of the transaction, no other one gets them: an entry that depends on them is added once.
         """
         self._lock(statements.LOCK_AUDIT)
-        return _audit(self._connection, model, actions, LAST_KEY, most)
+        return _audit(self._connection, model, actions, LAST_KEY, most, subject)
 
     def remove_audit_before(self, model: str, at: int) -> bool:
         """Remove some entries of a model's audit log from before a time in seconds; return whether there may be more."""
@@ -674,10 +683,18 @@ def _place(delivery: Delivery) -> dict[str, Any]:
 
 
 def _audit(
-    connection: Connection, model: str, actions: Collection[Action], before: int, most: int
+    connection: Connection,
+    model: str,
+    actions: Collection[Action],
+    before: int,
+    most: int,
+    subject: str | None = None,
 ) -> list[StoredAuditEntry]:
-    statement = statements.AUDIT_OF_ACTIONS if actions else statements.AUDIT
-    limits = {"model": model, "before": before, "most": most} | ({"actions": list(actions)} if actions else {})
+    statement, limits = statements.AUDIT, {"model": model, "before": before, "most": most}
+    if actions:
+        statement, limits = statements.AUDIT_OF_ACTIONS, limits | {"actions": list(actions)}
+    if subject is not None:
+        statement, limits = statement.where(statements.OF_SUBJECT), limits | {"subject": subject}
     return [
         StoredAuditEntry(
             key=row.key,

@@ -24,7 +24,10 @@ PRODUCTION_REASON_TAG = "production_reason"
 """Why the version is in production, as text. It is valid while the version is in production."""
 
 PRODUCTION_BY_TAG = "production_by"
-"""Who moved production to the version: a user of the operating system, or the flow run whose gate decided."""
+"""Who moved production to the version: a user of the operating system, the flow run whose gate decided, or shadow."""
+
+PRODUCTION_FROM_TAG, PRODUCTION_MOVED_TAG = "production_from", "production_moved_at"
+"""The version that production moved from ("none" for the first one), and when, in microseconds: each move has its own time."""
 
 ROLLED_BACK_REASON = "rolled back from version"
 """The beginning of PRODUCTION_REASON_TAG after a rollback."""
@@ -32,6 +35,9 @@ ROLLED_BACK_REASON = "rolled back from version"
 SCORER_TAG, SIGNATURE_TAG = "scorer_sha256", "signature"
 FLOW_RUN_TAG = "flow_run"
 """On an MLflow run and on a model version: the flow run that made it, such as TrainFlow/17."""
+
+INCIDENT_TAG = "incident"
+"""On a Metaflow run, as incident:KEY, on an MLflow run and on a version: the incident of monitoring it was started for."""
 
 LAUNCHER_TAG = "launcher"
 """On an MLflow run: the process that launched the flow run, see launcher.py."""
@@ -131,13 +137,14 @@ class PromotionResult:
 
     `promoted` is false if another process changed production in the meantime: then nothing was changed here.
     `production` is the version in production now, `previous` the one before. `rolled_back` is true if `previous` was
-    marked as rolled back.
+    marked as rolled back. `version` is the one in production with the tags of its promotion, if `promoted`.
     """
 
     promoted: bool
     production: str | None
     previous: str | None
     rolled_back: bool = False
+    version: ModelVersion | None = None
 
     @property
     def conflict(self) -> str:

@@ -1,14 +1,14 @@
 """Register, promote and roll back model versions."""
 
-import getpass
-import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from ..config.process_user import process_user
 from ..errors import ModelError, RegistryError
 from ..evaluation.baseline_model import BaselineModel
 from ..scorer.scoring import Scorer
@@ -19,6 +19,8 @@ from .entities import (
     FLOW_RUN_TAG,
     PREVIOUS_TAG,
     PRODUCTION_BY_TAG,
+    PRODUCTION_FROM_TAG,
+    PRODUCTION_MOVED_TAG,
     PRODUCTION_REASON_TAG,
     PROMOTED_TAG,
     ROLLED_BACK_REASON,
@@ -116,17 +118,17 @@ class ModelRegistry(RegistryReader):
             held = current.version if current else None
             if current and held == version:
                 previous = current.tags.get(PREVIOUS_TAG) or None
-                return PromotionResult(promoted=True, production=held, previous=previous)
+                return PromotionResult(promoted=True, production=held, previous=previous, version=current)
             if held != replaces:
                 return PromotionResult(promoted=False, production=held, previous=replaces)
             with self.connection.errors(f"promoting version {version}"):
                 chosen = self.get_version(version)
                 if reason is None:
                     reason = "passed every check of the gate" if by_gate else _promoted_by_hand(chosen)
+                by = by or (chosen.tags.get(FLOW_RUN_TAG, "the gate") if by_gate else process_user())
                 tags = {PREVIOUS_TAG: held or "", PROMOTED_TAG: _now(), PRODUCTION_REASON_TAG: reason}
-                by = by or (chosen.tags.get(FLOW_RUN_TAG, "the gate") if by_gate else _user())
-                self._tag(version, {**tags, PRODUCTION_BY_TAG: by})
-                return self._move_production(held, version, may_roll_back=not by_gate)
+                tags |= {PRODUCTION_BY_TAG: by}
+                return self._move_production(held, chosen, tags, may_roll_back=not by_gate)
 
     def rollback(self) -> PromotionResult:
         """Move production back to the version before it. Raises RegistryError if there is none."""
@@ -139,20 +141,29 @@ class ModelRegistry(RegistryReader):
                 raise RegistryError(
                     f"version {current.version} was the first in production: there is no version to roll back to"
                 )
-            self.get_version(previous)  # raises with the existing versions if this one was deleted
+            chosen = self.get_version(previous)  # raises with the existing versions if this one was deleted
             self.load_scorer(previous)
             reason = f"{ROLLED_BACK_REASON} {current.version} at {datetime.now(UTC):{TIME_FORMAT}}"
             with self.connection.errors(f"rolling back to version {previous}"):
-                self._tag(previous, {PRODUCTION_REASON_TAG: reason, PRODUCTION_BY_TAG: _user()})
-                return self._move_production(current.version, previous)
+                tags = {PRODUCTION_REASON_TAG: reason, PRODUCTION_BY_TAG: process_user()}
+                return self._move_production(current.version, chosen, tags)
 
-    def _move_production(self, held: str | None, version: str, *, may_roll_back: bool = True) -> PromotionResult:
+    def _move_production(
+        self, held: str | None, chosen: ModelVersion, tags: Mapping[str, str], *, may_roll_back: bool = True
+    ) -> PromotionResult:
+        version = chosen.version
+        moved = datetime.now(UTC).isoformat(timespec="microseconds")
+        tags = {**tags, PRODUCTION_FROM_TAG: held or "none", PRODUCTION_MOVED_TAG: moved}
+        self._tag(version, tags)
         rolled_back = may_roll_back and held is not None and int(version) < int(held)
         if held is not None and rolled_back:
             self._tag(held, {ROLLED_BACK_TAG: _now()})
         self._client.set_registered_model_alias(self._name, self._production, version)
         self._client.delete_model_version_tag(self._name, version, ROLLED_BACK_TAG)
-        return PromotionResult(promoted=True, production=version, previous=held, rolled_back=rolled_back)
+        in_production = replace(chosen, tags={**chosen.tags, **tags})
+        return PromotionResult(
+            promoted=True, production=version, previous=held, rolled_back=rolled_back, version=in_production
+        )
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
@@ -179,14 +190,6 @@ def _promoted_by_hand(version: ModelVersion) -> str:
     if not failed:
         return f"promoted by hand at {time}"
     return f"promoted by hand with --force at {time}, although {failed} check{'' if failed == 1 else 's'} failed"
-
-
-def _user() -> str:
-    """The user of the operating system, by name if it has one: a container's may have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from ..config.commands import flow_command, program_command, show_card
 from ..config.params import RegistrySettings
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.verdict import Level
-from .entities import FILE_TAGS
+from .entities import FILE_TAGS, ModelVersion
 from .model_registry import ModelRegistry
 from .packaging import package_version
 from .runs import FlowRun
@@ -25,7 +25,7 @@ class Outcome:
 
     `allowed` is the level that the gate allows. A model that may be promoted stays a candidate if promotion is switched
     off, or if production changed during the run. `previous` is the version in production before. `file_tags` are the
-    hashes and the signature of the registered files.
+    hashes and the signature of the registered files. `promoted` is the version that is in production by this outcome.
     """
 
     level: Level | None
@@ -36,6 +36,7 @@ class Outcome:
     headline: str
     uri: str
     file_tags: Mapping[str, str] = field(default_factory=dict)
+    promoted: ModelVersion | None = None
 
     def text(self, machine: str = "") -> str:
         """Text for the terminal: the verdict, then the next commands, with `machine` as their option."""
@@ -106,7 +107,7 @@ def _promote(registry: ModelRegistry, outcome: Outcome, version: str, compared_w
     if result.promoted:
         replaces = f" and replaces version {result.previous}" if result.previous else ""
         summary = f"{outcome.summary}{replaces}"
-        return replace(outcome, level="production", previous=result.previous, summary=summary)
+        return replace(outcome, level="production", previous=result.previous, summary=summary, promoted=result.version)
     registry.tag(version, {"verdict": f"{result.conflict} during the run"})
     summary = f"{outcome.summary}, but {result.conflict} during the run: compare it again with {flow_command('resume evaluate')}"
     return replace(outcome, previous=result.production, summary=summary)

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from ..errors import RegistryError
 from .connection import Connection
-from .entities import FLOW_RUN_TAG, LAUNCHER_TAG
+from .entities import FLOW_RUN_TAG, INCIDENT_TAG, LAUNCHER_TAG
 from .launcher import LAUNCHER_VARIABLE
 
-CANDIDATE_TAG, INCIDENT_TAG = "candidate", "incident"
+CANDIDATE_TAG = "candidate"
 _MAX_PARAM_CHARACTERS = 500
 _PARAMS_PER_CALL = 100
 

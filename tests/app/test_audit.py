@@ -1,6 +1,7 @@
 """Acknowledgements of alarms, and the audit log: who did what, and when."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -9,13 +10,16 @@ from structlog.testing import capture_logs
 from app.serving import audit_log
 from app.serving.audit_log import Refusal
 from predictive_maintenance.errors import StoreError
-from predictive_maintenance.store.store import Transaction
+from predictive_maintenance.store.audit_log import add_once
+from predictive_maintenance.store.store import Store, Transaction
 from predictive_maintenance.tracking.entities import (
     PREVIOUS_TAG,
     PRODUCTION_BY_TAG,
+    PRODUCTION_MOVED_TAG,
     PRODUCTION_REASON_TAG,
     ROLLED_BACK_REASON,
 )
+from predictive_maintenance.tracking.production_audit import production_entry
 
 from .conftest import READING, MemoryRegistry, start_client, wait_until
 from .test_access import NAMED, PEOPLE_KEY, key
@@ -281,6 +285,32 @@ def test_promotions_and_rollbacks_are_recorded_once_with_who_moved_production(ma
     assert [(one["key"], one["subject"]) for one in entries] == [
         ("ben", "version 1"), ("TrainFlow/7", "version 2"), ("ana", "version 1"),
     ]  # fmt: skip
+
+
+def test_a_change_that_its_own_process_has_recorded_is_not_recorded_again(make_client, registry, small, tmp_path):
+    registry.versions["2"] = small.files
+    client = make_client(**ON)
+    wait_for_audit(client, "promotion")
+    moves = [("2", "promoted", "10:00:00.000001"), ("1", f"{ROLLED_BACK_REASON} 2", "10:00:00.000002"),
+             ("2", "promoted", "10:00:00.000003"), ("1", f"{ROLLED_BACK_REASON} 2", "10:00:00.000004")]  # fmt: skip
+    with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store:
+        for number, (version, reason, moved) in enumerate(moves):
+            registry.tags[version] = {
+                PRODUCTION_REASON_TAG: reason, PRODUCTION_MOVED_TAG: f"2024-11-30T{moved}+00:00", PRODUCTION_BY_TAG: "ana",
+            }  # fmt: skip
+            if number % 2:  # otherwise, the service is alone
+                entry = production_entry(registry._version(version), time.time())
+                with store.writing() as transaction:
+                    add_once(transaction, "predictive_maintenance", entry)
+            registry.alias = version
+            client.app.state.service.watcher.poll()
+            wait_for_audit(client, "promotion", "rollback", entries=number + 2)
+    found = audit(client, "promotion", "rollback")
+    assert [(one["action"], one["subject"]) for one in found] == [
+        ("rollback", "version 1"), ("promotion", "version 2"), ("rollback", "version 1"), ("promotion", "version 2"),
+        ("promotion", "version 1"),
+    ]  # fmt: skip
+    assert {one["time"] for one in found[:4]} == {"2024-11-30T10:00:00Z"}
 
 
 def test_pages_of_the_audit_log_follow_each_other(start_pump):

@@ -1,4 +1,6 @@
-"""Commands that run until they are stopped go on when the database accepts and does not answer."""
+"""Commands go on when the database accepts and does not answer."""
+
+import gc
 
 import pytest
 from click.testing import CliRunner
@@ -41,3 +43,15 @@ def test_a_command_goes_on_after_a_database_that_does_not_answer(command, promot
         result = CliRunner().invoke(main, command)
     assert isinstance(result.exception, EnoughError), result.output
     assert result.output.count("the database does not answer") == 1
+
+
+def test_a_promotion_does_not_fail_and_waits_for_seconds_only(run, promoted, postgres_url, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.store.audit_log._TIMEOUT_SECONDS", 0.2)
+    Store.open(postgres_url, timeout_seconds=5).close()
+    with silent_proxy(postgres_url) as proxy, proxy.silent():
+        monkeypatch.setenv("PDM_STORE_URL", proxy.url)
+        code, output = run("promote", "2", "--force")
+    assert (code, "production is version 2" in output) == (0, True)
+    assert "warning: the audit log does not have this yet: " in output
+    assert "the database does not answer" in output
+    gc.collect()  # else the socket is closed in a later test

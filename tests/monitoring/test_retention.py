@@ -62,8 +62,9 @@ def test_the_settings_that_the_service_recorded_count(store, monkeypatch):
     monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "20")
     detail = {"prediction_log_days": 30.0, "store_retention_days": 40.0}
     entry = AuditEntry(at=1, action="settings", actor=Actor("service"), subject="service", detail=detail)
+    later = replace(entry, actor=Actor("ana"), subject="monitor", detail={"monitoring.windows": 5})
     with store.writing() as transaction:
-        transaction.add_audit("pumps", [entry])
+        transaction.add_audit("pumps", [entry, later])
     assert retention_days(store, "pumps") == {"PDM_STORE_RETENTION_DAYS": 40, "PDM_PREDICTION_LOG_DAYS": 30}
     assert retention_days(store, "others") == {"PDM_STORE_RETENTION_DAYS": 365, "PDM_PREDICTION_LOG_DAYS": 20}
 

@@ -53,7 +53,10 @@ def log_days(store, small, rows, candidate, days):
         log(store, small, frame, number=day, scored=candidate.created.timestamp() + (day + 1) * DAY)
 
 
-def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, rows, registry, candidate, run_status):
+def test_the_candidate_is_promoted_after_its_days_of_agreement(
+    store, small, rows, registry, candidate, run_status, monkeypatch
+):
+    monkeypatch.setenv("PDM_AUDIT_LOG", "true")
     shadow, start = Shadow(registry, MODEL, SETTINGS), candidate.created.timestamp()
     log_days(store, small, rows, candidate, [0, 1])
     waiting = check_until_done(shadow, store, start + 3 * DAY)
@@ -72,6 +75,10 @@ def test_the_candidate_is_promoted_after_its_days_of_agreement(store, small, row
     assert "readings with an alarm of either version have an alarm of both" in production.tags["production_reason"]
     assert "rolled_back_at" not in registry.get_version("1").tags
     assert "because     promoted by shadow at " in run_status()
+    (entry,) = store.audit(MODEL, most=9)
+    assert (entry.action, entry.subject, entry.actor.key) == ("promotion", "version 2", "shadow")
+    assert entry.detail["before"] == "1"
+    assert entry.detail["reason"] == production.tags["production_reason"]
     assert check_until_done(shadow, store, start + 5 * DAY).comparison is None
     assert comparisons.find(store, MODEL, most=1)[0].reason == "version 2 is in production"
 

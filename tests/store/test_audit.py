@@ -5,8 +5,11 @@ from contextlib import closing
 
 import pytest
 
+from app.settings import Settings
+from predictive_maintenance.errors import ConfigError, StoreError
+from predictive_maintenance.store.audit_log import MOVED, SettingsInForce, add_once, is_on
 from predictive_maintenance.store.rows import Actor, Alarm, AuditEntry
-from predictive_maintenance.store.store import Store
+from predictive_maintenance.store.store import Store, Transaction
 
 ANA = Actor("dashboard", "Ana Ruíz")
 
@@ -55,6 +58,78 @@ def test_an_entry_that_is_added_unless_the_newest_is_equal_is_added_by_one_of_tw
         transaction.add_audit("pump", [entry(action="settings")])
     other.result()
     assert len(store.audit("pump", most=9)) == 1
+
+
+def add_all_once(store, *entries):
+    for one in entries:
+        with store.writing() as transaction:
+            add_once(transaction, "pump", one)
+
+
+def settings(component, **detail):
+    return entry(component, action="settings", **detail)
+
+
+def promotion(version, moved, action="promotion"):
+    return entry(f"version {version}", action=action, **{MOVED: moved})
+
+
+def test_settings_are_added_if_they_differ_from_the_latest_ones_of_their_component(store):
+    first, changed, other = settings("service", rows=1), settings("service", rows=2), settings("monitor", rows=1)
+    add_all_once(store, first, other, first, changed, other, changed, first)
+    found = [(one.subject, one.detail["rows"]) for one in reversed(store.audit("pump", most=9))]
+    assert found == [("service", 1), ("monitor", 1), ("service", 2), ("service", 1)]
+    assert store.settings_in_force("pump", "monitor") == {"rows": 1}
+    assert store.settings_in_force("pump", "service") == {"rows": 1}
+    assert store.settings_in_force("engine", "service") is None
+
+
+def test_a_change_of_production_is_added_once_and_a_later_one_to_the_same_version_again(store):
+    changes = [promotion(1, "a"), promotion(2, "b"), promotion(1, "c", "rollback"), promotion(1, "d", "rollback")]
+    edited = entry("version 1", action="rollback", reason="edited in the registry", **{MOVED: "d"})
+    add_all_once(store, *changes, *changes[::-1], edited)
+    assert [one.detail[MOVED] for one in store.audit("pump", most=9)] == ["d", "c", "b", "a"]
+
+
+def test_of_several_processes_that_see_a_change_at_once_one_adds_it(stores):
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            list(pool.map(lambda store, number=number: add_all_once(store, promotion(1, str(number))), stores))
+    assert len(stores[0].audit("pump", most=100)) == 20
+
+
+def test_settings_are_added_when_the_store_can_be_written(store, monkeypatch):
+    monkeypatch.setenv("PDM_AUDIT_LOG", "true")
+    monkeypatch.setenv("LOGNAME", "ana")
+    in_force = SettingsInForce("monitor", "pump", {"rows": 1})
+    with monkeypatch.context() as broken:
+        broken.setattr(Transaction, "add_audit", raise_full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            in_force.add_to(store)
+    in_force.add_to(store)
+    (found,) = store.audit("pump", most=9)
+    assert (found.subject, found.actor, found.detail) == ("monitor", Actor("ana"), {"rows": 1})
+
+
+def raise_full(*_):
+    raise StoreError("the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("url", "switch", "expected"),
+    [("", "", False), ("sqlite:////s.db", "", True), ("sqlite:////s.db", "false", False), ("", "1", True)],
+)
+def test_the_audit_log_is_on_by_the_rule_of_the_service(monkeypatch, url, switch, expected):
+    monkeypatch.setenv("PDM_STORE_URL", url)
+    monkeypatch.setenv("PDM_AUDIT_LOG", switch)
+    assert is_on() is expected
+    assert Settings().audits is expected
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_an_error(monkeypatch):
+    monkeypatch.setenv("PDM_AUDIT_LOG", "maybe")
+    with pytest.raises(ConfigError, match="PDM_AUDIT_LOG: 'maybe' is neither true nor false"):
+        SettingsInForce("monitor", "pump", {})
 
 
 def test_entries_expire(store):
