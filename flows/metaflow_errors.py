@@ -68,6 +68,12 @@ def plain_errors(step_name: str, flow: FlowSpec, inputs: Any = None, attributes:
         raise RunStopped(text, permanent=not error.transient) from None
 
 
+def print_warning(text: str) -> None:
+    """Print what does not stop the run; nothing for ''."""
+    if text:
+        print(f"warning: {text}")
+
+
 def arguments_to_repeat(arguments: Sequence[str]) -> str:
     """The `arguments` of a run as text for a shell, without secrets; '' if they are too long to be repeated."""
     shown = []

@@ -18,6 +18,7 @@ from metaflow_errors import (
     described_machine,
     machine_argument,
     plain_errors,
+    print_warning,
     read_machine,
     read_settings,
     read_sources,
@@ -27,6 +28,7 @@ from predictive_maintenance.config.environment import warn_of_unknown_variables
 from predictive_maintenance.config.machine_extras import oracle_of
 from predictive_maintenance.config.params import parse_params
 from predictive_maintenance.config.project import params_file
+from predictive_maintenance.config.shown_settings import shown_settings
 from predictive_maintenance.engine.engine import open_engine
 from predictive_maintenance.evaluation.evaluate import evaluate, thresholds_file
 from predictive_maintenance.evaluation.held_out import Judge
@@ -39,10 +41,12 @@ from predictive_maintenance.partitions.split_parts import split_parts
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
+from predictive_maintenance.store.audit_log import SettingsInForce
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE
 from predictive_maintenance.tracking.lineage import git_commit
 from predictive_maintenance.tracking.model_registry import ModelRegistry
+from predictive_maintenance.tracking.production_audit import record_production
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
 from predictive_maintenance.tracking.runs import FlowRun, incident_tag
 from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
@@ -102,8 +106,11 @@ class TrainFlow(FlowSpec):
         connection = connect(self.params.registry)
         for closed in close_abandoned_runs(connection):
             print(f"closed {closed.run.flow_run}, which was still RUNNING: {closed.abandoned}")
-        run = FlowRun.start(connection, self.flow_run, {"git_commit": self.commit} | incident_tag(current.tags))
+        self.incident = incident_tag(current.tags)
+        run = FlowRun.start(connection, self.flow_run, {"git_commit": self.commit} | self.incident)
         self.mlflow_run_id = run.run_id
+        settings = shown_settings(self.params) | {"promote": self.promote}
+        print_warning(SettingsInForce("training", self.params.registry.model_name, settings).record())
         print(f"sources that can be read: {len(self.params.data.sources)}; MLflow at {connection.redacted_uri} answers")
         self.next(self.ingest)
 
@@ -192,6 +199,7 @@ class TrainFlow(FlowSpec):
             "params",
             "flow_run",
             "commit",
+            "incident",
             "mlflow_run_id",
             "records",
             "ingested",
@@ -244,9 +252,12 @@ class TrainFlow(FlowSpec):
             self.flow_run,
             self.commit,
         )
+        self.tags |= self.incident
         self.outcome: Outcome = register_and_promote(
             run, self.files, self.rows.examples(), self.evaluation, self.tags, self.params.registry, self.promote
         )
+        if self.outcome.promoted:
+            print_warning(record_production(self.outcome.promoted, self.params.registry.model_name))
         run.finish()
         self.finished_at = datetime.now(UTC)
         print(self.outcome.text(machine_argument(self.machine)))

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from ..monitoring.incidents import Change
     from ..monitoring.production import WatchedVersion
     from ..monitoring.production_check import ProductionCheck
+    from ..store.audit_log import SettingsInForce
     from ..store.store import Store
 
 _DRIFT_EXIT_CODE = 4
 _SHOWN_MACHINES = 10
+_SETTINGS = ("monitoring", "evaluation", "registry", "training.seed")
+"""What of params.yaml a check depends on."""
 _DONE = {"here": "successful", "batch": "successful", "repository_dispatch": "requested"}
 
 
@@ -74,7 +77,7 @@ def monitor(
     With --watch, a lasting difference opens one incident. It closes after monitoring.least windows without any, or when
     another version is in production. When it opens, monitoring.retrain says how a training is started: once for an
     incident, and not within monitoring.cool_down_days. With monitoring.retrain_every_days, one is also started when the
-    last one is as old. The gate decides about its model as always.
+    last one is as old. The gate decides about its model as always. With PDM_STORE_URL, the settings are in the audit log.
 
     \b
     Examples:
@@ -82,8 +85,10 @@ def monitor(
       predictive-maintenance monitor --fail-on-drift || python flows/train_flow.py run
       predictive-maintenance monitor --machine fleet --watch --every 60
     """
+    from ..config.shown_settings import shown_settings
     from ..monitoring.production_check import content
     from ..monitoring.retraining import check_retraining
+    from ..store.audit_log import SettingsInForce
 
     params = load_served_settings(params_file)
     warned = set[str]()
@@ -102,9 +107,11 @@ def monitor(
         watched=params.registry.model_name,
         trained=load_settings(params_file).registry.model_name,
     )
+    settings = shown_settings(params, *_SETTINGS) | {"every_minutes": minutes}
+    in_force = SettingsInForce("monitor", params.registry.model_name, settings)
     while True:
         try:
-            _watch(params, warned)
+            _watch(params, in_force, warned)
         except (
             PredictiveMaintenanceError,
             click.ClickException,
@@ -133,7 +140,7 @@ def _warn_of_retention(store: Store, seen: ProductionCheck, warned: set[str]) ->
             warned.add(warning)
 
 
-def _watch(params: Params, warned: set[str]) -> None:
+def _watch(params: Params, in_force: SettingsInForce, warned: set[str]) -> None:
     """Check once, follow the incident, and train for it."""
     from ..monitoring.incidents import follow, give_back, may_train, open_incident
     from ..monitoring.production_check import save_check
@@ -142,6 +149,7 @@ def _watch(params: Params, warned: set[str]) -> None:
 
     settings = params.monitoring
     with open_service_store() as store:
+        in_force.add_to(store)
         watched = _watched_version(params, None)
         seen = _check(store, watched, params)
         save_check(store, seen, time.time())

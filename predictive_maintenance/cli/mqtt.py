@@ -16,6 +16,7 @@ import click
 from .shared import FILE, Command, count, load_settings, machine_option, service_client, url_option
 
 if TYPE_CHECKING:
+    from ..config.params import Params
     from ..machine.machine import Machine
     from ..streaming.bridge import Bridge
     from ..streaming.mqtt import Broker
@@ -128,7 +129,7 @@ def mqtt(
     first arrival of each message in a file for that. A reading still counts twice if its publisher sends it twice, or if the
     broker crashes and forgets that it was delivered.
 
-    A service with an API key needs it in PDM_API_KEY.
+    A service with an API key needs it in PDM_API_KEY. With PDM_STORE_URL, the settings are recorded in the audit log there.
 
     \b
     Examples:
@@ -168,6 +169,7 @@ def mqtt(
 
     with service_client(url) as client, _stopped_by_signals() as stopping:
         service = KeepingService(client, stopping, on_failure)
+        _record_settings(params, at_broker, service.address)
         bridge = Bridge(
             source=MqttSource(at_broker, subscriptions, max_waiting, click.echo),
             reader=reader,
@@ -179,6 +181,26 @@ def mqtt(
         click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)
     click.echo(f"stopped; {_line(bridge)}")
+
+
+def _record_settings(params: Params, broker: Broker, service: str) -> None:
+    """Add the settings of this bridge to the audit log. An error is a warning: the bridge itself needs no store."""
+    from ..config.serving_params import MODEL_NAME_VARIABLE
+    from ..config.shown_settings import shown_settings
+    from ..config.sources import parse_tables
+    from ..store.audit_log import SettingsInForce
+
+    options = {name: value for name, value in click.get_current_context().params.items() if value not in (None, "")}
+    options |= {name: str(value) for name, value in options.items() if isinstance(value, Path)}
+    options |= {"topics": list(options["topics"]), "broker": broker.name, "url": service, "client_id": broker.client_id}
+    if tables := options.get("tables"):
+        options["tables"] = [str(source) for source in parse_tables(tables)]
+    secrets = {"password": broker.password, "api_key": os.environ.get("PDM_API_KEY")}
+    options |= {name: "set" for name, value in secrets.items() if value}
+    settings = shown_settings(params, "columns.aliases", "registry.model_name") | options
+    model = os.environ.get(MODEL_NAME_VARIABLE) or params.registry.model_name
+    if warning := SettingsInForce(f"mqtt {broker.client_id}", model, settings).record():
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _attributes(tables: str, machine: Machine) -> MachineAttributes:

@@ -16,6 +16,7 @@ from .shared import Command, count, load_served_settings, machine_option, open_s
 if TYPE_CHECKING:
     from ..config.params import Params
     from ..notification.webhook import Webhook
+    from ..store.audit_log import SettingsInForce
 
 _SHOWN = 1_000
 
@@ -57,8 +58,10 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
       predictive-maintenance notify --machine fleet
       predictive-maintenance notify --machine fleet --dead
     """
+    from ..config.shown_settings import shown_settings
     from ..notification.deliveries import describe
     from ..notification.webhook import Webhook
+    from ..store.audit_log import SettingsInForce
 
     params = load_served_settings(params_file)
     model = params.registry.model_name
@@ -72,26 +75,34 @@ def notify(params_file: Path | None, once: bool, dead: bool, repeat_dead: bool, 
                 click.echo(f"{count(repeated, 'message')} to send again")
         return
     webhook = Webhook.checked(os.environ.get("PDM_WEBHOOK_URL"), os.environ.get("PDM_WEBHOOK_SECRET"))
-    asyncio.run(_send(params, webhook, at_once) if once else _watch(params, webhook, at_once, seconds))
+    settings = shown_settings(params, "registry.model_name")
+    settings |= {"webhook": webhook.receiver, "webhook_secret": "set", "at_once": at_once}
+    in_force = SettingsInForce("notify", model, settings | ({} if once else {"every_seconds": seconds}))
+    asyncio.run(
+        _send(params, webhook, in_force, at_once) if once else _watch(params, webhook, in_force, at_once, seconds)
+    )
 
 
-async def _watch(params: Params, webhook: Webhook, at_once: int, seconds: float) -> None:
+async def _watch(params: Params, webhook: Webhook, in_force: SettingsInForce, at_once: int, seconds: float) -> None:
     """Send what becomes due. After an error, the store is opened again: its file may be another one."""
     while True:
         try:
-            await _send(params, webhook, at_once, seconds)
+            await _send(params, webhook, in_force, at_once, seconds)
         except (PredictiveMaintenanceError, click.ClickException) as error:  # such as a store that is away
             click.echo(f"{_now()} {error}", err=True)
         await asyncio.sleep(seconds)
 
 
-async def _send(params: Params, webhook: Webhook, at_once: int, seconds: float | None = None) -> None:
+async def _send(
+    params: Params, webhook: Webhook, in_force: SettingsInForce, at_once: int, seconds: float | None = None
+) -> None:
     """Send what is due: once, or again and again with a pause in seconds."""
     import httpx
 
     from ..notification.deliveries import Sender
 
     with open_service_store() as store:
+        in_force.add_to(store)
         async with httpx.AsyncClient() as client:
             sender = Sender(
                 store=store,

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from ..config.params import Params
     from ..shadow.comparing import Shadow, ShadowCheck
     from ..shadow.summary import Summary
+    from ..store.audit_log import SettingsInForce
     from ..store.rows import Comparison, Labelled
 
 _SHOWN_MACHINES = 10
 _SHOWN_DAYS = 7
+_SETTINGS = (
+    "shadow", "registry", "monitoring.label_days", "monitoring.failures_are_reported", "evaluation.min_assessable_failures",
+)  # fmt: skip
+"""What of params.yaml a comparison depends on."""
 
 
 @click.command(cls=Command)
@@ -49,17 +54,23 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
 
     With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
     which both agree, if they agree on alarms as well. Without it (the default), nothing is promoted: use the command promote.
+    With PDM_STORE_URL, the settings and the promotion are in the audit log.
 
     \b
     Examples:
       predictive-maintenance shadow --once
       predictive-maintenance shadow --machine fleet --every 30
     """
+    from ..config.shown_settings import shown_settings
+    from ..store.audit_log import SettingsInForce
+
     params = load_served_settings(params_file)
+    settings = shown_settings(params, *_SETTINGS) | ({} if once else {"every_seconds": seconds})
+    in_force = SettingsInForce("shadow", params.registry.model_name, settings)
     if once:
-        click.echo(_compare_once(params))
+        click.echo(_compare_once(params, in_force))
     else:
-        _follow(params, seconds)
+        _follow(params, in_force, seconds)
 
 
 def _shadow(params: Params) -> Shadow:
@@ -74,11 +85,12 @@ def _shadow(params: Params) -> Shadow:
     return Shadow(open_registry(params), params.registry.model_name, params.shadow, rules)
 
 
-def _compare_once(params: Params) -> str:
+def _compare_once(params: Params, in_force: SettingsInForce) -> str:
     from ..shadow.summary import summarise
 
     following = _shadow(params)
     with open_service_store() as store:
+        in_force.add_to(store)
         while (check := following.check(store, time.time())).is_more:
             pass
         if check.comparison is None:
@@ -86,7 +98,7 @@ def _compare_once(params: Params) -> str:
         return "\n".join(_lines(summarise(store, check.comparison, most_machines=_SHOWN_MACHINES)))
 
 
-def _follow(params: Params, seconds: float) -> None:
+def _follow(params: Params, in_force: SettingsInForce, seconds: float) -> None:
     """Check the log repeatedly, and print what changes."""
     following: Shadow | None = None
     shown = ""
@@ -95,6 +107,7 @@ def _follow(params: Params, seconds: float) -> None:
         try:
             following = following or _shadow(params)
             with open_service_store() as store:
+                in_force.add_to(store)
                 check = following.check(store, time.time())
             is_more = check.is_more
             if (state := _state(check)) != shown and not is_more:

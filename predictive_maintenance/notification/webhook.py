@@ -55,6 +55,12 @@ class Webhook:
             )
         return cls(url, secret)
 
+    @property
+    def receiver(self) -> str:
+        """Scheme and host of the address. The rest is not shown: the paths of many webhooks are secrets."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
     async def send(self, message: Mapping[str, Any], identity: str, client: httpx.AsyncClient) -> None:
         """Post a message as JSON. Raises NotSentError unless the answer within TIMEOUT_SECONDS is a success.
 

@@ -58,7 +58,9 @@ def import_flow() -> ModuleType:
     return train_flow
 
 
-def run_steps(monkeypatch: Any, params_file: Path, *, sources: str = "", trials: int | None = None) -> Artifacts:
+def run_steps(
+    monkeypatch: Any, params_file: Path, *, sources: str = "", trials: int | None = None, tags: Sequence[str] = ()
+) -> Artifacts:
     """Run all steps in the registry of MLFLOW_TRACKING_URI, with the parts of the rows beside the settings.
 
     Returns the last step's artifacts; raises a step's own error.
@@ -66,7 +68,7 @@ def run_steps(monkeypatch: Any, params_file: Path, *, sources: str = "", trials:
     module = import_flow()
     run_id = str(next(_RUN_IDS))
     current = SimpleNamespace(
-        flow_name="TrainFlow", run_id=run_id, pathspec=f"TrainFlow/{run_id}/step/1", card=defaultdict(Card), tags=()
+        flow_name="TrainFlow", run_id=run_id, pathspec=f"TrainFlow/{run_id}/step/1", card=defaultdict(Card), tags=tags
     )
     monkeypatch.setattr(module, "current", current)
     monkeypatch.setattr(module.cards, "current", current)

@@ -1,6 +1,7 @@
 """A finished run of the flow: its output, its artifacts, its cards, and what it leaves in MLflow."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from predictive_maintenance.errors import DataError
 from predictive_maintenance.reporting.finished_run import load_run_of_version
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
+from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.model_registry import ModelRegistry
@@ -210,6 +212,30 @@ def test_a_model_from_the_same_data_does_not_replace_an_equal_champion(
     assert expected in outcome.text()
     assert registry_copy.production_version().version == "1"
     assert registry_copy.candidate_version().version == "2"
+
+
+def test_a_training_records_its_settings_and_its_promotion_with_the_incident(
+    registry_uri, quick_params, tmp_path, monkeypatch
+):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("PDM_STORE_URL", url)
+    monkeypatch.setenv("LOGNAME", "ana")
+    with closing(Store.open(url, timeout_seconds=5)) as store:
+        run = run_steps(monkeypatch, quick_params, tags=["incident:3"])
+        promotion, settings = store.audit("predictive_maintenance", most=10)
+    assert (settings.action, settings.subject, settings.actor.key) == ("settings", "training", "ana")
+    assert settings.detail["data.sources"] == ["simulator://?rows=6000&seed=3"]
+    assert settings.detail["promote"] is True
+    assert (promotion.action, promotion.subject, promotion.actor.key) == ("promotion", "version 1", run.flow_run)
+    assert (promotion.detail["before"], promotion.detail["incident"]) == ("none", "3")
+
+
+def test_a_training_goes_on_without_its_store(registry_uri, quick_params, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PDM_STORE_URL", f"sqlite:///{tmp_path / 'none.db'}")
+    assert run_steps(monkeypatch, quick_params).outcome.level == "production"
+    output = capsys.readouterr().out
+    assert output.count("warning: the settings are not in the audit log: ") == 1
+    assert output.count("warning: the audit log does not have this yet: ") == 1
 
 
 def test_rows_for_training_only_are_trained_on_and_in_no_score(registry_copy, readings, quick_params, monkeypatch):

@@ -25,6 +25,7 @@ from predictive_maintenance.cli.notifying import _watch
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
 from predictive_maintenance.notification.webhook import NotSentError, Webhook
+from predictive_maintenance.store.audit_log import SettingsInForce
 from predictive_maintenance.store.migrations.versions import delivery_starts
 from predictive_maintenance.store.rows import Alarm, DeliveryCounts, Reading
 from predictive_maintenance.store.store import Store
@@ -544,7 +545,9 @@ def test_the_command_goes_on_with_a_store_that_was_restored(tmp_path, receiver, 
                 await asyncio.sleep(0.01)
 
     async def watch():
-        task = asyncio.create_task(_watch(settings, Webhook(receiver.url, SECRET), 4, 0.02))
+        task = asyncio.create_task(
+            _watch(settings, Webhook(receiver.url, SECRET), SettingsInForce("notify", "pumps", {}), 4, 0.02)
+        )
         await accepted(1)
         for name in ("store.db", "store.db-wal", "store.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
@@ -554,3 +557,14 @@ def test_the_command_goes_on_with_a_store_that_was_restored(tmp_path, receiver, 
 
     asyncio.run(watch())
     assert events(receiver) == [("P1", "alarm.opened"), ("P2", "alarm.opened")]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.example/services/T0/B0/XYZ?token=abc", "https://hooks.example"),
+        ("http://me:secret@[::1]:9000/alarms", "http://[::1]:9000"),
+    ],
+)
+def test_of_the_address_of_a_receiver_only_scheme_and_host_are_shown(url, shown):
+    assert Webhook(url, SECRET).receiver == shown

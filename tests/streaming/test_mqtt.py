@@ -5,11 +5,13 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
+from predictive_maintenance.store.store import Store
 from tests.fixtures.brokers import PASSWORD, USER, password_file
 from tests.fixtures.servers import free_port, wait_for
 
@@ -414,3 +416,28 @@ def test_a_service_that_wants_a_key_stops_the_bridge(mosquitto, make_bridge):
         "POST /readings answers 401: Unauthorized: set PDM_API_KEY to a key of the service with the role write"
         in bridge.output
     )
+
+
+def test_the_bridge_records_its_settings_without_secrets_if_it_has_a_store(mosquitto, service, make_bridge, tmp_path):
+    url = service.url.replace("http://", "http://me:word@")
+    variables = {"PDM_STORE_URL": f"sqlite:///{service.store}", "PDM_API_KEY": "s3cret"}
+    file = str(tmp_path / "dead-letters.jsonl")
+    for seconds in ("5", "5", "6"):
+        bridge = make_bridge(mosquitto, "--report-seconds", seconds, "--dead-letters", file, url=url, **variables)
+        bridge.up()
+        bridge.stop()
+    with closing(Store.open(variables["PDM_STORE_URL"], timeout_seconds=5)) as store:
+        entries = store.audit("test_pump", actions=("settings",), most=9)
+    found = [one.detail for one in entries if one.subject == "mqtt predictive-maintenance-test_pump"]
+    assert [detail["report_seconds"] for detail in found] == [6, 5]
+    assert found[0]["topics"] == ["plant/{machine_id}/telemetry", "errors:plant/{machine_id}/errors"]
+    assert (found[0]["url"], found[0]["api_key"]) == (service.url, "set")
+    assert not any(word in str(found) for word in ("word", "s3cret"))
+
+
+def test_a_bridge_whose_store_cannot_be_used_carries_readings_with_a_warning(mosquitto, service, make_bridge, tmp_path):
+    bridge = make_bridge(mosquitto, PDM_STORE_URL=f"sqlite:///{tmp_path / 'none.db'}")
+    bridge.up()
+    mosquitto.publish(*telemetry("warned", 0))
+    wait_for_count(service, "warned", 1)
+    assert bridge.output.count("warning: the settings are not in the audit log: ") == 1
