@@ -1,5 +1,7 @@
 """Machines over time: failures within the horizon give the errors and costs of both versions, with intervals."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -61,12 +63,14 @@ def plant(store, small_pump):
 
 @pytest.fixture
 def labelled(store, small_pump):
-    """A function that compares the model with itself, and returns what the outcomes say."""
+    """A function that compares the model with a candidate, by default itself, and returns what the outcomes say."""
 
-    def compare(**rules):
-        versions = VersionsInMemory(versions={"1": small_pump.files, "2": small_pump.files}, alias="1", candidate="2")
+    def compare(candidate=small_pump.files, **rules):
+        versions = VersionsInMemory(versions={"1": small_pump.files, "2": candidate}, alias="1", candidate="2")
         check_until_done(Shadow(versions, MODEL, ShadowSettings(), LabelRules(**{"are_reported": True} | rules)), store)
-        return comparisons.find(store, MODEL, most=1)[0].labelled
+        (found,) = comparisons.find(store, MODEL, most=1)
+        assert found.state == "comparing", found.reason
+        return found.labelled
 
     return compare
 
@@ -76,6 +80,16 @@ def report_failures(store, names):
         locked = transaction.machines(MODEL, names)
         failure = Event("failures", (BEGINS + FAILED_AT * HOUR) * 10**6, "seal")
         transaction.add_events({locked[name]: [failure] for name in names}, NOW)
+
+
+def with_alarms_only(files):
+    """The files of a version that decides for an alarm at each reading."""
+    spec, golden = json.loads(files["scorer.json"]), json.loads(files["golden.json"])
+    changed = {
+        "scorer.json": spec | {"threshold": 1e-12},
+        "golden.json": golden | {"decisions": [True] * len(golden["decisions"])},
+    }
+    return files | {name: json.dumps(content).encode() for name, content in changed.items()}
 
 
 def expected_errors(decisions):
@@ -103,6 +117,40 @@ def test_failures_give_the_errors_and_costs_of_both_versions_with_intervals(stor
     assert found.production.low <= found.production.costs <= found.production.high
     assert (found.saving.value, found.saving.low, found.saving.high) == (0, 0, 0)
     assert found.production.false_alarms == false_alarms
+
+
+def test_the_errors_are_those_of_each_version_and_their_difference_is_what_the_candidate_saves(
+    store, plant, labelled, small_pump
+):
+    report_failures(store, FAILING)
+    always = np.ones_like(plant)
+    found, costs = labelled(with_alarms_only(small_pump.files)), small_pump.params.costs
+    for errors, decisions in ((found.production, plant), (found.candidate, always)):
+        _, _, missed, false_alarms = expected_errors(decisions)
+        assert (errors.missed_failures, errors.false_alarms) == (missed, false_alarms)
+        assert errors.costs == missed * costs.missed_failure + false_alarms * costs.false_alarm
+        assert errors.low <= errors.costs <= errors.high
+    saving = found.saving
+    assert 0 < saving.low <= saving.value <= saving.high  # a missed failure costs as much as many false alarms
+    assert saving.value == found.production.costs - found.candidate.costs
+
+
+@pytest.mark.parametrize(("alarms", "later"), [([False, True], 1), ([True, False], HOURS * HOUR)])
+def test_of_several_predictions_of_a_reading_the_latest_whose_label_is_due_counts(
+    store, plant, labelled, alarms, later
+):
+    """The predictions are in one block of the log: the service writes those of some seconds together."""
+    report_failures(store, FAILING)
+    before, scored = labelled().production, BEGINS + 10 * HOUR
+    assert not plant[0, 10]
+    repeated = Predictions(
+        scored=[(scored + 1) * 10**6, (scored + 1 + later) * 10**6], request_id=["a", "b"],
+        failure_probability=[0.1, 0.9], predicted_failure=alarms, machine_id=[FAILING[0]] * 2,
+        time=[scored * 10**6] * 2,
+    )  # fmt: skip
+    with store.writing() as transaction:
+        transaction.log(MODEL, 1, [LoggedBlock(number=2, version="1", block=repeated.as_block())])
+    assert labelled().production.false_alarms == before.false_alarms + 1
 
 
 @pytest.mark.parametrize(
