@@ -154,6 +154,7 @@ def test_a_message_is_signed(store, receiver):
     assert hmac.compare_digest(
         digest, hmac.new(SECRET.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     )
+    assert abs(int(seconds) - time.time()) < 60  # a receiver refuses what was signed long ago
     assert headers["Idempotency-Key"] == json.loads(body)["id"]
 
 
@@ -188,6 +189,17 @@ def test_a_message_waits_after_every_answer_that_may_change(store, receiver):
     assert send(store, receiver) == {"waiting": len(answers)}
     answer_by_machine(receiver, dict.fromkeys(answers, (204, "")))
     assert send(store, receiver, now=1_020) == {"delivered": len(answers)}
+
+
+def test_what_opened_first_is_sent_first_and_what_waits_in_the_order_in_which_it_is_due(store, receiver):
+    for hour, machine in enumerate(("P3", "P1", "P2")):
+        alarm(store, machine, NOON + hour * HOUR)
+    answer_by_machine(receiver, {"P3": (503, "3600"), "P1": (503, "600"), "P2": (503, "60")})
+    assert send(store, receiver) == {"waiting": 3}
+    assert [json.loads(body)["machine_id"] for body, _ in receiver.requests] == ["P3", "P1", "P2"]
+    answer_by_machine(receiver, dict.fromkeys(("P1", "P2", "P3"), (204, "")))
+    assert send(store, receiver, now=10_000) == {"delivered": 3}
+    assert [machine for machine, _ in events(receiver)] == ["P2", "P1", "P3"]
 
 
 def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver):
@@ -251,6 +263,16 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
     assert store.deliveries("pumps", "dead", most=5) == []
 
 
+def test_a_message_that_is_repeated_has_all_its_attempts_again(store, receiver, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.notification.deliveries.MAX_ATTEMPTS", 2)
+    alarm(store, "P1", NOON)
+    receiver.status = 503
+    assert [send(store, receiver, now) for now in (1_000, 2_000)] == [{"waiting": 1}, {"dead": 1}]
+    with store.writing() as transaction:
+        transaction.repeat_dead_deliveries("pumps")
+    assert [send(store, receiver, now) for now in (3_000, 4_000)] == [{"waiting": 1}, {"dead": 1}]
+
+
 def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
     alarm(store, "P1", NOON)
     alarm(store, "P1", NOON, closed=NOON + HOUR)
@@ -266,6 +288,8 @@ def test_an_alarm_that_opens_and_closes_between_two_starts_is_sent(store, receiv
     other = Store.open(empty_store_url, timeout_seconds=5)
     assert [send(other, receiver), send(other, receiver)] == [{"delivered": 1}] * 2
     assert events(receiver) == [("P1", "alarm.opened"), ("P1", "alarm.closed")]
+    ends = [(one["closed"], one["closed_by"]) for one in receiver.accepted]
+    assert ends == [(None, None), ("2024-06-30T13:00:00Z", "failure")]
     other.close()
 
 
@@ -318,7 +342,8 @@ def test_a_slow_receiver_gets_no_message_from_two_processes_at_once(store, recei
 
     def answer_slowly(message):
         clock.now += 25
-        due = {one.machine_id for one in other.due_deliveries("pumps", now=clock.now, most=100)}
+        ahead = clock.now + 60  # the clock of the other one
+        due = {one.machine_id for one in other.due_deliveries("pumps", now=ahead, most=100)}
         due_meanwhile.append(message["machine_id"] in due)
 
     receiver.on_request = answer_slowly
@@ -489,6 +514,9 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     with store.writing() as transaction:
         transaction.remove_received_before("pumps", 10)
     assert store.deliveries("pumps", "dead", most=5) == []
+    with store.reading() as connection:  # a machine that comes later may get the same key
+        for table in ("pdm_alarms", "pdm_deliveries"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
 
 
 @pytest.mark.parametrize(
