@@ -205,6 +205,12 @@ def test_machines_that_have_fallen_silent_are_named(store, small_pump):
     assert silent(store, small_pump, 0, silent_hours=0.01) == ["P4", "P2", "P1", "P3"]
 
 
+def test_silent_machines_are_found_in_a_fleet_of_more_machines_than_are_read_together(store, small_pump):
+    names = [f"P{number:04}" for number in range(1_001)]
+    keep(store, small_pump, names, 2, 1)
+    assert silent(store, small_pump, 0) == names
+
+
 def test_a_silent_machine_is_named_until_it_no_longer_belongs_to_the_fleet(store, small_pump):
     keep(store, small_pump, ["P1"], 0, 1)
     assert [silent(store, small_pump, days) for days in (0.5, 1, 30, 89, 91)] == [[], ["P1"], ["P1"], ["P1"], []]

@@ -135,6 +135,14 @@ def test_a_machine_whose_readings_are_all_late_is_known_until_one_is_not(store):
     assert late() == (None, None, 400)
 
 
+def test_scored_readings_of_an_interval_have_its_beginning_and_not_its_end(store):
+    add(store, "E1", *(reading(time, received=time) for time in (99, 100, 150, 200)))
+    add(store, "E2", reading(7, received=100), reading(8, received=199), reading(9, received=200))
+    pages = store.scored_readings("engine", "1", since=100, until=200)
+    found = [(name, time) for page in pages for name, time, *_ in page]
+    assert found == [("E1", 100), ("E2", 7), ("E1", 150), ("E2", 8)]
+
+
 def test_a_machine_without_readings_is_not_listed(store):
     with store.writing() as transaction:
         transaction.machines("engine", ["E1"])
