@@ -238,6 +238,9 @@ def test_the_queue_has_a_limit_in_bytes(make_client, tmp_path):
         assert client.post("/predict", json=READING | long_id).status_code == 200
     written, dropped = wait_until_written(client)
     assert (written, dropped) == (1 + waiting, 51 - waiting)
+    for _ in range(10):  # what is written takes no memory
+        client.post("/predict", json=READING)
+    assert wait_until_written(client) == (written + 10, dropped)
 
 
 def test_predictions_do_not_wait_for_a_locked_store(make_client, tmp_path):
