@@ -74,9 +74,8 @@ class Webhook:
         except httpx.HTTPError as error:
             raise NotSentError(str(error) or type(error).__name__, transient=True) from None
         if not response.is_success:
-            text = f"answer {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
             raise NotSentError(
-                text,
+                f"answer {response.status_code}: {_in_one_line(response.text)}",
                 transient=response.status_code not in _REFUSALS,
                 retry_seconds=_retry_seconds(response.headers.get("Retry-After", "")),
             )
@@ -95,6 +94,12 @@ def _is_address(url: str) -> bool:
     except httpx.InvalidURL:
         return False
     return address.scheme in ("http", "https") and bool(address.raw_host) and (address.port or 0) <= _LAST_PORT
+
+
+def _in_one_line(text: str) -> str:
+    """The beginning of a text without line breaks and what else is not printable, such as NUL, which databases do not store."""
+    beginning = text[:_SHOWN_CHARACTERS]
+    return " ".join("".join(character if character.isprintable() else " " for character in beginning).split())
 
 
 def _retry_seconds(value: str) -> float:

@@ -42,6 +42,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.accepted, self.requests = 204, [], []
         self.retry_after, self.on_request = "", lambda message: None
+        self.page = b"no such field"
 
     @property
     def url(self):
@@ -60,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if self.server.status != 204:
-            self.wfile.write(b"no such field")
+            self.wfile.write(self.server.page)
 
     def log_message(self, *arguments):
         pass
@@ -261,6 +262,16 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
         assert transaction.repeat_dead_deliveries("pumps") == 2
     assert send(store, receiver) == {"delivered": 2}
     assert store.deliveries("pumps", "dead", most=5) == []
+
+
+def test_an_answer_of_any_bytes_is_a_reason_in_one_line(store, receiver):
+    """PostgreSQL stores no NUL, which pages in UTF-16 have."""
+    alarm(store, "P1", NOON)
+    receiver.status, receiver.page = 422, b"<p>\r\n\tn\0o\x1b[2J \xff</p>\n" + b"-" * 1_000_000
+    assert send(store, receiver) == {"dead": 1}
+    (dead,) = store.deliveries("pumps", "dead", most=5)
+    assert dead.reason.rstrip("-") == "answer 422: <p> n o [2J \ufffd</p> "
+    assert len(dead.reason) < 250
 
 
 def test_a_message_that_is_repeated_has_all_its_attempts_again(store, receiver, monkeypatch):
