@@ -308,9 +308,20 @@ def test_the_last_event_of_each_type_stays_with_the_readings_of_its_machine(stor
 
 
 def test_a_machine_with_events_alone_is_not_removed(store):
+    happened = Event("errors", 1, "x")
     with store.writing() as transaction:
-        machine = transaction.machines("pump", ["a"])["a"]
-        transaction.add_events({machine: [Event("errors", 1, "x")]}, received=100)
+        transaction.add_events({transaction.machines("pump", ["a"])["a"]: [happened]}, received=100)
+    add(store, "b", reading(1, received=10), model="pump")
     with store.writing() as transaction:
         transaction.remove_received_before("pump", 50)
-        assert transaction.machines("pump", ["a"])["a"].key == machine.key
+    assert store.machine("pump", "b", most=9) is None
+    assert store.events("pump") == [("a", happened)]
+
+
+def test_events_that_were_received_lately_stay_although_there_are_later_ones(store):
+    happened = [Event("errors", time, "x") for time in (1, 2)]
+    with store.writing() as transaction:
+        transaction.add_events({transaction.machines("pump", ["a"])["a"]: happened}, received=100)
+    with store.writing() as transaction:
+        transaction.remove_received_before("pump", 100)
+    assert store.events("pump") == [("a", event) for event in happened]
