@@ -56,6 +56,20 @@ def test_a_training_is_started_once(store):
     assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
 
 
+def test_a_further_incident_trains_when_the_cool_down_is_over(store):
+    settings, day = MonitoringSettings(cool_down_days=3), 86_400
+    check(store, ["warm"], 2)
+    assert may_train(store, open_incident(store, version()), settings, 3)
+    check(store, [], 4)
+    check(store, ["wet"], 5)
+    further = open_incident(store, version())
+    assert [may_train(store, further, settings, 3 + after) for after in (10, 3 * day - 1, 3 * day)] == [
+        False,
+        False,
+        True,
+    ]
+
+
 def test_incidents_and_trainings_of_another_model_do_not_count(store):
     windows, settings = [SimpleNamespace(findings=[])], MonitoringSettings(windows=1, least=1)
     for model in ("pumps", "fans"):
