@@ -122,8 +122,10 @@ def _decisions(store: Store, pair: Pair, comparison: Comparison, until: int) -> 
                 continue
             places = zip(logged.machine_id, logged.time, strict=True)
             has_place = np.array([name is not None and time is not None for name, time in places])
-            is_due = np.asarray(logged.scored) < until * _SECOND_US
-            chosen = np.flatnonzero(readings.first(logged.keys() or []) & has_place & is_due).tolist()
+            is_due = np.broadcast_to(np.asarray(logged.scored) < until * _SECOND_US, len(has_place))
+            # From the end: as of the blocks, the latest predictions come first.
+            keys = [key if due else None for key, due in zip(logged.keys() or [], is_due, strict=True)][::-1]
+            chosen = np.flatnonzero(readings.first(keys)[::-1] & has_place & is_due).tolist()
             if part := _scored(store, pair, logged.at(chosen)):
                 number += len(part.candidate)
                 yield part

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 
 import httpx
 import pytest
+from msgspec import structs
 
 from app.settings import Settings
 from predictive_maintenance.errors import StoreError
@@ -108,6 +109,19 @@ def test_readings_that_are_sent_together_are_one_block(make_client, tmp_path):
     client.app.state.service.log._wake.set()
     ((_, found),) = logged(client, tmp_path)
     assert found.request_id == [f"r-{number}" for number in range(5)]
+
+
+def test_readings_of_two_versions_are_two_blocks(make_client, tmp_path):
+    client = make_client(**ON | {"prediction_log_seconds": 60})
+    client.post("/predict", json=READING)
+    log = client.app.state.service.log
+    (waiting,) = log._waiting
+    log.add(structs.replace(waiting.reading, version="2"))  # which is in production since then
+    log._wake.set()
+    wait_until(lambda: counts(client)[1] == 2)
+    with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store:
+        versions = [version for version, _ in store.predictions(client.app.state.service.model_name)]
+    assert versions == ["1", "2"]
 
 
 def test_a_reading_that_arrives_while_others_are_written_waits_for_the_next_interval(make_client, monkeypatch):
@@ -238,6 +252,9 @@ def test_the_queue_has_a_limit_in_bytes(make_client, tmp_path):
         assert client.post("/predict", json=READING | long_id).status_code == 200
     written, dropped = wait_until_written(client)
     assert (written, dropped) == (1 + waiting, 51 - waiting)
+    for _ in range(10):  # what is written takes no memory
+        client.post("/predict", json=READING)
+    assert wait_until_written(client) == (written + 10, dropped)
 
 
 def test_predictions_do_not_wait_for_a_locked_store(make_client, tmp_path):
@@ -360,6 +377,7 @@ def test_what_cannot_be_written_at_the_end_is_counted_and_not_written_later(make
     with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5)) as store:
         assert rows_of(store.predictions("predictive_maintenance")) == 1
     client.__enter__()
+    assert samples(client)["pdm_predictions_not_logged_total", ("reason", "shutdown")] == 20
 
 
 def test_the_log_has_no_key_and_no_password(make_client, tmp_path):

@@ -139,6 +139,27 @@ def test_a_sensor_that_is_stuck_at_one_machine_is_found_with_the_machine():
     assert (finding.kind, finding.column, finding.machines) == ("constant values", SENSOR, ("M7",))
 
 
+@pytest.mark.parametrize(
+    ("values", "machines"),
+    [
+        ([7.0] * 19, ()),
+        ([7.0] * 20, ("P1",)),
+        ([7.0] * 20 + [8.0], ()),
+        ([np.nan, 7.0, np.nan] + [7.0] * 19, ("P1",)),
+    ],
+)
+@pytest.mark.parametrize("together", [1, 100])
+def test_a_sensor_is_constant_if_all_of_at_least_20_values_are_the_same(values, machines, together):
+    """However many readings are counted at a time."""
+    machine, count = pump(), len(values)
+    columns = scored(machine, count, 3, flow=lambda _: np.array(values))
+    counter = WindowCounter(reference_of(machine, scored(machine, 500, 1)), min_readings=20)
+    for start in range(0, count, together):
+        part = {name: own[start : start + together] for name, own in columns.items()}
+        counter.add(part, np.full(len(part["flow"]), "P1", dtype=object))
+    assert counter.summary().constant["flow"] == machines
+
+
 def test_parts_of_a_window_give_the_same_as_the_whole(machine, reference):
     columns = scored(machine, 3_000, 4)
     machines = np.array([f"M{number % 30}" for number in range(3_000)], dtype=object)

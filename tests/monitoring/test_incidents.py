@@ -56,6 +56,28 @@ def test_a_training_is_started_once(store):
     assert [may_train(store, incident, MonitoringSettings(), now) for now in (3, 4, 10**9)] == [True, False, False]
 
 
+def test_a_further_incident_trains_when_the_cool_down_is_over(store):
+    settings, day = MonitoringSettings(cool_down_days=3), 86_400
+    check(store, ["warm"], 2)
+    assert may_train(store, open_incident(store, version()), settings, 3)
+    check(store, [], 4)
+    check(store, ["wet"], 5)
+    further = open_incident(store, version())
+    assert [may_train(store, further, settings, 3 + after) for after in (10, 3 * day - 1, 3 * day)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_incidents_and_trainings_of_another_model_do_not_count(store):
+    windows, settings = [SimpleNamespace(findings=[])], MonitoringSettings(windows=1, least=1)
+    for model in ("pumps", "fans"):
+        watched = SimpleNamespace(model=model, version="3")
+        (change,) = follow(store, watched, windows, ["warm"], settings, 2)
+        assert (change.what, may_train(store, change.incident, settings, 3)) == ("opened", True)
+
+
 def difference(low):
     return Finding(kind="distribution", column="a", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
 

@@ -66,6 +66,13 @@ def test_what_was_rejected_before_the_windows_is_usual(store):
     assert check(store, begins=WEEK)[1].exceeds_limit
 
 
+def test_what_was_rejected_in_an_earlier_window_is_not_usual(store):
+    save(store, [50] * 50)
+    save(store, [50] * 50, begins=WEEK)
+    _, finding = check(store, begins=WEEK)
+    assert (finding.before, finding.exceeds_limit) == (0.0, True)
+
+
 def test_old_counts_are_removed_with_the_predictions(store):
     save(store, [1] * 3)
     with store.writing() as transaction:

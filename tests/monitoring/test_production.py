@@ -9,6 +9,7 @@ from predictive_maintenance.config.params import EvaluationSettings, MonitoringS
 from predictive_maintenance.evaluation.intervals import Estimate
 from predictive_maintenance.evaluation.metrics import score
 from predictive_maintenance.monitoring.incidents import follow
+from predictive_maintenance.monitoring.labels import known_failures
 from predictive_maintenance.monitoring.performance import EvaluationMetrics
 from predictive_maintenance.monitoring.production import Rules, WatchedVersion, recent_windows, silent_machines
 from predictive_maintenance.monitoring.production_check import check_production
@@ -191,6 +192,27 @@ def test_kept_readings_are_read_in_pages_with_their_scores(store, small_pump, mo
     assert [window.rows for window in others] == [0, 0, 0]
 
 
+def test_a_burst_of_alarms_of_the_only_machine_is_not_certain(store, small_pump):
+    """Its consecutive readings resemble each other: there are 20 clusters of 32, and alarms in five of them."""
+    begins = int(NOW) - 640
+    with store.writing() as transaction:
+        machine = transaction.machines("a model", ["P1"])["P1"]
+        transaction.add([
+            (
+                machine,
+                Reading(
+                    time=(begins + second) * 10**6, received=begins + second, sensors={"flow": 50.0},
+                    score=Score(0.5, alarm=second < 160, version="3"),
+                ),
+            )
+            for second in range(640)
+        ])  # fmt: skip
+    *_, newest = recent_windows(store, watched_version(small_pump), RULES, NOW)
+    (rate,) = [finding for finding in newest.findings if finding.column == ALARM]
+    assert rate.now == 0.25
+    assert rate.low < rate.limit < rate.effect
+
+
 def silent(store, small, days, model="a model", **settings):
     watched, settings = watched_version(small, model), MonitoringSettings(**settings)
     return [one.machine_id for one in silent_machines(store, watched, settings, NOW + days * DAY)]
@@ -203,6 +225,14 @@ def test_machines_that_have_fallen_silent_are_named(store, small_pump):
     assert silent(store, small_pump, 0) == ["P2", "P1", "P3"]  # the latest to fall silent is first
     assert silent(store, small_pump, 0, silent_hours=36) == ["P1", "P3"]
     assert silent(store, small_pump, 0, silent_hours=0.01) == ["P4", "P2", "P1", "P3"]
+
+
+def test_a_fleet_may_have_more_machines_than_are_read_together(store, small_pump):
+    names = [f"P{number:04}" for number in range(1_001)]
+    keep(store, small_pump, names, 2, 1)
+    assert silent(store, small_pump, 0) == names
+    known = known_failures(store, "a model", small_pump.params.machine, are_reported=True)
+    assert [*known.observed_until] == names
 
 
 def test_a_silent_machine_is_named_until_it_no_longer_belongs_to_the_fleet(store, small_pump):

@@ -67,6 +67,11 @@ def test_a_training_that_the_registry_knows_counts(store):
     assert trained(store, NOW, last_run=NOW - 8 * DAY)
 
 
+def test_a_training_of_another_model_does_not_count(store):
+    assert trained(store, NOW)
+    assert claim_scheduled(store, SimpleNamespace(model="fans", version="3"), WEEKLY, lambda: 0.0, NOW) is not None
+
+
 def test_two_monitors_at_once_start_one(stores):
     together = Barrier(2)
 

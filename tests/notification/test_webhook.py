@@ -43,6 +43,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.accepted, self.requests = 204, [], []
         self.retry_after, self.on_request = "", lambda message: None
+        self.page = b"no such field"
 
     @property
     def url(self):
@@ -61,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if self.server.status != 204:
-            self.wfile.write(b"no such field")
+            self.wfile.write(self.server.page)
 
     def log_message(self, *arguments):
         pass
@@ -155,6 +156,7 @@ def test_a_message_is_signed(store, receiver):
     assert hmac.compare_digest(
         digest, hmac.new(SECRET.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     )
+    assert abs(int(seconds) - time.time()) < 60  # a receiver refuses what was signed long ago
     assert headers["Idempotency-Key"] == json.loads(body)["id"]
 
 
@@ -189,6 +191,17 @@ def test_a_message_waits_after_every_answer_that_may_change(store, receiver):
     assert send(store, receiver) == {"waiting": len(answers)}
     answer_by_machine(receiver, dict.fromkeys(answers, (204, "")))
     assert send(store, receiver, now=1_020) == {"delivered": len(answers)}
+
+
+def test_what_opened_first_is_sent_first_and_what_waits_in_the_order_in_which_it_is_due(store, receiver):
+    for hour, machine in enumerate(("P3", "P1", "P2")):
+        alarm(store, machine, NOON + hour * HOUR)
+    answer_by_machine(receiver, {"P3": (503, "3600"), "P1": (503, "600"), "P2": (503, "60")})
+    assert send(store, receiver) == {"waiting": 3}
+    assert [json.loads(body)["machine_id"] for body, _ in receiver.requests] == ["P3", "P1", "P2"]
+    answer_by_machine(receiver, dict.fromkeys(("P1", "P2", "P3"), (204, "")))
+    assert send(store, receiver, now=10_000) == {"delivered": 3}
+    assert [machine for machine, _ in events(receiver)] == ["P2", "P1", "P3"]
 
 
 def test_a_message_that_is_refused_itself_is_given_up_at_once(store, receiver):
@@ -252,6 +265,26 @@ def test_a_message_that_is_refused_is_given_up_with_the_reason_and_can_be_repeat
     assert store.deliveries("pumps", "dead", most=5) == []
 
 
+def test_an_answer_of_any_bytes_is_a_reason_in_one_line(store, receiver):
+    """PostgreSQL stores no NUL, which pages in UTF-16 have."""
+    alarm(store, "P1", NOON)
+    receiver.status, receiver.page = 422, b"<p>\r\n\tn\0o\x1b[2J \xff</p>\n" + b"-" * 1_000_000
+    assert send(store, receiver) == {"dead": 1}
+    (dead,) = store.deliveries("pumps", "dead", most=5)
+    assert dead.reason.rstrip("-") == "answer 422: <p> n o [2J \ufffd</p> "
+    assert len(dead.reason) < 250
+
+
+def test_a_message_that_is_repeated_has_all_its_attempts_again(store, receiver, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.notification.deliveries.MAX_ATTEMPTS", 2)
+    alarm(store, "P1", NOON)
+    receiver.status = 503
+    assert [send(store, receiver, now) for now in (1_000, 2_000)] == [{"waiting": 1}, {"dead": 1}]
+    with store.writing() as transaction:
+        transaction.repeat_dead_deliveries("pumps")
+    assert [send(store, receiver, now) for now in (3_000, 4_000)] == [{"waiting": 1}, {"dead": 1}]
+
+
 def test_at_the_first_start_only_open_alarms_are_sent(store, receiver):
     alarm(store, "P1", NOON)
     alarm(store, "P1", NOON, closed=NOON + HOUR)
@@ -267,6 +300,8 @@ def test_an_alarm_that_opens_and_closes_between_two_starts_is_sent(store, receiv
     other = Store.open(empty_store_url, timeout_seconds=5)
     assert [send(other, receiver), send(other, receiver)] == [{"delivered": 1}] * 2
     assert events(receiver) == [("P1", "alarm.opened"), ("P1", "alarm.closed")]
+    ends = [(one["closed"], one["closed_by"]) for one in receiver.accepted]
+    assert ends == [(None, None), ("2024-06-30T13:00:00Z", "failure")]
     other.close()
 
 
@@ -319,7 +354,8 @@ def test_a_slow_receiver_gets_no_message_from_two_processes_at_once(store, recei
 
     def answer_slowly(message):
         clock.now += 25
-        due = {one.machine_id for one in other.due_deliveries("pumps", now=clock.now, most=100)}
+        ahead = clock.now + 60  # the clock of the other one
+        due = {one.machine_id for one in other.due_deliveries("pumps", now=ahead, most=100)}
         due_meanwhile.append(message["machine_id"] in due)
 
     receiver.on_request = answer_slowly
@@ -490,6 +526,9 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     with store.writing() as transaction:
         transaction.remove_received_before("pumps", 10)
     assert store.deliveries("pumps", "dead", most=5) == []
+    with store.reading() as connection:  # a machine that comes later may get the same key
+        for table in ("pdm_alarms", "pdm_deliveries"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
 
 
 @pytest.mark.parametrize(
@@ -497,6 +536,10 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     [
         (None, "s", "PDM_WEBHOOK_URL is not set"),
         ("ftp://cmms/alarms", "s", "PDM_WEBHOOK_URL is 'ftp://cmms/alarms'"),
+        ("https:///alarms", "s", "PDM_WEBHOOK_URL is 'https:///alarms'"),
+        ("https://cmms:port/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:port/alarms'"),
+        ("https://cmms:84430/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:84430/alarms'"),
+        ("https://cmms/alarms\n", "s", r"PDM_WEBHOOK_URL is 'https://cmms/alarms\\n'"),
         ("https://cmms/alarms", "", "PDM_WEBHOOK_SECRET is not set"),
     ],
 )

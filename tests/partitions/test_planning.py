@@ -110,6 +110,7 @@ def test_parts_without_rows_come_last_and_the_first_part_is_not_the_largest():
     rows = np.zeros(4 * BUCKETS_PER_PART, dtype=np.int64)
     rows[[5, 8, 100]] = [10, 30, 20]
     assert packed(rows, 4)[[5, 8, 100]].tolist() == [0, 1, 2]
+    assert packed(rows, 2)[[5, 8, 100]].tolist() == [1, 0, 1]  # by the bucket that a part got first
 
 
 def test_rows_are_divided_by_machine_else_by_group_else_by_reading(machines):

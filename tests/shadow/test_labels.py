@@ -1,11 +1,15 @@
 """Machines over time: failures within the horizon give the errors and costs of both versions, with intervals."""
 
+import json
+
 import numpy as np
 import pytest
 
 from predictive_maintenance.config.params import ShadowSettings
+from predictive_maintenance.shadow import labels
+from predictive_maintenance.shadow.agreement import Costs
 from predictive_maintenance.shadow.comparing import Shadow
-from predictive_maintenance.shadow.labels import LabelRules
+from predictive_maintenance.shadow.labels import LabelRules, _measured
 from predictive_maintenance.shadow.past import KeptPredictions, columns_with_past
 from predictive_maintenance.store import comparisons
 from predictive_maintenance.store.known_past import known_past
@@ -61,21 +65,45 @@ def plant(store, small_pump):
 
 @pytest.fixture
 def labelled(store, small_pump):
-    """A function that compares the model with itself, and returns what the outcomes say."""
+    """A function that compares the model with a candidate, by default itself, and returns what the outcomes say."""
 
-    def compare(**rules):
-        versions = VersionsInMemory(versions={"1": small_pump.files, "2": small_pump.files}, alias="1", candidate="2")
+    def compare(candidate=small_pump.files, **rules):
+        versions = VersionsInMemory(versions={"1": small_pump.files, "2": candidate}, alias="1", candidate="2")
         check_until_done(Shadow(versions, MODEL, ShadowSettings(), LabelRules(**{"are_reported": True} | rules)), store)
-        return comparisons.find(store, MODEL, most=1)[0].labelled
+        (found,) = comparisons.find(store, MODEL, most=1)
+        assert found.state == "comparing", found.reason
+        return found.labelled
 
     return compare
 
 
-def report_failures(store, names):
+def report_failures(store, names, hour=FAILED_AT):
     with store.writing() as transaction:
         locked = transaction.machines(MODEL, names)
-        failure = Event("failures", (BEGINS + FAILED_AT * HOUR) * 10**6, "seal")
+        failure = Event("failures", (BEGINS + hour * HOUR) * 10**6, "seal")
         transaction.add_events({locked[name]: [failure] for name in names}, NOW)
+
+
+def with_alarms_only(files):
+    """The files of a version that decides for an alarm at each reading."""
+    spec, golden = json.loads(files["scorer.json"]), json.loads(files["golden.json"])
+    changed = {
+        "scorer.json": spec | {"threshold": 1e-12},
+        "golden.json": golden | {"decisions": [True] * len(golden["decisions"])},
+    }
+    return files | {name: json.dumps(content).encode() for name, content in changed.items()}
+
+
+def log_again(store, hour, alarms, later):
+    """Log further predictions of one reading in one block, so many seconds after the reading."""
+    time, count = BEGINS + hour * HOUR, len(alarms)
+    again = Predictions(
+        scored=[(time + seconds) * 10**6 for seconds in later], request_id=[f"again/{number}" for number in range(count)],
+        failure_probability=[0.5] * count, predicted_failure=alarms, machine_id=FAILING[:1] * count,
+        time=[time * 10**6] * count,
+    )  # fmt: skip
+    with store.writing() as transaction:
+        transaction.log(MODEL, 1, [LoggedBlock(number=2, version="1", block=again.as_block())])
 
 
 def expected_errors(decisions):
@@ -105,6 +133,50 @@ def test_failures_give_the_errors_and_costs_of_both_versions_with_intervals(stor
     assert found.production.false_alarms == false_alarms
 
 
+def test_the_errors_are_those_of_each_version_and_their_difference_is_what_the_candidate_saves(
+    store, plant, labelled, small_pump
+):
+    report_failures(store, FAILING)
+    always = np.ones_like(plant)
+    found, costs = labelled(with_alarms_only(small_pump.files)), small_pump.params.costs
+    for errors, decisions in ((found.production, plant), (found.candidate, always)):
+        _, _, missed, false_alarms = expected_errors(decisions)
+        assert (errors.missed_failures, errors.false_alarms) == (missed, false_alarms)
+        assert errors.costs == missed * costs.missed_failure + false_alarms * costs.false_alarm
+        assert errors.low <= errors.costs <= errors.high
+    saving = found.saving
+    assert 0 < saving.low <= saving.value <= saving.high  # a missed failure costs as much as many false alarms
+    assert saving.value == found.production.costs - found.candidate.costs
+
+
+def test_readings_whose_horizon_has_not_ended_do_not_count_although_the_failure_is_known(store, plant, labelled):
+    """Of machines that have not failed, such readings have no label: only failures would count."""
+    report_failures(store, FAILING)
+    report_failures(store, HEALTHY[:1], hour=HOURS - 10)
+    assert labelled().failures == len(FAILING) * HORIZON + 10
+
+
+@pytest.mark.parametrize(("alarms", "later"), [([False, True], 1), ([True, False], HOURS * HOUR)])
+def test_of_several_predictions_of_a_reading_the_latest_whose_label_is_due_counts(
+    store, plant, labelled, alarms, later
+):
+    """The predictions are in one block of the log: the service writes those of some seconds together."""
+    report_failures(store, FAILING)
+    before = labelled().production
+    assert not plant[0, 10]
+    log_again(store, hour=10, alarms=alarms, later=[1, 1 + later])
+    assert labelled().production.false_alarms == before.false_alarms + 1
+
+
+def test_the_latest_readings_are_enough_if_there_are_many(store, plant, labelled, monkeypatch):
+    monkeypatch.setattr(labels, "MOST_LABELLED", 1)
+    monkeypatch.setattr(comparisons, "_NAMES_AT_A_TIME", 1)
+    report_failures(store, FAILING)
+    log_again(store, hour=40, alarms=[True], later=[1])
+    found = labelled()
+    assert (found.readings, found.failures) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("failing", "rules", "reason"),
     [
@@ -120,3 +192,20 @@ def test_costs_that_cannot_be_judged_have_a_reason(store, plant, labelled, faili
     found = labelled(**rules)
     assert found.reason.startswith(reason)
     assert (found.saving, found.production.low) == (None, None)
+
+
+@pytest.mark.parametrize(("failing", "rules"), [(FAILING[:5], {}), (FAILING, {"min_failures": 144})])
+def test_as_many_failures_and_machines_as_are_needed_are_enough(store, plant, labelled, failing, rules):
+    report_failures(store, failing)
+    found = labelled(**rules)
+    assert (found.reason, found.saving.value) == ("", 0)
+
+
+def test_the_interval_is_one_of_the_costs_for_all_readings_although_machines_have_different_numbers():
+    """Each reading costs the same here, so that drawing other machines changes nothing."""
+    machines = np.repeat(np.array([f"P{number}" for number in range(6)], dtype=object), range(10, 70, 10))
+    failed = np.ones(len(machines), dtype=bool)
+    found = _measured(failed, ~failed, failed, machines, Costs(missed_failure=5.0, false_alarm=1.0), LabelRules())
+    errors = found.production
+    assert (errors.costs, errors.low, errors.high) == pytest.approx((210 * 5.0,) * 3)
+    assert found.candidate.high == 0

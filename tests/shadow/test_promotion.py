@@ -128,6 +128,10 @@ def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings
 
 def test_with_a_passed_gate_and_enough_days_it_waits_for_nothing():
     assert reason() is None
+    predictions = total(list(AGREEING.values())).predictions
+    assert reason(settings=SETTINGS.model_copy(update={"min_predictions": predictions})) is None
+    more = SETTINGS.model_copy(update={"min_predictions": predictions + 1})
+    assert reason(settings=more).startswith(f"{predictions:,} predictions are compared")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,14 @@ def test_a_machine_whose_readings_are_all_late_is_known_until_one_is_not(store):
     assert late() == (None, None, 400)
 
 
+def test_scored_readings_of_an_interval_have_its_beginning_and_not_its_end(store):
+    add(store, "E1", *(reading(time, received=time) for time in (99, 100, 150, 200)))
+    add(store, "E2", reading(7, received=100), reading(8, received=199), reading(9, received=200))
+    pages = store.scored_readings("engine", "1", since=100, until=200)
+    found = [(name, time) for page in pages for name, time, *_ in page]
+    assert found == [("E1", 100), ("E2", 7), ("E1", 150), ("E2", 8)]
+
+
 def test_a_machine_without_readings_is_not_listed(store):
     with store.writing() as transaction:
         transaction.machines("engine", ["E1"])
@@ -300,9 +308,20 @@ def test_the_last_event_of_each_type_stays_with_the_readings_of_its_machine(stor
 
 
 def test_a_machine_with_events_alone_is_not_removed(store):
+    happened = Event("errors", 1, "x")
     with store.writing() as transaction:
-        machine = transaction.machines("pump", ["a"])["a"]
-        transaction.add_events({machine: [Event("errors", 1, "x")]}, received=100)
+        transaction.add_events({transaction.machines("pump", ["a"])["a"]: [happened]}, received=100)
+    add(store, "b", reading(1, received=10), model="pump")
     with store.writing() as transaction:
         transaction.remove_received_before("pump", 50)
-        assert transaction.machines("pump", ["a"])["a"].key == machine.key
+    assert store.machine("pump", "b", most=9) is None
+    assert store.events("pump") == [("a", happened)]
+
+
+def test_events_that_were_received_lately_stay_although_there_are_later_ones(store):
+    happened = [Event("errors", time, "x") for time in (1, 2)]
+    with store.writing() as transaction:
+        transaction.add_events({transaction.machines("pump", ["a"])["a"]: happened}, received=100)
+    with store.writing() as transaction:
+        transaction.remove_received_before("pump", 100)
+    assert store.events("pump") == [("a", event) for event in happened]

@@ -70,6 +70,14 @@ def test_a_sample_is_the_same_in_any_parts_and_is_contained_in_a_larger_one(tmp_
     assert len(chosen(one, sample) ^ chosen(one, replace(sample, salt="other"))) > 1000
 
 
+def test_a_sample_without_a_fold_has_its_rows_of_the_other_folds(tmp_path):
+    parts = write_parts(tmp_path, table(GROUPS["50 machines"][:6000]), ("row",), "broken", 1)
+    sample = RowSample.of(count_classes(parts), 1000, "salt")
+    found, others = read_rows(parts, sample), read_rows(parts, sample, without=2)
+    np.testing.assert_array_equal(others.features, found.features[found.fold != 2])
+    assert set(others.fold.tolist()) == {0, 1, 3, 4}
+
+
 def test_a_sample_keeps_its_rows_when_rows_of_these_and_of_other_groups_are_added(tmp_path):
     rows = table(GROUPS["50 machines"])
     before, after = rows[:6000], rows.assign(group=np.where(rows.index < 12_000, rows["group"], "new " + rows["group"]))
