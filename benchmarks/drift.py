@@ -84,7 +84,7 @@ class Change:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--machine", choices=tuple(PLANTS), action="append", help="only this machine; may be repeated")
-    parser.add_argument("--change", default="", help="only the changes with this text in their names")
+    parser.add_argument("--change", action="append", help="only changes with this text in their names; may be repeated")
     parser.add_argument("--repeat", type=int, default=20, help="repetitions of each change")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument(
@@ -93,13 +93,14 @@ def main() -> None:
         help="file with the incidents of each run of this version, as JSON lines: read first, and added to",
     )
     arguments = parser.parse_args()
-    chosen = {name: _chosen(name, arguments.change) for name in arguments.machine or PLANTS}
+    texts = arguments.change or [""]
+    chosen = {name: _chosen(name, texts) for name in arguments.machine or PLANTS}
     if not any(chosen.values()):
-        parser.error(f"--change {arguments.change}: no change of {', '.join(chosen)} has this in its name")
+        parser.error(f"--change {' '.join(texts)}: no change of {', '.join(chosen)} has this in its name")
     seeds = range(_FIRST_SEED, _FIRST_SEED + arguments.repeat)
     runs = Runs(arguments.results)
     missing = [
-        (name, texts, seed) for name in chosen for seed in seeds if (texts := runs.missing(name, chosen[name], seed))
+        (name, names, seed) for name in chosen for seed in seeds if (names := runs.missing(name, chosen[name], seed))
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pool = ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn"))
@@ -232,9 +233,9 @@ def _summary(change: str, runs: Sequence[list[Found]]) -> tuple[str, str, str]:
     return shown, f"{np.median(waited):.0f} ({min(waited)} to {max(waited)})" if waited else "", texts
 
 
-def _chosen(name: str, text: str) -> list[str]:
-    """The changes of a plant with `text` in their names."""
-    return [change for change in changes(PLANTS[name][1]) if text in change]
+def _chosen(name: str, texts: Sequence[str]) -> list[str]:
+    """The changes of a plant with one of `texts` in their names."""
+    return [change for change in changes(PLANTS[name][1]) if any(text in change for text in texts)]
 
 
 @dataclass(frozen=True, kw_only=True)
