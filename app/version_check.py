@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from predictive_maintenance.config.serving_params import load_serving_params
 from predictive_maintenance.errors import ModelError, RegistryError
-from predictive_maintenance.history.features import complete, take
+from predictive_maintenance.history.features import complete, needed_rows, take
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.names import MACHINE_ID
 from predictive_maintenance.scorer.monitoring_reference import read_monitoring
@@ -143,13 +143,15 @@ def _calls(model: ServedModel, golden: GoldenRows) -> list[_Call]:
 
 
 def _with_past(readings: list[dict[str, Any]], golden: GoldenRows, position: int, machine: Machine) -> dict[str, Any]:
-    """The reading at `position`, with the earlier readings and the events of its machine if it has a history."""
+    """The reading at `position`, with the earlier readings in its windows and the events of its machine if it has a history.
+
+    The readings in the windows of other golden rows of the machine are left out, so that the body is as large as a client's.
+    """
     reading = readings[position]
     if not machine.needs_history:
         return reading
-    time = machine.time_name
-    of_machine = (other for other in readings if other[MACHINE_ID] == reading[MACHINE_ID])
-    past: dict[str, Any] = {HISTORY: [other for other in of_machine if other[time] < reading[time]]}
+    needed = needed_rows(machine, golden.columns, np.array([position]))
+    past: dict[str, Any] = {HISTORY: [readings[place] for place in needed if place != position]}
     if golden.events:
         past[EVENTS] = {
             name: [event for event in _records(table) if event[MACHINE_ID] == reading[MACHINE_ID]]

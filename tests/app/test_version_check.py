@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -249,4 +250,21 @@ def test_a_file_that_is_larger_than_memory_is_refused_without_reading_it_as_a_wh
 def test_a_version_with_history_passes(make_check, small_engine, folder, version):
     for name, content in small_engine.files.items():
         (folder / name).write_bytes(content)
+    make_check().run(folder, replace(version, tags={}))
+
+
+def test_a_golden_reading_is_sent_without_the_readings_in_the_windows_of_others(
+    make_check, small_engine, folder, version
+):
+    for name, content in small_engine.files.items():
+        (folder / name).write_bytes(content)
+    golden = json.loads((folder / "golden.json").read_text())
+    readings = golden["readings"]
+    alarm = golden["rows"][golden["decisions"].index(True)]
+    earlier = 2_000  # of the machine of the alarm, before its windows: more than 64 KiB in one request
+    for values in readings.values():
+        values += [values[alarm]] * earlier
+    start = datetime.fromisoformat(min(readings["timestamp"])) - timedelta(days=300)
+    readings["timestamp"][-earlier:] = [(start + timedelta(hours=hour)).isoformat() for hour in range(earlier)]
+    (folder / "golden.json").write_text(json.dumps(golden))
     make_check().run(folder, replace(version, tags={}))
