@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import sqlite3
 import sys
 import threading
@@ -259,6 +260,8 @@ def main() -> None:
     service = Service(options.service, os.environ.get("PDM_API_KEY"))
     with Cmms((options.host, options.port), secret, WorkOrders(options.database), service) as server:
         threading.Thread(target=server.keep_reporting, daemon=True).start()
+        # Without a handler, process 1 of a container ignores SIGTERM.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         server.serve_forever()
 
 

@@ -1,6 +1,10 @@
 """The command group. Commands import heavy packages when they run, so that the program starts quickly."""
 
+import os
+import signal
+import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -40,8 +44,14 @@ def main(ctx: click.Context, params_file: Path | None) -> None:
 
     The model registry is the MLflow server in MLFLOW_TRACKING_URI, or mlflow.db in the project's folder.
     """
+    if os.getpid() == 1:  # in a container: the system ignores SIGTERM for process 1, unless it has a handler
+        signal.signal(signal.SIGTERM, _end)
     ctx.obj = params_file
     warn_of_unknown_variables()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 for command in (

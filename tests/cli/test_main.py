@@ -1,6 +1,8 @@
 """The command line as a whole: help, names of the program and of options, errors, start-up."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +77,20 @@ def test_the_command_line_starts_without_heavy_imports():
 @pytest.mark.parametrize(("number", "text"), [(0, "0 versions"), (1, "1 version"), (2000, "2,000 versions")])
 def test_a_noun_is_singular_only_after_one(number, text):
     assert count(number, "version") == text
+
+
+@pytest.mark.parametrize("process", [1, 2])
+def test_process_1_of_a_container_ends_with_sigterm(run, monkeypatch, process):
+    former = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "getpid", lambda: process)
+    try:
+        assert run("describe", "--machine", "milling")[0] == 0
+        handler = signal.getsignal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    if process != 1:
+        assert handler is former
+        return
+    with pytest.raises(SystemExit) as ended:
+        handler(signal.SIGTERM, None)
+    assert ended.value.code == 143

@@ -1,6 +1,7 @@
 """The example of a CMMS: who may send, what becomes of an alarm, and what the service gets back."""
 
 import json
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from examples.cmms import Cmms, Service, WorkOrders
 from predictive_maintenance.notification.webhook import SIGNATURE_HEADER, signature
+from tests.fixtures.servers import Process, clean_environment, free_port, wait_for
 
 SECRET = "a-secret"
 OPENED = {
@@ -144,3 +146,15 @@ def test_a_work_order_stays_open_if_the_service_refuses_what_was_found(client, s
     assert orders(client) == [("P1", "look for seal_failure", "open")]
     assert client.post("/work-orders/1/close", json={"by": "Ana"}).status_code == 400
     assert client.post("/work-orders/2/close", json=FOUND).status_code == 404
+
+
+def test_the_program_ends_with_sigterm_also_as_process_1_of_a_container(tmp_path):
+    port = free_port()
+    command = [sys.executable, "examples/cmms.py", "--port", str(port), "--database", str(tmp_path / "orders.db")]
+    process = Process(command, tmp_path / "cmms.log", clean_environment(PDM_WEBHOOK_SECRET=SECRET))
+    process.start()
+    try:
+        wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/work-orders").status_code == 200)
+        assert process.stop() == 0  # without a handler: -15
+    finally:
+        process.kill()
