@@ -34,7 +34,7 @@ def compare(versions: VersionList, served: str | None) -> None:
     scores = {f"version {version.version}": version.held_out for version in (champion, challenger) if version.held_out}
     if scores:
         st.altair_chart(charts.scores(scores), alt="Metrics of both versions with confidence intervals")
-        rows = "; ".join(f"{name}: {found.rows:,} rows, {found.failures} failures" for name, found in scores.items())
+        rows = "; ".join(f"{name}: {found.rows:,} rows, {found.failures:,} failures" for name, found in scores.items())
         st.caption(
             f"{rows.capitalize()}. Each version is measured on the rows held out by its own training run. The quality gate "
             "compares both on the same rows."
@@ -63,7 +63,9 @@ def explore_threshold(card: ModelCard) -> None:
         own,
         format_func=threshold_percent,
     )
-    threshold_tiles(result_at(table, chosen), counts, card.currency)
+    # Readings of one machine over time resemble each other: an interval for independent rows would be too narrow.
+    with_intervals = not shared.machine(card).is_over_time
+    threshold_tiles(result_at(table, chosen), counts, card.currency, with_intervals=with_intervals)
     st.altair_chart(
         charts.costs(table, card.threshold, chosen, card.currency), alt="Cost per 1,000 readings by decision threshold"
     )

@@ -129,12 +129,12 @@ def gate_table(checks: Sequence[GateCheck]) -> None:
     st.markdown(table(["", "Check", "Measured", "Required", "Explanation"], rows))
 
 
-def rate_tile(label: str, estimate: Estimate | None, note: str) -> None:
-    """Show a rate and its interval, or no value where it is undefined."""
+def rate_tile(label: str, estimate: Estimate | None, note: str, *, with_interval: bool) -> None:
+    """Show a rate, with its interval or without, or no value where it is undefined."""
     if estimate is None:
         tile(label, NO_VALUE, note)
     else:
-        tile(label, f"{estimate.value:.3f}", f"{interval(estimate)}; {note}")
+        tile(label, f"{estimate.value:.3f}", f"{interval(estimate)}; {note}" if with_interval else note)
 
 
 def require_model(snapshot: Snapshot, content: str) -> ModelCard:

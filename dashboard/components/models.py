@@ -105,14 +105,15 @@ def cost_inputs(card: ModelCard) -> tuple[float, float]:
     )
 
 
-def threshold_tiles(result: ThresholdResult, counts: Thresholds, currency: str) -> None:
+def threshold_tiles(result: ThresholdResult, counts: Thresholds, currency: str, *, with_intervals: bool) -> None:
     recall, precision, cost = st.columns(3)
     with recall:
-        common.rate_tile("Recall", result.recall, f"{result.caught} of {counts.failures} failures caught")
+        note = f"{result.caught:,} of {counts.failures:,} failures caught"
+        common.rate_tile("Recall", result.recall, note, with_interval=with_intervals)
     with precision:
         alarms = result.caught + result.false_alarms
-        note = f"{result.false_alarms} of {alarms} alarms are false" if alarms else "no alarms"
-        common.rate_tile("Precision", result.precision, note)
+        note = f"{result.false_alarms:,} of {alarms:,} alarms are false" if alarms else "no alarms"
+        common.rate_tile("Precision", result.precision, note, with_interval=with_intervals)
     with cost:
         common.tile("Cost per 1,000 readings", money(result.cost, currency), f"on {counts.rows:,} held-out rows")
 

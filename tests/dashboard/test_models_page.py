@@ -25,6 +25,7 @@ def test_another_threshold_is_evaluated_on_the_held_out_rows(open_page):
     page.select_slider[0].set_value(0.01).run()
     text = page_text(page)
     assert "9 of 9 failures caught" in text
+    assert "0.701 to 1.000; 9 of 9 failures caught" in text
     assert "30 of 39 alarms are false" in text
     assert "900 held-out rows" in text
     assert "For information only" in text

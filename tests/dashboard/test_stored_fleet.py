@@ -1,6 +1,7 @@
 """The fleet page with the machines in the store of the service."""
 
 import json
+import re
 import shlex
 
 import pytest
@@ -154,3 +155,9 @@ def test_the_last_known_machines_are_shown_while_the_service_is_not_reachable(op
     assert "The store could not be read.** http://plant:8000 is not reachable" in text
     assert "The machines below are those of 0 s ago" in text
     assert ids(page) == ["E3", "E1", "E2"]
+
+
+def test_rates_of_readings_of_one_machine_have_no_interval_for_independent_rows(open_page):
+    text = page_text(open_page("models"))
+    (note,) = re.findall(r".*failures caught", text)
+    assert " to " not in note
