@@ -3,12 +3,12 @@
 import streamlit as st
 
 from app.schemas.feedback import Verdict
-from app.schemas.machines import MachineHistory, StoredAlarm
+from app.schemas.machines import MachineHistory
 from dashboard import shared, sign_in
 from dashboard.api_client import ApiError
 from dashboard.components import common
 from dashboard.formatting import ago
-from dashboard.machine_time import time_text
+from dashboard.machine_time import Time, time_text
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting.markdown import plain
 
@@ -48,15 +48,22 @@ def _acknowledge(found: MachineHistory) -> None:
 def _report(found: MachineHistory, machine: Machine) -> None:
     person = sign_in.person()
 
-    def opened(alarm: StoredAlarm) -> str:
-        return time_text(alarm.opened, machine)
+    def opened_text(opened: Time) -> str:
+        return time_text(opened, machine)
 
-    alarm = st.selectbox("Alarm that opened at", found.alarms[:_MOST_ALARMS], format_func=opened)
+    def mode_label(mode: str) -> str:
+        return machine.labels.get(mode, mode)
+
+    # The times are the options: Streamlit would keep the alarm as it was when it was selected.
+    alarms = {alarm.opened: alarm for alarm in found.alarms[:_MOST_ALARMS]}
+    alarm = alarms[st.selectbox("Alarm that opened at", list(alarms), format_func=opened_text)]
+    if alarm.feedback is not None:
+        st.caption(f"Reported as: {VERDICT_LABELS[alarm.feedback]}. A further report replaces the verdict.")
     verdict = st.radio("Verdict", list(VERDICT_LABELS), format_func=VERDICT_LABELS.__getitem__)
     modes = machine.feedback_modes if verdict == "confirmed" else ()
     must_name_mode = bool(modes) and machine.description.label.failures is not None
     unset = "Choose" if must_name_mode else "Not known"
-    mode = st.selectbox("What failed", modes, None, placeholder=unset) if modes else None
+    mode = st.selectbox("What failed", modes, None, format_func=mode_label, placeholder=unset) if modes else None
     comment = st.text_area("Comment", max_chars=2000)
     by = person or st.text_input("Reported by", max_chars=200)
     if not st.button("Send the report", disabled=not by or (must_name_mode and mode is None)):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.schemas.shadow import AgreementShare, Comparison, KnownErrors
 from dashboard.components import common
-from dashboard.formatting import NO_VALUE, money
+from dashboard.formatting import NO_VALUE, money, utc_time
 from dashboard.service_monitor import Snapshot
 from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
@@ -38,9 +38,11 @@ def candidate_on_production(snapshot: Snapshot) -> None:
         _costs(comparison)
         _machines(comparison)
         _days(comparison)
+    else:
+        st.caption("No reading was compared yet.")
     left_out = "; ".join(f"{count:,} {plain(reason)}" for reason, count in comparison.left_out.items())
     st.caption(
-        f"Predictions since {comparison.started} count; up to date at {comparison.updated}."
+        f"Predictions since {utc_time(comparison.started)} count; up to date at {utc_time(comparison.updated)}."
         f"{f' Left out: {left_out}.' if left_out else ''} Automatic promotion: {plain(comparison.promotion) or NO_VALUE}."
     )
 

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import shared
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, latency_bound, utc_time
+from dashboard.machine_time import time_text
 from dashboard.service_monitor import Snapshot
 from dashboard.system_state import (
     last_training_state,
@@ -63,7 +64,7 @@ def traffic_tiles(snapshot: Snapshot) -> None:
         common.tile(
             "Readings scored",
             f"{counters.readings:,.0f}",
-            f"{counters.alarms:,.0f} alarms; since the service started, without those of this dashboard",
+            f"{counters.alarms:,.0f} predicted failures; since the service started, without those of this dashboard",
         )
     with requests:
         _requests_tile(traffic, counters.requests)
@@ -159,18 +160,19 @@ def alarm_messages(snapshot: Snapshot) -> None:
     if found.dead:
         st.warning(
             "Mend the receiver of the messages that were given up, and send them again: "
-            "`predictive-maintenance notify --repeat-dead`",
+            f"`{program_command('notify --repeat-dead')}`",
             icon="⚠️",
         )
+    machine = shared.machine(snapshot.model_card)
     rows = [
         [
-            plain(one.machine_id), plain(str(one.opened)), one.event, str(one.attempts),
+            plain(one.machine_id), plain(time_text(one.opened, machine)), one.event.removeprefix("alarm."), str(one.attempts),
             utc_time(one.next_attempt) if one.next_attempt else "given up", plain(one.reason),
         ]
         for one in found.messages
     ]  # fmt: skip
     if rows:
-        st.markdown(table(["Machine", "Alarm", "Message", "Attempts", "Next attempt", "Last error"], rows))
+        st.markdown(table(["Machine", "Alarm of", "What happened", "Attempts", "Next attempt", "Last error"], rows))
 
 
 def rejected_readings(snapshot: Snapshot) -> None:

@@ -32,9 +32,14 @@ def test_an_alarm_is_reported_with_what_failed_and_by_whom(page, with_alarm):
     assert button(page, "Send the report").disabled
     page = next(one for one in page.text_input if one.label == "Reported by").input("Ana Ruíz").run()
     assert button(page, "Send the report").disabled  # a confirmed alarm is a failure of a type
-    page = next(one for one in page.selectbox if one.label == "What failed").select("seal_failure").run()
+    failed = next(one for one in page.selectbox if one.label == "What failed")
+    assert "Seal failure" in failed.options
+    assert "Reported as" not in page_text(page)
+    page = failed.select("seal_failure").run()
     page = button(page, "Send the report").click().run()
     assert "The report is kept." in page_text(page)
-    assert "| confirmed |" in page_text(page.run())
+    text = page_text(page.run())
+    assert "Reported as: Confirmed: the machine failed, or would have failed" in text
+    assert "| confirmed |" in text
     (report,) = with_alarm.get("/feedback").json()["feedback"]
     assert (report["verdict"], report["failure_mode"], report["by"]) == ("confirmed", "seal_failure", "Ana Ruíz")

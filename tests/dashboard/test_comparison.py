@@ -46,6 +46,8 @@ def test_agreement_costs_and_machines_are_shown(shown):
     assert "| expected, by the probabilities of production | 500 EUR | 450 EUR |" in text
     assert "| A | 2,000 | 8 | 12 | 0.0200 |" in text
     assert "| 2027-01-15 | 1,000 | 99.00% |" in text
+    assert "Predictions since 2027-01-15 08:00 UTC count" in text
+    assert "No reading was compared yet." not in text
     assert "Left out: 3 gone." in text
     assert "Automatic promotion: 1 of 7 days of agreement." in text
 

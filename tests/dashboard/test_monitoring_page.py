@@ -48,6 +48,13 @@ def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(op
     assert "Silent machines" not in text
 
 
+def test_windows_with_few_readings_are_not_shown_as_calm(open_page, store):
+    save_check(store, a_check(windows=[window(CHECKED - 1, None)], lasting=[], silent=[]), CHECKED)
+    text = page_text(open_page("monitoring"))
+    assert "**Nothing was compared:** the windows have too few readings. Version 1, checked at" in text
+    assert "No lasting difference" not in text
+
+
 def test_names_from_the_store_are_not_rendered_as_markdown(open_page, store):
     save_check(store, a_check(silent=[SilentMachine("![x](http://evil/x.png)", CHECKED)]), CHECKED)
     page = open_page("monitoring")

@@ -86,7 +86,7 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
 
 
 def test_messages_about_alarms_that_were_given_up_are_shown_with_the_way_out(
-    open_page, transport, make_client, clock, tmp_path
+    open_page, transport, make_client, clock, tmp_path, monkeypatch
 ):
     transport.start = lambda: make_client(prediction_log=True)
     page = open_page("status")
@@ -101,12 +101,13 @@ def test_messages_about_alarms_that_were_given_up_are_shown_with_the_way_out(
         transaction.claim_delivery(due, 1_800_000_000)
         transaction.end_delivery(due, "dead", reason="answer 400: no |such| field")
     store.close()
+    monkeypatch.setenv("PDM_COMMAND_PREFIX", "docker compose run --rm train")
     clock.now += 31
     page.run()
     clock.now += 31
     text = page_text(page.run())
-    assert "predictive-maintenance notify --repeat-dead" in text
-    assert "M*1 | 2024-06-30T12:00:00Z | alarm.opened | 1 | given up | answer 400: no |such| field" in text
+    assert "`docker compose run --rm train predictive-maintenance notify --repeat-dead`" in text
+    assert "M*1 | 2024-06-30 12:00 UTC | opened | 1 | given up | answer 400: no |such| field" in text
 
 
 def test_a_service_without_log_says_how_to_have_one(open_page):
