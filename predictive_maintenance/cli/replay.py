@@ -106,7 +106,7 @@ def replay(
         _open_alarms(client)  # before the sources are read, which may take long
         found = read_replay(load_settings(params_file).override(sources), start, days, step_hours, past_days, shifts)
         past = found.past
-        click.echo(f"history: {count(len(past.readings), 'reading')} since {past.begins}, {_count_events(past)}")
+        click.echo(f"history: {count(len(past.readings), 'reading')} since {past.begins[:16]}, {_count_events(past)}")
         _send(client, past, progress=True)
         known = _open_alarms(client)
         click.echo(f"sending {count(len(found.steps), 'step')} of {step_hours:g} h; {count(len(known), 'alarm')} open")

@@ -23,7 +23,7 @@ def finding_name(finding: Finding, machine: Machine) -> str:
 
 def finding_text(finding: Finding, machine: Machine) -> str:
     """What differs, and by how much."""
-    effect = f"{finding.effect:.2f} [{finding.low:.2f}, {finding.high:.2f}], limit {finding.limit:.2f}"
+    effect = f"{finding.effect:z.2f} [{finding.low:z.2f}, {finding.high:z.2f}], limit {finding.limit:.2f}"
     unit = f" {machine.unit(finding.column)}" if finding.column in machine.sensor_names else ""
     match finding.kind:
         case "constant values":
