@@ -192,11 +192,16 @@ class MonitoringSettings(StrictModel):
 
 
 class ShadowSettings(StrictModel):
-    """When a candidate is promoted automatically: after `days_of_agreement` days with production's decisions; None: never."""
+    """When a candidate is promoted automatically: after `days_of_agreement` days with production's decisions; None: never.
+
+    Days with fewer than `min_daily_predictions` compared predictions neither count nor break the series.
+    """
 
     days_of_agreement: Annotated[int | None, Field(ge=1, le=365)] = None
     min_agreement: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     min_predictions: Annotated[int, Field(ge=100)] = 1000
+
+    min_daily_predictions: Annotated[int, Field(ge=1)] = 100
 
 
 def _not_blank(name: str) -> str:

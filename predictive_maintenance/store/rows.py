@@ -127,7 +127,9 @@ class Actor:
         return self.person or self.key
 
 
-Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
+Action = Literal[
+    "acknowledgement", "feedback", "events", "promotion", "blocked_promotion", "rollback", "settings", "refusal"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,14 +282,15 @@ class Saving:
 class Labelled:
     """Compared readings whose outcome is known from a source, and the errors of both versions.
 
-    `failures` are the readings before a failure. `saving` is None if it is not judged; with failures, `reason` says why.
+    `failures` are the readings before a failure. `saving` is None if it is not judged, for `reason`. With confirmed alarms, only
+    readings with an alarm of production have a known outcome.
     """
 
     readings: int
     failures: int
     production: Errors
     candidate: Errors
-    source: Literal["feedback", "failures"] = "feedback"
+    source: Literal["feedback", "failures", "confirmed alarms"] = "feedback"
     saving: Saving | None = None
     reason: str = ""
 
