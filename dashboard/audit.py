@@ -15,6 +15,7 @@ ACTION_LABELS: dict[Action, str] = {
     "feedback": "Feedback",
     "events": "Events sent by a person",
     "promotion": "Promotion",
+    "blocked_promotion": "Automatic promotion blocked",
     "rollback": "Rollback",
     "settings": "Settings in force",
     "refusal": "Key refused",

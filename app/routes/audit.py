@@ -102,7 +102,8 @@ async def audit(
 ) -> Response:
     """Who did what: acknowledgements, feedback, promotions, rollbacks, settings, and requests whose key was refused.
 
-    The newest entry is first. Entries can be added only, and are removed after PDM_AUDIT_DAYS.
+    Promotions that `shadow` blocked are listed, too. The newest entry is first. Entries can be added only, and are removed
+    after PDM_AUDIT_DAYS.
     """
     name, actions = get_service(request).model_name, tuple(action or ())
 

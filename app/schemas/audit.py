@@ -11,7 +11,9 @@ PERSON_HEADER = "X-On-Behalf-Of"
 """The person who acts, percent-encoded in UTF-8: for clients whose keys speak for people."""
 
 RefusalReason = Literal["not allowed", "e-mail address not verified"]
-Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
+Action = Literal[
+    "acknowledgement", "feedback", "events", "promotion", "blocked_promotion", "rollback", "settings", "refusal"
+]
 
 
 class Acknowledgement(Schema):

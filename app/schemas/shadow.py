@@ -44,12 +44,16 @@ class KnownOutcomes(Schema):
     """Compared readings whose outcome is known, and the errors of both versions."""
 
     readings: int
-    failures: int = Field(description="With source failures: readings within the horizon before a failure.")
+    failures: int = Field(
+        description="With failures and confirmed alarms: readings within the horizon before a failure."
+    )
     production: KnownErrors
     candidate: KnownErrors
-    source: Literal["feedback", "failures"]
+    source: Literal["feedback", "failures", "confirmed alarms"] = Field(
+        description="confirmed alarms: not every failure is reported, so that only alarms of production with feedback count."
+    )
     saving: CostSaving | None
-    reason: str = Field(description="Why the costs are not judged by failures; else empty.", examples=[""])
+    reason: str = Field(description="Why the costs of both are not judged; else empty.", examples=[""])
 
 
 class DayOfAgreement(Schema):

@@ -13,6 +13,7 @@ _SHOWN_DAYS = 14
 _OUTCOMES = {
     "feedback": "reported: {:,} readings with feedback, {:,} failures",
     "failures": "by failures: {:,} readings with known outcome, {:,} before a failure",
+    "confirmed alarms": "by alarms with feedback: {:,} readings, {:,} before a failure",
 }
 _HELP = f"`{program_command('shadow')}` lets the candidate score the readings that production scores."
 
@@ -99,12 +100,12 @@ def _costs(comparison: Comparison) -> None:
         "random sample, because people report on alarms."
     )
     if known and known.reason:
-        st.caption(f"Costs by failures are not judged: {plain(known.reason)}.")
+        st.caption(f"Costs by {known.source} are not judged: {plain(known.reason)}.")
     if known and (saving := known.saving):
         value, low, high = (
             money(cost * 1_000 / known.readings, currency) for cost in (saving.value, saving.low, saving.high)
         )
-        st.caption(f"By failures, the candidate costs {value} [{low}, {high}] less per 1,000 readings.")
+        st.caption(f"By {known.source}, the candidate costs {value} [{low}, {high}] less per 1,000 readings.")
 
 
 def _cost(errors: KnownErrors, scale: float, currency: str) -> str:

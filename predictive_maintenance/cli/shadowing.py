@@ -53,7 +53,8 @@ def shadow(params_file: Path | None, once: bool, seconds: float) -> None:
     1, 2, 4 ... 60 minutes.
 
     With shadow.days_of_agreement in params.yaml, a candidate that passed its quality gate is promoted after so many days on
-    which both agree, if they agree on alarms as well. Without it (the default), nothing is promoted: use the command promote.
+    which both agree, if they agree on alarms as well, and its known errors do not cost more. Without it (the default), nothing
+    is promoted: use the command promote.
     With PDM_STORE_URL, the settings and the promotion are in the audit log.
 
     \b
@@ -116,7 +117,8 @@ def _follow(params: Params, in_force: SettingsInForce, seconds: float) -> None:
         except (
             PredictiveMaintenanceError,
             click.ClickException,
-        ) as error:  # such as a registry or a store that is away
+            OSError,
+        ) as error:  # such as a registry or a store that is away, or a full disk
             click.echo(f"{_now()} {error}; the next check is in {seconds:g} s", err=True)
         if not is_more:
             time.sleep(seconds)
@@ -174,6 +176,8 @@ def _outcomes(labelled: Labelled, currency: str) -> Iterator[str]:
     if labelled.readings:
         if labelled.source == "failures":
             yield f"  {count(labelled.readings, 'reading')} with known outcome, {labelled.failures:,} before a failure:"
+        elif labelled.source == "confirmed alarms":
+            yield f"  {count(labelled.readings, 'reading')} in alarms with feedback, {labelled.failures:,} before a failure:"
         else:
             yield f"  {count(labelled.readings, 'reading')} with feedback, {count(labelled.failures, 'failure')}:"
         for name, errors in (("production", labelled.production), ("candidate", labelled.candidate)):
@@ -185,7 +189,7 @@ def _outcomes(labelled: Labelled, currency: str) -> Iterator[str]:
     if saving := labelled.saving:
         yield f"    the candidate costs {saving.value:,.0f} [{saving.low:,.0f}, {saving.high:,.0f}] {currency} less"
     if labelled.reason:
-        yield f"  costs by failures are not judged: {labelled.reason}"
+        yield f"  costs by {labelled.source} are not judged: {labelled.reason}"
 
 
 def _now() -> str:

@@ -26,8 +26,8 @@ from .agreement import Compared, Costs, added, count, total
 from .counted_readings import MOST_KNOWN, CountedReadings
 from .labels import LabelRules, labelled_errors
 from .pair import AGAIN, Pair, score_block, why_not_comparable
-from .promotion import promotion_reason, waits_for
-from .summary import summarise
+from .promotion import ACTOR, blocked_entry, cost_obstacle, promotion_reason, waits_for
+from .summary import Summary, summarise
 
 _BLOCKS_AT_A_TIME = 20
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60, 3_600
@@ -97,9 +97,9 @@ class Shadow:
             if is_more:
                 return ShadowCheck(comparison=comparison, counted=counted, is_more=True)
             self._count_labelled(store, comparison, pair, now)
+            promoted = self._promote(store, comparison, pair, (production, candidate), now)
         except ModelError:  # noted in the store
             return ShadowCheck(comparison=self._again(store, comparison))
-        promoted = self._promote(store, comparison, production, candidate, now)
         return ShadowCheck(comparison=self._again(store, comparison), counted=counted, promoted=promoted)
 
     def _comparison(self, store: Store, production: ModelVersion, candidate: ModelVersion, now: int) -> Comparison:
@@ -225,13 +225,19 @@ class Shadow:
         self._known[place.writer] = blocks[-1].number
         return total(list(by_day.values())).predictions
 
-    def _count_labelled(self, store: Store, comparison: Comparison, pair: Pair, now: float) -> None:
-        """Compare both versions with outcomes, if there may be new ones. From the beginning: reports change."""
+    def _count_labelled(
+        self, store: Store, comparison: Comparison, pair: Pair, now: float, *, at_once: bool = False
+    ) -> None:
+        """Compare both versions with outcomes, if there may be new ones. From the beginning: reports change.
+
+        This waits some time after the last one, unless `at_once`.
+        """
         newest = store.feedback(self._model, only_current=False, most=1)
         key = newest[0].key if newest else 0
         by_failures = pair.production_scorer.machine.description.label.failures is not None
         pause = _FAILURE_SECONDS if by_failures else _LABEL_SECONDS
-        if now - self._labelled_at < pause or (key == self._newest_report and not by_failures):
+        is_late = now - self._labelled_at >= pause or (at_once and now > self._labelled_at)
+        if not is_late or (key == self._newest_report and not by_failures):
             return
         with self._scoring(store, comparison, int(now)):
             found: Labelled | None = labelled_errors(store, pair, comparison, _costs(pair), self._labels, now)
@@ -240,17 +246,23 @@ class Shadow:
         self._labelled_at, self._newest_report = now, key
 
     def _promote(
-        self, store: Store, comparison: Comparison, production: ModelVersion, candidate: ModelVersion, now: float
+        self, store: Store, comparison: Comparison, pair: Pair, versions: tuple[ModelVersion, ModelVersion], now: float
     ) -> str | None:
-        """Promote the candidate if that is switched on and all conditions hold; return its version then."""
-        summary = summarise(store, comparison, most_machines=0)
-        reason = waits_for(self._settings, production, candidate, summary, now)
+        """Promote the candidate if that is switched on and all conditions hold; return its version then.
+
+        `versions` are the one in production and the candidate. Raises ModelError if the candidate fails.
+        """
+        production, candidate = versions
+        summary, reason = self._waits_for(store, comparison, versions, now)
+        if reason is None:
+            self._count_labelled(store, comparison, pair, now, at_once=True)
+            summary, reason = self._waits_for(store, comparison, versions, now)
         promoted: ModelVersion | None = None
         if reason is None:
             why = promotion_reason(summary)
             try:
                 result = self._registry.promote(
-                    candidate.version, production.version, by_gate=True, reason=why, by="shadow"
+                    candidate.version, production.version, by_gate=True, reason=why, by=ACTOR
                 )
             except ModelError as error:  # its files were changed since they were loaded
                 reason = str(error)
@@ -263,7 +275,15 @@ class Shadow:
                 comparisons.note_check(transaction, comparison, int(now), reason)
                 if promoted and self._has_audit_log:
                     audit_log.add_once(transaction, self._model, production_entry(promoted, now))
+                elif reason and reason == cost_obstacle(self._settings, summary.comparison) and self._has_audit_log:
+                    audit_log.add_once(transaction, self._model, blocked_entry(summary.comparison, reason, now))
         return promoted.version if promoted else None
+
+    def _waits_for(
+        self, store: Store, comparison: Comparison, versions: tuple[ModelVersion, ModelVersion], now: float
+    ) -> tuple[Summary, str | None]:
+        summary = summarise(store, self._again(store, comparison), most_machines=0)
+        return summary, waits_for(self._settings, *versions, summary, now)
 
     def _with_state(self, store: Store, comparison: Comparison, state: ComparisonState, reason: str) -> Comparison:
         if (comparison.state, comparison.reason) != (state, reason):

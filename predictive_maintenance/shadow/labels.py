@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from ..history.labels import DOES_NOT_FAIL, FAILS
 from ..machine.machine import Machine
-from ..monitoring.labels import TimedPredictions, known_failures, labelled_by_failures
+from ..monitoring.labels import LabelSource, TimedPredictions, known_failures, labelled_by_failures
 from ..scorer.monitoring_reference import CLUSTERS, machine_clusters
 from ..store import comparisons
-from ..store.outcomes import LABELS, labelled_predictions
+from ..store.outcomes import LABELS, labelled_predictions, reading_name
 from ..store.predictions import Predictions
 from ..store.rows import Comparison, Errors, Labelled, Saving
 from ..store.store import Store
@@ -24,7 +24,7 @@ MOST_LABELLED = 100_000
 """Readings that are scored once more for their labels: the latest ones whose horizon has ended."""
 
 _MIN_MACHINES = 5
-"""With failures: an interval over fewer is too narrow."""
+"""An interval over fewer is too narrow."""
 _SECOND_US = 10**6
 _DAY_SECONDS = 86_400
 _DRAWS = 1_000
@@ -36,7 +36,9 @@ Decided = tuple[bool, bool, bool]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """When labels of failures are due, in days after the horizon, and the fewest readings before failures for costs.
+    """When labels of failures are due, in days after the horizon, and the fewest readings with an outcome for intervals of costs.
+
+    With failures, so many readings before one are needed; with feedback, so many readings with feedback.
 
     `are_reported`: every failure is sent to the store, so that a machine without one is healthy.
     """
@@ -60,13 +62,14 @@ def labelled_errors(
     """The errors in the predictions of a comparison whose outcome is known; None without a report.
 
     Of a machine whose label is computed from failures, the outcomes are those by which `monitor` judges the performance: a
-    failure within the horizon, or none until it has ended. Others have the reports about their predictions. Of several
-    predictions of one reading, the latest counts. Raises StoreError, and ModelError if the candidate fails.
+    failure within the horizon, or none until it has ended; without reports of all failures, feedback on alarms. Others have
+    the reports about their predictions. Of several predictions of one reading, the latest counts. Raises StoreError, and
+    ModelError if the candidate fails.
     """
     label = pair.production_scorer.machine.description.label
     if label.failures is not None:
         return _by_failures(store, pair, comparison, costs, rules, now)
-    found = _by_feedback(store, pair, costs, since=comparison.started)
+    found = _by_feedback(store, pair, costs, rules, since=comparison.started)
     if found is None and label.run_to_failure is not None:
         return _refused("with label.run_to_failure, no failure of a machine that runs is known")
     return found
@@ -77,9 +80,10 @@ def _by_failures(
 ) -> Labelled:
     machine = pair.production_scorer.machine
     known = known_failures(store, pair.model, machine, are_reported=rules.are_reported)
-    if not known.are_reported:
+    if not known.are_known:
         return _refused(
-            "missed failures are unknown: send all failures to /events, and set monitoring.failures_are_reported"
+            "missed failures are unknown, and no alarm has feedback: send it to /feedback, or send all failures to /events and "
+            "set monitoring.failures_are_reported"
         )
     parts = list(_decisions(store, pair, comparison, _due(machine, rules, now)))
     if not parts:
@@ -92,13 +96,21 @@ def _by_failures(
     )
     (labelled,) = labelled_by_failures(iter([predictions]), known, machine)
     has_label = (labelled.labels == FAILS) | (labelled.labels == DOES_NOT_FAIL)
+    failed, machines = labelled.labels[has_label] == FAILS, predictions.machines[has_label]
+    before_failures, of_machines = int(failed.sum()), len(set(machines[failed].tolist()))
+    reason = ""
+    if before_failures < rules.min_failures:
+        reason = f"{before_failures:,} readings are before a failure: at least {rules.min_failures} are needed"
+    elif of_machines < _MIN_MACHINES:
+        reason = f"the failures are of {of_machines} machines: at least {_MIN_MACHINES} are needed for an interval"
     return _measured(
-        labelled.labels[has_label] == FAILS,
+        known.source,
+        failed,
         predictions.decisions[has_label],
         np.concatenate([part.candidate for part in parts])[has_label],
-        predictions.machines[has_label],
+        machines,
         costs,
-        rules,
+        reason,
     )
 
 
@@ -150,20 +162,22 @@ def _scored(store: Store, pair: Pair, logged: Predictions) -> _Decided | None:
 
 
 def _measured(
-    failed: Decisions, production: Decisions, candidate: Decisions, machines: npt.NDArray[np.object_], costs: Costs,
-    rules: LabelRules,
+    source: LabelSource, failed: Decisions, production: Decisions, candidate: Decisions, names: npt.NDArray[np.object_],
+    costs: Costs, reason: str,
 ) -> Labelled:  # fmt: skip
-    """The errors about n readings, (n,) each, with intervals that draw the machines; without these if there are too few."""
+    """The errors about n readings, (n,) each, with intervals that draw related readings, which have one name, together.
+
+    Without intervals if there is a reason against them.
+    """
     wrong = failed & ~production, production & ~failed, failed & ~candidate, candidate & ~failed
     totals = [int(one.sum()) for one in wrong]
-    reason = _too_few(int(failed.sum()), len(set(machines[failed].tolist())), rules)
     found = Labelled(
-        source="failures", readings=len(failed), failures=int(failed.sum()), reason=reason,
+        source=source, readings=len(failed), failures=int(failed.sum()), reason=reason,
         production=_errors(totals[0], totals[1], costs), candidate=_errors(totals[2], totals[3], costs),
     )  # fmt: skip
     if reason:
         return found
-    clusters = machine_clusters(machines)
+    clusters = machine_clusters(names)
     sums = np.stack([np.bincount(clusters, one, CLUSTERS) for one in (np.ones(len(failed)), *wrong)], axis=1)
     sums = sums[sums[:, 0] > 0]
     draws = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), _DRAWS) @ sums
@@ -172,23 +186,12 @@ def _measured(
         for first in (1, 3)
     )
     low, high = np.quantile(of_production - of_candidate, _TAILS)
-    return Labelled(
-        source="failures",
-        readings=found.readings,
-        failures=found.failures,
+    return replace(
+        found,
         production=_with_interval(found.production, of_production),
         candidate=_with_interval(found.candidate, of_candidate),
         saving=Saving(value=found.production.costs - found.candidate.costs, low=float(low), high=float(high)),
     )
-
-
-def _too_few(failures: int, machines: int, rules: LabelRules) -> str:
-    """Why costs are not compared; '' if they are."""
-    if failures < rules.min_failures:
-        return f"{failures:,} readings are before a failure: at least {rules.min_failures} are needed"
-    if machines < _MIN_MACHINES:
-        return f"the failures are of {machines} machines: at least {_MIN_MACHINES} are needed for an interval"
-    return ""
 
 
 def _refused(reason: str) -> Labelled:
@@ -196,9 +199,9 @@ def _refused(reason: str) -> Labelled:
     return Labelled(source="failures", readings=0, failures=0, production=nothing, candidate=nothing, reason=reason)
 
 
-def _by_feedback(store: Store, pair: Pair, costs: Costs, *, since: int) -> Labelled | None:
+def _by_feedback(store: Store, pair: Pair, costs: Costs, rules: LabelRules, *, since: int) -> Labelled | None:
     read = partial(store.predictions_of, pair.model, pair.version, since=since * _SECOND_US)
-    rows: list[Decided] = []
+    rows, names = list[Decided](), list[str]()
     for logged, reports in labelled_predictions(store, pair.model, read):
         labelled = list(reports.items())
         scores = score_block(store, pair, logged.at(list(reports)))
@@ -206,17 +209,18 @@ def _by_feedback(store: Store, pair: Pair, costs: Costs, *, since: int) -> Label
         for number, decision in zip(scores.positions.tolist(), decisions.tolist(), strict=True):
             place, report = labelled[number]
             rows.append((bool(LABELS[report.verdict]), logged.predicted_failure[place], decision))
+            machine_id = logged.machine_id[place] if logged.machine_id else None
+            names.append(machine_id or reading_name(logged, place))
     if not rows:
         return None
     failed, production, candidate = np.array(rows, dtype=bool).T
-    wrong = failed & ~production, production & ~failed, failed & ~candidate, candidate & ~failed
-    totals = [int(one.sum()) for one in wrong]
-    return Labelled(
-        readings=len(rows),
-        failures=int(failed.sum()),
-        production=_errors(totals[0], totals[1], costs),
-        candidate=_errors(totals[2], totals[3], costs),
-    )
+    different = len(set(names))
+    reason = ""
+    if len(rows) < rules.min_failures:
+        reason = f"{len(rows):,} readings have feedback: at least {rules.min_failures} are needed"
+    elif different < _MIN_MACHINES:
+        reason = f"the feedback is about {different} machines: at least {_MIN_MACHINES} are needed for an interval"
+    return _measured("feedback", failed, production, candidate, np.array(names, dtype=object), costs, reason)
 
 
 def _errors(missed: int, false_alarms: int, costs: Costs) -> Errors:

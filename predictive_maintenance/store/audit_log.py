@@ -20,8 +20,12 @@ AUDIT_LOG = "PDM_AUDIT_LOG"
 MOVED = "moved_at"
 """In the detail of a promotion or a rollback: its time in microseconds, by which two entries are of the same one."""
 
+PRODUCTION = "production"
+"""In the detail of a blocked promotion: the version that stays in production."""
+
 _SETTINGS: tuple[Action, ...] = ("settings",)
 _PRODUCTION: tuple[Action, ...] = ("promotion", "rollback")
+_BLOCKED: tuple[Action, ...] = ("blocked_promotion",)
 _LATEST = 20
 """Changes of production that a new one is compared with: another process may have added it, and a later one, before."""
 _TIMEOUT_SECONDS = 5.0
@@ -40,11 +44,15 @@ def is_on() -> bool:
 def add_once(transaction: "Transaction", model: str, entry: AuditEntry) -> None:
     """Add an entry to the audit log of a registered model, unless it has it.
 
-    Settings are added if they differ from the latest ones of the same subject, and a change of production if it is another one.
+    Settings are added if they differ from the latest ones of the same subject, a change of production if it is another one, and
+    a blocked promotion once for two versions, because its reason has costs that change often.
     """
     if entry.action == "settings":
         newest = transaction.newest_audit(model, _SETTINGS, 1, subject=entry.subject)
         is_known = any(one.detail == entry.detail for one in newest)
+    elif entry.action == "blocked_promotion":
+        newest = transaction.newest_audit(model, _BLOCKED, _LATEST, subject=entry.subject)
+        is_known = any(one.detail[PRODUCTION] == entry.detail[PRODUCTION] for one in newest)
     else:
         newest = transaction.newest_audit(model, _PRODUCTION, _LATEST) if entry.action in _PRODUCTION else []
         is_known = any(_is_same_change(one, entry) for one in newest)

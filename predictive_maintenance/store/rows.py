@@ -127,7 +127,9 @@ class Actor:
         return self.person or self.key
 
 
-Action = Literal["acknowledgement", "feedback", "events", "promotion", "rollback", "settings", "refusal"]
+Action = Literal[
+    "acknowledgement", "feedback", "events", "promotion", "blocked_promotion", "rollback", "settings", "refusal"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +194,8 @@ MOST_SKEW = 86_400
 class Incident:
     """Lasting differences between production and the training of `version`. Times are in seconds since 1970.
 
-    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it. A scheduled
-    training is one that is closed by its schedule when it opens.
+    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it, and
+    `training_result` says how that ended. A scheduled training is an incident that its schedule closes when it opens.
     """
 
     key: int
@@ -203,6 +205,8 @@ class Incident:
     closed: int | None = None
     closed_by: IncidentEnd | None = None
     trained: int | None = None
+    training_ended: int | None = None
+    training_result: str | None = None
 
 
 WHOLE_COUNTS = ("predictions", "both", "only_production", "only_candidate")
@@ -280,14 +284,15 @@ class Saving:
 class Labelled:
     """Compared readings whose outcome is known from a source, and the errors of both versions.
 
-    `failures` are the readings before a failure. `saving` is None if it is not judged; with failures, `reason` says why.
+    `failures` are the readings before a failure. `saving` is None if it is not judged, for `reason`. With confirmed alarms, only
+    readings with an alarm of production have a known outcome.
     """
 
     readings: int
     failures: int
     production: Errors
     candidate: Errors
-    source: Literal["feedback", "failures"] = "feedback"
+    source: Literal["feedback", "failures", "confirmed alarms"] = "feedback"
     saving: Saving | None = None
     reason: str = ""
 

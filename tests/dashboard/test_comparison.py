@@ -79,6 +79,16 @@ def test_costs_by_failures_are_shown_with_their_intervals(shown):
     assert "By failures, the candidate costs 500 EUR [-250 EUR, 1,250 EUR] less per 1,000 readings." in text
 
 
+def test_known_outcomes_that_prevent_a_promotion_are_shown(shown):
+    def is_blocked(store):
+        with_outcomes(saving=Saving(value=-2_000.0, low=-5_000.0, high=-1_000.0))(store)
+        (found,) = comparisons.find(store, MODEL, most=1)
+        with store.writing() as transaction:
+            comparisons.note_check(transaction, found, STARTED, "the errors of version 2 cost 2,000 EUR more")
+
+    assert "Automatic promotion: the errors of version 2 cost 2,000 EUR more." in shown(is_blocked)
+
+
 def test_costs_that_are_not_judged_have_a_reason(shown):
     text = shown(with_outcomes(reason="the failures are of 3 machines"))
     assert "Costs by failures are not judged: the failures are of 3 machines." in text

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from predictive_maintenance.errors import DataError, ModelError, RegistryError, StoreError
@@ -369,6 +370,13 @@ def with_golden_below(small, machine):
     return files | {"golden.json": json.dumps(golden).encode(), "reference.json": json.dumps(reference).encode()}
 
 
+def never_alarms(files):
+    """The files of a version whose threshold no probability reaches."""
+    spec, golden = json.loads(files["scorer.json"]), json.loads(files["golden.json"])
+    spec["threshold"], golden["decisions"] = 1.0, [False] * len(golden["decisions"])
+    return files | {"scorer.json": json.dumps(spec).encode(), "golden.json": json.dumps(golden).encode()}
+
+
 def report_outcomes(store, rows, reported):
     """Report what became of the predictions of the first block for some rows."""
     for row in reported:
@@ -393,6 +401,37 @@ def test_feedback_gives_the_errors_of_both(store, make_shadow, rows, small, smal
         assert errors.missed_failures == (truth & ~decisions).sum()
         assert errors.false_alarms == (~truth & decisions).sum()
         assert errors.costs == 5000 * errors.missed_failures + 250 * errors.false_alarms
+        assert errors.low <= errors.costs <= errors.high
+    assert labelled.saving.value == labelled.production.costs - labelled.candidate.costs
+    assert labelled.saving.low <= labelled.saving.value <= labelled.saving.high
+
+
+def test_a_candidate_that_misses_confirmed_failures_costs_more_for_certain(store, make_shadow, rows, small, versions):
+    versions.versions = {"1": small.files, "2": never_alarms(small.files)}
+    log(store, small, rows)
+    alarms = np.flatnonzero(small.scorer.decisions(small.scorer.probabilities(rows)))
+    report_outcomes(store, rows, alarms.tolist())
+    check_until_done(make_shadow(), store)
+    labelled = summary(store).comparison.labelled
+    assert (labelled.candidate.missed_failures, labelled.production.missed_failures) == (labelled.failures, 0)
+    assert labelled.saving.high < 0
+
+
+@pytest.mark.parametrize(
+    ("reported", "machines", "reason"),
+    [
+        (9, None, "9 readings have feedback: at least 10 are needed"),
+        (20, 4, "the feedback is about 4 machines: at least 5 are needed for an interval"),
+        (20, 5, ""),
+    ],
+)
+def test_costs_by_little_feedback_are_not_judged(store, make_shadow, rows, small, reported, machines, reason):
+    names = None if machines is None else [f"M{row % machines}" for row in range(len(rows))]
+    log(store, small, rows, machines=names)
+    report_outcomes(store, rows, range(reported))
+    check_until_done(make_shadow(), store)
+    labelled = summary(store).comparison.labelled
+    assert (labelled.reason, labelled.saving is None) == (reason, bool(reason))
 
 
 def test_a_new_candidate_is_compared_with_the_feedback_that_there_is(store, make_shadow, versions, rows, small):

@@ -14,7 +14,7 @@ from predictive_maintenance.shadow.past import KeptPredictions, columns_with_pas
 from predictive_maintenance.store import comparisons
 from predictive_maintenance.store.known_past import known_past
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
-from predictive_maintenance.store.rows import Event, Reading, Score
+from predictive_maintenance.store.rows import Alarm, Event, Feedback, Reading, Score, Subject
 
 from .conftest import MODEL, NOW, VersionsInMemory, check_until_done
 
@@ -177,6 +177,47 @@ def test_the_latest_readings_are_enough_if_there_are_many(store, plant, labelled
     assert (found.readings, found.failures) == (1, 1)
 
 
+def log_alarms(store, hours):
+    """Log further predictions of the readings of all pumps at some hours, all alarms."""
+    places = [(name, BEGINS + hour * HOUR) for name in FAILING + HEALTHY for hour in hours]
+    logged = Predictions(
+        scored=[(time + 1) * 10**6 for _, time in places], request_id=[f"alarm/{place}" for place in range(len(places))],
+        failure_probability=[0.9] * len(places), predicted_failure=[True] * len(places),
+        machine_id=[name for name, _ in places], time=[time * 10**6 for _, time in places],
+    )  # fmt: skip
+    with store.writing() as transaction:
+        transaction.log(MODEL, 1, [LoggedBlock(number=2, version="1", block=logged.as_block())])
+
+
+def report_alarms(store, verdicts):
+    """Report what was found out about an alarm of each pump that was open for a day before FAILED_AT."""
+    opened, closed = ((BEGINS + hour * HOUR) * 10**6 for hour in (FAILED_AT - HORIZON, FAILED_AT))
+    for name, verdict in verdicts.items():
+        report = Feedback(
+            subject=Subject("alarm", name, opened), verdict=verdict, mode=None,
+            failed=closed if verdict == "confirmed" else None, comment="", author="anna",
+        )  # fmt: skip
+        with store.writing() as transaction:
+            (locked,) = transaction.machines(MODEL, [name]).values()
+            transaction.save_alarm(locked, Alarm(opened=opened, probability=0.9, version="1", closed=closed))
+            transaction.add_feedback(MODEL, report, NOW)
+
+
+def test_feedback_on_alarms_gives_costs_where_failures_are_not_reported(store, plant, labelled):
+    hours = range(FAILED_AT - 10, FAILED_AT)
+    log_alarms(store, hours)
+    report_alarms(store, dict.fromkeys(FAILING, "confirmed") | dict.fromkeys(HEALTHY, "false"))
+    found, decisions = labelled(are_reported=False), plant.copy()
+    decisions[:, hours] = True
+    confirmed = decisions[: len(FAILING), FAILED_AT - HORIZON : FAILED_AT]
+    assert found.source == "confirmed alarms"
+    assert (found.failures, found.production.missed_failures) == (int(confirmed.sum()), 0)
+    false = decisions[len(FAILING) :, FAILED_AT - HORIZON : FAILED_AT + 1]
+    assert found.production.false_alarms == int(false.sum())
+    assert found.candidate.missed_failures == int((~plant[: len(FAILING), hours]).sum()) > 0
+    assert found.saving.high < 0
+
+
 @pytest.mark.parametrize(
     ("failing", "rules", "reason"),
     [
@@ -205,7 +246,9 @@ def test_the_interval_is_one_of_the_costs_for_all_readings_although_machines_hav
     """Each reading costs the same here, so that drawing other machines changes nothing."""
     machines = np.repeat(np.array([f"P{number}" for number in range(6)], dtype=object), range(10, 70, 10))
     failed = np.ones(len(machines), dtype=bool)
-    found = _measured(failed, ~failed, failed, machines, Costs(missed_failure=5.0, false_alarm=1.0), LabelRules())
+    found = _measured(
+        "failures", failed, ~failed, failed, machines, Costs(missed_failure=5.0, false_alarm=1.0), reason=""
+    )
     errors = found.production
     assert (errors.costs, errors.low, errors.high) == pytest.approx((210 * 5.0,) * 3)
     assert found.candidate.high == 0

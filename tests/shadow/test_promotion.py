@@ -15,7 +15,7 @@ from predictive_maintenance.shadow.comparing import Shadow
 from predictive_maintenance.shadow.promotion import days_of_agreement, waits_for
 from predictive_maintenance.shadow.summary import Summary
 from predictive_maintenance.store import comparisons
-from predictive_maintenance.store.rows import DecisionCounts
+from predictive_maintenance.store.rows import Comparison, DecisionCounts, Errors, Feedback, Labelled, Saving, Subject
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.entities import ModelVersion
 from predictive_maintenance.tracking.signing import create_key_pair
@@ -95,6 +95,59 @@ def test_it_stays_a_candidate_by_default(store, small, rows, registry, candidate
     assert registry.production_version().version == "1"
 
 
+def outcomes(high):
+    """400 readings with feedback, on which the candidate saves -20,000 [-40,000, high] EUR."""
+    return Labelled(
+        readings=400, failures=20, source="feedback", saving=Saving(value=-20_000.0, low=-40_000.0, high=high),
+        production=Errors(missed_failures=2, false_alarms=30, costs=17_500.0),
+        candidate=Errors(missed_failures=6, false_alarms=30, costs=37_500.0),
+    )  # fmt: skip
+
+
+COSTS_MORE = (
+    "the errors of version 2 cost 20,000 [1,000, 40,000] EUR more than those of version 1 on 400 readings with known outcome "
+    "(feedback): 6 against 2 missed failures, 30 against 30 false alarms"
+)
+
+
+def test_a_candidate_whose_errors_cost_more_is_not_promoted_until_they_no_longer_do(
+    store, small, rows, registry, candidate, monkeypatch
+):
+    monkeypatch.setenv("PDM_AUDIT_LOG", "true")
+    start = candidate.created.timestamp()
+    log_days(store, small, rows, candidate, range(3))
+    # A further shadow has the same answer, and its entry in the audit log is that of the first one.
+    for shadow in [Shadow(registry, MODEL, SETTINGS) for _ in range(2)]:
+        comparison = check_until_done(shadow, store, start + 2 * DAY).comparison
+        with store.writing() as transaction:
+            comparisons.set_labelled(transaction, comparison, outcomes(high=-1_000.0))
+        check = check_until_done(shadow, store, start + 9 * DAY)
+        assert (check.promoted, check.comparison.promotion) == (None, COSTS_MORE)
+    (entry,) = store.audit(MODEL, actions=["blocked_promotion"], most=5)
+    assert (entry.actor.key, entry.subject, entry.at) == ("shadow", "version 2", int(start + 9 * DAY))
+    assert entry.detail == {"production": "1", "reason": COSTS_MORE}
+    assert registry.production_version().version == "1"
+    with store.writing() as transaction:
+        comparisons.set_labelled(transaction, comparison, outcomes(high=1_000.0))
+    assert check_until_done(shadow, store, start + 9 * DAY + 60).promoted == "2"
+
+
+def test_feedback_that_has_just_arrived_is_taken_into_account_before_a_promotion(
+    store, small, rows, registry, candidate, monkeypatch
+):
+    shadow, midnight = Shadow(registry, MODEL, SETTINGS), (candidate.created.timestamp() // DAY + 4) * DAY
+    log_days(store, small, rows, candidate, range(3))
+    waiting = check_until_done(shadow, store, midnight - 60)
+    assert waiting.comparison.promotion == "2 of 3 days of agreement"
+    with store.writing() as transaction:
+        subject = Subject("request", "r-0", 1)
+        report = Feedback(subject=subject, verdict="confirmed", mode=None, failed=None, comment="", author="anna")
+        transaction.add_feedback(MODEL, report, int(midnight))
+    monkeypatch.setattr("predictive_maintenance.shadow.comparing.labelled_errors", lambda *_: outcomes(high=-1_000.0))
+    check = check_until_done(shadow, store, midnight + 60)
+    assert (check.promoted, check.comparison.promotion) == (None, COSTS_MORE)
+
+
 def test_a_candidate_without_the_required_signature_is_not_promoted(
     store, small, rows, registry, candidate, tmp_path, monkeypatch
 ):
@@ -117,10 +170,17 @@ CANDIDATE = replace(PRODUCTION, version="2", created=CREATED, tags={"gate": PASS
 AGREEING = {(day, day): DecisionCounts(predictions=1_000, both=100) for day in range(10)}
 
 
-def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS):
+COMPARISON = Comparison(
+    key=1, version="1", candidate="2", started=0, checked=0, state="comparing", reason="", attempts=0, due=0, promotion="",
+    currency="EUR", left_out={}, labelled=None,
+)  # fmt: skip
+
+
+def reason(production=PRODUCTION, candidate=CANDIDATE, by_day=AGREEING, settings=SETTINGS, labelled=None):
     days = added([{day: counts} for (day, _), counts in by_day.items()])
     summary = Summary(
-        comparison=None, counts=total(list(by_day.values())), agreement=agreement(by_day), days=days, machines=[],
+        comparison=replace(COMPARISON, labelled=labelled), counts=total(list(by_day.values())),
+        agreement=agreement(by_day), days=days, machines=[],
         alarm_agreement=alarm_agreement(by_day),
     )  # fmt: skip
     return waits_for(settings, production, candidate, summary, 10 * DAY)
@@ -199,9 +259,42 @@ def test_machines_without_alarms_make_the_agreement_on_alarms_no_surer():
     assert alarm_agreement(alarms | calm) == alarm_agreement(alarms)
 
 
+def days_in_a_row(by_day, today, **settings):
+    found = days_of_agreement(by_day, ShadowSettings(**settings), today)
+    return found.agreed, found.ignored
+
+
 def test_a_day_of_disagreement_starts_the_days_again_and_a_day_without_readings_does_not():
     days = {1: 0, 2: 50, 4: 0, 5: 0, 7: 0}
     by_day = {day: DecisionCounts(predictions=1_000, only_production=different) for day, different in days.items()}
-    assert days_of_agreement(by_day, 0.98, today=8) == 3
-    assert days_of_agreement(by_day, 0.98, today=7) == 2
-    assert days_of_agreement(by_day, 0.95, today=8) == 5
+    assert days_in_a_row(by_day, 8) == (3, 0)
+    assert days_in_a_row(by_day, 7) == (2, 0)
+    assert days_in_a_row(by_day, 8, min_agreement=0.95) == (5, 0)
+
+
+def test_a_day_with_few_predictions_neither_counts_nor_starts_the_days_again():
+    by_day = {
+        1: DecisionCounts(predictions=100),
+        2: DecisionCounts(predictions=99),
+        3: DecisionCounts(predictions=99, only_candidate=99),
+        4: DecisionCounts(predictions=1),
+        5: DecisionCounts(predictions=100),
+    }
+    assert days_in_a_row(by_day, 6) == (2, 3)
+    assert days_in_a_row(by_day, 6, min_daily_predictions=99) == (1, 1)
+
+
+def test_days_that_do_not_count_are_named():
+    busy = {(1, 1): DecisionCounts(predictions=10_000, both=1_000)}
+    quiet = {(day, 1): DecisionCounts(predictions=1) for day in range(2, 10)}
+    assert reason(by_day=busy | quiet) == (
+        "1 of 3 days of agreement; 8 days with fewer than 100 compared predictions (shadow.min_daily_predictions) do not count"
+    )
+
+
+def test_errors_that_cost_more_for_certain_are_a_reason_whatever_else_is_missing():
+    assert reason(labelled=outcomes(high=-1_000.0)) == COSTS_MORE
+    assert reason(labelled=outcomes(high=-1_000.0), by_day={}) == COSTS_MORE
+    assert reason(labelled=outcomes(high=0.0)) is None
+    assert reason(labelled=replace(outcomes(high=-1.0), saving=None)) is None
+    assert reason(labelled=outcomes(high=-1.0), settings=ShadowSettings()).startswith("off: ")
