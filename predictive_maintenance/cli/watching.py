@@ -160,8 +160,8 @@ def _signals_wait() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for waiting in came:
+            signal.raise_signal(waiting)
 
 
 def _last_run(params: Params) -> float:
