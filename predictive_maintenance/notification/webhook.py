@@ -79,7 +79,7 @@ class Webhook:
         except TimeoutError:
             raise NotSentError(f"no answer within {TIMEOUT_SECONDS:g} s", transient=True) from None
         except httpx.HTTPError as error:
-            raise NotSentError(str(error) or type(error).__name__, transient=True) from None
+            raise NotSentError(f"{self.receiver}: {str(error) or type(error).__name__}", transient=True) from None
         if not response.is_success:
             raise NotSentError(
                 f"answer {response.status_code}: {_in_one_line(response.text)}",
