@@ -22,6 +22,7 @@ from sqlalchemy import text
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.cli.notifying import _watch
+from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.notification.deliveries import MAX_ATTEMPTS, Sender
 from predictive_maintenance.notification.webhook import NotSentError, Webhook
@@ -557,7 +558,9 @@ def test_the_command_sends_and_lists_what_was_given_up(tmp_path, receiver, monke
         "PDM_STORE_URL": url, "PDM_WEBHOOK_URL": receiver.url, "PDM_WEBHOOK_SECRET": SECRET,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    settings = SimpleNamespace(machine=pump(), registry=SimpleNamespace(model_name="pumps"))
+    params = load_params()
+    registry = params.registry.model_copy(update={"model_name": "pumps"})
+    settings = params.model_copy(update={"machine": pump(), "registry": registry})
     monkeypatch.setattr("predictive_maintenance.cli.notifying.load_served_settings", lambda _: settings)
 
     def notify(*options):
