@@ -71,7 +71,15 @@ def test_a_password_without_encryption_is_warned_about(monkeypatch):
     assert "without encryption" not in mqtt(*TOPIC, *options)[1]
 
 
-def test_the_first_signal_stops_gently_and_the_second_one_at_once():
+@pytest.fixture
+def default_signals():
+    """Ctrl+C as in a terminal: a shell starts its background jobs without it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_the_first_signal_stops_gently_and_the_second_one_at_once(default_signals):
     with _stopped_by_signals() as stopping:
         signal.raise_signal(signal.SIGINT)
         assert stopping.is_set()
