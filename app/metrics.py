@@ -188,10 +188,11 @@ class Metrics:
 
 
 class LatestCheck(msgspec.Struct, frozen=True):
-    """When `monitor --watch` checked production last, in seconds since the epoch, and how many machines were silent."""
+    """When `monitor --watch` checked production last, in seconds since the epoch, and what it found."""
 
     checked: int
     silent_machines: int
+    open_incidents: int
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,11 @@ class _CheckResults(Collector):
             "pdm_silent_machines",
             "Machines without a reading for monitoring.silent_hours, at the latest check of monitor --watch.",
             value=self._check.silent_machines,
+        )
+        yield GaugeMetricFamily(
+            "pdm_open_incidents",
+            "Incidents of monitor --watch that are open: production differs from training or evaluation.",
+            value=self._check.open_incidents,
         )
 
 

@@ -71,7 +71,8 @@ def _read(model_name: str, store: "Store") -> StoreMetrics:
     check = None
     if found := store.production_check(model_name):
         checked, content = found
-        check = LatestCheck(checked, msgspec.json.decode(content, type=_CheckContent).silent_count)
+        silent = msgspec.json.decode(content, type=_CheckContent).silent_count
+        check = LatestCheck(checked, silent, int(store.open_incident(model_name) is not None))
     return StoreMetrics(store.delivery_counts(model_name), check)
 
 

@@ -38,14 +38,20 @@ async def incidents(
 
 def _shown(incident: "Incident") -> dict[str, Any]:
     """An incident as `schemas.incidents.Incident` has it."""
-    from predictive_maintenance.store.times import seconds_as_text
-
     return {
         "incident": incident.key,
         "model_version": incident.version,
-        "opened": seconds_as_text(incident.opened),
+        "opened": _time(incident.opened),
         "reasons": incident.reasons,
-        "training_started": None if incident.trained is None else seconds_as_text(incident.trained),
-        "closed": None if incident.closed is None else seconds_as_text(incident.closed),
+        "training_started": _time(incident.trained),
+        "training_ended": _time(incident.training_ended),
+        "training_result": incident.training_result,
+        "closed": _time(incident.closed),
         "closed_by": incident.closed_by,
     }
+
+
+def _time(seconds: int | None) -> str | None:
+    from predictive_maintenance.store.times import seconds_as_text
+
+    return None if seconds is None else seconds_as_text(seconds)

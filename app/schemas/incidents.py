@@ -20,6 +20,12 @@ class Incident(Schema):
         examples=[["distribution of Torque: mean 65 Nm, in training 40 Nm; PSI 1.92 [1.71, 2.12], limit 0.33"]],
     )
     training_started: str | None = Field(description="When a training was started for it.", examples=[None])
+    training_ended: str | None = Field(description="When its result was noted.", examples=[None])
+    training_result: str | None = Field(
+        description="Continues 'the training': was successful, was requested (of GitHub), ended with exit code 1, was stopped, "
+        "or why nothing is known. null while it runs.",
+        examples=[None],
+    )
     closed: str | None = Field(description="null while it is open.", examples=[None])
     closed_by: Literal["resolved", "another version", "schedule"] | None = Field(
         description="resolved: no difference in the latest windows; another version: it was replaced in production; schedule: it "

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.schemas.incidents import Incident
 from dashboard import shared
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, latency_bound, utc_time
@@ -126,9 +127,7 @@ def incidents(snapshot: Snapshot) -> None:
         return
     for incident in [one for one in found if one.closed is None]:
         reasons = "\n".join(f"- {plain(reason)}" for reason in incident.reasons)
-        training = (
-            f" A training was started at {utc_time(incident.training_started)}." if incident.training_started else ""
-        )
+        training = f" A training was started at {_training(incident)}." if incident.training_started else ""
         st.warning(
             f"**Incident {incident.incident} is open** since {utc_time(incident.opened)}: production differs from the training "
             f"of version {plain(incident.model_version)}.{training}\n\n{reasons}",
@@ -138,11 +137,19 @@ def incidents(snapshot: Snapshot) -> None:
         [
             str(incident.incident), plain(incident.model_version), utc_time(incident.opened),
             f"{utc_time(incident.closed)} ({incident.closed_by})" if incident.closed else "open",
-            utc_time(incident.training_started),
+            _training(incident),
         ]
         for incident in found
     ]  # fmt: skip
-    st.markdown(table(["Incident", "Version", "Opened", "Closed", "Training started"], rows))
+    st.markdown(table(["Incident", "Version", "Opened", "Closed", "Training"], rows))
+
+
+def _training(incident: Incident) -> str:
+    """When the training for an incident was started, and how it ended."""
+    started = utc_time(incident.training_started)
+    if incident.training_result is None:
+        return f"{started} (no result yet)" if incident.training_started else started
+    return f"{started} ({plain(incident.training_result)}, {utc_time(incident.training_ended)})"
 
 
 def alarm_messages(snapshot: Snapshot) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +95,11 @@ def program_name() -> str:
 
 
 def train_command() -> str:
-    """The command that trains the machine of this command."""
-    return flow_command(f"run{machine_argument()}")
+    """The command that trains the machine of this command, with its settings."""
+    context = click.get_current_context(silent=True)
+    params_file = context.find_object(Path) if context else None
+    settings = f"--config settings {shlex.quote(str(params_file))} " if params_file else ""
+    return flow_command(f"{settings}run{machine_argument()}")
 
 
 def machine_argument() -> str:

@@ -144,6 +144,7 @@ class MonitoringSettings(StrictModel):
     of the predictions whose labels are due in it and in the windows before, `performance_windows` together.
     A machine is silent after `silent_hours` without a reading, and no longer part of the fleet after `retired_days`.
     `failures_are_reported` says that every failure is sent to the service, so that a machine without one is healthy.
+    A training that monitoring has started is stopped after `retrain_max_hours`.
     """
 
     window_days: Positive = 7.0
@@ -163,6 +164,7 @@ class MonitoringSettings(StrictModel):
     retired_days: Positive = 90.0
     retrain: Literal["never", "here", "batch", "repository_dispatch"] = "never"
     retrain_promote: bool = True
+    retrain_max_hours: Annotated[float, Field(gt=0, le=24 * 365)] = 24.0
     cool_down_days: Annotated[float, Field(ge=0)] = 7.0
     retrain_every_days: Annotated[int | None, Field(ge=1)] = None
     retrain_at: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
@@ -200,7 +202,6 @@ class ShadowSettings(StrictModel):
     days_of_agreement: Annotated[int | None, Field(ge=1, le=365)] = None
     min_agreement: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     min_predictions: Annotated[int, Field(ge=100)] = 1000
-
     min_daily_predictions: Annotated[int, Field(ge=1)] = 100
 
 

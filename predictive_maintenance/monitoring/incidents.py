@@ -10,7 +10,11 @@ from ..store.store import Store
 from .production import WatchedVersion, Window
 from .rule import is_resolved
 
-_DAY_SECONDS = 86_400
+_HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
+_LATE_SECONDS = 3_600
+"""For the end of a training that was stopped, and clocks that differ."""
+
+LOST = "has no known result: the monitor that started it did not see its end"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,19 @@ def give_back(store: Store, incident: Incident) -> None:
     """Note that no training was started for an incident after all: `may_train`, or the schedule, allows it again."""
     with store.writing() as transaction:
         transaction.release_training(incident)
+
+
+def end_training(store: Store, incident: Incident, result: str, now: float) -> None:
+    """Note how the training for an incident ended. Raises StoreError."""
+    with store.writing() as transaction:
+        transaction.end_training(incident, result, int(now))
+
+
+def end_lost_trainings(store: Store, watched: WatchedVersion, settings: MonitoringSettings, now: float) -> None:
+    """Note that trainings whose time is over have no known result: their monitor was killed. Raises StoreError."""
+    longest = settings.retrain_max_hours * _HOUR_SECONDS + _LATE_SECONDS
+    with store.writing() as transaction:
+        transaction.end_lost_trainings(watched.model, int(now - longest), LOST, int(now))
 
 
 def _close(store: Store, incident: Incident, by: Literal["resolved", "another version"], now: float) -> list[Change]:

@@ -1,33 +1,34 @@
 """Start a training for an incident: here, on AWS Batch, or by a workflow on GitHub."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from ..config.params import MonitoringSettings
-from ..config.project import project_dir
+from ..config.params_reader import MACHINE_VARIABLE
+from ..config.project import PARAMS_NAME, project_dir
 from ..config.serving_params import MODEL_NAME_VARIABLE
 from ..errors import ConfigError, PredictiveMaintenanceError
 from ..store.rows import Incident
 from ..tracking.entities import INCIDENT_TAG
+from .training_run import TrainingRun
 
 _TIMEOUT_SECONDS = 30.0
 
 
 class TrainingError(PredictiveMaintenanceError):
-    """A training could not be started, or ended with an error."""
+    """A training could not be started."""
 
 
 class NotStartedError(TrainingError):
     """No training was started: it may be tried again."""
 
 
-def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -> None:
+def check_retraining(settings: MonitoringSettings, watched: str, trained: str, params_file: Path | None = None) -> None:
     """Raise ConfigError if a training could not be started as the settings say.
 
     `watched` is the registered model that is monitored, `trained` the one of which the flow registers a version: a training of
-    another model would never end an incident.
+    another model would never end an incident. `params_file` has the settings if it is not the project's params.yaml.
     """
     if settings.retrain != "never" and watched != trained:
         raise ConfigError(
@@ -36,6 +37,12 @@ def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -
             f"to {watched!r} and unset {MODEL_NAME_VARIABLE}, or set monitoring.retrain to never"
         )
     if settings.retrain == "repository_dispatch":
+        if params_file is not None and params_file.resolve() != (project_dir() / PARAMS_NAME).resolve():
+            raise ConfigError(
+                f"monitoring.retrain is 'repository_dispatch', and --params is {params_file}: the workflow on GitHub trains with "
+                f"the {PARAMS_NAME} of its repository: commit the settings there and leave out --params, or set "
+                "monitoring.retrain to here or batch"
+            )
         _repository_and_token()
     elif settings.retrain != "never" and not _flow().exists():
         raise ConfigError(
@@ -43,22 +50,29 @@ def check_retraining(settings: MonitoringSettings, watched: str, trained: str) -
         )
 
 
-def train_for(incident: Incident, settings: MonitoringSettings, machine: str) -> None:
-    """Train for an incident; `machine` is the kind of machine, '' for that of params.yaml.
+def start_training(
+    incident: Incident, settings: MonitoringSettings, machine: str, params_file: Path | None = None
+) -> TrainingRun | None:
+    """Start a training for an incident, with the settings in `params_file`, by default those of the project.
 
-    Raises TrainingError, and NotStartedError if GitHub was not reached or has refused the request.
-    A run on this machine or on Batch is waited for; its output is that of this process.
+    `machine` is the kind of machine, '' for that of the settings. None if a workflow on GitHub was requested, which is not
+    waited for. A run on this machine or on Batch is a process; its output is that of this one.
+
+    Raises TrainingError if GitHub may have received the request, and NotStartedError if no training was started.
     """
     if settings.retrain == "repository_dispatch":
-        _dispatch(incident, machine, settings.retrain_promote)
-        return
-    command = [sys.executable, str(_flow()), "run", "--tag", f"{INCIDENT_TAG}:{incident.key}"]
+        _dispatch(incident, machine or os.environ.get(MACHINE_VARIABLE, ""), settings.retrain_promote)
+        return None
+    command = [sys.executable, str(_flow())]
+    command += ["--config", "settings", str(params_file.absolute())] if params_file else []
+    command += ["run", "--tag", f"{INCIDENT_TAG}:{incident.key}"]
     command += ["--machine", machine] if machine else []
     command += [] if settings.retrain_promote else ["--promote", "False"]
     command += ["--with", "batch"] if settings.retrain == "batch" else []
-    ended = subprocess.run(command, cwd=project_dir(), check=False)  # noqa: S603  the arguments are ours
-    if ended.returncode:
-        raise TrainingError(f"the training for incident {incident.key} ended with exit code {ended.returncode}")
+    try:
+        return TrainingRun(incident, command, project_dir(), settings.retrain_max_hours)
+    except OSError as error:  # such as too little memory for another process
+        raise NotStartedError(f"{command[0]}: {error.strerror}: no training was started") from None
 
 
 def _dispatch(incident: Incident, machine: str, promote: bool) -> None:

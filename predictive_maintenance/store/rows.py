@@ -194,8 +194,8 @@ MOST_SKEW = 86_400
 class Incident:
     """Lasting differences between production and the training of `version`. Times are in seconds since 1970.
 
-    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it. A scheduled
-    training is one that is closed by its schedule when it opens.
+    `reasons` are sentences. It is open while `closed` is None. `trained` is when a training was started for it, and
+    `training_result` says how that ended. A scheduled training is an incident that its schedule closes when it opens.
     """
 
     key: int
@@ -205,6 +205,8 @@ class Incident:
     closed: int | None = None
     closed_by: IncidentEnd | None = None
     trained: int | None = None
+    training_ended: int | None = None
+    training_result: str | None = None
 
 
 WHOLE_COUNTS = ("predictions", "both", "only_production", "only_candidate")

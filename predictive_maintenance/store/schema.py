@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0012"
+REVISION = "0013"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -156,10 +156,13 @@ incidents = Table(
     Column("closed_by", Text),
     Column("reasons", Text, nullable=False),
     Column("trained", BigInteger),
+    Column("training_ended", BigInteger),
+    Column("training_result", Text),
 )
 """Lasting differences between production and the training of a version. Times are in seconds since 1970.
 
-`reasons` is a JSON list of texts, `trained` when a training was started for the incident. At most one of a model is open.
+`reasons` is a JSON list of texts, `trained` when a training was started for the incident. `training_result` says how it ended.
+At most one incident of a model is open.
 """
 _is_open = text("closed IS NULL")
 Index("pdm_incidents_open", incidents.c.model, unique=True, sqlite_where=_is_open, postgresql_where=_is_open)

@@ -215,6 +215,20 @@ LATEST_TRAINING = select(func.max(incidents.c.trained)).where(
 LOCK_TRAININGS = select(func.pg_advisory_xact_lock(0x70646D747261696E >> 1))
 """On PostgreSQL: until the end of the transaction, no other one notes a training. Any number that other programs do not use."""
 RELEASE_TRAINING = update(incidents).where(incidents.c.key == bindparam("incident")).values(trained=None)
+END_TRAINING = (
+    update(incidents)
+    .where(incidents.c.key == bindparam("incident"))
+    .values(training_ended=bindparam("at"), training_result=bindparam("result"))
+)
+END_LOST_TRAININGS = (
+    update(incidents)
+    .where(
+        incidents.c.model == bindparam("of_model"),
+        incidents.c.trained < bindparam("before"),
+        incidents.c.training_result.is_(None),
+    )
+    .values(training_ended=bindparam("at"), training_result=bindparam("result"))
+)
 CLAIM_TRAINING = (
     update(incidents)
     .where(

@@ -547,6 +547,15 @@ class Transaction:
         """Forget that a training was started for an incident."""
         self._connection.execute(statements.RELEASE_TRAINING, {"incident": incident.key})
 
+    def end_training(self, incident: Incident, result: str, now: int) -> None:
+        """Note how the training for an incident ended."""
+        self._connection.execute(statements.END_TRAINING, {"incident": incident.key, "result": result, "at": now})
+
+    def end_lost_trainings(self, model: str, started_before: int, result: str, now: int) -> None:
+        """Note a result for the trainings of a model that started before a time and have none."""
+        row = {"of_model": model, "before": started_before, "result": result, "at": now}
+        self._connection.execute(statements.END_LOST_TRAININGS, row)
+
     def latest_training(self, model: str, now: int) -> int:
         """When the latest training of a model was started, 0 without one. Until the end of the transaction, no other one is.
 
@@ -717,6 +726,8 @@ def _incident(row: Any) -> Incident:
         closed=row.closed,
         closed_by=row.closed_by,
         trained=row.trained,
+        training_ended=row.training_ended,
+        training_result=row.training_result,
     )
 
 

@@ -99,6 +99,18 @@ def test_silent_machines_are_returned_and_counted_as_a_metric(client, store):
     assert metric(client, "pdm_silent_machines") == 0
 
 
+def test_an_open_incident_is_a_metric(client, store):
+    assert metric(client, "pdm_open_incidents") is None  # never checked
+    save_check(store, a_check(), CHECKED)
+    assert metric(client, "pdm_open_incidents") == 0
+    with store.writing() as transaction:
+        transaction.open_incident(MODEL, "1", ["warm"], CHECKED)
+    assert metric(client, "pdm_open_incidents") == 1
+    with store.writing() as transaction:
+        transaction.close_incident(store.open_incident(MODEL), "resolved", CHECKED + 60)
+    assert metric(client, "pdm_open_incidents") == 0
+
+
 def test_metrics_are_answered_while_the_store_is_away(client, store, tmp_path):
     save_check(store, a_check(), CHECKED)
     (tmp_path / "store.db").rename(tmp_path / "away.db")

@@ -1,21 +1,30 @@
 """The command monitor, on what a service has scored."""
 
+import errno
 import json
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
+from predictive_maintenance.monitoring.retraining import start_training
+from predictive_maintenance.monitoring.training_run import TrainingRun
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Feedback, Reading, Subject
 from predictive_maintenance.store.store import Store
+from tests.app.conftest import wait_until
 from tests.fixtures.servers import free_port
 from tests.paths import PARAMS_FILE
 
@@ -153,12 +162,13 @@ def checks(monkeypatch):
     before_next = []
 
     def sleep(seconds):
-        assert seconds == 60
+        assert 0 <= seconds <= 60
         if not before_next:
             raise EnoughError
         before_next.pop(0)()
 
-    monkeypatch.setattr("predictive_maintenance.cli.monitoring.time.sleep", sleep)
+    own_time = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=sleep)
+    monkeypatch.setattr("predictive_maintenance.cli.watching.time", own_time)
     return before_next
 
 
@@ -188,8 +198,167 @@ def test_watch_opens_an_incident_and_trains_once(promoted, store, small, checks,
     assert output.count("incident 1 opened: ") == 1
     assert "distribution of Torque: mean 65 Nm" in output
     assert output.count("incident 1: training (here)") == 1
+    assert output.count("incident 1: the training was successful") == 1
     assert "version 1, 600 readings in the newest window" in output
-    assert store.incidents("predictive_maintenance", most=1)[0].trained is not None
+    (incident,) = store.incidents("predictive_maintenance", most=1)
+    assert incident.trained <= incident.training_ended
+    assert incident.training_result == "was successful"
+
+
+@pytest.fixture
+def hanging_flow(project, tmp_path):
+    """A flow that hangs; returns the file with its process id."""
+    (tmp_path / "flows" / "train_flow.py").write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(tmp_path / 'flow')!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    return tmp_path / "flow"
+
+
+def change_settings(folder, old, new):
+    settings = (folder / "params.yaml").read_text()
+    assert old in settings
+    (folder / "params.yaml").write_text(settings.replace(old, new))
+
+
+def test_checks_go_on_while_a_training_hangs_and_its_deadline_ends_it(
+    promoted, store, small, checks, hanging_flow, tmp_path
+):
+    """Checks every 0.6 s, and a deadline of 2 s."""
+    change_settings(tmp_path, "retrain_max_hours: 24 ", f"retrain_max_hours: {2 / 3_600}")
+    change_settings(tmp_path, "cool_down_days: 7", "cool_down_days: 0")
+    log(store, small, 3, torque_nm=65.0)
+    while_it_runs = []
+
+    def note():
+        while_it_runs.append(store.incidents("predictive_maintenance", most=1)[0].training_result)
+
+    checks += [note] * 6
+    result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "0.01"])
+    assert isinstance(result.exception, EnoughError), result.output
+    output = result.output
+    assert while_it_runs[0] is None
+    text = "was stopped: it took longer than 0.000555556 hours (monitoring.retrain_max_hours)"
+    assert while_it_runs[-1] == text
+    way_on = "no other one is started for it: run `python flows/train_flow.py run`"
+    assert output.count(f"incident 1: the training {text}; {way_on}") == 1
+    assert output.count("incident 1: training (here)") == 1
+    assert output.count("600 readings in the newest window") == 6
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(hanging_flow.read_text()), 0)
+
+
+def test_a_result_that_cannot_be_noted_is_noted_at_the_next_check(
+    promoted, store, small, checks, project, outage, monkeypatch
+):
+    away, back = outage
+    original, outages = TrainingRun.wait, [away]
+
+    def wait(self, seconds):
+        result = original(self, seconds)
+        if result and outages:
+            outages.pop()()
+        return result
+
+    monkeypatch.setattr(TrainingRun, "wait", wait)
+    log(store, small, 3, torque_nm=65.0)
+    checks += [back, lambda: None]
+    output = watch()
+    assert output.count("; the next check is in 1 min") == 1
+    assert output.count("incident 1: the training was successful") == 1
+    assert store.incidents("predictive_maintenance", most=1)[0].training_result == "was successful"
+
+
+def has_content(file):
+    return file.exists() and file.read_text() != ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+def test_a_monitor_that_is_stopped_while_it_starts_a_training_ends_it(
+    promoted, store, small, checks, hanging_flow, monkeypatch, number
+):
+    def start(*arguments):
+        training = start_training(*arguments)
+        wait_until(lambda: has_content(hanging_flow))
+        signal.raise_signal(number)
+        return training
+
+    monkeypatch.setattr("predictive_maintenance.monitoring.retraining.start_training", start)
+    log(store, small, 3, torque_nm=65.0)
+    result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
+    assert isinstance(result.exception, SystemExit), result.output
+    assert store.incidents("predictive_maintenance", most=1)[0].training_result == "was stopped with the monitor"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(hanging_flow.read_text()), 0)
+
+
+@pytest.fixture
+def start_monitor(hanging_flow):
+    """Start `monitor --watch` as a process, whose training hangs, and wait until it does."""
+    started = []
+
+    def start():
+        command = [sys.executable, "-m", "predictive_maintenance", "monitor", "--watch", "--every", "60"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+def test_a_monitor_that_is_stopped_ends_its_training_and_the_next_one_does_not_repeat_it(
+    promoted, store, small, start_monitor, hanging_flow, checks, number
+):
+    log(store, small, 3, torque_nm=65.0)
+    monitor = start_monitor()
+    wait_until(lambda: has_content(hanging_flow), seconds=120)
+    monitor.send_signal(number)
+    output, _ = monitor.communicate(timeout=120)
+    assert "incident 1: the training was stopped with the monitor" in output
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(hanging_flow.read_text()), 0)
+    assert store.incidents("predictive_maintenance", most=1)[0].training_result == "was stopped with the monitor"
+    assert "training (here)" not in watch()
+
+
+def test_a_monitor_that_is_killed_does_not_train_again_after_its_restart(
+    promoted, store, small, start_monitor, hanging_flow, checks
+):
+    log(store, small, 3, torque_nm=65.0)
+    monitor = start_monitor()
+    wait_until(lambda: has_content(hanging_flow), seconds=120)
+    monitor.kill()
+    monitor.wait()
+    try:
+        assert "training (here)" not in watch()
+    finally:
+        os.kill(int(hanging_flow.read_text()), signal.SIGKILL)
+
+
+def test_a_training_has_the_settings_that_are_watched(promoted, store, small, checks, project, tmp_path):
+    flow, arguments = tmp_path / "flows" / "train_flow.py", tmp_path / "arguments"
+    flow.write_text(f"import pathlib, sys; pathlib.Path({str(arguments)!r}).write_text(' '.join(sys.argv[1:]))")
+    settings = tmp_path / "plant.yaml"
+    settings.write_text((tmp_path / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text("machine: another")
+    log(store, small, 3, torque_nm=65.0)
+    result = CliRunner().invoke(main, ["--params", str(settings), "monitor", "--watch", "--every", "1"])
+    assert isinstance(result.exception, EnoughError), result.output
+    assert arguments.read_text() == f"--config settings {settings} run --tag incident:1"
+
+
+def test_the_next_command_has_the_settings_that_were_given(promoted, store, small, run, tmp_path):
+    settings = tmp_path / "plant.yaml"
+    settings.write_text(PARAMS_FILE.read_text())
+    log(store, small, 3, torque_nm=65.0)
+    assert f"train_flow.py --config settings {settings} run`" not in run("monitor")[1]
+    assert f"python flows/train_flow.py --config settings {settings} run" in run("--params", settings, "monitor")[1]
 
 
 def test_a_workflow_that_could_not_be_requested_is_requested_at_the_next_check(
@@ -260,6 +429,22 @@ def test_watch_goes_on_while_the_store_is_away(promoted, tmp_path, monkeypatch, 
     assert output.count("; the next check is in 1 min") == 2
 
 
+def test_watch_goes_on_after_a_disk_was_full(promoted, store, small, checks, monkeypatch):
+    log(store, small, 1)
+    original, full = tempfile.TemporaryDirectory, [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+
+    def folder(**options):
+        if full:
+            raise full.pop()
+        return original(**options)
+
+    monkeypatch.setattr("predictive_maintenance.cli.production.tempfile", SimpleNamespace(TemporaryDirectory=folder))
+    checks += [lambda: None]
+    output = watch()
+    assert output.count("No space left on device; the next check is in 1 min") == 1
+    assert output.count("600 readings in the newest window") == 1
+
+
 @pytest.fixture
 def outage(empty_store_url, request):
     """Functions that take the database away and bring it back: an SQLite file, or a server."""
@@ -300,7 +485,7 @@ def test_watch_trains_when_the_last_run_is_as_old_as_the_schedule_says(promoted,
     now = time.time  # the registry has runs of today
 
     def in_a_week():
-        monkeypatch.setattr("predictive_maintenance.cli.monitoring.time.time", lambda: now() + 7 * 86_400)
+        monkeypatch.setattr("predictive_maintenance.cli.watching.time.time", lambda: now() + 7 * 86_400)
         assert store.incidents("predictive_maintenance", most=5) == []
 
     checks += [in_a_week, lambda: None]

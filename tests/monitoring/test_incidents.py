@@ -4,6 +4,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +12,15 @@ import pytest
 from predictive_maintenance.config.params import MonitoringSettings
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.monitoring.drift import Finding
-from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
-from predictive_maintenance.monitoring.retraining import NotStartedError, TrainingError, check_retraining, train_for
+from predictive_maintenance.monitoring.incidents import (
+    LOST,
+    end_lost_trainings,
+    end_training,
+    follow,
+    may_train,
+    open_incident,
+)
+from predictive_maintenance.monitoring.retraining import NotStartedError, check_retraining, start_training
 from predictive_maintenance.monitoring.rule import lasting
 from predictive_maintenance.store.rows import Incident
 from predictive_maintenance.store.store import Store
@@ -78,6 +86,21 @@ def test_incidents_and_trainings_of_another_model_do_not_count(store):
         assert (change.what, may_train(store, change.incident, settings, 3)) == ("opened", True)
 
 
+def test_a_training_whose_monitor_was_killed_has_a_result_when_its_time_is_over(store):
+    check(store, ["warm"], 2)
+    settings = MonitoringSettings(retrain_max_hours=1)
+    assert may_train(store, open_incident(store, version()), settings, 3)
+    end_lost_trainings(store, version(), settings, 3 + 7_200)
+    assert open_incident(store, version()).training_result is None
+    end_lost_trainings(store, version(), settings, 4 + 7_200)
+    incident = open_incident(store, version())
+    assert (incident.training_result, incident.training_ended) == (LOST, 4 + 7_200)
+    end_training(store, incident, "was successful", 9_000)
+    end_lost_trainings(store, version(), settings, 99_000)
+    incident = open_incident(store, version())
+    assert (incident.training_result, incident.training_ended) == ("was successful", 9_000)
+
+
 def difference(low):
     return Finding(kind="distribution", column="a", effect=2.0, low=low, high=9.0, limit=1.0, before=0.0, now=0.0)
 
@@ -139,15 +162,15 @@ def test_an_incident_opens_once_the_full_disk_has_space_again(make_disk):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project whose flow writes its arguments, and fails on demand."""
+    """A project whose flow writes its arguments."""
     monkeypatch.setenv("PDM_PROJECT_DIR", str(tmp_path))
     flow = tmp_path / "flows" / "train_flow.py"
     flow.parent.mkdir()
     flow.write_text(
         "import json, pathlib, sys\n"
         f"pathlib.Path({str(tmp_path / 'arguments.json')!r}).write_text(json.dumps(sys.argv[1:]))\n"
-        "sys.exit(3 if 'broken' in sys.argv else 0)\n"
     )
+    (tmp_path / "params.yaml").touch()
     return tmp_path
 
 
@@ -159,13 +182,33 @@ def project(tmp_path, monkeypatch):
     ],
 )
 def test_the_flow_runs_with_the_incident_as_its_tag(project, how, machine, expected):
-    train_for(INCIDENT, MonitoringSettings(retrain=how), machine)
+    assert start_training(INCIDENT, MonitoringSettings(retrain=how), machine).wait(30).succeeded
     assert json.loads((project / "arguments.json").read_text()) == expected
 
 
-def test_a_training_that_fails_is_an_error(project):
-    with pytest.raises(TrainingError, match="the training for incident 7 ended with exit code 3"):
-        train_for(INCIDENT, MonitoringSettings(retrain="here"), "broken")
+@pytest.mark.parametrize("how", ["here", "batch"])
+def test_the_flow_has_the_settings_that_are_watched(project, how, monkeypatch):
+    monkeypatch.chdir(project)
+    settings = MonitoringSettings(retrain=how)
+    check_retraining(settings, "pumps", "pumps", Path("plant.yaml"))
+    assert start_training(INCIDENT, settings, "", Path("plant.yaml")).wait(30).succeeded
+    arguments = json.loads((project / "arguments.json").read_text())
+    assert arguments[:4] == ["--config", "settings", str(project / "plant.yaml"), "run"]
+
+
+def test_a_workflow_on_github_cannot_have_settings_of_this_machine(project, github):
+    settings = MonitoringSettings(retrain="repository_dispatch")
+    check_retraining(settings, "pumps", "pumps", project / "params.yaml")
+    with pytest.raises(
+        ConfigError, match=r"--params is plant\.yaml: the workflow on GitHub trains with the params\.yaml of"
+    ):
+        check_retraining(settings, "pumps", "pumps", Path("plant.yaml"))
+
+
+def test_a_process_that_cannot_be_started_is_no_training(project, monkeypatch):
+    monkeypatch.setattr("predictive_maintenance.monitoring.retraining.sys.executable", str(project / "no-python"))
+    with pytest.raises(NotStartedError, match="no-python: No such file or directory: no training was started"):
+        start_training(INCIDENT, MonitoringSettings(retrain="here"), "")
 
 
 class GitHub(BaseHTTPRequestHandler):
@@ -197,20 +240,27 @@ def github(monkeypatch):
 
 
 def test_a_workflow_is_requested_with_the_incident(github):
-    train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "fleet")
+    start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "fleet")
     payload = {"event_type": "drift", "client_payload": {"incident": 7, "machine": "fleet", "promote": "true"}}
     assert github == [("/repos/plant/maintenance/dispatches", payload)]
 
 
+def test_a_workflow_trains_the_machine_in_the_environment_of_the_monitor(github, monkeypatch):
+    monkeypatch.setenv("PDM_MACHINE", "turbofan")
+    start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
+    ((_, payload),) = github
+    assert payload["client_payload"]["machine"] == "turbofan"
+
+
 def test_a_training_can_leave_its_model_to_shadow(github):
-    train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch", retrain_promote=False), "fleet")
+    start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch", retrain_promote=False), "fleet")
     ((_, payload),) = github
     assert payload["client_payload"]["promote"] == "false"
 
 
 def test_a_workflow_for_a_scheduled_training_is_no_drift(github):
     scheduled = Incident(key=8, version="3", opened=1, reasons=("old",), closed=1, closed_by="schedule", trained=1)
-    train_for(scheduled, MonitoringSettings(retrain="repository_dispatch"), "fleet")
+    start_training(scheduled, MonitoringSettings(retrain="repository_dispatch"), "fleet")
     ((_, payload),) = github
     assert payload["event_type"] == "new-data"
     assert payload["client_payload"]["incident"] == 8
@@ -219,7 +269,7 @@ def test_a_workflow_for_a_scheduled_training_is_no_drift(github):
 def test_a_refused_request_is_an_error_without_the_token(github, monkeypatch):
     monkeypatch.setenv("GITHUB_TOKEN", "wrong-token")
     with pytest.raises(NotStartedError, match="401") as error:
-        train_for(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
+        start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
     assert "wrong-token" not in str(error.value)
 
 

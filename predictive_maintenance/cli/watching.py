@@ -1,0 +1,179 @@
+"""`monitor --watch`: check production repeatedly, follow the incident, and train for it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import PredictiveMaintenanceError
+from .production import check_now, warn_of_retention, watched_version
+from .shared import count, given_machine, open_registry, open_service_store, train_command
+
+if TYPE_CHECKING:
+    from ..config.params import Params
+    from ..monitoring.incidents import Change
+    from ..monitoring.training_run import TrainingResult, TrainingRun
+    from ..store.audit_log import SettingsInForce
+    from ..store.rows import Incident
+
+
+class Watch:
+    """Checks production every `minutes`, follows the incident, and trains for it. Checks go on while a training runs."""
+
+    def __init__(self, params: Params, params_file: Path | None, minutes: float, in_force: SettingsInForce) -> None:
+        self._params, self._params_file, self._minutes = params, params_file, minutes
+        self._in_force = in_force
+        self._warned = set[str]()
+        self._training: TrainingRun | None = None
+
+    def check(self) -> None:
+        """Check once. What is away, such as a registry or a store, is reported."""
+        with self._reported():
+            incident = self._claimed()
+            if incident:
+                self._train(incident)
+
+    def pause(self) -> None:
+        """Wait for the next check. If a training ends or has to end before, its result is noted."""
+        next_check = time.monotonic() + self._minutes * 60
+        with self._reported():
+            self._follow_training(self._minutes * 60)
+        time.sleep(max(0.0, next_check - time.monotonic()))
+
+    def close(self) -> None:
+        """End the training that runs, because nobody would end it at its deadline."""
+        if (training := self._training) is None:
+            return
+        result = training.wait(0) or training.stop("was stopped with the monitor")
+        try:
+            self._note_end(training.incident, result)
+        except (PredictiveMaintenanceError, click.ClickException) as error:
+            click.echo(f"{_now()} incident {training.incident.key}: the training {result.text}: {error}", err=True)
+
+    def _claimed(self) -> Incident | None:
+        """The incident for which a training starts now, if any, after a check of production."""
+        from ..monitoring.incidents import end_lost_trainings, follow, may_train, open_incident
+        from ..monitoring.production_check import save_check
+        from ..monitoring.schedule import claim_scheduled
+
+        params, settings = self._params, self._params.monitoring
+        with open_service_store() as store:
+            self._in_force.add_to(store)
+            watched = watched_version(params, None)
+            seen = check_now(store, watched, params)
+            save_check(store, seen, time.time())
+            warn_of_retention(store, seen, self._warned)
+            changes = follow(store, watched, seen.windows, seen.reasons, settings, time.time())
+            for change in changes:
+                click.echo(f"{_now()} {_change_text(change)}")
+            newest = seen.windows[-1]
+            if not changes:
+                silent = f", {count(len(seen.silent), 'silent machine')}" if seen.silent else ""
+                click.echo(
+                    f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window{silent}"
+                )
+            end_lost_trainings(store, watched, settings, time.time())
+            if self._training:
+                return None
+            incident = open_incident(store, watched)
+            if incident and settings.retrain != "never" and may_train(store, incident, settings, time.time()):
+                return incident
+            return claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
+
+    def _train(self, incident: Incident) -> None:
+        from ..monitoring.incidents import give_back
+        from ..monitoring.retraining import NotStartedError, TrainingError, start_training
+        from ..monitoring.training_run import TrainingResult
+
+        settings = self._params.monitoring
+        click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
+        try:
+            with _signals_wait():  # between the start of a process and its assignment, nobody would end it
+                self._training = start_training(incident, settings, given_machine() or "", self._params_file)
+        except NotStartedError:
+            with open_service_store() as store:
+                give_back(store, incident)
+            raise
+        except TrainingError as error:
+            self._note_end(incident, TrainingResult(f"may have been requested: {error}"))
+            return
+        if self._training is None:
+            self._note_end(incident, TrainingResult("was requested", succeeded=True))
+
+    def _follow_training(self, seconds: float) -> None:
+        """Wait for the end of the training for at most `seconds`, and note its result."""
+        if self._training and (result := self._training.wait(seconds)):
+            self._note_end(self._training.incident, result)
+            self._training = None
+
+    def _note_end(self, incident: Incident, result: TrainingResult) -> None:
+        from ..monitoring.incidents import end_training
+
+        with open_service_store() as store:
+            end_training(store, incident, result.text, time.time())
+        way_on = "" if result.succeeded else f"; no other one is started for it: run `{train_command()}`"
+        click.echo(f"{_now()} incident {incident.key}: the training {result.text}{way_on}", err=not result.succeeded)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Report the errors of the block that may be over at the next check, such as a store that is away or a full disk."""
+        try:
+            yield
+        except (PredictiveMaintenanceError, click.ClickException, OSError) as error:
+            click.echo(f"{_now()} {error}; the next check is in {self._minutes:g} min", err=True)
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """End the block as by an exit when SIGTERM comes, once: what it leaves must not be ended in between."""
+
+    def stop(number: int, _frame: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let Ctrl+C and SIGTERM wait for the end of the block."""
+    came: list[int] = []
+    former = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
+
+
+def _last_run(params: Params) -> float:
+    """When the latest training that the registry knows was started, in seconds since 1970; 0 without one."""
+    return max((run.started.timestamp() for run in open_registry(params).training_runs(1)), default=0.0)
+
+
+def _change_text(change: Change) -> str:
+    incident = change.incident
+    because = f" ({incident.closed_by})" if change.what == "closed" else f": {'; '.join(incident.reasons)}"
+    return f"incident {incident.key} {change.what}{because}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
