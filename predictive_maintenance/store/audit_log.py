@@ -1,5 +1,6 @@
 """Entries that processes add to the audit log themselves. One that several of them know is added once."""
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -83,8 +84,9 @@ class SettingsInForce:
     def __init__(self, component: str, model: str, settings: Mapping[str, Any]) -> None:
         """Raise ConfigError if PDM_AUDIT_LOG is not valid."""
         self._model, self._is_waiting = model, is_on()
+        kept = json.loads(json.dumps(settings))  # as the store returns them: a tuple would differ from its list
         self._entry = AuditEntry(
-            at=int(time.time()), action="settings", actor=Actor(process_user()), subject=component, detail=settings
+            at=int(time.time()), action="settings", actor=Actor(process_user()), subject=component, detail=kept
         )
 
     def add_to(self, store: "Store") -> None:

@@ -111,6 +111,13 @@ def test_settings_are_added_when_the_store_can_be_written(store, monkeypatch):
     assert (found.subject, found.actor, found.detail) == ("monitor", Actor("ana"), {"rows": 1})
 
 
+def test_equal_settings_of_a_second_start_are_not_added(store, monkeypatch):
+    monkeypatch.setenv("PDM_AUDIT_LOG", "true")
+    for topics in (("a", "b"), ("a", "b"), ("a",)):
+        SettingsInForce("mqtt", "pump", {"topics": topics}).add_to(store)
+    assert [one.detail for one in store.audit("pump", most=9)] == [{"topics": ["a"]}, {"topics": ["a", "b"]}]
+
+
 def raise_full(*_):
     raise StoreError("the disk is full")
 
