@@ -108,7 +108,7 @@ def score(model: dict[str, bytes], folder: Path, workers: int) -> Run:
     if not workers:
         return _measured("this process", job, folder, InProcess(), lambda: [read_peak_mib()])
     from predictive_maintenance.engine.dask_engine import open_cluster
-    from predictive_maintenance.engine.engine import WORKERS_VARIABLE
+    from predictive_maintenance.engine.settings import WORKERS_VARIABLE
 
     os.environ[WORKERS_VARIABLE] = str(workers)
     with open_cluster(None) as engine:

@@ -12,7 +12,7 @@ if str(PROJECT_DIR) not in sys.path:
 os.environ.setdefault("PDM_PROJECT_DIR", str(PROJECT_DIR))
 
 from predictive_maintenance.config.metaflow_defaults import set_metaflow_defaults  # noqa: E402  needs the path above
-from predictive_maintenance.engine.engine import check_engine_settings  # noqa: E402
+from predictive_maintenance.engine.settings import check_engine_settings  # noqa: E402
 from predictive_maintenance.errors import ConfigError  # noqa: E402
 
 try:

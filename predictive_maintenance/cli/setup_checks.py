@@ -233,7 +233,8 @@ def _store() -> CheckResult:
 
 def _engine() -> str:
     """The engine that works on the files of a data set. A cluster is reached; no worker is started."""
-    from ..engine.engine import DASK, SCHEDULER_VARIABLE, check_engine_settings, engine_name, open_engine
+    from ..engine.engine import open_engine
+    from ..engine.settings import DASK, SCHEDULER_VARIABLE, check_engine_settings, engine_name
 
     check_engine_settings()
     if engine_name() == DASK and not os.environ.get(SCHEDULER_VARIABLE):

@@ -15,7 +15,7 @@ from distributed import CancelledError, Client, KilledWorker, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 from ..errors import EngineError
-from .engine import WORKERS_VARIABLE, number_of_workers
+from .settings import WORKERS_VARIABLE, number_of_workers
 
 S = TypeVar("S")
 T = TypeVar("T")

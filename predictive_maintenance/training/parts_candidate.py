@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.params import Algorithm, Params, Scalar
-from ..engine.engine import DASK, ENGINE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
+from ..engine.settings import DASK, ENGINE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
 from ..errors import ConfigError, DataError
 from ..scorer.calibration import Calibration
 from .alarm_thresholds import false_alarms_are_limited

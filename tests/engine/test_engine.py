@@ -13,7 +13,8 @@ import pytest
 
 from predictive_maintenance.engine import dask_engine
 from predictive_maintenance.engine.dask_engine import open_cluster
-from predictive_maintenance.engine.engine import InProcess, check_engine_settings, open_engine, scheduler_address
+from predictive_maintenance.engine.engine import InProcess, open_engine
+from predictive_maintenance.engine.settings import check_engine_settings, scheduler_address
 from predictive_maintenance.errors import ConfigError, EngineError, SourceError
 from tests.paths import REPOSITORY
 
