@@ -249,6 +249,23 @@ def test_checks_go_on_while_a_training_hangs_and_its_deadline_ends_it(
         os.kill(int(hanging_flow.read_text()), 0)
 
 
+def test_another_incident_waits_for_the_training_that_runs(promoted, store, small, checks, hanging_flow, tmp_path):
+    change_settings(tmp_path, "retrain_max_hours: 24 ", f"retrain_max_hours: {2 / 3_600}")
+    change_settings(tmp_path, "cool_down_days: 7", "cool_down_days: 0")
+    log(store, small, 3, torque_nm=65.0)
+
+    def end_incident():
+        with store.writing() as transaction:
+            transaction.close_incident(store.open_incident("predictive_maintenance"), "resolved", int(time.time()))
+
+    checks += [end_incident, *[lambda: None] * 6]
+    result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "0.01"])
+    assert isinstance(result.exception, EnoughError), result.output
+    assert "incident 2 opened" in result.output
+    ended, started = "incident 1: the training was stopped: ", "incident 2: training (here)"
+    assert result.output.index(ended) < result.output.index(started)
+
+
 def test_a_result_that_cannot_be_noted_is_noted_at_the_next_check(
     promoted, store, small, checks, project, outage, monkeypatch
 ):
