@@ -272,16 +272,17 @@ def test_a_banner_is_shown_from_the_end_of_the_service_to_its_restart(dashboard,
 
 
 def test_a_promotion_is_shown_on_every_page_without_a_reload(dashboard, in_production, browser):
-    opened = {name: dashboard.open(browser, path) for name, path in PATHS.items()}
-    for page in opened.values():
-        expect(page.get_by_text("Version 1 is served")).to_be_visible(timeout=60_000)
-    assert in_production.promote("2", "1").promoted
-    for page in opened.values():
-        expect(page.get_by_text("Version 2 is served")).to_be_visible(timeout=60_000)
-    expect(opened["machine"].get_by_text("version 2", exact=True)).to_be_visible()
-    expect(opened["models"].get_by_text("2 (served)")).to_be_visible()
-    for page in opened.values():
+    details = {"machine": "version {}", "models": "{} (served)"}
+    served, other = "1", "2"
+    for name, path in PATHS.items():
+        page = dashboard.open(browser, path)
+        expect(page.get_by_text(f"Version {served} is served")).to_be_visible(timeout=30_000)
+        assert in_production.promote(other, served).promoted
+        expect(page.get_by_text(f"Version {other} is served")).to_be_visible(timeout=60_000)
+        if name in details:
+            expect(page.get_by_text(details[name].format(other), exact=True)).to_be_visible()
         page.close()
+        served, other = other, served
 
 
 @pytest.mark.parametrize(("host", "status"), [("evil.example", 403), ("localhost", 101)])
