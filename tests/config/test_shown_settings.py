@@ -11,7 +11,7 @@ def test_named_sections_and_settings_are_shown_with_release_and_machine(params):
     shown = shown_settings(params, "shadow", "training.seed")
     assert list(shown) == [
         "release", "machine", "machine_sha256", "training.seed", "shadow.days_of_agreement", "shadow.min_agreement",
-        "shadow.min_predictions",
+        "shadow.min_predictions", "shadow.min_daily_predictions",
     ]  # fmt: skip
     assert (shown["machine"], shown["training.seed"]) == ("milling machine", 7)
 
