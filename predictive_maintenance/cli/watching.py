@@ -50,7 +50,7 @@ class Watch:
         time.sleep(max(0.0, next_check - time.monotonic()))
 
     def close(self) -> None:
-        """End the training that runs, because nobody would end it at its deadline."""
+        """End the training that runs: its deadline applies only while this process runs."""
         if (training := self._training) is None:
             return
         result = training.wait(0) or training.stop("was stopped with the monitor")
@@ -97,7 +97,7 @@ class Watch:
         settings = self._params.monitoring
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
         try:
-            with _signals_wait():  # between the start of a process and its assignment, nobody would end it
+            with _signals_wait():  # one before the assignment would leave the training running
                 self._training = start_training(incident, settings, given_machine() or "", self._params_file)
         except NotStartedError:
             with open_service_store() as store:

@@ -11,8 +11,8 @@ class Message:
 
     `received` is its time of arrival in seconds since 1970. `is_repeated`: the source may have delivered it before.
     `is_retained`: it is a topic's last message, sent again because of a new subscription.
-    `delivery` tells the source which delivery is acknowledged. `identity` is the same for all deliveries of a message, None if
-    there is one only. It may be that of another message after an acknowledgement.
+    `delivery` identifies the delivery in its acknowledgement. `identity` is the same for all deliveries of a message, None if
+    there is only one. After an acknowledgement, another message may have it.
     """
 
     topic: str

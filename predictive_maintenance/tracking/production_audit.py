@@ -59,7 +59,7 @@ def record_production(version: ModelVersion, model: str) -> str:
 
 
 def _moved(text: str, seen: float) -> float:
-    """The time in PRODUCTION_MOVED_TAG; `seen` without it. Whoever writes to the registry can write another text."""
+    """The time in PRODUCTION_MOVED_TAG; `seen` if it is missing or no time: any client of the registry can change a tag."""
     try:
         moved = datetime.fromisoformat(text)
     except ValueError:
