@@ -41,6 +41,7 @@ pytest_plugins = (
     "tests.fixtures.disks",
     "tests.fixtures.dvc_projects",
     "tests.fixtures.readings",
+    "tests.fixtures.silent_proxies",
     "tests.fixtures.storage_servers",
     "tests.fixtures.storage_clusters",  # uses storage_servers, which pytest has to import
     "tests.fixtures.stores",

@@ -4,7 +4,7 @@ import pytest
 
 from predictive_maintenance.store.store import Transaction
 from tests.fixtures.run_to_failure import runs_to_failure
-from tests.fixtures.silent_proxies import silent_proxy
+from tests.fixtures.silent_proxies import LEAVES_SOCKETS, silent_proxy
 
 from .conftest import READING, MemoryRegistry, start_client, wait_until
 from .test_health import samples
@@ -12,8 +12,7 @@ from .test_history import as_json
 from .test_prediction_log import ON, counts, logged, rows_of, wait_until_written
 from .test_store_faults import refused
 
-# pg8000 does not close a socket that gets no answer when it connects: the garbage collector does.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = LEAVES_SOCKETS
 
 NO_ANSWER = "the database does not answer"
 

@@ -1,16 +1,13 @@
 """Commands go on when the database accepts and does not answer."""
 
-import gc
-
 import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
 from predictive_maintenance.store.store import Store
-from tests.fixtures.silent_proxies import silent_proxy
+from tests.fixtures.silent_proxies import LEAVES_SOCKETS, silent_proxy
 
-# pg8000 does not close a socket that gets no answer when it connects: the garbage collector does.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = LEAVES_SOCKETS
 
 
 class EnoughError(Exception):
@@ -54,4 +51,3 @@ def test_a_promotion_does_not_fail_and_waits_for_seconds_only(run, promoted, pos
     assert (code, "production is version 2" in output) == (0, True)
     assert "warning: the audit log does not have this yet: " in output
     assert "the database does not answer" in output
-    gc.collect()  # else the socket is closed in a later test

@@ -10,10 +10,9 @@ from predictive_maintenance.errors import StoreError
 from predictive_maintenance.store import engine
 from predictive_maintenance.store.rows import Actor, AuditEntry
 from predictive_maintenance.store.store import Store
-from tests.fixtures.silent_proxies import silent_proxy
+from tests.fixtures.silent_proxies import LEAVES_SOCKETS, silent_proxy
 
-# pg8000 does not close a socket that gets no answer when it connects: the garbage collector does.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = LEAVES_SOCKETS
 
 TIMEOUT_SECONDS = 0.2
 WAIT_SECONDS = TIMEOUT_SECONDS + 2
