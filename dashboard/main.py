@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import shared, sign_in
 from dashboard.navigation import PAGES
+from dashboard.page_end import end_page, until_page_ends
 from predictive_maintenance.errors import ConfigError
 from predictive_maintenance.reporting.markdown import plain
 
@@ -21,16 +22,17 @@ st.html(
     # Streamlit's own download of a table escapes no formula; the pages offer their own.
     "[data-testid=stElementToolbarButton] button[aria-label^='Download as CSV'] { display: none; }</style>"
 )
-try:
-    shared.settings()
-except ConfigError as error:
-    st.error(f"**Invalid setting.** {plain(str(error))}", icon="🚫")
-    st.stop()
-sign_in.require()
-st.navigation(
-    [
-        st.Page(page.file, title=page.title, icon=page.icon, url_path=page.name, default=page is PAGES[0])
-        for page in PAGES
-    ],
-    position="top",
-).run()
+with until_page_ends():
+    try:
+        shared.settings()
+    except ConfigError as error:
+        st.error(f"**Invalid setting.** {plain(str(error))}", icon="🚫")
+        end_page()
+    sign_in.require()
+    st.navigation(
+        [
+            st.Page(page.file, title=page.title, icon=page.icon, url_path=page.name, default=page is PAGES[0])
+            for page in PAGES
+        ],
+        position="top",
+    ).run()

@@ -8,6 +8,7 @@ import streamlit as st
 from app.schemas.audit import RefusalReason
 from dashboard import shared
 from dashboard.api_client import ApiError
+from dashboard.page_end import end_page
 from predictive_maintenance.reporting.markdown import plain
 
 _FEWEST_OF_SECRET = 32
@@ -34,18 +35,18 @@ def require() -> None:
             "see `docs/how-to/sign-in.md`.",
             icon="🚫",
         )
-        st.stop()
+        end_page()
     if len(str(st.secrets["auth"].get("cookie_secret", ""))) < _FEWEST_OF_SECRET:
         st.error(
             f"**Sign-in is not safe.** `cookie_secret` in `[auth]` has fewer than {_FEWEST_OF_SECRET} characters: somebody "
             "who guesses it can sign in under any name. Set it to what `openssl rand -hex 32` prints, and restart the dashboard.",
             icon="🚫",
         )
-        st.stop()
+        end_page()
     if not st.user.is_logged_in:
         st.title("Predictive maintenance", anchor=False)
         st.button("Sign in", on_click=st.login, type="primary")
-        st.stop()
+        end_page()
     if reason := refusal(shared.settings().dashboard_allowed_emails):
         _refuse(reason)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
@@ -93,7 +94,7 @@ def _refuse(reason: RefusalReason) -> None:
         except ApiError as error:
             _log.warning("the audit log does not have the refused sign-in of %s: %s", shown, error)
         st.session_state[_NOTED] = shown
-    st.stop()
+    end_page()
 
 
 def _claim(name: str) -> str:

@@ -6,6 +6,7 @@ from dashboard import shared
 from dashboard.api_client import ApiError
 from dashboard.audit import ACTION_LABELS, MOST_ENTRIES, audit_csv, audit_table, newest_entries
 from dashboard.components import common
+from dashboard.page_end import end_page
 
 common.page_header("Audit", "Who did what, and when: decisions of people, versions, settings, refused keys.")
 actions = st.multiselect("Actions", list(ACTION_LABELS), format_func=ACTION_LABELS.__getitem__, placeholder="All")
@@ -14,10 +15,10 @@ try:
         entries = newest_entries(shared.api(), actions)
 except ApiError as error:
     common.api_error(error, "The audit log is not available.")
-    st.stop()
+    end_page()
 if not entries:
     st.info("There are no entries yet.", icon="📒")
-    st.stop()
+    end_page()
 table = audit_table(entries)
 st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 660))
 st.download_button("Download as CSV", audit_csv(table), "audit.csv", "text/csv", icon="⬇️", on_click="ignore")

@@ -13,6 +13,7 @@ from dashboard.components.machine import (
     prediction_tiles,
     reading_form,
 )
+from dashboard.page_end import end_page
 from predictive_maintenance.machine.machine import Machine
 
 
@@ -43,7 +44,7 @@ try:
         prediction, what_if = shared.api().predict_with_what_if(reading)
 except ApiError as error:
     common.api_error(error, "The reading could not be scored.")
-    st.stop()
+    end_page()
 prediction_tiles(prediction)
 if prediction.explanation is not None:
     explain(prediction.explanation, machine)

@@ -15,6 +15,7 @@ from dashboard.components.models import (
     versions_table,
 )
 from dashboard.formatting import threshold_percent
+from dashboard.page_end import end_page
 from dashboard.thresholds import result_at, threshold_options, threshold_table
 from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.reporting.markdown import plain
@@ -84,7 +85,7 @@ if versions is None or not versions.versions:
     st.info(f"Versions will be shown {condition}.", icon="🕓")
     if snapshot.training_runs:
         training_runs_table(snapshot.training_runs)
-    st.stop()
+    end_page()
 if versions.warning:
     st.warning(f"The registry is not reachable. The list may be out of date. {plain(versions.warning)}", icon="⚠️")
 st.subheader("Versions", anchor=False)

@@ -7,6 +7,7 @@ from dashboard.api_client import ApiError
 from dashboard.components import common
 from dashboard.components.monitoring import findings, how_to_monitor, lasting, performance, silent_machines, windows
 from dashboard.components.status import incidents
+from dashboard.page_end import end_page
 
 snapshot = common.page_header("Monitoring", "Production compared with training and evaluation.")
 common.require_model(snapshot, "Monitoring")
@@ -15,10 +16,10 @@ try:
         found = shared.api().monitoring()
 except ApiError as error:
     common.api_error(error, "The latest check could not be read.")
-    st.stop()
+    end_page()
 if not found.windows:
     how_to_monitor()
-    st.stop()
+    end_page()
 lasting(found)
 silent_machines(found)
 windows(found)

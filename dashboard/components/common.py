@@ -9,6 +9,7 @@ from app.schemas.model import Estimate, GateCheck, ModelCard, Scores
 from dashboard import shared
 from dashboard.api_client import ApiError, ApiStatusError
 from dashboard.formatting import NO_VALUE, duration, interval
+from dashboard.page_end import end_page
 from dashboard.service_monitor import Snapshot
 from predictive_maintenance.config.commands import flow_command, in_containers
 from predictive_maintenance.evaluation.metrics import METRICS
@@ -143,7 +144,7 @@ def require_model(snapshot: Snapshot, content: str) -> ModelCard:
         waits_for_service = snapshot.error or snapshot.version
         condition = "when the service responds" if waits_for_service else "when a model is served"
         st.info(f"{content} will be shown {condition}.", icon="🕓")
-        st.stop()
+        end_page()
     return snapshot.model_card
 
 
