@@ -1,6 +1,5 @@
 """JMESPath expressions that turn the JSON of a message into named values, such as `merge({timestamp: ts}, values)`."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,13 +62,11 @@ class PayloadExpression:
             raise DataError(self.reason(text, payload)) from None
         except JMESPathError as error:
             raise DataError(self.reason(str(error), payload)) from None
+        except (TypeError, ValueError, ArithmeticError) as error:  # a function's own, such as of ceil(to_number('nan'))
+            raise DataError(self.reason(f"a function cannot use a value: {error}", payload)) from None
         rows = found if isinstance(found, list) else [found]
         if not rows or not all(isinstance(row, dict) for row in rows):
             raise DataError(self.reason("is not an object of named values, or a list of them", payload))
-        try:
-            json.dumps(rows, allow_nan=False)
-        except ValueError:  # such as to_number('nan'), which no request can have
-            raise DataError(self.reason("has a number that is not finite", payload)) from None
         return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
     def reason(self, text: str, payload: Any) -> str:

@@ -78,7 +78,7 @@ class MessageReader:
         rows = expression.rows(payload) if expression else payload if isinstance(payload, list) else [payload]
         try:
             return [self._row(table, given, fields, message) for given in rows]
-        except _MissingError as error:
+        except _RowError as error:
             if expression:
                 raise DataError(expression.reason(str(error), payload)) from None
             raise
@@ -98,16 +98,20 @@ class MessageReader:
         if missing := [name for name in self._required[table] if name not in row]:
             reason = describe_missing(self._columns[table], missing, values).replace("\n", "; ")
             is_nested = any(isinstance(value, dict | list) for value in given.values())
-            raise _MissingError(reason + ("; read nested values with --payload" if is_nested else ""))
+            raise _RowError(reason + ("; read nested values with --payload" if is_nested else ""))
         return row
 
     def _match_headers(self, table: str, headers: tuple[str, ...]) -> HeaderMatch:
         return match_headers(self._columns[table], headers, self._aliases)
 
     def _value(self, name: str, value: Any, conversion: tuple[float, float]) -> Any:
-        """The value in the canonical unit. What is no number is left for the service, which says why it is not."""
+        """The value in the canonical unit. A text or a bool is left for the service, which says why it is no number."""
+        if not isinstance(value, str | int | float | None):
+            raise _RowError(f"{name}: must be one value, not a list or an object")
         if not isinstance(value, int | float) or isinstance(value, bool):
             return value
+        if isinstance(value, float) and not math.isfinite(value):  # such as 1e999, which is JSON
+            raise _RowError(f"{name}: {value} is not a finite number")
         if name in self._texts:
             return str(value) if isinstance(value, int) else value
         if name == TIMESTAMP:
@@ -125,8 +129,8 @@ class MessageReader:
         return converted
 
 
-class _MissingError(DataError):
-    """A row lacks a column."""
+class _RowError(DataError):
+    """A row lacks a column, or has a value that no request can have."""
 
 
 def _json(message: Message) -> Any:
