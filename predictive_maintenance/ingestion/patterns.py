@@ -21,8 +21,8 @@ def name_start(path: str, is_pattern: bool) -> int:
 
 
 def normal_url(url: str) -> str:
-    """The same text for all URLs of one file. Azure's have three schemes, and an account that may be left out."""
-    return _AZURE_URL.sub(r"abfs://\1/", url)
+    """The same text for all paths or URLs of one file. Azure's have three schemes, and an account that may be left out."""
+    return _AZURE_URL.sub(r"abfs://\1/", url) if scheme_of(url) else os.path.realpath(url)
 
 
 def has_wildcard(uri: str) -> bool:

@@ -66,10 +66,9 @@ class RemoteStore:
         """Of each file of `url`: its name, see PartFile, its URL, and its fingerprint, which differs if its content differs."""
         path = self._path(uri, url)
         is_pattern, found = self._found(uri, path)
-        start = name_start(path.partition("?")[0] if self.kind.is_web else path, is_pattern)
+        start = name_start(self._without_query(path), is_pattern)
         for key, entry in found.items():
-            name = key.partition("?")[0] if self.kind.is_web else key
-            yield name[start:], self.files.unstrip_protocol(key), _fingerprint(entry)
+            yield self._without_query(key)[start:], self.files.unstrip_protocol(key), _fingerprint(entry)
 
     def listed(self, uri: str, url: str) -> Iterator[tuple[str, str, str, int]]:
         """Of each file of `url`: its name, as `download` yields it, its URL, its fingerprint, and its bytes, 0 if not known."""
@@ -146,6 +145,10 @@ class RemoteStore:
         if not self.kind.is_web and not (bucket and key.strip("/")):
             raise SourceError(f"{redact(uri)}: not of the form {self.kind.form}")
         return path
+
+    def _without_query(self, path: str) -> str:
+        """The path of a web address, without a slash at its end: the part of it that names the file. Else `path` as it is."""
+        return path.partition("?")[0].rstrip("/") if self.kind.is_web else path
 
     def _is_pattern(self, uri: str, path: str) -> bool:
         """Whether `path` has wildcards and is not itself the path of a file. A web server lists no files."""

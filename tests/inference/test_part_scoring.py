@@ -368,6 +368,15 @@ def test_a_second_run_scores_only_what_was_added_also_in_another_folder(small, w
     assert found == {"new.csv", *(f"2024/{number}.csv" for number in range(7))}
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("/plant/a.csv", "a.csv"), ("/plant/a.csv?to=2024/01", "a.csv"), ("/export/?format=csv", "export")],
+)
+def test_a_web_address_names_its_file_without_the_query(web, address, name):
+    web[1][address.partition("?")[0]] = b"heat\n1\n"
+    assert [part.name for part in list_parts([web[0] + address])] == [name]
+
+
 def test_files_that_would_have_one_result_are_refused(tmp_path):
     for name in ("north", "south"):
         (tmp_path / name).mkdir()
@@ -434,6 +443,19 @@ def test_the_folder_of_the_readings_cannot_be_the_output(small, write, tmp_path)
     job = ScoringJob(model_files=small.files, version="1", aliases={}, output=str(tmp_path / "readings"))
     with pytest.raises(SourceError, match="is the folder of the readings"):
         score_parts(parts, job, InProcess())
+
+
+@pytest.mark.parametrize("output", ["link", "readings/../readings"])
+def test_another_name_of_the_folder_of_the_readings_cannot_be_the_output_either(small, write, tmp_path, output):
+    rows = small.rows.test.head(20)[list(small.params.machine.input_names)]
+    write(rows, at_random)
+    (tmp_path / "link").symlink_to("readings")
+    parts = list_parts([str(path) for path in (tmp_path / "readings").glob("*.csv")])
+    before = [Path(part.url).read_bytes() for part in parts]
+    job = ScoringJob(model_files=small.files, version="1", aliases={}, output=str(tmp_path / output), overwrite=True)
+    with pytest.raises(SourceError, match="is the folder of the readings"):
+        score_parts(parts, job, InProcess())
+    assert [Path(part.url).read_bytes() for part in parts] == before
 
 
 def test_no_unfinished_file_is_left(small, write, job, tmp_path):
