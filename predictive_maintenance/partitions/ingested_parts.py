@@ -165,7 +165,7 @@ def _own_tables(job: _MergingJob) -> list[FileTable]:
 
 def _part_rows(job: _MergingJob) -> list[int]:
     """The readings of each part."""
-    return [sum(table.parts[number].frame.rows for table in _own_tables(job)) for number in range(job.parts)]
+    return [sum(table.rows_of(number) for table in _own_tables(job)) for number in range(job.parts)]
 
 
 def _bucket_rows(job: _MergingJob) -> npt.NDArray[np.int64]:
@@ -396,7 +396,8 @@ def _check_machines(job: _MergingJob, number: int, rows: int) -> None:
     """Raise DataError if the largest machine of a part with `rows` readings is too large."""
     tables, column, name = _own_tables(job), _reading_column(job), None
     if column is not None:
-        values = pd.concat([job.folder.read(table.parts[number].frame, [column])[column] for table in tables])
+        stored = [found for table in tables if (found := table.parts[number])]
+        values = pd.concat([job.folder.read(found.frame, [column])[column] for found in stored])
         counts = values.value_counts()
         name, rows = counts.index[0], int(counts.iloc[0])
         if rows <= LARGEST_MACHINE * job.rows_per_part:

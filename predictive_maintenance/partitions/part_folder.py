@@ -197,11 +197,6 @@ class TableAppender:
         self._file: pq.ParquetWriter | None = None
         self._rows = 0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether anything was added."""
-        return self._file is not None
-
     def append(self, table: pa.Table) -> None:
         """Add rows. All calls have the same columns."""
         if self._file is None:

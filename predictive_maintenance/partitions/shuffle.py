@@ -51,9 +51,7 @@ class StoredRows:
         return Ingested(
             frame=folder.read(self.frame),
             faults=folder.read(self.faults) if self.faults else fault_table(),
-            quarantined=folder.read(self.quarantined)
-            if self.quarantined
-            else pd.DataFrame(columns=list(QUARANTINE_COLUMNS)),
+            quarantined=folder.read(self.quarantined) if self.quarantined else _no_quarantine(),
             records=(),
         )
 
@@ -63,7 +61,8 @@ class FileTable:
     """What is known of the rows of a file that belong to one table.
 
     `place` is the source's place among those of the run. `column` is the one by which the rows were divided; `parts` are the
-    rows of each part, empty if they were not divided. `buckets` has the rows in each bucket that has any.
+    rows of each part, None if it has none, and empty if they were not divided. `schema` is the Arrow schema of the rows, which
+    parts without rows need. `buckets` has the rows in each bucket that has any.
     """
 
     place: int
@@ -71,13 +70,25 @@ class FileTable:
     shape: TableShape
     lacks_ids: bool
     column: str | None = None
-    parts: tuple[StoredRows, ...] = ()
+    parts: tuple[StoredRows | None, ...] = ()
+    schema: bytes = b""
     buckets: StoredTable | None = None
+
+    def rows_of(self, number: int) -> int:
+        """The number of well-formed rows of a part."""
+        stored = self.parts[number]
+        return stored.frame.rows if stored else 0
 
     def load(self, folder: PartFolder, number: int) -> Ingested:
         """The rows of a part."""
-        rows = replace(self.parts[number].load(folder), records=(self.record,))
+        stored = self.parts[number]
+        rows = replace(stored.load(folder) if stored else self._no_rows(), records=(self.record,))
         return numbered_rows(rows) if self.lacks_ids else rows
+
+    def _no_rows(self) -> Ingested:
+        """No rows, with the types of those of the file."""
+        empty = pa.ipc.read_schema(pa.py_buffer(self.schema)).empty_table()
+        return Ingested(frame=empty.to_pandas(), faults=fault_table(), quarantined=_no_quarantine(), records=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +177,7 @@ class _DividedTable:
         self._plan = np.arange(job.parts * BUCKETS_PER_PART) % job.parts if job.plan is None else np.array(job.plan)
         self._rows = np.zeros(len(self._plan), dtype=np.int64)
         self._appenders = [_PartAppender(writer, f"{name}/{number:05d}") for number in range(job.parts)]
-        self._empty = writer.open(f"{name}/empty")
+        self._schema = b""
         self._pieces: list[tuple[SourceRecord, TableShape, bool]] = []
         self._column: str | None = None
 
@@ -179,8 +190,7 @@ class _DividedTable:
         order = np.argsort(numbers, kind="stable")
         bounds = np.searchsorted(numbers[order], np.arange(self._job.parts + 1))
         table = arrow_table(rows.frame.iloc[order])
-        if not self._empty.is_open:
-            self._empty.append(table.slice(0, 0))
+        self._schema = self._schema or table.schema.serialize().to_pybytes()
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         fault_places = place[rows.faults["position"]]
@@ -195,8 +205,6 @@ class _DividedTable:
 
     def finish(self, place: int) -> FileTable:
         records, shapes, lack_ids = zip(*self._pieces, strict=True)
-        empty = self._empty.finish()
-        assert empty is not None  # a table has at least one piece
         shape = shapes[0]
         for other in shapes[1:]:
             shape += other
@@ -206,7 +214,8 @@ class _DividedTable:
             shape=shape,
             lacks_ids=lack_ids[0],
             column=self._column,
-            parts=tuple(appender.finish(empty) for appender in self._appenders),
+            parts=tuple(appender.finish() for appender in self._appenders),
+            schema=self._schema,
             buckets=self._writer.write(f"{self._name}/buckets", self._filled_buckets()),
         )
 
@@ -237,22 +246,27 @@ class _PartAppender:
         self._rows = 0
 
     def add(self, rows: pa.Table, faults: pd.DataFrame, quarantined: pd.DataFrame) -> None:
-        if rows.num_rows:
+        if rows.num_rows or len(quarantined):  # a quarantine is stored beside a table of rows, which may be empty
             self._frame.append(rows)
         _append(self._faults, faults.assign(position=faults["position"] + self._rows))
         _append(self._quarantined, quarantined)
         self._rows += rows.num_rows
 
-    def finish(self, empty: StoredTable) -> StoredRows:
-        """The rows of the part; without any, `empty`, which all parts without rows share."""
-        return StoredRows(
-            frame=self._frame.finish() or empty, faults=self._faults.finish(), quarantined=self._quarantined.finish()
-        )
+    def finish(self) -> StoredRows | None:
+        """The rows of the part; None if it has none."""
+        frame = self._frame.finish()
+        if frame is None:
+            return None
+        return StoredRows(frame=frame, faults=self._faults.finish(), quarantined=self._quarantined.finish())
 
 
 def _append(table: TableAppender, frame: pd.DataFrame) -> None:
     if len(frame):
         table.append(arrow_table(frame))
+
+
+def _no_quarantine() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
 
 
 def write_rows(writer: PartWriter, name: str, rows: Ingested) -> StoredRows:

@@ -294,7 +294,19 @@ def test_a_file_is_divided_into_a_file_for_each_part_that_it_has_rows_of(rows, p
     assert len(folders) == len(sources)
     for folder in folders:
         kinds = [path.name.split(".")[0] for path in folder.rglob("*.parquet")]
-        assert sorted(kinds) == ["buckets", "empty", "rows"]
+        assert sorted(kinds) == ["buckets", "rows"]
+
+
+def test_malformed_rows_of_a_file_without_rows_of_the_first_part_are_counted(rows, params, cut, tmp_path):
+    rows = rows.drop(7)
+    sources = cut(rows, rows["machine_id"].to_numpy())
+    for source in sources:
+        with Path(source.uri).open("a") as file:
+            file.write(",".join(["1"] * (len(rows.columns) + 1)) + "\n")
+    one, parts = run_in_one_table(sources, params), run_in_parts(sources, params, tmp_path / "parts", 400)
+    assert len(parts.ingested.parts) > 1
+    assert parts.cleaned.quarantined_rows == one.cleaned.quarantined_rows == len(sources)
+    assert_equal(one, parts)
 
 
 def test_a_join_that_brings_the_machine_is_refused(rows, params, cut, tmp_path):
