@@ -207,7 +207,11 @@ def _written(entry: Any) -> datetime:
 
 
 def _fingerprint(entry: Any) -> str:
-    """What the storage says of a file's content: its size, and a hash or the time of its last change."""
-    names = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime")
+    """What the storage says of a file's content: its size, and a hash or the time of its last change.
+
+    A web server may say the size only.
+    """
+    hashes = ("ETag", "etag", "md5Hash", "Content-MD5", "Digest")
+    names = (*hashes, "LastModified", "last_modified", "mtime", "Last-Modified")
     content = next((str(entry[name]) for name in names if entry.get(name)), "")
     return f"{entry.get('size')} bytes, {content}"

@@ -3,7 +3,11 @@
 import dataclasses
 import io
 import json
+import os
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import boto3
 import fsspec
@@ -375,6 +379,26 @@ def test_a_second_run_scores_only_what_was_added_also_in_another_folder(small, w
 def test_a_web_address_names_its_file_without_the_query(web, address, name):
     web[1][address.partition("?")[0]] = b"heat\n1\n"
     assert [part.name for part in list_parts([web[0] + address])] == [name]
+
+
+def test_a_changed_file_of_a_web_server_has_another_fingerprint_also_with_the_same_size(tmp_path):
+    class Handler(SimpleHTTPRequestHandler):  # sends Last-Modified, and no ETag
+        def log_message(self, *parts): ...
+
+    def fingerprint(content, time):
+        (tmp_path / "a.csv").write_text(content)
+        os.utime(tmp_path / "a.csv", (time, time))
+        (part,) = list_parts([f"http://127.0.0.1:{server.server_port}/a.csv"])
+        return part.fingerprint
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            first = fingerprint("heat\n1\n", 1e9)
+            assert fingerprint("heat\n1\n", 1e9) == first
+            assert fingerprint("heat\n2\n", 1e9 + 60) != first
+        finally:
+            server.shutdown()
 
 
 def test_files_that_would_have_one_result_are_refused(tmp_path):
