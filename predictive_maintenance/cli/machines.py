@@ -163,7 +163,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _summary(drafted: Draft, table: ReadingsTable, path: Path) -> Iterator[str]:
-    from ..drafting.column_names import printable
+    from ..printable import printable
     from .machine_tables import group_text
 
     machine, roles = drafted.machine, drafted.roles

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..machine.header_matching import header_key
 from ..machine.names import CODE_SUFFIX
-from .column_names import canonical_name, label_of, printable
+from ..printable import printable
+from .column_names import canonical_name, label_of
 from .header_units import HeaderUnit, split_unit
 
 _UNITS_IN_NAMES = {"°C": "degc", "°F": "degf", "°": "deg", "%": "percent"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ..machine.expression import RESERVED
 from ..machine.names import FIXED_NAMES
+from ..printable import printable
 
 _MAX_CHARACTERS = 50
 _TRANSLITERATED = str.maketrans(
@@ -37,11 +38,6 @@ def label_of(text: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", re.sub(r"[_\s]+", " ", text)).strip()
     shown = printable(spaced)[:100].strip()
     return shown[:1].upper() + shown[1:] or "Column"
-
-
-def printable(text: str) -> str:
-    """The text on one line, without control characters and repeated spaces."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def has_word(header: str, words: Iterable[str]) -> bool:

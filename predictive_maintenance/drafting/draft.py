@@ -8,9 +8,9 @@ from ..config.machine_file import parse_machine
 from ..errors import DataError, SourceError
 from ..machine.header_matching import Column, match_headers
 from ..machine.machine import Machine
+from ..printable import printable
 from .column_headers import ColumnNamer
 from .column_kinds import is_called_failure
-from .column_names import printable
 from .labels import chosen_label
 from .readings_table import ReadingsTable
 from .roles import Roles, roles_of

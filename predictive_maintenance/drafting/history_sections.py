@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..machine.header_matching import header_key
+from ..printable import printable
 from .column_headers import ColumnNamer
 from .column_kinds import is_called_failure, is_called_maintenance
-from .column_names import label_of, printable
+from .column_names import label_of
 from .column_profile import ColumnProfile
 from .observed_times import ObservedTimes, UsualSpan
 from .table_roles import EventRoles

@@ -11,6 +11,7 @@ from ..machine.events import EVENT_TYPE
 from ..machine.header_matching import header_key
 from ..machine.history import name_part
 from ..machine.names import COUNTER, MACHINE_ID, TIMESTAMP
+from ..printable import printable
 from .column_kinds import (
     MACHINE_WORDS,
     constant_reason,
@@ -21,7 +22,7 @@ from .column_kinds import (
     is_spent_time,
     no_category,
 )
-from .column_names import has_word, printable, words_of
+from .column_names import has_word, words_of
 from .column_profile import ColumnProfile
 from .readings_table import ReadingsTable
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .column_names import printable
+from ..printable import printable
 
 CHECK = "check: "
 """The start of a comment on what a person has to confirm."""

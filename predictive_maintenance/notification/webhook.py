@@ -19,6 +19,7 @@ import httpx
 
 from ..config.uris import redact
 from ..errors import ConfigError, PredictiveMaintenanceError
+from ..printable import printable
 
 SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
 TIMEOUT_SECONDS = 30.0
@@ -81,8 +82,9 @@ class Webhook:
         except httpx.HTTPError as error:
             raise NotSentError(f"{self.receiver}: {str(error) or type(error).__name__}", transient=True) from None
         if not response.is_success:
+            shown = printable(response.text[:_SHOWN_CHARACTERS])  # also without NUL, which databases do not store
             raise NotSentError(
-                f"answer {response.status_code}: {_in_one_line(response.text)}",
+                f"answer {response.status_code}: {shown}",
                 transient=response.status_code not in _REFUSALS,
                 retry_seconds=_retry_seconds(response.headers.get("Retry-After", "")),
             )
@@ -101,12 +103,6 @@ def _is_address(url: str) -> bool:
     except httpx.InvalidURL:
         return False
     return address.scheme in ("http", "https") and bool(address.raw_host) and (address.port or 0) <= _LAST_PORT
-
-
-def _in_one_line(text: str) -> str:
-    """The beginning of a text without line breaks and what else is not printable, such as NUL, which databases do not store."""
-    beginning = text[:_SHOWN_CHARACTERS]
-    return " ".join("".join(character if character.isprintable() else " " for character in beginning).split())
 
 
 def _retry_seconds(value: str) -> float:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..config.sources import READINGS
 from ..errors import PredictiveMaintenanceError
 from ..machine.names import MACHINE_ID
+from ..printable import printable
 from .arrivals import Arrivals
 from .dead_letters import DeadLetters
 from .payloads import MessageReader
@@ -19,6 +20,8 @@ _MOST_MESSAGES = 500
 _MOST_BYTES = 4 * 2**20
 _LISTEN_SECONDS = 1.0
 _SHOWN_REASONS = 3
+_SHOWN_CHARACTERS = 500
+"""Of a name and a reason in a report, which have what publishers send. The dead letter has all of them."""
 _MOST_REPORTED = 1_000
 """Machines and topics of which a rejected message is reported, so that their names cannot fill the memory."""
 
@@ -117,7 +120,8 @@ class Bridge:
         """Report why a message of a machine or a topic is rejected, once for each."""
         if name not in self.reported and len(self.reported) < _MOST_REPORTED:
             self.reported.add(name)
-            self.report(f"{name}: rejected: {reason}; the message and further ones are in {self.dead_letters.path}")
+            text = printable(f"{name[:_SHOWN_CHARACTERS]}: rejected: {reason[:_SHOWN_CHARACTERS]}")
+            self.report(f"{text}; the message and further ones are in {self.dead_letters.path}")
 
     def _read(self, messages: Sequence[Message]) -> tuple[dict[str, list[_Row]], dict[int, list[str]]]:
         """The rows of messages by table, and by position of the message, why it cannot be read."""

@@ -229,6 +229,16 @@ def test_the_first_message_of_a_topic_that_cannot_be_read_is_reported(tmp_path):
     ]
 
 
+def test_a_report_is_one_line_of_limited_length_whatever_a_publisher_sends(tmp_path):
+    plant = Plant(tmp_path, kept)
+    payload = json.dumps({"timestamp": "2024-03-01", "spare\n2024-03-01 stopped; \x1b[2J" + "x" * 10_000: 1}).encode()
+    plant.carry([Message(topic="P\nstopped/t", payload=payload, received=0.0)])
+    (report,) = plant.reports
+    assert report.isprintable()
+    assert report.startswith("topic P stopped/t: rejected: no column for ")
+    assert len(report) < 700 + len(str(plant.file))
+
+
 def test_a_message_is_not_acknowledged_if_its_dead_letter_cannot_be_written(tmp_path):
     plant = Plant(tmp_path, kept)
     plant.file = tmp_path / "no folder" / "dead.jsonl"
