@@ -214,6 +214,13 @@ def test_events_have_the_labels_of_their_tables(open_page, transport, hours, des
     assert '"Service"' in json.dumps(chart)
 
 
+def test_the_unit_of_a_sensor_is_shown_as_people_write_it(open_page, transport, hours, described):
+    readings = [reading | {"values": {"flow": 52.0}} for reading in hours]
+    transport.answers["/machines/E7"] = history("E7", readings)
+    described(pump())
+    assert "Flow (m³/h)" in titles(open_page("history", machine="E7"))
+
+
 def test_a_machine_that_the_store_does_not_have_is_named(open_page, transport, hours):
     transport.answers["/machines/E[9](x)"] = 404, problem(404, "the store has no readings of a machine 'E[9](x)'")
     page = open_page("history", machine="E[9](x)")
