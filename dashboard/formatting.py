@@ -13,6 +13,14 @@ GATE_LABELS = {"production": "passed", "candidate": "candidate", "rejected": "re
 GATE_SIGNS = {"production": "🟢", "candidate": "🟡", "rejected": "🔴"}
 RISK_LABELS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
 RISK_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
+ALARM_ENDS = {"decisions": "readings below the threshold", "failure": "a failure"}
+"""What an alarm was closed after."""
+INCIDENT_ENDS = {
+    "resolved": "no difference any more",
+    "another version": "another version in production",
+    "schedule": "scheduled training",
+}
+"""Why an incident was closed."""
 RUNNING_STATUSES = ("RUNNING", "SCHEDULED")
 """MLflow's statuses of a run that has not ended."""
 
