@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from app.schemas.model import Estimate
+from predictive_maintenance.machine.unit_text import unit_text
 
 NO_VALUE = "—"
 
@@ -12,6 +13,14 @@ GATE_LABELS = {"production": "passed", "candidate": "candidate", "rejected": "re
 GATE_SIGNS = {"production": "🟢", "candidate": "🟡", "rejected": "🔴"}
 RISK_LABELS = {"high": "Alarm", "elevated": "Elevated", "low": "Low"}
 RISK_SIGNS = {"high": "🔴", "elevated": "🟠", "low": "🟢"}
+ALARM_ENDS = {"decisions": "readings below the threshold", "failure": "a failure"}
+"""What an alarm was closed after."""
+INCIDENT_ENDS = {
+    "resolved": "no difference any more",
+    "another version": "another version in production",
+    "schedule": "scheduled training",
+}
+"""Why an incident was closed."""
 RUNNING_STATUSES = ("RUNNING", "SCHEDULED")
 """MLflow's statuses of a run that has not ended."""
 
@@ -35,7 +44,12 @@ def money(amount: float, currency: str) -> str:
 
 def with_unit(amount: float, unit: str, decimals: int | None = 1) -> str:
     """Format a number and its unit with non-breaking spaces."""
-    return f"{number(amount, decimals)} {unit}".strip().replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{number(amount, decimals)} {unit_text(unit)}".strip().replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def label_with_unit(label: str, unit: str) -> str:
+    """Format the name of a quantity with its unit, if it has one: "Flow (m³/h)"."""
+    return f"{label} ({unit_text(unit)})" if unit else label
 
 
 def number(amount: float, decimals: int | None = 1) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from app.schemas.events import EVENTS
 from app.schemas.machines import MachineHistory, StoredAlarm, StoredEvent, StoredReading
 from app.schemas.reading import HISTORY
+from dashboard.formatting import ALARM_ENDS
 from dashboard.machine_time import axis_value, elapsed_text, exact_text
 from predictive_maintenance.history.features import window_columns
 from predictive_maintenance.history.machine_rows import Times
@@ -128,7 +129,7 @@ def _within_windows(
 
 def _alarm_mark(alarm: StoredAlarm, found: MachineHistory, machine: Machine) -> tuple[str, float, float, str, str, str]:
     end = found.time if alarm.closed is None else alarm.closed
-    state = "open" if alarm.closed is None else f"closed by {alarm.closed_by}"
+    state = "open" if alarm.closed_by is None else f"closed after {ALARM_ENDS[alarm.closed_by]}"
     text = f"{exact_text(alarm.opened)} to {exact_text(end)}"
     what = f"{state}, {elapsed_text(alarm.opened, end, machine)}"
     return ALARMS_LABEL, axis_value(alarm.opened), axis_value(end), text, what, ALARM

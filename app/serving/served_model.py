@@ -10,6 +10,7 @@ from typing import Any, Self
 from predictive_maintenance.history.features import is_shorter_than_windows
 from predictive_maintenance.inference.explaining import Explainer
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.unit_text import unit_text
 from predictive_maintenance.scorer.missing_values import unusual_missing_values
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.version_files import (
@@ -91,7 +92,7 @@ class ServedModel:
 
     def _range_warning(self, name: str, value: float) -> str:
         column, (low, high) = self.scorer.machine.columns[name], self.training_ranges[name]
-        unit = f" {column.unit}" if column.unit else ""
+        unit = f" {unit_text(column.unit)}" if column.unit else ""
         return (
             f"{column.label} {value:g}{unit} is outside of what the model was trained on ({low:g} to {high:g}{unit} in a "
             "sample): its answer is a guess there"

@@ -10,9 +10,10 @@ import pandas as pd
 
 from app.schemas.model import Scores
 from app.schemas.prediction import Contribution, Curve
-from dashboard.formatting import number
+from dashboard.formatting import label_with_unit, number
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.unit_text import unit_text
 
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8A8F98"
 COMPARED_METRICS = ("recall", "precision", "f1", "pr_auc")
@@ -69,7 +70,7 @@ def _name_and_value(part: Contribution, machine: Machine) -> str:
         return f"{part.label}: {part.value}"
     if part.value is None:
         return f"{part.label}: not measured"
-    return f"{part.label}: {number(part.value, machine.decimals(part.sensor))} {part.unit}".strip()
+    return f"{part.label}: {number(part.value, machine.decimals(part.sensor))} {unit_text(part.unit)}".strip()
 
 
 def curve(curve: Curve, threshold: float) -> alt.LayerChart:
@@ -89,7 +90,7 @@ def curve(curve: Curve, threshold: float) -> alt.LayerChart:
 
 
 def header(curve: Curve) -> str:
-    return f"{curve.label} ({curve.unit})" if curve.unit else curve.label
+    return label_with_unit(curve.label, curve.unit)
 
 
 def scores(scores_by_version: Mapping[str, Scores]) -> alt.LayerChart:

@@ -8,7 +8,7 @@ import streamlit as st
 from app.schemas.model import ModelCard
 from dashboard.components import common
 from dashboard.fleet import Fleet
-from dashboard.formatting import RISK_LABELS, RISK_SIGNS, money
+from dashboard.formatting import RISK_LABELS, RISK_SIGNS, label_with_unit, money
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
@@ -122,4 +122,4 @@ def _column_config(id_columns: list[str], machine: Machine, currency: str) -> di
 
 def _header(machine: Machine, name: str) -> str:
     column = machine.columns[name]
-    return f"{column.label} ({column.unit})" if column.unit else column.label
+    return label_with_unit(column.label, column.unit)

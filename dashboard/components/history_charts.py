@@ -9,9 +9,10 @@ import altair as alt
 import pandas as pd
 
 from dashboard.components.charts import BLUE, GREY, ORANGE, VERMILION
-from dashboard.formatting import percent
+from dashboard.formatting import label_with_unit, percent
 from dashboard.machine_history import ALARM, Timeline
 from predictive_maintenance.machine.machine import Machine
+from predictive_maintenance.machine.unit_text import unit_text
 
 _LABEL_WIDTH = 86
 """Pixels of the labels beside each plot, so that the plots begin at the same place."""
@@ -55,7 +56,7 @@ def sensor(
 ) -> alt.LayerChart:
     """The values of a sensor over time, with alarms as bands and failures as lines; `window` is a statistic at each reading."""
     column = machine.columns[name]
-    title = f"{column.label} ({column.unit})" if column.unit else column.label
+    title = label_with_unit(column.label, column.unit)
     points = found.readings[["time", "when", name]].rename(columns={name: "value"})
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=_value_axis(tickCount=4, format=",.6~g"))
     layers = [*_background(found, machine), _line(points.dropna(), y, title, ",.6~g", machine)]
@@ -139,7 +140,7 @@ def _x(name: str, machine: Machine) -> alt.X:
     scale.nice, scale.padding = False, 0  # bars would move the ends of their axis
     formats = {} if machine.time_is_counter else {"format": _TIME_FORMATS}
     axis = alt.Axis(labelOverlap=True, labelFlush=True, tickCount=8, **formats)
-    return alt.X(f"{name}:{kind}", title=machine.unit(machine.time_name) or None, scale=scale, axis=axis)
+    return alt.X(f"{name}:{kind}", title=unit_text(machine.unit(machine.time_name)) or None, scale=scale, axis=axis)
 
 
 def _value_axis(**options: object) -> alt.Axis:

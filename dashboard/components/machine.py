@@ -9,10 +9,11 @@ import streamlit as st
 from app.schemas.prediction import LimitMargin, Prediction
 from app.schemas.reading import ReadingSchema
 from dashboard.components import common
-from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, money, number, percent
+from dashboard.formatting import NO_VALUE, RISK_LABELS, RISK_SIGNS, label_with_unit, money, number, percent
 from dashboard.reading_query import MACHINE, Reading, query_from_reading, reading_from_query
 from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.machine.rounding import shown
+from predictive_maintenance.machine.unit_text import unit_text
 from predictive_maintenance.reporting.markdown import plain, table
 
 _FIELDS_PER_ROW = 6
@@ -34,7 +35,7 @@ def reading_form(machine: Machine) -> dict[str, Any]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Machine", key=MACHINE, placeholder="Name (optional)", width=260)
         for name in machine.time_names:
-            label = f"{machine.labels[name]} ({machine.unit(name)})"
+            label = label_with_unit(machine.labels[name], machine.unit(name))
             st.number_input(label, key=name, min_value=0.0, value=1.0, step=1.0, format="%g", width=160)
         for name, preset in presets.items():
             st.button(name, on_click=_fill, args=(machine, preset))
@@ -79,10 +80,10 @@ def _category_field(machine: Machine, name: str) -> None:
 
 def _sensor_field(machine: Machine, name: str) -> None:
     sensor, (low, high), decimals = machine.description.sensors[name], machine.ranges[name], machine.decimals(name)
-    unit = f" {sensor.unit}" if sensor.unit else ""
+    unit = f" {unit_text(sensor.unit)}" if sensor.unit else ""
     # The value of the field is in the session's state. Only with a value of None, a field can be empty.
     value: float | None = st.number_input(
-        f"{sensor.label} ({sensor.unit})" if sensor.unit else sensor.label,
+        label_with_unit(sensor.label, sensor.unit),
         min_value=low,
         max_value=high,
         value="min" if sensor.required else None,
@@ -129,7 +130,7 @@ def operating_limits_table(margins: Sequence[LimitMargin], machine: Machine) -> 
         side = inside if margin.name in exclusive else at
         decimals = places.get(margin.name)
         left = number(margin.margin, decimals) if margin.applies else NO_VALUE
-        name = f"{plain(margin.label)} ({plain(margin.unit)})" if margin.unit else plain(margin.label)
+        name = plain(label_with_unit(margin.label, margin.unit))
         rows.append([state, name, number(margin.measured, decimals), f"{side} {number(margin.bound, decimals)}", left])
     st.markdown(table(["Status", "Measure", "Value", "Limit", "Margin"], rows))
     st.caption(
@@ -174,10 +175,11 @@ def _clip_to_ranges(machine: Machine) -> None:
         value, sensor = st.session_state[name], machine.description.sensors[name]
         if value is None or low <= value <= high:
             continue
+        unit = unit_text(sensor.unit)
         st.session_state[name] = float(min(max(value, low), high))
         st.warning(
-            f"{sensor.label}: {number(value, machine.decimals(name))} {sensor.unit} is outside the physical limits "
-            f"{shown(low)} to {shown(high)} {sensor.unit}. The nearest limit is used instead.",
+            f"{sensor.label}: {number(value, machine.decimals(name))} {unit} is outside the physical limits "
+            f"{shown(low)} to {shown(high)} {unit}. The nearest limit is used instead.",
             icon="⚠️",
         )
     for name, category in machine.description.categories.items():

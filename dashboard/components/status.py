@@ -5,7 +5,7 @@ import streamlit as st
 from app.schemas.incidents import Incident
 from dashboard import shared
 from dashboard.components import common
-from dashboard.formatting import NO_VALUE, latency_bound, utc_time
+from dashboard.formatting import INCIDENT_ENDS, NO_VALUE, latency_bound, utc_time
 from dashboard.machine_time import time_text
 from dashboard.service_monitor import Snapshot
 from dashboard.system_state import (
@@ -137,7 +137,7 @@ def incidents(snapshot: Snapshot) -> None:
     rows = [
         [
             str(incident.incident), plain(incident.model_version), utc_time(incident.opened),
-            f"{utc_time(incident.closed)} ({incident.closed_by})" if incident.closed else "open",
+            f"{utc_time(incident.closed)} ({INCIDENT_ENDS[incident.closed_by]})" if incident.closed_by else "open",
             _training(incident),
         ]
         for incident in found

@@ -12,7 +12,7 @@ from app.schemas.reading import ReadingSchema
 from dashboard import shared
 from dashboard.components import common
 from dashboard.fleet_monitor import MAX_MACHINES, FleetSnapshot
-from dashboard.formatting import NO_VALUE, ago, duration
+from dashboard.formatting import NO_VALUE, ago, duration, label_with_unit
 from dashboard.machine_states import filter_states, ranked_states
 from dashboard.machine_time import time_text
 from dashboard.reading_query import MACHINE
@@ -195,6 +195,5 @@ def _column_config(machine: Machine) -> dict[str, Any]:
 
 def _time_column(label: str, machine: Machine) -> Any:
     if machine.time_is_counter:
-        unit = machine.unit(machine.time_name)
-        return st.column_config.NumberColumn(f"{label} ({unit})" if unit else label)
+        return st.column_config.NumberColumn(label_with_unit(label, machine.unit(machine.time_name)))
     return st.column_config.DatetimeColumn(f"{label} (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")

@@ -11,7 +11,7 @@ from dashboard.components import common, history_charts
 from dashboard.components.alarm_actions import alarm_actions
 from dashboard.components.explanation import contributions_chart, history_parts, turning_points
 from dashboard.components.stored_fleet import LEVEL_LABELS, how_to_send_readings
-from dashboard.formatting import NO_VALUE, ago, percent
+from dashboard.formatting import ALARM_ENDS, NO_VALUE, ago, percent
 from dashboard.machine_history import (
     Timeline,
     charted_sensors,
@@ -200,7 +200,7 @@ def _alarm_table(found: MachineHistory, machine: Machine) -> None:
                 plain(time_text(alarm.opened, machine)),
                 closed,
                 plain(elapsed_text(alarm.opened, end, machine)),
-                plain(alarm.closed_by or NO_VALUE),
+                ALARM_ENDS[alarm.closed_by] if alarm.closed_by else NO_VALUE,
                 percent(alarm.failure_probability),
                 plain(mode_text(alarm, machine) or NO_VALUE),
                 plain(alarm.model_version),
@@ -213,7 +213,7 @@ def _alarm_table(found: MachineHistory, machine: Machine) -> None:
                 "Opened",
                 "Closed",
                 "Duration",
-                "Closed by",
+                "Closed after",
                 "Failure probability when opened",
                 "Likeliest failure",
                 "Version",

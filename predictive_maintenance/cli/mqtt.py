@@ -178,7 +178,8 @@ def mqtt(
             report=click.echo,
             arrivals=Arrivals(arrivals, f"{at_broker.name} {at_broker.client_id}") if arrival_time else None,
         )
-        click.echo(f"{at_broker.name}: {', '.join(subscriptions)} to {service.address}, as {at_broker.client_id}")
+        carried = ", ".join(subscriptions)
+        click.echo(f"{at_broker.name}: connecting as {at_broker.client_id}, to carry {carried} to {service.address}")
         bridge.run(stopping, _Progress(report_seconds, bridge).show)
     click.echo(f"stopped; {_line(bridge)}")
 

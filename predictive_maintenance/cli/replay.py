@@ -117,7 +117,8 @@ def replay(
             click.echo(_line(step, known, alarms))
             known = alarms
             time.sleep(max(0.0, step_hours * 3600 / speed - (time.monotonic() - begun)))
-    click.echo(f"next: open the dashboard's page Fleet, or curl '{url}/alarms?state=all'")
+    # Without an address: that of a container's service cannot be reached from the machine that a person is at.
+    click.echo("next: open the page Fleet of the dashboard, or ask the service for GET /alarms?state=all")
 
 
 def _wait_for_model(client: httpx.Client) -> None:

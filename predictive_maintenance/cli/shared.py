@@ -151,14 +151,12 @@ def service_client(url: str) -> httpx.Client:
     """A client of the running service at `url`, with the key in PDM_API_KEY. Raises ClickException for an invalid address."""
     import httpx
 
+    from ..config.web_address import is_web_address
+
     key = os.environ.get("PDM_API_KEY")
-    try:
-        given = httpx.URL(url)
-    except httpx.InvalidURL:
-        given = httpx.URL()
-    if given.scheme not in ("http", "https") or not given.host:
+    if not is_web_address(url):
         raise click.ClickException(f"--url {url}: write http://HOST:8000")
-    return httpx.Client(base_url=given, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
+    return httpx.Client(base_url=url, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
 
 
 @contextmanager

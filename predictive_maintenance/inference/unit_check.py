@@ -9,6 +9,7 @@ import numpy as np
 from ..machine.header_matching import Column, HeaderMatch, header_without_unit
 from ..machine.rounding import shown
 from ..machine.unit_hints import likely_units
+from ..machine.unit_text import unit_text
 
 
 @dataclass
@@ -58,7 +59,7 @@ class UnitCheck:
         if not units:
             return None
         return (
-            f"every value of {header!r} is outside of {shown(low)} to {shown(high)} {column.unit}; the values "
+            f"every value of {header!r} is outside of {shown(low)} to {shown(high)} {unit_text(column.unit)}; the values "
             f"{smallest:g} to {largest:g} look like {' or '.join(units)}: write the unit in the header, for example "
             f"'{header_without_unit(column, header)} [{units[0]}]'"
         )

@@ -13,6 +13,7 @@ from .formulas import Condition
 from .names import CODE_SUFFIX
 from .rounding import rounded, shown
 from .sections import OperatingLimit, Side
+from .unit_text import unit_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,4 +169,4 @@ def _allowed(described: OperatingLimit, side: Side, bound: float | Mapping[str, 
 
 
 def _quantity(number: float, unit: str) -> str:
-    return f"{shown(number)} {unit}".strip()
+    return f"{shown(number)} {unit_text(unit)}".strip()

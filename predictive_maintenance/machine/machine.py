@@ -25,6 +25,7 @@ from .limits import ExceededLimit, Limit, LimitMargin, compiled_limits, exceeded
 from .names import COUNTER, MACHINE_ID, TIMESTAMP
 from .rounding import decimals_of, shown
 from .sections import Feature
+from .unit_text import unit_text
 
 Columns = Mapping[str, Any]
 """Inputs by canonical name with n values each: a data frame, or a mapping to arrays or lists."""
@@ -370,7 +371,7 @@ class Machine:
     def range_reason(self, name: str) -> str:
         """The reason for rejecting a value of a sensor outside its range."""
         low, high = self.description.sensors[name].range
-        return f"outside of the physical limits {shown(low)} to {shown(high)} {self.unit(name)}".rstrip()
+        return f"outside of the physical limits {shown(low)} to {shown(high)} {unit_text(self.unit(name))}".rstrip()
 
 
 def _attribute_tables(description: MachineDescription) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ It needs no unit library: the machine has the conversions of the units that a he
 """
 
 from .header_matching import Column, header_key
+from .unit_text import unit_text
 
 _MAX_UNITS = 2
 _SPELLINGS = (
@@ -27,7 +28,7 @@ def likely_units(column: Column, limits: tuple[float, float], smallest: float, l
 def conversion_hint(column: Column, usual: tuple[float, float] | None, value: float) -> str:
     """The end of a message about one value outside of its limits, if it is within the `usual` range in another unit."""
     units = likely_units(column, usual, value, value) if usual else ()
-    return f"; it looks like {' or '.join(units)}: convert it to {column.unit}" if units else ""
+    return f"; it looks like {' or '.join(units)}: convert it to {unit_text(column.unit)}" if units else ""
 
 
 def _spelled(key: str) -> str:

@@ -1,6 +1,7 @@
 """Start a training for an incident: here, on AWS Batch, or by a workflow on GitHub."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -8,12 +9,15 @@ from ..config.params import MonitoringSettings
 from ..config.params_reader import MACHINE_VARIABLE
 from ..config.project import PARAMS_NAME, project_dir
 from ..config.serving_params import MODEL_NAME_VARIABLE
+from ..config.uris import redact, redact_text
 from ..errors import ConfigError, PredictiveMaintenanceError
 from ..store.rows import Incident
 from ..tracking.entities import INCIDENT_TAG
 from .training_run import TrainingRun
 
 _TIMEOUT_SECONDS = 30.0
+_GITHUB = "https://api.github.com"
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class TrainingError(PredictiveMaintenanceError):
@@ -43,7 +47,7 @@ def check_retraining(settings: MonitoringSettings, watched: str, trained: str, p
                 f"the {PARAMS_NAME} of its repository: commit the settings there and leave out --params, or set "
                 "monitoring.retrain to here or batch"
             )
-        _repository_and_token()
+        _workflow()
     elif settings.retrain != "never" and not _flow().exists():
         raise ConfigError(
             f"monitoring.retrain is {settings.retrain!r}, and {_flow()} does not exist: run it in the project"
@@ -78,8 +82,7 @@ def start_training(
 def _dispatch(incident: Incident, machine: str, promote: bool) -> None:
     import httpx
 
-    repository, token = _repository_and_token()
-    url = f"{os.environ.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{repository}/dispatches"
+    url, token = _workflow()
     event = "new-data" if incident.closed_by == "schedule" else "drift"
     # As text: in the expressions of a workflow, a value that is not given equals false.
     given = {"incident": incident.key, "machine": machine, "promote": str(promote).lower()}
@@ -89,18 +92,26 @@ def _dispatch(incident: Incident, machine: str, promote: bool) -> None:
             url, json=payload, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
         ).raise_for_status()
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.HTTPStatusError) as error:
-        raise NotStartedError(f"{url}: {error}: no training was started") from None
+        raise NotStartedError(f"{redact(url)}: {redact_text(str(error), url)}: no training was started") from None
     except httpx.HTTPError as error:  # GitHub may have received the request
-        raise TrainingError(f"{url}: {error}") from None
+        raise TrainingError(f"{redact(url)}: {redact_text(str(error), url)}") from None
 
 
-def _repository_and_token() -> tuple[str, str]:
-    found = [os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN")]
-    if not all(found):
+def _workflow() -> tuple[str, str]:
+    """The URL that starts the workflow, and the token. Raises ConfigError if a setting is missing or cannot be used."""
+    from ..config.web_address import is_web_address  # imports httpx
+
+    repository, token = (os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN"))
+    if not _REPOSITORY.fullmatch(repository) or not token:
         raise ConfigError(
             "monitoring.retrain is 'repository_dispatch': set GITHUB_REPOSITORY (owner/name) and GITHUB_TOKEN"
         )
-    return found[0], found[1]
+    api = (os.environ.get("GITHUB_API_URL") or _GITHUB).rstrip("/")
+    if not is_web_address(api):
+        raise ConfigError(
+            f"GITHUB_API_URL is {redact(api)!r}: set the https:// address of the GitHub API, or unset it for {_GITHUB}"
+        )
+    return f"{api}/repos/{repository}/dispatches", token
 
 
 def _flow() -> Path:

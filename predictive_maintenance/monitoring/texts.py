@@ -5,6 +5,7 @@ import math
 from ..evaluation.intervals import Estimate
 from ..evaluation.metrics import METRICS
 from ..machine.machine import Machine
+from ..machine.unit_text import unit_text
 from .drift import Finding
 from .performance import MetricComparison, Performance
 
@@ -24,7 +25,7 @@ def finding_name(finding: Finding, machine: Machine) -> str:
 def finding_text(finding: Finding, machine: Machine) -> str:
     """What differs, and by how much."""
     effect = f"{finding.effect:z.2f} [{finding.low:z.2f}, {finding.high:z.2f}], limit {finding.limit:.2f}"
-    unit = f" {machine.unit(finding.column)}" if finding.column in machine.sensor_names else ""
+    unit = f" {unit_text(machine.unit(finding.column))}" if finding.column in machine.sensor_names else ""
     match finding.kind:
         case "constant values":
             count, names = len(finding.machines), ", ".join(finding.machines[:SHOWN_MACHINES])

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..config.uris import redact
+from ..config.web_address import is_web_address
 from ..errors import ConfigError, PredictiveMaintenanceError
 from ..printable import printable
 
@@ -25,7 +26,6 @@ SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
 TIMEOUT_SECONDS = 30.0
 """For a whole attempt, however slowly the receiver reads and answers."""
 _SHOWN_CHARACTERS = 200
-_LAST_PORT = 65_535
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Answers about the body, which is the same at each attempt. All others may change: keys, addresses, clocks and proxies do."""
 
@@ -48,7 +48,7 @@ class Webhook:
     @classmethod
     def checked(cls, url: str | None, secret: str | None) -> Self:
         """A webhook for values from the environment. Raises ConfigError if one is missing or cannot be used."""
-        if not url or not _is_address(url):
+        if not url or not is_web_address(url):
             shown = f"{redact(url)!r}" if url else "not set"
             raise ConfigError(f"PDM_WEBHOOK_URL is {shown}: set the https:// address that receives alarms")
         if not secret:
@@ -94,15 +94,6 @@ def signature(secret: str, body: bytes, seconds: int) -> str:
     """The value of SIGNATURE_HEADER: t=<seconds since 1970>,v1=<hexadecimal HMAC-SHA256 of "<seconds>.<body>">."""
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
-
-
-def _is_address(url: str) -> bool:
-    """Whether a request can be sent to a URL: httpx reports some mistakes with the first request, and by other errors."""
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return address.scheme in ("http", "https") and bool(address.raw_host) and (address.port or 0) <= _LAST_PORT
 
 
 def _retry_seconds(value: str) -> float:

@@ -24,7 +24,7 @@ from .source import Message
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _KEEPALIVE_SECONDS = 30
-_LONGEST_DELAY_SECONDS = 30
+_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1, 30
 _NEVER = 0xFFFFFFFF
 _ONLY_NEW_SUBSCRIPTIONS = 1
 _TEMPORARY_REFUSALS = {"Server unavailable", "Server busy", "Quota exceeded", "Connection rate exceeded"}
@@ -90,7 +90,8 @@ class MqttSource:
     """A message source over one persistent session; see MessageSource.
 
     The broker sends at most `most_waiting` messages before the first is acknowledged, and sends those without an acknowledgement
-    again on the next connection. `report` is called with a line about each change of the connection, by another thread.
+    again on the next connection. `report` is called with a line about each attempt to connect and each lost connection, by
+    another thread.
     """
 
     def __init__(
@@ -102,9 +103,11 @@ class MqttSource:
         self._lock = threading.Lock()
         self._connection = 0
         """Identifies a connection: an acknowledgement counts on the one that delivered the message only."""
-        self._was_connected = self._is_closing = False
+        self._was_connected = self._is_connected = self._is_closing = False
+        self._attempts = 0
+        """Since the last connection."""
+        self._refusal = ""
         self._failure: str | None = None
-        self._last_report = ""
         self.lost = 0
         self._client = self._new_client()
 
@@ -116,7 +119,7 @@ class MqttSource:
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        client.reconnect_delay_set(1, _LONGEST_DELAY_SECONDS)
+        client.reconnect_delay_set(_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS)
         client.username_pw_set(broker.user, broker.password)
         if broker.tls:
             client.tls_set_context(broker.tls)
@@ -167,8 +170,9 @@ class MqttSource:
             if str(code) not in _TEMPORARY_REFUSALS:
                 self._fail(f"refuses the connection: {code}: {self._way_out()}")
             else:
-                self._say(f"refuses the connection: {code}; trying again")
+                self._refusal = f"refuses the connection: {code}"
             return
+        self._is_connected, self._attempts = True, 0
         if self._was_connected and not flags.session_present:
             self._say("has lost the session, and with it messages that waited: let the broker keep sessions on disk")
         self._was_connected = True
@@ -182,9 +186,12 @@ class MqttSource:
                 f"its certificate is refused: {error.verify_message}: give the certificate of its authority as --ca-file"
             )
         else:
-            self._say(f"cannot be reached: {_reason(error)}; trying again")
+            hint = " (mqtts:// needs a broker with TLS)" if isinstance(error, ssl.SSLError) else ""
+            self._say(f"cannot be reached: {_reason(error)}{hint}; {self._next_attempt()}")
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        was_connected, self._is_connected = self._is_connected, False
+        refusal, self._refusal = self._refusal, ""
         with self._lock:
             self._connection += 1  # before the client connects again, which clears acknowledgements that were not sent
         self._drop_waiting()
@@ -193,10 +200,20 @@ class MqttSource:
         client_id = self._broker.client_id
         if str(code) == _TAKEN_OVER:
             self._fail(f"another client connected as {client_id}: stop it, or choose another --client-id")
-        elif self._was_connected:
+            return
+        reason = "" if str(code) == _CLOSED else f": {code}"
+        if was_connected:
             hint = f"if this repeats, another client has the id {client_id}"
-            reason = "" if str(code) == _CLOSED else f": {code}"
-            self._say(f"the connection is lost{reason}; connecting again; {hint}")
+            self._say(f"the connection is lost{reason}; {self._next_attempt()}; {hint}")
+        else:
+            no_answer = f"ends the connection without an answer{reason}: use a broker for MQTT 5, and mqtts:// for TLS"
+            self._say(f"{refusal or no_answer}; {self._next_attempt()}")
+
+    def _next_attempt(self) -> str:
+        """When the client tries again: it waits twice as long after each attempt."""
+        seconds = min(_SHORTEST_DELAY_SECONDS * 2**self._attempts, _LONGEST_DELAY_SECONDS)
+        self._attempts += 1
+        return f"trying again in {seconds} s"
 
     def _drop_waiting(self) -> None:
         """Drop what the broker will send again, so that it has room."""
@@ -237,12 +254,10 @@ class MqttSource:
                 return
 
     def _say(self, text: str) -> None:
-        if text != self._last_report:
-            self._last_report = text
-            try:
-                self._report(f"{self._broker.name}: {text}")
-            except OSError as error:  # would end the thread of the client, without anybody noticing
-                self._fail(f"its messages end, because a report cannot be written: {_reason(error)}")
+        try:
+            self._report(f"{self._broker.name}: {text}")
+        except OSError as error:  # would end the thread of the client, without anybody noticing
+            self._fail(f"its messages end, because a report cannot be written: {_reason(error)}")
 
     def _fail(self, text: str) -> None:
         self._failure = f"{self._broker.name}: {text}"

@@ -78,6 +78,7 @@ def test_a_replay_sends_the_past_and_every_step_and_shows_alarms(project, source
     assert re.fullmatch(r"history: [\d,]+ readings since 2024-01-\d\d \d\d:\d\d, [\d,]+ events", lines[0])
     assert "sending 8 steps of 6 h" in output
     assert lines[-2].startswith("2024-01-10 18:00; ")
+    assert lines[-1] == "next: open the page Fleet of the dashboard, or ask the service for GET /alarms?state=all"
     assert "opened: P" in output
     assert "closed: P" in output
     again, repeated = replay(*options, "--step-hours", "6")

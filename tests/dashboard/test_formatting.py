@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.formatting import ago, duration, latency_bound, money, percent
+from dashboard.formatting import ago, duration, label_with_unit, latency_bound, money, percent, with_unit
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_small_amounts_of_money_have_two_decimals():
 def test_a_latency_above_the_largest_bucket_has_no_number():
     assert (latency_bound(0.0025), latency_bound(2.5)) == ("≤ 2.5 ms", "≤ 2.5 s")
     assert latency_bound(float("inf")) == "above the largest bucket"
+
+
+def test_units_are_shown_as_people_write_them():
+    assert with_unit(48.25, "degC") == "48.2\N{NO-BREAK SPACE}°C"
+    assert (label_with_unit("Flow", "m^3/h"), label_with_unit("Load", "")) == ("Flow (m³/h)", "Load")

@@ -163,7 +163,7 @@ def test_an_open_alarm_is_shown_with_its_age(open_page, transport, hours):
     assert "🔔 Open for 3 hours" in text
     assert "since 2024-05-01 06:00 UTC, at 60.0 %; likeliest: bearing (71%)" in text
     assert "| 2024-05-01 06:00 UTC | **open** | 3 hours | — |" in text
-    assert "| 2024-05-01 01:00 UTC | 2024-05-01 03:00 UTC | 2 hours | decisions |" in text
+    assert "| 2024-05-01 01:00 UTC | 2024-05-01 03:00 UTC | 2 hours | readings below the threshold |" in text
     assert "Alarms and events" in titles(page)
 
 
@@ -212,6 +212,13 @@ def test_events_have_the_labels_of_their_tables(open_page, transport, hours, des
     page = open_page("history", machine="E7")
     chart = charts(page)[titles(page).index("Alarms and events")]
     assert '"Service"' in json.dumps(chart)
+
+
+def test_the_unit_of_a_sensor_is_shown_as_people_write_it(open_page, transport, hours, described):
+    readings = [reading | {"values": {"flow": 52.0}} for reading in hours]
+    transport.answers["/machines/E7"] = history("E7", readings)
+    described(pump())
+    assert "Flow (m³/h)" in titles(open_page("history", machine="E7"))
 
 
 def test_a_machine_that_the_store_does_not_have_is_named(open_page, transport, hours):
@@ -277,4 +284,5 @@ def test_an_alarm_before_the_readings_is_clipped_and_what_ended_before_them_is_c
     assert shown.alarms["start"].tolist() == [first]
     assert len(shown.failures) == 1
     assert shown.marks["kind"].tolist() == ["alarm", "failure", "event"]
+    assert shown.marks["what"].tolist()[0] == "closed after a failure, 6 hours"
     assert (last - first) / 3_600_000 == 11  # to the event after the last reading

@@ -76,6 +76,7 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     assert "**Incident 1 is open** since 2027-01-15 08:00 UTC" in text
     assert "A training was started at 2027-01-15 08:01 UTC (no result yet)." in text
     assert "- Torque: mean *65* Nm" in text
+    assert "| 2027-01-15 08:01 UTC (scheduled training) |" in text
     with store.writing() as transaction:
         transaction.end_training(incident, "ended with exit code 1", 1_800_000_115)
         transaction.close_incident(incident, "resolved", 1_800_000_120)
@@ -84,7 +85,7 @@ def test_an_open_incident_is_shown_with_its_reasons_and_training(open_page, tran
     text = page_text(page.run())
     assert "is open" not in text
     assert (
-        "| 1 | 1 | 2027-01-15 08:00 UTC | 2027-01-15 08:02 UTC (resolved) | 2027-01-15 08:01 UTC "
+        "| 1 | 1 | 2027-01-15 08:00 UTC | 2027-01-15 08:02 UTC (no difference any more) | 2027-01-15 08:01 UTC "
         "(ended with exit code 1, 2027-01-15 08:01 UTC) |"
     ) in text
 

@@ -1,6 +1,7 @@
 """An incident opens once, closes by itself, and starts one training in the configured way."""
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -281,6 +282,39 @@ def test_what_is_missing_to_train_is_named_at_the_start(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"set GITHUB_REPOSITORY .* and GITHUB_TOKEN"):
         check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
     check_retraining(MonitoringSettings(), "pumps", "pumps")
+
+
+@pytest.mark.parametrize(
+    "address", ["api.github.com", "ftp://github.plant", "https://", "https://github.plant:84430", "https://github:port"]
+)
+def test_an_address_of_github_that_cannot_be_used_is_named_at_the_start(github, monkeypatch, address):
+    monkeypatch.setenv("GITHUB_API_URL", address)
+    with pytest.raises(ConfigError, match=r"GITHUB_API_URL is '.*': set the https:// address .*, or unset it"):
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+
+
+def test_a_password_in_the_address_of_github_is_not_shown(github, monkeypatch):
+    address = os.environ["GITHUB_API_URL"]
+    monkeypatch.setenv("GITHUB_API_URL", address.replace("http://", "http://robot:hidden-word@"))
+    with pytest.raises(NotStartedError) as refused:
+        start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
+    assert "hidden-word" not in str(refused.value)
+    monkeypatch.setenv("GITHUB_API_URL", "https://robot:hidden-word@github.plant:84430")
+    with pytest.raises(ConfigError) as wrong:
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+    assert "hidden-word" not in str(wrong.value)
+
+
+def test_an_empty_address_of_github_counts_as_not_set(github, monkeypatch):
+    monkeypatch.setenv("GITHUB_API_URL", "")
+    check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+
+
+@pytest.mark.parametrize("repository", ["maintenance", "https://github.com/plant/maintenance", "plant/main\ntenance"])
+def test_a_repository_that_is_no_owner_and_name_is_refused_at_the_start(github, monkeypatch, repository):
+    monkeypatch.setenv("GITHUB_REPOSITORY", repository)
+    with pytest.raises(ConfigError, match=r"set GITHUB_REPOSITORY \(owner/name\)"):
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
 
 
 @pytest.mark.parametrize("how", ["here", "batch", "repository_dispatch"])

@@ -70,7 +70,7 @@ def test_a_message_that_cannot_be_used_is_a_dead_letter_and_the_others_are_kept(
         "\xff\xfe".encode("latin-1"): "the payload is not JSON",
         '"on"': "must be a JSON object",
         json.dumps(reading(1) | {"flow": "a lot"}): "row 1: flow: ",
-        json.dumps(reading(1, flow=1000)): "row 1: flow: outside of the physical limits 0 to 100 m^3/h",
+        json.dumps(reading(1, flow=1000)): "row 1: flow: outside of the physical limits 0 to 100 m³/h",
         json.dumps({"time": "2024-03-01", "make": "A", "flwo": 4}): "no column for flow",
         json.dumps([reading(2), reading(3, flow=-1)]): "row 2: flow: outside",
         json.dumps(reading(0, flow=41)): "the store has a reading of this machine at this time with other values",

@@ -1,5 +1,6 @@
 """What the source of MQTT messages does when a broker refuses something. The broker is a script of packets."""
 
+import gc
 import socket
 import ssl
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from predictive_maintenance.errors import ConfigError, SourceError
 from predictive_maintenance.streaming.mqtt import Broker, MqttSource, parse_address, tls_context
-from tests.fixtures.servers import wait_for
+from tests.fixtures.servers import free_port, wait_for
 
 CONNACK, PUBLISH, PUBACK, SUBACK, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xE0
 _CONNECTED = bytes([CONNACK, 3, 0, 0, 0])
@@ -112,9 +113,54 @@ def test_what_only_a_person_can_change_is_an_error(connect, answers, reason):
 
 def test_a_broker_that_is_busy_is_asked_again(connect):
     source, lines, _ = connect([bytes([CONNACK, 3, 0, 0x88, 0])], [_CONNECTED, _SUBSCRIBED])
-    wait_for(lambda: any("refuses the connection: Server unavailable; trying again" in line for line in lines))
-    wait_for(lambda: lines[-1].endswith(": connected"))
+    wait_for(lambda: lines and lines[-1].endswith(": connected"))
+    assert [line.partition(": ")[2] for line in lines] == [
+        "refuses the connection: Server unavailable; trying again in 1 s",
+        "connected",
+    ]
     assert source.receive(1, 0.05) == []
+
+
+def test_each_attempt_to_reach_a_broker_is_reported_with_the_reason_and_the_time_of_the_next_one():
+    lines = []
+    source = MqttSource(Broker(host="127.0.0.1", port=free_port(), client_id="tester"), ["#"], 10, lines.append)
+    source.start()
+    wait_for(lambda: len(lines) == 2)
+    source.close()
+    reason = "cannot be reached: Connection refused"
+    assert [line.partition(": ")[2] for line in lines] == [f"{reason}; trying again in {n} s" for n in (1, 2)]
+
+
+# paho leaves its socket to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_without_tls_is_reported_as_such():
+    lines, scripted = [], ScriptedBroker([[b"no TLS"]])
+    broker = Broker(host="127.0.0.1", port=scripted.port, client_id="tester", tls=tls_context(None, None, None))
+    source = MqttSource(broker, ["#"], 10, lines.append)
+    source.start()
+    wait_for(lambda: lines)
+    source.close()
+    scripted.close()
+    gc.collect()
+    assert lines[0].endswith(" (mqtts:// needs a broker with TLS); trying again in 1 s")
+
+
+def test_a_broker_that_does_not_answer_is_reported_and_asked_again(connect):
+    _, lines, broker = connect([], [_CONNECTED, _SUBSCRIBED])
+    wait_for(lambda: broker.received)
+    broker.drop()
+    wait_for(lambda: lines and lines[-1].endswith(": connected"))
+    assert "ends the connection without an answer" in lines[0]
+    assert "; trying again in 1 s" in lines[0]
+
+
+def test_a_lost_connection_is_tried_again_after_the_shortest_wait(connect):
+    _, lines, broker = connect([_CONNECTED, _SUBSCRIBED])
+    wait_for(lambda: lines and lines[-1].endswith(": connected"))
+    broker.drop()
+    wait_for(lambda: len(lines) == 4)
+    assert "the connection is lost; trying again in 1 s; if this repeats" in lines[1]
+    assert lines[3].endswith(": connected")
 
 
 def test_a_message_without_quality_of_service_is_dropped_and_counted_while_too_many_wait(connect):

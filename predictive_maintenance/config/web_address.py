@@ -1,0 +1,14 @@
+"""Check the address of a server that a setting or an option gives."""
+
+import httpx
+
+_LAST_PORT = 65_535
+
+
+def is_web_address(url: str) -> bool:
+    """Whether httpx can send a request to `url`: it reports some mistakes with the first request, and by other errors."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return address.scheme in ("http", "https") and bool(address.raw_host) and (address.port or 0) <= _LAST_PORT
