@@ -23,7 +23,7 @@ from .rows import SUMS, WHOLE_COUNTS
 
 VERSION_TABLE = "pdm_store_version"
 """It has the revision of the tables. Not Alembic's usual name: the database may be MLflow's, too."""
-REVISION = "0013"
+REVISION = "0014"
 """The newest revision in `migrations`."""
 
 metadata = MetaData()
@@ -211,6 +211,8 @@ audit = Table(
 `actor` is the name of an API key, or who moved production; `person` whom the key spoke for. `detail` is a JSON object.
 """
 Index("pdm_audit_model", audit.c.model, audit.c.at)
+Index("pdm_audit_page", audit.c.model, audit.c.key)
+Index("pdm_audit_action", audit.c.model, audit.c.action, audit.c.key)
 
 comparisons = Table(
     "pdm_comparisons",

@@ -324,7 +324,8 @@ AUDIT = (
     .order_by(audit.c.key.desc())
     .limit(bindparam("most"))
 )
-AUDIT_OF_ACTIONS = AUDIT.where(audit.c.action.in_(bindparam("actions", expanding=True)))
+AUDIT_OF_ACTION = AUDIT.where(audit.c.action == bindparam("action"))
+"""Of one action: with several ones, databases sort all their entries, or read all newer ones, for each page."""
 OF_SUBJECT = audit.c.subject == bindparam("subject")
 DELETE_AUDIT = delete(audit).where(
     audit.c.key.in_(

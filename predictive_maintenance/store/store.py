@@ -699,11 +699,12 @@ def _audit(
     most: int,
     subject: str | None = None,
 ) -> list[StoredAuditEntry]:
-    statement, limits = statements.AUDIT, {"model": model, "before": before, "most": most}
-    if actions:
-        statement, limits = statements.AUDIT_OF_ACTIONS, limits | {"actions": list(actions)}
+    limits = {"model": model, "before": before, "most": most}
+    statement = statements.AUDIT_OF_ACTION if actions else statements.AUDIT
     if subject is not None:
         statement, limits = statement.where(statements.OF_SUBJECT), limits | {"subject": subject}
+    each = [limits | {"action": action} for action in set(actions)] or [limits]
+    found = [row for one in each for row in connection.execute(statement, one)]
     return [
         StoredAuditEntry(
             key=row.key,
@@ -713,7 +714,7 @@ def _audit(
             subject=row.subject,
             detail=json.loads(row.detail),
         )
-        for row in connection.execute(statement, limits)
+        for row in sorted(found, key=lambda row: row.key, reverse=True)[:most]
     ]
 
 

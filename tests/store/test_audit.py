@@ -9,7 +9,8 @@ from app.settings import Settings
 from predictive_maintenance.errors import ConfigError, StoreError
 from predictive_maintenance.store.audit_log import MOVED, SettingsInForce, add_once, is_on
 from predictive_maintenance.store.rows import Actor, Alarm, AuditEntry
-from predictive_maintenance.store.store import Store, Transaction
+from predictive_maintenance.store.store import Store, Transaction, _audit
+from predictive_maintenance.store.times import LAST_KEY
 
 ANA = Actor("dashboard", "Ana Ruíz")
 
@@ -162,3 +163,26 @@ def test_the_first_acknowledgement_of_an_alarm_stays(store):
         alarm, _ = transaction.alarm("pump", "P1", 7)
     assert (alarm.acknowledged, alarm.acknowledged_by) == (50, "Ana")
     assert [alarm.acknowledged_by for _, alarm in store.alarms("pump", only_open=False, most=9)] == ["Ana", None]
+
+
+@pytest.mark.parametrize(
+    ("actions", "subject"),
+    [([], None), (["refusal"], None), (["refusal", "settings"], None), (["settings"], "service")],
+    ids=["all", "frequent", "several", "settings"],
+)
+def test_a_page_reads_no_entries_but_its_own(sqlite_url, actions, subject):
+    """The steps of SQLite for a page are the same with 100 entries and with 10,000."""
+
+    def steps(url, entries):
+        with closing(Store.open(url, timeout_seconds=5)) as store:
+            add(store, settings("service"), *[entry(action="refusal")] * entries)
+            counted = []
+            with store.writing() as transaction:
+                raw = transaction._connection.connection.dbapi_connection
+                raw.set_progress_handler(lambda: counted.append(1), 10)
+                found = _audit(transaction._connection, "pump", actions, LAST_KEY, 20, subject)
+                raw.set_progress_handler(None, 0)
+        assert len(found) == (1 if subject else 20)
+        return len(counted)
+
+    assert steps(sqlite_url + "-few", 100) == pytest.approx(steps(sqlite_url + "-many", 10_000), rel=0.1)
