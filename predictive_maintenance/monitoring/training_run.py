@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..store.rows import Incident
+from . import training_guard
 
 _GRACE_SECONDS = 30.0
 """From the request to end, on which Metaflow stops its tasks and jobs on AWS Batch, to the end by force."""
@@ -27,7 +29,8 @@ class TrainingResult:
 class TrainingRun:
     """A command that trains for an incident, in a process group of its own, for at most `max_hours`.
 
-    The command gets no Ctrl+C of the terminal: this process ends it, by `stop`.
+    The command gets no Ctrl+C of the terminal: this process ends it, by `stop`. If this process is killed, the guard that leads
+    the group does: no deadline would apply any more, and the next monitor would not know of it.
     """
 
     def __init__(self, incident: Incident, command: Sequence[str], folder: Path, max_hours: float) -> None:
@@ -35,7 +38,8 @@ class TrainingRun:
         # Not by the time of day: a clock that is set right must not stop it.
         self._deadline = time.monotonic() + max_hours * 3_600
         self._result: TrainingResult | None = None
-        self._process = subprocess.Popen(command, cwd=folder, start_new_session=True)  # noqa: S603  the arguments are ours
+        guarded = [sys.executable, "-IS", training_guard.__file__, f"{_GRACE_SECONDS}", *command]
+        self._process = subprocess.Popen(guarded, cwd=folder, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603  the arguments are ours
         self._ended = threading.Event()
         threading.Thread(target=self._await_end, name="training", daemon=True).start()
 
@@ -64,6 +68,8 @@ class TrainingRun:
 
     def _await_end(self) -> None:
         self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
         self._ended.set()
 
     def _signal(self, number: signal.Signals) -> None:

@@ -12,10 +12,12 @@ from predictive_maintenance.monitoring import training_run
 from predictive_maintenance.monitoring.training_run import TrainingRun
 from predictive_maintenance.store.rows import Incident
 from tests.app.conftest import wait_until
+from tests.fixtures.servers import is_running
 
 INCIDENT = Incident(key=7, version="3", opened=1, reasons=("warm",))
 HANGS_WITH_A_TASK = (
-    "import pathlib, subprocess, sys, time\n"
+    "import os, pathlib, subprocess, sys, time\n"
+    "pathlib.Path('training').write_text(str(os.getpid()))\n"
     "task = subprocess.Popen([sys.executable, '-c', 'import signal, time; {ignore}time.sleep(600)'])\n"
     "pathlib.Path('task').write_text(str(task.pid))\n"
     "try: time.sleep(600)\n"
@@ -37,11 +39,6 @@ def start(tmp_path, monkeypatch):
     yield start
     for run in runs:
         run.stop("")
-
-
-def is_running(pid):
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip() not in ("", "Z", "Z+")
 
 
 def task_of(tmp_path):
@@ -84,6 +81,37 @@ def test_after_its_deadline_it_is_ended_with_all_its_processes(start, tmp_path, 
 def test_the_tasks_of_a_training_that_was_killed_do_not_go_on(start, tmp_path):
     run = start(HANGS_WITH_A_TASK.format(ignore=""))
     task = task_of(tmp_path)
-    os.kill(run._process.pid, signal.SIGKILL)
+    os.kill(int((tmp_path / "training").read_text()), signal.SIGKILL)
     assert run.wait(30).text == "was ended by SIGKILL"
     wait_until(lambda: not is_running(task))
+
+
+def test_a_training_whose_guard_was_killed_does_not_go_on(start, tmp_path):
+    run = start(HANGS_WITH_A_TASK.format(ignore=""))
+    task = task_of(tmp_path)
+    os.kill(run._process.pid, signal.SIGKILL)
+    assert run.wait(30).text == "was ended by SIGKILL"
+    training = int((tmp_path / "training").read_text())
+    wait_until(lambda: not is_running(task) and not is_running(training))
+
+
+MONITOR = (
+    "import pathlib, sys, time\n"
+    "from predictive_maintenance.monitoring import training_run\n"
+    "from predictive_maintenance.store.rows import Incident\n"
+    "training_run._GRACE_SECONDS = 1.0\n"
+    "incident = Incident(key=7, version='3', opened=1, reasons=())\n"
+    "run = training_run.TrainingRun(incident, [sys.executable, '-c', sys.argv[1]], pathlib.Path(sys.argv[2]), 1.0)\n"
+    "time.sleep(600)\n"
+)
+
+
+@pytest.mark.parametrize("ignore", ["", IGNORES_INTERRUPTS])
+def test_a_training_ends_with_all_its_processes_when_its_monitor_is_killed(tmp_path, ignore):
+    code = HANGS_WITH_A_TASK.format(ignore=ignore)
+    with subprocess.Popen([sys.executable, "-c", MONITOR, code, str(tmp_path)]) as monitor:
+        task = task_of(tmp_path)
+        training = int((tmp_path / "training").read_text())
+        monitor.kill()
+    wait_until(lambda: not is_running(task) and not is_running(training))
+    assert (tmp_path / "asked").exists()  # so that Metaflow can end its jobs on AWS Batch
