@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..monitoring.training_run import TrainingResult, TrainingRun
     from ..store.audit_log import SettingsInForce
     from ..store.rows import Incident
+    from ..store.store import Store
 
 
 class Watch:
@@ -34,6 +35,7 @@ class Watch:
         self._in_force = in_force
         self._warned = set[str]()
         self._training: TrainingRun | None = None
+        self._not_started: Incident | None = None
 
     def check(self) -> None:
         """Check once. What is away, such as a registry or a store, is reported."""
@@ -68,6 +70,7 @@ class Watch:
         params, settings = self._params, self._params.monitoring
         with open_service_store() as store:
             self._in_force.add_to(store)
+            self._give_back(store)
             watched = watched_version(params, None)
             seen = check_now(store, watched, params)
             save_check(store, seen, time.time())
@@ -90,7 +93,6 @@ class Watch:
             return claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
 
     def _train(self, incident: Incident) -> None:
-        from ..monitoring.incidents import give_back
         from ..monitoring.retraining import NotStartedError, TrainingError, start_training
         from ..monitoring.training_run import TrainingResult
 
@@ -100,14 +102,23 @@ class Watch:
             with _signals_wait():  # one before the assignment would leave the training running
                 self._training = start_training(incident, settings, given_machine() or "", self._params_file)
         except NotStartedError:
-            with open_service_store() as store:
-                give_back(store, incident)
+            self._not_started = incident
+            with self._reported(), open_service_store() as store:
+                self._give_back(store)
             raise
         except TrainingError as error:
             self._note_end(incident, TrainingResult(f"may have been requested: {error}"))
             return
         if self._training is None:
             self._note_end(incident, TrainingResult("was requested", succeeded=True))
+
+    def _give_back(self, store: Store) -> None:
+        """Let a training that was not started be started again. If the store is away, too, the next check does this."""
+        from ..monitoring.incidents import give_back
+
+        if self._not_started:
+            give_back(store, self._not_started)
+            self._not_started = None
 
     def _follow_training(self, seconds: float) -> None:
         """Wait for the end of the training for at most `seconds`, and note its result."""

@@ -36,8 +36,7 @@ def claim_scheduled(
         last = max(of_store, of_registry if of_registry <= now + MOST_SKEW else 0)
         if not is_due(settings, last, now):
             return None
-        key = transaction.add_scheduled_training(watched.model, watched.version, reason, int(now))
-    return store.incident(key)
+        return transaction.add_scheduled_training(watched.model, watched.version, reason, int(now))
 
 
 def _day(settings: MonitoringSettings, time: float) -> int:

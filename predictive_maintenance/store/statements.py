@@ -202,7 +202,7 @@ INCIDENTS = (
 )
 OPEN_INCIDENT = select(incidents).where(incidents.c.model == bindparam("model"), incidents.c.closed.is_(None))
 INCIDENT = select(incidents).where(incidents.c.key == bindparam("incident"))
-INSERT_SCHEDULED_TRAINING = insert(incidents).returning(incidents.c.key)
+INSERT_SCHEDULED_TRAINING = insert(incidents).returning(incidents)
 CLOSE_INCIDENT = (
     update(incidents)
     .where(incidents.c.key == bindparam("incident"), incidents.c.closed.is_(None))
@@ -215,6 +215,7 @@ LATEST_TRAINING = select(func.max(incidents.c.trained)).where(
 LOCK_TRAININGS = select(func.pg_advisory_xact_lock(0x70646D747261696E >> 1))
 """On PostgreSQL: until the end of the transaction, no other one notes a training. Any number that other programs do not use."""
 RELEASE_TRAINING = update(incidents).where(incidents.c.key == bindparam("incident")).values(trained=None)
+DELETE_INCIDENT = delete(incidents).where(incidents.c.key == bindparam("incident"))
 END_TRAINING = (
     update(incidents)
     .where(incidents.c.key == bindparam("incident"))

@@ -544,8 +544,10 @@ class Transaction:
         return self._connection.execute(statements.CLAIM_TRAINING, row).rowcount == 1
 
     def release_training(self, incident: Incident) -> None:
-        """Forget that a training was started for an incident."""
-        self._connection.execute(statements.RELEASE_TRAINING, {"incident": incident.key})
+        """Forget that a training was started for an incident, and a scheduled one altogether: each attempt would be one more."""
+        is_scheduled = incident.closed_by == "schedule"
+        statement = statements.DELETE_INCIDENT if is_scheduled else statements.RELEASE_TRAINING
+        self._connection.execute(statement, {"incident": incident.key})
 
     def end_training(self, incident: Incident, result: str, now: int) -> None:
         """Note how the training for an incident ended."""
@@ -565,11 +567,11 @@ class Transaction:
         times = {"model": model, "latest": now + MOST_SKEW}
         return self._connection.execute(statements.LATEST_TRAINING, times).scalar() or 0
 
-    def add_scheduled_training(self, model: str, version: str, reason: str, now: int) -> int:
-        """Note that a training that is due starts now, as an incident that is closed; return its key."""
+    def add_scheduled_training(self, model: str, version: str, reason: str, now: int) -> Incident:
+        """Note that a training that is due starts now, as an incident that is closed, and return it."""
         times = {"opened": now, "closed": now, "closed_by": "schedule", "trained": now}
         row = {"model": model, "version": version, "reasons": json.dumps([reason]), **times}
-        return int(self._connection.execute(statements.INSERT_SCHEDULED_TRAINING, row).scalar_one())
+        return _incident(self._connection.execute(statements.INSERT_SCHEDULED_TRAINING, row).one())
 
     def _lock(self, statement: Select[Any]) -> None:
         if self._dialect == "postgresql":  # SQLite has one lock for all, which the transaction has taken

@@ -14,9 +14,9 @@ def test_incidents_are_listed_with_their_reasons_the_open_one_first_and_then_the
             with store.writing() as transaction:
                 transaction.close_incident(newest, "another version", opened + 60)
     with store.writing() as transaction:
-        key = transaction.add_scheduled_training("predictive_maintenance", "1", "a week is over", 1_800_200_000)
+        scheduled = transaction.add_scheduled_training("predictive_maintenance", "1", "a week is over", 1_800_200_000)
     with store.writing() as transaction:
-        transaction.end_training(store.incident(key), "ended with exit code 1", 1_800_200_060)
+        transaction.end_training(scheduled, "ended with exit code 1", 1_800_200_060)
     store.close()
     newest, scheduled, former = client.get("/incidents").json()["incidents"]
     assert newest == {

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
-from predictive_maintenance.monitoring.retraining import start_training
+from predictive_maintenance.monitoring.retraining import NotStartedError, start_training
 from predictive_maintenance.monitoring.training_run import TrainingRun
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Feedback, Reading, Subject
@@ -409,6 +409,26 @@ def test_a_workflow_that_could_not_be_requested_is_requested_at_the_next_check(
     assert output.count("no training was started; the next check is in 1 min") == 1
     assert output.count("incident 1: the training was requested") == 1
     assert requested == ["/repos/plant/maintenance/dispatches"]
+
+
+def test_a_training_that_was_not_started_while_the_store_was_away_is_started_at_the_next_check(
+    promoted, store, small, checks, project, outage, monkeypatch
+):
+    away, back = outage
+    outages = [away]
+
+    def start(*arguments):
+        if outages:
+            outages.pop()()
+            raise NotStartedError("no memory: no training was started")
+        return start_training(*arguments)
+
+    monkeypatch.setattr("predictive_maintenance.monitoring.retraining.start_training", start)
+    log(store, small, 3, torque_nm=65.0)
+    checks += [back, lambda: None]
+    output = watch()
+    assert output.count("no memory: no training was started; the next check is in 1 min") == 1
+    assert output.count("incident 1: the training was successful") == 1
 
 
 def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, store, small, monkeypatch):

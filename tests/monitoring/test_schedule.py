@@ -9,7 +9,7 @@ import pytest
 
 from predictive_maintenance.config.params import MonitoringSettings, parse_params
 from predictive_maintenance.errors import ConfigError
-from predictive_maintenance.monitoring.incidents import follow, may_train, open_incident
+from predictive_maintenance.monitoring.incidents import follow, give_back, may_train, open_incident
 from predictive_maintenance.monitoring.schedule import claim_scheduled, is_due
 from predictive_maintenance.store.store import Store
 
@@ -158,3 +158,9 @@ def test_a_schedule_that_cannot_be_kept_is_an_error(params, changed, message):
     raw["monitoring"] |= changed
     with pytest.raises(ConfigError, match=message):
         parse_params(raw, "params.yaml")
+
+
+def test_trainings_that_were_not_started_leave_no_incidents(store):
+    for minute in range(3):
+        give_back(store, claim_scheduled(store, PUMPS, WEEKLY, lambda: 0.0, NOW + minute))
+        assert store.incidents("pumps", most=9) == []
