@@ -370,6 +370,14 @@ def with_golden_below(small, machine):
     return files | {"golden.json": json.dumps(golden).encode(), "reference.json": json.dumps(reference).encode()}
 
 
+def with_costs(files, missed_failure, false_alarm):
+    """The files of a version with other costs of errors."""
+    costs = {"missed_failure_cost": missed_failure, "false_alarm_cost": false_alarm}
+    spec = json.loads(files["scorer.json"])
+    assert costs.keys() <= spec.keys()
+    return files | {"scorer.json": json.dumps(spec | costs).encode()}
+
+
 def never_alarms(files):
     """The files of a version whose threshold no probability reaches."""
     spec, golden = json.loads(files["scorer.json"]), json.loads(files["golden.json"])
@@ -432,6 +440,30 @@ def test_costs_by_little_feedback_are_not_judged(store, make_shadow, rows, small
     check_until_done(make_shadow(), store)
     labelled = summary(store).comparison.labelled
     assert (labelled.reason, labelled.saving is None) == (reason, bool(reason))
+
+
+def test_the_costs_are_those_of_the_version_in_production_for_both(
+    store, make_shadow, rows, small, small_forest, versions
+):
+    versions.versions["2"] = with_costs(small_forest.files, 70.0, 3.0)
+    log(store, small, rows)
+    report_outcomes(store, rows, range(0, 600, 7))
+    check_until_done(make_shadow(), store)
+    found = summary(store)
+    assert vars(found.counts) == pytest.approx(expected_counts(small, small_forest, rows))
+    candidate = found.comparison.labelled.candidate
+    assert candidate.costs == 5000 * candidate.missed_failures + 250 * candidate.false_alarms > 0
+
+
+def test_feedback_is_counted_again_ten_minutes_later_at_the_earliest(store, make_shadow, rows, small):
+    log(store, small, rows)
+    report_outcomes(store, rows, [0])
+    shadow, counted = make_shadow(), []
+    for later, reported in ((0, []), (1, [1]), (599, []), (600, []), (601, [2]), (1_199, []), (1_200, [])):
+        report_outcomes(store, rows, reported)
+        check_until_done(shadow, store, NOW + later)
+        counted.append(summary(store).comparison.labelled.readings)
+    assert counted == [1, 1, 1, 2, 2, 2, 3]
 
 
 def test_a_new_candidate_is_compared_with_the_feedback_that_there_is(store, make_shadow, versions, rows, small):

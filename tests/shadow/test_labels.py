@@ -242,6 +242,16 @@ def test_as_many_failures_and_machines_as_are_needed_are_enough(store, plant, la
     assert (found.reason, found.saving.value) == ("", 0)
 
 
+def test_failures_are_counted_again_an_hour_later_at_the_earliest(store, plant, small_pump):
+    versions = VersionsInMemory(versions={"1": small_pump.files, "2": small_pump.files}, alias="1", candidate="2")
+    shadow, found = Shadow(versions, MODEL, ShadowSettings(), LabelRules(are_reported=True)), []
+    for later, failing in ((0, FAILING[:1]), (1, FAILING[1:2]), (HOUR - 1, []), (HOUR, [])):
+        report_failures(store, failing)
+        check_until_done(shadow, store, NOW + later)
+        found.append(comparisons.find(store, MODEL, most=1)[0].labelled.failures)
+    assert found == [HORIZON, HORIZON, HORIZON, 2 * HORIZON]
+
+
 def test_the_interval_is_one_of_the_costs_for_all_readings_although_machines_have_different_numbers():
     """Each reading costs the same here, so that drawing other machines changes nothing."""
     machines = np.repeat(np.array([f"P{number}" for number in range(6)], dtype=object), range(10, 70, 10))

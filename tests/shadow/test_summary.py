@@ -39,7 +39,10 @@ def test_shares_and_sums_are_those_of_all_days(store, compared, clusters):
     assert type(found.counts.predictions) is int
 
 
-@pytest.mark.parametrize(("clusters", "with_alarms", "parts"), [(3, 3, 48), (40, 40, 40), (40, 2, 38 + 32)])
+@pytest.mark.parametrize(
+    ("clusters", "with_alarms", "parts"),
+    [(3, 3, 48), (40, 40, 40), (40, 2, 38 + 32), (19, 19, 19 * 16), (20, 20, 20), (40, 19, 21 + 19 * 16), (40, 20, 40)],
+)
 def test_what_is_read_does_not_grow_with_the_days(store, compared, monkeypatch, clusters, with_alarms, parts):
     monkeypatch.setattr(comparisons, "MOST_DAYS", 30)
     comparison = compared(
@@ -52,3 +55,19 @@ def test_what_is_read_does_not_grow_with_the_days(store, compared, monkeypatch, 
     assert len(comparisons.counts_by_part(store, comparison)) == parts
     days = comparisons.counts_by_day(store, comparison)
     assert list(days) == list(range(39, 9, -1))
+
+
+def test_the_days_of_fewer_than_20_machines_are_parts_of_their_own():
+    """Each machine agrees on one day, and less on another: machines alone would look more certain than they are."""
+
+    def low(machines):
+        return agreement(
+            {
+                (day, machine): DecisionCounts(predictions=100, only_candidate=20 * day)
+                for day in range(2)
+                for machine in range(machines)
+            }
+        ).low
+
+    assert low(20) == pytest.approx(0.890, abs=0.002)
+    assert low(19) == pytest.approx(0.863, abs=0.002)
