@@ -113,5 +113,9 @@ def test_a_training_ends_with_all_its_processes_when_its_monitor_is_killed(tmp_p
         task = task_of(tmp_path)
         training = int((tmp_path / "training").read_text())
         monitor.kill()
-    wait_until(lambda: not is_running(task) and not is_running(training))
+    try:
+        wait_until(lambda: not is_running(task) and not is_running(training))
+    finally:
+        for pid in filter(is_running, (task, training)):
+            os.kill(pid, signal.SIGKILL)
     assert (tmp_path / "asked").exists()  # so that Metaflow can end its jobs on AWS Batch
