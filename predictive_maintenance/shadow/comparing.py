@@ -166,7 +166,7 @@ class Shadow:
             self._pair = None
             _note(store, replace(attempt, reason=str(error)))
             raise
-        except (StoreError, KeyboardInterrupt):  # no fault of the candidate
+        except (StoreError, KeyboardInterrupt, SystemExit):  # no fault of the candidate
             _note(store, comparison)
             raise
         _note(store, replace(comparison, attempts=0, due=0))

@@ -299,7 +299,7 @@ def test_a_block_that_the_candidate_cannot_take_is_left_out_with_its_feedback(
     assert (found.state, found.left_out, found.labelled) == ("comparing", {"not accepted by the candidate": 600}, None)
 
 
-@pytest.mark.parametrize("error", [StoreError("no connection"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [StoreError("no connection"), KeyboardInterrupt(), SystemExit(143)])
 def test_a_store_that_is_away_or_a_person_who_ends_it_is_no_fault_of_the_candidate(
     store, make_shadow, rows, small, candidate_raises, error
 ):
