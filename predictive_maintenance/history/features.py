@@ -99,7 +99,8 @@ def needed_rows(machine: Machine, columns: Mapping[str, Any], rows: Positions) -
     order = in_time_order(machine, columns)
     places = np.flatnonzero(np.isin(order.positions, rows))
     spans = {feature.span for feature in machine.window_features.values()}
-    starts = np.min([_window(span).starts(order.times, order.bounds)[places] for span in spans], axis=0)
+    windows = [_window(span).starts(order.times, order.bounds)[places] for span in spans]
+    starts = np.min([places, *windows], axis=0)  # without windows, features depend on events or the counter alone
     return np.unique(
         order.positions[np.concatenate([np.arange(*pair) for pair in zip(starts, places + 1, strict=True)])]
     )

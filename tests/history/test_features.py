@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from predictive_maintenance.config.machine_file import parse_machine
-from predictive_maintenance.history.features import window_columns
+from predictive_maintenance.history.features import needed_rows, window_columns
 from predictive_maintenance.history.machine_rows import machine_bounds
+from predictive_maintenance.machine.names import COUNTER, MACHINE_ID
 
 DESCRIPTION = """
 name: engine
@@ -70,3 +71,21 @@ def test_the_matrix_of_a_model_has_the_windows_and_formulas_that_use_them(table)
 def test_a_matrix_without_the_windows_is_an_error_not_a_guess(table):
     with pytest.raises(KeyError):
         ENGINE.feature_matrix(table[2])
+
+
+def without_windows(history, more=""):
+    windows = "windows: [5, 4 readings], statistics: [mean, std, slope, last_difference]"
+    return parse_machine(DESCRIPTION.replace(windows, history).replace("FEATURES\n", more))
+
+
+COUNTER_ONLY = without_windows("time_since_start: true")
+EVENTS_ONLY = without_windows("events: {errors: {count_over: [5]}}", "events: {errors: {label: Errors}}\n")
+
+
+@pytest.mark.parametrize("machine", [COUNTER_ONLY, EVENTS_ONLY], ids=["counter", "events"])
+def test_without_windows_a_row_needs_no_other_row(table, machine):
+    machines, times, sensors = table
+    columns = {MACHINE_ID: machines.astype(str).astype(object), COUNTER: times} | sensors
+    rows = np.array([2, 5, 21])
+    assert needed_rows(machine, columns, rows).tolist() == rows.tolist()
+    assert {2, 5, 21} < set(needed_rows(ENGINE, columns, rows).tolist())
