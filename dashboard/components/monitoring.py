@@ -31,11 +31,11 @@ def how_to_monitor() -> None:
 def lasting(found: Monitoring) -> None:
     """Show the lasting differences, which are a reason to act, or that there are none."""
     checked = f"Version {plain(found.model_version or '')}, checked at {_moment(found.checked or '')} UTC."
-    if all(window.findings is None for window in found.windows):
-        st.info(f"**Nothing was compared:** the windows have too few readings. {checked}", icon="🕓")
-        return
     if not found.lasting:
-        st.success(f"**No lasting difference.** {checked}", icon="✅")
+        if found.windows[-1].findings is None:
+            st.info(f"**The newest window was not compared:** it has too few readings. {checked}", icon="🕓")
+        else:
+            st.success(f"**No lasting difference.** {checked}", icon="✅")
         return
     reasons = "\n".join(f"- {plain(finding.text)}" for finding in found.lasting[:_MOST_SHOWN])
     st.warning(

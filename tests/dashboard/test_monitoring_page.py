@@ -48,10 +48,11 @@ def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(op
     assert "Silent machines" not in text
 
 
-def test_windows_with_few_readings_are_not_shown_as_calm(open_page, store):
-    save_check(store, a_check(windows=[window(CHECKED - 1, None)], lasting=[], silent=[]), CHECKED)
+def test_a_newest_window_with_few_readings_is_not_shown_as_calm(open_page, store):
+    windows = [window(CHECKED - 2, [finding(low=0.0)]), window(CHECKED - 1, None)]
+    save_check(store, a_check(windows=windows, lasting=[], silent=[]), CHECKED)
     text = page_text(open_page("monitoring"))
-    assert "**Nothing was compared:** the windows have too few readings. Version 1, checked at" in text
+    assert "**The newest window was not compared:** it has too few readings. Version 1, checked at" in text
     assert "No lasting difference" not in text
 
 
