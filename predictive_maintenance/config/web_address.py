@@ -11,4 +11,5 @@ def is_web_address(url: str) -> bool:
         address = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    return address.scheme in ("http", "https") and bool(address.raw_host) and (address.port or 0) <= _LAST_PORT
+    has_host = bool(address.raw_host) and b"%" not in address.raw_host  # httpx escapes spaces in a host
+    return address.scheme in ("http", "https") and has_host and (address.port or 0) <= _LAST_PORT

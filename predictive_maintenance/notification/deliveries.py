@@ -1,7 +1,8 @@
-"""Send the alarms of a store that opened and closed: at least once each, several at once, those of a machine in their order.
+"""Send the alarms of a store that opened and closed: at least once each, several at once.
 
-What was sent is in the store. So a message waits while its receiver is away, and several processes do not send it twice at the
-same time. A process that ends between a message and its note sends it again: the receiver knows it by its id.
+Those of a machine leave in their order; one that must be repeated may arrive after a later one. What was sent is in the store.
+So a message waits while its receiver is away, and several processes do not send it twice at the same time. A process that ends
+between a message and its note sends it again: the receiver knows it by its id.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,8 +50,10 @@ class Webhook:
     def checked(cls, url: str | None, secret: str | None) -> Self:
         """A webhook for values from the environment. Raises ConfigError if one is missing or cannot be used."""
         if not url or not is_web_address(url):
-            shown = f"{redact(url)!r}" if url else "not set"
-            raise ConfigError(f"PDM_WEBHOOK_URL is {shown}: set the https:// address that receives alarms")
+            shown = f"{_without_path(redact(url))!r}" if url else "not set"
+            raise ConfigError(
+                f"PDM_WEBHOOK_URL is {shown}: set the https:// address that receives alarms, without spaces"
+            )
         if not secret:
             raise ConfigError(
                 "PDM_WEBHOOK_SECRET is not set: the receiver needs it to check the signature of a message"
@@ -94,6 +97,11 @@ def signature(secret: str, body: bytes, seconds: int) -> str:
     """The value of SIGNATURE_HEADER: t=<seconds since 1970>,v1=<hexadecimal HMAC-SHA256 of "<seconds>.<body>">."""
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
+
+
+def _without_path(url: str) -> str:
+    """What may be shown of an address that is no URL, too: its path may be a secret."""
+    return "".join(re.findall(r"^(?:[^/?#]*://)?[^/?#]*", url))
 
 
 def _retry_seconds(value: str) -> float:

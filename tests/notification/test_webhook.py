@@ -538,11 +538,13 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
     ("url", "secret", "reason"),
     [
         (None, "s", "PDM_WEBHOOK_URL is not set"),
-        ("ftp://cmms/alarms", "s", "PDM_WEBHOOK_URL is 'ftp://cmms/alarms'"),
-        ("https:///alarms", "s", "PDM_WEBHOOK_URL is 'https:///alarms'"),
-        ("https://cmms:port/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:port/alarms'"),
-        ("https://cmms:84430/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:84430/alarms'"),
-        ("https://cmms/alarms\n", "s", r"PDM_WEBHOOK_URL is 'https://cmms/alarms\\n'"),
+        ("ftp://cmms/alarms", "s", "PDM_WEBHOOK_URL is 'ftp://cmms':"),
+        ("https:///alarms", "s", "PDM_WEBHOOK_URL is 'https://':"),
+        ("https://cmms:port/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:port':"),
+        ("https://cmms:84430/alarms", "s", "PDM_WEBHOOK_URL is 'https://cmms:84430':"),
+        ("https://cmms/alarms\n", "s", "PDM_WEBHOOK_URL is 'https://cmms':"),
+        ("https://c mms/alarms", "s", "PDM_WEBHOOK_URL is 'https://c mms':"),
+        ("cmms/alarms?key=1", "s", "PDM_WEBHOOK_URL is 'cmms':"),
         ("https://cmms/alarms", "", "PDM_WEBHOOK_SECRET is not set"),
     ],
 )
