@@ -30,7 +30,7 @@ from predictive_maintenance.training.splits import SplitRows, split
 from predictive_maintenance.validation.cleaning import clean
 from tests.fixtures.compressor_readings import compressor_readings
 from tests.fixtures.evaluations import evaluated, events_of
-from tests.fixtures.pumps import pump, pump_tables
+from tests.fixtures.pumps import pump, pump_tables, pump_without_windows
 from tests.fixtures.run_to_failure import engine, engine_without_value, runs_to_failure
 from tests.paths import PARAMS_FILE, REPOSITORY
 from tests.shared_folders import shared_folder
@@ -286,6 +286,24 @@ def small_pump(
         _train_over_time(pump_sources, pump_params, folder)
 
     return _load(shared_folder(tmp_path_factory, "small pump", train), pump_params)
+
+
+@pytest.fixture(scope="session")
+def events_pump_params(pump_params: Params) -> Params:
+    """Settings of the pumps whose only features from the past are of events."""
+    return pump_params.override(machine=to_plain(pump_without_windows()))
+
+
+@pytest.fixture(scope="session")
+def small_events_pump(
+    events_pump_params: Params, pump_sources: tuple[Source, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Small:
+    """A LightGBM of a machine with features of events, and none of earlier readings, trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        _train_over_time(pump_sources, events_pump_params, folder)
+
+    return _load(shared_folder(tmp_path_factory, "small pump of events", train), events_pump_params)
 
 
 def _train_over_time(sources: tuple[Source, ...], params: Params, folder: Path) -> None:
