@@ -40,6 +40,7 @@ from predictive_maintenance.partitions.location import check_parts_folder, parts
 from predictive_maintenance.partitions.split_parts import split_parts
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
+from predictive_maintenance.scorer.training_rows import TrainingRows
 from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
 from predictive_maintenance.store.audit_log import SettingsInForce
 from predictive_maintenance.tracking.connection import connect
@@ -221,8 +222,11 @@ class TrainFlow(FlowSpec):
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
+        training_rows = TrainingRows.of(
+            self.rows.training_ids()
+        )  # before rows are loaded: of many, it needs much memory
         rows = self.rows.load(self.rows.sample(self.params.evaluation.sample_rows))
-        self.files = export_model(self.trained, rows, self.params, self.rows.training_ids())
+        self.files = export_model(self.trained, rows, self.params, training_rows)
         scorer = Scorer.from_files(self.files)
         judge = Judge(
             self.trained, scorer, ModelRegistry(self.flow_mlflow_run.connection).baseline_model(), self.params

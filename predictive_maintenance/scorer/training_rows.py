@@ -6,9 +6,10 @@ are stored in fewer bytes: 5 instead of 8 for 100 million rows.
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,17 @@ Hashes = npt.NDArray[np.uint64]
 Packed = npt.NDArray[np.uint8]
 
 
-def to_npy(hashes: Hashes) -> bytes:
-    """The content of the file for `hashes` (n,), in ascending order."""
-    file = io.BytesIO()
-    np.save(file, hashes if len(hashes) <= MOST_HASHES else pack(hashes), allow_pickle=False)
-    return file.getvalue()
+@dataclass(frozen=True)
+class TrainingRows:
+    """The content of the file for `number` rows."""
+
+    number: int
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> Self:
+        """The file of hashes (n,) in ascending order."""
+        return cls(len(hashes), _to_npy(hashes))
 
 
 def read_npy(path: Path) -> Hashes:
@@ -62,25 +69,6 @@ def check_npy(path: Path) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
     return offset, shape, dtype
 
 
-def pack(hashes: Hashes) -> Packed:
-    """(m, width) the difference of each hash to the one before, little-endian. `hashes` (n,) are in ascending order.
-
-    A row of bytes 255 adds as much to the next difference, and is no hash itself.
-    """
-    width = _best_width(hashes)
-    largest = _largest(width)
-    additional = sum(int(skipped.sum()) for skipped, _ in _differences(hashes, largest))
-    packed = np.empty((len(hashes) + additional, width), dtype=np.uint8)
-    row = 0
-    for skipped, rest in _differences(hashes, largest):
-        ends = np.cumsum(skipped.astype(np.int64) + 1)
-        values = np.full(ends[-1], largest, dtype="<u8")
-        values[ends - 1] = rest
-        packed[row : row + len(values)] = values.view(np.uint8).reshape(-1, _BYTES)[:, :width]
-        row += len(values)
-    return packed
-
-
 def unpack(packed: Packed) -> Hashes:
     """(n,) the hashes that were packed, in ascending order."""
     width = packed.shape[1]
@@ -97,6 +85,38 @@ def unpack(packed: Packed) -> Hashes:
         hashes[number : number + len(found)] = found
         number += len(found)
     return hashes[:number]
+
+
+def _to_npy(hashes: Hashes) -> bytes:
+    # Packed ones are written in pieces, because there may be many.
+    file = io.BytesIO()
+    if len(hashes) <= MOST_HASHES:
+        np.save(file, hashes, allow_pickle=False)
+        return file.getvalue()
+    width = _best_width(hashes)
+    shape = (_packed_rows(hashes, width), width)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    for piece in _packed_pieces(hashes, width):
+        file.write(piece)
+    return file.getvalue()
+
+
+def _packed_pieces(hashes: Hashes, width: int) -> Iterator[bytes]:
+    """Pieces of (m, width) the difference of each hash to the one before, little-endian.
+
+    `hashes` (n,) are in ascending order. A row of bytes 255 adds as much to the next difference, and is no hash itself.
+    """
+    largest = _largest(width)
+    for skipped, rest in _differences(hashes, largest):
+        ends = np.cumsum(skipped.astype(np.int64) + 1)
+        values = np.full(ends[-1], largest, dtype="<u8")
+        values[ends - 1] = rest
+        yield values.view(np.uint8).reshape(-1, _BYTES)[:, :width].tobytes()
+
+
+def _packed_rows(hashes: Hashes, width: int) -> int:
+    """The number of rows m of all pieces that `_packed_pieces` gives."""
+    return len(hashes) + sum(int(skipped.sum()) for skipped, _ in _differences(hashes, _largest(width)))
 
 
 def _differences(hashes: Hashes, largest: np.uint64) -> Iterator[tuple[Hashes, Hashes]]:

@@ -19,7 +19,7 @@ from ..machine.machine import Machine
 from ..machine.machine_json import to_json
 from ..machine.names import MACHINE_ID, READING_ID, TIMESTAMP
 from ..scorer.scoring import Scorer
-from ..scorer.training_rows import to_npy
+from ..scorer.training_rows import TrainingRows
 from ..scorer.version_files import (
     GOLDEN_FILE,
     MACHINE_FILE,
@@ -62,15 +62,15 @@ class Agreement:
 
 
 def export_model(
-    trained: FittedCandidate, rows: SplitRows, params: Params, training_ids: npt.NDArray[np.uint64] | None = None
+    trained: FittedCandidate, rows: SplitRows, params: Params, training_rows: TrainingRows | None = None
 ) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows.
 
-    Neither are rows for training only. `training_ids` are the hashes of the ids of all rows that the model was fitted to, in
-    ascending order, if `rows` are only some of the rows.
+    Neither are rows for training only. `training_rows` are all rows that the model was fitted to, if `rows` are only
+    some of them.
     """
     machine, train = params.machine, rows.train
-    ids = np.sort(row_hashes(rows.fitted[READING_ID])) if training_ids is None else training_ids
+    fitted_to = training_rows or TrainingRows.of(np.sort(row_hashes(rows.fitted[READING_ID])))
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -81,7 +81,7 @@ def export_model(
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
         missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
-        format=version_format(machine, len(ids)),
+        format=version_format(machine, fitted_to.number),
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
@@ -100,7 +100,7 @@ def export_model(
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
-        TRAINING_ROWS_FILE: to_npy(ids),
+        TRAINING_ROWS_FILE: fitted_to.content,
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days
         )
