@@ -1,6 +1,6 @@
 """How much faster two Dask workers on this machine are than one, for the steps on parts: ingest, clean, features.
 
-    python benchmarks/workers.py                   10 million readings, a quarter of an hour and 7 GB
+    python benchmarks/workers.py                   10 million readings, a quarter of an hour and 10 GB
     python benchmarks/workers.py --rows 2000000    some minutes
 
 Readings, tables and settings are those of scale.py. The steps are called as the flow calls them, with one worker and then with
