@@ -25,7 +25,7 @@ def run(command: Sequence[str], grace_seconds: float) -> int:
     training = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  the arguments are those of the monitor
     threading.Thread(target=_end_with_parent, args=(grace_seconds,), daemon=True).start()
     exit_code = training.wait()
-    if select.select([_PIPE], [], [], 0)[0]:  # nobody else ends the processes that it has left
+    if select.select([_PIPE], [], [], 0)[0]:  # the monitor is gone, so its processes are ended here
         os.killpg(0, signal.SIGKILL)
     return exit_code
 
