@@ -20,6 +20,7 @@ import pytest
 
 from app.worker.process import WorkerProcess
 from predictive_maintenance.tracking.entities import VERSION_FILE, ModelVersion
+from tests.fixtures.servers import is_running
 from tests.paths import REPOSITORY
 
 from .conftest import READING, wait_until
@@ -120,14 +121,6 @@ def _is_ready(server):
         return httpx.get(f"http://127.0.0.1:{server.port}/ready").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_batch_ends_at_its_deadline_and_good_requests_are_answered(serve):

@@ -118,9 +118,6 @@ class ClosedLoop:
 
     def close(self) -> None:
         """End all processes."""
-        import subprocess as sp
-
-        print(sp.run(["ps", "-eo", "pid,ppid,time,etime,args"], capture_output=True, text=True).stdout)
         self.client.close()
         for process in self._started:
             process.kill()
