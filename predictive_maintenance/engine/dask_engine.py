@@ -23,6 +23,7 @@ R = TypeVar("R")
 
 _PACKAGE = "predictive-maintenance"
 _CONNECT_SECONDS = 20
+_ANSWER_SECONDS = 60  # a scheduler with many tasks may take some
 _WORKER_SECONDS = 60
 _POLL_SECONDS = 5
 _NO_WORKER_SECONDS = 300  # new ones of a pool of spot machines take some minutes
@@ -38,7 +39,7 @@ class DaskEngine:
 
     def __init__(self, client: Client, where: str) -> None:
         self.client, self.where = client, where
-        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        workers = len(worker_addresses(client, where))
         self.description = f"{workers:,} Dask worker{'' if workers == 1 else 's'} {where}"
 
     def map(self, work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[tuple[int, R]]:
@@ -67,11 +68,8 @@ class DaskEngine:
                 return ended.get(timeout=_POLL_SECONDS)
             except Empty:
                 pass
-            try:
-                if self.client.scheduler_info(n_workers=-1)["workers"]:
-                    last_seen = time.monotonic()
-            except (OSError, TimeoutError) as error:
-                raise cluster_lost(self.where, type(error).__name__) from None
+            if worker_addresses(self.client, self.where):
+                last_seen = time.monotonic()
             if (seconds := time.monotonic() - last_seen) > _NO_WORKER_SECONDS:
                 raise EngineError(
                     f"the Dask cluster {self.where} has had no worker for {seconds:.0f} s: start workers, and {_RERUN}",
@@ -92,6 +90,21 @@ class DaskEngine:
             ) from None
         except (CancelledError, OSError, TimeoutError) as error:
             raise cluster_lost(self.where, type(error).__name__) from None
+
+
+def worker_addresses(client: Client, where: str) -> frozenset[str]:
+    """The addresses of the workers that the scheduler of the cluster at `where` has now. Raises EngineError if it does not answer.
+
+    Not with `client.scheduler_info`: it ignores a scheduler that is away, and a timer of the client, which asks for totals only,
+    can empty its workers before they are returned.
+    """
+    if client.status != "running":
+        raise cluster_lost(where, "its scheduler ended")
+    try:
+        answer = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_SECONDS)
+        return frozenset(answer["workers"])
+    except (OSError, TimeoutError) as error:
+        raise cluster_lost(where, type(error).__name__) from None
 
 
 def cluster_lost(where: str, reason: str) -> EngineError:

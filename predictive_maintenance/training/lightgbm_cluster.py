@@ -19,7 +19,7 @@ from dask.delayed import delayed
 from distributed import Client
 
 from ..config.params import Scalar, TrainingSettings
-from ..engine.dask_engine import cluster_lost, open_cluster
+from ..engine.dask_engine import open_cluster, worker_addresses
 from ..errors import EngineError, PredictiveMaintenanceError
 from .estimators import Estimator, Matrix
 from .lightgbm_parts import fitted_to_two_rows, parameters, with_booster
@@ -50,14 +50,14 @@ def fit_lightgbm_on_cluster(
     given = {name: value for name, value in parameters(estimator, rows * len(features)).items() if name != "n_jobs"}
     given["n_estimators"] = estimator.get_params()["n_estimators"]
     with open_cluster(address) as engine:
-        workers = _assigned(used, _present(engine.client))
+        workers = _assigned(used, worker_addresses(engine.client, engine.where))
         fit = _Fit(
             engine.client, given, _Data(used, workers, tuple(features), label, estimator.get_params()["class_weight"])
         )
         try:
             fit.wait(frozenset(workers), settings.cluster_minutes, engine.where)
         except EngineError:
-            _restart(engine.client, frozenset(workers))
+            _restart(engine.client, engine.where, frozenset(workers))
             raise
     return with_booster(estimator, fit.booster)
 
@@ -144,13 +144,7 @@ class _Fit:
 
     def _check_workers(self, workers: frozenset[str], where: str) -> None:
         """Raise EngineError if one of `workers` or the scheduler is lost."""
-        try:
-            lost = sorted(workers - _present(self._client))
-        except (OSError, TimeoutError) as error:
-            raise cluster_lost(where, type(error).__name__) from None
-        if self._client.status != "running":  # without the scheduler, it knows of no worker
-            raise cluster_lost(where, "its scheduler ended")
-        if lost:
+        if lost := sorted(workers - worker_addresses(self._client, where)):
             raise EngineError(
                 f"the Dask worker at {lost[0]} ended while LightGBM was fitted: most likely it needs more memory; use workers "
                 "with more memory, or more of them, and run the command again",
@@ -158,16 +152,11 @@ class _Fit:
             )
 
 
-def _present(client: Client) -> frozenset[str]:
-    """The addresses of the workers that the scheduler has."""
-    return frozenset(client.scheduler_info(n_workers=-1)["workers"])
-
-
-def _restart(client: Client, workers: frozenset[str]) -> None:
+def _restart(client: Client, where: str, workers: frozenset[str]) -> None:
     """Restart those of `workers` that are left, in which LightGBM waits for the others."""
     # The cluster may be lost; a worker may end meanwhile, or have no nanny.
-    with suppress(OSError, TimeoutError, KeyError, ValueError):
-        left = list(workers & _present(client))
+    with suppress(EngineError, OSError, TimeoutError, KeyError, ValueError):
+        left = list(workers & worker_addresses(client, where))
         client.restart_workers(left, timeout=_RESTART_SECONDS, raise_for_error=False)
 
 

@@ -9,10 +9,11 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import pytest
 
 from predictive_maintenance.engine import dask_engine
-from predictive_maintenance.engine.dask_engine import open_cluster
+from predictive_maintenance.engine.dask_engine import open_cluster, worker_addresses
 from predictive_maintenance.engine.engine import InProcess, open_engine
 from predictive_maintenance.engine.settings import check_engine_settings, scheduler_address
 from predictive_maintenance.errors import ConfigError, EngineError, SourceError
@@ -85,6 +86,15 @@ def test_workers_keep_freed_memory_of_arrays(cluster):
     for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
         ((_, value),) = cluster.map(_variable, name, [0])
         assert int(value) >= 2**25
+
+
+def test_no_worker_is_missing_while_a_timer_of_the_client_asks_for_totals_only(cluster):
+    with (
+        dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}),
+        open_cluster(cluster.client.scheduler.address) as engine,
+    ):
+        found = [worker_addresses(engine.client, engine.where) for _ in range(300)]
+    assert {len(workers) for workers in found} == {len(os.sched_getaffinity(0))}
 
 
 def test_the_work_of_a_worker_that_ends_is_done_by_another(cluster, tmp_path):
