@@ -39,7 +39,8 @@ SETTINGS = {
     },
     "monitoring": {
         "window_days": WINDOW_DAYS / DAY_SECONDS, "windows": WINDOWS, "least": LEAST, "performance_windows": 8,
-        "label_days": REPORTED_AFTER_DAYS / DAY_SECONDS, "failures_are_reported": True,
+        # A report takes some seconds where the machine is slow, and so few pumps do not show that they are as in training.
+        "label_days": (REPORTED_AFTER_DAYS + 2) / DAY_SECONDS, "max_performance_loss": 0.5, "failures_are_reported": True,
     },
 }  # fmt: skip
 
@@ -109,9 +110,9 @@ def test_a_drift_in_several_windows_is_trained_again_while_failures_are_reported
     wait_for(another_version_serves, seconds=400)
     incident = loop.wait_until_the_incident_is_closed()
 
+    assert any("Vibration" in reason for reason in incident["reasons"]), incident
     assert seen & {(1, False), (2, False)}, seen
     assert seconds(incident["opened"]) >= int(drift_began + (LEAST - 1) * WINDOW_DAYS)
-    assert any("Vibration" in reason for reason in incident["reasons"])
     assert (incident["model_version"], incident["closed_by"]) == ("1", "another version")
     assert loop.rows_of_store_in_the_only_training() > 0
     assert loop.incident_of_production() == ("2", "1")
