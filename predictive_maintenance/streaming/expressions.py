@@ -53,8 +53,8 @@ class PayloadExpression:
     text: str
     compiled: Any
 
-    def rows(self, payload: Any) -> list[dict[str, Any]]:
-        """The named values of each row. A value that is not in the payload is left out. Raises DataError."""
+    def rows(self, payload: Any) -> list[Any]:
+        """What the expression makes of each row. A named value that is not in the payload is left out. Raises DataError."""
         try:
             found = self.compiled.search(payload, _OPTIONS)
         except JMESPathTypeError as error:  # its text has the value, which may be long
@@ -65,9 +65,9 @@ class PayloadExpression:
         except (TypeError, ValueError, ArithmeticError) as error:  # a function's own, such as of ceil(to_number('nan'))
             raise DataError(self.reason(f"a function cannot use a value: {error}", payload)) from None
         rows = found if isinstance(found, list) else [found]
-        if not rows or not all(isinstance(row, dict) for row in rows):
+        if not rows or (found is not rows and not isinstance(found, dict)):
             raise DataError(self.reason("is not an object of named values, or a list of them", payload))
-        return [{name: value for name, value in row.items() if value is not None} for row in rows]
+        return [_without_nulls(row) for row in rows]
 
     def reason(self, text: str, payload: Any) -> str:
         """A reason that names the expression and the paths of the payload that it was applied to."""
@@ -117,6 +117,10 @@ def _calls(node: Any) -> Iterator[tuple[str, int]]:
             yield node["value"], len(node["children"])
         for child in node["children"]:
             yield from _calls(child)
+
+
+def _without_nulls(row: Any) -> Any:
+    return {name: value for name, value in row.items() if value is not None} if isinstance(row, dict) else row
 
 
 def _paths(value: Any, path: str = "") -> Iterator[str]:

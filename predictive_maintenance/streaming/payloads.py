@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydantic_core
 
 from ..config.sources import READINGS
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, PredictiveMaintenanceError
 from ..machine.events import EVENT_TYPE
 from ..machine.header_matching import Column, HeaderMatch, describe_missing, match_headers
 from ..machine.machine import Machine
@@ -25,6 +25,22 @@ _KNOWN_PAYLOADS = 256
 
 MachineAttributes = Mapping[str, Mapping[str, Any]]
 """Inputs that belong to a machine, such as its age, by machine and name, as far as they have a value."""
+
+
+SHOWN_REASONS = 3
+"""Why rows of a message are rejected is stated of so many of them: a list may have millions."""
+
+
+class MessageRows(NamedTuple):
+    """The rows of a message by their number in it, with canonical names and units.
+
+    `reasons` has why others cannot be read, by their number, of the first SHOWN_REASONS; `unreadable` counts all of these.
+    """
+
+    table: str
+    rows: dict[int, dict[str, Any]]
+    reasons: dict[int, str]
+    unreadable: int
 
 
 class MessageReader:
@@ -60,32 +76,39 @@ class MessageReader:
         self._required = {table: [name for name in own if name not in optional] for table, own in self._columns.items()}
         self._texts = {READING_ID, MACHINE_ID, EVENT_TYPE, *machine.category_names}
         self._match = lru_cache(_KNOWN_PAYLOADS)(self._match_headers)
+        self._describe_missing = lru_cache(_KNOWN_PAYLOADS)(self._missing_reason)
 
-    def read(self, message: Message) -> tuple[str, list[dict[str, Any]]]:
-        """The table of a message and its rows, with canonical names and units. Raises DataError or SourceError.
+    def read(self, message: Message) -> MessageRows:
+        """The rows of a message. Raises DataError if it has none.
 
-        Values are not checked: the service does that.
+        Most values are not checked: the service does that.
         """
         for topic in self._topics:
             if (fields := topic.values(message.topic)) is not None:
-                return topic.table, self._rows(topic.table, fields, message)
+                return self._rows(topic.table, fields, message)
         raise DataError(
             "no --topic matches: the broker still has a subscription of an earlier start with this --client-id"
         )
 
-    def _rows(self, table: str, fields: Mapping[str, str], message: Message) -> list[dict[str, Any]]:
+    def _rows(self, table: str, fields: Mapping[str, str], message: Message) -> MessageRows:
         payload, expression = _json(message), self._expressions.get(table)
-        rows = expression.rows(payload) if expression else payload if isinstance(payload, list) else [payload]
-        try:
-            return [self._row(table, given, fields, message) for given in rows]
-        except _RowError as error:
-            if expression:
-                raise DataError(expression.reason(str(error), payload)) from None
-            raise
+        if not expression and not isinstance(payload, dict | list):
+            raise DataError("the payload must be a JSON object of named values, or a list of them")
+        rows, reasons, unreadable = dict[int, dict[str, Any]](), dict[int, str](), 0
+        given = expression.rows(payload) if expression else payload if isinstance(payload, list) else [payload]
+        for number, values in enumerate(given, start=1):
+            try:
+                rows[number] = self._row(table, values, fields, message)
+            except PredictiveMaintenanceError as error:
+                unreadable += 1
+                if unreadable <= SHOWN_REASONS:
+                    reasons[number] = expression.reason(str(error), payload) if expression else str(error)
+        return MessageRows(table, rows, reasons, unreadable)
 
     def _row(self, table: str, given: Any, fields: Mapping[str, str], message: Message) -> dict[str, Any]:
+        """Raises DataError, and SourceError if two names match the same column."""
         if not isinstance(given, dict):
-            raise DataError("the payload must be a JSON object of named values, or a list of them")
+            raise DataError("must be a JSON object of named values")
         values = {**given, **fields}  # a broker controls who publishes to a topic, not what a payload says
         match = self._match(table, tuple(values))
         row = {name: self._value(name, values[own[0]], own[1:]) for name, own in match.columns.items()}
@@ -95,23 +118,26 @@ class MessageReader:
             if message.is_retained:
                 raise DataError("the broker retained the message, so its time is unknown: send the time in the payload")
             row[self._machine.time_name] = datetime.fromtimestamp(message.received, UTC).isoformat()
-        if missing := [name for name in self._required[table] if name not in row]:
-            reason = describe_missing(self._columns[table], missing, values).replace("\n", "; ")
+        if missing := tuple(name for name in self._required[table] if name not in row):
             is_nested = any(isinstance(value, dict | list) for value in given.values())
-            raise _RowError(reason + ("; read nested values with --payload" if is_nested else ""))
+            hint = "; read nested values with --payload" if is_nested else ""
+            raise DataError(self._describe_missing(table, missing, tuple(values)) + hint)
         return row
 
     def _match_headers(self, table: str, headers: tuple[str, ...]) -> HeaderMatch:
         return match_headers(self._columns[table], headers, self._aliases)
 
+    def _missing_reason(self, table: str, missing: tuple[str, ...], headers: tuple[str, ...]) -> str:
+        return describe_missing(self._columns[table], missing, headers).replace("\n", "; ")
+
     def _value(self, name: str, value: Any, conversion: tuple[float, float]) -> Any:
         """The value in the canonical unit. A text or a bool is left for the service, which says why it is no number."""
         if not isinstance(value, str | int | float | None):
-            raise _RowError(f"{name}: must be one value, not a list or an object")
+            raise DataError(f"{name}: must be one value, not a list or an object")
         if not isinstance(value, int | float) or isinstance(value, bool):
             return value
         if isinstance(value, float) and not math.isfinite(value):  # such as 1e999, which is JSON
-            raise _RowError(f"{name}: {value} is not a finite number")
+            raise DataError(f"{name}: {value} is not a finite number")
         if name in self._texts:
             return str(value) if isinstance(value, int) else value
         if name == TIMESTAMP:
@@ -127,10 +153,6 @@ class MessageReader:
         if not math.isfinite(converted):
             raise DataError(f"{name}: {value} is too large")
         return converted
-
-
-class _RowError(DataError):
-    """A row lacks a column, or has a value that no request can have."""
 
 
 def _json(message: Message) -> Any:

@@ -83,9 +83,12 @@ class Plant:
         return [json.loads(line)["reason"] for line in self.file.read_text().splitlines()]
 
 
+def row(number):
+    return {"timestamp": f"2024-03-01T00:{number:02}", "make": "A", "flow": number, "age": 1}
+
+
 def readings(*numbers):
-    values = [{"timestamp": f"2024-03-01T00:{number:02}", "make": "A", "flow": number, "age": 1} for number in numbers]
-    return Message(topic="P/t", payload=json.dumps(values).encode(), received=1.7e9)
+    return Message(topic="P/t", payload=json.dumps([row(number) for number in numbers]).encode(), received=1.7e9)
 
 
 def error(code="low flow"):
@@ -216,6 +219,48 @@ def test_a_message_of_which_one_row_is_refused_is_a_dead_letter_whose_other_rows
     ]
     assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (2, 2)
     assert plant.reports == [f"P: rejected: flow: is odd; the message and further ones are in {plant.file}"]
+
+
+def test_the_rows_of_a_list_that_can_be_used_are_kept_and_the_others_rejected_each_with_its_reason(tmp_path):
+    def refuse_2(_path, body):
+        errors = {"errors": [{"field": "flow", "reason": "is 2"}]}
+        return httpx.Response(200, json={"predictions": [errors if row["flow"] == 2 else {} for row in body]})
+
+    plant = Plant(tmp_path, refuse_2)
+    given = [row(0), "on", row(2), row(3), row(4) | {"flow": [4]}]
+    message = Message(topic="P/t", payload=json.dumps(given).encode(), received=1.7e9)
+    assert plant.carry([message, readings(5)]).acknowledged == [message, readings(5)]
+    assert [[row["flow"] for row in body] for _, body in plant.sent] == [[0, 2, 3, 5]]
+    unreadable = "must be a JSON object of named values"
+    assert plant.reasons == [
+        f"row 2: {unreadable}; row 3: flow: is 2; row 5: flow: must be one value, not a list or an object"
+    ]
+    assert (plant.bridge.counts.readings, plant.bridge.counts.rejected) == (3, 1)
+    assert [report.partition(";")[0] for report in plant.reports] == [
+        f"topic P/t: rejected: {unreadable}",
+        "P: rejected: flow: is 2",
+    ]
+
+
+def test_the_first_reasons_of_a_list_are_those_of_its_first_rows_at_fault(tmp_path):
+    def refuse_all(_path, body):
+        return httpx.Response(
+            200, json={"predictions": [{"errors": [{"field": "flow", "reason": "is odd"}]}] * len(body)}
+        )
+
+    plant = Plant(tmp_path, refuse_all)
+    given = [row(1), 1, row(2), *range(10)]
+    plant.carry([Message(topic="P/t", payload=json.dumps(given).encode(), received=1.7e9)])
+    assert plant.reasons == [
+        "row 1: flow: is odd; row 2: must be a JSON object of named values; row 3: flow: is odd; and 10 further rows"
+    ]
+
+
+def test_long_names_from_publishers_do_not_stay_in_memory(tmp_path):
+    plant = Plant(tmp_path, kept)
+    part = [Message(topic=f"{'x' * 10_000}/{number}", payload=b"on", received=0.0) for number in range(3)]
+    plant.carry(part)
+    assert sum(map(len, plant.bridge.reported)) < 1_000
 
 
 def test_the_first_message_of_a_topic_that_cannot_be_read_is_reported(tmp_path):

@@ -11,7 +11,7 @@ from predictive_maintenance.streaming.payloads import MessageReader
 from predictive_maintenance.streaming.topics import parse_topic
 from tests.fixtures.pumps import pump
 from tests.paths import PARAMS_FILE
-from tests.streaming.test_payloads import message
+from tests.streaming.test_payloads import message, read_all
 
 PUMP = pump()
 NESTED = "merge({timestamp: ts}, values)"
@@ -23,7 +23,7 @@ def read(payload, *texts, machine=PUMP, topic="plant/P1/telemetry", **options):
         parse_topic(text, machine) for text in ("plant/{machine_id}/telemetry", "errors:plant/{machine_id}/errors")
     ]
     reader = MessageReader(machine, topics, {}, expressions=parse_payloads(texts, machine), **options)
-    return reader.read(message(payload, topic))[1]
+    return read_all(reader, message(payload, topic))[1]
 
 
 def pairs(**values):
@@ -67,9 +67,8 @@ def test_a_counter_is_read_from_a_nested_payload():
     names = dict.fromkeys(turbofan.input_names, 1.5)
     topic = parse_topic("{machine_id}", turbofan)
     expressions = parse_payloads(["merge({counter: cycle}, values)"], turbofan)
-    found = MessageReader(turbofan, [topic], {}, expressions=expressions).read(
-        message({"cycle": 7, "values": names}, "engine 7")
-    )
+    reader = MessageReader(turbofan, [topic], {}, expressions=expressions)
+    found = read_all(reader, message({"cycle": 7, "values": names}, "engine 7"))
     assert found == ("readings", [names | {"machine_id": "engine 7", "counter": 7}])
 
 
@@ -113,6 +112,28 @@ def test_a_payload_without_the_values_is_rejected_with_the_expression_and_the_pa
     with pytest.raises(DataError, match=re.escape(reason)) as error:
         read(payload, text)
     assert str(error.value).startswith("--payload ")
+
+
+def test_a_row_without_the_values_is_rejected_and_the_others_are_read():
+    values = {"make": "A", "flow": 36, "age": 3}
+    payload = [{"ts": 1709251200, "values": values}, {"ts": 1709251201, "values": {}}, {"ts": 12, "values": values}]
+    topic = parse_topic("{machine_id}", PUMP)
+    reader = MessageReader(PUMP, [topic], {}, expressions=parse_payloads([f"[].{NESTED}"], PUMP))
+    _, rows, reasons, _ = reader.read(message(payload, "P1"))
+    assert rows == {1: ROW}
+    paths = "; the payload has [].ts, [].values.make, [].values.flow, [].values.age"
+    for number, fault in {2: "no column for make (", 3: "timestamp: 12 is no time "}.items():
+        assert reasons[number].startswith(f"--payload [].{NESTED}: {fault}")
+        assert reasons[number].endswith(paths)
+
+
+def test_what_is_no_object_among_the_rows_of_an_expression_is_rejected_by_itself():
+    topic = parse_topic("{machine_id}", PUMP)
+    reader = MessageReader(PUMP, [topic], {}, expressions=parse_payloads(["rows"], PUMP))
+    row = {"timestamp": 1709251200, "make": "A", "flow": 36, "age": 3, "heat": None}
+    _, rows, reasons, _ = reader.read(message({"rows": [7, row]}, "P1"))
+    assert rows == {2: ROW}
+    assert reasons[1].startswith("--payload rows: must be a JSON object of named values; the payload has rows[]")
 
 
 def test_a_nested_payload_without_an_expression_names_the_option():
