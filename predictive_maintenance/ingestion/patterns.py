@@ -1,8 +1,9 @@
 """Patterns of file names: what a file is named below the folder of the first wildcard, and which files a pattern names."""
 
-import glob
 import os
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..config.uris import expand, scheme_of
@@ -35,17 +36,26 @@ def names_file(uri: str, location: str) -> bool:
     from fsspec.utils import glob_translate
 
     pattern = expand(uri)
-    if scheme_of(pattern):
-        pattern, location = normal_url(pattern), normal_url(location)
-    elif scheme_of(location):
-        return False
-    else:
-        text = str(Path(pattern).expanduser())
-        start = name_start(text, is_pattern=True)
-        pattern, location = (
-            str(Path(glob.escape(os.path.realpath(text[:start])), text[start:])),
-            os.path.realpath(location),
-        )
+    if not scheme_of(pattern):
+        return not scheme_of(location) and _names_local_file(str(Path(pattern).expanduser()), location)
     # Within a name, ** is *.
-    parts = (part if part == "**" else re.sub(r"\*+", "*", part) for part in pattern.split("/"))
-    return re.match(glob_translate("/".join(parts)), location) is not None
+    parts = (part if part == "**" else re.sub(r"\*+", "*", part) for part in normal_url(pattern).split("/"))
+    return re.match(glob_translate("/".join(parts)), normal_url(location)) is not None
+
+
+def _names_local_file(pattern: str, path: str) -> bool:
+    start = name_start(pattern, is_pattern=True)
+    folder, file = Path(os.path.realpath(pattern[:start])), Path(os.path.realpath(path))
+    return file.is_relative_to(folder) and _match(pattern[start:].split("/"), file.relative_to(folder).parts)
+
+
+def _match(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether glob.glob finds a path of these names. It finds a hidden name only if the pattern has its dot."""
+    if not pattern:
+        return not names
+    first, rest = pattern[0], pattern[1:]
+    if first == "**" and _match(rest, names):
+        return True
+    if not names or (names[0].startswith(".") and not first.startswith(".")):
+        return False
+    return fnmatchcase(names[0], first) and _match(pattern if first == "**" else rest, names[1:])

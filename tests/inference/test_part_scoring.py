@@ -1,6 +1,7 @@
 """Scoring of data sets in several files: each result is that of the whole table, on any engine, and after interruptions."""
 
 import dataclasses
+import glob
 import io
 import json
 import os
@@ -425,6 +426,8 @@ def test_files_that_would_have_one_result_are_refused(tmp_path):
         ("readings/*.csv", "readings/scored", False),
         ("readings/**/*.csv", "scored", False),
         ("readings/**", "readings/scored", True),
+        ("readings/**/*.csv", "readings/.scored", False),
+        ("**/*.csv", "readings/.scored/pumps", False),
         ("readings/*.csv", "readings-scored", False),
     ],
 )
@@ -454,11 +457,32 @@ def test_a_result_that_the_pattern_would_name_is_refused(
         ("s3://plant/readings/**", "readings/a.csv", False),
         ("readings/**", "s3://plant/readings/a.csv", False),
         ("s3://${LINE}/**/*.csv", "s3://plant/scored/a.csv", True),
+        ("s3://plant/**/*.csv", "s3://plant/.scored/a.csv", True),
     ],
 )
 def test_a_pattern_names_files_of_its_own_storage(monkeypatch, uri, location, is_named):
     monkeypatch.setenv("LINE", "plant")
     assert names_file(uri, location) == is_named
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "**", "**/*.csv", "*/*.csv", "data/**", "data/*/a.csv", "data/**/a.csv", "data/.*/*.csv", "data/.*/**/*.csv",
+        "data/**/.scored/*", "**/.scored/**", "data/.scored/**", "data/[.]scored/*.csv", "data/?scored/*.csv",
+        "data/**/**/a.csv", "data/.**/*.csv", "data/.scored/.*", "**/.a.csv", "data/./**/a.c?v", "[!x]*/**/a*",
+    ],
+)  # fmt: skip
+def test_a_pattern_names_the_local_files_that_it_finds(tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    folders = ("", "data", "data/2024", "data/.scored", "data/.scored/2024", "data/2024/.scored", "data/_scored", ".x")
+    files = [Path(folder, name) for folder in folders for name in ("a.csv", ".a.csv", "b.txt")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  what list_parts uses
+    found = {Path(match) for match in matches} & set(files)
+    assert {file for file in files if names_file(pattern, str(file.absolute()))} == found
 
 
 def test_the_folder_of_the_readings_cannot_be_the_output(small, write, tmp_path):
