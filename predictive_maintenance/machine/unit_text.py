@@ -10,7 +10,8 @@ _MICRO = re.compile(r"(?<!\w)u(?=[a-zA-Z](?!\w))")
 _MARKED_POWER = re.compile(r"\s*(?:\*\*|\^)\s*\+?(-?\d)(?![\w.])")
 _BARE_POWER = re.compile(r"(?<!\w)([kdcmµ]?m|s|in|ft)([23])(?![\w.])")
 """As in m3/h. Not any letters and a digit: the unit may be the name of something, such as H2."""
-_TIMES = re.compile(r"\s*\*\s*")
+_TIMES = re.compile(r"\s*(?<!\*)\*(?!\*)\s*")
+"""Not in a power that stays as it is, such as m**0.5."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

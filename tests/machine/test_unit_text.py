@@ -23,8 +23,12 @@ def test_a_unit_has_the_signs_of_printed_text(unit, text):
 
 
 @pytest.mark.parametrize(
-    "unit", ["", "K", "°C", "min Nm", "lb/s/psi", "1/min", "%", "mmH2O", "H2", "m³/h", "run", "V/Hz^0.5", "cycle"]
-)
+    "unit",
+    [
+        "", "K", "°C", "min Nm", "lb/s/psi", "1/min", "%", "mmH2O", "H2", "m³/h", "run", "V/Hz^0.5", "V/Hz**0.5",
+        "V / Hz ** 0.5", "m**12", "cycle",
+    ],
+)  # fmt: skip
 def test_other_units_stay_as_they_are(unit):
     assert unit_text(unit) == unit
 
