@@ -9,7 +9,9 @@ def is_web_address(url: str) -> bool:
     """Whether httpx can send a request to `url`: it reports some mistakes with the first request, and by other errors."""
     try:
         address = httpx.URL(url)
-    except httpx.InvalidURL:
+        address.host.encode("idna")  # as the look-up of its name does
+    except (httpx.InvalidURL, UnicodeError):
         return False
     has_host = bool(address.raw_host) and b"%" not in address.raw_host  # httpx escapes spaces in a host
-    return address.scheme in ("http", "https") and has_host and (address.port or 0) <= _LAST_PORT
+    has_port = address.port is None or 0 < address.port <= _LAST_PORT
+    return address.scheme in ("http", "https") and has_host and has_port
