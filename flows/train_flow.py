@@ -222,9 +222,8 @@ class TrainFlow(FlowSpec):
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
-        training_rows = TrainingRows.of(
-            self.rows.training_ids()
-        )  # before rows are loaded: of many, it needs much memory
+        # Before rows are loaded: both need much memory if there are many rows.
+        training_rows = TrainingRows.of(self.rows.training_ids())
         rows = self.rows.load(self.rows.sample(self.params.evaluation.sample_rows))
         self.files = export_model(self.trained, rows, self.params, training_rows)
         scorer = Scorer.from_files(self.files)

@@ -93,7 +93,9 @@ class DaskEngine:
 
 
 def worker_addresses(client: Client, where: str) -> frozenset[str]:
-    """The addresses of the workers that the scheduler of the cluster at `where` has now. Raises EngineError if it does not answer.
+    """The addresses of the workers that the scheduler of the cluster at `where` has now.
+
+    Raises EngineError if it does not answer.
 
     Not with `client.scheduler_info`: it ignores a scheduler that is away, and a timer of the client, which asks for totals only,
     can empty its workers before they are returned.
