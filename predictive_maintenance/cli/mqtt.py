@@ -124,10 +124,10 @@ def mqtt(
     matched by the description, as those of a file are. --payload makes such an object of any other JSON.
 
     A message is acknowledged when the service has kept it, or when it is in the file of dead letters with the reason why it
-    cannot be used. While the service or the broker is away, messages wait at the broker. The service keeps a reading of a
-    machine and a time once, so a message that is delivered again changes nothing. With --arrival-time, the bridge keeps the
-    first arrival of each message in a file for that. A reading still counts twice if its publisher sends it twice, or if the
-    broker crashes and forgets that it was delivered.
+    cannot be used. If some readings of a list cannot be used, the others are kept. While the service or the broker is away,
+    messages wait at the broker. The service keeps a reading of a machine and a time once, so a message that is delivered again
+    changes nothing. With --arrival-time, the bridge keeps the first arrival of each message in a file for that. A reading still
+    counts twice if its publisher sends it twice, or if the broker crashes and forgets that it was delivered.
 
     A service with an API key needs it in PDM_API_KEY. With PDM_STORE_URL, the settings are recorded in the audit log there.
 
