@@ -151,11 +151,13 @@ def service_client(url: str) -> httpx.Client:
     """A client of the running service at `url`, with the key in PDM_API_KEY. Raises ClickException for an invalid address."""
     import httpx
 
+    from ..config.uris import redact
     from ..config.web_address import is_web_address
 
     key = os.environ.get("PDM_API_KEY")
     if not is_web_address(url):
-        raise click.ClickException(f"--url {url}: write http://HOST:8000")
+        shown = redact(url) if "://" in url else url.rpartition("@")[2]
+        raise click.ClickException(f"--url {shown}: write http://HOST:8000")
     return httpx.Client(base_url=url, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
 
 

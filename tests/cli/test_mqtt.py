@@ -36,6 +36,9 @@ def mqtt(*options):
         ((*TOPIC, "--broker", "mqtts://b", "--ca-file", "no.pem"), 1, "--ca-file no.pem: has no certificates in PEM"),
         ((*TOPIC, "--url", "127.0.0.1:8000"), 1, "--url 127.0.0.1:8000: write http://HOST:8000"),
         ((*TOPIC, "--url", "http://127.0.0.1:80000"), 1, "--url http://127.0.0.1:80000: write http://HOST:8000"),
+        ((*TOPIC, "--url", "http://plant..example"), 1, "--url http://plant..example: write http://HOST:8000"),
+        ((*TOPIC, "--url", "http://u:secret@h:80000"), 1, "--url http://***:***@h:80000: write http://HOST:8000"),
+        ((*TOPIC, "--url", "u:secret@h:8000"), 1, "--url h:8000: write http://HOST:8000"),
         ((*TOPIC, "--dead-letters", "none/x.jsonl"), 1, "none/x.jsonl: messages that cannot be used cannot be kept"),
         (
             (*TOPIC, "--arrival-time", "--arrivals", "none/x.db"),
