@@ -127,7 +127,7 @@ def _wait_for_model(client: httpx.Client) -> None:
         if _answer(client, "GET", "/ready").status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             return
         if not second:
-            click.echo(f"waiting for the service at {client.base_url}, which has no model yet")
+            click.echo(f"waiting for the service at {_address(client)}, which has no model yet")
         time.sleep(1)
 
 
@@ -160,7 +160,7 @@ def _request(client: httpx.Client, method: str, path: str, **options: Any) -> An
             detail = response.json()["detail"]
         except (ValueError, KeyError, TypeError):
             detail = response.text[:200]
-        raise click.ClickException(f"{client.base_url}: {method} {path} answers {response.status_code}: {detail}")
+        raise click.ClickException(f"{_address(client)}: {method} {path} answers {response.status_code}: {detail}")
     return response.json()
 
 
@@ -172,8 +172,14 @@ def _answer(client: httpx.Client, method: str, path: str, **options: Any) -> htt
         return client.request(method, path, **options)
     except httpx.HTTPError as error:
         raise click.ClickException(
-            f"{client.base_url}: the service cannot be reached: {error or type(error).__name__}: start it with python -m app"
+            f"{_address(client)}: the service cannot be reached: {error or type(error).__name__}: start it with python -m app"
         ) from None
+
+
+def _address(client: httpx.Client) -> str:
+    from ..config.web_address import shown_address
+
+    return shown_address(client.base_url)
 
 
 def _line(step: Step, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> str:

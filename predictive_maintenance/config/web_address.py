@@ -1,4 +1,4 @@
-"""Check the address of a server that a setting or an option gives."""
+"""Check and show the address of a server that a setting or an option gives."""
 
 import httpx
 
@@ -15,3 +15,8 @@ def is_web_address(url: str) -> bool:
     has_host = bool(address.raw_host) and b"%" not in address.raw_host  # httpx escapes spaces in a host
     has_port = address.port is None or 0 < address.port <= _LAST_PORT
     return address.scheme in ("http", "https") and has_host and has_port
+
+
+def shown_address(url: httpx.URL) -> str:
+    """An address for display, without the user and the password."""
+    return str(url.copy_with(userinfo=b"")).rstrip("/")

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from ..config.sources import READINGS
+from ..config.web_address import shown_address
 from ..errors import ServiceError
 from .backoff import Backoff
 
@@ -30,8 +31,7 @@ class KeepingService:
 
     def __init__(self, client: httpx.Client, stopping: threading.Event, on_failure: OnFailure) -> None:
         self._client, self._stopping, self._on_failure = client, stopping, on_failure
-        self.address = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")
-        """Without a password, for reports."""
+        self.address = shown_address(client.base_url)
 
     def keep(self, table: str, rows: Sequence[Row]) -> list[str | None]:
         """Keep readings, or events of a table, and return for each row why it is refused, None if it is kept.

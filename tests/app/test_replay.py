@@ -87,9 +87,9 @@ def test_a_replay_sends_the_past_and_every_step_and_shows_alarms(project, source
 
 
 def test_a_service_that_is_not_there_is_an_error_with_the_way_out(project, sources):
-    code, output = replay("--url", "http://127.0.0.1:9", "--sources", sources)
+    code, output = replay("--url", "http://user:secret@127.0.0.1:9", "--sources", sources)
     assert code == 1
-    assert "http://127.0.0.1:9: the service cannot be reached" in output
+    assert "Error: http://127.0.0.1:9: the service cannot be reached" in output
     assert "start it with python -m app" in output
 
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from predictive_maintenance.config.web_address import is_web_address
+from predictive_maintenance.config.web_address import is_web_address, shown_address
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_a_host_that_would_end_a_request_with_another_error_than_those_of_httpx_
     with pytest.raises(UnicodeError):
         httpx.get(f"http://{host}", trust_env=False)
     assert not is_web_address(f"http://{host}")
+
+
+def test_an_address_is_shown_without_user_and_password():
+    assert shown_address(httpx.URL("https://user:secret@host:8000/api/")) == "https://host:8000/api"
