@@ -69,10 +69,11 @@ def score(
     A file is read and written in batches, so it may be larger than memory. A row that cannot be scored is written
     without a probability; the column `rejected` has the reason. Exits with code 1 if no row can be scored.
 
-    With several files, a pattern, or files in remote storage, --output is a folder, which the pattern must not reach. A
-    result there is named as its file is below the folder of the pattern's first wildcard. If the model has a history, a row
-    sees the earlier rows of its machine in all files. An interrupted command goes on where it stopped when it is run again.
-    PDM_ENGINE=dask uses all cores, or the cluster at DASK_SCHEDULER_ADDRESS. Exits with code 1 if a file cannot be scored.
+    With several files, a pattern, or files in remote storage, --output is a folder, which the pattern must not reach. Each
+    result there has the path that its file has below the folder of the pattern's first wildcard. If the model has a history,
+    a row sees the earlier rows of its machine in all files. An interrupted command goes on where it stopped when it is run
+    again. PDM_ENGINE=dask uses all cores, or the cluster at DASK_SCHEDULER_ADDRESS. Exits with code 1 if a file cannot be
+    scored.
 
     \b
     Examples:

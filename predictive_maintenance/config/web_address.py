@@ -6,7 +6,10 @@ _LAST_PORT = 65_535
 
 
 def is_web_address(url: str) -> bool:
-    """Whether httpx can send a request to `url`: it reports some mistakes with the first request, and by other errors."""
+    """Whether httpx can send a request to `url`.
+
+    It accepts some addresses to which it cannot. The request then fails, partly with errors that are not those of httpx.
+    """
     try:
         address = httpx.URL(url)
         address.host.encode("idna")  # as the look-up of its name does
