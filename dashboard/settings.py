@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictive_maintenance.config.header_secret import header_secret
 from predictive_maintenance.config.setting_errors import refuse_empty
 from predictive_maintenance.errors import ConfigError
 
@@ -27,10 +28,7 @@ def _check_address(text: str) -> str:
 
 def _check_key(secret: SecretStr) -> SecretStr:
     """Reject a key that an HTTP header cannot contain. The error does not include the key."""
-    text = secret.get_secret_value().strip()
-    if not (text.isascii() and text.isprintable()):
-        raise ValueError("must be printable ASCII")
-    return SecretStr(text)
+    return SecretStr(header_secret(secret.get_secret_value()))
 
 
 def _split_list(value: object) -> object:

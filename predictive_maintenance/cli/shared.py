@@ -148,16 +148,20 @@ def open_registry(params: Params) -> ModelRegistry:
 
 
 def service_client(url: str) -> httpx.Client:
-    """A client of the running service at `url`, with the key in PDM_API_KEY. Raises ClickException for an invalid address."""
+    """A client of the running service at `url`, with the key in PDM_API_KEY. Raises ClickException if one cannot be used."""
     import httpx
 
+    from ..config.header_secret import header_secret
     from ..config.uris import redact
     from ..config.web_address import is_web_address
 
-    key = os.environ.get("PDM_API_KEY")
     if not is_web_address(url):
         shown = redact(url) if "://" in url else url.rpartition("@")[2]
         raise click.ClickException(f"--url {shown}: write http://HOST:8000")
+    try:
+        key = header_secret(os.environ.get("PDM_API_KEY", ""))
+    except ValueError as error:
+        raise click.ClickException(f"PDM_API_KEY {error}") from None
     return httpx.Client(base_url=url, timeout=_SERVICE_TIMEOUT_SECONDS, headers={"X-API-Key": key} if key else {})
 
 

@@ -35,7 +35,8 @@ class Watch:
         self._in_force = in_force
         self._warned = set[str]()
         self._training: TrainingRun | None = None
-        self._not_started: Incident | None = None
+        self._unnoted: tuple[Incident, TrainingResult | None] | None = None
+        """How the last training ended, None if it was not started, until the store has it."""
 
     def check(self) -> None:
         """Check once. What is away, such as a registry or a store, is reported."""
@@ -52,14 +53,21 @@ class Watch:
         time.sleep(max(0.0, next_check - time.monotonic()))
 
     def close(self) -> None:
-        """End the training that runs: its deadline applies only while this process runs."""
-        if (training := self._training) is None:
+        """End the training that runs: its deadline applies only while this process runs. Note what the store does not have yet.
+
+        The next monitor starts no training again that may have run. So one that was not started is lost if the store is away.
+        """
+        if training := self._training:
+            self._unnoted = training.incident, training.wait(0) or training.stop("was stopped with the monitor")
+        if self._unnoted is None:
             return
-        result = training.wait(0) or training.stop("was stopped with the monitor")
+        incident, result = self._unnoted
         try:
-            self._note_end(training.incident, result)
+            self._note_end()
         except (PredictiveMaintenanceError, click.ClickException) as error:
-            click.echo(f"{_now()} incident {training.incident.key}: the training {result.text}: {error}", err=True)
+            ended = f"the training {result.text}" if result else "no training was started"
+            text = f"{_now()} incident {incident.key}: {ended}{_way_on(result)}; the store does not have this: {error}"
+            click.echo(text, err=True)
 
     def _claimed(self) -> Incident | None:
         """The incident for which a training starts now, if any, after a check of production."""
@@ -70,7 +78,7 @@ class Watch:
         params, settings = self._params, self._params.monitoring
         with open_service_store() as store:
             self._in_force.add_to(store)
-            self._give_back(store)
+            self._note_end_in(store)
             watched = watched_version(params, None)
             seen = check_now(store, watched, params)
             save_check(store, seen, time.time())
@@ -98,41 +106,45 @@ class Watch:
 
         settings = self._params.monitoring
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
-        try:
-            with _signals_wait():  # one before the assignment would leave the training running
+        with (
+            _signals_wait()
+        ):  # else a training that was started could go on, and one that was not could not be given back
+            try:
                 self._training = start_training(incident, settings, given_machine() or "", self._params_file)
-        except NotStartedError:
-            self._not_started = incident
-            with self._reported(), open_service_store() as store:
-                self._give_back(store)
-            raise
-        except TrainingError as error:
-            self._note_end(incident, TrainingResult(f"may have been requested: {error}"))
-            return
-        if self._training is None:
-            self._note_end(incident, TrainingResult("was requested", succeeded=True))
-
-    def _give_back(self, store: Store) -> None:
-        """Let a training that was not started be started again. If the store is away, too, the next check does this."""
-        from ..monitoring.incidents import give_back
-
-        if self._not_started:
-            give_back(store, self._not_started)
-            self._not_started = None
+            except NotStartedError:
+                self._unnoted = incident, None
+                raise
+            except TrainingError as error:
+                self._unnoted = incident, TrainingResult(f"may have been requested: {error}")
+                return
+            if self._training is None:
+                self._unnoted = incident, TrainingResult("was requested", succeeded=True)
 
     def _follow_training(self, seconds: float) -> None:
         """Wait for the end of the training for at most `seconds`, and note its result."""
         if self._training and (result := self._training.wait(seconds)):
-            self._note_end(self._training.incident, result)
-            self._training = None
+            self._training, self._unnoted = None, (self._training.incident, result)
+        self._note_end()
 
-    def _note_end(self, incident: Incident, result: TrainingResult) -> None:
-        from ..monitoring.incidents import end_training
+    def _note_end(self) -> None:
+        if self._unnoted:
+            with open_service_store() as store:
+                self._note_end_in(store)
 
-        with open_service_store() as store:
+    def _note_end_in(self, store: Store) -> None:
+        """Note how the last training ended, if the store does not have it yet. One that was not started may be started again."""
+        from ..monitoring.incidents import end_training, give_back
+
+        if self._unnoted is None:
+            return
+        incident, result = self._unnoted
+        if result is None:
+            give_back(store, incident)
+        else:
             end_training(store, incident, result.text, time.time())
-        way_on = "" if result.succeeded else f"; no other one is started for it: run `{train_command()}`"
-        click.echo(f"{_now()} incident {incident.key}: the training {result.text}{way_on}", err=not result.succeeded)
+            text = f"{_now()} incident {incident.key}: the training {result.text}{_way_on(result)}"
+            click.echo(text, err=not result.succeeded)
+        self._unnoted = None
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -178,6 +190,10 @@ def _signals_wait() -> Iterator[None]:
 def _last_run(params: Params) -> float:
     """When the latest training that the registry knows was started, in seconds since 1970; 0 without one."""
     return max((run.started.timestamp() for run in open_registry(params).training_runs(1)), default=0.0)
+
+
+def _way_on(result: TrainingResult | None) -> str:
+    return "" if result and result.succeeded else f"; no other one is started for it: run `{train_command()}`"
 
 
 def _change_text(change: Change) -> str:

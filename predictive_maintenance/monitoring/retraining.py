@@ -99,6 +99,7 @@ def _dispatch(incident: Incident, machine: str, promote: bool) -> None:
 
 def _workflow() -> tuple[str, str]:
     """The URL that starts the workflow, and the token. Raises ConfigError if a setting is missing or cannot be used."""
+    from ..config.header_secret import header_secret
     from ..config.web_address import is_web_address  # imports httpx
 
     repository, token = (os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN"))
@@ -106,6 +107,10 @@ def _workflow() -> tuple[str, str]:
         raise ConfigError(
             "monitoring.retrain is 'repository_dispatch': set GITHUB_REPOSITORY (owner/name) and GITHUB_TOKEN"
         )
+    try:
+        token = header_secret(token)
+    except ValueError as error:
+        raise ConfigError(f"GITHUB_TOKEN {error}: copy it again") from None
     api = (os.environ.get("GITHUB_API_URL") or _GITHUB).rstrip("/")
     if not is_web_address(api):
         raise ConfigError(

@@ -100,8 +100,9 @@ def signature(secret: str, body: bytes, seconds: int) -> str:
 
 
 def _without_path(url: str) -> str:
-    """What may be shown of an address that is no URL, too: its path may be a secret."""
-    return "".join(re.findall(r"^(?:[^/?#]*://)?[^/?#]*", url))
+    """What may be shown of an address that is no URL, too: its path may be a secret, and so may what stands before an @."""
+    scheme = "".join(re.findall(r"^[\w+.-]*://", url))
+    return scheme + re.split("[/?#]", url.removeprefix(scheme))[0].rpartition("@")[2]
 
 
 def _retry_seconds(value: str) -> float:

@@ -67,6 +67,7 @@ class Shadow:
         self._has_audit_log = audit_log.is_on()
         self._pair: Pair | None = None
         self._labelled_at, self._newest_report = 0.0, -1
+        self._refused = _Refused()
         self._readings = CountedReadings()
         self._known: dict[int, int] = {}  # of each process that writes the log: the last block whose readings are known
 
@@ -122,7 +123,7 @@ class Shadow:
         if self._pair and (self._pair.version, self._pair.candidate) == versions:
             return self._pair
         self._pair, self._labelled_at, self._newest_report = None, 0.0, -1
-        self._readings, self._known = CountedReadings(), {}
+        self._refused, self._readings, self._known = _Refused(), CountedReadings(), {}
         if now < comparison.due:
             if comparison.state == "comparing":
                 reason = "it is scoring predictions; if this stays, the process ended while it was"
@@ -250,11 +251,15 @@ class Shadow:
     ) -> str | None:
         """Promote the candidate if that is switched on and all conditions hold; return its version then.
 
-        `versions` are the one in production and the candidate. Raises ModelError if the candidate fails.
+        `versions` are the one in production and the candidate. If the registry does not do it, it is asked again later and later:
+        for each attempt, the candidate is loaded, and outcomes are counted. Raises RegistryError, and ModelError if the
+        candidate fails.
         """
         production, candidate = versions
         summary, reason = self._waits_for(store, comparison, versions, now)
-        if reason is None:
+        if reason is None and now < self._refused.due:
+            reason = self._refused.reason
+        elif reason is None:
             self._count_labelled(store, comparison, pair, now, at_once=True)
             summary, reason = self._waits_for(store, comparison, versions, now)
         promoted: ModelVersion | None = None
@@ -266,9 +271,14 @@ class Shadow:
                 )
             except ModelError as error:  # its files were changed since they were loaded
                 reason = str(error)
+            except RegistryError as error:
+                self._refused = self._refused.again(str(error), now)
+                raise
             else:
                 promoted = result.version
                 reason = why if result.promoted else result.conflict
+            if promoted is None:
+                self._refused = self._refused.again(reason, now)
         # Not at every check: SQLite has one writer, and the service is another one.
         if promoted or reason != comparison.promotion or now - comparison.checked >= _NOTE_SECONDS:
             with store.writing() as transaction:
@@ -295,6 +305,19 @@ class Shadow:
         """The comparison as it is in the store now."""
         found = comparisons.find(store, self._model, most=1)
         return found[0] if found and found[0].key == comparison.key else comparison
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Promotions in a row that the registry did not do: their number, why, and when the next attempt is due."""
+
+    attempts: int = 0
+    reason: str = ""
+    due: float = 0.0
+
+    def again(self, reason: str, now: float) -> "_Refused":
+        attempts = self.attempts + 1
+        return _Refused(attempts, reason, now + _pause(attempts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,8 +351,12 @@ def _compare(store: Store, pair: Pair, block: NewBlock, readings: CountedReading
 def _next_attempt(comparison: Comparison, now: int) -> Comparison:
     """The comparison if the attempt that begins now fails."""
     attempts = comparison.attempts + 1
-    pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 16), _LONGEST_PAUSE_SECONDS)
-    return replace(comparison, state="broken", attempts=attempts, due=now + pause)
+    return replace(comparison, state="broken", attempts=attempts, due=now + _pause(attempts))
+
+
+def _pause(attempts: int) -> int:
+    """The seconds until the next attempt after so many that failed."""
+    return min(_FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 16), _LONGEST_PAUSE_SECONDS)
 
 
 def _note(store: Store, comparison: Comparison) -> None:

@@ -214,7 +214,12 @@ LATEST_TRAINING = select(func.max(incidents.c.trained)).where(
 )
 LOCK_TRAININGS = select(func.pg_advisory_xact_lock(0x70646D747261696E >> 1))
 """On PostgreSQL: until the end of the transaction, no other one notes a training. Any number that other programs do not use."""
-RELEASE_TRAINING = update(incidents).where(incidents.c.key == bindparam("incident")).values(trained=None)
+RELEASE_TRAINING = (
+    update(incidents)
+    .where(incidents.c.key == bindparam("incident"))
+    .values(trained=None, training_ended=None, training_result=None)
+)
+"""Also without the result that another monitor has noted meanwhile: that there is no known one."""
 DELETE_INCIDENT = delete(incidents).where(incidents.c.key == bindparam("incident"))
 END_TRAINING = (
     update(incidents)

@@ -431,6 +431,79 @@ def test_a_training_that_was_not_started_while_the_store_was_away_is_started_at_
     assert output.count("incident 1: the training was successful") == 1
 
 
+@pytest.fixture
+def no_start(monkeypatch):
+    """What happens before the first training is not started, as a list; the next one is started."""
+    before = []
+
+    def start(*arguments):
+        if not before:
+            return start_training(*arguments)
+        while before:
+            before.pop()()
+        raise NotStartedError("no memory: no training was started")
+
+    monkeypatch.setattr("predictive_maintenance.monitoring.retraining.start_training", start)
+    return before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+def test_a_training_that_was_not_started_when_the_monitor_was_stopped_is_started_by_the_next_one(
+    promoted, store, small, checks, project, no_start, number
+):
+    no_start += [lambda: signal.raise_signal(number)]
+    log(store, small, 3, torque_nm=65.0)
+    result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
+    assert isinstance(result.exception, SystemExit), result.output
+    assert store.open_incident("predictive_maintenance").trained is None
+    assert "incident 1: the training was successful" in watch()
+
+
+def test_a_training_that_was_not_started_is_given_back_at_the_end_of_the_monitor_if_the_store_is_back(
+    promoted, store, small, checks, project, outage, no_start
+):
+    away, back = outage
+    no_start += [away]
+
+    def end():
+        back()
+        raise EnoughError
+
+    checks += [end]
+    log(store, small, 3, torque_nm=65.0)
+    assert "no training was started; no other one" not in watch()
+    assert "incident 1: the training was successful" in watch()
+
+
+def test_a_training_that_was_not_started_and_cannot_be_given_back_is_lost_with_the_way_on(
+    promoted, store, small, checks, project, outage, no_start
+):
+    away, back = outage
+    no_start += [away]
+    log(store, small, 3, torque_nm=65.0)
+    output = watch()
+    back()
+    way_on = "no other one is started for it: run `python flows/train_flow.py run`; the store does not have this: "
+    assert output.count(f"incident 1: no training was started; {way_on}") == 1
+    assert "training (here)" not in watch()
+
+
+def test_a_request_is_noted_when_the_monitor_is_stopped_meanwhile(
+    promoted, store, small, checks, project, tmp_path, monkeypatch
+):
+    change_settings(tmp_path, "retrain: here", "retrain: repository_dispatch")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "plant/maintenance")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+
+    def start(*_):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("predictive_maintenance.monitoring.retraining.start_training", start)
+    log(store, small, 3, torque_nm=65.0)
+    CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
+    assert store.open_incident("predictive_maintenance").training_result == "was requested"
+
+
 def test_a_retention_that_is_too_short_is_a_warning_beside_the_json(promoted, store, small, monkeypatch):
     log(store, small, 1)
     monkeypatch.setenv("PDM_PREDICTION_LOG_DAYS", "30")

@@ -60,6 +60,12 @@ def test_an_option_that_cannot_be_used_is_named_with_the_way_out(options, code, 
     assert (found, message in " ".join(output.split())) == (code, True), output
 
 
+@pytest.mark.parametrize("key", ["hidden-wörd", "hidden-word\nX: 1"])
+def test_an_api_key_that_no_header_can_have_is_refused_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("PDM_API_KEY", key)
+    assert mqtt(*TOPIC) == (1, "Error: PDM_API_KEY must be printable ASCII\n")
+
+
 def test_a_password_needs_a_user_and_is_not_shown(monkeypatch):
     monkeypatch.setenv("PDM_MQTT_PASSWORD", "a secret")
     code, output = mqtt(*TOPIC)

@@ -10,7 +10,7 @@ from predictive_maintenance.config.web_address import is_web_address, shown_addr
     "url",
     [
         "http://127.0.0.1:8000", "https://plant.example/api?line=1", "HTTP://localhost", "http://[::1]:8000",
-        "http://bücher.example", "http://name:word@host", "http://host.", "http://host:65535",
+        "http://bücher.example", "http://name:word@host", "http://my_service.plant.:80/a b", "http://host.", "http://host:65535",
     ],
 )  # fmt: skip
 def test_an_address_that_a_request_can_be_sent_to_is_one(url):
@@ -21,7 +21,7 @@ def test_an_address_that_a_request_can_be_sent_to_is_one(url):
     "url",
     [
         "", "host", "127.0.0.1:8000", "ftp://host", "http://", "http:///path", "https://c mms", "http://host:port",
-        "http://host:65536", "http://host:0", "http://host:-1", "http://a\nb",
+        "http://host:65536", "http://host:0", "http://host:-1", "http://a\nb", "http://.",
     ],
 )  # fmt: skip
 def test_another_text_is_none(url):

@@ -18,6 +18,7 @@ from predictive_maintenance.monitoring.incidents import (
     end_lost_trainings,
     end_training,
     follow,
+    give_back,
     may_train,
     open_incident,
 )
@@ -100,6 +101,17 @@ def test_a_training_whose_monitor_was_killed_has_a_result_when_its_time_is_over(
     end_lost_trainings(store, version(), settings, 99_000)
     incident = open_incident(store, version())
     assert (incident.training_result, incident.training_ended) == ("was successful", 9_000)
+
+
+def test_a_training_that_is_given_back_late_has_no_result(store):
+    """Another monitor has noted meanwhile that there is no known one."""
+    check(store, ["warm"], 2)
+    incident = open_incident(store, version())
+    assert may_train(store, incident, MonitoringSettings(), 3)
+    end_lost_trainings(store, version(), MonitoringSettings(), 10**6)
+    give_back(store, incident)
+    assert open_incident(store, version()) == incident
+    assert may_train(store, incident, MonitoringSettings(), 10**6)
 
 
 def difference(low):
@@ -303,6 +315,20 @@ def test_a_password_in_the_address_of_github_is_not_shown(github, monkeypatch):
     with pytest.raises(ConfigError) as wrong:
         check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
     assert "hidden-word" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("token", ["hidden-wörd", "hidden-word\nX: 1"])
+def test_a_token_that_no_header_can_have_is_refused_at_the_start_and_not_shown(github, monkeypatch, token):
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    with pytest.raises(ConfigError) as refused:
+        check_retraining(MonitoringSettings(retrain="repository_dispatch"), "pumps", "pumps")
+    assert str(refused.value) == "GITHUB_TOKEN must be printable ASCII: copy it again"
+
+
+def test_a_token_from_a_file_that_ends_with_a_line_feed_is_used(github, monkeypatch):
+    monkeypatch.setenv("GITHUB_TOKEN", "secret-token\n")
+    start_training(INCIDENT, MonitoringSettings(retrain="repository_dispatch"), "")
+    assert len(github) == 1
 
 
 def test_an_empty_address_of_github_counts_as_not_set(github, monkeypatch):

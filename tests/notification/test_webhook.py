@@ -545,6 +545,8 @@ def test_what_is_removed_with_its_machine_leaves_nothing(store, receiver):
         ("https://cmms/alarms\n", "s", "PDM_WEBHOOK_URL is 'https://cmms':"),
         ("https://c mms/alarms", "s", "PDM_WEBHOOK_URL is 'https://c mms':"),
         ("cmms/alarms?key=1", "s", "PDM_WEBHOOK_URL is 'cmms':"),
+        ("me:hidden-word@cmms/alarms", "s", "PDM_WEBHOOK_URL is 'cmms':"),
+        ("https:me:hidden-word@cmms/alarms", "s", "PDM_WEBHOOK_URL is 'cmms':"),
         ("https://cmms/alarms", "", "PDM_WEBHOOK_SECRET is not set"),
     ],
 )

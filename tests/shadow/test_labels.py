@@ -1,11 +1,13 @@
 """Machines over time: failures within the horizon give the errors and costs of both versions, with intervals."""
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from predictive_maintenance.config.params import ShadowSettings
+from predictive_maintenance.errors import ModelError, RegistryError
 from predictive_maintenance.shadow import labels
 from predictive_maintenance.shadow.agreement import Costs
 from predictive_maintenance.shadow.comparing import Shadow
@@ -250,6 +252,30 @@ def test_failures_are_counted_again_an_hour_later_at_the_earliest(store, plant, 
         check_until_done(shadow, store, NOW + later)
         found.append(comparisons.find(store, MODEL, most=1)[0].labelled.failures)
     assert found == [HORIZON, HORIZON, HORIZON, 2 * HORIZON]
+
+
+@pytest.mark.parametrize("error", [ModelError("its files were changed"), RegistryError("no answer")])
+def test_a_promotion_that_fails_is_tried_again_later_and_later_and_failures_are_counted_for_each_attempt_only(
+    store, plant, small_pump, monkeypatch, error
+):
+    versions = VersionsInMemory(versions={"1": small_pump.files, "2": small_pump.files}, alias="1", candidate="2")
+    shadow, attempts, counted, reasons = Shadow(versions, MODEL, ShadowSettings()), [], [], set()
+
+    def promote(*_, **__):
+        attempts.append(now)
+        raise error
+
+    for name, value in {
+        "waits_for": lambda *_: None, "promotion_reason": lambda _: "",
+        "labelled_errors": lambda *_: counted.append(now), "_FAILURE_SECONDS": 10**6,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(f"predictive_maintenance.shadow.comparing.{name}", value)
+    monkeypatch.setattr(VersionsInMemory, "promote", promote, raising=False)
+    for now in range(NOW, NOW + 12_000, 30):
+        with suppress(RegistryError):
+            reasons.add(check_until_done(shadow, store, now).comparison.promotion)
+    assert np.diff(attempts).tolist() == [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+    assert (counted, reasons) == (attempts, {str(error)})
 
 
 def test_the_interval_is_one_of_the_costs_for_all_readings_although_machines_have_different_numbers():
