@@ -339,10 +339,11 @@ def content_height(page: Page) -> int:
 
 
 def wait_until_drawn(page: Page) -> None:
-    """Wait until no element is loading, outdated or without its chart."""
+    """Wait until the page's script has ended, and no element is loading, outdated or without its chart."""
     page.wait_for_timeout(1500)  # animations
     page.wait_for_function(
-        "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
+        "document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')"
+        " && !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
         " && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(chart => chart.querySelector('canvas, svg'))",
         timeout=60_000,
     )
