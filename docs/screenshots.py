@@ -78,6 +78,7 @@ def main(registry: str | None, chromium: str) -> None:
             "METAFLOW_DATASTORE_SYSROOT_LOCAL": work,
             "PDM_MODEL_CACHE": f"{work}/models",
             "PDM_MODEL_LOAD_SECONDS": str(START_SECONDS),
+            "PDM_BATCH_DEADLINE_SECONDS": "60",
         }
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         take_milling(browser, environment, trains=registry is None)
@@ -120,7 +121,8 @@ def take_fleet(browser: Browser, environment: Mapping[str, str], work: Path, *, 
         replay = ["replay", "--url", running.api, "--sources", FLEET]
         click.echo("replay: 2 min")
         with package([*replay, *BEFORE_DRIFT], environment) as process:
-            process.wait()
+            if process.wait():
+                raise click.ClickException(f"replay ended with exit code {process.returncode}")
         machine_id = note_alarm(running.api)
         screenshot_fleet(browser, running)
         screenshot_history(browser, running, machine_id)
