@@ -22,7 +22,9 @@ if not entries:
     st.info("There are no entries yet.", icon="📒")
     end_page()
 table = audit_table(entries)
-st.dataframe(table, hide_index=True, height=common.table_height(len(table), _MOST_VISIBLE))
+# Without people who sign in, every entry is by its key: the details need the width.
+shown = table if (table["By"] != table["Key"]).any() else table.drop(columns="Key")
+st.dataframe(shown, hide_index=True, height=common.table_height(len(table), _MOST_VISIBLE))
 st.download_button("Download as CSV", audit_csv(table), "audit.csv", "text/csv", icon="⬇️", on_click="ignore")
 limit = f" Older entries than the newest {MOST_ENTRIES:,} are left out." if len(entries) == MOST_ENTRIES else ""
-st.caption(f"{len(entries):,} entries. Times are in UTC.{limit}")
+st.caption(f"{len(entries):,} entries. Times are in UTC. Double-click a cell to see all of it.{limit}")
