@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -106,11 +107,25 @@ def _update_mlflow_run(flow: FlowSpec, inputs: Any, update: Callable[[FlowRun], 
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """Parse and check the text of a params.yaml."""
+    """Parse and check the text of a params.yaml.
+
+    Metaflow reads it before the options of `run`. Its machine is nevertheless that of --machine: the own settings of another
+    one, which params.yaml or PDM_MACHINE names, would stay in the run.
+    """
     try:
-        return read_yaml(text, "settings")
+        return read_yaml(text, "settings", _machine_option(sys.argv[1:]))
     except PredictiveMaintenanceError as error:
         raise RunStopped(str(error)) from None
+
+
+def _machine_option(arguments: Sequence[str]) -> str | None:
+    """The last value of --machine in `arguments`; None without one."""
+    found = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        if name == "--machine":
+            found = value if equals else following
+    return found or None
 
 
 def read_machine(context: Any, option: Any, name: str) -> str:

@@ -8,6 +8,8 @@ from dashboard.audit import ACTION_LABELS, MOST_ENTRIES, audit_csv, audit_table,
 from dashboard.components import common
 from dashboard.page_end import end_page
 
+_MOST_VISIBLE = 20
+
 common.page_header("Audit", "Who did what, and when: decisions of people, versions, settings, refused keys.")
 actions = st.multiselect("Actions", list(ACTION_LABELS), format_func=ACTION_LABELS.__getitem__, placeholder="All")
 try:
@@ -20,7 +22,9 @@ if not entries:
     st.info("There are no entries yet.", icon="📒")
     end_page()
 table = audit_table(entries)
-st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 660))
+# Without people who sign in, every entry is by its key: the details need the width.
+shown = table if (table["By"] != table["Key"]).any() else table.drop(columns="Key")
+st.dataframe(shown, hide_index=True, height=common.table_height(len(table), _MOST_VISIBLE))
 st.download_button("Download as CSV", audit_csv(table), "audit.csv", "text/csv", icon="⬇️", on_click="ignore")
 limit = f" Older entries than the newest {MOST_ENTRIES:,} are left out." if len(entries) == MOST_ENTRIES else ""
-st.caption(f"{len(entries):,} entries. Times are in UTC.{limit}")
+st.caption(f"{len(entries):,} entries. Times are in UTC. Double-click a cell to see all of it.{limit}")

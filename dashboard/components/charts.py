@@ -77,7 +77,8 @@ def curve(curve: Curve, threshold: float) -> alt.LayerChart:
     """Failure probability over one sensor's values, with the reading as a point and the decision threshold as a line."""
     table = pd.DataFrame({"value": curve.values, "probability": curve.probabilities})
     nearest = min(range(len(curve.values)), key=lambda index: abs(curve.values[index] - curve.value))
-    x = alt.X("value:Q", title=header(curve), scale=alt.Scale(zero=False, nice=False))
+    # Not nice: the last label may be so near to the end of the axis that the edge of the chart would cut it off.
+    x = alt.X("value:Q", title=header(curve), scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(labelBound=True))
     y = alt.Y("probability:Q", title="failure probability", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     tips = [
         alt.Tooltip("value:Q", title=header(curve)),

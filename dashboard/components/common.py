@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import streamlit as st
 
@@ -14,6 +15,9 @@ from dashboard.service_monitor import Snapshot
 from predictive_maintenance.config.commands import flow_command, in_containers
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import code, plain, table
+
+_ROW_HEIGHT, _BORDER = 33, 1
+"""Pixels of a table's row, and of its header, with the font size in .streamlit/config.toml."""
 
 
 def auto_refresh(draw: Callable[[Snapshot], None]) -> None:
@@ -99,6 +103,11 @@ def tile(label: str, value: str, note: str, sign: str = "") -> None:
         st.caption(label)
         st.subheader(f"{sign} {value}" if sign else value, anchor=False)
         st.caption(note)
+
+
+def table_height(rows: int, most: int) -> int | Literal["content"]:
+    """Height of a table with `rows` rows of which `most` are visible at once, the last of them completely."""
+    return "content" if rows <= most else _ROW_HEIGHT * (1 + most) + 2 * _BORDER
 
 
 def metric_tiles(scores: Scores, names: Sequence[str], required: dict[str, str] | None = None) -> None:

@@ -13,7 +13,8 @@ from predictive_maintenance.machine.machine import Machine
 from predictive_maintenance.reporting.markdown import plain
 from predictive_maintenance.reporting.spreadsheet import spreadsheet_csv
 
-_HEADER_HEIGHT, _ROW_HEIGHT, _MAX_HEIGHT = 38, 35, 520
+_MOST_VISIBLE = 15
+"""Rows of the ranking."""
 
 
 def totals(ranked: pd.DataFrame, rejected: pd.DataFrame, currency: str) -> None:
@@ -41,7 +42,7 @@ def ranking(readings: pd.DataFrame, fleet: Fleet, card: ModelCard, machine: Mach
     selected = st.dataframe(
         _display_table(readings, fleet.id_columns, machine),
         hide_index=True,
-        height=min(_MAX_HEIGHT, _HEADER_HEIGHT + _ROW_HEIGHT * len(readings)),
+        height=common.table_height(len(readings), _MOST_VISIBLE),
         column_config=_column_config(fleet.id_columns, machine, card.currency),
         on_select="rerun",
         selection_mode="single-row",

@@ -1,6 +1,7 @@
 """Elements of the monitoring page: windows, performance, differences, silent machines."""
 
 import math
+from datetime import datetime
 
 import streamlit as st
 
@@ -8,6 +9,7 @@ from app.schemas.monitoring import Finding, Interval, MetricComparison, Monitori
 from dashboard.formatting import NO_VALUE
 from predictive_maintenance.config.commands import flow_command, program_command
 from predictive_maintenance.evaluation.metrics import METRICS
+from predictive_maintenance.monitoring.window_text import window_text
 from predictive_maintenance.reporting.markdown import plain, table
 
 _MOST_SHOWN = 30
@@ -49,11 +51,8 @@ def windows(found: Monitoring) -> None:
     """Show each window with the differences above their limit."""
     st.subheader("Windows", anchor=False)
     rows = [
-        [
-            f"{_moment(window.begins)} to {_moment(window.ends)}", f"{window.readings:,}", _rejected(window), _state(window),
-        ]
-        for window in reversed(found.windows)
-    ]  # fmt: skip
+        [_span(window), f"{window.readings:,}", _rejected(window), _state(window)] for window in reversed(found.windows)
+    ]
     st.markdown(table(["Window (UTC)", "Readings scored", "Rejected", "What differs"], rows))
     st.caption("A difference is listed if the lower end of its confidence interval is above its limit.")
 
@@ -122,7 +121,7 @@ def _labelled(performance: Performance) -> str:
     if performance.source is None:
         return "No prediction has a label."
     return (
-        f"Of {performance.predictions:,} predictions from {_moment(performance.begins)} to {_moment(performance.ends)} UTC, "
+        f"Of {performance.predictions:,} predictions from {_span(performance)} UTC, "
         f"whose labels are due by now, {performance.labelled:,} have a label from {_SOURCES[performance.source]}; "
         f"{performance.failures:,} are failures. At evaluation: on held-out rows of training. Ranges are confidence intervals."
     )
@@ -138,6 +137,10 @@ def _interval(found: Interval | None) -> str:
 def _parts(finding: Finding) -> tuple[str, str]:
     what, _, how_much = finding.text.partition(": ")
     return what, how_much
+
+
+def _span(measured: Window | Performance) -> str:
+    return window_text(*(datetime.fromisoformat(text).timestamp() for text in (measured.begins, measured.ends)))
 
 
 def _moment(text: str) -> str:

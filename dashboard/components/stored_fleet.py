@@ -24,7 +24,7 @@ LEVEL_LABELS = {"high": "🔴 High", "elevated": "🟠 Elevated", "low": "🟢 L
 """A risk level is that of the latest reading; an alarm opens and closes by the machine's policy."""
 TABLE, MAX_ROWS = "stored machines", 1_000
 
-_HEADER_HEIGHT, _ROW_HEIGHT, _MAX_HEIGHT = 38, 35, 660
+_MOST_VISIBLE = 20
 _SHOWN_IDS, _SELECTED = "shown machine ids", "selected machine id"
 _DEFAULT_SILENT_HOURS = 24.0
 _HOW_TO = "docs/how-to/keep-readings.md"
@@ -113,7 +113,7 @@ def _table(matching: pd.DataFrame, silent_hours: float, card: ModelCard, machine
     st.dataframe(
         _display_table(shown, silent_hours, machine),
         hide_index=True,
-        height=min(_MAX_HEIGHT, _HEADER_HEIGHT + _ROW_HEIGHT * len(shown)),
+        height=common.table_height(len(shown), _MOST_VISIBLE),
         column_config=_column_config(machine),
         on_select=_select,
         selection_mode="single-cell",

@@ -111,6 +111,7 @@ def monitor(
 
 def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]:
     from ..monitoring.texts import finding_name, metric_text, performance_text
+    from ..monitoring.window_text import window_text
 
     machine, silent, performance = seen.watched.machine, seen.silent, seen.windows[-1].performance
     yield f"{seen.watched.model} version {seen.watched.version}, windows of {settings.window_days:g} days:"
@@ -119,8 +120,8 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
         state = ", ".join(finding_name(finding, machine) for finding in exceeded) or "no difference"
         if window.rows < settings.min_rows:
             state = f"not compared: fewer than {settings.min_rows:,} readings" + (f"; {state}" if exceeded else "")
-        yield f"  {_day(window.begins)} to {_day(window.ends)}  {count(window.rows, 'reading'):>20}  {state}"
-    yield f"predictions from {_day(performance.begins)} to {_day(performance.ends)}: {performance_text(performance)}"
+        yield f"  {window_text(window.begins, window.ends)}  {count(window.rows, 'reading'):>20}  {state}"
+    yield f"predictions from {window_text(performance.begins, performance.ends)}: {performance_text(performance)}"
     yield from (f"  {metric_text(metric)}" for metric in performance.metrics)
     if silent:
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""

@@ -12,12 +12,12 @@ from .project import PARAMS_NAME, params_file
 from .text_file import read_text
 
 
-def read_yaml(text: str, origin: str = PARAMS_NAME) -> dict[str, Any]:
-    """Parse and validate the text of a params.yaml. Returns plain values, with the description of its machine.
+def read_yaml(text: str, origin: str = PARAMS_NAME, machine: str | None = None) -> dict[str, Any]:
+    """Parse and validate the text of a params.yaml for the machine that it or `machine` names.
 
-    Raises ConfigError.
+    Returns plain values, with the description of the machine. Raises ConfigError.
     """
-    raw, origin = plain_params(text, origin, find_machine)
+    raw, origin = plain_params(text, origin, find_machine, machine)
     parse_params(raw, origin)
     return raw
 

@@ -35,6 +35,11 @@ def test_the_page_shows_who_did_what(open_page, transport):
     ]  # fmt: skip
 
 
+def test_keys_are_no_column_of_their_own_if_all_entries_are_by_keys(open_page, transport):
+    transport.answers["/audit"] = page_of(entry(2, person=None), entry(1, person=None))
+    assert list(open_page("audit").dataframe[0].value) == ["Time", "Action", "By", "Subject", "Detail"]
+
+
 def test_the_page_names_the_role_that_its_key_has_not(open_page, transport):
     detail = "the API key board has the role read, and GET /audit needs operate: use another key"
     transport.answers["/audit"] = 403, {"status": 403, "detail": detail}

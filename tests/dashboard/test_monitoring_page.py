@@ -30,7 +30,7 @@ def test_windows_performance_and_differences_are_shown(open_page, store):
     assert "**Production differs from training or evaluation.**" in text
     assert "Version 1, checked at 2027-01-15 08:00 UTC" in text
     assert "- distribution of Torque: mean 65 Nm" in text
-    assert "| 2027-01-15 07:59 to 2027-01-15 08:00 | 900 | 100 (10.0%) | ⚠️ distribution of Torque |" in text
+    assert "| 2027-01-15 07:59:59 to 2027-01-15 08:00:00 | 900 | 100 (10.0%) | ⚠️ distribution of Torque |" in text
     assert "| Precision | 0.900 (0.800 to 1.000) | — | 40 predicted failures |" in text
     assert "| Recall | — | 0.800 (0.700 to 0.900) | not available: *nobody* knows |" in text
     assert "40 have a label from feedback on predictions; 36 are failures" in text
