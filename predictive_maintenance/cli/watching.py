@@ -106,9 +106,7 @@ class Watch:
 
         settings = self._params.monitoring
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
-        with (
-            _signals_wait()
-        ):  # else a training that was started could go on, and one that was not could not be given back
+        with _signals_wait():  # a training that was started must be known, and one that was not given back
             try:
                 self._training = start_training(incident, settings, given_machine() or "", self._params_file)
             except NotStartedError:
@@ -123,7 +121,8 @@ class Watch:
     def _follow_training(self, seconds: float) -> None:
         """Wait for the end of the training for at most `seconds`, and note its result."""
         if self._training and (result := self._training.wait(seconds)):
-            self._training, self._unnoted = None, (self._training.incident, result)
+            self._unnoted = self._training.incident, result
+            self._training = None
         self._note_end()
 
     def _note_end(self) -> None:

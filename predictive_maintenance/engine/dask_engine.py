@@ -93,17 +93,16 @@ class DaskEngine:
 
 
 def worker_addresses(client: Client, where: str) -> frozenset[str]:
-    """The addresses of the workers that the scheduler of the cluster at `where` has now.
-
-    Raises EngineError if it does not answer.
+    """The addresses of the workers that the scheduler of the cluster at `where` has now. Raises EngineError if it is away.
 
     Not with `client.scheduler_info`: it ignores a scheduler that is away, and a timer of the client, which asks for totals only,
     can empty its workers before they are returned.
     """
-    if client.status != "running":
+    scheduler = client.scheduler
+    if scheduler is None or client.status != "running":
         raise cluster_lost(where, "its scheduler ended")
     try:
-        answer = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_SECONDS)
+        answer = client.sync(scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_SECONDS)
         return frozenset(answer["workers"])
     except (OSError, TimeoutError) as error:
         raise cluster_lost(where, type(error).__name__) from None
