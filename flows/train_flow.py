@@ -41,7 +41,7 @@ from predictive_maintenance.partitions.split_parts import split_parts
 from predictive_maintenance.reporting import run_log
 from predictive_maintenance.scorer.scoring import Scorer
 from predictive_maintenance.scorer.training_rows import TrainingRows
-from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE, TRAINING_ROWS_FILE
 from predictive_maintenance.store.audit_log import SettingsInForce
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.launcher import LAUNCHER_VARIABLE
@@ -51,7 +51,7 @@ from predictive_maintenance.tracking.production_audit import record_production
 from predictive_maintenance.tracking.promotion import Outcome, register_and_promote
 from predictive_maintenance.tracking.runs import FlowRun, incident_tag
 from predictive_maintenance.tracking.unfinished_runs import close_abandoned_runs
-from predictive_maintenance.training.export import export_model
+from predictive_maintenance.training.export import export_scorer
 from predictive_maintenance.training.hyperparameters import check_hyperparameters
 from predictive_maintenance.training.parts_candidate import train_candidate_from_parts
 from remote_steps import RemoteSteps, source_copies
@@ -222,10 +222,8 @@ class TrainFlow(FlowSpec):
     @step
     def evaluate(self):
         """Export the candidate and compare the export with the champion on the held-out rows."""
-        # Before rows are loaded: both need much memory if there are many rows.
-        training_rows = TrainingRows.of(self.rows.training_ids())
         rows = self.rows.load(self.rows.sample(self.params.evaluation.sample_rows))
-        self.files = export_model(self.trained, rows, self.params, training_rows)
+        self.files = export_scorer(self.trained, rows, self.params, self.rows.fitted_rows)
         scorer = Scorer.from_files(self.files)
         judge = Judge(
             self.trained, scorer, ModelRegistry(self.flow_mlflow_run.connection).baseline_model(), self.params
@@ -248,6 +246,8 @@ class TrainFlow(FlowSpec):
     def end(self):
         """Register the model, and promote it if it passes the gate."""
         run = self.flow_mlflow_run
+        # Not an artifact of `evaluate`: Metaflow copies one several times to store it, and this has 5 bytes for each row.
+        files = self.files | {TRAINING_ROWS_FILE: TrainingRows.of(self.rows.training_ids()).content}
         self.tags = run_log.version_tags(
             self.evaluation,
             self.rows.training_fingerprint,
@@ -257,7 +257,7 @@ class TrainFlow(FlowSpec):
         )
         self.tags |= self.incident
         self.outcome: Outcome = register_and_promote(
-            run, self.files, self.rows.examples(), self.evaluation, self.tags, self.params.registry, self.promote
+            run, files, self.rows.examples(), self.evaluation, self.tags, self.params.registry, self.promote
         )
         if self.outcome.promoted:
             print_warning(record_production(self.outcome.promoted, self.params.registry.model_name))

@@ -174,9 +174,14 @@ class SplitParts:
         names = [MACHINE_ID, self.machine.time_name, NEXT_FAILURE]
         return pd.concat([self.columns_of(part, names)[0] for part in self.trained_parts], ignore_index=True)
 
+    @property
+    def fitted_rows(self) -> int:
+        """The number of rows that a model is fitted to, with those for training only."""
+        return self.train_rows + self.training_only_rows
+
     def training_ids(self) -> npt.NDArray[np.uint64]:
         """(n,) the hashes of the ids of all rows that a model is fitted to, in ascending order."""
-        hashes = np.empty(self.train_rows + self.training_only_rows, dtype=np.uint64)
+        hashes = np.empty(self.fitted_rows, dtype=np.uint64)
         end = 0
         for table in (table for part in self.parts for table in (part.train, part.training_only)):
             start, end = end, end + table.rows

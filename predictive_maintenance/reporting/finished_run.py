@@ -37,7 +37,7 @@ class FinishedRun(Protocol):
     candidate_scores: Mapping[str, Scores]
     trained: FittedCandidate
     evaluation: Evaluation
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes]  # of the version, without the hashes of its training rows
     tags: Mapping[str, str]
     outcome: Outcome
 

@@ -13,6 +13,8 @@ import pandas as pd
 from ..errors import DataError
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.metrics import Scores
+from ..scorer.training_rows import TrainingRows
+from ..scorer.version_files import TRAINING_ROWS_FILE
 from ..tracking.entities import VERSION_FILE, ModelVersion
 from .event_tables import plain_events, plain_horizons, plain_modes
 from .finished_run import FinishedRun
@@ -69,7 +71,8 @@ def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) 
     run.cleaned.quarantine.to_parquet(folder / "data/processed/quarantine.parquet", index=False)
     run.rows.train.to_parquet(folder / "data/features/train.parquet", index=False)
     run.rows.test.to_parquet(folder / "data/features/held_out.parquet", index=False)
-    for name, content in {**run.files, **_version_file(run, production)}.items():
+    training_rows = {TRAINING_ROWS_FILE: TrainingRows.of(run.rows.training_ids()).content}
+    for name, content in {**run.files, **training_rows, **_version_file(run, production)}.items():
         (folder / "models" / name).write_bytes(content)
     (folder / "metrics.json").write_text(json.dumps(exported_metrics(run.evaluation), indent=2) + "\n")
     for name, table in _plots(run).items():

@@ -61,16 +61,19 @@ class Agreement:
         )
 
 
-def export_model(
-    trained: FittedCandidate, rows: SplitRows, params: Params, training_rows: TrainingRows | None = None
-) -> dict[str, bytes]:
+def export_model(trained: FittedCandidate, rows: SplitRows, params: Params) -> dict[str, bytes]:
+    """Return the files of a version by name: those of `export_scorer`, and the hashes of the training rows."""
+    training_rows = TrainingRows.of(np.sort(row_hashes(rows.fitted[READING_ID])))
+    return export_scorer(trained, rows, params, training_rows.number) | {TRAINING_ROWS_FILE: training_rows.content}
+
+
+def export_scorer(trained: FittedCandidate, rows: SplitRows, params: Params, fitted_rows: int) -> dict[str, bytes]:
     """Return the files of a scorer by name. Golden rows are held-out ones, the reference sample is of the training rows.
 
-    Neither are rows for training only. `training_rows` are all rows that the model was fitted to, if `rows` are only
-    some of them.
+    Neither are rows for training only. `fitted_rows` is the number of rows that the model was fitted to: `rows` may be some of
+    them.
     """
     machine, train = params.machine, rows.train
-    fitted_to = training_rows or TrainingRows.of(np.sort(row_hashes(rows.fitted[READING_ID])))
     spec = ScorerSpec(
         algorithm=trained.algorithm,
         output="log_odds" if trained.algorithm == "lightgbm" else "probability",
@@ -81,7 +84,7 @@ def export_model(
         false_alarm_cost=params.costs.false_alarm,
         currency=params.costs.currency,
         missing_shares={name: float(train[name].isna().mean()) for name in machine.optional_sensor_names},
-        format=version_format(machine, fitted_to.number),
+        format=version_format(machine, fitted_rows),
     )
     missing_values = bool(machine.optional_sensor_names or machine.history_features)
     onnx = to_onnx(trained.estimator, len(trained.features), missing_values)
@@ -100,7 +103,6 @@ def export_model(
         MACHINE_FILE: to_json(machine).encode(),
         GOLDEN_FILE: json.dumps(golden).encode(),
         REFERENCE_FILE: json.dumps(_columnar(reference, columns)).encode(),
-        TRAINING_ROWS_FILE: fitted_to.content,
         MONITORING_FILE: monitoring_reference(
             rows, machine, probabilities, spec.threshold, params.monitoring.window_days
         )
