@@ -16,7 +16,7 @@ from predictive_maintenance.config.params_file import load_params
 from predictive_maintenance.errors import DataError
 from predictive_maintenance.reporting.finished_run import load_run_of_version
 from predictive_maintenance.scorer.scoring import Scorer
-from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE
+from predictive_maintenance.scorer.version_files import THRESHOLDS_FILE, TRAINING_ROWS_FILE, read_training_rows
 from predictive_maintenance.store.store import Store
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.entities import ModelVersion
@@ -238,10 +238,15 @@ def test_a_training_goes_on_without_its_store(registry_uri, quick_params, tmp_pa
     assert output.count("warning: the audit log does not have this yet: ") == 1
 
 
-def test_rows_for_training_only_are_trained_on_and_in_no_score(registry_copy, readings, quick_params, monkeypatch):
+def test_rows_for_training_only_are_trained_on_and_in_no_score(
+    registry_copy, readings, quick_params, monkeypatch, tmp_path
+):
     run = run_steps(monkeypatch, quick_params, sources=f"{readings},train:simulator://?rows=1500&seed=5")
     evaluation = run.evaluation
     assert run.rows.training_only_rows == 1500
+    assert TRAINING_ROWS_FILE not in run.files  # Metaflow would store it
+    registered = registry_copy.download(run.outcome.version, tmp_path)
+    assert len(read_training_rows(registered)) == run.rows.train_rows + 1500
     assert evaluation.held_out.rows + evaluation.out_of_fold.rows == ROWS - BAD_ROWS
     assert not evaluation.comparison.same_training_data
     assert "1,500 rows are of sources for training only: they are never held out or scored" in run.rows.summary()

@@ -11,14 +11,25 @@ from predictive_maintenance.evaluation.baseline_model import BaselineModel
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.gate import judge
 from predictive_maintenance.ingestion.merging import Ingested, SourceRecord
+from predictive_maintenance.machine.names import READING_ID
+from predictive_maintenance.scorer.version_files import TRAINING_ROWS_FILE
 from predictive_maintenance.tracking.promotion import Outcome
+from predictive_maintenance.training.splits import SplitRows
 from predictive_maintenance.validation.cleaning import Cleaned
+from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.evaluations import compare
 
 QUARANTINE = pd.DataFrame(
     [["a|b.csv", 3, "r3", "torque_nm", "x", "is not a number, @team <b>"]],
     columns=["source", "row", "reading_id", "column", "value", "reason"],
 )
+
+
+class LoadedRows(SplitRows):
+    """The rows of a run in memory, with what is read of the parts of a real one."""
+
+    def training_ids(self):
+        return np.sort(row_hashes(self.fitted[READING_ID]))
 
 
 def finished_run(small, evaluation):
@@ -64,9 +75,9 @@ def finished_run(small, evaluation):
                 ignored_columns=(),
             ),
         ),
-        rows=small.rows,
+        rows=LoadedRows(**vars(small.rows)),
         trained=small.trained,
-        files=small.files,
+        files={name: content for name, content in small.files.items() if name != TRAINING_ROWS_FILE},
     )
 
 

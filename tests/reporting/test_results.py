@@ -23,7 +23,9 @@ def test_an_export_writes_tables_model_metrics_and_plots(rejected, small, tmp_pa
     written = export_results(rejected, tmp_path)
     assert written == sorted(path for path in tmp_path.rglob("*") if path.is_file())
     assert len(pd.read_parquet(tmp_path / "data" / "features" / "held_out.parquet")) == len(small.rows.test)
-    assert (tmp_path / "models" / "model.onnx").read_bytes() == small.files["model.onnx"]
+    models = {path.name: path.read_bytes() for path in (tmp_path / "models").iterdir()}
+    assert models == {name: small.files[name] for name in models}
+    assert "training_rows.npy" in models
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["held_out"]["f1"]["value"] == rejected.evaluation.held_out["f1"].value
     assert metrics["gate"]["Recall on held-out rows"] is False
