@@ -8,7 +8,7 @@ _LAST_PORT = 65_535
 def is_web_address(url: str) -> bool:
     """Whether httpx can send a request to `url`.
 
-    It accepts some addresses to which it cannot. The request then fails, partly with errors that are not those of httpx.
+    `httpx.URL` alone accepts more, such as a host with an empty part. A request to it fails with a UnicodeError.
     """
     try:
         address = httpx.URL(url)
