@@ -21,6 +21,7 @@ from .shared import count, given_machine, open_registry, open_service_store, tra
 if TYPE_CHECKING:
     from ..config.params import Params
     from ..monitoring.incidents import Change
+    from ..monitoring.production import WatchedVersion
     from ..monitoring.training_run import TrainingResult, TrainingRun
     from ..store.audit_log import SettingsInForce
     from ..store.rows import Incident
@@ -40,10 +41,16 @@ class Watch:
 
     def check(self) -> None:
         """Check once. What is away, such as a registry or a store, is reported."""
-        with self._reported():
-            incident = self._claimed()
-            if incident:
-                self._train(incident)
+        with self._reported(), open_service_store() as store:
+            watched = self._follow_incident(store)
+            if self._training is None:
+                # What is claimed must be started or given back, and what is started must be known.
+                with _signals_wait() as stopped:
+                    incident = self._claimed(store, watched)
+                    if incident and stopped:
+                        self._unnoted = incident, None
+                    elif incident:
+                        self._train(incident)
 
     def pause(self) -> None:
         """Wait for the next check. If a training ends or has to end before, its result is noted."""
@@ -69,36 +76,37 @@ class Watch:
             text = f"{_now()} incident {incident.key}: {ended}{_way_on(result)}; the store does not have this: {error}"
             click.echo(text, err=True)
 
-    def _claimed(self) -> Incident | None:
-        """The incident for which a training starts now, if any, after a check of production."""
-        from ..monitoring.incidents import end_lost_trainings, follow, may_train, open_incident
+    def _follow_incident(self, store: Store) -> WatchedVersion:
+        """Check production, open or close the incident, and print what was seen. Returns the version in production."""
+        from ..monitoring.incidents import end_lost_trainings, follow
         from ..monitoring.production_check import save_check
+
+        self._in_force.add_to(store)
+        self._note_end_in(store)
+        watched = watched_version(self._params, None)
+        seen = check_now(store, watched, self._params)
+        save_check(store, seen, time.time())
+        warn_of_retention(store, seen, self._warned)
+        changes = follow(store, watched, seen.windows, seen.reasons, self._params.monitoring, time.time())
+        for change in changes:
+            click.echo(f"{_now()} {_change_text(change)}")
+        if not changes:
+            silent = f", {count(len(seen.silent), 'silent machine')}" if seen.silent else ""
+            newest = count(seen.windows[-1].rows, "reading")
+            click.echo(f"{_now()} version {watched.version}, {newest} in the newest window{silent}")
+        end_lost_trainings(store, watched, self._params.monitoring, time.time())
+        return watched
+
+    def _claimed(self, store: Store, watched: WatchedVersion) -> Incident | None:
+        """The incident for which a training starts now, if any: the open one, or one of the schedule."""
+        from ..monitoring.incidents import may_train, open_incident
         from ..monitoring.schedule import claim_scheduled
 
-        params, settings = self._params, self._params.monitoring
-        with open_service_store() as store:
-            self._in_force.add_to(store)
-            self._note_end_in(store)
-            watched = watched_version(params, None)
-            seen = check_now(store, watched, params)
-            save_check(store, seen, time.time())
-            warn_of_retention(store, seen, self._warned)
-            changes = follow(store, watched, seen.windows, seen.reasons, settings, time.time())
-            for change in changes:
-                click.echo(f"{_now()} {_change_text(change)}")
-            newest = seen.windows[-1]
-            if not changes:
-                silent = f", {count(len(seen.silent), 'silent machine')}" if seen.silent else ""
-                click.echo(
-                    f"{_now()} version {watched.version}, {count(newest.rows, 'reading')} in the newest window{silent}"
-                )
-            end_lost_trainings(store, watched, settings, time.time())
-            if self._training:
-                return None
-            incident = open_incident(store, watched)
-            if incident and settings.retrain != "never" and may_train(store, incident, settings, time.time()):
-                return incident
-            return claim_scheduled(store, watched, settings, partial(_last_run, params), time.time())
+        settings = self._params.monitoring
+        incident = open_incident(store, watched)
+        if incident and settings.retrain != "never" and may_train(store, incident, settings, time.time()):
+            return incident
+        return claim_scheduled(store, watched, settings, partial(_last_run, self._params), time.time())
 
     def _train(self, incident: Incident) -> None:
         from ..monitoring.retraining import NotStartedError, TrainingError, start_training
@@ -106,17 +114,16 @@ class Watch:
 
         settings = self._params.monitoring
         click.echo(f"{_now()} incident {incident.key}: training ({settings.retrain})")
-        with _signals_wait():  # a training that was started must be known, and one that was not given back
-            try:
-                self._training = start_training(incident, settings, given_machine() or "", self._params_file)
-            except NotStartedError:
-                self._unnoted = incident, None
-                raise
-            except TrainingError as error:
-                self._unnoted = incident, TrainingResult(f"may have been requested: {error}")
-                return
-            if self._training is None:
-                self._unnoted = incident, TrainingResult("was requested", succeeded=True)
+        try:
+            self._training = start_training(incident, settings, given_machine() or "", self._params_file)
+        except NotStartedError:
+            self._unnoted = incident, None
+            raise
+        except TrainingError as error:
+            self._unnoted = incident, TrainingResult(f"may have been requested: {error}")
+            return
+        if self._training is None:
+            self._unnoted = incident, TrainingResult("was requested", succeeded=True)
 
     def _follow_training(self, seconds: float) -> None:
         """Wait for the end of the training for at most `seconds`, and note its result."""
@@ -170,15 +177,15 @@ def stopped_by_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let Ctrl+C and SIGTERM wait for the end of the block."""
+def _signals_wait() -> Iterator[list[int]]:
+    """Let Ctrl+C and SIGTERM wait for the end of the block, which gets those that wait."""
     came: list[int] = []
     former = {
         number: signal.signal(number, lambda number, _frame: came.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield
+        yield came
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

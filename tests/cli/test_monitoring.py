@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from predictive_maintenance.cli.main import main
+from predictive_maintenance.monitoring.incidents import may_train
 from predictive_maintenance.monitoring.retraining import NotStartedError, start_training
 from predictive_maintenance.monitoring.training_run import TrainingRun
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
@@ -456,6 +457,24 @@ def test_a_training_that_was_not_started_when_the_monitor_was_stopped_is_started
     result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
     assert isinstance(result.exception, SystemExit), result.output
     assert store.open_incident("predictive_maintenance").trained is None
+    assert "incident 1: the training was successful" in watch()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+def test_a_monitor_that_is_stopped_before_a_training_is_started_leaves_it_to_the_next_one(
+    promoted, store, small, checks, project, monkeypatch, number
+):
+    def claim(*arguments):
+        claimed = may_train(*arguments)
+        signal.raise_signal(number)
+        return claimed
+
+    log(store, small, 3, torque_nm=65.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("predictive_maintenance.monitoring.incidents.may_train", claim)
+        result = CliRunner().invoke(main, ["monitor", "--watch", "--every", "1"])
+    assert isinstance(result.exception, SystemExit), result.output
+    assert "training (here)" not in result.output
     assert "incident 1: the training was successful" in watch()
 
 
