@@ -31,14 +31,23 @@ _WORKER_BYTES = 3 * 2**30  # what a part of a million readings takes at its peak
 # Dask sets the threshold of trimming only. That fixes the one of mmap at 128 KiB, so that each array has pages of its own, which
 # the kernel clears: windows would take five times as long.
 _WORKER_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 128 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
+# Dask looks 100 times a second at what each worker does, for a page of its dashboard, and 50 times at its own delays: with a
+# worker for each core, that took a sixteenth of them.
+_FEWER_DIAGNOSTICS = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
+_USE_FEWER = (
+    f"most likely they need more memory or CPU time than is free; end other programs, or use fewer ({WORKERS_VARIABLE})"
+)
 _RERUN = "run the command again: what is finished is not done twice"
 
 
 class DaskEngine:
-    """Maps functions over the workers of the cluster that `client` is connected to, which is at `where`."""
+    """Maps functions over the workers of the cluster that `client` is connected to, which is at `where`.
 
-    def __init__(self, client: Client, where: str) -> None:
-        self.client, self.where = client, where
+    `without_workers` continues the error that it has had no worker: what to do.
+    """
+
+    def __init__(self, client: Client, where: str, without_workers: str) -> None:
+        self.client, self.where, self._without_workers = client, where, without_workers
         workers = len(worker_addresses(client, where))
         self.description = f"{workers:,} Dask worker{'' if workers == 1 else 's'} {where}"
 
@@ -72,7 +81,7 @@ class DaskEngine:
                 last_seen = time.monotonic()
             if (seconds := time.monotonic() - last_seen) > _NO_WORKER_SECONDS:
                 raise EngineError(
-                    f"the Dask cluster {self.where} has had no worker for {seconds:.0f} s: start workers, and {_RERUN}",
+                    f"the Dask cluster {self.where} has had no worker for {seconds:.0f} s: {self._without_workers}, and {_RERUN}",
                     transient=True,
                 )
 
@@ -124,19 +133,20 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
     try:
         if address is None:
             with _local_cluster() as cluster, Client(cluster, set_as_default=False) as client:
-                yield DaskEngine(client, f"on this machine{_dashboard(cluster.dashboard_link, _can_show_dashboard())}")
+                shown = _dashboard(cluster.dashboard_link, _can_show_dashboard())
+                yield DaskEngine(client, f"on this machine{shown}", _USE_FEWER)
             return
         with _connect(address) as client:
             _check_processes(client, address)
             shown = client.run_on_scheduler(_can_show_dashboard)
-            yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link, shown)}")
+            yield DaskEngine(client, f"at {address}{_dashboard(client.dashboard_link, shown)}", "start workers")
     finally:
         logging.getLogger("distributed").setLevel(level)
 
 
 def _local_cluster() -> LocalCluster:
     name = "distributed.nanny.pre-spawn-environ"
-    with dask.config.set({name: {**dask.config.get(name), **_WORKER_MEMORY}}):
+    with dask.config.set({name: {**dask.config.get(name), **_WORKER_MEMORY}, **_FEWER_DIAGNOSTICS}):
         return _start_local_cluster()
 
 

@@ -148,6 +148,11 @@ def _scheduler(tmp_path, workers):
             process.wait()
 
 
+def test_local_workers_take_no_time_for_a_profile(cluster):
+    list(cluster.map(_process, None, range(20)))
+    assert cluster.client.profile()["count"] == 0
+
+
 def test_a_cluster_at_an_address_works_and_its_loss_is_one_clear_error(tmp_path, monkeypatch):
     with _scheduler(tmp_path, workers=2) as (address, scheduler):
         monkeypatch.setenv("PDM_ENGINE", "dask")
@@ -172,6 +177,18 @@ def test_a_cluster_that_has_lost_all_workers_is_one_clear_error(tmp_path, monkey
         for process in (nanny, worker):
             os.kill(process, signal.SIGKILL)
         with pytest.raises(EngineError, match=r"has had no worker for \d+ s: start workers, and run the command again"):
+            list(results)
+
+
+def test_the_loss_of_all_workers_of_this_machine_is_an_error_with_what_may_be_the_reason(monkeypatch):
+    monkeypatch.setattr(dask_engine, "_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(dask_engine, "_NO_WORKER_SECONDS", 1)
+    monkeypatch.setenv("PDM_DASK_WORKERS", "1")
+    with open_cluster(None) as engine:
+        results = engine.map(_process, None, range(1000))
+        next(results)
+        engine.client.cluster.scale(0)
+        with pytest.raises(EngineError, match=r"they need more memory or CPU time .* use fewer \(PDM_DASK_WORKERS\)"):
             list(results)
 
 
