@@ -144,20 +144,22 @@ def open_cluster(address: str | None) -> Iterator[DaskEngine]:
         logging.getLogger("distributed").setLevel(level)
 
 
-def _local_cluster() -> LocalCluster:
+@contextmanager
+def _local_cluster() -> Iterator[LocalCluster]:
     name = "distributed.nanny.pre-spawn-environ"
-    with dask.config.set({name: {**dask.config.get(name), **_WORKER_MEMORY}, **_FEWER_DIAGNOSTICS}):
-        return _start_local_cluster()
-
-
-def _start_local_cluster() -> LocalCluster:
-    # Any free port: another run on this machine may have the usual one. Without bokeh, there are health checks only.
-    return LocalCluster(
-        n_workers=_number_of_workers(),
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
+    settings = {name: {**dask.config.get(name), **_WORKER_MEMORY}, **_FEWER_DIAGNOSTICS}
+    # Until its end: a worker that is restarted gets the settings of that moment. Any free port: another run on this machine may
+    # have the usual one. Without bokeh, there are health checks only.
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=_number_of_workers(),
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        yield cluster
 
 
 def _number_of_workers() -> int:

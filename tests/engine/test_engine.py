@@ -148,7 +148,8 @@ def _scheduler(tmp_path, workers):
             process.wait()
 
 
-def test_local_workers_take_no_time_for_a_profile(cluster):
+def test_local_workers_take_no_time_for_a_profile_also_after_a_restart(cluster, tmp_path):
+    list(cluster.map(_end_once, str(tmp_path), range(8)))
     list(cluster.map(_process, None, range(20)))
     assert cluster.client.profile()["count"] == 0
 
