@@ -54,7 +54,13 @@ def windows(found: Monitoring) -> None:
         [_span(window), f"{window.readings:,}", _rejected(window), _state(window)] for window in reversed(found.windows)
     ]
     st.markdown(table(["Window (UTC)", "Readings scored", "Rejected", "What differs"], rows))
-    st.caption("A difference is listed if the lower end of its confidence interval is above its limit.")
+    caption = "A difference is listed if the lower end of its confidence interval is above its limit."
+    if any(window.readings and _rejected(window) == NO_VALUE for window in found.windows):
+        caption += (
+            f" {NO_VALUE} for rejected readings: the service counts them in intervals of ten minutes, and none of these began in "
+            "the window."
+        )
+    st.caption(caption)
 
 
 def performance(found: Monitoring) -> None:

@@ -1,7 +1,10 @@
 """The monitoring page: what to do before the first check, and what a check found."""
 
+from dataclasses import replace
+
 import pytest
 
+from predictive_maintenance.monitoring.inputs import Inputs
 from predictive_maintenance.monitoring.production import SilentMachine
 from predictive_maintenance.monitoring.production_check import save_check
 from predictive_maintenance.store.store import Store
@@ -46,6 +49,19 @@ def test_windows_without_a_difference_and_with_few_readings_are_shown_as_such(op
     assert "| no difference |" in text
     assert "| too few readings to compare |" in text
     assert "Silent machines" not in text
+
+
+def test_a_window_that_is_shorter_than_the_intervals_of_rejected_readings_says_so(open_page, store):
+    of_window = window(CHECKED - 1, [])
+    save_check(store, a_check(windows=[of_window]), CHECKED)
+    assert "intervals of ten minutes" not in page_text(open_page("monitoring"))
+    save_check(store, a_check(windows=[replace(of_window, inputs=Inputs(fields={}))]), CHECKED + 1)
+    text = page_text(open_page("monitoring"))
+    assert "| 900 | — |" in text
+    assert (
+        "— for rejected readings: the service counts them in intervals of ten minutes, and none of these began in"
+        in text
+    )
 
 
 def test_a_newest_window_with_few_readings_is_not_shown_as_calm(open_page, store):
