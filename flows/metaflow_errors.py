@@ -109,8 +109,8 @@ def _update_mlflow_run(flow: FlowSpec, inputs: Any, update: Callable[[FlowRun], 
 def read_settings(text: str) -> dict[str, Any]:
     """Parse and check the text of a params.yaml.
 
-    Metaflow reads it before the options of `run`. Its machine is nevertheless that of --machine: the own settings of another
-    one, which params.yaml or PDM_MACHINE names, would stay in the run.
+    Metaflow reads it before the options of `run`. Its machine is nevertheless that of --machine, or of the variable for this
+    option: the own settings of another one, which params.yaml or PDM_MACHINE names, would stay in the run.
     """
     try:
         return read_yaml(text, "settings", _machine_option(sys.argv[1:]))
@@ -119,8 +119,8 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def _machine_option(arguments: Sequence[str]) -> str | None:
-    """The last value of --machine in `arguments`; None without one."""
-    found = None
+    """The last value of --machine in `arguments`, by default that of its variable; None without one."""
+    found = os.environ.get("METAFLOW_RUN_MACHINE")  # train.yaml sets it
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, equals, value = argument.partition("=")
         if name == "--machine":

@@ -38,3 +38,13 @@ def test_a_run_of_one_machine_has_no_settings_of_another(settings_of_run, monkey
 def test_a_run_without_the_option_has_the_settings_of_the_variable(settings_of_run, monkeypatch):
     monkeypatch.setenv("PDM_MACHINE", "fleet")
     assert settings_of_run([], "") == load_params(machine="fleet")
+
+
+def test_a_run_has_the_machine_of_the_variable_for_its_option(settings_of_run, monkeypatch):
+    """As the workflow on GitHub sets it for a training that the monitor requests."""
+    monkeypatch.setenv("PDM_MACHINE", "fleet")
+    monkeypatch.setenv("METAFLOW_RUN_MACHINE", "turbofan")
+    assert settings_of_run([], "turbofan") == load_params(machine="turbofan")
+    assert settings_of_run(["--machine", "milling"], "milling") == load_params(machine="milling")
+    monkeypatch.setenv("METAFLOW_RUN_MACHINE", "")
+    assert settings_of_run([], "") == load_params(machine="fleet")
