@@ -12,10 +12,10 @@ def is_web_address(url: str) -> bool:
     """
     try:
         address = httpx.URL(url)
-        address.host.encode("idna")  # as the look-up of its name does
+        has_host = bool(address.host) and b"%" not in address.raw_host  # httpx escapes spaces in a host
+        address.raw_host.decode("ascii").encode("idna")  # as the look-up of its name does
     except (httpx.InvalidURL, UnicodeError):
         return False
-    has_host = bool(address.raw_host) and b"%" not in address.raw_host  # httpx escapes spaces in a host
     has_port = address.port is None or 0 < address.port <= _LAST_PORT
     return address.scheme in ("http", "https") and has_host and has_port
 

@@ -11,6 +11,7 @@ from predictive_maintenance.config.web_address import is_web_address, shown_addr
     [
         "http://127.0.0.1:8000", "https://plant.example/api?line=1", "HTTP://localhost", "http://[::1]:8000",
         "http://bücher.example", "http://name:word@host", "http://my_service.plant.:80/a b", "http://host.", "http://host:65535",
+        "http://xn--1-9hcuf1d.example",  # Hebrew letters and a digit
     ],
 )  # fmt: skip
 def test_an_address_that_a_request_can_be_sent_to_is_one(url):
