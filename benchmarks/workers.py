@@ -107,7 +107,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2, help="with one and with two workers  [default: 2]")
     parser.add_argument("--folder", type=Path, help="where files are kept meanwhile, some 600 bytes a reading")
     parser.set_defaults(folds=2, search_rows=300_000, forest_rows=100_000, trees=50)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return arguments
 
 
 if __name__ == "__main__":

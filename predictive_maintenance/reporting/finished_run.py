@@ -45,7 +45,7 @@ class FinishedRun(Protocol):
 def load_run(run: str | None = None) -> FinishedRun:
     """Read `run`, given as ID or TrainFlow/ID; without it, the newest successful run.
 
-    Raises DataError if there is no such run, or if it did not succeed.
+    Raises DataError if there is no such run, it did not succeed, or it is of an earlier release.
     """
     _use_runs_of_every_user()
     run_id = run and run.strip().removeprefix(f"{FLOW_NAME}/")
@@ -56,12 +56,11 @@ def load_run(run: str | None = None) -> FinishedRun:
     if not found.successful:
         resume = flow_command(f"resume --origin-run-id {run_id}")
         raise DataError(f"{FLOW_NAME}/{run_id} did not succeed: continue it with {resume}")
-    end: FinishedRun = found["end"].task.data
-    return end
+    return _results(found)
 
 
 def load_run_of_version(version: ModelVersion) -> FinishedRun:
-    """Read the run that registered `version`. Raises DataError if there is no such run."""
+    """Read the run that registered `version`. Raises DataError if there is no such run, or it is of an earlier release."""
     _use_runs_of_every_user()
     for found in _possible_runs(version):
         if found is None or not found.successful:
@@ -69,12 +68,22 @@ def load_run_of_version(version: ModelVersion) -> FinishedRun:
         end = found["end"].task.data
         # The id first: another outcome can be of an earlier release and then cannot be read.
         if getattr(end, "mlflow_run_id", None) == version.run_id and end.outcome.version == version.version:
-            run: FinishedRun = end
-            return run
+            return _results(found)
     raise DataError(
         f"the run of version {version.version}, {version.tags.get(FLOW_RUN_TAG, version.run_id)}, is not in "
         f"{_datastore()}: run this command where the results of that run are"
     )
+
+
+def _results(found: Any) -> FinishedRun:
+    task = found["end"].task
+    if "ingested" not in task:
+        raise DataError(
+            f"{found.pathspec} is a run of an earlier release, which this release cannot read: start a new one with "
+            f"{flow_command('run')}, or use the earlier release"
+        )
+    end: FinishedRun = task.data
+    return end
 
 
 def _possible_runs(version: ModelVersion) -> Iterator[Any]:

@@ -19,7 +19,6 @@ from ..tracking.entities import VERSION_FILE, ModelVersion
 from .event_tables import plain_events, plain_horizons, plain_modes
 from .finished_run import FinishedRun
 
-MERGED_TABLE = Path("data/processed/merged.parquet")
 _MAX_POINTS = 300  # of a curve, because git keeps the file
 
 
@@ -40,9 +39,8 @@ def export_results(run: FinishedRun, target: Path, production: ModelVersion | No
         # Written aside and moved at the end, so that an error leaves the former results complete.
         with tempfile.TemporaryDirectory(prefix=".pdm-export-", dir=target) as work:
             _write_all(run, Path(work), production)
-            # Files of a former export that this run lacks must not remain beside its own.
-            for optional in (Path("models", VERSION_FILE), MERGED_TABLE):
-                (target / optional).unlink(missing_ok=True)
+            # That of a former export must not remain beside the files of a run that has none.
+            (target / "models" / VERSION_FILE).unlink(missing_ok=True)
             return list(_move_files(Path(work), target))
     except OSError as error:
         raise DataError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
@@ -66,7 +64,7 @@ def exported_metrics(evaluation: Evaluation) -> dict[str, Any]:
 def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) -> None:
     for part in ("data/processed", "data/features", "models", "plots"):
         (folder / part).mkdir(parents=True)
-    _write_merged_rows(run, folder / MERGED_TABLE)
+    run.ingested.frame.to_parquet(folder / "data/processed/merged.parquet", index=False)
     run.cleaned.frame.to_parquet(folder / "data/processed/readings.parquet", index=False)
     run.cleaned.quarantine.to_parquet(folder / "data/processed/quarantine.parquet", index=False)
     run.rows.train.to_parquet(folder / "data/features/train.parquet", index=False)
@@ -77,12 +75,6 @@ def _write_all(run: FinishedRun, folder: Path, production: ModelVersion | None) 
     (folder / "metrics.json").write_text(json.dumps(exported_metrics(run.evaluation), indent=2) + "\n")
     for name, table in _plots(run).items():
         table.to_csv(folder / "plots" / name, index=False, float_format="%.6g")
-
-
-def _write_merged_rows(run: FinishedRun, path: Path) -> None:
-    """Write the rows before cleaning. A run of an earlier release lacks them. They are loaded here only, to be freed again."""
-    if ingested := getattr(run, "ingested", None):
-        ingested.frame.to_parquet(path, index=False)
 
 
 def _move_files(source: Path, target: Path) -> Iterator[Path]:

@@ -1,5 +1,7 @@
 """The command export without a run of the flow. tests/flows tests it with one."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +9,23 @@ import pytest
 from predictive_maintenance.reporting import finished_run, results
 from predictive_maintenance.tracking.connection import connect
 from predictive_maintenance.tracking.model_registry import ModelRegistry
+
+_EARLIER_FLOW = """
+from metaflow import FlowSpec, step
+
+
+class TrainFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.rows = []
+
+
+TrainFlow()
+"""
 
 
 def test_export_without_a_run_shows_how_to_start_one(run, tmp_path, monkeypatch):
@@ -18,6 +37,24 @@ def test_export_without_a_run_shows_how_to_start_one(run, tmp_path, monkeypatch)
     code, output = run("export", "-o", tmp_path)
     assert code == 1
     assert "start one with python flows/train_flow.py run" in output
+
+
+def test_a_run_of_an_earlier_release_is_refused_with_the_way_on(run, tmp_path, monkeypatch):
+    from metaflow import metadata
+
+    flow = tmp_path / "earlier.py"
+    flow.write_text(_EARLIER_FLOW)
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(tmp_path))
+    monkeypatch.setenv("METAFLOW_USER", "tester")
+    ran = subprocess.run(
+        [sys.executable, flow, "--no-pylint", "run"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    metadata(f"local@{tmp_path}")
+    code, output = run("export", "-o", tmp_path / "exported")
+    assert code == 1
+    assert "is a run of an earlier release, which this release cannot read: start a new one with python flows" in output
+    assert not (tmp_path / "exported").exists()
 
 
 @pytest.fixture

@@ -42,14 +42,6 @@ def test_an_export_has_the_merged_rows_before_cleaning(rejected, tmp_path):
     assert merged["torque_nm"].isna().sum() == 1
 
 
-def test_the_export_of_an_earlier_release_s_run_removes_the_merged_rows_of_another_run(rejected, tmp_path):
-    export_results(rejected, tmp_path)
-    del rejected.ingested
-    written = export_results(rejected, tmp_path)
-    assert not (tmp_path / "data" / "processed" / "merged.parquet").exists()
-    assert written == sorted(path for path in tmp_path.rglob("*") if path.is_file())
-
-
 def test_the_export_of_a_rejected_model_removes_the_version_file_of_a_former_one(rejected, tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "version.json").write_text("of version 1")
