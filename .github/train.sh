@@ -5,6 +5,8 @@
 #   FORCE                 true: train even if DVC sees no change, for example when a database has new rows
 #   BASE                  the git revision that the report compares with
 #   REQUIRE               production or candidate: fail the job below that level; empty: a rejected model does not fail the job
+#   METAFLOW_RUN_MACHINE  the kind of machine, by default that of params.yaml
+#   METAFLOW_RUN_TAG      a tag of the run, such as incident:7
 #   METAFLOW_RUN_PROMOTE  false: do not promote; REQUIRE is then at most candidate
 #   METAFLOW_SETTINGS     the completed deploy/aws/metaflow.env.example
 #   SAGEMAKER_OPTIONS     options of `python -m deploy.sagemaker train`
@@ -34,6 +36,7 @@ fi
 if [[ ${TRAIN_ON:-runner} == sagemaker ]]; then
   # shellcheck disable=SC2086  word splitting is intended
   python -m deploy.sagemaker train ${SAGEMAKER_OPTIONS:?is not set: see python -m deploy.sagemaker train --help} \
+    ${METAFLOW_RUN_MACHINE:+--set "machine=$METAFLOW_RUN_MACHINE"} ${METAFLOW_RUN_TAG:+--set "tag=$METAFLOW_RUN_TAG"} \
     --set "promote=$promote" --set "require=${REQUIRE:-candidate}" # SageMaker needs a model to deliver
   { echo "## Trained on SageMaker"; echo '```'; python -m predictive_maintenance status; echo '```'; } >> "$summary"
   exit

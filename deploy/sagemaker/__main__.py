@@ -84,7 +84,7 @@ def main() -> None:
     "hyperparameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A hyperparameter: trials, seed, sources, promote or require.",
+    help="A hyperparameter: machine, trials, seed, sources, promote, tag or require.",
 )
 @click.option(
     "--tracking-uri",

@@ -1,6 +1,6 @@
 """The entry point of a SageMaker training container (`docker run IMAGE train`): run the flow and deliver the model.
 
-    /opt/ml/input/config/hyperparameters.json    trials, seed, sources, promote, require
+    /opt/ml/input/config/hyperparameters.json    machine, trials, seed, sources, promote, tag, require
     /opt/ml/input/config/inputdataconfig.json    the input channels; a channel named `params` contains a params.yaml
     /opt/ml/input/data/CHANNEL/                  files of a channel: appended; joined by reading id if it is named join...
     /opt/ml/model/                               model files, which the API serves with `PDM_MODEL_DIR`
@@ -33,7 +33,7 @@ from predictive_maintenance.tracking.entities import VERSION_FILE
 
 CODE_DIR = Path(__file__).resolve().parents[2]
 ROOT = Path(os.environ.get("PDM_SAGEMAKER_ROOT", "/opt/ml"))
-_OPTIONS = ("trials", "seed", "sources", "promote")
+_OPTIONS = ("machine", "trials", "seed", "sources", "promote", "tag")
 _LEVELS = ("production", "candidate")
 _FAILURE_CHARACTERS = 1024  # SageMaker shows at most this many
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (\[\S+ \(pid \d+\)\] )?")

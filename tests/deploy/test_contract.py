@@ -76,7 +76,7 @@ def test_a_channel_named_params_replaces_the_settings(lay_out):
         (
             {"trails": "3"},
             {},
-            "hyperparameter 'trails' is not one of trials, seed, sources, promote, require; did you mean 'trials'?",
+            "hyperparameter 'trails' is not one of machine, trials, seed, sources, promote, tag, require; did you mean 'trials'?",
         ),
         ({"require": "champion"}, {}, "'require' must be one of production, candidate, not 'champion'"),
         ({"sources": "a.csv"}, {"rows": {"a.csv": "x"}}, "exclude each other"),
@@ -149,6 +149,13 @@ def failure_of(root):
 @pytest.mark.flow
 def test_a_job_on_unusable_data_leaves_the_reason_and_no_model(lay_out):
     assert "torque" in failure_of(lay_out(rows={"rows.csv": rows(without=["torque_nm"])}))
+
+
+@pytest.mark.long
+@pytest.mark.flow
+def test_a_job_is_of_the_machine_that_it_names(lay_out):
+    given = {"machine": "fleet", "tag": "incident:7"}
+    assert "the table machines, errors" in failure_of(lay_out(given, rows={"rows.csv": rows()}))
 
 
 @pytest.mark.flow

@@ -114,6 +114,10 @@ def test_train_on_sagemaker_submits_the_whole_flow_as_a_training_job(job):
     _, output, _ = job.train(**settings, METAFLOW_RUN_PROMOTE="false")  # as in a pull request
     assert '"promote": "false"' in output
     assert '"require": "candidate"' in output
+    incident = {"METAFLOW_RUN_MACHINE": "fleet", "METAFLOW_RUN_TAG": "incident:7"}  # as `monitor` requests it
+    _, output, _ = job.train(**settings, **incident)
+    assert '"machine": "fleet"' in output
+    assert '"tag": "incident:7"' in output
     code, output, summary = job.train(TRAIN_ON="sagemaker")
     assert code not in (0, 3)
     assert "SAGEMAKER_OPTIONS" in output
