@@ -27,7 +27,10 @@ def auto_refresh(draw: Callable[[Snapshot], None]) -> None:
     def refresh() -> None:
         draw(current_snapshot())
 
-    refresh()
+    # A place that is part of the page: if a refresh begins before the first one was sent, Streamlit drops what that has drawn.
+    # Its place would be missing, and the browser refuses whatever comes after it.
+    with st.container():
+        refresh()
 
 
 def current_snapshot() -> Snapshot:

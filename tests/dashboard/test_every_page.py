@@ -1,7 +1,10 @@
 """All pages with a service that works, is not reachable, is slow, or has no model."""
 
+from collections import Counter
+
 import httpx
 import pytest
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 
 from dashboard.navigation import PAGES as NAVIGATION
 from tests.paths import REPOSITORY
@@ -64,3 +67,36 @@ def test_text_from_the_registry_is_not_rendered_as_markdown(open_page, full_regi
     markdown = "\n".join(element.value for element in page.markdown)
     assert "![x]" not in markdown
     assert "![x](http://evil/x.png) # big" in page_text(page)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What a page sends to the browser, in order."""
+    messages = []
+    monkeypatch.setattr(ForwardMsgQueue, "_before_enqueue_msg", messages.append)
+    yield messages
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_browser_can_place_every_element_if_a_refresh_begins_before_the_first_one_was_sent(open_page, sent, name):
+    page = open_page(name)
+    sent.clear()
+    page.run()
+    drawn = [message for message in sent if message.HasField("delta")]
+    refreshing = {message.delta.fragment_id for message in drawn} - {""}
+    assert refreshing
+    for fragment in refreshing:
+        queue = ForwardMsgQueue()
+        for message in drawn:
+            queue.enqueue(message)
+        queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=[fragment])
+        assert_places_follow_each_other(queue.flush())
+
+
+def assert_places_follow_each_other(messages):
+    """The browser refuses an element at place n of a block that has fewer than n elements."""
+    elements = Counter()
+    for message in messages:
+        *block, place = message.metadata.delta_path
+        assert place <= elements[*block], f"{list(message.metadata.delta_path)} in a block of {elements[*block]}"
+        elements[*block] = max(elements[*block], place + 1)
