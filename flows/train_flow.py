@@ -241,7 +241,7 @@ class TrainFlow(FlowSpec):
 
     @plain_errors
     @retry(times=2, minutes_between_retries=RETRY_MINUTES)
-    @resources(cpu=1, memory=2048)
+    @resources(cpu=1, memory=4096)
     @step
     def end(self):
         """Register the model, and promote it if it passes the gate."""
