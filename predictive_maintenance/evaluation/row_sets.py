@@ -1,9 +1,11 @@
 """Scores on each set of rows that a report shows: out-of-fold, forward in time, and the oracle's."""
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..config.machine_extras import Oracle
-from ..config.params import Params
+from ..config.params import Algorithm, Params
 from ..errors import DataError
 from ..training.candidate import FittedCandidate, TrainedCandidate, train_untuned
 from ..training.export import estimator_probabilities
@@ -54,7 +56,7 @@ def forward_scores(trained: FittedCandidate, rows: SplitRows, params: Params) ->
         fold = assign_folds(earlier, params.machine, params.split.folds, params.training.seed)
     except DataError as error:
         return None, f"not available, because the earlier readings cannot be split into folds: {error}"
-    fitted = train_untuned(trained.algorithm, earlier, fold, params, rows.training_only)
+    fitted = _trained_again(trained.algorithm, earlier, fold, params, rows.training_only)
     probabilities = estimator_probabilities(fitted, later, params.machine)
     scores = score_rows(later, probabilities, probabilities >= fitted.threshold, params)
     return scores, (
@@ -83,7 +85,7 @@ def new_machine_scores(trained: FittedCandidate, rows: SplitRows, params: Params
     judged = {key: part.reset_index(drop=True) for key, part in parts.items() if part[params.machine.label_name].any()}
     if not judged:
         return {}, "not available, because the machines that would be held out have no failure"
-    fitted = train_untuned(trained.algorithm, known, fold, params, rows.training_only)
+    fitted = _trained_again(trained.algorithm, known, fold, params, rows.training_only)
     scores = {}
     for key, part in judged.items():
         probabilities = estimator_probabilities(fitted, part, params.machine)
@@ -91,6 +93,19 @@ def new_machine_scores(trained: FittedCandidate, rows: SplitRows, params: Params
     machines = pd.concat(list(judged.values()))["group"].nunique()
     groups = params.machine.description.texts.groups
     return scores, f"trained with default hyperparameters without {machines} {groups}, evaluated on them"
+
+
+def _trained_again(
+    algorithm: Algorithm,
+    train: pd.DataFrame,
+    fold: npt.NDArray[np.integer],
+    params: Params,
+    training_only: pd.DataFrame | None,
+) -> TrainedCandidate:
+    """A candidate without a search, with the threads of all candidates: these are not trained at the same time any more."""
+    threads = params.training.threads * len(params.candidates)
+    training = params.training.model_copy(update={"threads": threads})
+    return train_untuned(algorithm, train, fold, params.model_copy(update={"training": training}), training_only)
 
 
 def oracle_scores(rows: pd.DataFrame, oracle: Oracle | None, params: Params) -> Scores | None:

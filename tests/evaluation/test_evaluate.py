@@ -9,6 +9,7 @@ import pytest
 
 from machines.milling.oracle import violates_rules
 from predictive_maintenance.config.event_rules import event_rules
+from predictive_maintenance.evaluation import row_sets
 from predictive_maintenance.evaluation.comparison import training_fingerprint
 from predictive_maintenance.evaluation.evaluate import thresholds_file
 from predictive_maintenance.evaluation.failure_events import judge_alarms, score_events
@@ -16,6 +17,7 @@ from predictive_maintenance.evaluation.row_sets import forward_scores, oracle_sc
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.history.observed import observe
 from predictive_maintenance.machine.milling import MILLING
+from predictive_maintenance.training.candidate import train_untuned
 from predictive_maintenance.validation.row_identity import row_hashes
 from tests.fixtures.evaluations import compare, evaluated
 
@@ -35,6 +37,21 @@ def test_forward_scores_are_of_the_latest_readings(evaluation, small):
     """`split.forward_share` is 30 %, rounded down to whole tool lives."""
     share = evaluation.forward.rows / (len(small.rows.train) + len(small.rows.test))
     assert 0.25 < share <= 0.3
+
+
+def test_the_model_of_the_forward_scores_has_the_threads_of_all_candidates(small, monkeypatch):
+    threads = []
+
+    def train(algorithm, rows, fold, params, training_only):
+        threads.append(params.training.threads)
+        return train_untuned(algorithm, rows, fold, params, training_only)
+
+    monkeypatch.setattr(row_sets, "train_untuned", train)
+    only = {small.trained.algorithm: small.params.candidates[small.trained.algorithm]}
+    alone, _ = forward_scores(small.trained, small.rows, small.params.model_copy(update={"candidates": only}))
+    both, _ = forward_scores(small.trained, small.rows, small.params)
+    assert threads == [small.params.training.threads, small.params.training.threads * 2]
+    assert alone == both
 
 
 def test_forward_scores_are_none_if_the_latest_readings_have_no_failure(small):
