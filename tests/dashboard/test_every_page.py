@@ -74,7 +74,7 @@ def sent(monkeypatch):
     """What a page sends to the browser, in order."""
     messages = []
     monkeypatch.setattr(ForwardMsgQueue, "_before_enqueue_msg", messages.append)
-    yield messages
+    return messages
 
 
 @pytest.mark.parametrize("name", PAGES)
