@@ -3,6 +3,7 @@
 import os
 import re
 
+from ..config.uris import redact_text
 from ..errors import ConfigError
 from ..strict_model import suggestion
 
@@ -27,7 +28,8 @@ def scheduler_address() -> str | None:
     """The address of the Dask cluster that the environment names. Raises ConfigError if it is none, or for an unknown engine."""
     address = os.environ.get(SCHEDULER_VARIABLE) or None if engine_name() == DASK else None
     if address and not _ADDRESS.fullmatch(address):
-        raise ConfigError(f"{SCHEDULER_VARIABLE}: {address!r} is not an address such as tcp://10.0.0.5:8786")
+        shown = redact_text(address)
+        raise ConfigError(f"{SCHEDULER_VARIABLE}: {shown!r} is not an address such as tcp://10.0.0.5:8786")
     return address
 
 

@@ -128,6 +128,8 @@ def connect_read_only(settings: RegistrySettings) -> Connection:
 
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        # It warns of an environment without pip, as in the image, for a file that is not needed to load a version.
+        logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
         # It logs a traceback of each database error that it also raises.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         if database:

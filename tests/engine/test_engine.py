@@ -213,6 +213,7 @@ def test_local_workers_share_the_memory_of_the_machine_unless_a_setting_says_how
         ("PDM_DASK_WORKERS", "0", "PDM_DASK_WORKERS: '0' is not a number of workers from 1"),
         ("PDM_DASK_WORKERS", "-2", "PDM_DASK_WORKERS: '-2' is not a number of workers from 1"),
         ("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.5", "'tcp://10.0.0.5' is not an address such as tcp://10.0.0.5:8786"),
+        ("DASK_SCHEDULER_ADDRESS", "tcp://plant:secret@10.0.0.5:8786", "'tcp://***@10.0.0.5:8786' is not an address"),
         ("DASK_SCHEDULER_ADDRESS", "scheduler.json", "DASK_SCHEDULER_ADDRESS: 'scheduler.json' is not an address"),
     ],
 )
