@@ -148,14 +148,19 @@ def positions_of(orders: Sequence[pd.DataFrame], machines: Sequence[pd.DataFrame
     lengths = [len(order) for order in orders]
     if len(orders) == 1:
         return lambda _: np.arange(lengths[0])
-    if len(machines[0]):
+    if any(map(len, machines)):
         # A machine is in one part, in order. The first machine is the one that was read first.
         blocks = pd.concat(machines, keys=range(len(machines))).sort_values(_RANK)
         starts = (blocks[_SIZE].cumsum() - blocks[_SIZE]).sort_index()
+        of_part = dict(list(starts.groupby(level=0)))
+        # A part without labelled rows has no machines here.
         return lambda place: np.concatenate(
             [
-                np.arange(start, start + size)
-                for start, size in zip(starts.loc[place], machines[place][_SIZE], strict=True)
+                np.empty(0, dtype=np.int64),
+                *(
+                    np.arange(start, start + size)
+                    for start, size in zip(of_part.get(place, ()), machines[place][_SIZE], strict=True)
+                ),
             ]
         )
     time = next((name for name in (TIMESTAMP, COUNTER) if name in orders[0]), None)
@@ -171,6 +176,7 @@ def positions_of(orders: Sequence[pd.DataFrame], machines: Sequence[pd.DataFrame
 def joined_orders(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """The columns of all tables that decide on the sides. The tables are emptied: one column is in memory twice at a time."""
     columns = {}
+    tables = [table for table in tables if len(table)] or tables[:1]  # the columns of one without rows have other types
     for name in [name for name in tables[0] if name not in (_RANK, _SOURCE, _NUMBER)]:
         parts = [table.pop(name) for table in tables]
         columns[name] = (

@@ -261,6 +261,8 @@ def split_parts(
     stored = folder.once("features/sides", made_from, list[StoredTable], write)
     del positions
     parts = map_parts(engine, "splitting", _divide, job, list(zip(filled, features, stored, strict=True)), on_part)
+    # The types of columns are those of the first part: in one without labelled rows, they are others.
+    parts = sorted(parts, key=lambda part: not (part.train.rows or part.test.rows or part.training_only.rows))
     unlabelled: Counter[str] = Counter()
     for part in features:
         for reason, count in part.reasons.items():

@@ -153,6 +153,20 @@ def test_pumps_with_events_and_attributes_are_the_same_in_parts(random, pump_par
     assert_equal(one, run_in_parts(tuple(sources), own, tmp_path / "parts", 900))
 
 
+def test_a_part_whose_readings_have_no_label_changes_nothing(random, pump_params, cut, tmp_path):
+    """A new pump fills a part, and was not observed until the end of any horizon."""
+    tables = pump_tables(12, 400, int(random.integers(100)))
+    times = pd.date_range("2024-01-01", periods=1200, freq="30s", tz="UTC")
+    new = pd.DataFrame({"pump": "NEW", "timestamp": times, "flow": 50.0, "heat": 300.0})
+    tables["readings"] = pd.concat([tables["readings"], new], ignore_index=True)
+    tables["pumps"] = pd.concat([tables["pumps"], tables["pumps"].head(1).assign(pump="NEW")], ignore_index=True)
+    sources = [source for name, table in tables.items() for source in cut(table, np.zeros(len(table), int), table=name)]
+    one = run_in_one_table(tuple(sources), pump_params)
+    parts = run_in_parts(tuple(sources), pump_params, tmp_path / "parts", 600)
+    assert 0 in [part.train.rows + part.test.rows for part in parts.rows.parts]
+    assert_equal(one, parts)
+
+
 def test_what_depends_on_a_whole_file_does_not_depend_on_its_pieces(params, tmp_path):
     rows = simulate(3000, 5).drop(columns="reading_id")
     times = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3000) * 20, unit="min")
