@@ -8,13 +8,14 @@ import hashlib
 import hmac
 import json
 import re
+import string
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -27,6 +28,7 @@ SIGNATURE_HEADER, ID_HEADER = "X-PDM-Signature", "Idempotency-Key"
 TIMEOUT_SECONDS = 30.0
 """For a whole attempt, however slowly the receiver reads and answers."""
 _SHOWN_CHARACTERS = 200
+_ASCII = string.punctuation + " "
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Answers about the body, which is the same at each attempt. All others may change: keys, addresses, clocks and proxies do."""
 
@@ -69,12 +71,12 @@ class Webhook:
     async def send(self, message: Mapping[str, Any], identity: str, client: httpx.AsyncClient) -> None:
         """Post a message as JSON. Raises NotSentError unless the answer within TIMEOUT_SECONDS is a success.
 
-        The receiver gets `identity` in ID_HEADER: a repeated message has the same.
+        The receiver gets `identity` in ID_HEADER, percent-encoded outside ASCII: a repeated message has the same.
         """
         body = json.dumps(message).encode()
         headers = {
             "Content-Type": "application/json",
-            ID_HEADER: identity,
+            ID_HEADER: quote(identity, safe=_ASCII),  # the name of a model may have other characters
             SIGNATURE_HEADER: signature(self.secret, body, int(time.time())),
         }
         try:

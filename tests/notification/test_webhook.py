@@ -125,6 +125,17 @@ def send(store, receiver, now=1_000, url=None, clock=None, at_once=1):
     return asyncio.run(begin_and_send())
 
 
+def test_the_name_of_a_model_may_have_letters_that_a_header_has_not(receiver):
+    async def send_twice():
+        async with httpx.AsyncClient() as client:
+            for _ in range(2):
+                await Webhook(receiver.url, SECRET).send({"id": "Kühlpumpe/P 1"}, "Kühlpumpe/P 1", client)
+
+    asyncio.run(send_twice())
+    assert [headers["Idempotency-Key"] for _, headers in receiver.requests] == ["K%C3%BChlpumpe/P 1"] * 2
+    assert receiver.accepted == [{"id": "Kühlpumpe/P 1"}] * 2
+
+
 def events(receiver):
     return [(one["machine_id"], one["event"]) for one in receiver.accepted]
 
