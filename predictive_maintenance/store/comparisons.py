@@ -361,7 +361,7 @@ def add(
         {"comparison": key, "day": day, "cluster": cluster} | vars(counts)
         for (day, cluster), counts in sorted(days.items())
     ])  # fmt: skip
-    counted = _countable(connection, key, list(machines))
+    counted = _countable(connection, key, [name for name in machines if "\0" not in name])  # PostgreSQL keeps no NUL
     _add_counts(connection, comparison_machines, [
         {"comparison": key, "machine_id": name} | vars(machines[name]) for name in sorted(counted)
     ])  # fmt: skip

@@ -126,7 +126,8 @@ def _reports(store: "Store", model: str, block: Predictions, kinds: Sequence[Kin
     newest: dict[int, StoredFeedback] = {}
     for kind in kinds:
         names, places = _subjects(block, kind, len(block.failure_probability))
-        known = list(dict.fromkeys(name for name in names if name is not None))
+        # No report names one with NUL, and PostgreSQL refuses to look for it.
+        known = list(dict.fromkeys(name for name in names if name is not None and "\0" not in name))
         reports: dict[Subject, StoredFeedback] = {}
         for begin in range(0, len(known), _NAMES_TOGETHER):
             reports |= store.reports(model, kind, known[begin : begin + _NAMES_TOGETHER])

@@ -64,7 +64,7 @@ class PredictedReadings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         """(n,) what names each reading: its id or, without one, its machine and time. None if no reading has a name."""
         ids = self.reading_id
         if self.machine_id is None or self.time is None:
-            return None if ids is None else list(ids)
+            return None if ids is None else [name or None for name in ids]
         places: list[ReadingKey] = [
             None if name is None or time is None else (name, time)
             for name, time in zip(self.machine_id, self.time, strict=True)

@@ -488,6 +488,15 @@ def test_nothing_is_promoted_by_default(store, make_shadow, versions, rows, smal
     assert isinstance(versions.candidate_version(), ModelVersion)
 
 
+def test_a_machine_whose_name_no_database_keeps_does_not_stop_the_comparison(store):
+    with store.writing() as transaction:
+        comparison = comparisons.begin(transaction, MODEL, "1", "2", started=NOW, now=NOW)
+        counts = dict.fromkeys(["M1", "M\0"], DecisionCounts(predictions=1))
+        place = comparisons.Place(1, None)
+        assert comparisons.add(transaction, comparison, place, 1, days={}, machines=counts, left_out={})
+    assert [name for name, _ in comparisons.counts_by_machine(store, comparison, most=9)] == ["M1"]
+
+
 def test_the_machines_of_a_large_fleet_are_counted_by_machine_up_to_a_number(store, monkeypatch):
     monkeypatch.setattr(comparisons, "MOST_MACHINES", 3)
     with store.writing() as transaction:

@@ -51,6 +51,17 @@ def test_predictions_without_reading_id_all_count():
     ]  # fmt: skip
 
 
+def test_readings_with_an_empty_id_all_count():
+    assert counting(block(1, "", "a", ""), block(2, "", "a")) == [[True, False, True], [True, True]]
+
+
+def test_an_id_that_no_database_keeps_does_not_hide_the_reports_about_others(store):
+    report(store, Subject("reading", "a"), "false")
+    blocks = [block(1, "b\0", "a")]
+    (found,) = reported_predictions(store, "m", lambda kind: blocks)
+    assert {place: found.reports[place].verdict for place in found.reports} == {1: "false"}
+
+
 def test_a_reading_without_id_is_named_by_its_machine_and_time():
     retried = {"machine_id": ["E1", "E1", "E2", None], "time": [5, 6, 5, 5]}
     assert counting(
