@@ -46,6 +46,12 @@ LOCK_MACHINES = (
     .with_for_update()
 )
 """SQLite has one lock for all, which the transaction has taken."""
+LOCK_MACHINES_BY_KEY = (
+    select(machines.c.key)
+    .where(machines.c.key.in_(bindparam("keys", expanding=True)))
+    .order_by(machines.c.machine_id)  # as LOCK_MACHINES
+    .with_for_update()
+)
 
 _ADD_READINGS = (
     update(machines)
@@ -79,21 +85,25 @@ LATEST_READINGS = (
 
 LOCK_REMOVAL = select(func.pg_advisory_xact_lock(0x70646D72656D6F76 >> 1))
 """As LOCK_TRAININGS, for what expires: two processes would subtract the same readings twice."""
+_arrival = tuple_(readings.c.received, readings.c.machine, readings.c.time)
 EXPIRED_READINGS = (
     select(readings.c.received, readings.c.machine, readings.c.time, machines.c.model)
     .outerjoin(machines, machines.c.key == readings.c.machine)
     .where(
         readings.c.received < bindparam("before"),
-        tuple_(readings.c.received, readings.c.machine, readings.c.time)
-        > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
+        _arrival > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
     )
     .order_by(readings.c.received, readings.c.machine, readings.c.time)
     .limit(bindparam("most"))
 )
 """Of all models, in pages. An outer join, because SQLite would begin an inner one with the machines, and read all readings."""
-DELETE_READING = delete(readings).where(
-    readings.c.machine == bindparam("of_machine"), readings.c.time == bindparam("at_time")
+DELETE_READINGS = delete(readings).where(
+    readings.c.machine.in_(bindparam("keys", expanding=True)),
+    readings.c.received.between(bindparam("received"), bindparam("last_received")),
+    _arrival > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
+    _arrival <= tuple_(bindparam("last_received"), bindparam("last_machine"), bindparam("last_time")),
 )
+"""Of some machines, between two arrivals: one statement, because each one takes a round trip to the database."""
 _later = events.alias()
 DELETE_EVENTS = delete(events).where(
     events.c.received < bindparam("before"),
@@ -154,8 +164,7 @@ SCORED_READINGS = (
     .where(
         readings.c.version == bindparam("version"),
         readings.c.received < bindparam("until"),
-        tuple_(readings.c.received, readings.c.machine, readings.c.time)
-        > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
+        _arrival > tuple_(bindparam("received"), bindparam("machine"), bindparam("time")),
     )
     .order_by(readings.c.received, readings.c.machine, readings.c.time)
     .limit(bindparam("most"))

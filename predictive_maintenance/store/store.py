@@ -664,14 +664,14 @@ class Transaction:
         found = self._connection.execute(statements.EXPIRED_READINGS, limits).all()
         last = Arrival(found[-1].received, found[-1].machine, found[-1].time) if found else after
         if expired := [row for row in found if row.model == model]:
-            counts = sorted(Counter(row.machine for row in expired).items())
-            # First, because it locks the machines.
+            counts = Counter(row.machine for row in expired)
+            keys = list(counts)
+            self._connection.execute(statements.LOCK_MACHINES_BY_KEY, {"keys": keys})
             self._connection.execute(
-                statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts]
+                statements.UNCOUNT_READINGS, [{"of_machine": key, "removed": count} for key, count in counts.items()]
             )
-            self._connection.execute(
-                statements.DELETE_READING, [{"of_machine": row.machine, "at_time": row.time} for row in expired]
-            )
+            until = {f"last_{name}": value for name, value in last._asdict().items()}
+            self._connection.execute(statements.DELETE_READINGS, {"keys": keys, **after._asdict(), **until})
         self._connection.execute(statements.DELETE_EVENTS, {"model": model, "before": received})
         if expired:
             self._connection.execute(statements.DELETE_EMPTY_MACHINES, {"of_model": model})

@@ -190,6 +190,33 @@ def test_only_what_is_of_the_model_is_removed(store):
     assert store.machine("pump", "E1", most=9)[0].readings == 2
 
 
+def test_readings_are_kept_while_others_of_their_machines_are_removed(empty_store_url):
+    """The machine with the last name came first: in the order of their keys, the machines would be locked the other way."""
+    names = [f"E{number:02}" for number in range(64)]
+    with (
+        closing(Store.open(empty_store_url, timeout_seconds=10)) as store,
+        closing(Store.open(empty_store_url, timeout_seconds=10)) as another,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for name in reversed(names):
+            add(store, name, *(reading(time, received=time) for time in range(10)))
+
+        def remove():
+            for received in range(1, 10):
+                with another.writing() as transaction:
+                    transaction.remove_received_before("engine", received)
+
+        removal = pool.submit(remove)
+        kept = 0
+        while not removal.done():
+            with store.writing() as transaction:
+                locked = transaction.machines("engine", names)
+                transaction.add([(locked[name], reading(100 + kept, received=100)) for name in names])
+            kept += 1
+        removal.result()
+        assert {machine.readings for machine in store.machines("engine", most=99)} == {1 + kept}
+
+
 def test_two_processes_that_remove_at_once_count_right(store, empty_store_url):
     add(store, "E1", *(reading(time, received=time) for time in range(10)))
     with closing(Store.open(empty_store_url, timeout_seconds=5)) as another, ThreadPoolExecutor(1) as pool:
