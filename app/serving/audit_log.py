@@ -21,6 +21,7 @@ from .store_access import StoreAccess
 
 SERVICE = Actor(SERVICE_NAME)
 
+_PURGE_PAUSE_SECONDS = 1.0
 _MOST_WAITING = 1_000
 _MOST_REFUSALS = 20
 """Kinds of refused requests with an entry of their own, for each interval: a flood must not fill the disk."""
@@ -48,8 +49,8 @@ class Refusal(NamedTuple):
 class AuditLog:
     """Writes entries to the store that `access` opens, in a thread. Adding never waits and never fails.
 
-    Refused requests of one kind are counted for `seconds` and are then one entry. No error ends the thread: entries wait. An
-    entry that fails again when it is written alone is dropped and counted.
+    The thread also removes what has expired. Refused requests of one kind are counted for `seconds` and are then one entry. No
+    error ends the thread: entries wait. An entry that fails again when it is written alone is dropped and counted.
     """
 
     def __init__(self, access: StoreAccess, metrics: Metrics, model_name: str, seconds: float) -> None:
@@ -108,9 +109,10 @@ class AuditLog:
         self._wake.set()
 
     def _run(self) -> None:
-        next_refusals, is_last = time.monotonic() + self._seconds, False
+        next_refusals, is_last, is_more = time.monotonic() + self._seconds, False, False
         while not is_last:
-            self._wake.wait(max(0.0, next_refusals - time.monotonic()))
+            pause = max(0.0, next_refusals - time.monotonic())
+            self._wake.wait(min(pause, _PURGE_PAUSE_SECONDS) if is_more else pause)
             self._wake.clear()
             is_last = self._ending.is_set()
             try:
@@ -118,6 +120,8 @@ class AuditLog:
                     next_refusals = time.monotonic() + self._seconds
                     self._take_refusals()
                 self._write()
+                # Here, because this thread runs when nothing is written to the store, too.
+                is_more = not is_last and self._access.is_used and self._access.purge()
             except Exception as error:  # noqa: BLE001  without the thread, all further entries would be lost
                 self._note_error(error)
                 # At the end, too, the entries behind one that cannot be written are written.

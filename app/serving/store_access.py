@@ -107,10 +107,13 @@ class StoreAccess:
         if error.replaced:
             self.close()
 
-    def purge(self) -> None:
-        """Remove what the model received longer ago than it is kept, some of it at a time, if it is time to."""
+    def purge(self) -> bool:
+        """Remove what the model received longer ago than it is kept, some of it at a time, if it is time to.
+
+        Returns whether there may be more to remove.
+        """
         if time.monotonic() < self._next_purge:
-            return
+            return False
         now, options = time.time(), self.options
         model = options.model_name
         # The next request reports what is wrong. What is expired can be removed later.
@@ -122,6 +125,8 @@ class StoreAccess:
                 more |= transaction.remove_predictions_before(model, before)
                 more |= transaction.remove_audit_before(model, int(now - options.audit_days * _DAY_SECONDS))
             self._purged, self._next_purge = purged, 0.0 if more else time.monotonic() + _PURGE_SECONDS
+            return more
+        return False
 
     def close(self) -> None:
         """Close the store."""

@@ -4,10 +4,13 @@ import time
 
 import pytest
 
+from app.metrics import Metrics
+from app.serving import audit_log
 from app.serving.store_access import StoreAccess, StoreOptions
 from predictive_maintenance.store import store as store_module
 from predictive_maintenance.store.predictions import LoggedBlock, Predictions
 from predictive_maintenance.store.rows import Actor, AuditEntry, Reading
+from tests.fixtures.servers import wait_for
 
 DAY = 86_400
 
@@ -71,6 +74,16 @@ def test_old_readings_behind_many_of_another_model_are_removed(access, monkeypat
         access.purge()
         left.append(numbers(access))
     assert left == [[3, 3], [3, 2], [3, 0], [3, 0]]
+
+
+def test_all_that_has_expired_is_removed_though_nothing_is_written(access, monkeypatch):
+    monkeypatch.setattr(store_module, "_EXPIRED_AT_A_TIME", 2)
+    monkeypatch.setattr(audit_log, "_PURGE_PAUSE_SECONDS", 0.01)
+    add(access, "pumps", "P1", 9)
+    log = audit_log.AuditLog(access, Metrics(), "pumps", seconds=0.1)
+    log.start()
+    wait_for(lambda: numbers(access) == [0, 0])
+    log.close(5)
 
 
 def test_old_readings_of_a_store_that_was_opened_again_are_removed(access):
