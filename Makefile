@@ -90,7 +90,7 @@ machine-files: $(READY)  ## Generate the JSON Schema of machine.yaml and the pac
 	$(BIN)/python machines/generate.py
 
 docs: $(READY)  ## Build the documentation site in build/site; warnings are errors
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 screenshots: $(READY)  ## Take the documentation's screenshots from three new training runs (needs Chromium; a quarter of an hour)
 	$(BIN)/python docs/screenshots.py

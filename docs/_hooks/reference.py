@@ -204,4 +204,4 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _anchor(method: str, path: str) -> str:
-    return f"{method}-{path.strip('/').replace('/', '-')}"
+    return f"{method}-{re.sub('[{}]', '', path.strip('/')).replace('/', '-')}"

@@ -76,7 +76,7 @@ def monitor(
     \b
     Examples:
       predictive-maintenance monitor --machine fleet
-      predictive-maintenance monitor --fail-on-drift || python flows/train_flow.py run
+      predictive-maintenance monitor --fail-on-drift; [ $? -eq 4 ] && python flows/train_flow.py run
       predictive-maintenance monitor --machine fleet --watch --every 60
     """
     from ..config.shown_settings import shown_settings
