@@ -170,7 +170,6 @@ class AuditLog:
                     self._waiting.popleft()
             self._failures = 0
             self._access.report(None)
-            self._access.purge()
         self._most_together = _MOST_WAITING
 
     def _first(self) -> list[AuditEntry]:
