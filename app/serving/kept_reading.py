@@ -68,8 +68,12 @@ def check_formulas(machine: Machine, reading: Mapping[str, Any]) -> None:
 def keep_readings(store: "Store", readings: Sequence[NewReading]) -> list[KeptReading]:
     """Keep readings in one transaction, and return the answer to each. Raises StoreError: then nothing is kept."""
     kept: dict[int, KeptReading] = {}
+    parts = list(_parts(readings))
     with store.writing() as transaction:
-        for places in _parts(readings):
+        if len(parts) > 1:  # else two processes could lock machines of their parts in opposite orders
+            for name in sorted({new.model_name for new in readings}):
+                transaction.machines(name, {str(new.reading[MACHINE_ID]) for new in readings if new.model_name == name})
+        for places in parts:
             part = [readings[place] for place in places]
             model, machine = part[0].model, part[0].model.scorer.machine
             given = [new.reading for new in part]

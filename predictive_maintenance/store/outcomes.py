@@ -1,8 +1,9 @@
 """Predictions in the log and what people reported about them: one join for training, monitoring and shadow.
 
-Of several predictions of one reading, such as those of a repeated request, the latest in the log counts. The newest report about
-any of them is its report. A reading is named by its id or, without one, by its machine and time. Predictions of readings without
-such a name all count: two readings of one machine may well be equal.
+Of several predictions of one reading, such as those of a repeated request, the latest in the log counts, but one of a reading
+that the store keeps before all others: the store has the score of this one, too. The newest report about any of them is its
+report. A reading is named by its id or, without one, by its machine and time. Predictions of readings without such a name all
+count: two readings of one machine may well be equal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..history.labels import DOES_NOT_FAIL, FAILS
-from .predictions import PredictedReadings, Predictions, ReadingKey
+from .predictions import NamedReadings, PredictedReadings, Predictions, ReadingKey
 from .rows import Kind, StoredFeedback, Subject, Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LABELS: Mapping[Verdict, int] = {"confirmed": FAILS, "false": DOES_NOT_FAIL}
 _KINDS: tuple[Kind, ...] = ("reading", "request")
 _NAMES_TOGETHER = 10_000
 _PAIRS_TOGETHER = 2**22
-_PAIR = np.dtype([("reading", np.int64), ("prediction", np.int64)])
+_PAIR = np.dtype([("reading", np.int64), ("prediction", np.int64), ("is_kept", np.bool_)])
 
 P = TypeVar("P", bound=PredictedReadings)
 
@@ -56,12 +57,12 @@ class LabelledBlock(NamedTuple):
 
 
 def latest_predictions(read: Read) -> Iterator[tuple[Predictions, Mask]]:
-    """Each block of n predictions, and which of them count (n,): all but those with the reading of a later one.
+    """Each block of n predictions, and which of them count (n,): one for each reading.
 
     Reads the blocks twice, of which the first time only the names of the readings. Memory is bounded, but for 8 bytes for each
     prediction that does not count: hashes of the names wait in a temporary file.
     """
-    superseded = _superseded(read(kind=PredictedReadings))
+    superseded = _superseded(read(kind=NamedReadings))
     for block in read(kind=Predictions):
         yield block, _counting(block, superseded)
 
@@ -147,8 +148,8 @@ def _subjects(block: PredictedReadings, kind: Kind, count: int) -> tuple[Sequenc
     return [names] * count if isinstance(names, str) else names, rows
 
 
-def _superseded(blocks: Iterable[PredictedReadings]) -> Hashes:
-    """The hashes of the predictions whose reading has a later one, in ascending order."""
+def _superseded(blocks: Iterable[NamedReadings]) -> Hashes:
+    """The hashes of the predictions that do not count, in ascending order."""
     page = _PAIRS_TOGETHER * _PAIR.itemsize
     with SpooledTemporaryFile(max_size=page) as file:
         for block in blocks:
@@ -159,11 +160,12 @@ def _superseded(blocks: Iterable[PredictedReadings]) -> Hashes:
     return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found]))
 
 
-def _pairs(block: PredictedReadings, keys: Sequence[ReadingKey]) -> npt.NDArray[np.void]:
+def _pairs(block: NamedReadings, keys: Sequence[ReadingKey]) -> npt.NDArray[np.void]:
     """The hashes of the readings in a block and of their predictions, without the readings that have no name."""
     pairs = np.empty(len(keys), dtype=_PAIR)
     pairs["reading"] = reading_hashes(keys)
     pairs["prediction"] = _prediction_hashes(block, len(keys))
+    pairs["is_kept"] = not block.inputs
     return pairs[[key is not None for key in keys]]
 
 
@@ -175,7 +177,7 @@ def _earlier(file: IO[bytes], page: int, part: int, parts: int) -> Hashes:
         pairs = np.frombuffer(content, dtype=_PAIR)
         chosen.append(pairs[pairs["reading"] % parts == part])
     own = np.concatenate(chosen)
-    own = own[np.argsort(own["reading"], kind="stable")]
+    own = own[np.lexsort((own["is_kept"], own["reading"]))]  # stable
     earlier: Hashes = own["prediction"][:-1][own["reading"][:-1] == own["reading"][1:]]
     return earlier
 

@@ -72,6 +72,12 @@ class PredictedReadings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         return places if ids is None else [name or place for name, place in zip(ids, places, strict=True)]
 
 
+class NamedReadings(PredictedReadings, frozen=True, kw_only=True, omit_defaults=True):
+    """What tells the predictions of a reading apart. The inputs are not decoded; without them, the store keeps the readings."""
+
+    inputs: msgspec.Raw = msgspec.Raw()
+
+
 class Predictions(PredictedReadings, frozen=True, kw_only=True, omit_defaults=True):
     """n predictions of one version. Without `inputs`, the store has the readings by machine and time."""
 

@@ -2,6 +2,9 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -9,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.http.batch_request import read_batch
 from app.problems import Problem
@@ -20,6 +24,8 @@ from predictive_maintenance.store.lookback import Lookback
 from predictive_maintenance.store.rows import Reading
 from predictive_maintenance.store.store import Store, Transaction
 from predictive_maintenance.tracking.entities import ModelVersion
+
+from .conftest import wait_until
 
 NAMES = (f"stream {number}" for number in count())
 START = datetime(2024, 1, 1)  # noqa: DTZ001  as a reading without zone
@@ -132,6 +138,31 @@ def test_the_warning_about_a_short_history_is_that_of_a_reading_with_its_history
         history = [earlier for earlier in readings[:place] if earlier["machine_id"] == reading["machine_id"]]
         about_history = [text for text in kept.answer["warnings"] if "history" in text]
         assert about_history == model.history_warnings(reading | {"history": history})
+
+
+@pytest.mark.long
+def test_readings_of_two_versions_lock_all_their_machines_in_one_order(model, postgres_url):
+    """Two processes that lock them version by version, as while services change to another version, could wait for each other."""
+    new = [
+        NewReading(model=of, model_name="m", reading=reading, key=time_key(of.scorer.machine, reading, 0))
+        for of, reading in zip(
+            (model, replace(model)), as_readings({("B", 0): (500.0, None), ("A", 0): (500.0, None)}), strict=True
+        )
+    ]
+    first, second, third = (Store.open(postgres_url, timeout_seconds=20) for _ in range(3))
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with closing(first), closing(second), closing(third), ThreadPoolExecutor(1) as pool:
+        with first.writing() as transaction:
+            transaction.machines("m", ["A", "B"])
+        with first.writing() as transaction:
+            transaction.machines("m", ["A"])
+            keeping = pool.submit(keep_readings, second, new)
+            with third.reading() as connection:
+                wait_until(lambda: connection.execute(waiting).scalar_one() > 0)
+            with third.writing() as another:
+                another.connection.execute(text("SET LOCAL lock_timeout = '1s'"))
+                another.machines("m", ["B"])
+        assert [kept.outcome for kept in keeping.result()] == ["new", "new"]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def test_the_settings_of_the_service_and_the_dashboard_are_known():
         assert f"PDM_{name.upper()}" in KNOWN_VARIABLES
 
 
+def test_every_known_variable_is_in_the_reference():
+    documents = ("docs/reference/environment.md", "docs/how-to/deploy-with-containers.md")
+    text = "".join((REPOSITORY / document).read_text() for document in documents)
+    assert [name for name in KNOWN_VARIABLES if f"`{name}`" not in text] == []
+
+
 def test_every_variable_that_the_project_names_is_known_and_every_known_one_is_used():
     files = [
         path for part in PARTS for path in (REPOSITORY / part).rglob("*") if path.suffix in (".py", ".md", ".ipynb")

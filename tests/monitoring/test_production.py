@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from predictive_maintenance.config.params import EvaluationSettings, MonitoringSettings
 from predictive_maintenance.evaluation.intervals import Estimate
@@ -386,6 +387,21 @@ def test_a_repeated_prediction_of_a_reading_that_is_not_kept_counts_once(store, 
     rules = replace(RULES, monitoring=RULES.monitoring.model_copy(update={"performance_windows": 1}))
     first, *_ = recent_windows(store, watched_version(small_pump), rules, NOW)
     assert first.performance.predictions == 11
+
+
+def test_a_kept_reading_that_is_sent_for_a_prediction_later_counts_once(store, small_pump):
+    keep(store, small_pump, ["P1"], 1, 10)
+    time = int(NOW - DAY) * 10**6
+    kept = Predictions(
+        scored=time - 7_200 * 10**6, request_id="r1", machine_id=["P1"], time=[time], failure_probability=[0.5],
+        predicted_failure=[True],
+    )  # fmt: skip
+    again = replace_struct(kept, scored=kept.scored + 1, request_id="r2", inputs={"flow": [1.0]})
+    with store.writing() as transaction:
+        for number, logged in enumerate((kept, again)):
+            transaction.log("a model", 1, [LoggedBlock(number=number, version="3", block=logged.as_block())])
+    windows = list(recent_windows(store, watched_version(small_pump), RULES, NOW))
+    assert [window.rows for window in windows] == [0, 10, 0]
 
 
 def test_rejected_readings_are_a_finding_also_where_none_is_scored(store, small):

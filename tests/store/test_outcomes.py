@@ -72,6 +72,13 @@ def test_a_reading_without_id_is_named_by_its_machine_and_time():
     ]  # fmt: skip
 
 
+def test_a_prediction_of_a_reading_that_the_store_keeps_counts_before_a_later_one_of_the_same():
+    kept, logged = {"machine_id": ["E1"], "time": [5]}, {"machine_id": ["E1"], "time": [5], "inputs": {"heat": [1.0]}}
+    assert counting(block(1, None, **kept), block(2, None, **logged)) == [[True], [False]]
+    assert counting(block(1, None, **logged), block(2, None, **kept)) == [[False], [True]]
+    assert counting(block(1, None, **kept), block(2, None, **kept)) == [[False], [True]]
+
+
 def test_a_request_id_that_a_client_chooses_again_is_another_prediction():
     assert counting(block(1, "a", request_id="same"), block(2, "a", request_id="same")) == [[False], [True]]
 
