@@ -51,7 +51,7 @@ image:  ## Build the container images predictive-maintenance:train and :serve (n
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(READY)  ## Run the tests (about twelve minutes on two cores); WORKERS=4 uses four cores
+test: $(READY)  ## Run the tests (12 to 25 minutes on two cores); WORKERS=4 uses four cores
 	$(PYTEST) $(PARALLEL) -m "not long and not environment and not containers and not browser"
 
 test-fast: $(READY)  ## Run the tests that start no training run

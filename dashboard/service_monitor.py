@@ -1,5 +1,6 @@
 """Polls the API once for all sessions, and keeps the last known state while the API is not reachable."""
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from app.schemas.shadow import ComparisonList
 from app.schemas.training_runs import TrainingRunList
 from dashboard.api_client import ApiClient, ApiError
 from dashboard.traffic import Counters, Traffic, is_restart, parse_counters, traffic_between
+from predictive_maintenance.config import commands
 
 SHOWN_INCIDENTS = 5
 SHOWN_MESSAGES = 20
@@ -59,6 +61,19 @@ class Snapshot:
         production = self.health.production_version if self.health else None
         missing = (self.model_card is None, self.versions is None, self.training_runs is None)
         return self.version, production, self.error is None, missing
+
+    def flow_command(self, arguments: str) -> str:
+        """The command of the training flow with `arguments`, for the machine of the service."""
+        return commands.flow_command(arguments + self._machine_argument)
+
+    def program_command(self, arguments: str) -> str:
+        """The command of this project with `arguments`, for the machine of the service."""
+        return commands.program_command(arguments + self._machine_argument)
+
+    @property
+    def _machine_argument(self) -> str:
+        machine = self.health.machine if self.health else None
+        return f" --machine {shlex.quote(machine)}" if machine else ""
 
     @property
     def health_message(self) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.schemas.model import GateCheck, ModelCard
-from app.schemas.training_runs import TrainingRunList
 from dashboard.formatting import (
     ALGORITHM_LABELS,
     GATE_LABELS,
@@ -17,7 +16,6 @@ from dashboard.formatting import (
     utc_time,
 )
 from dashboard.service_monitor import Snapshot
-from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.evaluation.verdict import CheckName
 from predictive_maintenance.reporting.markdown import plain
 
@@ -67,11 +65,12 @@ def served_version_state(snapshot: Snapshot) -> State:
     return State(f"Version {plain(health.serving_version)}", f"{note}; loaded {ago(health.serving_since)}")
 
 
-def last_training_state(training_runs: TrainingRunList | None) -> State:
+def last_training_state(snapshot: Snapshot) -> State:
+    training_runs = snapshot.training_runs
     if training_runs is None:
         return State("Unknown", "no response from the registry", "⚪")
     if not training_runs.trainings:
-        return State("None", f"start one with `{flow_command('run')}`", "⚪")
+        return State("None", f"start one with `{snapshot.flow_command('run')}`", "⚪")
     last = training_runs.trainings[0]
     if last.status in RUNNING_STATUSES:
         return State("Running", f"{plain(last.flow_run)}, started {ago(last.started)}", "🔵")

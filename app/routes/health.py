@@ -1,6 +1,7 @@
 """Liveness, readiness and metrics."""
 
 import asyncio
+import os
 import time
 from functools import partial
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from predictive_maintenance.config.params_reader import MACHINE_VARIABLE
 from predictive_maintenance.errors import StoreError
 
 from ..metrics import CONTENT_TYPE, LatestCheck, StoreMetrics
@@ -87,6 +89,7 @@ def describe_health(service: Service, *, details: bool = False) -> Health:
         production_version=state.production,
         serving_since=model.serving_since.isoformat(timespec="seconds") if model else None,
         restored_from_disk=state.restored and state.last_success is None,
+        machine=os.environ.get(MACHINE_VARIABLE) or None,
         registry_answered_seconds_ago=(
             None if state.last_success is None else round(time.time() - state.last_success, 1)
         ),

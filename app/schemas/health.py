@@ -22,4 +22,10 @@ class Health(WarningSchema):
     restored_from_disk: bool = Field(
         False, description="Whether the served model comes from disk because the registry has not answered yet."
     )
+    machine: str | None = Field(
+        None,
+        description="The kind of machine that the service was started for (`--machine`, `PDM_MACHINE`); null for the one in "
+        "`params.yaml`.",
+        examples=["fleet"],
+    )
     registry_answered_seconds_ago: float | None = Field(None, description="Seconds since the registry last answered.")

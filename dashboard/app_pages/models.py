@@ -17,7 +17,6 @@ from dashboard.components.models import (
 from dashboard.formatting import threshold_percent
 from dashboard.page_end import end_page
 from dashboard.thresholds import result_at, threshold_options, threshold_table
-from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.reporting.markdown import plain
 
 
@@ -80,11 +79,13 @@ snapshot = common.page_header("Models", "Model versions, quality gate, decision 
 versions = snapshot.versions
 if versions is None or not versions.versions:
     condition = (
-        "when the service responds" if versions is None else f"when one is registered: run `{flow_command('run')}`"
+        "when the service responds"
+        if versions is None
+        else f"when one is registered: run `{snapshot.flow_command('run')}`"
     )
     st.info(f"Versions will be shown {condition}.", icon="🕓")
     if snapshot.training_runs:
-        training_runs_table(snapshot.training_runs)
+        training_runs_table(snapshot.training_runs, snapshot)
     end_page()
 if versions.warning:
     st.warning(f"The registry is not reachable. The list may be out of date. {plain(versions.warning)}", icon="⚠️")
@@ -96,5 +97,5 @@ if snapshot.model_card:
     explore_threshold(snapshot.model_card)
 if snapshot.training_runs:
     st.subheader("Training runs", anchor=False)
-    training_runs_table(snapshot.training_runs)
+    training_runs_table(snapshot.training_runs, snapshot)
     mlflow_links(snapshot)

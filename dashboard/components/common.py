@@ -12,7 +12,7 @@ from dashboard.api_client import ApiError, ApiStatusError
 from dashboard.formatting import NO_VALUE, duration, interval
 from dashboard.page_end import end_page
 from dashboard.service_monitor import Snapshot
-from predictive_maintenance.config.commands import flow_command, in_containers
+from predictive_maintenance.config.commands import in_containers
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.reporting.markdown import code, plain, table
 
@@ -77,7 +77,7 @@ def service_banner(snapshot: Snapshot) -> None:
     elif health is None or health.serving_version is None:
         reason = plain(health.warning) if health and health.warning else "the service is starting"
         st.warning(
-            f"**No model is served:** {reason}. Train one with `{flow_command('run')}`. The service loads it after its "
+            f"**No model is served:** {reason}. Train one with `{snapshot.flow_command('run')}`. The service loads it after its "
             "promotion.",
             icon="⏳",
         )

@@ -6,7 +6,6 @@ from app.schemas.shadow import AgreementShare, Comparison, KnownErrors
 from dashboard.components import common
 from dashboard.formatting import NO_VALUE, money, utc_time
 from dashboard.service_monitor import Snapshot
-from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 _SHOWN_DAYS = 14
@@ -15,7 +14,6 @@ _OUTCOMES = {
     "failures": "by failures: {:,} readings with known outcome, {:,} before a failure",
     "confirmed alarms": "by alarms with feedback: {:,} readings, {:,} before a failure",
 }
-_HELP = f"`{program_command('shadow')}` lets the candidate score the readings that production scores."
 
 
 def candidate_on_production(snapshot: Snapshot) -> None:
@@ -25,7 +23,10 @@ def candidate_on_production(snapshot: Snapshot) -> None:
     st.subheader("Candidate on production's readings", anchor=False)
     found = snapshot.comparisons.comparisons
     if not found:
-        st.caption(f"Nothing was compared yet. {_HELP}")
+        st.caption(
+            f"Nothing was compared yet. `{snapshot.program_command('shadow')}` lets the candidate score the readings that "
+            "production scores."
+        )
         return
     comparison = found[0]
     candidate, production = plain(comparison.candidate_version), plain(comparison.model_version)

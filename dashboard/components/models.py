@@ -21,7 +21,6 @@ from dashboard.formatting import (
 )
 from dashboard.service_monitor import Snapshot
 from dashboard.thresholds import ThresholdResult
-from predictive_maintenance.config.commands import flow_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 
@@ -47,10 +46,10 @@ def versions_table(versions: VersionList) -> None:
     )
 
 
-def training_runs_table(training_runs: TrainingRunList) -> None:
+def training_runs_table(training_runs: TrainingRunList, snapshot: Snapshot) -> None:
     """Show the latest training runs, including failed and rejected ones."""
     if not training_runs.trainings:
-        st.caption(f"No training runs yet. Start one with `{flow_command('run')}`.")
+        st.caption(f"No training runs yet. Start one with `{snapshot.flow_command('run')}`.")
         return
     rows = []
     for training in training_runs.trainings:

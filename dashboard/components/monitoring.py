@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.schemas.monitoring import Finding, Interval, MetricComparison, Monitoring, Performance, Window
 from dashboard.formatting import NO_VALUE
-from predictive_maintenance.config.commands import flow_command, program_command
+from dashboard.service_monitor import Snapshot
 from predictive_maintenance.evaluation.metrics import METRICS
 from predictive_maintenance.monitoring.window_text import window_text
 from predictive_maintenance.reporting.markdown import plain, table
@@ -20,17 +20,17 @@ _SOURCES = {
 }
 
 
-def how_to_monitor() -> None:
+def how_to_monitor(snapshot: Snapshot) -> None:
     """Show that production was not checked yet, and the command that checks it."""
     st.info(
         "Production has not been checked yet. Set `PDM_STORE_URL` for the service, so that it keeps what it scores, and start "
         "the command below with the same setting. Reload this page to see the result.",
         icon="📭",
     )
-    st.code(program_command("monitor --watch --every 60"), language="bash")
+    st.code(snapshot.program_command("monitor --watch --every 60"), language="bash")
 
 
-def lasting(found: Monitoring) -> None:
+def lasting(found: Monitoring, snapshot: Snapshot) -> None:
     """Show the lasting differences, which are a reason to act, or that there are none."""
     checked = f"Version {plain(found.model_version or '')}, checked at {_moment(found.checked or '')} UTC."
     if not found.lasting:
@@ -42,7 +42,7 @@ def lasting(found: Monitoring) -> None:
     reasons = "\n".join(f"- {plain(finding.text)}" for finding in found.lasting[:_MOST_SHOWN])
     st.warning(
         f"**Production differs from training or evaluation.** {checked}\n\n{reasons}\n\nFind out why, or train on newer "
-        f"readings: `{flow_command('run')}`.",
+        f"readings: `{snapshot.flow_command('run')}`.",
         icon="⚠️",
     )
 
@@ -75,7 +75,7 @@ def performance(found: Monitoring) -> None:
     st.caption(_labelled(newest))
 
 
-def findings(found: Monitoring) -> None:
+def findings(found: Monitoring, snapshot: Snapshot) -> None:
     """Show all differences of the newest window, the largest beside their limits first."""
     newest = found.windows[-1].findings
     if not newest:
@@ -85,7 +85,9 @@ def findings(found: Monitoring) -> None:
     rows = [["⚠️" if one.exceeds_limit else "", *map(plain, _parts(one))] for one in ordered[:_MOST_SHOWN]]
     st.markdown(table(["", "What", "How much"], rows))
     if len(ordered) > _MOST_SHOWN:
-        st.caption(f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `{program_command('monitor --json')}`.")
+        st.caption(
+            f"{len(ordered) - _MOST_SHOWN:,} smaller ones are not shown: `{snapshot.program_command('monitor --json')}`."
+        )
 
 
 def silent_machines(found: Monitoring) -> None:

@@ -17,7 +17,6 @@ from dashboard.system_state import (
     service_state,
 )
 from dashboard.traffic import Traffic
-from predictive_maintenance.config.commands import program_command
 from predictive_maintenance.reporting.markdown import plain, table
 
 SHORTEST_RATE_WINDOW_SECONDS = 60
@@ -29,7 +28,7 @@ def state_tiles(snapshot: Snapshot) -> None:
         "Service": service_state(snapshot),
         "Registry": registry_state(snapshot),
         "Served model": served_version_state(snapshot),
-        "Last training run": last_training_state(snapshot.training_runs),
+        "Last training run": last_training_state(snapshot),
     }
     for column, (label, state) in zip(st.columns(len(states)), states.items(), strict=True):
         with column:
@@ -123,7 +122,7 @@ def incidents(snapshot: Snapshot) -> None:
     found = snapshot.incidents.incidents
     if not found:
         st.caption(
-            f"No incident was recorded. `{program_command('monitor --watch')}` compares production with training."
+            f"No incident was recorded. `{snapshot.program_command('monitor --watch')}` compares production with training."
         )
         return
     for incident in [one for one in found if one.closed is None]:
@@ -167,7 +166,7 @@ def alarm_messages(snapshot: Snapshot) -> None:
     if found.dead:
         st.warning(
             "Mend the receiver of the messages that were given up, and send them again: "
-            f"`{program_command('notify --repeat-dead')}`",
+            f"`{snapshot.program_command('notify --repeat-dead')}`",
             icon="⚠️",
         )
     machine = shared.machine(snapshot.model_card)

@@ -42,6 +42,12 @@ def test_a_service_with_a_model_is_ok_and_ready(client):
     assert client.get("/ready").status_code == 200
 
 
+def test_the_health_names_the_machine_that_the_service_was_started_for(client, monkeypatch):
+    assert client.get("/health").json()["machine"] is None
+    monkeypatch.setenv("PDM_MACHINE", "fleet")
+    assert client.get("/health").json()["machine"] == "fleet"
+
+
 def test_without_a_production_version_the_service_is_alive_and_not_ready(make_client, registry):
     registry.alias = None
     client = make_client()

@@ -55,7 +55,7 @@ def test_any_table_is_read_or_refused(params, body):
 
 
 @pytest.mark.long
-@settings(max_examples=10_000, **fuzz)
+@settings(max_examples=4_000, **fuzz)
 @given(bodies)
 def test_any_of_many_tables_is_read_or_refused(params, body):
     check(params, *body)

@@ -52,6 +52,13 @@ def test_every_page_shows_how_to_train_a_model_if_there_is_none(open_page, full_
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_commands_are_for_the_machine_of_the_service(open_page, full_registry, monkeypatch, name):
+    monkeypatch.setenv("PDM_MACHINE", "fleet")
+    full_registry.versions, full_registry.alias, full_registry.runs = {}, None, []
+    assert "`python flows/train_flow.py run --machine fleet`" in page_text(open_page(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_in_containers_every_page_shows_what_to_do_there(open_page, transport, full_registry, monkeypatch, name):
     monkeypatch.setenv("PDM_COMMAND_PREFIX", "docker compose run --rm train")
     full_registry.versions, full_registry.alias, full_registry.runs = {}, None, []

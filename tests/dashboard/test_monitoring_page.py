@@ -27,6 +27,15 @@ def test_without_a_check_the_page_shows_the_command(open_page):
     assert [code.value for code in page.code] == ["predictive-maintenance monitor --watch --every 60"]
 
 
+def test_the_commands_are_for_the_machine_of_the_service(open_page, store, monkeypatch):
+    monkeypatch.setenv("PDM_MACHINE", "fleet")
+    assert [code.value for code in open_page("monitoring").code] == [
+        "predictive-maintenance monitor --watch --every 60 --machine fleet"
+    ]
+    save_check(store, a_check(), CHECKED)
+    assert "`python flows/train_flow.py run --machine fleet`" in page_text(open_page("monitoring"))
+
+
 def test_windows_performance_and_differences_are_shown(open_page, store):
     save_check(store, a_check(), CHECKED)
     text = page_text(open_page("monitoring"))

@@ -1,13 +1,15 @@
 """The monitor polls the API once for all sessions and keeps the last known state."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from app.schemas.health import Health
 from dashboard.api_client import ApiClient
-from dashboard.service_monitor import ServiceMonitor
+from dashboard.service_monitor import ServiceMonitor, Snapshot
 from dashboard.settings import Settings
 
 from .conftest import READING, ServiceTransport
@@ -140,3 +142,11 @@ def test_traffic_covers_at_most_15_minutes(monitor, transport, clock):
 
 def test_the_snapshot_has_the_time_of_the_response(monitor):
     assert datetime.now(UTC) - monitor.snapshot().received_at < timedelta(seconds=5)
+
+
+def test_commands_name_the_machine_of_the_service_if_it_has_one():
+    snapshot = Snapshot(url="http://plant:8000")
+    assert snapshot.flow_command("run") == "python flows/train_flow.py run"
+    for machine, argument in ((None, ""), ("fleet", " --machine fleet"), ("a b", " --machine 'a b'")):
+        told = replace(snapshot, health=Health(status="ok", machine=machine))
+        assert told.program_command("shadow") == f"predictive-maintenance shadow{argument}"
