@@ -181,7 +181,7 @@ def _scored(store: Store, watched: WatchedVersion, begins: int, ends: int) -> It
         inputs = {name: [sensors.get(name) for _, _, sensors, _ in page] for name in names}
         scores = [score.probability for *_, score in page], [score.alarm for *_, score in page]
         yield watched_columns(machine, inputs, *scores), np.array([name for name, *_ in page], dtype=object)
-    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends), beside_kept=True):
         if logged.inputs is not None and counts.any():
             scores = logged.failure_probability, logged.predicted_failure
             columns = watched_columns(machine, _complete(logged.inputs, names), *scores)
@@ -201,7 +201,7 @@ def _timed(store: Store, watched: WatchedVersion, begins: int, ends: int) -> Ite
             [score.probability for *_, score in page],
             [score.alarm for *_, score in page],
         )
-    for logged, counts in latest_predictions(_logged(store, watched, begins, ends)):
+    for logged, counts in latest_predictions(_logged(store, watched, begins, ends), beside_kept=True):
         if logged.inputs is None or logged.machine_id is None or logged.time is None:
             continue
         every = zip(logged.machine_id, logged.time, logged.failure_probability, logged.predicted_failure, strict=True)

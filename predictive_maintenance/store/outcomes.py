@@ -1,9 +1,8 @@
 """Predictions in the log and what people reported about them: one join for training, monitoring and shadow.
 
-Of several predictions of one reading, such as those of a repeated request, the latest in the log counts, but one of a reading
-that the store keeps before all others: the store has the score of this one, too. The newest report about any of them is its
-report. A reading is named by its id or, without one, by its machine and time. Predictions of readings without such a name all
-count: two readings of one machine may well be equal.
+Of several predictions of one reading, such as those of a repeated request, the latest in the log counts. The newest report about
+any of them is its report. A reading is named by its id or, without one, by its machine and time. Predictions of readings without
+such a name all count: two readings of one machine may well be equal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,13 +55,16 @@ class LabelledBlock(NamedTuple):
     reports: Mapping[int, StoredFeedback]
 
 
-def latest_predictions(read: Read) -> Iterator[tuple[Predictions, Mask]]:
-    """Each block of n predictions, and which of them count (n,): one for each reading.
+def latest_predictions(read: Read, *, beside_kept: bool = False) -> Iterator[tuple[Predictions, Mask]]:
+    """Each block of n predictions, and which of them count (n,): the latest of each reading.
+
+    With `beside_kept`, for a caller that counts the readings in the store as well: of these, the prediction at their arrival
+    counts, also if they were sent for another one later.
 
     Reads the blocks twice, of which the first time only the names of the readings. Memory is bounded, but for 8 bytes for each
     prediction that does not count: hashes of the names wait in a temporary file.
     """
-    superseded = _superseded(read(kind=NamedReadings))
+    superseded = _superseded(read(kind=NamedReadings), beside_kept)
     for block in read(kind=Predictions):
         yield block, _counting(block, superseded)
 
@@ -148,24 +150,24 @@ def _subjects(block: PredictedReadings, kind: Kind, count: int) -> tuple[Sequenc
     return [names] * count if isinstance(names, str) else names, rows
 
 
-def _superseded(blocks: Iterable[NamedReadings]) -> Hashes:
+def _superseded(blocks: Iterable[NamedReadings], beside_kept: bool) -> Hashes:
     """The hashes of the predictions that do not count, in ascending order."""
     page = _PAIRS_TOGETHER * _PAIR.itemsize
     with SpooledTemporaryFile(max_size=page) as file:
         for block in blocks:
             if keys := block.keys():
-                file.write(_pairs(block, keys).tobytes())
+                file.write(_pairs(block, keys, is_kept=beside_kept and not block.inputs).tobytes())
         parts = -(-file.tell() // page)
         found = [_earlier(file, page, part, parts) for part in range(parts)]
     return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found]))
 
 
-def _pairs(block: NamedReadings, keys: Sequence[ReadingKey]) -> npt.NDArray[np.void]:
+def _pairs(block: NamedReadings, keys: Sequence[ReadingKey], *, is_kept: bool) -> npt.NDArray[np.void]:
     """The hashes of the readings in a block and of their predictions, without the readings that have no name."""
     pairs = np.empty(len(keys), dtype=_PAIR)
     pairs["reading"] = reading_hashes(keys)
     pairs["prediction"] = _prediction_hashes(block, len(keys))
-    pairs["is_kept"] = not block.inputs
+    pairs["is_kept"] = is_kept
     return pairs[[key is not None for key in keys]]
 
 

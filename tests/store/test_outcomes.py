@@ -72,11 +72,26 @@ def test_a_reading_without_id_is_named_by_its_machine_and_time():
     ]  # fmt: skip
 
 
-def test_a_prediction_of_a_reading_that_the_store_keeps_counts_before_a_later_one_of_the_same():
-    kept, logged = {"machine_id": ["E1"], "time": [5]}, {"machine_id": ["E1"], "time": [5], "inputs": {"heat": [1.0]}}
-    assert counting(block(1, None, **kept), block(2, None, **logged)) == [[True], [False]]
-    assert counting(block(1, None, **logged), block(2, None, **kept)) == [[False], [True]]
-    assert counting(block(1, None, **kept), block(2, None, **kept)) == [[False], [True]]
+KEPT = {"machine_id": ["E1"], "time": [5]}
+SENT = KEPT | {"inputs": {"heat": [1.0]}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(KEPT, SENT, [[True], [False]]), (SENT, KEPT, [[False], [True]]), (KEPT, KEPT, [[False], [True]])],
+)
+def test_beside_kept_readings_the_prediction_at_their_arrival_counts(first, second, expected):
+    blocks = [block(1, None, **first), block(2, None, **second)]
+    found = latest_predictions(lambda kind: blocks, beside_kept=True)
+    assert [counts.tolist() for _, counts in found] == expected
+
+
+def test_a_report_about_the_later_prediction_of_a_kept_reading_is_not_lost(store):
+    blocks = [block(1, None, request_id="kept", **KEPT), block(2, None, request_id="sent", **SENT)]
+    report(store, Subject("request", "sent", 1), "false")
+    kept, sent = reported_predictions(store, "m", lambda kind: blocks)
+    assert (kept.counts.tolist(), dict(kept.reports)) == ([False], {})
+    assert sent.reports[0].verdict == "false"
 
 
 def test_a_request_id_that_a_client_chooses_again_is_another_prediction():
