@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config.commands import flow_command
-from .shared import FILE, Command, count, program_name
+from .shared import FILE, Command, count, load_settings, program_name
 
 if TYPE_CHECKING:
     from ..drafting.draft import Draft
@@ -26,9 +26,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 machine_option = click.option(
     "--machine",
     "name",
-    default="milling",
-    show_default=True,
-    help="A folder of machines/, or the path of a machine.yaml.",
+    metavar="NAME",
+    help="A folder of machines/, or the path of a machine.yaml.  [default: PDM_MACHINE, or the one in params.yaml]",
 )
 
 
@@ -98,7 +97,8 @@ def init(
 
 @click.command(cls=Command)
 @machine_option
-def describe(name: str) -> None:
+@click.pass_obj
+def describe(params_file: Path | None, name: str | None) -> None:
     """Print the description of a kind of machine as tables.
 
     \b
@@ -110,7 +110,8 @@ def describe(name: str) -> None:
     from ..config.project import project_dir
     from .machine_tables import machine_tables
 
-    click.echo(machine_tables(find_machine(name, project_dir())))
+    machine = find_machine(name, project_dir()) if name else load_settings(params_file).machine
+    click.echo(machine_tables(machine))
 
 
 def _checked_name(name: str) -> str:

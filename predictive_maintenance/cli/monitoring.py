@@ -127,6 +127,12 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
         more = f" and {len(silent) - _SHOWN_MACHINES:,} more" if len(silent) > _SHOWN_MACHINES else ""
         shown = ", ".join(f"{one.machine_id} (since {_day(one.received)})" for one in silent[:_SHOWN_MACHINES])
         yield f"{count(len(silent), 'machine')} without a reading for {settings.silent_hours:g} hours: {shown}{more}"
+    if all(window.findings is None for window in seen.windows):
+        yield (
+            f"nothing was compared: no window has {settings.min_rows:,} readings that version {seen.watched.version} scored "
+            "(monitoring.min_rows). Check that the service has the same PDM_STORE_URL, and logs its predictions"
+        )
+        return
     if not seen.lasting:
         yield f"no difference exceeds its limit in {settings.least} of {settings.windows} windows"
         return

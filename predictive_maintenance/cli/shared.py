@@ -40,7 +40,7 @@ machine_option = click.option(
     metavar="NAME",
     expose_value=False,
     callback=_remember_machine,
-    help="Kind of machine.  [default: the one in params.yaml]",
+    help="Kind of machine.  [default: PDM_MACHINE, or the one in params.yaml]",
 )
 run_option = click.option("--run", metavar="ID", help="The id of a run.  [default: the newest successful run]")
 url_option = click.option(

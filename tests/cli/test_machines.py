@@ -147,6 +147,12 @@ def test_describe_prints_the_columns_of_a_machine(run, project):
     assert limits["strokes"] == ["strokes", "2000000000", "stroke", "or", "less", "overhaul"]
 
 
+def test_describe_shows_the_machine_of_the_environment_or_of_the_settings(run, project, monkeypatch):
+    assert run("describe")[1].startswith("milling machine")
+    monkeypatch.setenv("PDM_MACHINE", "compressor")
+    assert run("describe") == run("describe", "--machine", "compressor")
+
+
 def test_describe_shows_the_history_and_the_rule_of_a_computed_label(run, project):
     code, output = run("describe", "--machine", "turbofan")
     assert code == 0, output

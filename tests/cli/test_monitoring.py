@@ -67,6 +67,13 @@ def test_windows_without_a_difference(run, promoted, store, small):
     assert "no difference exceeds its limit in 3 of 5 windows" in output
 
 
+def test_a_check_without_readings_says_that_nothing_was_compared(run, promoted, store):
+    code, output = run("monitor")
+    assert code == 0, output
+    assert "nothing was compared: no window has" in output
+    assert "no difference exceeds" not in output
+
+
 def test_the_model_of_the_service_is_that_of_the_registry_and_of_the_store(run, promoted, store, small, monkeypatch):
     log(store, small, 5)
     monkeypatch.setenv("PDM_MODEL_NAME", "of_another_plant")
