@@ -7,6 +7,7 @@ comparisons, `and`, `or` and `not`. The text is parsed, never run.
 import ast
 import math
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ _COMPARISONS: dict[type[ast.AST], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">
 _LOGIC: dict[type[ast.AST], str] = {ast.And: "and", ast.Or: "or", ast.Not: "not"}
 COMPARISONS = frozenset(_COMPARISONS.values())
 LOGIC = frozenset(_LOGIC.values())
+_PARSING = threading.RLock()
+"""Python 3.11 counts the depth of the trees that all threads build together: those that parse at once can raise SystemError."""
 _CHARACTERS = re.compile(r"[A-Za-z0-9_+\-*/().,<>=\s]*")
 
 
@@ -80,7 +83,8 @@ def _parsed(text: str) -> ast.expr:
     if (bad := _CHARACTERS.match(text)) and bad.end() < len(text):
         raise ExpressionError(f"{text[bad.end()]!r} at character {bad.end() + 1} is not allowed in a formula")
     try:
-        return ast.parse(" ".join(text.split()), mode="eval").body
+        with _PARSING:
+            return ast.parse(" ".join(text.split()), mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(f"not valid arithmetic: {error.msg}") from None
     except (RecursionError, MemoryError, ValueError):

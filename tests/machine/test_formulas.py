@@ -1,6 +1,8 @@
 """Formulas: the same bits for one reading and for columns, and nothing but arithmetic."""
 
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from predictive_maintenance.machine.expression import MAX_CHARACTERS, ExpressionError
 from predictive_maintenance.machine.formulas import Condition, Formula
 from predictive_maintenance.machine.rounding import decimals_of, rounded
+from tests.paths import REPOSITORY
 
 NAMES = ("a", "b", "c")
 numbers = st.floats(0.001, 1e6).map(lambda number: f"{number:.4g}") | st.integers(0, 1000).map(str) | st.just("pi")
@@ -200,3 +203,43 @@ def test_a_condition_is_refused_with_the_reason(text, message):
 )
 def test_decimals_come_from_the_resolution(resolution, decimals):
     assert decimals_of(resolution) == decimals
+
+
+_IN_THREADS = """
+import gc, sys, threading
+from predictive_maintenance.machine.formulas import Formula
+
+class Garbage:  # its end lets other threads run while a tree is built
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        for _ in range(50):
+            pass
+
+def parse():
+    for _ in range(3000):
+        Garbage()
+        try:
+            Formula("torque_nm * rotational_speed_rpm * (2 * pi / 60)", None)
+        except SystemError as error:
+            errors.append(error)
+
+errors = []
+sys.setswitchinterval(1e-6)
+gc.set_threshold(20, 2, 2)
+threads = [threading.Thread(target=parse) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(str(errors) if errors else 0)
+"""
+
+
+def test_threads_may_parse_formulas_at_the_same_time():
+    """Two services in one process that load a model, or two sessions of the dashboard."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_THREADS], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
