@@ -130,7 +130,8 @@ def _lines(seen: ProductionCheck, settings: MonitoringSettings) -> Iterator[str]
     if all(window.findings is None for window in seen.windows):
         yield (
             f"nothing was compared: no window has {settings.min_rows:,} readings that version {seen.watched.version} scored "
-            "(monitoring.min_rows). Check that the service has the same PDM_STORE_URL, and logs its predictions"
+            "(monitoring.min_rows); the present window is compared when it is complete. If that changes nothing, check that "
+            "the service has the same PDM_STORE_URL, and logs its predictions"
         )
         return
     if not seen.lasting:
